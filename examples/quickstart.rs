@@ -1,0 +1,92 @@
+//! Three named databases on one server: typed commands, a pipeline, a counter that many tasks
+//! share, a key that expires, and the health of it all.
+//!
+//! `cargo run --example quickstart`, with `REDIS_URL` for another server than
+//! `redis://127.0.0.1:6379`. Kill the server while it runs, and start it again.
+
+use std::{error::Error, time::Duration};
+
+use redis::AsyncCommands;
+use redis_steward::{Config, Database, DatabaseConfig, HealthEvents, Supervisor};
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let url = std::env::var("REDIS_URL").unwrap_or_else(|_| "redis://127.0.0.1:6379".into());
+    let database = |number| DatabaseConfig::from_url(&*url).number(number);
+    let config = Config::new()
+        .database("main", database(0))
+        .database("sessions", database(6))
+        .database("metrics", database(4));
+
+    // Returns at once, whether or not the server is there.
+    let supervisor = Supervisor::spawn(config).await?;
+    let printing = tokio::spawn(print_health(supervisor.subscribe()));
+    if let Err(error) = supervisor.ready(Duration::from_secs(2)).await {
+        println!("{error}\nStart one with `redis-server`, or name another by REDIS_URL.");
+        return Ok(());
+    }
+
+    greet(supervisor.database("main")?).await?;
+    log_in(supervisor.database("sessions")?).await?;
+    count_visits(supervisor.database("metrics")?).await?;
+    println!("\n{:#?}", supervisor.statistics().databases["metrics"]);
+
+    let report = supervisor.shutdown(Duration::from_secs(5)).await;
+    printing.await?;
+    println!("shut down: {report:?}");
+    Ok(())
+}
+
+/// Typed commands of the `redis` crate work on a handle as on any of its connections.
+async fn greet(mut main: Database) -> redis::RedisResult<()> {
+    let () = main.set("steward:greeting", "good morning").await?;
+    let greeting: String = main.get("steward:greeting").await?;
+    println!("main says {greeting:?}");
+    Ok(())
+}
+
+/// A pipeline is one round trip; `atomic` makes it a transaction.
+async fn log_in(sessions: Database) -> Result<(), redis_steward::Error> {
+    let session = "steward:session:42";
+    let (fields, expires): (usize, bool) = sessions
+        .pipeline(
+            redis::pipe()
+                .atomic()
+                .hset_multiple(session, &[("user", "ada"), ("role", "admin")])
+                .ignore()
+                .hlen(session)
+                .expire(session, 30),
+        )
+        .await?;
+    println!("session of {fields} fields, expires: {expires}");
+    Ok(())
+}
+
+/// Handles are cheap to clone; all tasks share one pipelined connection.
+async fn count_visits(metrics: Database) -> Result<(), Box<dyn Error>> {
+    let _: bool = metrics
+        .query(redis::cmd("UNLINK").arg("steward:visits"))
+        .await?;
+    let visitors: Vec<_> = (0..100)
+        .map(|_| {
+            let metrics = metrics.clone();
+            tokio::spawn(async move {
+                metrics
+                    .query::<u64>(redis::cmd("INCR").arg("steward:visits"))
+                    .await
+            })
+        })
+        .collect();
+    let mut last = 0;
+    for visitor in visitors {
+        last = last.max(visitor.await??);
+    }
+    println!("{last} visits counted by 100 tasks");
+    Ok(())
+}
+
+async fn print_health(mut events: HealthEvents) {
+    while let Some(event) = events.next().await {
+        println!("health: {event}");
+    }
+}

@@ -1,0 +1,50 @@
+//! Goal: no bytes make the decoder panic, loop or disagree with `redis::parse_redis_value`.
+//! Method: the input is decoded in one piece and in many, and each reply is parsed again by the
+//! oracle. `cargo +nightly fuzz run decode`
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use redis::{Value, parse_redis_value};
+use redis_steward::fuzzing::decode_all;
+
+fuzz_target!(|input: &[u8]| {
+    let (splits, data) = split_off_splits(input);
+    let (replies, error) = decode_all(data, &[]);
+    let (pieced, pieced_error) = decode_all(data, &splits);
+    assert_eq!(error, pieced_error);
+    assert_eq!(replies.len(), pieced.len());
+
+    let mut start = 0;
+    for ((value, end), (pieced, pieced_end)) in replies.iter().zip(&pieced) {
+        assert_eq!(end, pieced_end);
+        assert!(same(value, pieced), "{value:?} is not {pieced:?}");
+        let wire = &data[start..*end];
+        match parse_redis_value(wire) {
+            Ok(expected) => assert!(same(value, &expected), "{value:?} is not {expected:?}"),
+            // Text that is no UTF-8 is the one thing that only the decoder takes.
+            Err(error) => assert!(str::from_utf8(wire).is_err(), "{value:?}, but {error}"),
+        }
+        start = *end;
+    }
+    // What the decoder refuses or holds to be incomplete, the oracle does not take either.
+    let rest = parse_redis_value(&data[start..]);
+    assert!(rest.is_err(), "{error:?}, but the oracle: {rest:?}");
+});
+
+/// The first byte says how many pieces there are, and the next bytes how long each one is.
+fn split_off_splits(input: &[u8]) -> (Vec<usize>, &[u8]) {
+    let Some((&count, rest)) = input.split_first() else {
+        return (Vec::new(), input);
+    };
+    let (splits, data) = rest.split_at(rest.len().min(usize::from(count % 32)));
+    (
+        splits.iter().map(|&length| usize::from(length)).collect(),
+        data,
+    )
+}
+
+/// NaN does not equal itself, but looks the same.
+fn same(left: &Value, right: &Value) -> bool {
+    left == right || format!("{left:?}") == format!("{right:?}")
+}

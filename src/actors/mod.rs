@@ -1,0 +1,13 @@
+//! The control plane. Actors sequence what `policy` decides and `net` does; none of them
+//! awaits I/O, and only the supervisor knows the others' types.
+
+mod guard;
+mod health;
+mod janitor;
+mod parking;
+mod patient;
+mod pool;
+mod readiness;
+mod supervisor;
+
+pub(crate) use supervisor::{SupervisorActor, SupervisorLink};

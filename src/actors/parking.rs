@@ -1,0 +1,124 @@
+//! Requests that wait for a connection.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, atomic::Ordering::Relaxed},
+};
+
+use actix::{AsyncContext, Context, SpawnHandle};
+use tokio::time::Instant;
+
+use super::pool::PoolActor;
+use crate::{
+    dispatch::Dispatcher,
+    error::{Execution, Stage},
+    net::{Failure, Mailbox, Request},
+    stats::count,
+};
+
+/// Requests of one database that wait for a connection, first come, first sent, each at most
+/// until its deadline. One timer serves them all.
+pub(super) struct Parking {
+    dispatcher: Arc<Dispatcher>,
+    requests: VecDeque<Request>,
+    alarm: Option<(Instant, SpawnHandle)>,
+}
+
+impl Parking {
+    pub(super) fn new(dispatcher: Arc<Dispatcher>) -> Self {
+        Self {
+            dispatcher,
+            requests: VecDeque::new(),
+            alarm: None,
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.requests.is_empty()
+    }
+
+    pub(super) fn park(&mut self, mut request: Request, ctx: &mut Context<PoolActor>) {
+        if self.requests.len() >= self.dispatcher.settings.max_parked {
+            request.responder.answer(Err(Failure::TooManyParked));
+            return;
+        }
+        self.arm(request.deadline, ctx);
+        self.requests.push_back(request);
+        self.publish_length();
+    }
+
+    /// A connection is ready.
+    pub(super) fn send_all(&mut self, mailbox: &Mailbox) {
+        while let Some(request) = self.requests.pop_front() {
+            if let Err(refused) = mailbox.send(request) {
+                // It broke at once. The next one will take the rest.
+                self.requests.push_front(refused.0);
+                break;
+            }
+        }
+        self.publish_length();
+    }
+
+    /// The supervisor shuts down and the grace is over.
+    pub(super) fn refuse_all(&mut self) {
+        for mut request in self.requests.drain(..) {
+            let failure = Failure::ShuttingDown(Execution::NotSent);
+            request.responder.answer(Err(failure));
+        }
+        self.publish_length();
+    }
+
+    /// Drops requests whose callers have gone.
+    pub(super) fn forget_gone(&mut self) {
+        let counters = &self.dispatcher.counters;
+        self.requests.retain(|request| {
+            let is_gone = request.responder.is_gone();
+            if is_gone {
+                count(&counters.cancelled);
+            }
+            !is_gone
+        });
+        self.publish_length();
+    }
+
+    pub(super) fn expire(&mut self, ctx: &mut Context<PoolActor>) {
+        self.alarm = None;
+        let now = Instant::now();
+        let counters = &self.dispatcher.counters;
+        self.requests.retain_mut(|request| {
+            let is_due = request.deadline <= now;
+            if is_due {
+                let failure = Failure::TimedOut(Stage::Connect);
+                match request.responder.answer(Err(failure)) {
+                    true => count(&counters.timed_out),
+                    false => count(&counters.cancelled),
+                }
+            }
+            !is_due
+        });
+        self.publish_length();
+        if let Some(next) = self.requests.iter().map(|request| request.deadline).min() {
+            self.arm(next, ctx);
+        }
+    }
+
+    fn arm(&mut self, at: Instant, ctx: &mut Context<PoolActor>) {
+        if let Some((armed, handle)) = self.alarm {
+            if armed <= at {
+                return;
+            }
+            ctx.cancel_future(handle);
+        }
+        let pause = at.saturating_duration_since(Instant::now());
+        let handle = ctx.run_later(pause, |pool, ctx| {
+            pool.parking.expire(ctx);
+            pool.advance_drain(ctx);
+        });
+        self.alarm = Some((at, handle));
+    }
+
+    fn publish_length(&self) {
+        let parked = &self.dispatcher.counters.parked;
+        parked.store(self.requests.len(), Relaxed);
+    }
+}

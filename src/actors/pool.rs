@@ -1,0 +1,404 @@
+//! The pool of one database: opens its connection, publishes it, keeps requests while there is
+//! none, and closes it when nobody needs it.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
+
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, ResponseFuture, SpawnHandle};
+use redis::Value;
+use tokio::{
+    sync::oneshot,
+    task::{AbortHandle, JoinHandle},
+    time::Instant,
+};
+
+use super::{guard::ExitGuard, parking::Parking};
+use crate::{
+    dispatch::Dispatcher,
+    error::{Error, Execution},
+    events::Reason,
+    messages::{
+        ConnectionEnded, Dialled, Drain, Execute, News, Park, Redial as RedialOrder, Sweep,
+    },
+    net::{
+        Activity, Connection, DialError, Ended, Established, Failure, Loss, Mailbox, Request,
+        WhileLoading, dial,
+    },
+    policy::redial::Redial,
+    registry::Registry,
+    stats::{OpenConnection, count},
+};
+
+/// How long tasks that were aborted may take to end. Only a runtime that is not driven any
+/// more needs longer, and then nobody waits for them.
+const ABORT_PATIENCE: Duration = Duration::from_secs(1);
+/// A connection that lived for less than this is not replaced at once, so that a server which
+/// accepts and drops connections is not dialled in a tight loop.
+const STABLE_AFTER: Duration = Duration::from_secs(1);
+
+pub(super) struct PoolActor {
+    dispatcher: Arc<Dispatcher>,
+    registry: Arc<Registry>,
+    guard: ExitGuard,
+    /// The connection that the route leads to.
+    current: Option<Current>,
+    /// Every connection whose task has not ended, the current one and those that drain.
+    connections: HashMap<u64, Held>,
+    next_id: u64,
+    dialling: Option<AbortHandle>,
+    /// A dial that is due after a pause.
+    pausing: Option<SpawnHandle>,
+    redial: Redial,
+    pub(super) parking: Parking,
+    draining: Option<Draining>,
+}
+
+struct Current {
+    id: u64,
+    mailbox: Arc<Mailbox>,
+    activity: Arc<Activity>,
+}
+
+struct Held {
+    task: AbortHandle,
+    opened: Instant,
+    _open: OpenConnection,
+}
+
+struct Draining {
+    finished: Option<oneshot::Sender<usize>>,
+    /// How many commands were under way when the grace was over, once it is.
+    unfinished: Option<usize>,
+}
+
+impl PoolActor {
+    pub(super) fn new(
+        dispatcher: Arc<Dispatcher>,
+        registry: Arc<Registry>,
+        guard: ExitGuard,
+    ) -> Self {
+        Self {
+            parking: Parking::new(dispatcher.clone()),
+            dispatcher,
+            registry,
+            guard,
+            current: None,
+            connections: HashMap::new(),
+            next_id: 0,
+            dialling: None,
+            pausing: None,
+            redial: Redial::new(),
+            draining: None,
+        }
+    }
+
+    /// Starts to open a connection, unless there is one or it is being opened already: one dial
+    /// at a time, however many wait for it.
+    fn dial(&mut self, ctx: &mut Context<Self>) {
+        if let Some(pausing) = self.pausing.take() {
+            ctx.cancel_future(pausing);
+        }
+        if self.current.is_some() || self.dialling.is_some() || self.is_forced() {
+            return;
+        }
+        let settings = self.dispatcher.settings.clone();
+        let connector = self.registry.connector.clone();
+        let dial = async move { dial(&*connector, &settings, WhileLoading::Wait).await };
+        let task = match self.registry.executor.spawn(dial) {
+            Ok(task) => task,
+            Err(error) => {
+                let error = DialError::Spawn(Arc::new(error));
+                return self.dial_failed(error);
+            }
+        };
+        self.dialling = Some(task.abort_handle());
+        let pool = ctx.address();
+        actix::spawn(async move {
+            let result = task.await.unwrap_or_else(|error| match error.is_panic() {
+                true => Err(DialError::Panicked),
+                false => Err(DialError::Cancelled),
+            });
+            pool.do_send(Dialled(result));
+        });
+    }
+
+    fn dial_after(&mut self, pause: Duration, ctx: &mut Context<Self>) {
+        if let Some(pausing) = self.pausing.take() {
+            ctx.cancel_future(pausing);
+        }
+        self.pausing = Some(ctx.run_later(pause, Self::dial));
+    }
+
+    fn dial_failed(&mut self, error: DialError) {
+        tracing::debug!(database = %self.dispatcher.name(), %error, "dial failed");
+        count(&self.dispatcher.counters.dial_failures);
+        let text: Arc<str> = error.to_string().into();
+        self.dispatcher.dial_error.store(Some(Arc::new(text)));
+        self.dispatcher.report(News::DialFailed(error));
+    }
+
+    /// Hands a new connection to everybody who waits for one.
+    fn open(&mut self, established: Established, ctx: &mut Context<Self>) {
+        let counters = self.dispatcher.counters.clone();
+        let (mailbox, activity, connection) =
+            Connection::new(established, &self.dispatcher.settings, counters.clone());
+        let task = match self.registry.executor.spawn(connection.run()) {
+            Ok(task) => task,
+            Err(error) => return self.dial_failed(DialError::Spawn(Arc::new(error))),
+        };
+        let id = self.next_id;
+        self.next_id += 1;
+        let held = Held {
+            task: task.abort_handle(),
+            opened: Instant::now(),
+            _open: OpenConnection::new(&counters),
+        };
+        self.connections.insert(id, held);
+        watch(id, task, ctx);
+
+        self.dispatcher.dial_error.store(None);
+        self.parking.send_all(&mailbox);
+        let mailbox = Arc::new(mailbox);
+        self.dispatcher.route.store(Some(mailbox.clone()));
+        self.current = Some(Current {
+            id,
+            mailbox,
+            activity,
+        });
+        self.dispatcher.report(News::Connected);
+    }
+
+    /// Takes the current connection out of service. It ends when all it was given is answered.
+    fn retire_current(&mut self) {
+        if self.current.take().is_some() {
+            self.dispatcher.route.store(None);
+        }
+    }
+
+    fn park(&mut self, request: Request, ctx: &mut Context<Self>) {
+        // A connection may have become ready while the request was on its way here.
+        let request = match &self.current {
+            Some(current) => match current.mailbox.send(request) {
+                Ok(()) => return,
+                Err(refused) => refused.0,
+            },
+            None => request,
+        };
+        self.parking.park(request, ctx);
+        self.dial_if_needed(ctx);
+    }
+
+    /// Dials for requests that wait, unless a dial is due or the health actor is to say when.
+    fn dial_if_needed(&mut self, ctx: &mut Context<Self>) {
+        let waits_for_health = self.dispatcher.dial_error.load().is_some();
+        if !self.parking.is_empty() && self.pausing.is_none() && !waits_for_health {
+            self.dial(ctx);
+        }
+    }
+
+    fn connection_ended(&mut self, id: u64, ended: Ended, ctx: &mut Context<Self>) {
+        let Some(held) = self.connections.remove(&id) else {
+            return;
+        };
+        if self
+            .current
+            .as_ref()
+            .is_some_and(|current| current.id == id)
+        {
+            self.retire_current();
+        }
+        let orderly = matches!(*ended.loss, Loss::Drained);
+        if matches!(*ended.loss, Loss::Cancelled) && !self.is_forced() {
+            self.registry.executor.caller_ended();
+        }
+        if !orderly {
+            tracing::debug!(database = %self.dispatcher.name(), loss = %ended.loss, "connection lost");
+            count(&self.dispatcher.counters.connections_lost);
+            if ended.victims > 0 {
+                self.dispatcher.report(News::ConnectionLost(ended.loss));
+            }
+            self.replace(held.opened, ctx);
+        }
+        for request in ended.unsent {
+            self.park(request, ctx);
+        }
+    }
+
+    /// Opens a connection in the place of one that broke.
+    fn replace(&mut self, opened: Instant, ctx: &mut Context<Self>) {
+        if self.draining.is_some() {
+            return;
+        }
+        if opened.elapsed() >= STABLE_AFTER {
+            self.redial.reset();
+            return self.dial(ctx);
+        }
+        let pause = self.redial.pause(Reason::ConnectionLost, fastrand::f64());
+        self.dial_after(pause, ctx);
+    }
+
+    fn is_forced(&self) -> bool {
+        let draining = self.draining.as_ref();
+        draining.is_some_and(|it| it.unfinished.is_some())
+    }
+
+    /// The grace is over: whatever is left is cut short.
+    fn force(&mut self, ctx: &mut Context<Self>) {
+        let Some(draining) = &mut self.draining else {
+            return;
+        };
+        draining.unfinished = Some(self.dispatcher.load.now().0);
+        self.parking.refuse_all();
+        self.retire_current();
+        if let Some(dialling) = &self.dialling {
+            dialling.abort();
+        }
+        for held in self.connections.values() {
+            held.task.abort();
+        }
+        ctx.run_later(ABORT_PATIENCE, Self::finish);
+        self.advance_drain(ctx);
+    }
+
+    pub(super) fn advance_drain(&mut self, ctx: &mut Context<Self>) {
+        if self.draining.is_none() || !self.parking.is_empty() {
+            return;
+        }
+        self.retire_current();
+        if let Some(dialling) = &self.dialling {
+            dialling.abort();
+        } else if self.connections.is_empty() {
+            self.finish(ctx);
+        }
+    }
+
+    fn finish(&mut self, ctx: &mut Context<Self>) {
+        let Some(draining) = &mut self.draining else {
+            return;
+        };
+        if let Some(finished) = draining.finished.take() {
+            // Nobody may be left to hear it.
+            let _ = finished.send(draining.unfinished.unwrap_or_default());
+        }
+        self.guard.release();
+        ctx.stop();
+    }
+}
+
+/// Reports the end of a connection's task.
+fn watch(id: u64, task: JoinHandle<Ended>, ctx: &mut Context<PoolActor>) {
+    let pool = ctx.address();
+    actix::spawn(async move {
+        let ended = task.await.unwrap_or_else(|error| match error.is_panic() {
+            true => Ended::untold(Loss::Panicked),
+            false => Ended::untold(Loss::Cancelled),
+        });
+        pool.do_send(ConnectionEnded { id, ended });
+    });
+}
+
+impl Actor for PoolActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        self.dial(ctx);
+    }
+}
+
+impl Handler<Execute> for PoolActor {
+    type Result = ResponseFuture<Result<Value, Error>>;
+
+    fn handle(&mut self, execute: Execute, _: &mut Self::Context) -> Self::Result {
+        let dispatcher = self.dispatcher.clone();
+        Box::pin(async move {
+            let default = dispatcher.settings.command_timeout;
+            let timeout = execute.timeout.unwrap_or(default);
+            dispatcher.execute(&execute.command, timeout).await
+        })
+    }
+}
+
+impl Handler<Park> for PoolActor {
+    type Result = ();
+
+    fn handle(&mut self, Park(mut request): Park, ctx: &mut Self::Context) {
+        if self.draining.is_some() {
+            let failure = Failure::ShuttingDown(Execution::NotSent);
+            request.responder.answer(Err(failure));
+        } else {
+            self.park(request, ctx);
+        }
+    }
+}
+
+impl Handler<Dialled> for PoolActor {
+    type Result = ();
+
+    fn handle(&mut self, Dialled(result): Dialled, ctx: &mut Self::Context) {
+        self.dialling = None;
+        match result {
+            Ok(established) if !self.is_forced() => self.open(established, ctx),
+            Ok(_) => {}
+            Err(DialError::Cancelled) if self.draining.is_none() => {
+                self.registry.executor.caller_ended();
+                self.dial(ctx);
+            }
+            Err(error) => self.dial_failed(error),
+        }
+        self.advance_drain(ctx);
+    }
+}
+
+impl Handler<ConnectionEnded> for PoolActor {
+    type Result = ();
+
+    fn handle(&mut self, message: ConnectionEnded, ctx: &mut Self::Context) {
+        self.connection_ended(message.id, message.ended, ctx);
+        self.advance_drain(ctx);
+    }
+}
+
+impl Handler<RedialOrder> for PoolActor {
+    type Result = ();
+
+    fn handle(&mut self, order: RedialOrder, ctx: &mut Self::Context) {
+        self.dial_after(order.after, ctx);
+    }
+}
+
+impl Handler<Sweep> for PoolActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Sweep, _: &mut Self::Context) {
+        self.parking.forget_gone();
+        let settings = &self.dispatcher.settings;
+        let is_idle =
+            |current: &Current| current.activity.last().elapsed() >= settings.idle_timeout;
+        let may_close = settings.min_idle == 0 && self.dispatcher.load.now() == (0, 0);
+        if may_close && self.current.as_ref().is_some_and(is_idle) {
+            tracing::debug!(database = %self.dispatcher.name(), "idle connection closed");
+            self.dispatcher.counters.evicted.fetch_add(1, Relaxed);
+            self.retire_current();
+        }
+    }
+}
+
+impl Handler<Drain> for PoolActor {
+    type Result = ResponseFuture<usize>;
+
+    fn handle(&mut self, drain: Drain, ctx: &mut Self::Context) -> Self::Result {
+        let (finished, wait) = oneshot::channel();
+        self.draining = Some(Draining {
+            finished: Some(finished),
+            unfinished: None,
+        });
+        let grace = drain.deadline.saturating_duration_since(Instant::now());
+        ctx.run_later(grace, Self::force);
+        self.advance_drain(ctx);
+        // An error says that the pool is gone, which is what was asked for.
+        Box::pin(async move { wait.await.unwrap_or_default() })
+    }
+}

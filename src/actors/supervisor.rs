@@ -1,0 +1,240 @@
+//! The supervisor: starts the other actors in order, starts those that crash again, and stops
+//! everything.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use actix::{Actor, Addr, AsyncContext, Context, Handler, Recipient, ResponseFuture};
+use tokio::{sync::oneshot, time::Instant};
+
+use super::{
+    guard::ExitGuard, health::HealthActor, janitor::JanitorActor, pool::PoolActor, readiness,
+};
+use crate::{
+    dispatch::{Dispatcher, PoolLink},
+    error::Error,
+    messages::{AwaitReady, Child, ChildExited, Drain, News, Shutdown, Subscribe},
+    policy::{
+        admission::Passage,
+        restarts::{Decision, Restarts},
+    },
+    registry::Registry,
+    runtime::ShutdownReport,
+    stats::count,
+};
+
+/// The root of the control plane, and the only actor that knows the types of the others.
+pub(crate) struct SupervisorActor {
+    registry: Arc<Registry>,
+    // Kept, because an actor ends when nobody holds its address.
+    health: Option<Addr<HealthActor>>,
+    janitor: Option<Addr<JanitorActor>>,
+    pools: HashMap<Arc<str>, Addr<PoolActor>>,
+    restarts: HashMap<Child, Restarts>,
+    stopped: Option<oneshot::Sender<ShutdownReport>>,
+    is_stopping: bool,
+}
+
+/// What the application's side can ask of the supervisor.
+#[derive(Clone, Debug)]
+pub(crate) struct SupervisorLink {
+    pub(crate) ready: Recipient<AwaitReady>,
+    pub(crate) subscribe: Recipient<Subscribe>,
+    pub(crate) shutdown: Recipient<Shutdown>,
+}
+
+impl SupervisorActor {
+    /// Starts the supervisor, which starts the others before it handles any message. What a
+    /// shutdown found is sent when everything has stopped.
+    pub(crate) fn launch(
+        registry: Arc<Registry>,
+    ) -> (SupervisorLink, oneshot::Receiver<ShutdownReport>) {
+        let (stopped, end) = oneshot::channel();
+        let supervisor = Self {
+            registry,
+            health: None,
+            janitor: None,
+            pools: HashMap::new(),
+            restarts: HashMap::new(),
+            stopped: Some(stopped),
+            is_stopping: false,
+        };
+        let address = supervisor.start();
+        let link = SupervisorLink {
+            ready: address.clone().recipient(),
+            subscribe: address.clone().recipient(),
+            shutdown: address.recipient(),
+        };
+        (link, end)
+    }
+
+    /// Pools first, because the others send to them.
+    fn start_children(&mut self, ctx: &mut Context<Self>) {
+        for dispatcher in self.registry.dispatchers() {
+            self.start_pool(&dispatcher, ctx);
+        }
+        self.start_health(ctx);
+        self.start_janitor(ctx);
+    }
+
+    fn start_pool(&mut self, dispatcher: &Arc<Dispatcher>, ctx: &mut Context<Self>) {
+        let name = dispatcher.name();
+        let guard = ExitGuard::new(Child::Pool(name.clone()), ctx.address().recipient());
+        let pool = PoolActor::new(dispatcher.clone(), self.registry.clone(), guard).start();
+        dispatcher.pool.store(Some(Arc::new(PoolLink {
+            execute: pool.clone().recipient(),
+            park: pool.clone().recipient(),
+            redial: pool.clone().recipient(),
+            sweep: pool.clone().recipient(),
+        })));
+        self.pools.insert(name, pool);
+    }
+
+    fn start_health(&mut self, ctx: &mut Context<Self>) {
+        let guard = ExitGuard::new(Child::Health, ctx.address().recipient());
+        let health = HealthActor::new(self.registry.clone(), guard).start();
+        for dispatcher in self.registry.dispatchers() {
+            let reports = health.clone().recipient();
+            dispatcher.health.store(Some(Arc::new(reports)));
+        }
+        self.health = Some(health);
+    }
+
+    fn start_janitor(&mut self, ctx: &mut Context<Self>) {
+        let janitor = JanitorActor {
+            registry: self.registry.clone(),
+            _guard: ExitGuard::new(Child::Janitor, ctx.address().recipient()),
+        };
+        self.janitor = Some(janitor.start());
+    }
+
+    fn restart(&mut self, child: &Child, ctx: &mut Context<Self>) {
+        if self.is_stopping {
+            return;
+        }
+        match child {
+            Child::Health => self.start_health(ctx),
+            Child::Janitor => self.start_janitor(ctx),
+            Child::Pool(name) => {
+                let dispatcher = self.registry.databases.get(name);
+                if let Some(dispatcher) = dispatcher.map(|it| it.value().clone()) {
+                    count(&dispatcher.counters.restarts);
+                    self.start_pool(&dispatcher, ctx);
+                }
+            }
+        }
+    }
+
+    /// A child that crashes again and again is left alone. A pool's database fails for good; without
+    /// health or janitor the data plane goes on, and the log says what is missing.
+    fn give_up(&self, child: &Child) {
+        tracing::error!(?child, "given up after repeated crashes");
+        if let Child::Pool(name) = child
+            && let Some(dispatcher) = self.registry.databases.get(name)
+        {
+            dispatcher.gate.set(Passage::Failed);
+            dispatcher.route.store(None);
+            dispatcher.report(News::GivenUp);
+        }
+    }
+
+    /// Closes the gates, lets every pool finish, and ends the rest.
+    fn shut_down(&mut self, grace: Duration) {
+        self.is_stopping = true;
+        let dispatchers = self.registry.dispatchers();
+        for dispatcher in &dispatchers {
+            dispatcher.gate.set(Passage::ShuttingDown);
+        }
+        let under_way = in_flight(&dispatchers);
+        let deadline = Instant::now() + grace;
+        let pools = self.pools.values();
+        let drains: Vec<_> = pools.map(|pool| pool.send(Drain { deadline })).collect();
+        let registry = self.registry.clone();
+        let stopped = self.stopped.take();
+        actix::spawn(async move {
+            let mut unfinished = 0;
+            for drain in drains {
+                // A pool that crashes meanwhile has told its callers.
+                unfinished += drain.await.unwrap_or_default();
+            }
+            registry.stop_tasks().await;
+            let report = ShutdownReport {
+                completed: under_way.saturating_sub(unfinished),
+                unfinished,
+            };
+            if let Some(stopped) = stopped {
+                // The thread waits for this, unless it has panicked.
+                let _ = stopped.send(report);
+            }
+        });
+    }
+}
+
+impl Actor for SupervisorActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        self.start_children(ctx);
+    }
+}
+
+impl Handler<ChildExited> for SupervisorActor {
+    type Result = ();
+
+    fn handle(&mut self, ChildExited(child): ChildExited, ctx: &mut Self::Context) {
+        if self.is_stopping {
+            return;
+        }
+        let restarts = self.restarts.entry(child.clone()).or_default();
+        match restarts.crashed(Instant::now().into_std()) {
+            Decision::RestartAfter(pause) => {
+                tracing::warn!(?child, ?pause, "crashed, and is started again");
+                ctx.run_later(pause, move |supervisor, ctx| {
+                    supervisor.restart(&child, ctx)
+                });
+            }
+            Decision::GiveUp => self.give_up(&child),
+        }
+    }
+}
+
+impl Handler<AwaitReady> for SupervisorActor {
+    type Result = ResponseFuture<Result<(), Error>>;
+
+    fn handle(&mut self, message: AwaitReady, _: &mut Self::Context) -> Self::Result {
+        Box::pin(readiness::until_ready(
+            self.registry.clone(),
+            message.within,
+        ))
+    }
+}
+
+impl Handler<Subscribe> for SupervisorActor {
+    type Result = ();
+
+    fn handle(&mut self, Subscribe(recipient): Subscribe, _: &mut Self::Context) {
+        let mut events = self.registry.hub.subscribe();
+        actix::spawn(async move {
+            // Waiting for room in the recipient's mailbox is what makes it a slow subscriber, and
+            // the stream deals with those. It ends with the recipient.
+            while let Some(event) = events.next().await {
+                if recipient.send(event).await.is_err() {
+                    break;
+                }
+            }
+        });
+    }
+}
+
+impl Handler<Shutdown> for SupervisorActor {
+    type Result = ();
+
+    fn handle(&mut self, message: Shutdown, _: &mut Self::Context) {
+        if !self.is_stopping {
+            self.shut_down(message.grace);
+        }
+    }
+}
+
+fn in_flight(dispatchers: &[Arc<Dispatcher>]) -> usize {
+    dispatchers.iter().map(|it| it.load.now().0).sum()
+}

@@ -1,0 +1,85 @@
+//! Where a server listens.
+
+use std::fmt;
+use std::path::PathBuf;
+
+/// The endpoint of a database: what is dialled, and what databases on one server have in common.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Address {
+    /// A host name or an IP address (IPv6 without brackets), and a port.
+    Tcp { host: String, port: u16 },
+    /// The path of a Unix domain socket.
+    Unix(PathBuf),
+}
+
+impl Address {
+    /// The port that Redis and Valkey listen on unless told otherwise.
+    pub(super) const DEFAULT_PORT: u16 = 6379;
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            // Brackets keep the colons of an IPv6 address apart from the one before the port.
+            Self::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Self::Tcp { host, port } => write!(f, "{host}:{port}"),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// Whether `host` can be a host name or an IPv4 address. International names are given in their
+/// ASCII form.
+pub(super) fn is_host_name(host: &str) -> bool {
+    // 253 is what DNS can carry (RFC 1035 section 2.3.4, as text). Underscores are no part of a
+    // host name by the book, but container networks use them.
+    (1..=253).contains(&host.len())
+        && host
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_read_as_they_are_written() {
+        let tcp = |host: &str| {
+            Address::Tcp {
+                host: host.into(),
+                port: 6379,
+            }
+            .to_string()
+        };
+        assert_eq!(tcp("localhost"), "localhost:6379");
+        assert_eq!(tcp("::1"), "[::1]:6379");
+        assert_eq!(
+            Address::Unix("/run/redis.sock".into()).to_string(),
+            "unix:/run/redis.sock"
+        );
+    }
+
+    #[test]
+    fn host_names() {
+        for good in [
+            "localhost",
+            "10.0.0.1",
+            "redis_1.internal",
+            "xn--bcher-kva.example",
+        ] {
+            assert!(is_host_name(good), "{good}");
+        }
+        for bad in [
+            "",
+            "a b",
+            "user:pw@host",
+            "bücher.example",
+            "a%41",
+            "h/0",
+            &"a".repeat(254),
+        ] {
+            assert!(!is_host_name(bad), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! One database.
+
+use super::Keepalive;
+use super::location::Location;
+use secrecy::SecretString;
+use std::fmt;
+use std::time::Duration;
+
+/// How to reach one database, and the limits of its use.
+///
+/// Plain data with setters, each of which states its default and its range. Setters win over the
+/// URL.
+///
+/// ```
+/// use redis_steward::DatabaseConfig;
+/// use std::time::Duration;
+///
+/// let sessions = DatabaseConfig::from_url("redis://cache.internal:6379")
+///     .number(6)
+///     .username("app")
+///     .password("from a secret store")
+///     .command_timeout(Duration::from_millis(500))
+///     .max_connections(20);
+/// # redis_steward::Config::new().database("sessions", sessions).check().unwrap();
+/// ```
+#[derive(Clone)]
+#[must_use]
+pub struct DatabaseConfig {
+    // A URL may hold a password, so all of it is a secret.
+    pub(super) url: SecretString,
+    pub(super) number: Option<i64>,
+    pub(super) username: Option<String>,
+    pub(super) password: Option<SecretString>,
+    pub(super) client_name: Option<String>,
+    pub(super) command_timeout: Duration,
+    pub(super) attempt_timeout: Option<Duration>,
+    pub(super) connect_timeout: Option<Duration>,
+    pub(super) max_connections: usize,
+    pub(super) min_idle: usize,
+    pub(super) idle_timeout: Duration,
+    pub(super) keepalive: Option<Keepalive>,
+    pub(super) tcp_user_timeout: Option<Duration>,
+    pub(super) health_check_interval: Duration,
+    pub(super) failure_threshold: u32,
+    pub(super) recovery_timeout: Duration,
+    pub(super) max_in_flight: usize,
+    pub(super) max_in_flight_bytes: usize,
+    pub(super) max_parked: usize,
+    pub(super) max_reply_bytes: usize,
+    pub(super) allow_admin: bool,
+}
+
+impl DatabaseConfig {
+    /// Database 0 of a server on this machine: `redis://localhost:6379/0`.
+    pub fn new() -> Self {
+        Self::from_url("redis://localhost:6379/0")
+    }
+
+    /// The database that a URL names, with the defaults for everything else:
+    /// - `redis://[[user]:password@]host[:port][/number]`, or `valkey://…`; an IPv6 host stands in
+    ///   brackets;
+    /// - `unix:///path/to/redis.sock[?db=number&user=name&pass=password]`, or `redis+unix://…`,
+    ///   `valkey+unix://…`.
+    ///
+    /// The port is 6379 and the number 0 unless given. Special characters in a user name or a
+    /// password are percent-encoded; in the query of a `unix` URL a plus sign stands for a space.
+    pub fn from_url(url: impl Into<String>) -> Self {
+        Self {
+            url: SecretString::from(url.into()),
+            number: None,
+            username: None,
+            password: None,
+            client_name: None,
+            command_timeout: Duration::from_secs(5),
+            attempt_timeout: None,
+            connect_timeout: None,
+            max_connections: 50,
+            min_idle: 1,
+            idle_timeout: Duration::from_secs(300),
+            keepalive: Some(Keepalive::new()),
+            tcp_user_timeout: Some(Duration::from_secs(2)),
+            health_check_interval: Duration::from_secs(30),
+            failure_threshold: 5,
+            recovery_timeout: Duration::from_secs(60),
+            max_in_flight: 65_536,
+            max_in_flight_bytes: 512 << 20,
+            max_parked: 16_384,
+            // The longest string a server holds by default (512 MiB), and room for what surrounds
+            // it.
+            max_reply_bytes: 513 << 20,
+            allow_admin: false,
+        }
+    }
+
+    /// The database number. Default: the URL's, else 0; range 0 to 65,535, of which a server has 16
+    /// unless its `databases` setting says otherwise.
+    pub fn number(mut self, number: i64) -> Self {
+        self.number = Some(number);
+        self
+    }
+
+    /// The ACL user to log in as. Default: the URL's, else the server's user `default`. Needs a
+    /// password.
+    pub fn username(mut self, username: impl Into<String>) -> Self {
+        self.username = Some(username.into());
+        self
+    }
+
+    /// The password to log in with. Default: the URL's, else none. It is never shown.
+    pub fn password(mut self, password: impl Into<String>) -> Self {
+        self.password = Some(SecretString::from(password.into()));
+        self
+    }
+
+    /// What `CLIENT LIST` on the server calls the connections: 1 to 128 visible ASCII characters.
+    /// Default: `redis-steward:` and the database's name, with `_` for other characters.
+    pub fn client_name(mut self, name: impl Into<String>) -> Self {
+        self.client_name = Some(name.into());
+        self
+    }
+
+    /// The deadline of a command, from the call to its reply, retries and waiting for a connection
+    /// included. Default 5 s; range 1 ms to 1 year.
+    pub fn command_timeout(mut self, timeout: Duration) -> Self {
+        self.command_timeout = timeout;
+        self
+    }
+
+    /// How long one attempt may go unanswered before its connection is under suspicion; also the
+    /// limit of a health probe. Default 1 s, or the command timeout if that is shorter; range 1 ms
+    /// to the command timeout.
+    pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
+        self.attempt_timeout = Some(timeout);
+        self
+    }
+
+    /// The limit of opening a connection: DNS, TCP, the handshake, and waiting for a server that is
+    /// loading its data. Default 2 s, or half the command timeout if that is shorter; range 1 ms to
+    /// below the command timeout.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = Some(timeout);
+        self
+    }
+
+    /// The most connections open at once, whatever they are for. Default 50; range 1 to 65,535.
+    pub fn max_connections(mut self, connections: usize) -> Self {
+        self.max_connections = connections;
+        self
+    }
+
+    /// Idle connections that the janitor leaves open. Default 1; range 0 to `max_connections`. With
+    /// 0, a database that nobody uses closes its last connection.
+    pub fn min_idle(mut self, connections: usize) -> Self {
+        self.min_idle = connections;
+        self
+    }
+
+    /// How long a connection may be idle before the janitor closes it. Default 300 s; range 1 ms to
+    /// 1 year.
+    pub fn idle_timeout(mut self, timeout: Duration) -> Self {
+        self.idle_timeout = timeout;
+        self
+    }
+
+    /// TCP keepalive. Default [`Keepalive::new`]. Without effect on Unix sockets.
+    pub fn keepalive(mut self, keepalive: Keepalive) -> Self {
+        self.keepalive = Some(keepalive);
+        self
+    }
+
+    /// Leaves TCP keepalive off.
+    pub fn without_keepalive(mut self) -> Self {
+        self.keepalive = None;
+        self
+    }
+
+    /// How long sent bytes may stay unacknowledged before the operating system gives the connection
+    /// up (Linux's `TCP_USER_TIMEOUT`, RFC 5482; ignored elsewhere). Default 2 s; range 1 ms to 24
+    /// days.
+    pub fn tcp_user_timeout(mut self, timeout: Duration) -> Self {
+        self.tcp_user_timeout = Some(timeout);
+        self
+    }
+
+    /// Leaves unacknowledged bytes to the operating system, which retransmits for about 15 minutes.
+    pub fn without_tcp_user_timeout(mut self) -> Self {
+        self.tcp_user_timeout = None;
+        self
+    }
+
+    /// Time between two health probes of a healthy database. Default 30 s; range 1 ms to 1 year.
+    pub fn health_check_interval(mut self, interval: Duration) -> Self {
+        self.health_check_interval = interval;
+        self
+    }
+
+    /// Consecutive failures that open the circuit. Default 5; at least 1.
+    pub fn failure_threshold(mut self, failures: u32) -> Self {
+        self.failure_threshold = failures;
+        self
+    }
+
+    /// The longest time that the open circuit waits between two probes. Default 60 s; range 1 ms to
+    /// 1 year.
+    pub fn recovery_timeout(mut self, timeout: Duration) -> Self {
+        self.recovery_timeout = timeout;
+        self
+    }
+
+    /// Commands under way at once; further ones are refused as overload. Default 65,536; at least
+    /// 1.
+    pub fn max_in_flight(mut self, commands: usize) -> Self {
+        self.max_in_flight = commands;
+        self
+    }
+
+    /// Bytes of requests under way at once; further commands are refused as overload. Default 512
+    /// MiB; at least 1 KiB.
+    pub fn max_in_flight_bytes(mut self, bytes: usize) -> Self {
+        self.max_in_flight_bytes = bytes;
+        self
+    }
+
+    /// Requests that may wait for a connection; further ones are refused as overload. Default
+    /// 16,384; at least 1.
+    pub fn max_parked(mut self, requests: usize) -> Self {
+        self.max_parked = requests;
+        self
+    }
+
+    /// The longest reply accepted, in bytes; a longer one ends its connection. Default 513 MiB; at
+    /// least 1 KiB.
+    pub fn max_reply_bytes(mut self, bytes: usize) -> Self {
+        self.max_reply_bytes = bytes;
+        self
+    }
+
+    /// Whether commands that administer the server (`CONFIG`, `FLUSHALL`, `SHUTDOWN` …) may be
+    /// sent. Default `false`.
+    pub fn allow_admin(mut self, allow: bool) -> Self {
+        self.allow_admin = allow;
+        self
+    }
+}
+
+impl Default for DatabaseConfig {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for DatabaseConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use secrecy::ExposeSecret;
+        // Of a URL that cannot be read, nobody can tell which part is the password.
+        let url = Location::parse(self.url.expose_secret())
+            .map_or("(not readable)".into(), |location| location.shown());
+        f.debug_struct("DatabaseConfig")
+            .field("url", &url)
+            .field("number", &self.number)
+            .field("username", &self.username.as_ref().map(|_| "***"))
+            .field("password", &self.password.as_ref().map(|_| "***"))
+            .field("client_name", &self.client_name)
+            .field("command_timeout", &self.command_timeout)
+            .field("attempt_timeout", &self.attempt_timeout)
+            .field("connect_timeout", &self.connect_timeout)
+            .field("max_connections", &self.max_connections)
+            .field("min_idle", &self.min_idle)
+            .field("idle_timeout", &self.idle_timeout)
+            .field("keepalive", &self.keepalive)
+            .field("tcp_user_timeout", &self.tcp_user_timeout)
+            .field("health_check_interval", &self.health_check_interval)
+            .field("failure_threshold", &self.failure_threshold)
+            .field("recovery_timeout", &self.recovery_timeout)
+            .field("max_in_flight", &self.max_in_flight)
+            .field("max_in_flight_bytes", &self.max_in_flight_bytes)
+            .field("max_parked", &self.max_parked)
+            .field("max_reply_bytes", &self.max_reply_bytes)
+            .field("allow_admin", &self.allow_admin)
+            .finish()
+    }
+}

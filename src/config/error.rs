@@ -1,0 +1,138 @@
+//! What is wrong with a configuration, all of it at once.
+
+use std::error::Error;
+use std::fmt;
+
+/// A configuration that cannot be used, with every [`Problem`] found in it.
+///
+/// All of it is checked together, so that one round of corrections is enough. Neither `Display` nor
+/// `Debug` shows a URL, a user name or a password.
+///
+/// ```
+/// use redis_steward::Config;
+///
+/// let error = Config::single("localhost:6379").check().unwrap_err();
+/// assert_eq!(error.problems().len(), 1);
+/// assert_eq!(error.problems()[0].database(), Some("main"));
+/// assert_eq!(error.problems()[0].field(), "url");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    problems: Vec<Problem>,
+}
+
+impl ConfigError {
+    pub(super) fn new(problems: Vec<Problem>) -> Self {
+        debug_assert!(
+            !problems.is_empty(),
+            "BUG: a configuration error without a problem"
+        );
+        Self { problems }
+    }
+
+    /// Everything that was found, in the order of the configuration. Never empty.
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let noun = if self.problems.len() == 1 {
+            "problem"
+        } else {
+            "problems"
+        };
+        write!(f, "{} {noun} in the configuration:", self.problems.len())?;
+        for problem in &self.problems {
+            write!(f, "\n  {problem}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Error for ConfigError {}
+
+/// One thing to correct: where it is, what is wrong, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    database: Option<String>,
+    field: String,
+    message: String,
+}
+
+impl Problem {
+    pub(super) fn new(database: Option<&str>, field: &str, message: impl Into<String>) -> Self {
+        Self {
+            database: database.map(str::to_owned),
+            field: field.to_owned(),
+            message: message.into(),
+        }
+    }
+
+    /// The database it is about; `None` for the configuration as a whole and for environment
+    /// variables.
+    pub fn database(&self) -> Option<&str> {
+        self.database.as_deref()
+    }
+
+    /// The setter, such as `connect_timeout`, or the environment variable, such as `REDIS_PORT`.
+    pub fn field(&self) -> &str {
+        &self.field
+    }
+
+    /// What is wrong and how to correct it, in a sentence.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(database) = &self.database {
+            write!(f, "database {}: ", quoted(database))?;
+        }
+        write!(f, "{}: {}", self.field, self.message)
+    }
+}
+
+/// Text of unknown origin, made fit for a line of a log: in quotes, escaped, and cut to a few
+/// words.
+pub(super) fn quoted(text: &str) -> String {
+    const LONGEST: usize = 48;
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{:?}…", &text[..end]),
+        None => format!("{text:?}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_line_per_problem() {
+        let one = ConfigError::new(vec![Problem::new(None, "databases", "none is named")]);
+        assert_eq!(
+            one.to_string(),
+            "1 problem in the configuration:\n  databases: none is named"
+        );
+
+        let two = ConfigError::new(vec![
+            Problem::new(Some("ca\nche"), "min_idle", "too many"),
+            Problem::new(None, "REDIS_PORT", "too large"),
+        ]);
+        assert_eq!(
+            two.to_string(),
+            "2 problems in the configuration:
+  database \"ca\\nche\": min_idle: too many
+  REDIS_PORT: too large"
+        );
+    }
+
+    #[test]
+    fn quoted_text_is_escaped_and_cut() {
+        assert_eq!(quoted("a\x1b[31m"), "\"a\\u{1b}[31m\"");
+        assert_eq!(quoted(&"é".repeat(500)), format!("\"{}\"…", "é".repeat(48)));
+    }
+}

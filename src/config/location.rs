@@ -1,0 +1,447 @@
+//! Reading a URL: where the server is, and as whom to log in.
+
+use super::address::{Address, is_host_name};
+use super::error::quoted;
+use super::percent::percent_decode;
+use secrecy::SecretString;
+use url::{Host, Url};
+
+/// What a URL says. What it leaves out is `None`, so that settings from elsewhere can fill it in.
+pub(super) struct Location {
+    pub(super) address: Address,
+    pub(super) number: Option<i64>,
+    pub(super) username: Option<String>,
+    pub(super) password: Option<SecretString>,
+}
+
+impl Location {
+    /// Reads a URL, or says everything that is wrong with it.
+    ///
+    /// No message quotes the URL: where one is malformed nobody can tell which part of it is the
+    /// password.
+    pub(super) fn parse(text: &str) -> Result<Self, Vec<String>> {
+        let text = text.trim();
+        // The URL standard drops these without a word, which would change a password.
+        if text.contains(char::is_control) {
+            return Err(vec![
+                "holds a line break or another control character; write it percent-encoded".into(),
+            ]);
+        }
+        let scheme = text
+            .split_once(':')
+            .map_or("", |(scheme, _)| scheme)
+            .to_ascii_lowercase();
+        match scheme.as_str() {
+            "redis" | "valkey" => tcp(text),
+            "unix" | "redis+unix" | "valkey+unix" => unix(text),
+            "rediss" | "valkeys" => unsupported(&scheme, "TLS"),
+            "memory" => unsupported(&scheme, "the embedded backend"),
+            "redis+sentinel" => unsupported(&scheme, "Redis Sentinel"),
+            "redis+cluster" => unsupported(&scheme, "Redis Cluster"),
+            _ => Err(vec![format!(
+                "does not start with a known scheme; {EXAMPLES}"
+            )]),
+        }
+    }
+
+    /// The location without its user name, password and options, fit to be shown.
+    pub(super) fn shown(&self) -> String {
+        match (&self.address, self.number) {
+            (address @ Address::Tcp { .. }, None) => format!("redis://{address}"),
+            (address @ Address::Tcp { .. }, Some(number)) => format!("redis://{address}/{number}"),
+            (address @ Address::Unix(_), None) => address.to_string(),
+            (address @ Address::Unix(_), Some(number)) => format!("{address}?db={number}"),
+        }
+    }
+}
+
+const EXAMPLES: &str =
+    "write it as redis://user:password@host:6379/0 or unix:///path/to/redis.sock?db=0";
+
+fn unsupported(scheme: &str, what: &str) -> Result<Location, Vec<String>> {
+    Err(vec![format!(
+        "{scheme}:// ({what}) is not supported yet; {EXAMPLES}"
+    )])
+}
+
+/// `redis://[user[:password]@]host[:port][/number]`
+fn tcp(text: &str) -> Result<Location, Vec<String>> {
+    let Some((_, after_scheme)) = text.split_once("://") else {
+        return Err(vec![format!("names no host; {EXAMPLES}")]);
+    };
+    // A password with one of these unencoded ends the host early, and the rest of it would pass for
+    // a path or a query.
+    let after_host = after_scheme
+        .find(['/', '?', '#'])
+        .map_or("", |end| &after_scheme[end..]);
+    if after_host.contains('@') {
+        return Err(vec![
+            "holds an @ after its host; in a user name or password write / ? # as %2F %3F %23"
+                .into(),
+        ]);
+    }
+    let url = Url::parse(text).map_err(|error| {
+        vec![format!(
+            "is not a valid URL ({error}); {EXAMPLES}, an IPv6 host in brackets"
+        )]
+    })?;
+
+    let mut problems = Vec::new();
+    let host = match url.host() {
+        Some(Host::Domain(host)) if is_host_name(host) => host.to_owned(),
+        Some(Host::Domain(host)) if !host.is_empty() => {
+            problems.push(
+                "has a host with characters that no host name has; use its ASCII form".into(),
+            );
+            String::new()
+        }
+        Some(Host::Ipv4(address)) => address.to_string(),
+        Some(Host::Ipv6(address)) => address.to_string(),
+        Some(Host::Domain(_)) | None => {
+            problems.push(format!("names no host; {EXAMPLES}"));
+            String::new()
+        }
+    };
+    let port = url.port().unwrap_or(Address::DEFAULT_PORT);
+    if port == 0 {
+        problems.push("has port 0; use 1 to 65535".into());
+    }
+    let number = read_number(
+        url.path().trim_matches('/'),
+        "after the host",
+        &mut problems,
+    );
+    let username = Some(url.username()).filter(|username| !username.is_empty());
+    let username = username.and_then(|username| decode(username, "user name", &mut problems));
+    let password = url
+        .password()
+        .and_then(|password| decode(password, "password", &mut problems));
+    for (name, value) in options(&url, &mut problems) {
+        common_option(&name, &value, false, &mut problems);
+    }
+    finish(
+        problems,
+        Location {
+            address: Address::Tcp { host, port },
+            number,
+            username,
+            password: password.map(SecretString::from),
+        },
+    )
+}
+
+/// `unix:///path/to.sock[?db=number&user=name&pass=password]`
+fn unix(text: &str) -> Result<Location, Vec<String>> {
+    let url = Url::parse(text)
+        .map_err(|error| vec![format!("is not a valid URL ({error}); {EXAMPLES}")])?;
+
+    let mut problems = Vec::new();
+    let address = socket_path(&url, &mut problems);
+    let (mut number, mut username, mut password) = (None, None, None);
+    for (name, value) in options(&url, &mut problems) {
+        match name.as_str() {
+            "db" => number = read_number(&value, "given as `db`", &mut problems),
+            "user" => username = Some(value),
+            "pass" => password = Some(value),
+            _ => common_option(&name, &value, password.is_some(), &mut problems),
+        }
+    }
+    finish(
+        problems,
+        Location {
+            address,
+            number,
+            username: username.filter(|text| !text.is_empty()),
+            password: password
+                .filter(|text| !text.is_empty())
+                .map(SecretString::from),
+        },
+    )
+}
+
+fn finish(problems: Vec<String>, location: Location) -> Result<Location, Vec<String>> {
+    if problems.is_empty() {
+        Ok(location)
+    } else {
+        Err(problems)
+    }
+}
+
+#[cfg(unix)]
+fn socket_path(url: &Url, problems: &mut Vec<String>) -> Address {
+    let path = url.to_file_path().unwrap_or_default();
+    // The operating system's own rule: no NUL, and about a hundred bytes.
+    let usable = std::os::unix::net::SocketAddr::from_pathname(&path).is_ok();
+    if path.file_name().is_none() || !usable {
+        problems.push(
+            "names no usable socket file; write an absolute path of at most about 100 bytes, \
+             as in unix:///run/redis.sock"
+                .into(),
+        );
+    }
+    Address::Unix(path)
+}
+
+#[cfg(not(unix))]
+fn socket_path(url: &Url, problems: &mut Vec<String>) -> Address {
+    problems.push(
+        "names a Unix socket, which this platform does not have; use redis://host:6379".into(),
+    );
+    Address::Unix(url.path().into())
+}
+
+fn read_number(text: &str, place: &str, problems: &mut Vec<String>) -> Option<i64> {
+    if text.is_empty() {
+        return None;
+    }
+    let number = text.parse().ok();
+    if number.is_none() {
+        problems.push(format!(
+            "has something other than a database number {place}; {EXAMPLES}"
+        ));
+    }
+    number
+}
+
+/// The decoded query parameters, each at most once. As in a form, a plus sign stands for a space.
+fn options(url: &Url, problems: &mut Vec<String>) -> Vec<(String, String)> {
+    if url.fragment().is_some() {
+        problems.push("has a part after #, which means nothing here; write # as %23".into());
+    }
+    let mut options: Vec<(String, String)> = Vec::new();
+    for pair in url
+        .query()
+        .unwrap_or_default()
+        .split('&')
+        .filter(|pair| !pair.is_empty())
+    {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let name = decode(&name.replace('+', " "), "query parameter", problems);
+        let value = decode(&value.replace('+', " "), "query parameter", problems);
+        let (Some(name), Some(value)) = (name, value) else {
+            continue;
+        };
+        if options.iter().any(|(known, _)| *known == name) {
+            problems.push("gives a query parameter twice".into());
+        }
+        options.push((name, value));
+    }
+    options
+}
+
+/// Judges a parameter that has the same meaning in every URL.
+fn common_option(name: &str, value: &str, after_password: bool, problems: &mut Vec<String>) {
+    const HINT: &str = "write & in a password as %26, and use the setters for other settings";
+    // What follows a password may be a piece of it, cut off by an unencoded &; and no option is
+    // named like a sentence.
+    let nameable = !after_password
+        && name.len() <= 32
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphabetic() || b"_-".contains(&b));
+    match (name, value) {
+        ("protocol", "resp3" | "3") => {}
+        ("protocol", _) => {
+            problems.push("has `protocol`: the RESP version is negotiated; remove it".into())
+        }
+        _ if nameable => problems.push(format!(
+            "has the unknown query parameter {}; {HINT}",
+            quoted(name)
+        )),
+        _ => problems.push(format!(
+            "has an unknown query parameter, not named here as it could be secret; {HINT}"
+        )),
+    }
+}
+
+fn decode(text: &str, what: &str, problems: &mut Vec<String>) -> Option<String> {
+    let decoded = String::from_utf8(percent_decode(text)).ok();
+    if decoded.is_none() {
+        problems.push(format!(
+            "has a {what} that is not UTF-8 once percent-decoded"
+        ));
+    }
+    decoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use secrecy::ExposeSecret;
+
+    /// Address, number, user name and password of a good URL, on one line.
+    fn read(url: &str) -> String {
+        let location =
+            Location::parse(url).unwrap_or_else(|problems| panic!("{url}: {problems:?}"));
+        let password = location
+            .password
+            .as_ref()
+            .map(|password| password.expose_secret());
+        format!(
+            "{} {:?} {:?} {password:?}",
+            location.address, location.number, location.username
+        )
+    }
+
+    /// The only problem of a bad URL.
+    fn problem(url: &str) -> String {
+        let problems = Location::parse(url)
+            .err()
+            .unwrap_or_else(|| panic!("{url} was accepted"));
+        assert_eq!(problems.len(), 1, "{url}: {problems:?}");
+        problems[0].clone()
+    }
+
+    #[test]
+    fn tcp_urls() {
+        for (url, expected) in [
+            ("redis://localhost", "localhost:6379 None None None"),
+            ("REDIS://h:1/", "h:1 None None None"),
+            (
+                " valkey://10.0.0.1:7000/3 ",
+                "10.0.0.1:7000 Some(3) None None",
+            ),
+            ("redis://[::1]:6380/0", "[::1]:6380 Some(0) None None"),
+            ("redis://:pw@h", "h:6379 None None Some(\"pw\")"),
+            (
+                "redis://u:p%40%2f%3A%25@h",
+                "h:6379 None Some(\"u\") Some(\"p@/:%\")",
+            ),
+            ("redis://u:p@w@h", "h:6379 None Some(\"u\") Some(\"p@w\")"),
+            (
+                "redis://u:50%off+1@h",
+                "h:6379 None Some(\"u\") Some(\"50%off+1\")",
+            ),
+            ("redis://:gr%C3%BCn@h", "h:6379 None None Some(\"grün\")"),
+            ("redis://u@h", "h:6379 None Some(\"u\") None"),
+            ("redis://:@h", "h:6379 None None None"),
+            ("redis://h/?protocol=resp3", "h:6379 None None None"),
+            ("redis://h/-1", "h:6379 Some(-1) None None"),
+        ] {
+            assert_eq!(read(url), expected, "{url}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn unix_urls() {
+        for (url, expected) in [
+            (
+                "unix:///run/redis.sock",
+                "unix:/run/redis.sock None None None",
+            ),
+            (
+                "unix:/run/redis.sock",
+                "unix:/run/redis.sock None None None",
+            ),
+            ("redis+unix:///a%20b?db=2", "unix:/a b Some(2) None None"),
+            (
+                "valkey+unix:///s?user=u&pass=p%26+w&db=1",
+                "unix:/s Some(1) Some(\"u\") Some(\"p& w\")",
+            ),
+            ("unix:///s?pass=", "unix:/s None None None"),
+        ] {
+            assert_eq!(read(url), expected, "{url}");
+        }
+    }
+
+    #[test]
+    fn bad_urls_say_what_to_do() {
+        for (url, expected) in [
+            ("", "known scheme"),
+            ("localhost:6379", "known scheme"),
+            ("http://h", "known scheme"),
+            ("rediss://h", "rediss:// (TLS) is not supported yet"),
+            ("valkeys://h", "valkeys:// (TLS) is not supported yet"),
+            (
+                "memory://",
+                "memory:// (the embedded backend) is not supported yet",
+            ),
+            (
+                "redis+sentinel://h",
+                "(Redis Sentinel) is not supported yet",
+            ),
+            ("redis+cluster://h", "(Redis Cluster) is not supported yet"),
+            ("redis://", "names no host"),
+            ("redis:///0", "names no host"),
+            ("redis:h:1", "names no host"),
+            ("redis://h:port", "invalid port"),
+            ("redis://h:65536", "invalid port"),
+            ("redis://h:0", "port 0"),
+            ("redis://::1", "an IPv6 host in brackets"),
+            ("redis://[::1", "IPv6"),
+            ("redis://b%C3%BCcher", "ASCII form"),
+            ("redis://h/main", "database number after the host"),
+            ("redis://h/1/2", "database number after the host"),
+            (
+                "redis://h/99999999999999999999",
+                "database number after the host",
+            ),
+            ("redis://h#0", "part after #"),
+            ("redis://:a/b@h", "@ after its host"),
+            ("redis://:1/b@h", "@ after its host"),
+            ("redis://u:1?b@h", "@ after its host"),
+            ("redis://u:a\tb@h", "control character"),
+            ("redis://u:%FF@h", "password that is not UTF-8"),
+            ("redis://%FF:p@h", "user name that is not UTF-8"),
+            (
+                "redis://h?protocol=resp2",
+                "RESP version is negotiated; remove",
+            ),
+            ("redis://h?timeout=5", "unknown query parameter \"timeout\""),
+            ("redis://h?db=5", "unknown query parameter \"db\""),
+        ] {
+            assert!(problem(url).contains(expected), "{url}: {}", problem(url));
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn bad_unix_urls_say_what_to_do() {
+        let long = format!("unix:///{}", "x".repeat(200));
+        for (url, expected) in [
+            ("unix:relative.sock", "socket file"),
+            ("unix:///", "socket file"),
+            ("unix://host/s", "socket file"),
+            ("unix:///a%00b", "socket file"),
+            (long.as_str(), "socket file"),
+            ("unix:///s?db=x", "database number given as `db`"),
+            ("unix:///s?pass=%FF", "not UTF-8"),
+            (
+                "unix:///s?password=p",
+                "unknown query parameter \"password\"",
+            ),
+        ] {
+            assert!(problem(url).contains(expected), "{url}: {}", problem(url));
+        }
+    }
+
+    #[test]
+    fn all_problems_of_a_url_are_told() {
+        let problems = Location::parse("redis://h:0/x?a=1&a=2#f")
+            .map(drop)
+            .unwrap_err();
+        // Port, number, fragment, repetition, and `a` unknown, twice.
+        assert_eq!(problems.len(), 6, "{problems:?}");
+    }
+
+    #[test]
+    fn a_piece_of_a_password_is_not_taken_for_the_name_of_an_option() {
+        for url in ["unix:///s?pass=my&canary", "redis://h?canary7=1"] {
+            assert!(!problem(url).contains("canary"), "{url}");
+        }
+    }
+
+    #[test]
+    fn what_is_shown_names_no_one() {
+        for (url, expected) in [
+            ("valkey://u:p@h/3?protocol=3", "redis://h:6379/3"),
+            ("redis://[::1]", "redis://[::1]:6379"),
+        ] {
+            assert_eq!(
+                Location::parse(url).map(|location| location.shown()),
+                Ok(expected.into())
+            );
+        }
+    }
+}

@@ -1,0 +1,387 @@
+//! Configuration from the environment.
+
+use super::environment::{Environment, Lookup};
+use super::error::ConfigError;
+use super::limits;
+use super::location::Location;
+use super::{Config, DatabaseConfig};
+
+impl Config {
+    /// One database named `main`, from environment variables:
+    ///
+    /// | variable | default | |
+    /// |---|---|---|
+    /// | `REDIS_URL` | | replaces `REDIS_HOST` and `REDIS_PORT` |
+    /// | `REDIS_HOST` | `localhost` | host name or IP address |
+    /// | `REDIS_PORT` | `6379` | |
+    /// | `REDIS_DB` | `0` | number, where the URL has none |
+    /// | `REDIS_USERNAME` | | where the URL has none |
+    /// | `REDIS_PASSWORD` | | where the URL has none |
+    /// | `REDIS_MAX_CONNECTIONS` | `50` | |
+    /// | `REDIS_SOCKET_TIMEOUT` | `5` | seconds, decimals allowed: the command timeout |
+    /// | `REDIS_HEALTH_CHECK_INTERVAL` | `30` | seconds |
+    /// | `REDIS_FAILURE_THRESHOLD` | `5` | consecutive failures |
+    /// | `REDIS_RECOVERY_TIMEOUT` | `60` | seconds |
+    ///
+    /// An empty variable counts as unset.
+    ///
+    /// # Errors
+    /// All variables that cannot be used, together. The values of `REDIS_URL` and `REDIS_PASSWORD`
+    /// are never shown.
+    ///
+    /// ```
+    /// use redis_steward::Config;
+    ///
+    /// let config = Config::from_env()?;
+    /// # Ok::<(), redis_steward::ConfigError>(())
+    /// ```
+    pub fn from_env() -> Result<Self, ConfigError> {
+        from_lookup(|variable| std::env::var_os(variable))
+    }
+}
+
+/// [`Config::from_env`] with the environment as an argument, since a process has only one and tests
+/// run side by side.
+fn from_lookup(lookup: impl Lookup) -> Result<Config, ConfigError> {
+    let mut environment = Environment::new(lookup);
+    let database = database(&mut environment);
+    if environment.problems.is_empty() {
+        Ok(Config::new().database("main", database))
+    } else {
+        Err(ConfigError::new(environment.problems))
+    }
+}
+
+fn database<L: Lookup>(environment: &mut Environment<L>) -> DatabaseConfig {
+    let (mut config, given) = server(environment);
+
+    let number = environment.read("REDIS_DB", "0", "a database number", limits::number);
+    if let Some(number) = number.filter(|_| !given.number) {
+        config = config.number(number);
+    }
+    let has_password = given.password || !environment.is_unset("REDIS_PASSWORD");
+    if let Some(username) = environment
+        .text("REDIS_USERNAME")
+        .filter(|_| !given.username)
+    {
+        if !has_password {
+            environment.problem(
+                "REDIS_USERNAME",
+                "comes without a password; set REDIS_PASSWORD",
+            );
+        }
+        config = config.username(username);
+    }
+    if let Some(password) = environment
+        .exact("REDIS_PASSWORD")
+        .filter(|_| !given.password)
+    {
+        config = config.password(password);
+    }
+    tuned(config, environment)
+}
+
+/// Which of these a URL gives, so that the variables for them do not apply.
+#[derive(Default)]
+struct Given {
+    number: bool,
+    username: bool,
+    password: bool,
+}
+
+/// The server of `REDIS_URL`, or else of `REDIS_HOST` and `REDIS_PORT`.
+fn server<L: Lookup>(environment: &mut Environment<L>) -> (DatabaseConfig, Given) {
+    const URL: &str = "REDIS_URL";
+    let Some(url) = environment.exact(URL).filter(|url| !url.trim().is_empty()) else {
+        let config = match (environment.host(), environment.port()) {
+            (Some(host), Some(port)) => DatabaseConfig::from_url(format!("redis://{host}:{port}")),
+            // Their problems are told, and no database comes of this.
+            _ => DatabaseConfig::new(),
+        };
+        return (config, Given::default());
+    };
+    let given = match Location::parse(&url) {
+        Ok(location) => {
+            if let Some(Err(message)) = location.number.map(limits::number) {
+                environment.problem(URL, format!("{message}, as in redis://localhost:6379/0"));
+            }
+            let (username, password) = (location.username.is_some(), location.password.is_some());
+            if username && !password && environment.is_unset("REDIS_PASSWORD") {
+                environment.problem(
+                    URL,
+                    "has a user name without a password; set REDIS_PASSWORD",
+                );
+            }
+            let number = location.number.is_some();
+            Given {
+                number,
+                username,
+                password,
+            }
+        }
+        Err(messages) => {
+            for message in messages {
+                environment.problem(URL, message);
+            }
+            // Nobody can tell what such a URL gives. Its own problems are enough to correct.
+            Given {
+                number: true,
+                username: true,
+                password: true,
+            }
+        }
+    };
+    (DatabaseConfig::from_url(url), given)
+}
+
+/// The limits and intervals.
+fn tuned<L: Lookup>(
+    mut config: DatabaseConfig,
+    environment: &mut Environment<L>,
+) -> DatabaseConfig {
+    const WHOLE: &str = "a whole number";
+    let connections = |value| limits::count(value, &limits::CONNECTIONS);
+    let failures = |value| limits::count(value, &limits::FAILURES);
+
+    if let Some(most) = environment.read("REDIS_MAX_CONNECTIONS", "50", WHOLE, connections) {
+        config = config.max_connections(most as usize);
+    }
+    if let Some(timeout) = environment.seconds("REDIS_SOCKET_TIMEOUT", "5") {
+        config = config.command_timeout(timeout);
+    }
+    if let Some(interval) = environment.seconds("REDIS_HEALTH_CHECK_INTERVAL", "30") {
+        config = config.health_check_interval(interval);
+    }
+    if let Some(threshold) = environment.read("REDIS_FAILURE_THRESHOLD", "5", WHOLE, failures) {
+        config = config.failure_threshold(threshold as u32);
+    }
+    if let Some(timeout) = environment.seconds("REDIS_RECOVERY_TIMEOUT", "60") {
+        config = config.recovery_timeout(timeout);
+    }
+    config
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::resolve;
+    use super::*;
+    use secrecy::ExposeSecret;
+    use std::ffi::OsStr;
+
+    fn read(variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        from_lookup(|name| {
+            variables
+                .iter()
+                .find(|(known, _)| *known == name)
+                .map(|(_, value)| value.into())
+        })
+    }
+
+    /// Address, number, user name and password that the variables lead to.
+    fn login(variables: &[(&str, &str)]) -> String {
+        let settings = resolve(read(variables).unwrap()).unwrap();
+        let main = &settings.databases[0];
+        let password = main
+            .password
+            .as_ref()
+            .map_or("-", |password| password.expose_secret());
+        format!(
+            "{} {} {} {password}",
+            main.address,
+            main.number,
+            main.username.as_deref().unwrap_or("-")
+        )
+    }
+
+    #[test]
+    fn the_documented_defaults() {
+        let empty = [
+            ("REDIS_URL", ""),
+            ("REDIS_HOST", " "),
+            ("REDIS_PORT", ""),
+            ("REDIS_PASSWORD", ""),
+        ];
+        for variables in [&[][..], &empty[..]] {
+            let settings = resolve(read(variables).unwrap()).unwrap();
+            let main = &settings.databases[0];
+            assert_eq!(
+                (&*main.name, main.address.to_string(), main.number),
+                ("main", "localhost:6379".into(), 0)
+            );
+            assert_eq!((main.max_connections, main.failure_threshold), (50, 5));
+            let times = [
+                main.command_timeout,
+                main.health_check_interval,
+                main.recovery_timeout,
+            ];
+            assert_eq!(times.map(|time| time.as_secs()), [5, 30, 60]);
+        }
+    }
+
+    #[test]
+    fn every_variable_is_read() {
+        let config = read(&[
+            ("REDIS_MAX_CONNECTIONS", "7"),
+            ("REDIS_SOCKET_TIMEOUT", "0.25"),
+            ("REDIS_HEALTH_CHECK_INTERVAL", "10\n"),
+            ("REDIS_FAILURE_THRESHOLD", "3"),
+            ("REDIS_RECOVERY_TIMEOUT", "1.5"),
+        ]);
+        let settings = resolve(config.unwrap()).unwrap();
+        let main = &settings.databases[0];
+        assert_eq!((main.max_connections, main.failure_threshold), (7, 3));
+        let times = [
+            main.command_timeout,
+            main.health_check_interval,
+            main.recovery_timeout,
+        ];
+        assert_eq!(times.map(|time| time.as_millis()), [250, 10_000, 1500]);
+    }
+
+    #[test]
+    fn a_url_comes_first_and_other_variables_fill_its_gaps() {
+        let (url, host, port) = ("REDIS_URL", "REDIS_HOST", "REDIS_PORT");
+        let (number, user, password) = ("REDIS_DB", "REDIS_USERNAME", "REDIS_PASSWORD");
+        let cases: [(&[(&str, &str)], &str); 8] = [
+            (&[(host, "h"), (port, "1"), (number, "2")], "h:1 2 - -"),
+            (&[(host, "::1")], "[::1]:6379 0 - -"),
+            (&[(host, "[fe80::1]")], "[fe80::1]:6379 0 - -"),
+            (
+                &[(user, "u"), (password, " p@/ ")],
+                "localhost:6379 0 u  p@/ ",
+            ),
+            (
+                &[
+                    (url, "redis://h:1"),
+                    (host, "other"),
+                    (port, "tcp://10.0.0.1:6379"),
+                ],
+                "h:1 0 - -",
+            ),
+            (
+                &[
+                    (url, "redis://h"),
+                    (number, "2"),
+                    (user, "u"),
+                    (password, "p"),
+                ],
+                "h:6379 2 u p",
+            ),
+            (
+                &[
+                    (url, "redis://a:b@h/1"),
+                    (number, "2"),
+                    (user, "u"),
+                    (password, "p"),
+                ],
+                "h:6379 1 a b",
+            ),
+            (&[(url, "redis://a@h"), (password, "p")], "h:6379 0 a p"),
+        ];
+        for (variables, expected) in cases {
+            assert_eq!(login(variables), expected, "{variables:?}");
+        }
+    }
+
+    #[test]
+    fn bad_variables_are_told_together_with_an_example_each() {
+        let error = read(&[
+            ("REDIS_HOST", "redis://:canary@h"),
+            ("REDIS_PORT", "tcp://10.0.0.1:6379"),
+            ("REDIS_DB", "-1"),
+            ("REDIS_USERNAME", "u"),
+            ("REDIS_MAX_CONNECTIONS", "many\x1b"),
+            ("REDIS_SOCKET_TIMEOUT", "NaN"),
+            ("REDIS_HEALTH_CHECK_INTERVAL", "0"),
+            ("REDIS_FAILURE_THRESHOLD", "2.5"),
+            ("REDIS_RECOVERY_TIMEOUT", "1e300"),
+        ])
+        .unwrap_err();
+        let expected = [
+            ("REDIS_HOST", "as in REDIS_HOST=localhost"),
+            (
+                "REDIS_PORT",
+                "as in REDIS_PORT=6379, but what Kubernetes sets",
+            ),
+            ("REDIS_DB", "-1 is no database number"),
+            ("REDIS_USERNAME", "set REDIS_PASSWORD"),
+            (
+                "REDIS_MAX_CONNECTIONS",
+                "\"many\\u{1b}\" is not a whole number, as in REDIS_MAX_CONNECTIONS=50",
+            ),
+            (
+                "REDIS_SOCKET_TIMEOUT",
+                "NaN is not a usable number of seconds, as in REDIS_SOCKET_TIMEOUT=5",
+            ),
+            (
+                "REDIS_HEALTH_CHECK_INTERVAL",
+                "0 s is too short; use at least 0.001 s, as in",
+            ),
+            (
+                "REDIS_FAILURE_THRESHOLD",
+                "\"2.5\" is not a whole number, as in REDIS_FAILURE_THRESHOLD=5",
+            ),
+            (
+                "REDIS_RECOVERY_TIMEOUT",
+                "is not a usable number of seconds, as in REDIS_RECOVERY_TIMEOUT=60",
+            ),
+        ];
+        assert_eq!(error.problems().len(), expected.len(), "{error}");
+        for (problem, (variable, message)) in error.problems().iter().zip(expected) {
+            assert_eq!((problem.database(), problem.field()), (None, variable));
+            assert!(problem.message().contains(message), "{problem}");
+        }
+        assert!(!error.to_string().contains("canary"), "{error}");
+    }
+
+    #[test]
+    fn bad_urls_and_ports() {
+        for (variable, value, expected) in [
+            (
+                "REDIS_URL",
+                "canary",
+                "REDIS_URL: does not start with a known scheme",
+            ),
+            (
+                "REDIS_URL",
+                "redis://canary@h",
+                "REDIS_URL: has a user name without a password",
+            ),
+            (
+                "REDIS_URL",
+                "redis://h/65536",
+                "REDIS_URL: 65536 is no database number",
+            ),
+            ("REDIS_PORT", "0", "REDIS_PORT: \"0\" is not a port"),
+            ("REDIS_PORT", "canary@h", "REDIS_PORT: the value (not shown"),
+        ] {
+            let error = read(&[(variable, value)]).unwrap_err().to_string();
+            assert!(
+                error.contains(expected) && !error.contains("canary"),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_unreadable_url_is_the_only_problem_of_its_login() {
+        let error = read(&[("REDIS_URL", "h:1"), ("REDIS_USERNAME", "u")]).unwrap_err();
+        assert_eq!(error.problems().len(), 1, "{error}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn text_that_is_not_utf8_is_a_problem() {
+        use std::os::unix::ffi::OsStrExt;
+        let bad = OsStr::from_bytes(b"\xff").to_owned();
+        let error = from_lookup(|_| Some(bad.clone())).unwrap_err();
+        assert_eq!(error.problems().len(), 11, "{error}");
+        assert!(
+            error
+                .problems()
+                .iter()
+                .all(|problem| problem.message() == "is not UTF-8 text"),
+            "{error}"
+        );
+    }
+}

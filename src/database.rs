@@ -1,0 +1,222 @@
+//! The handle of one database.
+
+use std::{sync::Arc, time::Duration};
+
+use actix::Recipient;
+use redis::{
+    Cmd, FromRedisValue, Pipeline, RedisError, RedisFuture, RedisResult, ServerError, Value,
+    aio::ConnectionLike,
+};
+
+use crate::{
+    dispatch::{Dispatcher, from_redis},
+    error::Error,
+    messages::Execute,
+    runtime::Lifeline,
+};
+
+/// A handle of one named database: cheap to clone, safe to share, and never in need of
+/// being replaced. It works as soon as the server does, and again when the server is back.
+///
+/// It is a [`redis::aio::ConnectionLike`], so everything that the `redis` crate offers works on
+/// it: `redis::AsyncCommands`, [`Pipeline::query_async`], `redis::Script::invoke_async`. Its own
+/// [`query`](Self::query), [`pipeline`](Self::pipeline) and [`execute`](Self::execute) give this
+/// crate's [`Error`], which tells whether a failed command may have run.
+///
+/// Commands of all handles share pipelined connections. Commands that would change the state of
+/// such a connection or block it are refused with [`Error::ForbiddenOnShared`].
+///
+/// # Deadlines and cancellation
+///
+/// Every command ends by the [command timeout](crate::DatabaseConfig::command_timeout) of the
+/// database, counted from its call and with waiting for a connection included;
+/// [`with_timeout`](Self::with_timeout) gives a handle with another one. A future may be dropped
+/// at any point: a command that was not written yet is never sent, and the reply of one that was
+/// is consumed and reaches nobody else. The futures need no particular runtime.
+///
+/// # Example
+///
+/// ```no_run
+/// use redis::AsyncCommands;
+/// use redis_steward::{Config, Supervisor};
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let supervisor = Supervisor::spawn(Config::single("redis://localhost")).await?;
+/// let mut main = supervisor.database("main")?;
+/// main.set::<_, _, ()>("visits", 41).await?;
+/// let visits: i64 = main.query(redis::cmd("INCR").arg("visits")).await?;
+/// assert_eq!(visits, 42);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Database {
+    dispatcher: Arc<Dispatcher>,
+    timeout: Duration,
+    // Never read: the supervisor runs as long as a handle lives.
+    _lifeline: Arc<Lifeline>,
+}
+
+impl Database {
+    pub(crate) fn new(dispatcher: Arc<Dispatcher>, lifeline: Arc<Lifeline>) -> Self {
+        Self {
+            timeout: dispatcher.settings.command_timeout,
+            dispatcher,
+            _lifeline: lifeline,
+        }
+    }
+
+    /// The name under which the database was configured.
+    pub fn name(&self) -> &str {
+        &self.dispatcher.settings.name
+    }
+
+    /// The same database with another deadline for each command, counted from its call.
+    ///
+    /// A timeout of zero lets no command through; there is no "for ever", and more than a year is
+    /// taken as a year.
+    #[must_use]
+    pub fn with_timeout(&self, timeout: Duration) -> Self {
+        const YEAR: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+        Self {
+            timeout: timeout.min(YEAR),
+            ..self.clone()
+        }
+    }
+
+    /// Runs one command and returns its reply as it came. An error reply is an error.
+    ///
+    /// # Errors
+    ///
+    /// Everything that [`Error`] lists for a command.
+    pub async fn execute(&self, command: &Cmd) -> Result<Value, Error> {
+        self.dispatcher.execute(command, self.timeout).await
+    }
+
+    /// Runs one command and converts its reply.
+    ///
+    /// # Errors
+    ///
+    /// Everything that [`Error`] lists for a command; [`Error::Conversion`] when the reply has
+    /// another type.
+    ///
+    /// ```no_run
+    /// # async fn example(main: redis_steward::Database) -> Result<(), redis_steward::Error> {
+    /// let length: usize = main.query(redis::cmd("STRLEN").arg("greeting")).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn query<T: FromRedisValue>(
+        &self,
+        command: impl std::borrow::Borrow<Cmd>,
+    ) -> Result<T, Error> {
+        let value = self.execute(command.borrow()).await?;
+        T::from_redis_value(value).map_err(|error| Error::Conversion {
+            database: self.dispatcher.name(),
+            error: error.into(),
+        })
+    }
+
+    /// Runs a pipeline in one round trip and converts its replies, one per command. The commands
+    /// are written contiguously; with [`Pipeline::atomic`] they are a transaction.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Server`] when a command of the pipeline failed: its
+    /// [`into_server_errors`](redis::RedisError::into_server_errors) tells which, and the others
+    /// ran. To get at their replies use [`Pipeline::ignore_errors`] with a
+    /// `Vec<redis::RedisResult<_>>`. Otherwise as [`query`](Self::query).
+    ///
+    /// ```no_run
+    /// # async fn example(main: redis_steward::Database) -> Result<(), redis_steward::Error> {
+    /// let (hits, misses): (i64, i64) = main
+    ///     .pipeline(redis::pipe().atomic().incr("hits", 1).incr("misses", 0))
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn pipeline<T: FromRedisValue>(
+        &self,
+        pipeline: impl std::borrow::Borrow<Pipeline>,
+    ) -> Result<T, Error> {
+        let mut handle = self.clone();
+        let replies = pipeline.borrow().query_async(&mut handle).await;
+        replies.map_err(|error| from_redis(self.dispatcher.name(), error))
+    }
+
+    /// An address for other actix actors, which send it [`Execute`] and get the reply. It is the
+    /// pool's, so a command takes one hop more than a call on the handle.
+    ///
+    /// It does not keep the supervisor running. It is closed once the pool has ended: after a
+    /// shutdown, and after a crash of the pool, where asking again gives the address of its successor.
+    pub fn recipient(&self) -> Recipient<Execute> {
+        let pool = self.dispatcher.pool.load();
+        let pool = pool.as_ref().expect("BUG: a handle exists before its pool");
+        pool.execute.clone()
+    }
+}
+
+/// Commands run as with [`Database::execute`]; an [`Error`] becomes a [`redis::RedisError`].
+impl ConnectionLike for Database {
+    fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
+        Box::pin(async move { Ok(self.execute(command).await?) })
+    }
+
+    fn req_packed_commands<'a>(
+        &'a mut self,
+        pipeline: &'a Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisFuture<'a, Vec<Value>> {
+        Box::pin(async move {
+            let dispatcher = &self.dispatcher;
+            let replies = dispatcher.execute_pipeline(pipeline, self.timeout).await?;
+            wanted(replies, offset, count)
+        })
+    }
+
+    fn get_db(&self) -> i64 {
+        self.dispatcher.settings.number
+    }
+}
+
+/// What the `redis` crate asked for of all replies. Those before `offset` are the server's
+/// confirmations that it has queued the commands of a transaction.
+fn wanted(mut replies: Vec<Value>, offset: usize, count: usize) -> RedisResult<Vec<Value>> {
+    if offset == 0 {
+        return Ok(replies);
+    }
+    let mut results = replies.split_off(offset.min(replies.len()));
+    results.truncate(count);
+    match results.first() {
+        Some(Value::ServerError(error)) => Err(aborted(error, &replies)),
+        _ => Ok(results),
+    }
+}
+
+/// The error of a transaction that was not executed: the server's, with what the first command
+/// that could not be queued had to say.
+fn aborted(error: &ServerError, queueing: &[Value]) -> RedisError {
+    let details = error.details().unwrap_or_default();
+    let first = queueing
+        .iter()
+        .enumerate()
+        .find_map(|(index, reply)| match reply {
+            // MULTI itself comes first.
+            Value::ServerError(error) if index > 0 => Some((index - 1, error)),
+            _ => None,
+        });
+    let Some((index, cause)) = first else {
+        return error.clone().into();
+    };
+    let cause_text = cause.details().unwrap_or_default();
+    let line = format!(
+        "-{} {details} (command {index}: {} {cause_text})\r\n",
+        error.code(),
+        cause.code()
+    );
+    match redis::parse_redis_value(line.as_bytes()) {
+        Ok(Value::ServerError(error)) => error.into(),
+        _ => unreachable!("BUG: an error line of printable text is not an error reply"),
+    }
+}

@@ -1,0 +1,389 @@
+//! What all handles of one database share, and the way of a command: admission, route, reply.
+
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
+
+use actix::Recipient;
+use arc_swap::ArcSwapOption;
+use redis::{Arg, Cmd, Pipeline, RedisError, Value};
+use tokio::{sync::oneshot, time::Instant};
+
+use crate::{
+    config::DatabaseSettings,
+    error::{Error, Execution, Limit, Stage},
+    events::Reason,
+    messages::{Execute, News, Park, Redial, Report, Sweep},
+    net::{Answer, Expected, Failure, Full, Load, Mailbox, Reply, Request, Responder},
+    policy::{
+        admission::{Admitted, Gate, Passage},
+        command,
+        outcome::{End, Verdict, execution_of_error, verdict},
+    },
+    sanitize,
+    stats::{Counters, count},
+};
+
+/// The data plane's end of one database. The actors publish to it: the pool its route, the health
+/// actor the state of the circuit, the supervisor the addresses of actors that it started anew.
+#[derive(Debug)]
+pub(crate) struct Dispatcher {
+    pub(crate) settings: Arc<DatabaseSettings>,
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) load: Arc<Load>,
+    pub(crate) counters: Arc<Counters>,
+    /// Where commands go; `None` while no connection is ready.
+    pub(crate) route: ArcSwapOption<Mailbox>,
+    pub(crate) pool: ArcSwapOption<PoolLink>,
+    pub(crate) health: ArcSwapOption<Recipient<Report>>,
+    /// Why the circuit is open and when that may end.
+    pub(crate) outage: ArcSwapOption<Outage>,
+    /// Why the last attempt to connect failed, while none has succeeded since.
+    pub(crate) dial_error: ArcSwapOption<Arc<str>>,
+}
+
+/// What a pool can be asked. Nobody but the supervisor knows its type.
+#[derive(Debug)]
+pub(crate) struct PoolLink {
+    pub(crate) execute: Recipient<Execute>,
+    pub(crate) park: Recipient<Park>,
+    pub(crate) redial: Recipient<Redial>,
+    pub(crate) sweep: Recipient<Sweep>,
+}
+
+/// An open circuit.
+#[derive(Debug)]
+pub(crate) struct Outage {
+    pub(crate) reason: Reason,
+    pub(crate) next_probe: Instant,
+}
+
+/// What is sent: its bytes, how many replies answer it, and whether an error reply can come
+/// from the middle of a script.
+struct Parcel {
+    bytes: Vec<u8>,
+    expected: Expected,
+    runs_script: bool,
+}
+
+impl Dispatcher {
+    pub(crate) fn new(settings: Arc<DatabaseSettings>) -> Arc<Self> {
+        Arc::new(Self {
+            gate: Gate::new(),
+            load: Load::new(settings.max_in_flight, settings.max_in_flight_bytes),
+            counters: Arc::default(),
+            route: ArcSwapOption::empty(),
+            pool: ArcSwapOption::empty(),
+            health: ArcSwapOption::empty(),
+            outage: ArcSwapOption::empty(),
+            dial_error: ArcSwapOption::empty(),
+            settings,
+        })
+    }
+
+    pub(crate) fn name(&self) -> Arc<str> {
+        self.settings.name.clone()
+    }
+
+    /// Runs one command. An error reply of the server is an error.
+    pub(crate) async fn execute(&self, command: &Cmd, timeout: Duration) -> Result<Value, Error> {
+        self.check(command)?;
+        let parcel = Parcel {
+            bytes: command.get_packed_command(),
+            expected: Expected::One,
+            runs_script: command::runs_script(args(command)),
+        };
+        match self.call(parcel, timeout).await? {
+            Reply::One(value) => Ok(value),
+            Reply::Many(_) => unreachable!("BUG: one reply was expected and many came"),
+        }
+    }
+
+    /// Runs a pipeline as one contiguous write. Returns all its replies, those to MULTI and to the
+    /// queueing of commands included; error replies are values among them.
+    pub(crate) async fn execute_pipeline(
+        &self,
+        pipeline: &Pipeline,
+        timeout: Duration,
+    ) -> Result<Vec<Value>, Error> {
+        for command in pipeline.cmd_iter() {
+            self.check(command)?;
+        }
+        let around = if pipeline.is_transaction() { 2 } else { 0 };
+        let replies = pipeline.len() + around;
+        if replies == 0 {
+            return Ok(Vec::new());
+        }
+        let parcel = Parcel {
+            bytes: pipeline.get_packed_pipeline(),
+            expected: Expected::Many(replies),
+            runs_script: false,
+        };
+        match self.call(parcel, timeout).await? {
+            Reply::Many(values) => Ok(values),
+            Reply::One(_) => unreachable!("BUG: many replies were expected and one came"),
+        }
+    }
+
+    /// Tells the health actor. Without one, between its crash and its restart, nobody needs to know.
+    pub(crate) fn report(&self, news: News) {
+        if let Some(health) = &*self.health.load() {
+            health.do_send(Report {
+                database: self.name(),
+                news,
+            });
+        }
+    }
+
+    /// Refuses what may not run on a connection that others share, before a byte is written.
+    fn check(&self, command: &Cmd) -> Result<(), Error> {
+        let args = args(command);
+        match command::refuse_on_shared(args.clone(), self.settings.allow_admin) {
+            None => Ok(()),
+            Some(refusal) => {
+                count(&self.counters.refused);
+                Err(Error::ForbiddenOnShared {
+                    database: self.name(),
+                    command: command::display_name(args).into(),
+                    refusal,
+                })
+            }
+        }
+    }
+
+    /// Cancelling it is safe at any point: a request that is not written yet is skipped, and the
+    /// reply of one that is written is consumed by its connection.
+    async fn call(&self, parcel: Parcel, timeout: Duration) -> Result<Reply, Error> {
+        let runs_script = parcel.runs_script;
+        let (admitted, answer) = self.send(parcel, timeout)?;
+        let answer = answer
+            .await
+            .unwrap_or_else(|_| unreachable!("BUG: a request was dropped without an answer"));
+        self.settle(answer, &admitted, timeout, runs_script)
+    }
+
+    fn send(
+        &self,
+        parcel: Parcel,
+        timeout: Duration,
+    ) -> Result<(Admitted, oneshot::Receiver<Answer>), Error> {
+        let admitted = self.gate.enter().map_err(|passage| self.refused(passage))?;
+        let slot = self
+            .load
+            .enter(parcel.bytes.len())
+            .map_err(|full| self.overloaded(full.into()))?;
+        let (responder, answer) = Responder::new(slot);
+        let request = Request {
+            bytes: parcel.bytes,
+            expected: parcel.expected,
+            deadline: Instant::now() + timeout,
+            responder,
+        };
+        let refused = match &*self.route.load() {
+            Some(mailbox) => mailbox.send(request).err().map(|error| error.0),
+            None => Some(request),
+        };
+        if let Some(request) = refused {
+            self.park(request);
+        }
+        Ok((admitted, answer))
+    }
+
+    /// No connection is ready. A pool that is gone drops the request, which answers it.
+    fn park(&self, request: Request) {
+        if let Some(pool) = &*self.pool.load() {
+            pool.park.do_send(Park(request));
+        }
+    }
+
+    /// Judges the answer once, for everybody who needs to know.
+    fn settle(
+        &self,
+        answer: Answer,
+        admitted: &Admitted,
+        timeout: Duration,
+        runs_script: bool,
+    ) -> Result<Reply, Error> {
+        match verdict(end(&answer)) {
+            Verdict::Healthy => {
+                self.gate.note_success();
+                if admitted.is_trial() {
+                    let epoch = admitted.epoch;
+                    self.report(News::TrialSucceeded { epoch });
+                }
+            }
+            Verdict::Failing(reason) => {
+                let epoch = admitted.epoch;
+                self.report(News::CommandFailed { epoch, reason });
+            }
+            Verdict::Silent => {}
+        }
+        match answer {
+            Ok(Reply::One(Value::ServerError(error))) => Err(Error::Server {
+                database: self.name(),
+                execution: execution_of_error(error.code(), runs_script),
+                error: sanitize::server_error(error).into(),
+            }),
+            Ok(Reply::Many(values)) => Ok(Reply::Many(values.into_iter().map(sanitized).collect())),
+            Ok(reply) => Ok(reply),
+            Err(failure) => Err(self.explain(failure, timeout)),
+        }
+    }
+
+    fn refused(&self, passage: Passage) -> Error {
+        count(&self.counters.refused);
+        let database = self.name();
+        match passage {
+            Passage::Open | Passage::Free | Passage::Trial => {
+                let outage = self.outage.load();
+                let now = Instant::now();
+                Error::CircuitOpen {
+                    database,
+                    reason: outage.as_ref().map_or(Reason::Unreachable, |it| it.reason),
+                    retry_after: outage
+                        .as_ref()
+                        .map_or(Duration::ZERO, |it| it.next_probe - now),
+                }
+            }
+            Passage::ShuttingDown => Error::ShuttingDown {
+                database,
+                execution: Execution::NotSent,
+            },
+            Passage::Failed => Error::Failed { database },
+        }
+    }
+
+    fn overloaded(&self, limit: Limit) -> Error {
+        count(&self.counters.refused);
+        let (in_flight, in_flight_bytes) = self.load.now();
+        Error::Overloaded {
+            database: self.name(),
+            in_flight,
+            in_flight_bytes,
+            parked: self.counters.parked.load(Relaxed),
+            limit,
+        }
+    }
+
+    fn explain(&self, failure: Failure, timeout: Duration) -> Error {
+        let database = self.name();
+        match failure {
+            Failure::TimedOut(stage) => Error::TimedOut {
+                database,
+                stage,
+                execution: match stage {
+                    Stage::Reply => Execution::Unknown,
+                    Stage::Connect | Stage::Queue => Execution::NotSent,
+                },
+                timeout,
+                last_error: match stage {
+                    Stage::Connect => self.dial_error.load().as_deref().cloned(),
+                    Stage::Queue | Stage::Reply => None,
+                },
+            },
+            Failure::Lost(loss, execution) => Error::ConnectionLost {
+                database,
+                execution,
+                cause: loss.to_string().into(),
+            },
+            Failure::TooManyParked => self.overloaded(Limit::Parked(self.settings.max_parked)),
+            Failure::ShuttingDown(execution) => {
+                count(&self.counters.lost);
+                Error::ShuttingDown {
+                    database,
+                    execution,
+                }
+            }
+            Failure::Abandoned(execution) => {
+                count(&self.counters.lost);
+                match self.gate.passage() {
+                    Passage::ShuttingDown => Error::ShuttingDown {
+                        database,
+                        execution,
+                    },
+                    _ => Error::Restarted {
+                        database,
+                        execution,
+                    },
+                }
+            }
+        }
+    }
+}
+
+impl From<Full> for Limit {
+    fn from(full: Full) -> Self {
+        match full {
+            Full::Commands(limit) => Self::Commands(limit),
+            Full::Bytes(limit) => Self::Bytes(limit),
+        }
+    }
+}
+
+/// An error that came back through the `redis` crate, as this crate's own.
+pub(crate) fn from_redis(database: Arc<str>, error: RedisError) -> Error {
+    if let Some(own) = Error::from_redis(&error) {
+        return own.clone();
+    }
+    let is_reply = matches!(
+        error.kind(),
+        redis::ErrorKind::Server(_) | redis::ErrorKind::Extension
+    );
+    match (is_reply, error.kind()) {
+        (true, redis::ErrorKind::Server(redis::ServerErrorKind::ExecAbort)) => Error::Server {
+            database,
+            execution: Execution::NotExecuted,
+            error,
+        },
+        (true, _) => Error::Server {
+            database,
+            execution: Execution::Executed,
+            error,
+        },
+        (false, _) => Error::Conversion { database, error },
+    }
+}
+
+fn args(command: &Cmd) -> impl Iterator<Item = &[u8]> + Clone {
+    command.args_iter().map(|arg| match arg {
+        Arg::Simple(bytes) => bytes,
+        // The number of a scan's cursor, which is never a name.
+        _ => b"0",
+    })
+}
+
+fn end(answer: &Answer) -> End<'_> {
+    match answer {
+        Ok(Reply::One(value)) => end_of_value(value),
+        // A server that fails everybody fails the first command of a pipeline too.
+        Ok(Reply::Many(values)) => values.first().map_or(End::Reply, end_of_value),
+        Err(Failure::TimedOut(stage)) => End::TimedOut(*stage),
+        Err(Failure::Lost(..)) => End::ConnectionLost,
+        Err(Failure::TooManyParked | Failure::ShuttingDown(_) | Failure::Abandoned(_)) => {
+            End::Local
+        }
+    }
+}
+
+fn end_of_value(value: &Value) -> End<'_> {
+    match value {
+        Value::ServerError(error) => End::ErrorReply(error.code()),
+        _ => End::Reply,
+    }
+}
+
+fn sanitized(value: Value) -> Value {
+    match value {
+        Value::ServerError(error) => Value::ServerError(sanitize::server_error(error)),
+        // The replies of a transaction come in one array.
+        Value::Array(values) if values.iter().any(is_error) => {
+            Value::Array(values.into_iter().map(sanitized).collect())
+        }
+        other => other,
+    }
+}
+
+fn is_error(value: &Value) -> bool {
+    matches!(value, Value::ServerError(_))
+}

@@ -1,0 +1,328 @@
+//! What can go wrong, by moment: [`StartError`] when the supervisor starts (and
+//! [`ConfigError`](crate::ConfigError) before it), [`Error`] when a command runs.
+
+use std::{fmt, io, sync::Arc, time::Duration};
+
+use crate::{config::ConfigError, events::Reason, policy::command::Refusal};
+
+/// Why the supervisor could not be started.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The configuration has problems; all of them are listed.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The operating system refused a thread or a runtime for it.
+    #[error("the supervisor could not be started: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// How far the server got with a command that failed.
+///
+/// It answers the one question that decides whether a command may be sent again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Execution {
+    /// No byte of the command left this process. Sending it again is safe.
+    NotSent,
+    /// The server received the command and refused it without any effect. Sending it again is safe.
+    NotExecuted,
+    /// The server ran the command and answered it; the failure came afterwards.
+    Executed,
+    /// The command was written, and no answer came: it may have run or not.
+    Unknown,
+}
+
+impl fmt::Display for Execution {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotSent => "it was not sent",
+            Self::NotExecuted => "it was not executed",
+            Self::Executed => "it was executed",
+            Self::Unknown => "it may have been executed",
+        })
+    }
+}
+
+/// Where a command was when its deadline passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Stage {
+    /// It waited for a connection; none was ready.
+    Connect,
+    /// It waited in a connection's queue and had not been written.
+    Queue,
+    /// It had been written and waited for its reply.
+    Reply,
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Connect => "waiting for a connection",
+            Self::Queue => "waiting to be written",
+            Self::Reply => "waiting for the reply",
+        })
+    }
+}
+
+/// Why a command failed. Every variant names its database; [`Error::execution`] tells whether the
+/// command may have run.
+///
+/// It converts into [`redis::RedisError`], so that code written against the `redis` crate keeps
+/// working: a server's error reply becomes the very error that the `redis` crate makes of it, and
+/// everything else an I/O error that carries this value. [`Error::from_redis`] gets it back.
+///
+/// ```
+/// use redis_steward::{Error, Execution};
+///
+/// fn may_be_sent_again(error: &Error) -> bool {
+///     matches!(error.execution(), Execution::NotSent | Execution::NotExecuted)
+/// }
+/// ```
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The circuit of the database is open: too many failures in a row. Nothing was sent.
+    #[error("database {database:?}: the circuit is open ({reason}); next probe in {retry_after:?}")]
+    CircuitOpen {
+        /// The database that was asked.
+        database: Arc<str>,
+        /// What opened the circuit.
+        reason: Reason,
+        /// When the next probe is due; asking earlier is useless.
+        retry_after: Duration,
+    },
+    /// This process has too much outstanding on the database already. Nothing was sent, and the
+    /// server's health is not in question.
+    #[error(
+        "database {database:?}: overloaded: {in_flight} commands and {in_flight_bytes} bytes are \
+         outstanding, {parked} of them wait for a connection (limit {limit})"
+    )]
+    Overloaded {
+        /// The database that was asked.
+        database: Arc<str>,
+        /// Commands between their call and their reply.
+        in_flight: usize,
+        /// Bytes of those commands.
+        in_flight_bytes: usize,
+        /// Those of them that wait for a connection.
+        parked: usize,
+        /// The limit that was reached.
+        limit: Limit,
+    },
+    /// The deadline passed.
+    #[error(
+        "database {database:?}: timed out after {timeout:?} while {stage}; {execution}{}",
+        because(.last_error)
+    )]
+    TimedOut {
+        /// The database that was asked.
+        database: Arc<str>,
+        /// Where the command was.
+        stage: Stage,
+        /// Whether it may have run.
+        execution: Execution,
+        /// The deadline it had, counted from the call.
+        timeout: Duration,
+        /// Why the last attempt to connect failed, where that is what the command waited for.
+        last_error: Option<Arc<str>>,
+    },
+    /// The connection broke before the reply came.
+    #[error("database {database:?}: the connection was lost: {cause}; {execution}")]
+    ConnectionLost {
+        /// The database that was asked.
+        database: Arc<str>,
+        /// Whether the command may have run.
+        execution: Execution,
+        /// What happened to the connection.
+        cause: Arc<str>,
+    },
+    /// The server answered with an error.
+    ///
+    /// The text is the server's, with control characters escaped, shortened to 256 bytes, and
+    /// without the arguments that the server echoes of a command it does not know.
+    #[error("database {database:?}: the server answered with an error: {error}")]
+    Server {
+        /// The database that was asked.
+        database: Arc<str>,
+        /// Whether the command may have had an effect: a script that fails may have written
+        /// before, and of a pipeline all commands ran that did not fail.
+        execution: Execution,
+        /// The server's reply, or the replies of a pipeline.
+        #[source]
+        error: redis::RedisError,
+    },
+    /// The reply could not be converted into the type that was asked for. The command ran.
+    #[error("database {database:?}: the reply has another type: {error}")]
+    Conversion {
+        /// The database that was asked.
+        database: Arc<str>,
+        /// What did not fit.
+        #[source]
+        error: redis::RedisError,
+    },
+    /// The command may not run on a connection that others share. Nothing was sent.
+    #[error("database {database:?}: {command} is refused: {refusal}")]
+    ForbiddenOnShared {
+        /// The database that was asked.
+        database: Arc<str>,
+        /// Name of the command, in capitals.
+        command: Box<str>,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// The supervisor is shutting down, or has.
+    #[error("database {database:?}: the supervisor is shutting down; {execution}")]
+    ShuttingDown {
+        /// The database that was asked.
+        database: Arc<str>,
+        /// Whether the command may have run.
+        execution: Execution,
+    },
+    /// The pool of the database crashed while it held the command; a new one takes over.
+    #[error("database {database:?}: its pool was restarted; {execution}")]
+    Restarted {
+        /// The database that was asked.
+        database: Arc<str>,
+        /// Whether the command may have run.
+        execution: Execution,
+    },
+    /// The pool of the database crashed too often and was given up.
+    #[error("database {database:?}: its pool crashed repeatedly and was given up")]
+    Failed {
+        /// The database that was asked.
+        database: Arc<str>,
+    },
+    /// No database of that name was configured.
+    #[error("there is no database {name:?}; the configured ones are {}", Listed(.known))]
+    UnknownDatabase {
+        /// The name that was asked for.
+        name: Box<str>,
+        /// The names that exist, sorted.
+        known: Vec<Arc<str>>,
+    },
+    /// Not every database became healthy in time; see [`Supervisor::ready`](crate::Supervisor::ready).
+    #[error("not ready after {waited:?}: {}", Listed(.pending))]
+    NotReady {
+        /// How long was waited.
+        waited: Duration,
+        /// The databases that are not healthy, each with its state.
+        pending: Vec<Arc<str>>,
+    },
+}
+
+/// A limit on what may be outstanding on one database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Limit {
+    /// [`DatabaseConfig::max_in_flight`](crate::DatabaseConfig::max_in_flight).
+    Commands(usize),
+    /// [`DatabaseConfig::max_in_flight_bytes`](crate::DatabaseConfig::max_in_flight_bytes).
+    Bytes(usize),
+    /// [`DatabaseConfig::max_parked`](crate::DatabaseConfig::max_parked).
+    Parked(usize),
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Commands(limit) => write!(f, "max_in_flight = {limit}"),
+            Self::Bytes(limit) => write!(f, "max_in_flight_bytes = {limit}"),
+            Self::Parked(limit) => write!(f, "max_parked = {limit}"),
+        }
+    }
+}
+
+impl Error {
+    /// Whether the command may have run; see [`Execution`].
+    pub fn execution(&self) -> Execution {
+        match self {
+            Self::TimedOut { execution, .. }
+            | Self::ConnectionLost { execution, .. }
+            | Self::ShuttingDown { execution, .. }
+            | Self::Restarted { execution, .. }
+            | Self::Server { execution, .. } => *execution,
+            Self::Conversion { .. } => Execution::Executed,
+            Self::CircuitOpen { .. }
+            | Self::Overloaded { .. }
+            | Self::ForbiddenOnShared { .. }
+            | Self::Failed { .. }
+            | Self::UnknownDatabase { .. }
+            | Self::NotReady { .. } => Execution::NotSent,
+        }
+    }
+
+    /// Whether a deadline passed.
+    pub fn is_timeout(&self) -> bool {
+        matches!(self, Self::TimedOut { .. } | Self::NotReady { .. })
+    }
+
+    /// The code of a server's error reply, such as `WRONGTYPE`.
+    pub fn code(&self) -> Option<&str> {
+        match self {
+            Self::Server { error, .. } => error.code(),
+            _ => None,
+        }
+    }
+
+    /// The error of this crate that a [`redis::RedisError`] was made from, if it was.
+    ///
+    /// Server replies and conversions became errors of the `redis` crate itself and give `None`.
+    ///
+    /// ```
+    /// use redis_steward::Error;
+    ///
+    /// fn circuit_is_open(error: &redis::RedisError) -> bool {
+    ///     matches!(Error::from_redis(error), Some(Error::CircuitOpen { .. }))
+    /// }
+    /// ```
+    pub fn from_redis(error: &redis::RedisError) -> Option<&Self> {
+        // The redis crate keeps its cause behind an `Arc`, and that holds the `io::Error` made below.
+        let cause = std::error::Error::source(error)?
+            .downcast_ref::<Arc<dyn std::error::Error + Send + Sync>>()?;
+        cause.downcast_ref::<io::Error>()?.get_ref()?.downcast_ref()
+    }
+
+    fn io_kind(&self) -> io::ErrorKind {
+        match self {
+            Self::TimedOut { .. } | Self::NotReady { .. } => io::ErrorKind::TimedOut,
+            Self::CircuitOpen { .. } | Self::Failed { .. } => io::ErrorKind::ConnectionRefused,
+            Self::ConnectionLost { .. } | Self::Restarted { .. } => io::ErrorKind::ConnectionReset,
+            Self::ShuttingDown { .. } => io::ErrorKind::NotConnected,
+            Self::Overloaded { .. } => io::ErrorKind::ResourceBusy,
+            Self::ForbiddenOnShared { .. } | Self::UnknownDatabase { .. } => {
+                io::ErrorKind::Unsupported
+            }
+            Self::Server { .. } | Self::Conversion { .. } => io::ErrorKind::Other,
+        }
+    }
+}
+
+impl From<Error> for redis::RedisError {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Server { error, .. } | Error::Conversion { error, .. } => error,
+            other => io::Error::new(other.io_kind(), other).into(),
+        }
+    }
+}
+
+fn because(last_error: &Option<Arc<str>>) -> String {
+    match last_error {
+        Some(error) => format!(" (last attempt to connect: {error})"),
+        None => String::new(),
+    }
+}
+
+struct Listed<'a>(&'a [Arc<str>]);
+
+impl fmt::Display for Listed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, name) in self.0.iter().enumerate() {
+            let separator = if index == 0 { "" } else { ", " };
+            write!(f, "{separator}{name}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,73 @@
+//! An embedded connection manager for Redis and Valkey: named databases, supervised connections,
+//! circuit breakers and health events, for programs that must go on when Redis does not.
+//!
+//! An application spawns a [`Supervisor`] at start-up, takes a [`Database`] handle for each database
+//! that it has named, and sends commands. Handles never need to be replaced: they start to work
+//! when the server does, fail at once and truthfully while it is away, and work again within
+//! 100 ms of its return.
+//!
+//! ```no_run
+//! use redis_steward::{Config, Supervisor};
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let supervisor = Supervisor::spawn(Config::single("redis://localhost")).await?;
+//!     let main = supervisor.database("main")?;
+//!     let visits: i64 = main.query(redis::cmd("INCR").arg("visits")).await?;
+//!     println!("visit number {visits}");
+//!     Ok(())
+//! }
+//! ```
+//!
+//! # Layout
+//!
+//! - [`Config`], [`DatabaseConfig`]: what to connect to, and how
+//! - [`Supervisor`]: spawn, handles, health, statistics, shutdown
+//! - [`Database`]: the handle of one named database
+//! - [`HealthEvents`], [`HealthEvent`], [`HealthState`]: what becomes of it
+//! - [`Error`]: why a command failed, and whether it may have run
+//! - [`SupervisorStats`]: what happened so far
+//! - [`Execute`], [`Subscribe`]: the same for other actix actors
+//!
+//! Inside, `policy` decides, `actors` sequence, `net` does; `ARCHITECTURE.md` has the picture.
+//!
+//! # Guarantees
+//!
+//! - A reply reaches the caller of its command or nobody. Commands that would break that on a shared
+//!   connection are refused before a byte is written.
+//! - Every command ends by its deadline, counted from the call.
+//! - Every error tells whether the command may have run. Nothing is sent twice.
+//! - Dropping a future is safe at any point.
+//! - Queues are bounded by number and by bytes; what does not fit is refused at once.
+//! - No secret appears in an error, an event, a log line or a `Debug` text.
+
+mod config;
+
+mod database;
+mod error;
+mod events;
+mod messages;
+mod runtime;
+mod stats;
+
+mod actors;
+mod dispatch;
+mod net;
+mod policy;
+mod registry;
+mod sanitize;
+
+#[doc(hidden)]
+pub mod fuzzing;
+
+pub use config::{Config, ConfigError, DatabaseConfig, Io, Keepalive, Problem};
+pub use database::Database;
+pub use error::{Error, Execution, Limit, Stage, StartError};
+pub use events::{CircuitState, HealthEvent, HealthEvents, HealthState, Reason};
+pub use messages::{Execute, Subscribe};
+pub use policy::command::Refusal;
+pub use runtime::{ShutdownReport, Supervisor};
+pub use stats::{DatabaseStats, PoolStats, SupervisorStats};
+
+/// The `redis` crate, whose commands, pipelines, scripts and types work on a [`Database`].
+pub use redis;

@@ -1,0 +1,186 @@
+//! Every message that crosses an actor boundary, on one page.
+//!
+//! | message | from | to | asks or tells |
+//! |---|---|---|---|
+//! | [`Execute`] | actors of the application | pool | run this command |
+//! | [`Subscribe`] | actors of the application | supervisor | send me the health events |
+//! | `Park` | handles | pool | keep this request until a connection is ready |
+//! | `Redial` | health | pool | try to open a connection now |
+//! | `Sweep` | janitor | pool | close what has been idle for too long |
+//! | `Drain` | supervisor | pool | finish what is under way and stop |
+//! | `Dialled`, `ConnectionEnded` | the pool's tasks | the same pool | what became of a task |
+//! | `Report` | handles and pools | health | what happened to a database |
+//! | `Knocked`, `Probed` | health's tasks | health | what became of a task |
+//! | `ChildExited` | guards in every child | supervisor | a child is gone |
+//! | `AwaitReady`, `Shutdown` | [`Supervisor`](crate::Supervisor) | supervisor | as they say |
+
+use std::{sync::Arc, time::Duration};
+
+use actix::{Message, Recipient};
+use redis::{Cmd, Value};
+use tokio::time::Instant;
+
+use crate::{
+    config::Address,
+    error::Error,
+    events::{HealthEvent, Reason},
+    net::{DialError, Ended, Established, Loss, Request},
+};
+
+/// Runs one command, for actors that hold a [`Recipient`] instead of a handle; see
+/// [`Database::recipient`](crate::Database::recipient).
+#[derive(Clone)]
+pub struct Execute {
+    pub(crate) command: Cmd,
+    pub(crate) timeout: Option<Duration>,
+}
+
+impl Execute {
+    /// Runs `command` with the command timeout of the database.
+    pub fn new(command: Cmd) -> Self {
+        Self {
+            command,
+            timeout: None,
+        }
+    }
+
+    /// Gives the command another deadline, counted from when the pool receives it.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+}
+
+/// Without the command's arguments, which may be secrets.
+impl std::fmt::Debug for Execute {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Execute")
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Message for Execute {
+    type Result = Result<Value, Error>;
+}
+
+/// Sends all health events to a recipient: first the current state of every database, then every
+/// change. See [`Supervisor::recipient`](crate::Supervisor::recipient).
+#[derive(Debug)]
+pub struct Subscribe(
+    /// Who gets the events.
+    pub Recipient<HealthEvent>,
+);
+
+impl Message for Subscribe {
+    type Result = ();
+}
+
+/// Keep this request until a connection is ready, or its deadline passes.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Park(pub(crate) Request);
+
+/// Try to open a connection, unless there is one, after this pause.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Redial {
+    pub(crate) after: Duration,
+}
+
+/// Close what has been idle for too long, and forget requests whose callers have gone.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Sweep;
+
+/// Finish what is under way until the deadline, then stop. Answered when nothing is left, with the
+/// number of commands that had not been finished by then.
+#[derive(Debug, Message)]
+#[rtype(result = "usize")]
+pub(crate) struct Drain {
+    pub(crate) deadline: Instant,
+}
+
+/// A task that dialled has ended.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Dialled(pub(crate) Result<Established, DialError>);
+
+/// A connection's task has ended.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct ConnectionEnded {
+    /// Which one, because a late end must not be taken for the end of its successor.
+    pub(crate) id: u64,
+    pub(crate) ended: Ended,
+}
+
+/// Something happened to a database that concerns its health.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Report {
+    pub(crate) database: Arc<str>,
+    pub(crate) news: News,
+}
+
+/// What happened to a database.
+#[derive(Debug)]
+pub(crate) enum News {
+    /// A command met a server that fails everybody. The epoch is the one it was admitted in.
+    CommandFailed { epoch: u64, reason: Reason },
+    /// A command that was admitted as a trial succeeded.
+    TrialSucceeded { epoch: u64 },
+    /// A connection was opened and proved itself.
+    Connected,
+    /// No connection could be opened; the pool waits for a [`Redial`].
+    DialFailed(DialError),
+    /// A connection broke with requests on it.
+    ConnectionLost(Arc<Loss>),
+    /// The pool crashed too often and was given up.
+    GivenUp,
+}
+
+/// Something was found to answer at an endpoint, or not.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Knocked {
+    pub(crate) endpoint: Address,
+    pub(crate) result: Result<(), DialError>,
+}
+
+/// A database was probed with a connection of its own.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Probed {
+    pub(crate) database: Arc<str>,
+    pub(crate) result: Result<(), DialError>,
+}
+
+/// A child of the supervisor is gone without having been told to stop.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct ChildExited(pub(crate) Child);
+
+/// Who is supervised.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Child {
+    Health,
+    Janitor,
+    /// The pool of the database of this name.
+    Pool(Arc<str>),
+}
+
+/// Answer when every database is healthy, or say which are not by the deadline.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), Error>")]
+pub(crate) struct AwaitReady {
+    pub(crate) within: Duration,
+}
+
+/// Stop everything, giving what is under way so much time.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Shutdown {
+    pub(crate) grace: Duration,
+}

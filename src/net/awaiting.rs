@@ -1,0 +1,149 @@
+//! Requests that have been packed for writing and wait for their replies, in order.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use bytes::Bytes;
+use redis::Value;
+use tokio::time::Instant;
+
+use super::{
+    loss::Loss,
+    request::{Expected, Failure, Reply, Request, Responder},
+    tally::Tally,
+};
+use crate::error::{Execution, Stage};
+
+/// The reply accounting of one connection: replies come in the order of the requests, so a reply
+/// belongs to the entry at the head and can reach nobody else. An entry stays until its last
+/// reply has come, also when its caller has gone or its deadline has passed.
+#[derive(Debug, Default)]
+pub(crate) struct Awaiting {
+    entries: VecDeque<Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    responder: Responder,
+    deadline: Instant,
+    // Offset of the request's first byte in the stream.
+    start: u64,
+    outstanding: usize,
+    // `None` for a single reply, which needs no list.
+    collected: Option<Vec<Value>>,
+    is_settled: bool,
+}
+
+impl Awaiting {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Whether nobody waits for a reply any more.
+    pub(crate) fn is_settled(&self) -> bool {
+        let settled = |entry: &Entry| entry.is_settled || entry.responder.is_gone();
+        self.entries.iter().all(settled)
+    }
+
+    pub(crate) fn push(
+        &mut self,
+        mut responder: Responder,
+        expected: Expected,
+        deadline: Instant,
+        start: u64,
+    ) {
+        responder.mark_written();
+        let (outstanding, collected) = match expected {
+            Expected::One => (1, None),
+            Expected::Many(replies) => (replies, Some(Vec::with_capacity(replies))),
+        };
+        self.entries.push_back(Entry {
+            responder,
+            deadline,
+            start,
+            outstanding,
+            collected,
+            is_settled: false,
+        });
+    }
+
+    /// Hands a reply to whom it belongs.
+    pub(crate) fn deliver(&mut self, value: Value, tally: &mut Tally) -> Result<(), Loss> {
+        let Some(entry) = self.entries.front_mut() else {
+            return Err(Loss::Unsolicited);
+        };
+        entry.outstanding -= 1;
+        let reply = match &mut entry.collected {
+            None => Reply::One(value),
+            Some(values) => {
+                values.push(value);
+                if entry.outstanding > 0 {
+                    return Ok(());
+                }
+                Reply::Many(std::mem::take(values))
+            }
+        };
+        if !entry.is_settled {
+            let outcome = tally.of_reply(&reply);
+            match entry.responder.answer(Ok(reply)) {
+                true => *outcome += 1,
+                false => tally.cancelled += 1,
+            }
+        }
+        self.entries.pop_front();
+        Ok(())
+    }
+
+    /// Tells the callers whose deadline has passed; their replies are still waited for.
+    /// Returns the earliest deadline that is left.
+    pub(crate) fn expire(&mut self, now: Instant, tally: &mut Tally) -> Option<Instant> {
+        let mut earliest = None;
+        for entry in self.entries.iter_mut().filter(|entry| !entry.is_settled) {
+            if entry.deadline <= now {
+                entry.is_settled = true;
+                tally.timed_out += 1;
+                entry.responder.answer(Err(Failure::TimedOut(Stage::Reply)));
+            } else {
+                earliest = Some(earliest.map_or(entry.deadline, |at| entry.deadline.min(at)));
+            }
+        }
+        earliest
+    }
+
+    /// The end of the connection: callers whose requests had been written learn that nobody knows
+    /// whether they ran; what was never written (`unwritten` starts at offset `written`) is
+    /// returned, to be sent elsewhere.
+    pub(crate) fn fail(
+        self,
+        loss: &Arc<Loss>,
+        written: u64,
+        unwritten: &Bytes,
+        tally: &mut Tally,
+    ) -> VecDeque<Request> {
+        let mut end = written + unwritten.len() as u64;
+        let mut unsent = VecDeque::new();
+        for mut entry in self.entries.into_iter().rev() {
+            let start = entry.start;
+            if entry.is_settled {
+                // Its caller has its answer.
+            } else if start < written {
+                tally.lost += 1;
+                let failure = Failure::Lost(loss.clone(), Execution::Unknown);
+                entry.responder.answer(Err(failure));
+            } else {
+                entry.responder.mark_unwritten();
+                let bytes = &unwritten[(start - written) as usize..(end - written) as usize];
+                unsent.push_front(Request {
+                    bytes: bytes.to_vec(),
+                    expected: match entry.collected {
+                        None => Expected::One,
+                        Some(_) => Expected::Many(entry.outstanding),
+                    },
+                    deadline: entry.deadline,
+                    responder: entry.responder,
+                });
+            }
+            end = start;
+        }
+        unsent
+    }
+}

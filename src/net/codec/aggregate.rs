@@ -1,0 +1,138 @@
+//! Arrays, sets, maps, attributes and pushes while their elements arrive.
+
+use redis::{PushKind, Value};
+
+use super::ProtocolError;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shape {
+    Array,
+    Set,
+    Map,
+    /// Pairs like a map, and then the value that they belong to.
+    Attribute,
+    Push,
+}
+
+impl Shape {
+    /// How many values follow a header that announces `length`, or the value that the header alone
+    /// stands for.
+    pub(super) fn elements(self, length: i64) -> Result<Elements, ProtocolError> {
+        let values = match (self, length) {
+            (Self::Map | Self::Attribute, ..=-1) => return Err(ProtocolError::NegativeLength),
+            (Self::Array | Self::Set, ..=-1) => return Ok(Elements::None(Value::Nil)),
+            (Self::Push, ..=0) => {
+                let kind = PushKind::Other(String::new());
+                return Ok(Elements::None(Value::Push {
+                    kind,
+                    data: Vec::new(),
+                }));
+            }
+            (Self::Array, 0) => return Ok(Elements::None(Value::Array(Vec::new()))),
+            (Self::Set, 0) => return Ok(Elements::None(Value::Set(Vec::new()))),
+            (Self::Map, 0) => return Ok(Elements::None(Value::Map(Vec::new()))),
+            (Self::Array | Self::Set | Self::Push, length) => length,
+            (Self::Map, pairs) => pairs.saturating_mul(2),
+            (Self::Attribute, pairs) => pairs.saturating_mul(2).saturating_add(1),
+        };
+        // What does not fit is beyond every limit.
+        Ok(Elements::Follow(
+            usize::try_from(values).unwrap_or(usize::MAX),
+        ))
+    }
+}
+
+/// What a header says about the values after it.
+pub(super) enum Elements {
+    None(Value),
+    Follow(usize),
+}
+
+/// An aggregate some of whose elements are still to come.
+pub(super) struct Aggregate {
+    shape: Shape,
+    length: usize,
+    items: Vec<Value>,
+}
+
+impl Aggregate {
+    /// `at_hand` is how many bytes there are to decode elements from.
+    pub(super) fn new(shape: Shape, length: usize, at_hand: usize) -> Self {
+        // The length is only announced: memory is taken for what the bytes at hand can hold, and
+        // up to a bound.
+        const MAX_RESERVED: usize = 1024;
+        const SMALLEST_ELEMENT: usize = b"_\r\n".len();
+        let reserved = length.min(MAX_RESERVED).min(at_hand / SMALLEST_ELEMENT + 1);
+        Self {
+            shape,
+            length,
+            items: Vec::with_capacity(reserved),
+        }
+    }
+
+    /// Adds an element, and says whether it was the last.
+    pub(super) fn push(&mut self, element: Value) -> bool {
+        self.items.push(element);
+        self.items.len() == self.length
+    }
+
+    pub(super) fn finish(&mut self) -> Result<Value, ProtocolError> {
+        let mut items = std::mem::take(&mut self.items);
+        Ok(match self.shape {
+            Shape::Array => Value::Array(items),
+            Shape::Set => Value::Set(items),
+            Shape::Map => Value::Map(pairs(items)),
+            Shape::Attribute => {
+                let data = items
+                    .pop()
+                    .expect("BUG: an attribute was finished before its value came");
+                Value::Attribute {
+                    data: Box::new(data),
+                    attributes: pairs(items),
+                }
+            }
+            Shape::Push => return push_message(items),
+        })
+    }
+}
+
+fn pairs(items: Vec<Value>) -> Vec<(Value, Value)> {
+    let mut pairs = Vec::with_capacity(items.len() / 2);
+    let mut items = items.into_iter();
+    while let (Some(key), Some(value)) = (items.next(), items.next()) {
+        pairs.push((key, value));
+    }
+    pairs
+}
+
+fn push_message(items: Vec<Value>) -> Result<Value, ProtocolError> {
+    let mut items = items.into_iter();
+    let kind = match items.next() {
+        Some(Value::SimpleString(kind)) => Some(kind),
+        Some(Value::BulkString(kind)) => String::from_utf8(kind).ok(),
+        _ => None,
+    };
+    let kind = kind.ok_or(ProtocolError::Malformed {
+        what: "the kind of a push message",
+    })?;
+    Ok(Value::Push {
+        kind: push_kind(kind),
+        data: items.collect(),
+    })
+}
+
+fn push_kind(kind: String) -> PushKind {
+    match kind.as_str() {
+        "message" => PushKind::Message,
+        "pmessage" => PushKind::PMessage,
+        "smessage" => PushKind::SMessage,
+        "subscribe" => PushKind::Subscribe,
+        "psubscribe" => PushKind::PSubscribe,
+        "ssubscribe" => PushKind::SSubscribe,
+        "unsubscribe" => PushKind::Unsubscribe,
+        "punsubscribe" => PushKind::PUnsubscribe,
+        "sunsubscribe" => PushKind::SUnsubscribe,
+        "invalidate" => PushKind::Invalidate,
+        _ => PushKind::Other(kind),
+    }
+}

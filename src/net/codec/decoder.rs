@@ -1,0 +1,700 @@
+//! The incremental decoder.
+
+use std::mem;
+
+use bytes::{Buf, BytesMut};
+use redis::Value;
+
+use super::aggregate::{Aggregate, Elements, Shape};
+use super::cursor::{CRLF, Cursor, FRAME, find_crlf};
+use super::{Limits, ProtocolError, scalar};
+
+/// Takes replies off the front of a stream of bytes.
+///
+/// Every byte is looked at once, however the stream is cut: elements are decoded as they come, and
+/// for an incomplete one it is remembered how far it has been read. Nesting is kept on an explicit
+/// stack, so that no input can exhaust the thread's own.
+pub(crate) struct Decoder {
+    limits: Limits,
+    /// The aggregates that lack elements, outermost first.
+    open: Vec<Aggregate>,
+    /// The blob whose header has been taken and whose body has not.
+    blob: Option<Blob>,
+    /// How far the incomplete line at the front has been searched for its CR LF.
+    searched: usize,
+    /// Bytes of the current reply taken by earlier calls.
+    taken: usize,
+    /// Elements that the current reply has announced.
+    elements: usize,
+    needed: usize,
+    failed: Option<ProtocolError>,
+}
+
+impl Decoder {
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            open: Vec::new(),
+            blob: None,
+            searched: 0,
+            taken: 0,
+            elements: 0,
+            needed: 0,
+            failed: None,
+        }
+    }
+
+    /// Takes the next complete reply from the front of `input`; `Ok(None)` when more bytes are
+    /// needed.
+    ///
+    /// The bytes of a reply are taken as its elements are decoded, so that `input` must not be
+    /// touched between calls other than by appending to it.
+    ///
+    /// # Errors
+    ///
+    /// After an error the stream is out of step and must be closed: every later call returns the
+    /// same error.
+    pub(crate) fn decode(&mut self, input: &mut BytesMut) -> Result<Option<Value>, ProtocolError> {
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
+        self.needed = 0;
+        if self.open.is_empty()
+            && self.blob.is_none()
+            && let Some(reply) = self.plain_reply(input)
+        {
+            self.searched = 0;
+            return Ok(Some(reply));
+        }
+        let mut cursor = Cursor::new(input);
+        let reply = self.reply(&mut cursor);
+        let taken = cursor.at;
+        input.advance(taken);
+        match &reply {
+            Ok(Some(_)) => {
+                self.taken = 0;
+                self.elements = 0;
+            }
+            Ok(None) => self.taken += taken,
+            Err(error) => self.failed = Some(*error),
+        }
+        reply
+    }
+
+    /// How many bytes the bulk string at the front still lacks, 0 if there is none: a hint for the
+    /// reader's buffer.
+    ///
+    /// The server has announced this number, nothing more: reserve it up to a bound (a mebibyte,
+    /// say), or whoever can write to the stream decides how much memory is taken.
+    pub(crate) fn needed(&self) -> usize {
+        self.needed
+    }
+
+    /// Takes a complete `+OK`, integer or bulk string, if it is in the plain form in which servers
+    /// send it.
+    ///
+    /// They are nearly all of the traffic, and take less time here than their way through the
+    /// general machinery. `None` says nothing about the input.
+    #[inline]
+    fn plain_reply(&self, input: &mut BytesMut) -> Option<Value> {
+        const OK: &[u8] = b"+OK\r\n";
+        let wire = &input[..input.len().min(self.limits.max_bytes)];
+        let number = || {
+            scalar::plain_number(&wire[1..]).filter(|(_, length)| *length <= self.limits.max_line)
+        };
+        match wire.first()? {
+            b'+' if wire.starts_with(OK) => {
+                input.advance(OK.len());
+                Some(Value::Okay)
+            }
+            b':' => {
+                let (number, length) = number()?;
+                input.advance(length + FRAME);
+                Some(Value::Int(number))
+            }
+            b'$' => {
+                let (number, length) = number()?;
+                let start = length + FRAME;
+                let end = start.checked_add(usize::try_from(number).ok()?)?;
+                let body = wire
+                    .get(start..end)
+                    .filter(|_| wire[end..].starts_with(CRLF))?
+                    .to_vec();
+                input.advance(end + CRLF.len());
+                Some(Value::BulkString(body))
+            }
+            _ => None,
+        }
+    }
+
+    fn reply(&mut self, cursor: &mut Cursor<'_>) -> Result<Option<Value>, ProtocolError> {
+        // What was remembered belongs to the first item only.
+        let mut searched = mem::take(&mut self.searched);
+        loop {
+            match self.item(cursor, mem::take(&mut searched))? {
+                Item::Incomplete => return Ok(None),
+                Item::Opened => {}
+                Item::Value(value) => {
+                    if let Some(reply) = self.place(value)? {
+                        return Ok(Some(reply));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Puts a value into the aggregate that waits for it, and every aggregate that it completes
+    /// into the next. Returns the reply once nothing waits.
+    fn place(&mut self, mut value: Value) -> Result<Option<Value>, ProtocolError> {
+        while let Some(innermost) = self.open.last_mut() {
+            if !innermost.push(value) {
+                return Ok(None);
+            }
+            value = innermost.finish()?;
+            self.open.pop();
+        }
+        Ok(Some(value))
+    }
+
+    fn item(&mut self, cursor: &mut Cursor<'_>, searched: usize) -> Result<Item, ProtocolError> {
+        if let Some(blob) = self.blob.take() {
+            return self.body(blob, cursor);
+        }
+        let Some(&kind) = cursor.rest().first() else {
+            return Ok(Item::Incomplete);
+        };
+        let line = Line {
+            searched,
+            limit: self.line_limit(cursor)?,
+        };
+        match kind {
+            b'+' => self.scalar(scalar::simple_string, line, cursor),
+            b'-' => self.scalar(scalar::error_line, line, cursor),
+            b':' => self.integer(line, cursor),
+            b'$' => self.blob(BlobKind::BulkString, line, cursor),
+            b'*' => self.aggregate(Shape::Array, line, cursor),
+            b'_' => self.scalar(scalar::null, line, cursor),
+            b'#' => self.scalar(scalar::boolean, line, cursor),
+            b',' => self.scalar(scalar::double, line, cursor),
+            b'(' => self.scalar(scalar::big_number, line, cursor),
+            b'!' => self.blob(BlobKind::Error, line, cursor),
+            b'=' => self.blob(BlobKind::VerbatimString, line, cursor),
+            b'%' => self.aggregate(Shape::Map, line, cursor),
+            b'~' => self.aggregate(Shape::Set, line, cursor),
+            b'>' => self.aggregate(Shape::Push, line, cursor),
+            b'|' => self.aggregate(Shape::Attribute, line, cursor),
+            byte => self.unknown(byte, cursor),
+        }
+    }
+
+    fn scalar(
+        &mut self,
+        read: ReadLine<Value>,
+        line: Line,
+        cursor: &mut Cursor<'_>,
+    ) -> Result<Item, ProtocolError> {
+        match self.line(line, cursor)? {
+            Some(text) => read(text).map(Item::Value),
+            None => Ok(Item::Incomplete),
+        }
+    }
+
+    fn integer(&mut self, line: Line, cursor: &mut Cursor<'_>) -> Result<Item, ProtocolError> {
+        let number = self.number(scalar::integer, line, cursor)?;
+        Ok(number.map_or(Item::Incomplete, |number| Item::Value(Value::Int(number))))
+    }
+
+    fn blob(
+        &mut self,
+        kind: BlobKind,
+        line: Line,
+        cursor: &mut Cursor<'_>,
+    ) -> Result<Item, ProtocolError> {
+        let Some(length) = self.number(scalar::length, line, cursor)? else {
+            return Ok(Item::Incomplete);
+        };
+        if length < 0 {
+            return match kind {
+                BlobKind::BulkString => Ok(Item::Value(Value::Nil)),
+                BlobKind::Error | BlobKind::VerbatimString => Err(ProtocolError::NegativeLength),
+            };
+        }
+        let room = self.room(cursor, CRLF.len())?;
+        match usize::try_from(length) {
+            Ok(length) if length <= room => self.body(Blob { kind, length }, cursor),
+            _ => Err(self.too_large()),
+        }
+    }
+
+    fn body(&mut self, blob: Blob, cursor: &mut Cursor<'_>) -> Result<Item, ProtocolError> {
+        let rest = cursor.rest();
+        // This cannot overflow, because a blob has room for its CR LF within the limit.
+        let length = blob.length + CRLF.len();
+        let Some((body, end)) = rest.get(..length).map(|whole| whole.split_at(blob.length)) else {
+            self.needed = length - rest.len();
+            self.blob = Some(blob);
+            return Ok(Item::Incomplete);
+        };
+        if end != CRLF {
+            return Err(ProtocolError::Unterminated);
+        }
+        cursor.at += length;
+        match blob.kind {
+            BlobKind::BulkString => Ok(Item::Value(Value::BulkString(body.to_vec()))),
+            BlobKind::Error => scalar::blob_error(body).map(Item::Value),
+            BlobKind::VerbatimString => scalar::verbatim_string(body).map(Item::Value),
+        }
+    }
+
+    fn aggregate(
+        &mut self,
+        shape: Shape,
+        line: Line,
+        cursor: &mut Cursor<'_>,
+    ) -> Result<Item, ProtocolError> {
+        let Some(length) = self.number(scalar::length, line, cursor)? else {
+            return Ok(Item::Incomplete);
+        };
+        let length = match shape.elements(length)? {
+            Elements::None(value) => return Ok(Item::Value(value)),
+            Elements::Follow(length) => length,
+        };
+        self.elements = self.elements.saturating_add(length);
+        if self.elements > self.limits.max_elements {
+            return Err(ProtocolError::TooManyElements {
+                limit: self.limits.max_elements,
+            });
+        }
+        self.open
+            .push(Aggregate::new(shape, length, cursor.rest().len()));
+        // The elements are one level below the aggregate.
+        if self.open.len() >= self.limits.max_depth {
+            return Err(ProtocolError::TooDeep {
+                limit: self.limits.max_depth,
+            });
+        }
+        Ok(Item::Opened)
+    }
+
+    /// Takes a line that is a number.
+    fn number(
+        &mut self,
+        read: ReadLine<i64>,
+        line: Line,
+        cursor: &mut Cursor<'_>,
+    ) -> Result<Option<i64>, ProtocolError> {
+        if let Some((number, length)) = scalar::plain_number(cursor.text())
+            && length <= line.limit
+        {
+            cursor.at += length + FRAME;
+            return Ok(Some(number));
+        }
+        self.line(line, cursor)?.map(read).transpose()
+    }
+
+    /// Takes a line; what is between its type byte and its CR LF.
+    fn line<'a>(
+        &mut self,
+        line: Line,
+        cursor: &mut Cursor<'a>,
+    ) -> Result<Option<&'a [u8]>, ProtocolError> {
+        let text = cursor.text();
+        let text = &text[..text.len().min(line.limit.saturating_add(CRLF.len()))];
+        let end = find_crlf(text, line.searched);
+        // A CR at the end may be the beginning of CR LF, so that it does not count yet.
+        let length = end.unwrap_or(text.len() - usize::from(text.ends_with(b"\r")));
+        if length > line.limit {
+            let max_line = self.limits.max_line;
+            return Err(if line.limit < max_line {
+                self.too_large()
+            } else {
+                ProtocolError::LineTooLong { limit: max_line }
+            });
+        }
+        if end.is_none() {
+            self.searched = length;
+            return Ok(None);
+        }
+        cursor.at += length + FRAME;
+        Ok(Some(&text[..length]))
+    }
+
+    /// A byte that begins no reply. For the sake of the message, what may be an HTTP server's
+    /// answer is waited for.
+    fn unknown(&self, byte: u8, cursor: &Cursor<'_>) -> Result<Item, ProtocolError> {
+        const HTTP: &[u8] = b"HTTP/";
+        if self.open.is_empty() {
+            if cursor.rest().starts_with(HTTP) {
+                return Err(ProtocolError::Http);
+            }
+            if HTTP.starts_with(cursor.rest()) {
+                return Ok(Item::Incomplete);
+            }
+        }
+        Err(ProtocolError::UnknownType { byte })
+    }
+
+    /// How long the text of the next line may be.
+    fn line_limit(&self, cursor: &Cursor<'_>) -> Result<usize, ProtocolError> {
+        Ok(self.room(cursor, FRAME)?.min(self.limits.max_line))
+    }
+
+    /// How many bytes the reply may still have beside the next `used`.
+    fn room(&self, cursor: &Cursor<'_>, used: usize) -> Result<usize, ProtocolError> {
+        self.limits
+            .max_bytes
+            .checked_sub(self.taken + cursor.at + used)
+            .ok_or_else(|| self.too_large())
+    }
+
+    fn too_large(&self) -> ProtocolError {
+        ProtocolError::TooLarge {
+            limit: self.limits.max_bytes,
+        }
+    }
+}
+
+type ReadLine<T> = fn(&[u8]) -> Result<T, ProtocolError>;
+
+/// The outcome of reading one item.
+enum Item {
+    Value(Value),
+    Opened,
+    Incomplete,
+}
+
+#[derive(Clone, Copy)]
+struct Blob {
+    kind: BlobKind,
+    length: usize,
+}
+
+#[derive(Clone, Copy)]
+enum BlobKind {
+    BulkString,
+    Error,
+    VerbatimString,
+}
+
+/// What is known of a line before it is read.
+#[derive(Clone, Copy)]
+struct Line {
+    searched: usize,
+    limit: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use redis::{PushKind, VerbatimFormat, parse_redis_value};
+
+    use super::super::decode_all;
+    use super::*;
+
+    #[test]
+    fn every_type_is_decoded_wherever_it_is_cut() {
+        let text = |text: &str| Value::SimpleString(text.into());
+        let bytes = |text: &str| Value::BulkString(text.into());
+        let push = |kind, data| Value::Push { kind, data };
+        let verbatim = |format, text: &str| Value::VerbatimString {
+            format,
+            text: text.into(),
+        };
+        let cases = [
+            ("+OK\r\n", Value::Okay),
+            ("+\r\n", text("")),
+            ("+a\rb\nc\r\r\n", text("a\rb\nc\r")),
+            (":-42\r\n", Value::Int(-42)),
+            (":9223372036854775807\r\n", Value::Int(i64::MAX)),
+            ("$0\r\n\r\n", bytes("")),
+            ("$4\r\na\r\nb\r\n", bytes("a\r\nb")),
+            ("$-1\r\n", Value::Nil),
+            ("_\r\n", Value::Nil),
+            ("#t\r\n", Value::Boolean(true)),
+            ("#f\r\n", Value::Boolean(false)),
+            (",-1.5e2\r\n", Value::Double(-150.0)),
+            (",inf\r\n", Value::Double(f64::INFINITY)),
+            (",-inf\r\n", Value::Double(f64::NEG_INFINITY)),
+            (
+                "=8\r\ntxt:a\r\nb\r\n",
+                verbatim(VerbatimFormat::Text, "a\r\nb"),
+            ),
+            (
+                "=4\r\nxyz:\r\n",
+                verbatim(VerbatimFormat::Unknown("xyz".into()), ""),
+            ),
+            ("*0\r\n", Value::Array(vec![])),
+            ("*-1\r\n", Value::Nil),
+            (
+                "*2\r\n*1\r\n:1\r\n_\r\n",
+                Value::Array(vec![Value::Array(vec![Value::Int(1)]), Value::Nil]),
+            ),
+            ("~1\r\n+a\r\n", Value::Set(vec![text("a")])),
+            ("%0\r\n", Value::Map(vec![])),
+            (
+                "%1\r\n+a\r\n$1\r\nb\r\n",
+                Value::Map(vec![(text("a"), bytes("b"))]),
+            ),
+            (
+                "|1\r\n+a\r\n:1\r\n*1\r\n:2\r\n",
+                Value::Attribute {
+                    data: Box::new(Value::Array(vec![Value::Int(2)])),
+                    attributes: vec![(text("a"), Value::Int(1))],
+                },
+            ),
+            (
+                ">2\r\n$10\r\ninvalidate\r\n*0\r\n",
+                push(PushKind::Invalidate, vec![Value::Array(vec![])]),
+            ),
+            (
+                ">1\r\n+new\r\n",
+                push(PushKind::Other("new".into()), vec![]),
+            ),
+            (">0\r\n", push(PushKind::Other(String::new()), vec![])),
+        ];
+        for (wire, expected) in cases {
+            assert_decodes(wire.as_bytes(), expected);
+        }
+    }
+
+    #[test]
+    fn what_only_the_redis_crate_can_build_is_as_it_builds_it() {
+        for wire in [
+            "-ERR wrong\r\n",
+            "-MOVED 1 a:1\r\n",
+            "!10\r\nCODE a\r\n b\r\n",
+            "(-123456789012345678901\r\n",
+        ] {
+            assert_decodes(wire.as_bytes(), parse_redis_value(wire.as_bytes()).unwrap());
+        }
+        assert!(matches!(decode(",nan\r\n"), Ok(Some(Value::Double(number))) if number.is_nan()));
+    }
+
+    #[test]
+    fn text_that_is_no_utf8_does_not_end_the_stream() {
+        assert_decodes(b"+a\xff\r\n", Value::BulkString(b"a\xff".to_vec()));
+        assert_decodes(
+            b"-ERR \xff\r\n",
+            parse_redis_value("-ERR \u{fffd}\r\n".as_bytes()).unwrap(),
+        );
+        assert_decodes(
+            b"!5\r\nERR \xff\r\n",
+            parse_redis_value("-ERR \u{fffd}\r\n".as_bytes()).unwrap(),
+        );
+    }
+
+    #[test]
+    fn replies_are_taken_one_at_a_time() {
+        let mut input = BytesMut::from(":1\r\n*1\r\n+a\r\n$1");
+        let mut decoder = Decoder::new(Limits::default());
+        assert_eq!(decoder.decode(&mut input), Ok(Some(Value::Int(1))));
+        assert_eq!(
+            decoder.decode(&mut input),
+            Ok(Some(Value::Array(vec![Value::SimpleString("a".into())])))
+        );
+        assert_eq!(decoder.decode(&mut input), Ok(None));
+        assert_eq!(input, "$1");
+    }
+
+    #[test]
+    fn what_has_been_decoded_is_not_kept_as_bytes() {
+        let mut decoder = Decoder::new(Limits::default());
+        let mut input = BytesMut::from("*2\r\n:1\r\n$10\r\nabc");
+        assert_eq!(decoder.decode(&mut input), Ok(None));
+        assert_eq!((&input[..], decoder.needed()), (&b"abc"[..], 9));
+        input.extend_from_slice(b"defghij\r\n");
+        assert!(
+            matches!(decoder.decode(&mut input), Ok(Some(Value::Array(items))) if items.len() == 2)
+        );
+        assert_eq!((input.len(), decoder.needed()), (0, 0));
+
+        input.extend_from_slice(b"+abc\r");
+        assert_eq!(decoder.decode(&mut input), Ok(None));
+        assert_eq!(decoder.searched, 3);
+    }
+
+    #[test]
+    fn nothing_is_read_again_for_a_further_piece() {
+        // Were the time quadratic, this test would not come to an end.
+        let array = ["*300000\r\n", &"$1\r\na\r\n".repeat(300_000)].concat();
+        let blob = ["$30000000\r\n", &"a".repeat(30_000_000), "\r\n"].concat();
+        let line = ["+", &"a".repeat(60_000), "\r\n"].concat();
+        for (wire, piece) in [(array, 5), (blob, 100), (line, 1)] {
+            let splits = vec![piece; wire.len() / piece];
+            let (replies, error) = decode_all(wire.as_bytes(), &splits, Limits::default());
+            assert_eq!((replies.len(), error), (1, None));
+        }
+    }
+
+    #[test]
+    fn malformed_replies_are_refused() {
+        let malformed = |what| ProtocolError::Malformed { what };
+        let cases = [
+            ("?", ProtocolError::UnknownType { byte: b'?' }),
+            ("*1\r\nHTTP/", ProtocolError::UnknownType { byte: b'H' }),
+            ("HTTP/1.1 400 Bad Request\r\n", ProtocolError::Http),
+            (":\r\n", malformed("an integer")),
+            (":9223372036854775808\r\n", malformed("an integer")),
+            ("$x\r\n", malformed("a length")),
+            ("$?\r\n", ProtocolError::Streamed),
+            ("*?\r\n", ProtocolError::Streamed),
+            ("%-1\r\n", ProtocolError::NegativeLength),
+            ("|-1\r\n", ProtocolError::NegativeLength),
+            ("!-1\r\n", ProtocolError::NegativeLength),
+            ("=-1\r\n", ProtocolError::NegativeLength),
+            ("$1\r\nabc", ProtocolError::Unterminated),
+            ("#x\r\n", malformed("a boolean")),
+            (",x\r\n", malformed("a double")),
+            ("=1\r\na\r\n", malformed("a verbatim string")),
+            (">1\r\n:1\r\n", malformed("the kind of a push message")),
+        ];
+        for (wire, expected) in cases {
+            assert_refused(wire.as_bytes(), expected, Limits::default());
+        }
+    }
+
+    #[test]
+    fn an_error_is_final() {
+        let mut decoder = Decoder::new(Limits::default());
+        let error = decoder.decode(&mut BytesMut::from("?")).unwrap_err();
+        assert_eq!(decoder.decode(&mut BytesMut::from("+OK\r\n")), Err(error));
+    }
+
+    #[test]
+    fn each_limit_is_where_it_says() {
+        let limits = Limits {
+            max_bytes: 20,
+            max_depth: 3,
+            max_elements: 4,
+            max_line: 6,
+        };
+        let too_large = ProtocolError::TooLarge { limit: 20 };
+        let cases = [
+            ("$13\r\n0123456789abc\r\n", "$14\r\n", too_large),
+            (
+                "*3\r\n+0123\r\n+012\r\n_\r\n",
+                "*3\r\n+0123\r\n+0123\r\n_\r\n",
+                too_large,
+            ),
+            (
+                "*4\r\n:10\r\n:1\r\n:1\r\n_\r\n",
+                "*4\r\n:10\r\n:1\r\n:1\r\n:1\r\n",
+                too_large,
+            ),
+            (
+                "+012345\r\n",
+                "+0123456",
+                ProtocolError::LineTooLong { limit: 6 },
+            ),
+            (
+                ":123456\r\n",
+                ":1234567\r\n",
+                ProtocolError::LineTooLong { limit: 6 },
+            ),
+            (
+                "*1\r\n*1\r\n_\r\n",
+                "*1\r\n*1\r\n*1\r\n",
+                ProtocolError::TooDeep { limit: 3 },
+            ),
+            (
+                "%2\r\n_\r\n_\r\n_\r\n_\r\n",
+                "|2\r\n",
+                ProtocolError::TooManyElements { limit: 4 },
+            ),
+            (
+                "*2\r\n*2\r\n_\r\n_\r\n_\r\n",
+                "*2\r\n*3\r\n",
+                ProtocolError::TooManyElements { limit: 4 },
+            ),
+        ];
+        for (within, beyond, error) in cases {
+            for cut in 0..within.len() {
+                let (replies, error) =
+                    decode_all([within, within].concat().as_bytes(), &[cut], limits);
+                assert_eq!((replies.len(), error), (2, None), "{within:?}");
+            }
+            assert_refused(beyond.as_bytes(), error, limits);
+        }
+    }
+
+    #[test]
+    fn the_depth_limit_is_that_of_the_oracle() {
+        let nested = |levels| ["*1\r\n".repeat(levels), ":1\r\n".to_owned()].concat();
+        assert_decodes(
+            nested(99).as_bytes(),
+            parse_redis_value(nested(99).as_bytes()).unwrap(),
+        );
+        assert!(parse_redis_value(nested(100).as_bytes()).is_err());
+        assert_eq!(
+            decode(&nested(100)),
+            Err(ProtocolError::TooDeep { limit: 100 })
+        );
+        assert_eq!(
+            decode(&"*1\r\n".repeat(1_000_000)),
+            Err(ProtocolError::TooDeep { limit: 100 })
+        );
+    }
+
+    #[test]
+    fn an_announced_length_allocates_nothing() {
+        let unlimited = Limits {
+            max_bytes: usize::MAX,
+            max_elements: usize::MAX,
+            ..Limits::default()
+        };
+        for kind in [
+            "$9223372036854775804",
+            "!9223372036854775804",
+            "*9223372036854775807",
+            "|9223372036854775807",
+        ] {
+            let mut input = BytesMut::from(format!("{kind}\r\n").as_bytes());
+            assert_eq!(
+                Decoder::new(unlimited).decode(&mut input),
+                Ok(None),
+                "{kind}"
+            );
+        }
+        assert!(matches!(
+            decode("$9223372036854775807\r\n"),
+            Err(ProtocolError::TooLarge { .. })
+        ));
+        assert!(matches!(
+            decode("*2147483647\r\n"),
+            Err(ProtocolError::TooManyElements { .. })
+        ));
+        assert!(matches!(
+            decode("%9223372036854775807\r\n"),
+            Err(ProtocolError::TooManyElements { .. })
+        ));
+    }
+
+    fn decode(wire: &str) -> Result<Option<Value>, ProtocolError> {
+        Decoder::new(Limits::default()).decode(&mut BytesMut::from(wire))
+    }
+
+    /// Cut in two at every place, and cut everywhere.
+    fn assert_decodes(wire: &[u8], expected: Value) {
+        let everywhere = vec![1; wire.len()];
+        for splits in (0..wire.len()).map(|cut| vec![cut]).chain([everywhere]) {
+            let decoded = decode_all(wire, &splits, Limits::default());
+            assert_eq!(
+                decoded,
+                (vec![(expected.clone(), wire.len())], None),
+                "{}",
+                wire.escape_ascii()
+            );
+        }
+    }
+
+    fn assert_refused(wire: &[u8], expected: ProtocolError, limits: Limits) {
+        let everywhere = vec![1; wire.len()];
+        for splits in (0..wire.len()).map(|cut| vec![cut]).chain([everywhere]) {
+            assert_eq!(
+                decode_all(wire, &splits, limits),
+                (vec![], Some(expected)),
+                "{}",
+                wire.escape_ascii()
+            );
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! Bytes of RESP2 and RESP3 in, [`redis::Value`]s out, as the bytes arrive.
+//!
+//! `redis::parse_redis_value` is the oracle: every valid reply decodes to the value that it gives
+//! (see `oracle.rs` and the fuzz target `decode`). The differences are deliberate:
+//!
+//! - An error (`-` or `!`) that is not UTF-8 is decoded lossily instead of failing, because the
+//!   server echoes callers' raw bytes in error texts, and one caller's bytes must not kill a
+//!   connection that others share.
+//! - A simple string (`+`) that is not UTF-8 becomes a [`redis::Value::BulkString`] with the raw
+//!   bytes, for the same reason: a Lua script can return one.
+//! - A reply is bounded by [`Limits`], and nothing is allocated for a length that is only
+//!   announced.
+//! - A verbatim string or blob error of negative length is refused at once; the oracle would wait
+//!   for ever.
+//!
+//! Where the oracle is lenient and it does no harm, so is this decoder: any negative length of a
+//! bulk string, array or set is nil, a push of negative length is empty, numbers may be padded
+//! with white space, a null may carry text. A negative length of a map or attribute is an error in
+//! both. The streamed types of RESP3 (`$?`, `*?`), which no server sends, are an error in both.
+
+mod aggregate;
+mod cursor;
+mod decoder;
+mod error;
+#[cfg(test)]
+mod oracle;
+mod scalar;
+
+pub(crate) use decoder::Decoder;
+pub(crate) use error::ProtocolError;
+
+use bytes::BytesMut;
+use redis::Value;
+
+/// Limits on one reply, so that a broken or hostile server cannot take the process with it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Wire bytes of one top-level reply.
+    pub(crate) max_bytes: usize,
+    /// Levels of nesting; a top-level value is at level 1. Values are dropped by recursion, so
+    /// this must stay far below what a small stack can take.
+    pub(crate) max_depth: usize,
+    /// Elements of one reply, over all its nested aggregates. A map entry counts as two.
+    pub(crate) max_elements: usize,
+    /// Bytes of one line, without its type byte and CR LF.
+    pub(crate) max_line: usize,
+}
+
+impl Default for Limits {
+    /// One bulk string of Redis' default `proto-max-bulk-len` fits, and the depth is that of the
+    /// redis crate.
+    fn default() -> Self {
+        Self {
+            max_bytes: 512 * 1024 * 1024 + 1024,
+            max_depth: 100,
+            max_elements: 16 * 1024 * 1024,
+            max_line: 64 * 1024,
+        }
+    }
+}
+
+/// Decodes all of `data`, fed in pieces of the lengths in `splits` and then the rest at once.
+///
+/// Returns each reply with the offset at which it ends, and the error that ended the stream, if
+/// one did. It is what the property tests and the fuzz target call.
+pub(crate) fn decode_all(
+    mut data: &[u8],
+    splits: &[usize],
+    limits: Limits,
+) -> (Vec<(Value, usize)>, Option<ProtocolError>) {
+    let mut decoder = Decoder::new(limits);
+    let mut input = BytesMut::new();
+    let mut replies = Vec::new();
+    let mut fed = 0;
+    for &length in splits.iter().chain([&usize::MAX]) {
+        let (piece, rest) = data.split_at(length.min(data.len()));
+        data = rest;
+        fed += piece.len();
+        input.extend_from_slice(piece);
+        loop {
+            match decoder.decode(&mut input) {
+                Ok(Some(reply)) => replies.push((reply, fed - input.len())),
+                Ok(None) => break,
+                Err(error) => return (replies, Some(error)),
+            }
+        }
+    }
+    (replies, None)
+}

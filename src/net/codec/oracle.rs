@@ -1,0 +1,273 @@
+//! Goal: the decoder agrees with `redis::parse_redis_value`, wherever the stream is cut. Method:
+//! random replies, random damage to them, and random bytes, each decoded in one piece and in many.
+
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+use redis::{Value, parse_redis_value};
+
+use super::{Limits, decode_all};
+
+proptest! {
+    #[test]
+    fn valid_replies_decode_to_the_same_values(
+        replies in prop::collection::vec(reply(), 1..5),
+        splits in splits(),
+    ) {
+        let data = replies.concat();
+        let (decoded, error) = decode_all(&data, &splits, Limits::default());
+        prop_assert_eq!(error, None);
+        prop_assert_eq!(decoded.len(), replies.len());
+        for ((value, _), wire) in decoded.iter().zip(&replies) {
+            let expected = parse_redis_value(wire).unwrap();
+            prop_assert!(same(value, &expected), "{:?} is not {:?}", value, expected);
+        }
+    }
+
+    #[test]
+    fn damaged_replies_are_judged_alike(
+        replies in prop::collection::vec(reply(), 1..4),
+        damage in prop::collection::vec((any::<Index>(), fragment(), 0..3_usize), 1..4),
+        splits in splits(),
+    ) {
+        let mut data = replies.concat();
+        for (position, fragment, removed) in damage {
+            let at = position.index(data.len() + 1);
+            let end = (at + removed).min(data.len());
+            data.splice(at..end, fragment);
+        }
+        judge(&data, &splits)?;
+    }
+
+    #[test]
+    fn fragments_are_judged_alike(
+        fragments in prop::collection::vec(fragment(), 0..24),
+        splits in splits(),
+    ) {
+        judge(&fragments.concat(), &splits)?;
+    }
+
+    #[test]
+    fn any_bytes_are_judged_alike(
+        data in prop::collection::vec(any::<u8>(), 0..64),
+        splits in splits(),
+    ) {
+        judge(&data, &splits)?;
+    }
+
+    #[test]
+    fn limits_do_not_depend_on_the_cuts(
+        replies in prop::collection::vec(reply(), 1..4),
+        limits in limits(),
+        splits in splits(),
+    ) {
+        let data = replies.concat();
+        let (replies, error) = decode_all(&data, &[], limits);
+        let (pieced, pieced_error) = decode_all(&data, &splits, limits);
+        let ends = |replies: &[(Value, usize)]| -> Vec<usize> {
+            replies.iter().map(|(_, end)| *end).collect()
+        };
+        prop_assert_eq!((ends(&replies), error), (ends(&pieced), pieced_error));
+    }
+}
+
+/// Decodes `data` in one piece and in many, and compares both with the oracle.
+fn judge(data: &[u8], splits: &[usize]) -> Result<(), TestCaseError> {
+    let (replies, error) = decode_all(data, &[], Limits::default());
+    let (pieced, pieced_error) = decode_all(data, splits, Limits::default());
+    prop_assert_eq!(error, pieced_error);
+    prop_assert_eq!(replies.len(), pieced.len());
+    let mut start = 0;
+    for ((value, end), (pieced, pieced_end)) in replies.iter().zip(&pieced) {
+        prop_assert!(
+            same(value, pieced) && end == pieced_end,
+            "{:?} is not {:?}",
+            value,
+            pieced
+        );
+        let wire = &data[start..*end];
+        match parse_redis_value(wire) {
+            Ok(expected) => {
+                prop_assert!(same(value, &expected), "{:?} is not {:?}", value, expected)
+            }
+            Err(error) => prop_assert!(
+                str::from_utf8(wire).is_err(),
+                "{:?}, but the oracle: {}",
+                value,
+                error
+            ),
+        }
+        prop_assert!(
+            parse_redis_value(&wire[..wire.len() - 1]).is_err(),
+            "bytes of {:?} are not its own",
+            value
+        );
+        start = *end;
+    }
+    let rest = parse_redis_value(&data[start..]);
+    prop_assert!(rest.is_err(), "{:?}, but the oracle: {:?}", error, rest);
+    Ok(())
+}
+
+/// Equality, but for NaN, which equals itself if its bits do.
+fn same(left: &Value, right: &Value) -> bool {
+    let all = |left: &[Value], right: &[Value]| {
+        left.len() == right.len()
+            && left
+                .iter()
+                .zip(right)
+                .all(|(left, right)| same(left, right))
+    };
+    let pairs = |left: &[(Value, Value)], right: &[(Value, Value)]| {
+        left.len() == right.len()
+            && left
+                .iter()
+                .zip(right)
+                .all(|(left, right)| same(&left.0, &right.0) && same(&left.1, &right.1))
+    };
+    match (left, right) {
+        (Value::Double(left), Value::Double(right)) => left.to_bits() == right.to_bits(),
+        (Value::Array(left), Value::Array(right)) | (Value::Set(left), Value::Set(right)) => {
+            all(left, right)
+        }
+        (Value::Map(left), Value::Map(right)) => pairs(left, right),
+        (
+            Value::Attribute {
+                data: left,
+                attributes: left_attributes,
+            },
+            Value::Attribute {
+                data: right,
+                attributes: right_attributes,
+            },
+        ) => same(left, right) && pairs(left_attributes, right_attributes),
+        (
+            Value::Push {
+                kind: left,
+                data: left_data,
+            },
+            Value::Push {
+                kind: right,
+                data: right_data,
+            },
+        ) => left == right && all(left_data, right_data),
+        _ => left == right,
+    }
+}
+
+/// The lengths of the pieces in which a stream arrives: mostly tiny ones, where the cuts hurt.
+fn splits() -> impl Strategy<Value = Vec<usize>> {
+    prop::collection::vec(
+        prop_oneof![4 => 1..4_usize, 2 => 4..40_usize, 1 => 40..9_000_usize],
+        0..200,
+    )
+}
+
+/// Limits that many replies exceed.
+fn limits() -> impl Strategy<Value = Limits> {
+    (4..200_usize, 1..6_usize, 0..12_usize, 2..30_usize).prop_map(
+        |(max_bytes, max_depth, max_elements, max_line)| Limits {
+            max_bytes,
+            max_depth,
+            max_elements,
+            max_line,
+        },
+    )
+}
+
+/// The wire form of any valid reply.
+fn reply() -> impl Strategy<Value = Vec<u8>> {
+    leaf().prop_recursive(6, 64, 8, |inner| {
+        let items = prop::collection::vec(inner, 0..8);
+        let push = (
+            "[ps]?(message|(un)?subscribe)|invalidate|[a-z]{0,4}",
+            any::<bool>(),
+            items.clone(),
+        );
+        prop_oneof![
+            (select(&b"*~"[..]), items.clone()).prop_map(|(kind, items)| aggregate(
+                kind,
+                items.len(),
+                &items
+            )),
+            items.clone().prop_map(|items| aggregate(
+                b'%',
+                items.len() / 2,
+                &items[..items.len() / 2 * 2]
+            )),
+            (items, leaf()).prop_map(|(mut items, data)| {
+                items.truncate(items.len() / 2 * 2);
+                let pairs = items.len() / 2;
+                items.push(data);
+                aggregate(b'|', pairs, &items)
+            }),
+            push.prop_map(|(kind, simple, mut items)| {
+                items.insert(
+                    0,
+                    if simple {
+                        line(b'+', &kind)
+                    } else {
+                        blob(b'$', kind.as_bytes())
+                    },
+                );
+                aggregate(b'>', items.len(), &items)
+            }),
+        ]
+    })
+}
+
+fn leaf() -> impl Strategy<Value = Vec<u8>> {
+    let text = "[^\r\n]{0,12}";
+    prop_oneof![
+        3 => prop::collection::vec(any::<u8>(), 0..40).prop_map(|body| blob(b'$', &body)),
+        1 => (any::<u8>(), 0..20_000_usize)
+            .prop_map(|(byte, length)| blob(b'$', &vec![byte; length])),
+        2 => any::<i64>().prop_map(|number| line(b':', &number.to_string())),
+        2 => (-100..100_i64).prop_map(|number| line(b':', &number.to_string())),
+        2 => text.prop_map(|text| line(b'+', &text)),
+        2 => text.prop_map(|text| line(b'-', &text)),
+        1 => prop::collection::vec(any::<u8>(), 0..40).prop_map(|body| blob(b'!', &body)),
+        1 => ("(txt|mkd|abc|):", prop::collection::vec(any::<u8>(), 0..20))
+            .prop_map(|(format, text)| blob(b'=', &[format.as_bytes(), &text].concat())),
+        1 => any::<f64>().prop_map(|number| line(b',', &number.to_string())),
+        1 => "-?[1-9][0-9]{0,40}".prop_map(|number| line(b'(', &number)),
+        4 => select(&[
+            "+OK\r\n", "_\r\n", "#t\r\n", "#f\r\n", "$-1\r\n", "*-1\r\n", "~-1\r\n",
+            ">0\r\n", ">-1\r\n", "+a\rb\nc\r\n", ",inf\r\n", ",-inf\r\n", ",nan\r\n", ",-nan\r\n",
+            ",1e3\r\n", ": +5 \r\n", ":-0\r\n", "$-7\r\n", "-ERR no\r\n", "-MOVED 1 a:1\r\n",
+            "-WRONGTYPE a key\r\n", "-NOSCRIPT\r\n",
+        ][..]).prop_map(|wire| wire.into()),
+    ]
+}
+
+/// Bytes that mean something to a parser.
+fn fragment() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        4 => select(&b"+-:$*_#,(!=%~>|"[..]).prop_map(|kind| vec![kind]),
+        3 => (-2..5_i64).prop_map(|number| number.to_string().into_bytes()),
+        6 => Just(b"\r\n".to_vec()),
+        2 => leaf(),
+        2 => select(&[
+            "*2\r\n", "%1\r\n", "|1\r\n", ">2\r\n", "$1\r\n", "=1\r\n", "*2147483647\r\n",
+            "$9223372036854775807\r\n", "%4611686018427387904\r\n", "|9223372036854775807\r\n",
+            "$?\r\n", "\r", "\n", "?", ":", "OK", "inf", "HTTP/",
+        ][..]).prop_map(|text| text.into()),
+        1 => any::<u8>().prop_map(|byte| vec![byte]),
+    ]
+}
+
+fn line(kind: u8, text: &str) -> Vec<u8> {
+    [&[kind], text.as_bytes(), b"\r\n"].concat()
+}
+
+fn blob(kind: u8, body: &[u8]) -> Vec<u8> {
+    [
+        line(kind, &body.len().to_string()).as_slice(),
+        body,
+        b"\r\n",
+    ]
+    .concat()
+}
+
+fn aggregate(kind: u8, length: usize, items: &[Vec<u8>]) -> Vec<u8> {
+    [line(kind, &length.to_string()), items.concat()].concat()
+}

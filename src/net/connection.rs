@@ -1,0 +1,406 @@
+//! One socket, and the pipelined conversation on it.
+
+use std::{
+    collections::VecDeque,
+    future::poll_fn,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::BytesMut;
+use redis::Value;
+use tokio::{sync::mpsc, time::Instant};
+use tokio_util::io::poll_read_buf;
+
+use super::{
+    alarm::Alarm,
+    awaiting::Awaiting,
+    codec::Decoder,
+    loss::Loss,
+    outbox::Outbox,
+    request::{Failure, Mailbox, Request},
+    tally::Tally,
+    transport::Transport,
+};
+use crate::{config::DatabaseSettings, error::Stage, stats::Counters};
+
+/// Requests are packed for writing up to this many bytes ahead of the socket. What is not packed
+/// has provably not been sent, so this bounds what a broken connection leaves unknown.
+const PACK_AHEAD: usize = 256 * 1024;
+/// A batch of this many requests is worth a system call without waiting for more.
+const FULL_BATCH: usize = 64;
+const RECEIVE_AT_ONCE: usize = 256;
+const MIN_READ: usize = 4 * 1024;
+const MAX_READ: usize = 256 * 1024;
+/// A connection that was idle for so long is looked at before it is used. Under load it never is,
+/// so this costs a system call only where there is time for one.
+const IDLE_CHECK: Duration = Duration::from_millis(1);
+/// Buffers beyond this are given back once they are empty.
+const KEEP_INPUT: usize = 1024 * 1024;
+
+/// A dialled connection, ready for requests.
+pub(crate) struct Established {
+    pub(crate) transport: Box<dyn Transport>,
+    pub(crate) input: BytesMut,
+    pub(crate) decoder: Decoder,
+}
+
+/// Owns one socket: takes requests from its mailbox, writes them in batches, and hands every reply
+/// to the request that it answers. It ends when nobody holds its mailbox any more and all is
+/// answered, or when the socket breaks. Reading, writing and waiting always advance together: a
+/// server that stops reading until its replies are read cannot block it.
+pub(crate) struct Connection {
+    transport: Box<dyn Transport>,
+    mailbox: mpsc::UnboundedReceiver<Request>,
+    mailbox_is_closed: bool,
+    arrived: Vec<Request>,
+    queued: VecDeque<Request>,
+    has_waited: bool,
+    outbox: Outbox,
+    awaiting: Awaiting,
+    input: BytesMut,
+    read_size: usize,
+    decoder: Decoder,
+    alarm: Alarm,
+    silence: Silence,
+    activity: Arc<Activity>,
+    counters: Arc<Counters>,
+}
+
+/// How a connection ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) loss: Arc<Loss>,
+    /// Requests that were never written, in order, to be sent elsewhere.
+    pub(crate) unsent: VecDeque<Request>,
+    /// How many callers were left without knowing whether their command was executed.
+    pub(crate) victims: u64,
+}
+
+impl Ended {
+    /// The end of a connection whose task did not live to tell.
+    pub(crate) fn untold(loss: Loss) -> Self {
+        Self {
+            loss: Arc::new(loss),
+            unsent: VecDeque::new(),
+            victims: 0,
+        }
+    }
+}
+
+impl Connection {
+    pub(crate) fn new(
+        established: Established,
+        settings: &DatabaseSettings,
+        counters: Arc<Counters>,
+    ) -> (Mailbox, Arc<Activity>, Self) {
+        let (sender, mailbox) = mpsc::unbounded_channel();
+        let activity = Arc::new(Activity::starting(Instant::now()));
+        let connection = Self {
+            transport: established.transport,
+            mailbox,
+            mailbox_is_closed: false,
+            arrived: Vec::new(),
+            queued: VecDeque::new(),
+            has_waited: false,
+            outbox: Outbox::default(),
+            awaiting: Awaiting::default(),
+            input: established.input,
+            read_size: MIN_READ,
+            decoder: established.decoder,
+            alarm: Alarm::default(),
+            silence: Silence::new(2 * settings.attempt_timeout),
+            activity: activity.clone(),
+            counters,
+        };
+        (sender, activity, connection)
+    }
+
+    /// Converses until the end. Dropping the future closes the socket; every request that is not
+    /// answered then is told truthfully whether it may have been executed.
+    pub(crate) async fn run(mut self) -> Ended {
+        let loss = poll_fn(|cx| self.poll(cx)).await;
+        self.end(loss)
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Loss> {
+        let mut tally = Tally::default();
+        let ended = self.advance(cx, &mut tally);
+        tally.add_to(&self.counters);
+        match ended {
+            Ok(()) => Poll::Pending,
+            Err(loss) => Poll::Ready(loss),
+        }
+    }
+
+    fn advance(&mut self, cx: &mut Context<'_>, tally: &mut Tally) -> Result<(), Loss> {
+        self.read(cx, tally)?;
+        self.receive(cx);
+        if self.waits_for_company(cx) {
+            return Ok(());
+        }
+        self.write(cx, tally)?;
+        self.watch_deadlines(cx, tally)?;
+        let is_drained =
+            self.mailbox_is_closed && self.queued.is_empty() && self.awaiting.is_settled();
+        match is_drained {
+            true => Err(Loss::Drained),
+            false => Ok(()),
+        }
+    }
+
+    fn read(&mut self, cx: &mut Context<'_>, tally: &mut Tally) -> Result<(), Loss> {
+        loop {
+            self.make_room();
+            let room = self.input.capacity() - self.input.len();
+            match poll_read_buf(Pin::new(&mut *self.transport), cx, &mut self.input) {
+                Poll::Pending => return Ok(()),
+                Poll::Ready(Ok(0)) => return Err(Loss::ClosedByServer),
+                Poll::Ready(Ok(read)) => {
+                    // A read that fills the buffer says that more waits: take more at once.
+                    if read == room {
+                        self.read_size = (self.read_size * 2).min(MAX_READ);
+                    }
+                    self.silence.broken();
+                }
+                Poll::Ready(Err(error)) => return Err(error.into()),
+            }
+            while let Some(value) = self.decoder.decode(&mut self.input)? {
+                // Pushes answer nothing. Nothing on a shared connection asks for any.
+                if !matches!(value, Value::Push { .. }) {
+                    self.awaiting.deliver(value, tally)?;
+                }
+            }
+        }
+    }
+
+    fn make_room(&mut self) {
+        if self.input.is_empty() && self.input.capacity() > KEEP_INPUT {
+            self.input = BytesMut::new();
+        }
+        // A large value doubles the buffer as it comes, whatever length was announced.
+        let step = self.input.len().max(self.read_size);
+        self.input
+            .reserve(self.decoder.needed().clamp(self.read_size, step));
+    }
+
+    fn receive(&mut self, cx: &mut Context<'_>) {
+        while !self.mailbox_is_closed {
+            match self
+                .mailbox
+                .poll_recv_many(cx, &mut self.arrived, RECEIVE_AT_ONCE)
+            {
+                Poll::Pending => return,
+                Poll::Ready(0) => self.mailbox_is_closed = true,
+                Poll::Ready(_) => {
+                    if let Some(earliest) = self.arrived.iter().map(|it| it.deadline).min() {
+                        self.alarm.arm(earliest);
+                    }
+                    self.queued.extend(self.arrived.drain(..));
+                }
+            }
+        }
+    }
+
+    /// Lets other tasks run once before a small batch is written while replies are outstanding:
+    /// callers whose replies have just come often send more, and one system call can take it all.
+    fn waits_for_company(&mut self, cx: &mut Context<'_>) -> bool {
+        self.has_waited = !self.has_waited
+            && !self.awaiting.is_empty()
+            && !self.queued.is_empty()
+            && self.queued.len() < FULL_BATCH;
+        if self.has_waited {
+            cx.waker().wake_by_ref();
+        }
+        self.has_waited
+    }
+
+    fn write(&mut self, cx: &mut Context<'_>, tally: &mut Tally) -> Result<(), Loss> {
+        self.pack(tally);
+        loop {
+            match self.outbox.poll_write(&mut *self.transport, cx) {
+                Poll::Pending => return Ok(()),
+                Poll::Ready(Err(error)) => return Err(error.into()),
+                // All is written, and what is left in the queue has a reason to wait.
+                Poll::Ready(Ok(())) if !self.pack(tally) => return Ok(()),
+                Poll::Ready(Ok(())) => {}
+            }
+        }
+    }
+
+    /// Moves requests from the queue to the outbox. Returns whether there is something to write.
+    fn pack(&mut self, tally: &mut Tally) -> bool {
+        if self.queued.is_empty() || self.outbox.len() >= PACK_AHEAD {
+            return !self.outbox.is_empty();
+        }
+        // The clock is read once per batch.
+        let now = Instant::now();
+        if self.is_stale(now) {
+            return false;
+        }
+        self.activity.mark(now);
+        self.silence.begin(now);
+        while self.outbox.len() < PACK_AHEAD
+            && let Some(mut request) = self.queued.pop_front()
+        {
+            if request.responder.is_gone() {
+                tally.cancelled += 1;
+            } else if request.deadline <= now {
+                tally.timed_out += 1;
+                request
+                    .responder
+                    .answer(Err(Failure::TimedOut(Stage::Queue)));
+            } else {
+                let start = self.outbox.end();
+                self.outbox.push(request.bytes);
+                self.awaiting
+                    .push(request.responder, request.expected, request.deadline, start);
+            }
+        }
+        !self.outbox.is_empty()
+    }
+
+    /// Whether something came while nobody waited for a reply: the end of the stream, because
+    /// servers close idle clients, or bytes that would be taken for the next reply. Either is read,
+    /// and ends the connection, before anything is sent. The runtime may not have noticed it yet,
+    /// so a connection that was idle asks the system.
+    fn is_stale(&self, now: Instant) -> bool {
+        self.awaiting.is_empty()
+            && now.saturating_duration_since(self.activity.last()) >= IDLE_CHECK
+            && self.transport.has_input()
+    }
+
+    fn watch_deadlines(&mut self, cx: &mut Context<'_>, tally: &mut Tally) -> Result<(), Loss> {
+        while self.alarm.poll(cx).is_ready() {
+            let now = Instant::now();
+            let before = tally.timed_out;
+            let in_flight = self.awaiting.expire(now, tally);
+            self.silence.note_timeouts(tally.timed_out - before, now);
+            let queued = self.expire_queued(now, tally);
+            if let Some(silent) = self.silence.is_over(now) {
+                return Err(Loss::Silent(silent));
+            }
+            let next = [in_flight, queued, self.silence.end()];
+            if let Some(next) = next.into_iter().flatten().min() {
+                self.alarm.arm(next);
+            }
+        }
+        Ok(())
+    }
+
+    fn expire_queued(&mut self, now: Instant, tally: &mut Tally) -> Option<Instant> {
+        self.queued.retain_mut(|request| {
+            let is_due = request.deadline <= now;
+            if is_due {
+                tally.timed_out += 1;
+                request
+                    .responder
+                    .answer(Err(Failure::TimedOut(Stage::Queue)));
+            }
+            !is_due
+        });
+        self.queued.iter().map(|request| request.deadline).min()
+    }
+
+    fn end(mut self, loss: Loss) -> Ended {
+        drop(self.transport);
+        let loss = Arc::new(loss);
+        let mut tally = Tally::default();
+        let (written, unwritten) = self.outbox.into_unwritten();
+        let mut unsent = self.awaiting.fail(&loss, written, &unwritten, &mut tally);
+        unsent.extend(self.queued);
+        // Nothing is lost in the mailbox: what a handle can still send finds it closed.
+        self.mailbox.close();
+        while let Ok(request) = self.mailbox.try_recv() {
+            unsent.push_back(request);
+        }
+        let victims = tally.lost;
+        tally.add_to(&self.counters);
+        Ended {
+            loss,
+            unsent,
+            victims,
+        }
+    }
+}
+
+/// When a connection last had something to do; read by the pool when the janitor sweeps.
+#[derive(Debug)]
+pub(crate) struct Activity {
+    start: Instant,
+    last_us: AtomicU64,
+}
+
+impl Activity {
+    fn starting(now: Instant) -> Self {
+        Self {
+            start: now,
+            last_us: AtomicU64::new(0),
+        }
+    }
+
+    fn mark(&self, now: Instant) {
+        let elapsed = now.saturating_duration_since(self.start).as_micros() as u64;
+        self.last_us.store(elapsed, Relaxed);
+    }
+
+    pub(crate) fn last(&self) -> Instant {
+        self.start + Duration::from_micros(self.last_us.load(Relaxed))
+    }
+}
+
+/// Notices a peer that takes requests and never answers. A single slow command must not cost
+/// everybody the connection, so it takes several timeouts and a long enough time without a byte.
+#[derive(Debug)]
+struct Silence {
+    limit: Duration,
+    // When the first request was packed since the last byte came.
+    since: Option<Instant>,
+    timeouts: u64,
+}
+
+impl Silence {
+    const MIN_TIMEOUTS: u64 = 2;
+
+    fn new(limit: Duration) -> Self {
+        Self {
+            limit,
+            since: None,
+            timeouts: 0,
+        }
+    }
+
+    fn begin(&mut self, now: Instant) {
+        self.since.get_or_insert(now);
+    }
+
+    fn broken(&mut self) {
+        self.since = None;
+        self.timeouts = 0;
+    }
+
+    fn note_timeouts(&mut self, timeouts: u64, now: Instant) {
+        if timeouts > 0 {
+            self.begin(now);
+            self.timeouts += timeouts;
+        }
+    }
+
+    /// When it will have lasted too long, once there were enough timeouts.
+    fn end(&self) -> Option<Instant> {
+        let enough = self.timeouts >= Self::MIN_TIMEOUTS;
+        self.since
+            .filter(|_| enough)
+            .map(|since| since + self.limit)
+    }
+
+    fn is_over(&self, now: Instant) -> Option<Duration> {
+        let since = self.since?;
+        (self.end()? <= now).then(|| now - since)
+    }
+}

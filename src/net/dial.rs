@@ -1,0 +1,257 @@
+//! Opens a connection: transport, handshake, and the proof that the server takes commands.
+
+use std::{io, sync::Arc, time::Duration};
+
+use redis::{Cmd, ServerError, Value, cmd};
+use secrecy::ExposeSecret;
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::{
+    codec::ProtocolError,
+    connection::Established,
+    handshake::Handshake,
+    transport::{Connector, Transport},
+};
+use crate::{config::DatabaseSettings, events::Reason, sanitize};
+
+/// How often a server that is loading its dataset is asked whether it has finished.
+const LOADING_POLL: Duration = Duration::from_millis(20);
+
+/// What to do about a server that is loading its dataset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WhileLoading {
+    /// Wait for it, as long as the dial may take.
+    Wait,
+    /// Report it at once.
+    Report,
+}
+
+/// Why no connection could be opened. No variant holds a secret.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(crate) enum DialError {
+    #[error("cannot connect: {0}")]
+    Connect(Arc<io::Error>),
+    #[error("no answer within {limit:?} while {step}")]
+    TimedOut { step: &'static str, limit: Duration },
+    #[error("the connection broke while {step}: {error}")]
+    Broken {
+        step: &'static str,
+        error: Arc<io::Error>,
+    },
+    #[error("the server closed the connection while {step}")]
+    Closed { step: &'static str },
+    #[error("this is no Redis server: {0}")]
+    Protocol(#[from] ProtocolError),
+    #[error("this is no Redis server: it answers {command} with something else")]
+    Unexpected { command: &'static str },
+    #[error("the server is loading its dataset")]
+    Loading,
+    #[error("the server refuses {command}: {code} {text}")]
+    Refused {
+        command: &'static str,
+        code: String,
+        text: String,
+    },
+    #[error("no task could be started: {0}")]
+    Spawn(Arc<io::Error>),
+    /// The task was aborted, or the runtime that it ran on has ended.
+    #[error("the task that dialled was cancelled")]
+    Cancelled,
+    #[error("the task that dialled panicked")]
+    Panicked,
+}
+
+impl DialError {
+    pub(crate) fn refused(command: &'static str, error: &ServerError) -> Self {
+        Self::Refused {
+            command,
+            code: sanitize::text(error.code()),
+            text: sanitize::text(error.details().unwrap_or_default()),
+        }
+    }
+
+    pub(crate) fn reason(&self) -> Reason {
+        match self {
+            Self::Connect(_)
+            | Self::Broken { .. }
+            | Self::Closed { .. }
+            | Self::Spawn(_)
+            | Self::Cancelled
+            | Self::Panicked => Reason::Unreachable,
+            Self::TimedOut { step, .. } if *step == CONNECTING => Reason::Unreachable,
+            Self::TimedOut { .. } => Reason::Unresponsive,
+            Self::Protocol(_) | Self::Unexpected { .. } => Reason::NotRedis,
+            Self::Loading => Reason::Loading,
+            Self::Refused { code, text, .. } => reason_of_refusal(code, text),
+        }
+    }
+}
+
+fn reason_of_refusal(code: &str, text: &str) -> Reason {
+    match code {
+        "LOADING" => Reason::Loading,
+        "BUSY" => Reason::Busy,
+        "MASTERDOWN" | "CLUSTERDOWN" => Reason::PrimaryDown,
+        "ERR" if text.starts_with("max number of clients") => Reason::ServerFull,
+        _ => Reason::Rejected,
+    }
+}
+
+const CONNECTING: &str = "connecting";
+const GREETING: &str = "greeting the server";
+const PROVING: &str = "waiting for the answer to a PING";
+
+/// Opens a connection within the connect timeout of `settings`.
+pub(crate) async fn dial(
+    connector: &dyn Connector,
+    settings: &DatabaseSettings,
+    while_loading: WhileLoading,
+) -> Result<Established, DialError> {
+    let limit = settings.connect_timeout;
+    let deadline = Instant::now() + limit;
+    let mut step = CONNECTING;
+    let attempt = async {
+        let transport = connect(connector, settings).await?;
+        let mut handshake = Handshake::new(transport, settings.max_reply_bytes);
+        step = GREETING;
+        greet(&mut handshake, settings).await?;
+        step = PROVING;
+        prove(&mut handshake, while_loading, deadline).await?;
+        Ok::<_, DialError>(handshake)
+    };
+    match timeout_at(deadline, attempt).await {
+        Ok(Ok(handshake)) => Ok(handshake.established()),
+        Ok(Err(error)) => Err(error.during(step)),
+        Err(_) => Err(DialError::TimedOut { step, limit }),
+    }
+}
+
+/// Whether anything that speaks the protocol answers at the address of `settings`. A refusal is an
+/// answer too: credentials are not this question.
+pub(crate) async fn knock(
+    connector: &dyn Connector,
+    settings: &DatabaseSettings,
+) -> Result<(), DialError> {
+    let limit = settings.attempt_timeout;
+    let attempt = async {
+        let transport = connect(connector, settings).await?;
+        let mut handshake = Handshake::new(transport, settings.max_reply_bytes);
+        handshake.call([&cmd("PING")]).await.map(drop)
+    };
+    match timeout_at(Instant::now() + limit, attempt).await {
+        Ok(answer) => answer.map_err(|error| error.during(PROVING)),
+        Err(_) => Err(DialError::TimedOut {
+            step: PROVING,
+            limit,
+        }),
+    }
+}
+
+async fn connect(
+    connector: &dyn Connector,
+    settings: &DatabaseSettings,
+) -> Result<Box<dyn Transport>, DialError> {
+    let connecting = connector.connect(settings);
+    connecting
+        .await
+        .map_err(|error| DialError::Connect(Arc::new(error)))
+}
+
+/// Agrees on RESP3, or RESP2 with servers before 6.0, authenticates, and selects the database.
+async fn greet(handshake: &mut Handshake, settings: &DatabaseSettings) -> Result<(), DialError> {
+    let [hello] = handshake.call([&hello(settings)]).await?;
+    match hello {
+        // Servers before 6.0 do not know HELLO, and some proxies refuse RESP3.
+        Value::ServerError(error) if matches!(error.code(), "ERR" | "NOPROTO") => {
+            if reason_of_refusal(error.code(), error.details().unwrap_or_default())
+                == Reason::ServerFull
+            {
+                return Err(DialError::refused("HELLO", &error));
+            }
+            authenticate(handshake, settings).await?;
+        }
+        Value::ServerError(error) => return Err(DialError::refused("HELLO", &error)),
+        Value::Map(_) => {}
+        _ => return Err(DialError::Unexpected { command: "HELLO" }),
+    }
+    let select = cmd("SELECT").arg(settings.number).take();
+    let name = cmd("CLIENT")
+        .arg("SETNAME")
+        .arg(&settings.client_name)
+        .take();
+    // The name is a courtesy to whoever reads CLIENT LIST; a server may refuse it.
+    let [selected, _named] = handshake.call([&select, &name]).await?;
+    match selected {
+        Value::Okay => Ok(()),
+        // Nothing needs selecting, so a user who may not select is no problem.
+        Value::ServerError(_) if settings.number == 0 => Ok(()),
+        Value::ServerError(error) => Err(DialError::refused("SELECT", &error)),
+        _ => Err(DialError::Unexpected { command: "SELECT" }),
+    }
+}
+
+fn hello(settings: &DatabaseSettings) -> Cmd {
+    let mut hello = cmd("HELLO").arg(3).take();
+    if let Some(password) = &settings.password {
+        let user = settings.username.as_deref().unwrap_or("default");
+        hello.arg("AUTH").arg(user).arg(password.expose_secret());
+    }
+    hello
+}
+
+async fn authenticate(
+    handshake: &mut Handshake,
+    settings: &DatabaseSettings,
+) -> Result<(), DialError> {
+    let Some(password) = &settings.password else {
+        return Ok(());
+    };
+    let mut auth = cmd("AUTH");
+    if let Some(user) = &settings.username {
+        auth.arg(user);
+    }
+    let [answer] = handshake.call([auth.arg(password.expose_secret())]).await?;
+    match answer {
+        Value::Okay => Ok(()),
+        Value::ServerError(error) => Err(DialError::refused("AUTH", &error)),
+        _ => Err(DialError::Unexpected { command: "AUTH" }),
+    }
+}
+
+/// A server that is loading accepts the whole greeting and refuses commands, so only a PING that
+/// comes back with its own nonce proves a connection.
+async fn prove(
+    handshake: &mut Handshake,
+    while_loading: WhileLoading,
+    deadline: Instant,
+) -> Result<(), DialError> {
+    loop {
+        let nonce = format!("{:016x}", fastrand::u64(..));
+        let [answer] = handshake.call([cmd("PING").arg(&nonce)]).await?;
+        match answer {
+            Value::BulkString(echo) if echo == nonce.as_bytes() => return Ok(()),
+            // The server knows the user, who may not ping. That is as good as an answer.
+            Value::ServerError(error) if error.code() == "NOPERM" => return Ok(()),
+            Value::ServerError(error) if error.code() == "LOADING" => {
+                let wait = while_loading == WhileLoading::Wait;
+                if !wait || Instant::now() + LOADING_POLL >= deadline {
+                    return Err(DialError::Loading);
+                }
+                sleep(LOADING_POLL).await;
+            }
+            Value::ServerError(error) => return Err(DialError::refused("PING", &error)),
+            _ => return Err(DialError::Unexpected { command: "PING" }),
+        }
+    }
+}
+
+impl DialError {
+    /// Fills in at which step a transport broke.
+    fn during(self, at: &'static str) -> Self {
+        match self {
+            Self::Broken { error, .. } => Self::Broken { step: at, error },
+            Self::Closed { .. } => Self::Closed { step: at },
+            other => other,
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Where connection tasks run.
+
+use std::{
+    future::Future,
+    io,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use tokio::{
+    runtime::{Builder, Handle, Runtime},
+    task::JoinHandle,
+};
+use tokio_util::task::TaskTracker;
+
+/// Runs connection tasks on the runtime of the application, so that a caller and its connection
+/// can share a worker thread, or on a runtime of the crate's own where there is none (any more).
+#[derive(Debug)]
+pub(crate) struct Executor {
+    caller: Option<Handle>,
+    caller_is_gone: AtomicBool,
+    own: Mutex<Option<Runtime>>,
+    running: TaskTracker,
+}
+
+const OWN_THREAD: &str = "redis-steward-io";
+
+impl Executor {
+    /// Runs tasks on the caller's runtime, where given, until it ends.
+    pub(crate) fn new(caller: Option<Handle>) -> Self {
+        Self {
+            caller,
+            caller_is_gone: AtomicBool::new(false),
+            own: Mutex::new(None),
+            running: TaskTracker::new(),
+        }
+    }
+
+    /// Starts a task. It is cancelled at once when the runtime has ended; whoever awaits the
+    /// handle says so by [`Self::caller_ended`].
+    pub(crate) fn spawn<F>(&self, task: F) -> io::Result<JoinHandle<F::Output>>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        let task = self.running.track_future(task);
+        match &self.caller {
+            Some(caller) if !self.caller_is_gone.load(Relaxed) => Ok(caller.spawn(task)),
+            _ => self.spawn_on_own(task),
+        }
+    }
+
+    /// The runtime of the application has ended: later tasks run on the crate's own.
+    pub(crate) fn caller_ended(&self) {
+        if self.caller.is_some() && !self.caller_is_gone.swap(true, Relaxed) {
+            tracing::warn!(
+                "the runtime in which the supervisor was spawned has ended; \
+                 connections move to one of their own"
+            );
+        }
+    }
+
+    /// Waits until no task is left.
+    pub(crate) async fn idle(&self) {
+        self.running.close();
+        self.running.wait().await;
+    }
+
+    /// Ends the crate's own runtime. Not to be called from a task.
+    pub(crate) fn shutdown(&self) {
+        let own = self
+            .own
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(own) = own {
+            // A name that is being resolved cannot be interrupted, and must not hold this up.
+            own.shutdown_timeout(Duration::from_millis(100));
+        }
+    }
+
+    fn spawn_on_own<F>(&self, task: F) -> io::Result<JoinHandle<F::Output>>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        let runtime = match own.as_ref() {
+            Some(runtime) => runtime,
+            None => own.insert(
+                Builder::new_multi_thread()
+                    .worker_threads(1)
+                    .thread_name(OWN_THREAD)
+                    .enable_all()
+                    .build()?,
+            ),
+        };
+        Ok(runtime.spawn(task))
+    }
+}

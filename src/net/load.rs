@@ -1,0 +1,136 @@
+//! How much is between a handle and its answer.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering::Relaxed},
+};
+
+/// Commands and bytes in flight of one database, bounded.
+///
+/// Both live in one word, so that entering and leaving cost one atomic operation each: the upper
+/// 24 bits count commands, the lower 40 bits bytes (a terabyte, more than a process can hold).
+#[derive(Debug)]
+pub(crate) struct Load {
+    word: AtomicU64,
+    max_commands: usize,
+    max_bytes: usize,
+}
+
+const BYTES_BITS: u32 = 40;
+const ONE_COMMAND: u64 = 1 << BYTES_BITS;
+const BYTES_MASK: u64 = ONE_COMMAND - 1;
+
+/// Most commands that fit into the word, with room for callers that enter and are refused.
+pub(crate) const MAX_COMMANDS: usize = (1 << 23) - 1;
+
+/// Which bound was reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Full {
+    Commands(usize),
+    Bytes(usize),
+}
+
+impl Load {
+    pub(crate) fn new(max_commands: usize, max_bytes: usize) -> Arc<Self> {
+        Arc::new(Self {
+            word: AtomicU64::new(0),
+            max_commands: max_commands.min(MAX_COMMANDS),
+            max_bytes: max_bytes.min(BYTES_MASK as usize / 2),
+        })
+    }
+
+    /// Room for one command of so many bytes, until the slot is dropped.
+    pub(crate) fn enter(self: &Arc<Self>, bytes: usize) -> Result<Slot, Full> {
+        if bytes > self.max_bytes {
+            return Err(Full::Bytes(self.max_bytes));
+        }
+        let weight = ONE_COMMAND | bytes as u64;
+        let before = self.word.fetch_add(weight, Relaxed);
+        let slot = Slot {
+            load: self.clone(),
+            weight,
+        };
+        if commands(before) >= self.max_commands {
+            Err(Full::Commands(self.max_commands))
+        } else if self::bytes(before) + bytes > self.max_bytes {
+            Err(Full::Bytes(self.max_bytes))
+        } else {
+            Ok(slot)
+        }
+    }
+
+    /// Commands and bytes in flight now.
+    pub(crate) fn now(&self) -> (usize, usize) {
+        let word = self.word.load(Relaxed);
+        (commands(word), bytes(word))
+    }
+}
+
+/// The right to be in flight. It travels with the request and ends with it, wherever that is.
+#[must_use = "the room is given back when this is dropped"]
+#[derive(Debug)]
+pub(crate) struct Slot {
+    load: Arc<Load>,
+    weight: u64,
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.load.word.fetch_sub(self.weight, Relaxed);
+    }
+}
+
+fn commands(word: u64) -> usize {
+    (word >> BYTES_BITS) as usize
+}
+
+fn bytes(word: u64) -> usize {
+    (word & BYTES_MASK) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slots_give_their_room_back() {
+        let load = Load::new(2, 100);
+        let first = load.enter(40).expect("room for one");
+        let second = load.enter(60).expect("room for two");
+        assert_eq!(load.now(), (2, 100));
+        assert_eq!(load.enter(0).err(), Some(Full::Commands(2)));
+        drop(first);
+        assert_eq!(load.enter(41).err(), Some(Full::Bytes(100)));
+        drop(second);
+        assert_eq!(load.now(), (0, 0));
+    }
+
+    #[test]
+    fn a_request_larger_than_the_bound_never_enters() {
+        let load = Load::new(10, 100);
+        assert_eq!(load.enter(101).err(), Some(Full::Bytes(100)));
+        assert_eq!(load.now(), (0, 0));
+    }
+
+    #[test]
+    fn the_bound_holds_under_contention() {
+        let load = Load::new(8, 1_000_000);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    let mut slots = Vec::new();
+                    for turn in 0..10_000_usize {
+                        if let Ok(slot) = load.enter(3) {
+                            slots.push(slot);
+                        }
+                        if turn % 3 == 0 {
+                            slots.pop();
+                        }
+                    }
+                    assert!(slots.len() <= 8);
+                });
+            }
+        });
+        assert_eq!(load.now(), (0, 0));
+    }
+}

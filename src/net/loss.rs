@@ -1,0 +1,28 @@
+//! Why a connection ended.
+
+use std::{io, time::Duration};
+
+use super::codec::ProtocolError;
+
+/// Why a connection ended.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Loss {
+    /// Nobody holds its mailbox any more and all is answered: the orderly end.
+    #[error("it was closed after its last reply")]
+    Drained,
+    #[error("the server closed it")]
+    ClosedByServer,
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    #[error("the server's answer is malformed: {0}")]
+    Protocol(#[from] ProtocolError),
+    #[error("the server sent a reply that nobody had asked for")]
+    Unsolicited,
+    #[error("requests timed out and no byte came for {0:?}")]
+    Silent(Duration),
+    /// Its task was aborted, or the runtime that it ran on has ended.
+    #[error("its task was cancelled")]
+    Cancelled,
+    #[error("its task panicked")]
+    Panicked,
+}

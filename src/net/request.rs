@@ -1,0 +1,112 @@
+//! A request on its way to a connection, and the way its answer takes back.
+
+use std::sync::Arc;
+
+use redis::Value;
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::Instant,
+};
+
+use super::{load::Slot, loss::Loss};
+use crate::error::{Execution, Stage};
+
+/// Bytes to write, and who waits for what comes back.
+#[derive(Debug)]
+pub(crate) struct Request {
+    /// One or more commands, encoded. They are written contiguously.
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) expected: Expected,
+    pub(crate) deadline: Instant,
+    pub(crate) responder: Responder,
+}
+
+/// How many replies answer a request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Expected {
+    One,
+    Many(usize),
+}
+
+/// The replies to a request, in the shape that it expected.
+#[derive(Debug)]
+pub(crate) enum Reply {
+    One(Value),
+    Many(Vec<Value>),
+}
+
+/// Why there is no reply.
+#[derive(Clone, Debug)]
+pub(crate) enum Failure {
+    /// The deadline passed.
+    TimedOut(Stage),
+    /// The connection ended; the execution state says whether the request had been written.
+    Lost(Arc<Loss>, Execution),
+    /// Too many requests wait for a connection.
+    TooManyParked,
+    /// The supervisor is shutting down.
+    ShuttingDown(Execution),
+    /// Whoever held the request is gone: a task was aborted or panicked.
+    Abandoned(Execution),
+}
+
+pub(crate) type Answer = Result<Reply, Failure>;
+
+/// Where connections take requests from. It needs no bound of its own, because every request
+/// holds a [`Slot`] of a bounded load until it is answered.
+pub(crate) type Mailbox = mpsc::UnboundedSender<Request>;
+
+/// The one answer that a request gets: given, or, when the request is dropped on the way, made up
+/// truthfully from how far it had got.
+#[derive(Debug)]
+pub(crate) struct Responder {
+    // `None` once answered.
+    caller: Option<oneshot::Sender<Answer>>,
+    may_be_written: bool,
+    _slot: Slot,
+}
+
+impl Responder {
+    pub(crate) fn new(slot: Slot) -> (Self, oneshot::Receiver<Answer>) {
+        let (caller, answer) = oneshot::channel();
+        let responder = Self {
+            caller: Some(caller),
+            may_be_written: false,
+            _slot: slot,
+        };
+        (responder, answer)
+    }
+
+    /// Answers, and tells whether anybody still waited.
+    pub(crate) fn answer(&mut self, answer: Answer) -> bool {
+        match self.caller.take() {
+            Some(caller) => caller.send(answer).is_ok(),
+            None => false,
+        }
+    }
+
+    /// Whether nobody waits for the answer any more.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.caller.as_ref().is_none_or(oneshot::Sender::is_closed)
+    }
+
+    /// From here on the request may have reached the server.
+    pub(crate) fn mark_written(&mut self) {
+        self.may_be_written = true;
+    }
+
+    /// The request turned out not to have been written after all.
+    pub(crate) fn mark_unwritten(&mut self) {
+        self.may_be_written = false;
+    }
+}
+
+impl Drop for Responder {
+    fn drop(&mut self) {
+        let execution = match self.may_be_written {
+            true => Execution::Unknown,
+            false => Execution::NotSent,
+        };
+        self.answer(Err(Failure::Abandoned(execution)));
+    }
+}

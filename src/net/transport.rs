@@ -1,0 +1,109 @@
+//! The one seam where connections meet the outside: real sockets here, fakes in tests.
+
+use std::{fmt, future::Future, io, mem::MaybeUninit, pin::Pin, time::Duration};
+
+use socket2::{SockRef, TcpKeepalive};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpStream, UnixStream, lookup_host},
+    time::{Instant, timeout},
+};
+
+use crate::config::{Address, DatabaseSettings};
+
+/// A byte stream to a server.
+pub(crate) trait Transport: AsyncRead + AsyncWrite + Send + Unpin + 'static {
+    /// Whether the system holds bytes, or the end of the stream, that were not read yet. Unlike a
+    /// read it asks the system itself, so it also knows what the runtime has not heard of yet.
+    fn has_input(&self) -> bool;
+}
+
+impl Transport for TcpStream {
+    fn has_input(&self) -> bool {
+        has_input(SockRef::from(self))
+    }
+}
+
+impl Transport for UnixStream {
+    fn has_input(&self) -> bool {
+        has_input(SockRef::from(self))
+    }
+}
+
+fn has_input(socket: SockRef<'_>) -> bool {
+    match socket.peek(&mut [MaybeUninit::uninit()]) {
+        Ok(_) => true,
+        Err(error) => error.kind() != io::ErrorKind::WouldBlock,
+    }
+}
+
+pub(crate) type Connecting<'a> =
+    Pin<Box<dyn Future<Output = io::Result<Box<dyn Transport>>> + Send + 'a>>;
+
+/// Opens transports. Every dial goes through one.
+pub(crate) trait Connector: fmt::Debug + Send + Sync + 'static {
+    /// Opens a transport to the address of a database; the caller bounds the time.
+    fn connect<'a>(&'a self, settings: &'a DatabaseSettings) -> Connecting<'a>;
+}
+
+/// Opens TCP and Unix sockets.
+#[derive(Debug)]
+pub(crate) struct SocketConnector;
+
+impl Connector for SocketConnector {
+    fn connect<'a>(&'a self, settings: &'a DatabaseSettings) -> Connecting<'a> {
+        Box::pin(async move {
+            let transport: Box<dyn Transport> = match &settings.address {
+                Address::Tcp { host, port } => Box::new(connect_tcp(host, *port, settings).await?),
+                Address::Unix(path) => Box::new(UnixStream::connect(path).await?),
+            };
+            Ok(transport)
+        })
+    }
+}
+
+/// Resolves the name anew each time, because a failover may have moved it, and tries what it
+/// resolves to in order. Each address gets its share of the time that is left, so that one that
+/// swallows packets leaves some for the next.
+async fn connect_tcp(host: &str, port: u16, settings: &DatabaseSettings) -> io::Result<TcpStream> {
+    let end = Instant::now() + settings.connect_timeout;
+    let addresses: Vec<_> = lookup_host((host, port)).await?.collect();
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name resolves to no address");
+    for (tried, address) in addresses.iter().enumerate() {
+        let share = (end - Instant::now()) / (addresses.len() - tried) as u32;
+        match timeout(share, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => {
+                configure(&stream, settings)?;
+                return Ok(stream);
+            }
+            Ok(Err(error)) => last = error,
+            Err(_) => last = io::ErrorKind::TimedOut.into(),
+        }
+    }
+    Err(last)
+}
+
+/// Sets what notices a dead peer: keepalive while nothing is sent, the user timeout while sent
+/// bytes stay unacknowledged.
+fn configure(stream: &TcpStream, settings: &DatabaseSettings) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let socket = SockRef::from(stream);
+    if let Some(keepalive) = &settings.keepalive {
+        let keepalive = TcpKeepalive::new()
+            .with_time(keepalive.idle)
+            .with_interval(keepalive.interval)
+            .with_retries(keepalive.count);
+        socket.set_tcp_keepalive(&keepalive)?;
+    }
+    set_user_timeout(&socket, settings.tcp_user_timeout)
+}
+
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "fuchsia"))]
+fn set_user_timeout(socket: &SockRef<'_>, timeout: Option<Duration>) -> io::Result<()> {
+    socket.set_tcp_user_timeout(timeout)
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android", target_os = "fuchsia")))]
+fn set_user_timeout(_: &SockRef<'_>, _: Option<Duration>) -> io::Result<()> {
+    Ok(())
+}

@@ -1,0 +1,176 @@
+//! Who may pass to a database: the circuit breaker's state, as callers read it.
+
+use std::sync::{
+    Arc,
+    atomic::{
+        AtomicBool, AtomicU32, AtomicU64,
+        Ordering::{AcqRel, Acquire, Relaxed, Release},
+    },
+};
+
+/// What callers meet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Passage {
+    /// Everybody passes.
+    Free,
+    /// A few at a time pass, as trials.
+    Trial,
+    /// Nobody passes until the circuit closes again.
+    Open,
+    /// Nobody passes any more: the supervisor is shutting down.
+    ShuttingDown,
+    /// Nobody passes: the pool was given up.
+    Failed,
+}
+
+/// The gate of one database, set by the health actor and read by callers with one atomic load.
+///
+/// It counts epochs: whoever passed in an earlier epoch than the present one says nothing about
+/// the present state, however late its result comes.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    // The epoch in the upper 56 bits, the passage in the lower 8.
+    word: AtomicU64,
+    trials: AtomicU32,
+    has_succeeded: AtomicBool,
+}
+
+/// How many trials may be under way at a time while the circuit is half-open.
+pub(crate) const MAX_TRIALS: u32 = 5;
+
+impl Gate {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            word: AtomicU64::new(encode(0, Passage::Free)),
+            trials: AtomicU32::new(0),
+            has_succeeded: AtomicBool::new(false),
+        })
+    }
+
+    /// Asks to pass.
+    pub(crate) fn enter(self: &Arc<Self>) -> Result<Admitted, Passage> {
+        let (epoch, passage) = decode(self.word.load(Acquire));
+        let trial = match passage {
+            Passage::Free => None,
+            Passage::Trial => Some(self.try_trial().ok_or(Passage::Open)?),
+            closed => return Err(closed),
+        };
+        Ok(Admitted { epoch, trial })
+    }
+
+    /// Begins a new epoch. Shutting down is final.
+    pub(crate) fn set(&self, passage: Passage) -> u64 {
+        let mut epoch = 0;
+        let update = self.word.fetch_update(AcqRel, Acquire, |word| {
+            let (old, current) = decode(word);
+            epoch = old + 1;
+            (current != Passage::ShuttingDown).then(|| encode(epoch, passage))
+        });
+        match update {
+            Ok(_) => epoch,
+            Err(word) => decode(word).0,
+        }
+    }
+
+    pub(crate) fn passage(&self) -> Passage {
+        decode(self.word.load(Acquire)).1
+    }
+
+    /// A command succeeded. It costs a read where that is known already.
+    pub(crate) fn note_success(&self) {
+        if !self.has_succeeded.load(Relaxed) {
+            self.has_succeeded.store(true, Release);
+        }
+    }
+
+    /// Whether a command has succeeded since this was last asked.
+    pub(crate) fn take_success(&self) -> bool {
+        self.has_succeeded.swap(false, AcqRel)
+    }
+
+    fn try_trial(self: &Arc<Self>) -> Option<Trial> {
+        let trial = Trial { gate: self.clone() };
+        // Dropping the trial gives back what is added here, also when it is one too many.
+        (self.trials.fetch_add(1, AcqRel) < MAX_TRIALS).then_some(trial)
+    }
+}
+
+/// The right to send one command.
+#[must_use = "dropping this gives a trial back"]
+#[derive(Debug)]
+pub(crate) struct Admitted {
+    pub(crate) epoch: u64,
+    trial: Option<Trial>,
+}
+
+impl Admitted {
+    /// Whether the circuit is half-open and the result is waited for.
+    pub(crate) fn is_trial(&self) -> bool {
+        self.trial.is_some()
+    }
+}
+
+/// One of the few trials; it gives itself back, so that no early return can leave the circuit
+/// half-open for ever.
+#[derive(Debug)]
+struct Trial {
+    gate: Arc<Gate>,
+}
+
+impl Drop for Trial {
+    fn drop(&mut self) {
+        self.gate.trials.fetch_sub(1, AcqRel);
+    }
+}
+
+fn encode(epoch: u64, passage: Passage) -> u64 {
+    let passage = match passage {
+        Passage::Free => 0,
+        Passage::Trial => 1,
+        Passage::Open => 2,
+        Passage::ShuttingDown => 3,
+        Passage::Failed => 4,
+    };
+    epoch << 8 | passage
+}
+
+fn decode(word: u64) -> (u64, Passage) {
+    let passage = match word & 0xff {
+        0 => Passage::Free,
+        1 => Passage::Trial,
+        2 => Passage::Open,
+        3 => Passage::ShuttingDown,
+        4 => Passage::Failed,
+        other => unreachable!("BUG: passage {other} is none that is ever encoded"),
+    };
+    (word >> 8, passage)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trials_are_few_and_come_back() {
+        let gate = Gate::new();
+        gate.set(Passage::Trial);
+        let trials: Vec<_> = (0..MAX_TRIALS)
+            .map(|_| gate.enter().expect("a trial"))
+            .collect();
+        assert_eq!(gate.enter().err(), Some(Passage::Open));
+        drop(trials);
+        assert!(gate.enter().expect("a trial again").is_trial());
+    }
+
+    #[test]
+    fn every_change_is_a_new_epoch_and_shutting_down_is_final() {
+        let gate = Gate::new();
+        let before = gate.enter().expect("free").epoch;
+        let opened = gate.set(Passage::Open);
+        assert!(opened > before);
+        assert_eq!(gate.enter().err(), Some(Passage::Open));
+        gate.set(Passage::ShuttingDown);
+        gate.set(Passage::Free);
+        assert_eq!(gate.enter().err(), Some(Passage::ShuttingDown));
+    }
+}

@@ -1,0 +1,192 @@
+//! The circuit breaker of one database.
+
+use std::time::{Duration, Instant};
+
+use crate::events::CircuitState;
+
+/// Opens after a number of failures in a row, and closes again by way of half-open.
+///
+/// Open to half-open takes a probe that succeeded; time alone never does it, and no caller is
+/// sacrificed for it. A half-open circuit closes after a few successes, of probes or trials,
+/// and opens again on the first failure; then probes pause, longer each time, with equal jitter
+/// (as Finagle's failure accrual does it).
+#[derive(Debug)]
+pub(crate) struct Breaker {
+    threshold: u32,
+    recovery_timeout: Duration,
+    state: State,
+    // How often in a row half-open ended with a failure.
+    relapses: u32,
+}
+
+#[derive(Debug)]
+enum State {
+    Closed { failures: u32 },
+    Open { probe_from: Instant },
+    HalfOpen { successes: u32 },
+}
+
+/// Successes that close a half-open circuit.
+pub(crate) const CLOSING_SUCCESSES: u32 = 3;
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+
+impl Breaker {
+    pub(crate) fn new(threshold: u32, recovery_timeout: Duration) -> Self {
+        Self {
+            threshold,
+            recovery_timeout,
+            state: State::Closed { failures: 0 },
+            relapses: 0,
+        }
+    }
+
+    pub(crate) fn circuit(&self) -> CircuitState {
+        match self.state {
+            State::Closed { .. } => CircuitState::Closed,
+            State::Open { .. } => CircuitState::Open,
+            State::HalfOpen { .. } => CircuitState::HalfOpen,
+        }
+    }
+
+    /// Something counted against the database. `jitter` is a random number from 0 to 1.
+    pub(crate) fn failed(&mut self, now: Instant, jitter: f64) {
+        match &mut self.state {
+            State::Closed { failures } => {
+                *failures += 1;
+                if *failures >= self.threshold {
+                    self.state = State::Open { probe_from: now };
+                }
+            }
+            State::HalfOpen { .. } => {
+                let doubled = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(self.relapses));
+                let pause = doubled.min(self.recovery_timeout);
+                self.relapses += 1;
+                self.state = State::Open {
+                    probe_from: now + pause.mul_f64(0.5 + 0.5 * jitter),
+                };
+            }
+            State::Open { .. } => {}
+        }
+    }
+
+    /// A command succeeded while the circuit let it pass.
+    pub(crate) fn succeeded(&mut self) {
+        match &mut self.state {
+            State::Closed { failures } => *failures = 0,
+            State::HalfOpen { successes } => {
+                *successes += 1;
+                if *successes >= CLOSING_SUCCESSES {
+                    self.state = State::Closed { failures: 0 };
+                    self.relapses = 0;
+                }
+            }
+            // It was admitted before the circuit opened, and says nothing about now.
+            State::Open { .. } => {}
+        }
+    }
+
+    /// A connection was opened and proved itself.
+    pub(crate) fn probe_succeeded(&mut self, now: Instant) {
+        match self.state {
+            State::Open { probe_from } if probe_from <= now => {
+                self.state = State::HalfOpen { successes: 0 };
+            }
+            State::Open { .. } => {}
+            State::Closed { .. } | State::HalfOpen { .. } => self.succeeded(),
+        }
+    }
+
+    /// How long an open circuit waits at least before the next probe.
+    pub(crate) fn pause(&self, now: Instant) -> Duration {
+        match self.state {
+            State::Open { probe_from } => probe_from.saturating_duration_since(now),
+            State::Closed { .. } | State::HalfOpen { .. } => Duration::ZERO,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const RECOVERY: Duration = Duration::from_secs(60);
+
+    fn opened(now: Instant) -> Breaker {
+        let mut breaker = Breaker::new(5, RECOVERY);
+        for _ in 0..5 {
+            assert_eq!(breaker.circuit(), CircuitState::Closed);
+            breaker.failed(now, 0.0);
+        }
+        assert_eq!(breaker.circuit(), CircuitState::Open);
+        breaker
+    }
+
+    #[test]
+    fn failures_must_come_in_a_row() {
+        let now = Instant::now();
+        let mut breaker = Breaker::new(5, RECOVERY);
+        for _ in 0..100 {
+            breaker.failed(now, 0.0);
+            breaker.failed(now, 0.0);
+            breaker.succeeded();
+        }
+        assert_eq!(breaker.circuit(), CircuitState::Closed);
+    }
+
+    #[test]
+    fn a_probe_opens_it_halfway_and_successes_close_it() {
+        let now = Instant::now();
+        let mut breaker = opened(now);
+        breaker.succeeded();
+        assert_eq!(breaker.circuit(), CircuitState::Open, "a late result");
+        breaker.probe_succeeded(now);
+        for _ in 0..CLOSING_SUCCESSES {
+            assert_eq!(breaker.circuit(), CircuitState::HalfOpen);
+            breaker.succeeded();
+        }
+        assert_eq!(breaker.circuit(), CircuitState::Closed);
+    }
+
+    #[test]
+    fn relapses_lengthen_the_pause_up_to_the_recovery_timeout() {
+        let mut now = Instant::now();
+        let mut breaker = opened(now);
+        let mut last = Duration::ZERO;
+        for _ in 0..12 {
+            now += breaker.pause(now);
+            breaker.probe_succeeded(now);
+            assert_eq!(breaker.circuit(), CircuitState::HalfOpen);
+            breaker.failed(now, 1.0);
+            assert_eq!(breaker.circuit(), CircuitState::Open);
+            assert!(breaker.pause(now) >= last);
+            last = breaker.pause(now);
+            breaker.probe_succeeded(now);
+            assert_eq!(breaker.circuit(), CircuitState::Open, "the pause is kept");
+        }
+        assert_eq!(last, RECOVERY);
+    }
+
+    proptest! {
+        /// Whatever happens, a breaker that is open gets out of it by probes and successes.
+        #[test]
+        fn it_never_sticks(events in prop::collection::vec(0..4_u8, 0..200)) {
+            let mut now = Instant::now();
+            let mut breaker = Breaker::new(3, RECOVERY);
+            for event in events {
+                match event {
+                    0 | 1 => breaker.failed(now, 0.5),
+                    2 => breaker.succeeded(),
+                    _ => breaker.probe_succeeded(now),
+                }
+                now += Duration::from_millis(100);
+            }
+            now += breaker.pause(now);
+            for _ in 0..=CLOSING_SUCCESSES {
+                breaker.probe_succeeded(now);
+            }
+            prop_assert_eq!(breaker.circuit(), CircuitState::Closed);
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! When to try again what could not be opened.
+
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+
+use crate::events::Reason;
+
+/// The pace at which one endpoint or one database is tried while it fails.
+///
+/// An endpoint that cannot be reached is asked often at first and then in proportion to how long
+/// it has been away: a step of 1 % makes the pause about a hundredth of the outage, so coming back
+/// is noticed within 100 ms after outages of up to some 5 s, and within 1 % of longer ones, up to
+/// the cap. What refuses this client will refuse it again, so it is asked seldom.
+#[derive(Debug)]
+pub(crate) struct Redial {
+    pauses: Option<(Pace, ExponentialBackoff)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pace {
+    Quick,
+    Slow,
+}
+
+const QUICK_MIN: Duration = Duration::from_millis(25);
+const QUICK_MAX: Duration = Duration::from_secs(2);
+const QUICK_STEP: f32 = 1.01;
+const SLOW_MIN: Duration = Duration::from_secs(1);
+const SLOW_MAX: Duration = Duration::from_secs(30);
+const SLOW_STEP: f32 = 2.0;
+
+impl Redial {
+    pub(crate) fn new() -> Self {
+        Self { pauses: None }
+    }
+
+    /// The pause before the next attempt, after one that failed for this reason. `jitter` is
+    /// a random number from 0 to 1; it shortens the pause by up to a quarter, so that many who
+    /// were cut off together do not come back together.
+    pub(crate) fn pause(&mut self, reason: Reason, jitter: f64) -> Duration {
+        let pace = pace(reason);
+        let pause = match &mut self.pauses {
+            Some((current, pauses)) if *current == pace => pauses.next(),
+            _ => {
+                let (_, pauses) = self.pauses.insert((pace, pauses(pace)));
+                pauses.next()
+            }
+        };
+        let pause = pause.expect("BUG: the schedule has no limit on attempts");
+        pause.mul_f64(1.0 - 0.25 * jitter)
+    }
+
+    /// It worked: the next failure starts anew.
+    pub(crate) fn reset(&mut self) {
+        self.pauses = None;
+    }
+}
+
+/// Whether a failure for this reason is worth asking again soon, or is about this client.
+pub(crate) fn is_about_the_endpoint(reason: Reason) -> bool {
+    pace(reason) == Pace::Quick
+}
+
+fn pace(reason: Reason) -> Pace {
+    match reason {
+        Reason::Rejected | Reason::NotRedis => Pace::Slow,
+        _ => Pace::Quick,
+    }
+}
+
+fn pauses(pace: Pace) -> ExponentialBackoff {
+    let (min, max, step) = match pace {
+        Pace::Quick => (QUICK_MIN, QUICK_MAX, QUICK_STEP),
+        Pace::Slow => (SLOW_MIN, SLOW_MAX, SLOW_STEP),
+    };
+    ExponentialBuilder::default()
+        .with_min_delay(min)
+        .with_max_delay(max)
+        .with_factor(step)
+        .without_max_times()
+        .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn schedule(reason: Reason) -> impl Iterator<Item = Duration> {
+        let mut redial = Redial::new();
+        std::iter::repeat_with(move || redial.pause(reason, 0.0))
+    }
+
+    #[test]
+    fn an_unreachable_endpoint_is_asked_in_proportion_to_the_outage() {
+        let mut outage = Duration::ZERO;
+        for pause in schedule(Reason::Unreachable).take(2_000) {
+            assert!(pause >= QUICK_MIN && pause <= QUICK_MAX);
+            let proportion = QUICK_MIN + outage.mul_f64(0.0101);
+            assert!(pause <= proportion, "{pause:?} after {outage:?}");
+            outage += pause;
+        }
+        assert!(outage > Duration::from_secs(600), "the cap was reached");
+    }
+
+    #[test]
+    fn a_rejected_client_asks_seldom() {
+        let pauses: Vec<_> = schedule(Reason::Rejected).take(7).collect();
+        assert_eq!(pauses[0], SLOW_MIN);
+        assert_eq!(pauses[6], SLOW_MAX);
+    }
+
+    #[test]
+    fn jitter_only_shortens_and_a_success_resets() {
+        let mut redial = Redial::new();
+        for _ in 0..500 {
+            let _ = redial.pause(Reason::Unreachable, 0.5);
+        }
+        redial.reset();
+        let pause = redial.pause(Reason::Unreachable, 1.0);
+        assert_eq!(pause, QUICK_MIN.mul_f64(0.75));
+    }
+}

@@ -1,0 +1,121 @@
+//! What the actors and the application's side of the supervisor share.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use dashmap::DashMap;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    config::{DatabaseSettings, Settings},
+    dispatch::Dispatcher,
+    events::{Change, CircuitState, EventHub, HealthState},
+    net::{Connector, Executor},
+    policy::admission::Passage,
+    stats::{DatabaseStats, SupervisorStats},
+};
+
+/// The named databases of one supervisor, and the means to reach them.
+#[derive(Debug)]
+pub(crate) struct Registry {
+    pub(crate) settings: Settings,
+    pub(crate) databases: DashMap<Arc<str>, Arc<Dispatcher>>,
+    pub(crate) hub: EventHub,
+    pub(crate) executor: Executor,
+    pub(crate) connector: Arc<dyn Connector>,
+    started: Instant,
+    stopping: CancellationToken,
+}
+
+/// How long tasks that were told to end may take. Only a runtime that is not driven any more needs
+/// longer, and then nobody waits for them.
+const STOP_PATIENCE: Duration = Duration::from_secs(1);
+
+impl Registry {
+    pub(crate) fn new(
+        settings: Settings,
+        executor: Executor,
+        connector: Arc<dyn Connector>,
+    ) -> Arc<Self> {
+        let databases = settings.databases.iter();
+        let entry = |it: &Arc<DatabaseSettings>| (it.name.clone(), Dispatcher::new(it.clone()));
+        Arc::new(Self {
+            databases: databases.map(entry).collect(),
+            settings,
+            hub: EventHub::default(),
+            executor,
+            connector,
+            started: Instant::now(),
+            stopping: CancellationToken::new(),
+        })
+    }
+
+    /// The same task, which ends without a result when the supervisor stops.
+    pub(crate) fn until_stopped<F: Future>(
+        &self,
+        task: F,
+    ) -> impl Future<Output = Option<F::Output>> + use<F> {
+        self.stopping.clone().run_until_cancelled_owned(task)
+    }
+
+    /// Ends what is still running, and waits until it has ended.
+    pub(crate) async fn stop_tasks(&self) {
+        self.stopping.cancel();
+        if timeout(STOP_PATIENCE, self.executor.idle()).await.is_err() {
+            tracing::warn!("tasks are left on a runtime that does not run");
+        }
+    }
+
+    /// The names of all databases, sorted.
+    pub(crate) fn names(&self) -> Vec<Arc<str>> {
+        let mut names: Vec<_> = self.databases.iter().map(|it| it.key().clone()).collect();
+        names.sort();
+        names
+    }
+
+    pub(crate) fn dispatchers(&self) -> Vec<Arc<Dispatcher>> {
+        self.databases.iter().map(|it| it.value().clone()).collect()
+    }
+
+    /// A snapshot of all counters.
+    pub(crate) fn statistics(&self) -> SupervisorStats {
+        let databases = self.databases.iter();
+        SupervisorStats {
+            uptime: self.started.elapsed(),
+            databases: databases
+                .map(|it| (it.key().to_string(), self.statistics_of(&it)))
+                .collect(),
+        }
+    }
+
+    /// The actors are gone: whatever comes later is refused, and events end.
+    pub(crate) fn close(&self) {
+        for dispatcher in self.dispatchers() {
+            dispatcher.gate.set(Passage::ShuttingDown);
+            dispatcher.route.store(None);
+            self.hub.publish(Change {
+                database: dispatcher.name(),
+                state: HealthState::Stopped,
+                circuit: CircuitState::Closed,
+                cause: None,
+            });
+        }
+        self.hub.close();
+        self.executor.shutdown();
+    }
+
+    fn statistics_of(&self, dispatcher: &Dispatcher) -> DatabaseStats {
+        let latest = self.hub.latest(&dispatcher.settings.name);
+        let (health, circuit) = match latest {
+            Some(event) => (event.state, event.circuit),
+            None => (HealthState::Starting, CircuitState::Closed),
+        };
+        let max_connections = dispatcher.settings.max_connections;
+        dispatcher
+            .counters
+            .snapshot(health, circuit, dispatcher.load.now(), max_connections)
+    }
+}

@@ -1,0 +1,272 @@
+//! The supervisor as applications see it, and the thread that its actors run on.
+
+use std::{
+    io,
+    sync::{Arc, Mutex, PoisonError, mpsc},
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use actix::Recipient;
+use tokio::{
+    runtime::{Builder, Handle, Runtime},
+    sync::{oneshot, watch},
+};
+
+use crate::{
+    actors::{SupervisorActor, SupervisorLink},
+    config::{Config, Io, Settings, resolve},
+    database::Database,
+    error::{Error, StartError},
+    events::HealthEvents,
+    messages::{AwaitReady, Shutdown, Subscribe},
+    net::{Executor, SocketConnector},
+    registry::Registry,
+    stats::SupervisorStats,
+};
+
+/// Runs the connection manager, and hands out what applications use it by.
+///
+/// Its actors live on a thread of their own, so it works the same from tokio, from actix and
+/// from a program with no runtime. It is cheap to clone. When the last supervisor and the last
+/// [`Database`] are dropped, everything stops at once; [`shutdown`](Self::shutdown) gives what is
+/// under way time to finish.
+///
+/// # Example
+///
+/// ```no_run
+/// use std::time::Duration;
+///
+/// use redis_steward::{Config, DatabaseConfig, Supervisor};
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let config = Config::new()
+///     .database("main", DatabaseConfig::from_url("redis://localhost/0"))
+///     .database("sessions", DatabaseConfig::from_url("redis://localhost/6"));
+/// let supervisor = Supervisor::spawn(config).await?;
+/// supervisor.ready(Duration::from_secs(5)).await?;
+/// let sessions = supervisor.database("sessions")?;
+/// let pong: String = sessions.query(redis::cmd("PING")).await?;
+/// assert_eq!(pong, "PONG");
+/// supervisor.shutdown(Duration::from_secs(10)).await;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Supervisor {
+    registry: Arc<Registry>,
+    lifeline: Arc<Lifeline>,
+}
+
+const ACTOR_THREAD: &str = "redis-steward";
+
+/// What a shutdown found and left.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ShutdownReport {
+    /// Commands that were under way and got their reply within the grace.
+    pub completed: usize,
+    /// Commands that were under way and did not. Each caller was told whether its command may
+    /// have been executed.
+    pub unfinished: usize,
+}
+
+impl Supervisor {
+    /// Starts the actors and returns when they run, whether or not any server can be
+    /// reached: handles start to work when it can. [`ready`](Self::ready) waits for that.
+    ///
+    /// Connections run on the tokio runtime that this is called in, unless
+    /// [`Config::io`] says otherwise, and on one of the crate's own when there is none. The runtime
+    /// must be driven for commands to progress: with a current-thread runtime that is only
+    /// now and then in a `block_on`, choose [`Io::Dedicated`].
+    ///
+    /// # Errors
+    ///
+    /// [`StartError::Config`] with everything that is wrong with the configuration, and
+    /// [`StartError::Io`] when the system refuses a thread.
+    pub async fn spawn(config: Config) -> Result<Self, StartError> {
+        let settings = resolve(config)?;
+        let caller = match settings.io {
+            Io::Dedicated => None,
+            _ => Handle::try_current().ok(),
+        };
+        let (sender, started) = oneshot::channel();
+        let starting = Self::start(settings, caller, |lifeline| sender.send(lifeline).is_ok())?;
+        starting.finish(started.await.ok())
+    }
+
+    /// [`spawn`](Self::spawn) for programs without a runtime: it blocks until the actors run, and
+    /// connections run on a runtime of the crate's own.
+    ///
+    /// The futures of this crate need no particular runtime, so such a program can drive them with
+    /// any `block_on`.
+    ///
+    /// # Errors
+    ///
+    /// As [`spawn`](Self::spawn).
+    pub fn spawn_blocking(config: Config) -> Result<Self, StartError> {
+        let (sender, started) = mpsc::sync_channel(1);
+        let settings = resolve(config)?;
+        let starting = Self::start(settings, None, move |lifeline| {
+            sender.send(lifeline).is_ok()
+        })?;
+        starting.finish(started.recv().ok())
+    }
+
+    /// The handle of a named database. Ask once and keep it, or ask each time: both are cheap.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownDatabase`], which lists the names there are. There is no default
+    /// database that an unknown name could fall back to.
+    pub fn database(&self, name: &str) -> Result<Database, Error> {
+        match self.registry.databases.get(name) {
+            Some(dispatcher) => Ok(Database::new(dispatcher.clone(), self.lifeline.clone())),
+            None => Err(Error::UnknownDatabase {
+                name: name.into(),
+                known: self.databases(),
+            }),
+        }
+    }
+
+    /// The names of all databases, sorted.
+    pub fn databases(&self) -> Vec<Arc<str>> {
+        self.registry.names()
+    }
+
+    /// The health of all databases: first their current states, then every change.
+    pub fn subscribe(&self) -> HealthEvents {
+        self.registry.hub.subscribe()
+    }
+
+    /// An address for other actix actors, which send it [`Subscribe`] to get the events of
+    /// [`subscribe`](Self::subscribe) as messages. It does not keep the supervisor running.
+    pub fn recipient(&self) -> Recipient<Subscribe> {
+        self.lifeline.link.subscribe.clone()
+    }
+
+    /// Waits until every database is [`Healthy`](crate::HealthState::Healthy). It may be cancelled.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotReady`] after `within`, with the databases that are not healthy and their states.
+    pub async fn ready(&self, within: Duration) -> Result<(), Error> {
+        let asked = self.lifeline.link.ready.send(AwaitReady { within });
+        match asked.await {
+            Ok(answer) => answer,
+            Err(_) => Err(Error::NotReady {
+                waited: Duration::ZERO,
+                pending: vec!["the supervisor has been shut down".into()],
+            }),
+        }
+    }
+
+    /// What all databases did so far, without waiting for anybody.
+    pub fn statistics(&self) -> SupervisorStats {
+        self.registry.statistics()
+    }
+
+    /// Stops everything and returns when no task, thread or socket is left.
+    ///
+    /// New commands get [`Error::ShuttingDown`] at once. Those under way may finish within
+    /// `grace`; the rest then learn truthfully whether they may have been executed. Calling it
+    /// again, also at the same time, waits for the same end and gives the same report. It goes on
+    /// when this future is dropped.
+    pub async fn shutdown(&self, grace: Duration) -> ShutdownReport {
+        self.lifeline.shutdown(grace).await
+    }
+
+    fn start(
+        settings: Settings,
+        caller: Option<Handle>,
+        started: impl FnOnce(Lifeline) -> bool + Send + 'static,
+    ) -> Result<Starting, StartError> {
+        let executor = Executor::new(caller);
+        let registry = Registry::new(settings, executor, Arc::new(SocketConnector));
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let thread = thread::Builder::new().name(ACTOR_THREAD.into()).spawn({
+            let registry = registry.clone();
+            move || run_actors(runtime, &registry, started)
+        })?;
+        Ok(Starting { registry, thread })
+    }
+}
+
+/// A supervisor whose thread was spawned and whose actors may not run yet.
+struct Starting {
+    registry: Arc<Registry>,
+    thread: JoinHandle<()>,
+}
+
+impl Starting {
+    fn finish(self, lifeline: Option<Lifeline>) -> Result<Supervisor, StartError> {
+        // Without it the thread has panicked, and has said so.
+        let mut lifeline =
+            lifeline.ok_or_else(|| io::Error::other("the thread of the actors has ended"))?;
+        lifeline.thread = Mutex::new(Some(self.thread));
+        Ok(Supervisor {
+            registry: self.registry,
+            lifeline: Arc::new(lifeline),
+        })
+    }
+}
+
+/// Keeps the supervisor running as long as any handle lives.
+#[derive(Debug)]
+pub(crate) struct Lifeline {
+    link: SupervisorLink,
+    report: watch::Receiver<Option<ShutdownReport>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Lifeline {
+    async fn shutdown(&self, grace: Duration) -> ShutdownReport {
+        self.link.shutdown.do_send(Shutdown { grace });
+        let mut report = self.report.clone();
+        let report = match report.wait_for(Option::is_some).await {
+            Ok(report) => report.unwrap_or_default(),
+            // The thread has panicked; it has nothing to report.
+            Err(_) => ShutdownReport::default(),
+        };
+        let thread = self
+            .thread
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(thread) = thread {
+            // It has reported as its last act, so this waits for no more than its exit; and a
+            // panic in it has been printed already.
+            let _ = thread.join();
+        }
+        report
+    }
+}
+
+impl Drop for Lifeline {
+    fn drop(&mut self) {
+        // Nobody is left to wait for a reply.
+        let grace = Duration::ZERO;
+        self.link.shutdown.do_send(Shutdown { grace });
+    }
+}
+
+/// Runs the actors until the supervisor has stopped.
+fn run_actors(runtime: Runtime, registry: &Arc<Registry>, started: impl FnOnce(Lifeline) -> bool) {
+    let (sender, report) = watch::channel(None);
+    let system = actix::System::with_tokio_rt(|| runtime);
+    let found = system.block_on(async {
+        let (link, stopped) = SupervisorActor::launch(registry.clone());
+        let lifeline = Lifeline {
+            link,
+            report,
+            thread: Mutex::new(None),
+        };
+        // Whoever asked for the supervisor may have gone; then dropping the lifeline, here or on
+        // its way, stops it.
+        started(lifeline);
+        stopped.await.unwrap_or_default()
+    });
+    drop(system);
+    registry.close();
+    sender.send_replace(Some(found));
+}
