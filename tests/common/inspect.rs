@@ -1,0 +1,169 @@
+//! What a [`RedisServer`] says about itself, over connections of its own.
+
+use std::collections::BTreeMap;
+use std::io::{self, BufReader, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use super::resp::{self, Reply};
+use super::server::{Endpoint, RedisServer};
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+impl RedisServer {
+    /// Runs a command over a fresh connection and returns the reply as text;
+    /// an error reply too, as `ERR …`.
+    ///
+    /// # Panics
+    ///
+    /// When there is no reply within 10 s.
+    #[track_caller]
+    pub fn cli(&self, args: &[&str]) -> String {
+        self.command(args).to_string()
+    }
+
+    /// [`cli`](Self::cli), with the reply as a value.
+    #[track_caller]
+    pub fn command(&self, args: &[&str]) -> Reply {
+        self.try_command(args)
+            .unwrap_or_else(|error| panic!("no reply to {args:?}: {error}"))
+    }
+
+    /// [`command`](Self::command) for a server that may be down.
+    pub fn try_command(&self, args: &[&str]) -> io::Result<Reply> {
+        self.control()?.ask(args)
+    }
+
+    /// `SHUTDOWN NOSAVE`. The process is gone on return.
+    pub fn shutdown(&self) {
+        // A server that shuts down closes instead of replying.
+        let _ = self.try_command(&["SHUTDOWN", "NOSAVE"]);
+        self.child().wait().expect("a child that can be reaped");
+    }
+
+    /// Changes the password of the running server; `url` and `cli` follow.
+    /// [`restart`](RedisServer::restart) goes back to the one it started with.
+    pub fn set_password(&self, password: &str) {
+        assert_eq!(self.cli(&["CONFIG", "SET", "requirepass", password]), "OK");
+        *self.password.lock().unwrap() = Some(password.to_owned()).filter(|it| !it.is_empty());
+    }
+
+    /// A section of `INFO`, by field.
+    pub fn info(&self, section: &str) -> BTreeMap<String, String> {
+        pairs(self.cli(&["INFO", section]).lines(), ':')
+    }
+
+    /// `CLIENT LIST` by field, without the connection that asks.
+    pub fn client_list(&self) -> Vec<BTreeMap<String, String>> {
+        let mut control = self.control().expect("a server that accepts");
+        let own_id = control.ask(&["CLIENT", "ID"]).expect("an id").to_string();
+        let list = control
+            .ask(&["CLIENT", "LIST"])
+            .expect("a list")
+            .to_string();
+        list.lines()
+            .map(|line| pairs(line.split(' '), '='))
+            .filter(|client| client.get("id") != Some(&own_id))
+            .collect()
+    }
+
+    /// The clients whose `CLIENT SETNAME` starts with `prefix`.
+    pub fn clients_named(&self, prefix: &str) -> Vec<BTreeMap<String, String>> {
+        let mut clients = self.client_list();
+        clients.retain(|client| {
+            client
+                .get("name")
+                .is_some_and(|name| name.starts_with(prefix))
+        });
+        clients
+    }
+
+    /// How often the server has run a command since it started. Subcommands
+    /// count on their own: `client|setname`.
+    pub fn commandstat(&self, command: &str) -> u64 {
+        let field = format!("cmdstat_{}", command.to_ascii_lowercase());
+        self.info("commandstats").get(&field).map_or(0, |stats| {
+            pairs(stats.split(','), '=')["calls"]
+                .parse()
+                .expect("a number of calls")
+        })
+    }
+
+    pub fn password(&self) -> Option<String> {
+        self.password.lock().unwrap().clone()
+    }
+
+    pub(super) fn control(&self) -> io::Result<Control> {
+        let stream: Box<dyn Duplex> = match &self.endpoint {
+            Endpoint::Tcp(port) => {
+                let stream = TcpStream::connect(("127.0.0.1", *port))?;
+                stream.set_read_timeout(Some(PATIENCE))?;
+                Box::new(stream)
+            }
+            Endpoint::Unix(path) => {
+                let stream = UnixStream::connect(path)?;
+                stream.set_read_timeout(Some(PATIENCE))?;
+                Box::new(stream)
+            }
+        };
+        let mut control = Control {
+            stream: BufReader::new(stream),
+            answered: false,
+        };
+        if let Some(password) = self.password() {
+            control.ask(&["AUTH", &password])?;
+        }
+        Ok(control)
+    }
+}
+
+/// A blocking connection: one command, one reply.
+pub(super) struct Control {
+    stream: BufReader<Box<dyn Duplex>>,
+    answered: bool,
+}
+
+impl Control {
+    pub(super) fn ask(&mut self, args: &[&str]) -> io::Result<Reply> {
+        self.answered = false;
+        self.stream.get_mut().write_all(&resp::encode(args))?;
+        let reply = resp::read_reply(&mut self.stream)?;
+        self.answered = true;
+        Ok(reply)
+    }
+}
+
+impl Drop for Control {
+    /// Waits until a server that was well has closed its side, so that a test
+    /// that counts clients next never counts this one.
+    fn drop(&mut self) {
+        if self.answered && self.stream.get_ref().finish().is_ok() {
+            let _ = io::copy(&mut self.stream, &mut io::sink());
+        }
+    }
+}
+
+trait Duplex: Read + Write {
+    /// Says that nothing more will be written.
+    fn finish(&self) -> io::Result<()>;
+}
+
+impl Duplex for TcpStream {
+    fn finish(&self) -> io::Result<()> {
+        self.shutdown(Shutdown::Write)
+    }
+}
+
+impl Duplex for UnixStream {
+    fn finish(&self) -> io::Result<()> {
+        self.shutdown(Shutdown::Write)
+    }
+}
+
+fn pairs<'a>(fields: impl Iterator<Item = &'a str>, separator: char) -> BTreeMap<String, String> {
+    fields
+        .filter_map(|field| field.trim_end().split_once(separator))
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .collect()
+}

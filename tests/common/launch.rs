@@ -1,0 +1,120 @@
+//! How a [`RedisServer`] is started.
+
+use std::fs::File;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use super::server::{Endpoint, RedisServer};
+
+/// How to start a [`RedisServer`].
+#[derive(Clone, Default)]
+#[must_use]
+pub struct Builder {
+    pub(super) port: Option<u16>,
+    pub(super) unix: bool,
+    pub(super) password: Option<String>,
+    args: Vec<(String, String)>,
+}
+
+impl Builder {
+    /// Listens on this port of 127.0.0.1 instead of a free one.
+    pub fn port(mut self, port: u16) -> Self {
+        self.port = Some(port);
+        self
+    }
+
+    /// Listens on a Unix socket that only this user can open, and on no port.
+    pub fn unix(mut self) -> Self {
+        self.unix = true;
+        self
+    }
+
+    /// Asks clients for this password; `url` and `cli` know it.
+    pub fn requirepass(mut self, password: &str) -> Self {
+        self.password = Some(password.to_owned());
+        self
+    }
+
+    /// Passes `--key value`, in place of the fixture's own value for that key.
+    pub fn arg(mut self, key: &str, value: &str) -> Self {
+        self.args.push((key.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Starts the server and waits until it answers PING.
+    ///
+    /// # Panics
+    ///
+    /// When it does not start within 10 s, with the end of its log.
+    pub fn start(self) -> RedisServer {
+        for _ in 0..10 {
+            let server = self.clone().start_without_waiting();
+            match server.wait_answering() {
+                Ok(()) => return server,
+                // Somebody took the free port in between: take another one.
+                Err(log) if self.port.is_none() && log.contains("Address already in use") => {}
+                Err(log) => panic!("redis-server did not start; its log ends:\n{log}"),
+            }
+        }
+        panic!("redis-server found no free port in 10 attempts");
+    }
+
+    /// Starts the process only; it may still be loading, or about to fail.
+    pub fn start_without_waiting(self) -> RedisServer {
+        RedisServer::launch(self)
+    }
+}
+
+pub(super) const LOG: &str = "redis.log";
+
+pub(super) fn spawn(settings: &Builder, endpoint: &Endpoint, dir: &Path) -> Child {
+    let own = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+    let mut args = vec![
+        own("dir", &dir.to_string_lossy()),
+        own("logfile", LOG),
+        own("save", ""),
+        own("appendonly", "no"),
+        own("daemonize", "no"),
+        own("enable-debug-command", "local"),
+    ];
+    match endpoint {
+        Endpoint::Tcp(port) => {
+            args.push(own("bind", "127.0.0.1"));
+            args.push(own("port", &port.to_string()));
+        }
+        Endpoint::Unix(path) => {
+            args.push(own("port", "0"));
+            args.push(own("unixsocket", &path.to_string_lossy()));
+            args.push(own("unixsocketperm", "700"));
+        }
+    }
+    args.extend(
+        settings
+            .password
+            .iter()
+            .map(|password| own("requirepass", password)),
+    );
+    args.retain(|(key, _)| settings.args.iter().all(|(other, _)| other != key));
+    args.extend(settings.args.iter().cloned());
+
+    // What it says before it opens its log goes there as well.
+    let log = File::options()
+        .create(true)
+        .append(true)
+        .open(dir.join(LOG))
+        .expect("a log file");
+    let program = std::env::var_os("REDIS_SERVER").unwrap_or_else(|| "redis-server".into());
+    Command::new(&program)
+        .args(
+            args.into_iter()
+                .flat_map(|(key, value)| [format!("--{key}"), value]),
+        )
+        .current_dir(dir)
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().expect("a second handle to the log file"))
+        .stderr(log)
+        .spawn()
+        .unwrap_or_else(|error| {
+            panic!("{program:?} cannot be run ({error}); scripts/test installs it")
+        })
+}

@@ -1,0 +1,67 @@
+//! What this process holds, as the kernel counts it (Linux).
+//!
+//! Tests of one binary run in parallel and share these numbers: compare by
+//! port or thread name, or keep such a test alone in its file.
+
+use std::collections::HashSet;
+use std::fs;
+
+/// The names of the threads whose name starts with `prefix`. The kernel keeps
+/// the first 15 bytes of a name.
+pub fn threads_named(prefix: &str) -> Vec<String> {
+    fs::read_dir("/proc/self/task")
+        .expect("/proc")
+        .flatten()
+        .filter_map(|task| fs::read_to_string(task.path().join("comm")).ok())
+        .map(|name| name.trim_end().to_owned())
+        .filter(|name| name.starts_with(prefix))
+        .collect()
+}
+
+/// How many sockets of any kind are open.
+pub fn open_sockets() -> usize {
+    socket_inodes().len()
+}
+
+/// How many established TCP connections go to this port of 127.0.0.1.
+pub fn sockets_to(port: u16) -> usize {
+    const ESTABLISHED: &str = "01";
+    let remote = format!("0100007F:{port:04X}");
+    let own = socket_inodes();
+    fs::read_to_string("/proc/self/net/tcp")
+        .expect("/proc")
+        .lines()
+        .filter(|line| {
+            // sl local remote state queues timer retransmits uid timeout inode
+            let fields: Vec<_> = line.split_whitespace().collect();
+            fields.get(2) == Some(&remote.as_str())
+                && fields.get(3) == Some(&ESTABLISHED)
+                && fields.get(9).is_some_and(|inode| own.contains(*inode))
+        })
+        .count()
+}
+
+/// Resident memory.
+pub fn resident_bytes() -> usize {
+    let statm = fs::read_to_string("/proc/self/statm").expect("/proc");
+    let pages = statm
+        .split(' ')
+        .nth(1)
+        .and_then(|pages| pages.parse::<usize>().ok());
+    pages.expect("a number of pages") * rustix::param::page_size()
+}
+
+fn socket_inodes() -> HashSet<String> {
+    fs::read_dir("/proc/self/fd")
+        .expect("/proc")
+        .flatten()
+        .filter_map(|fd| fs::read_link(fd.path()).ok())
+        .filter_map(|target| {
+            let inode = target
+                .to_str()?
+                .strip_prefix("socket:[")?
+                .strip_suffix(']')?;
+            Some(inode.to_owned())
+        })
+        .collect()
+}

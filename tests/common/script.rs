@@ -1,0 +1,134 @@
+//! What a [`ScriptedServer`](super::ScriptedServer) does on a connection.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+
+use super::resp::bulk;
+
+/// What the peer does on one connection.
+#[derive(Clone)]
+pub struct Script(pub(super) Act);
+
+#[derive(Clone)]
+pub(super) enum Act {
+    Answer(Arc<Answering>),
+    Raw(Vec<u8>),
+    Endless(Vec<u8>),
+    Http,
+    Silent,
+    Close,
+}
+
+pub(super) type Answering = dyn Fn(&[Vec<u8>]) -> Answer + Send + Sync;
+
+pub(super) enum Answer {
+    Bytes(Vec<u8>),
+    Close,
+}
+
+impl Script {
+    /// Answers HELLO, AUTH, SELECT, CLIENT and PING as a server would, and
+    /// every other command with `+OK`.
+    pub fn answer_handshake() -> Self {
+        Self::answering(|_| b"+OK\r\n".to_vec())
+    }
+
+    /// Answers the handshake, and the commands after it with these bytes, one
+    /// item each; then no command is answered any more. Played on several
+    /// connections, it goes on where it was.
+    pub fn replies<B: Into<Vec<u8>>>(replies: impl IntoIterator<Item = B>) -> Self {
+        Self::queue(replies, || Answer::Bytes(Vec::new()))
+    }
+
+    /// [`replies`](Self::replies) that closes instead of falling silent.
+    pub fn replies_then_close<B: Into<Vec<u8>>>(replies: impl IntoIterator<Item = B>) -> Self {
+        Self::queue(replies, || Answer::Close)
+    }
+
+    /// Answers the handshake, and every other command with what `answer`
+    /// returns; nothing, when that is empty.
+    pub fn answering(answer: impl Fn(&[Vec<u8>]) -> Vec<u8> + Send + Sync + 'static) -> Self {
+        Self::answering_all(move |command| handshake(command).unwrap_or_else(|| answer(command)))
+    }
+
+    /// [`answering`](Self::answering) that gets the handshake as well.
+    pub fn answering_all(answer: impl Fn(&[Vec<u8>]) -> Vec<u8> + Send + Sync + 'static) -> Self {
+        Self(Act::Answer(Arc::new(move |command| {
+            Answer::Bytes(answer(command))
+        })))
+    }
+
+    /// Writes these bytes at once, and then only listens.
+    pub fn raw(bytes: impl Into<Vec<u8>>) -> Self {
+        Self(Act::Raw(bytes.into()))
+    }
+
+    /// Writes these bytes again and again until the client closes.
+    pub fn endless(bytes: impl Into<Vec<u8>>) -> Self {
+        Self(Act::Endless(bytes.into()))
+    }
+
+    /// Answers whatever comes first as a web server would, and closes.
+    pub fn http() -> Self {
+        Self(Act::Http)
+    }
+
+    /// Reads, and never says a word.
+    pub fn silent() -> Self {
+        Self(Act::Silent)
+    }
+
+    /// Closes as soon as it has accepted.
+    pub fn close() -> Self {
+        Self(Act::Close)
+    }
+
+    fn queue<B: Into<Vec<u8>>>(replies: impl IntoIterator<Item = B>, end: fn() -> Answer) -> Self {
+        let replies: VecDeque<Vec<u8>> = replies.into_iter().map(Into::into).collect();
+        let replies = Mutex::new(replies);
+        Self(Act::Answer(Arc::new(move |command| {
+            match handshake(command) {
+                Some(bytes) => Answer::Bytes(bytes),
+                None => replies
+                    .lock()
+                    .unwrap()
+                    .pop_front()
+                    .map_or_else(end, Answer::Bytes),
+            }
+        })))
+    }
+}
+
+/// What a server would answer to a command of a client's handshake.
+fn handshake(command: &[Vec<u8>]) -> Option<Vec<u8>> {
+    let argument = command.get(1);
+    Some(if is(command, "HELLO") {
+        let resp3 = argument.is_some_and(|version| version == b"3");
+        let (header, proto) = if resp3 { ("%4", ":3") } else { ("*8", ":2") };
+        let (server, version) = (
+            "$6\r\nserver\r\n$5\r\nredis",
+            "$7\r\nversion\r\n$6\r\n7.0.15",
+        );
+        let role = "$4\r\nrole\r\n$6\r\nmaster";
+        format!("{header}\r\n{server}\r\n{version}\r\n$5\r\nproto\r\n{proto}\r\n{role}\r\n")
+            .into_bytes()
+    } else if is(command, "PING") {
+        argument.map_or(b"+PONG\r\n".to_vec(), bulk)
+    } else if is(command, "CLIENT") && argument.is_some_and(|sub| sub.eq_ignore_ascii_case(b"ID")) {
+        b":1\r\n".to_vec()
+    } else if ["AUTH", "SELECT", "CLIENT"]
+        .iter()
+        .any(|name| is(command, name))
+    {
+        b"+OK\r\n".to_vec()
+    } else {
+        return None;
+    })
+}
+
+/// Whether this is the command of that name.
+pub(super) fn is(command: &[Vec<u8>], name: &str) -> bool {
+    command
+        .first()
+        .is_some_and(|first| first.eq_ignore_ascii_case(name.as_bytes()))
+}

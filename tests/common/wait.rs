@@ -1,0 +1,55 @@
+//! Waiting for a stated condition. Nothing else in the tests sleeps.
+//!
+//! Bounds are wall-clock time, because what is waited for is another process
+//! or thread: do not use these in a test with a paused tokio clock.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+const EVERY: Duration = Duration::from_millis(5);
+
+/// Blocks until `condition` holds and returns how long that took.
+///
+/// # Panics
+///
+/// When it does not hold within `bound`; the message names `what`.
+#[track_caller]
+pub fn eventually(bound: Duration, what: &str, mut condition: impl FnMut() -> bool) -> Duration {
+    let start = Instant::now();
+    match poll(bound, EVERY, || condition().then_some(())) {
+        Some(()) => start.elapsed(),
+        None => panic!("not within {bound:?}: {what}"),
+    }
+}
+
+/// [`eventually`] for async tests: the runtime runs on meanwhile.
+pub async fn eventually_async(
+    bound: Duration,
+    what: &str,
+    mut condition: impl FnMut() -> bool,
+) -> Duration {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < bound, "not within {bound:?}: {what}");
+        tokio::time::sleep(EVERY).await;
+    }
+    start.elapsed()
+}
+
+/// Asks until there is an answer; `None` when there was none within `bound`.
+pub fn poll<T>(
+    bound: Duration,
+    every: Duration,
+    mut answer: impl FnMut() -> Option<T>,
+) -> Option<T> {
+    let start = Instant::now();
+    loop {
+        if let Some(answer) = answer() {
+            return Some(answer);
+        }
+        if start.elapsed() >= bound {
+            return None;
+        }
+        thread::sleep(every);
+    }
+}
