@@ -1,0 +1,179 @@
+//! Goal: a shutdown tells everybody the truth and leaves nothing behind. Method: calls under way on
+//! a real server that is frozen or slow, and then a look at /proc and CLIENT LIST. The tests look at
+//! threads by name, so they take turns.
+
+use std::time::Duration;
+
+use redis::cmd;
+use redis_steward::{Config, Database, DatabaseConfig, Error, Execution, Supervisor};
+use tokio::sync::{Mutex, MutexGuard};
+
+mod common;
+use common::{
+    RedisServer, eventually_async,
+    proc::{sockets_to, threads_named},
+};
+
+const SOON: Duration = Duration::from_secs(10);
+
+static TURNS: Mutex<()> = Mutex::const_new(());
+
+async fn spawn(server: &RedisServer) -> (Supervisor, Database) {
+    let config = Config::new()
+        .database("main", DatabaseConfig::from_url(server.url()))
+        .database("other", DatabaseConfig::from_url(server.url()).number(1));
+    let supervisor = Supervisor::spawn(config).await.expect("spawn");
+    supervisor.ready(SOON).await.expect("ready");
+    let main = supervisor.database("main").expect("main");
+    (supervisor, main)
+}
+
+/// No thread and no socket of ours is left, as seen from here and from the server.
+async fn assert_nothing_left(server: &RedisServer, turn: MutexGuard<'_, ()>) {
+    assert_eq!(threads_named("redis-steward"), Vec::<String>::new());
+    assert_eq!(sockets_to(server.port()), 0);
+    // The server hears of it in its own time.
+    let clients = || server.clients_named("redis-steward").len();
+    eventually_async(SOON, "the server has no client of ours", || clients() == 0).await;
+    let tasks = tokio::runtime::Handle::current()
+        .metrics()
+        .num_alive_tasks();
+    assert_eq!(tasks, 0, "tasks");
+    drop(turn);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_leaves_no_thread_no_socket_and_no_task() {
+    let turn = TURNS.lock().await;
+    let server = RedisServer::start();
+    for _ in 0..20 {
+        let (supervisor, main) = spawn(&server).await;
+        let pong: String = main.query(cmd("PING")).await.expect("ping");
+        assert_eq!(pong, "PONG");
+        let report = supervisor.shutdown(SOON).await;
+        assert_eq!((report.completed, report.unfinished), (0, 0));
+    }
+    assert_nothing_left(&server, turn).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn commands_under_way_finish_within_the_grace_and_new_ones_are_refused() {
+    let turn = TURNS.lock().await;
+    let server = RedisServer::start();
+    let (supervisor, main) = spawn(&server).await;
+    server.freeze();
+    let calls = start_calls(&main, 100);
+    let in_flight = || supervisor.statistics().databases["main"].in_flight;
+    eventually_async(SOON, "all are under way", || in_flight() == 100).await;
+
+    let shutdown = tokio::spawn({
+        let supervisor = supervisor.clone();
+        async move { supervisor.shutdown(SOON).await }
+    });
+    // The gate closes before anything is drained.
+    let error = loop {
+        match main
+            .with_timeout(Duration::from_millis(20))
+            .query::<()>(cmd("PING"))
+            .await
+        {
+            Err(error @ Error::ShuttingDown { .. }) => break error,
+            other => drop(other),
+        }
+    };
+    assert_eq!(error.execution(), Execution::NotSent);
+    server.thaw();
+    for call in calls {
+        call.await
+            .expect("task")
+            .expect("finished within the grace");
+    }
+    let report = shutdown.await.expect("shutdown");
+    assert!(report.completed >= 100, "{report:?}");
+    assert_eq!(report.unfinished, 0);
+    let again = supervisor.shutdown(SOON).await;
+    assert_eq!(again, report, "it is idempotent");
+    assert_nothing_left(&server, turn).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_does_not_finish_is_told_whether_it_may_have_run() {
+    let turn = TURNS.lock().await;
+    let server = RedisServer::start();
+    let (supervisor, main) = spawn(&server).await;
+    server.freeze();
+    let written = start_calls(&main, 50);
+    let in_flight = || supervisor.statistics().databases["main"].in_flight;
+    eventually_async(SOON, "they are under way", || in_flight() == 50).await;
+    let report = supervisor.shutdown(Duration::from_millis(300)).await;
+    assert_eq!((report.completed, report.unfinished), (0, 50));
+    for call in written {
+        let error = call.await.expect("task").expect_err("the server is frozen");
+        assert!(matches!(error, Error::ShuttingDown { .. }), "{error}");
+        assert_eq!(error.execution(), Execution::Unknown, "{error}");
+    }
+    server.thaw();
+    assert_nothing_left(&server, turn).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_waits_for_a_connection_was_not_sent() {
+    let turn = TURNS.lock().await;
+    let server = RedisServer::start();
+    let main = DatabaseConfig::from_url(server.url()).failure_threshold(10_000);
+    let supervisor = Supervisor::spawn(Config::new().database("main", main))
+        .await
+        .expect("spawn");
+    supervisor.ready(SOON).await.expect("ready");
+    let main = supervisor.database("main").expect("main");
+    server.kill();
+    let failures = || supervisor.statistics().databases["main"].pool.dial_failures;
+    eventually_async(SOON, "the loss is noticed", || failures() > 0).await;
+    let waiting = start_calls(&main, 30);
+    let parked = || supervisor.statistics().databases["main"].pool.parked;
+    eventually_async(SOON, "they are parked", || parked() == 30).await;
+    let report = supervisor.shutdown(Duration::from_millis(100)).await;
+    assert_eq!((report.completed, report.unfinished), (0, 30));
+    for call in waiting {
+        let error = call.await.expect("task").expect_err("no server");
+        assert!(matches!(error, Error::ShuttingDown { .. }), "{error}");
+        assert_eq!(error.execution(), Execution::NotSent, "{error}");
+    }
+    server.restart();
+    assert_nothing_left(&server, turn).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn shutting_down_many_times_at_once_is_one_shutdown() {
+    let turn = TURNS.lock().await;
+    let server = RedisServer::start();
+    let (supervisor, _main) = spawn(&server).await;
+    let all: Vec<_> = (0..16)
+        .map(|_| {
+            let supervisor = supervisor.clone();
+            tokio::spawn(async move { supervisor.shutdown(SOON).await })
+        })
+        .collect();
+    for one in all {
+        assert_eq!(one.await.expect("task").unfinished, 0);
+    }
+    let error = supervisor.ready(SOON).await.expect_err("it has stopped");
+    assert!(error.to_string().contains("shut down"), "{error}");
+    assert!(
+        supervisor.subscribe().next().await.is_some(),
+        "the last states stay readable"
+    );
+    assert_nothing_left(&server, turn).await;
+}
+
+fn start_calls(
+    database: &Database,
+    calls: usize,
+) -> Vec<tokio::task::JoinHandle<Result<i64, Error>>> {
+    (0..calls)
+        .map(|_| {
+            let database = database.clone();
+            tokio::spawn(async move { database.query(cmd("INCR").arg("n")).await })
+        })
+        .collect()
+}
