@@ -60,6 +60,10 @@ mod sanitize;
 #[doc(hidden)]
 pub mod fuzzing;
 
+#[cfg(test)]
+#[path = "../tests/common/mod.rs"]
+mod common;
+
 pub use config::{Config, ConfigError, DatabaseConfig, Io, Keepalive, Problem};
 pub use database::Database;
 pub use error::{Error, Execution, Limit, Stage, StartError};

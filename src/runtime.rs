@@ -253,8 +253,13 @@ impl Drop for Lifeline {
 /// Runs the actors until the supervisor has stopped.
 fn run_actors(runtime: Runtime, registry: &Arc<Registry>, started: impl FnOnce(Lifeline) -> bool) {
     let (sender, report) = watch::channel(None);
+    let mut exit = Exit {
+        registry: registry.clone(),
+        sender,
+        report: ShutdownReport::default(),
+    };
     let system = actix::System::with_tokio_rt(|| runtime);
-    let found = system.block_on(async {
+    exit.report = system.block_on(async {
         let (link, stopped) = SupervisorActor::launch(registry.clone());
         let lifeline = Lifeline {
             link,
@@ -266,7 +271,18 @@ fn run_actors(runtime: Runtime, registry: &Arc<Registry>, started: impl FnOnce(L
         started(lifeline);
         stopped.await.unwrap_or_default()
     });
-    drop(system);
-    registry.close();
-    sender.send_replace(Some(found));
+}
+
+/// What the thread does at its end, also when it panics: it is dropped after the actors.
+struct Exit {
+    registry: Arc<Registry>,
+    sender: watch::Sender<Option<ShutdownReport>>,
+    report: ShutdownReport,
+}
+
+impl Drop for Exit {
+    fn drop(&mut self) {
+        self.registry.close();
+        self.sender.send_replace(Some(self.report));
+    }
 }

@@ -10,4 +10,7 @@ mod pool;
 mod readiness;
 mod supervisor;
 
+#[cfg(test)]
+mod crash_tests;
+
 pub(crate) use supervisor::{SupervisorActor, SupervisorLink};

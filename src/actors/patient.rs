@@ -40,15 +40,21 @@ enum Condition {
 }
 
 impl Patient {
+    /// Observation begins anew, also after a restart of the health actor; what was given up stays so.
     pub(super) fn new(dispatcher: Arc<Dispatcher>, now: Instant) -> Self {
         let settings = &dispatcher.settings;
         let is_connected = dispatcher.route.load().is_some();
         // The first checks are spread over the interval, so that many databases do not all
         // probe at once for ever.
+        let given_up = dispatcher.gate.passage() == Passage::Failed;
+        let passage = match given_up {
+            true => Passage::Failed,
+            false => Passage::Free,
+        };
         let first_check = settings.health_check_interval.mul_f64(fastrand::f64());
         Self {
             breaker: Breaker::new(settings.failure_threshold, settings.recovery_timeout),
-            epoch: dispatcher.gate.set(Passage::Free),
+            epoch: dispatcher.gate.set(passage),
             condition: match is_connected {
                 true => Condition::Well,
                 false => Condition::Unknown,
@@ -59,7 +65,7 @@ impl Patient {
             next_check: now + settings.health_check_interval / 2 + first_check / 2,
             redial: Redial::new(),
             last_counted: None,
-            given_up: false,
+            given_up,
             dispatcher,
         }
     }

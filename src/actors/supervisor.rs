@@ -26,9 +26,9 @@ use crate::{
 pub(crate) struct SupervisorActor {
     registry: Arc<Registry>,
     // Kept, because an actor ends when nobody holds its address.
-    health: Option<Addr<HealthActor>>,
-    janitor: Option<Addr<JanitorActor>>,
-    pools: HashMap<Arc<str>, Addr<PoolActor>>,
+    pub(super) health: Option<Addr<HealthActor>>,
+    pub(super) janitor: Option<Addr<JanitorActor>>,
+    pub(super) pools: HashMap<Arc<str>, Addr<PoolActor>>,
     restarts: HashMap<Child, Restarts>,
     stopped: Option<oneshot::Sender<ShutdownReport>>,
     is_stopping: bool,
@@ -49,7 +49,17 @@ impl SupervisorActor {
         registry: Arc<Registry>,
     ) -> (SupervisorLink, oneshot::Receiver<ShutdownReport>) {
         let (stopped, end) = oneshot::channel();
-        let supervisor = Self {
+        let address = Self::new(registry, stopped).start();
+        let link = SupervisorLink {
+            ready: address.clone().recipient(),
+            subscribe: address.clone().recipient(),
+            shutdown: address.recipient(),
+        };
+        (link, end)
+    }
+
+    pub(super) fn new(registry: Arc<Registry>, stopped: oneshot::Sender<ShutdownReport>) -> Self {
+        Self {
             registry,
             health: None,
             janitor: None,
@@ -57,14 +67,7 @@ impl SupervisorActor {
             restarts: HashMap::new(),
             stopped: Some(stopped),
             is_stopping: false,
-        };
-        let address = supervisor.start();
-        let link = SupervisorLink {
-            ready: address.clone().recipient(),
-            subscribe: address.clone().recipient(),
-            shutdown: address.recipient(),
-        };
-        (link, end)
+        }
     }
 
     /// Pools first, because the others send to them.

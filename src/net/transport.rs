@@ -107,3 +107,93 @@ fn set_user_timeout(socket: &SockRef<'_>, timeout: Option<Duration>) -> io::Resu
 fn set_user_timeout(_: &SockRef<'_>, _: Option<Duration>) -> io::Result<()> {
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+    use crate::config::{Config, DatabaseConfig, Keepalive, resolve};
+
+    /// A socket that was opened with this configuration, and the port's listener.
+    async fn opened(configure: impl Fn(DatabaseConfig) -> DatabaseConfig) -> TcpStream {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let port = listener.local_addr().expect("its address").port();
+        let database = DatabaseConfig::from_url(format!("redis://127.0.0.1:{port}"));
+        let config = Config::new().database("main", configure(database));
+        let settings = resolve(config).expect("a valid configuration");
+        let Address::Tcp { host, port } = &settings.databases[0].address else {
+            panic!("a TCP address");
+        };
+        let stream = connect_tcp(host, *port, &settings.databases[0]).await;
+        stream.expect("a connection")
+    }
+
+    #[tokio::test]
+    async fn the_defaults_reach_the_socket() {
+        let stream = opened(|database| database).await;
+        let socket = SockRef::from(&stream);
+        assert!(socket.tcp_nodelay().expect("nodelay"));
+        assert!(socket.keepalive().expect("keepalive"));
+        assert_eq!(socket.tcp_keepalive_time().expect("idle").as_secs(), 600);
+        assert_eq!(
+            socket.tcp_keepalive_interval().expect("interval").as_secs(),
+            60
+        );
+        assert_eq!(socket.tcp_keepalive_retries().expect("count"), 5);
+        #[cfg(target_os = "linux")]
+        assert_eq!(
+            socket.tcp_user_timeout().expect("user timeout"),
+            Some(Duration::from_secs(2))
+        );
+    }
+
+    #[tokio::test]
+    async fn what_is_configured_reaches_the_socket() {
+        let keepalive = Keepalive::new()
+            .idle(Duration::from_secs(11))
+            .interval(Duration::from_secs(7))
+            .count(3);
+        let stream = opened(|database| {
+            database
+                .keepalive(keepalive)
+                .tcp_user_timeout(Duration::from_millis(4_500))
+        })
+        .await;
+        let socket = SockRef::from(&stream);
+        assert_eq!(socket.tcp_keepalive_time().expect("idle").as_secs(), 11);
+        assert_eq!(
+            socket.tcp_keepalive_interval().expect("interval").as_secs(),
+            7
+        );
+        assert_eq!(socket.tcp_keepalive_retries().expect("count"), 3);
+        #[cfg(target_os = "linux")]
+        assert_eq!(
+            socket.tcp_user_timeout().expect("user timeout"),
+            Some(Duration::from_millis(4_500))
+        );
+        let stream =
+            opened(|database| database.without_keepalive().without_tcp_user_timeout()).await;
+        let socket = SockRef::from(&stream);
+        assert!(!socket.keepalive().expect("keepalive"));
+        #[cfg(target_os = "linux")]
+        assert!(
+            socket
+                .tcp_user_timeout()
+                .expect("user timeout")
+                .is_none_or(|it| it.is_zero())
+        );
+    }
+
+    #[tokio::test]
+    async fn input_is_noticed_before_the_runtime_has_heard_of_it() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("its address");
+        let stream = TcpStream::connect(address).await.expect("a connection");
+        let (peer, _) = listener.accept().expect("its other end");
+        assert!(!stream.has_input());
+        // No await from here on: the runtime gets no chance to look.
+        drop(peer);
+        assert!(stream.has_input());
+    }
+}

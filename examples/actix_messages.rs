@@ -1,0 +1,83 @@
+//! Another actix actor beside the supervisor: it sends commands as messages through
+//! a `Recipient`, and gets health events as messages, without knowing any type behind either.
+//!
+//! `cargo run --example actix_messages`, with `REDIS_URL` for another server than
+//! `redis://127.0.0.1:6379`. Kill the server while it runs, and start it again.
+
+use std::{error::Error, time::Duration};
+
+use actix::{Actor, AsyncContext, Context, Handler, Message, Recipient, ResponseFuture};
+use redis::Value;
+use redis_steward::{Config, Execute, HealthEvent, Subscribe, Supervisor};
+
+/// Counts ticks in Redis, and tells what becomes of the database meanwhile.
+struct Ticker {
+    main: Recipient<Execute>,
+    health: Recipient<Subscribe>,
+}
+
+/// Asks for one more tick.
+#[derive(Message)]
+#[rtype(result = "String")]
+struct Tick;
+
+impl Actor for Ticker {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        let events = ctx.address().recipient();
+        self.health.do_send(Subscribe(events));
+    }
+}
+
+impl Handler<HealthEvent> for Ticker {
+    type Result = ();
+
+    fn handle(&mut self, event: HealthEvent, _: &mut Self::Context) {
+        println!("health: {event}");
+    }
+}
+
+impl Handler<Tick> for Ticker {
+    type Result = ResponseFuture<String>;
+
+    /// The reply is awaited outside the actor, which handles other messages meanwhile.
+    fn handle(&mut self, _: Tick, _: &mut Self::Context) -> Self::Result {
+        let incr = redis::cmd("INCR").arg("steward:ticks").take();
+        let reply = self
+            .main
+            .send(Execute::new(incr).timeout(Duration::from_millis(500)));
+        Box::pin(async move {
+            match reply.await {
+                Ok(Ok(Value::Int(ticks))) => format!("{ticks} ticks so far"),
+                Ok(Ok(other)) => format!("INCR gives {other:?}?"),
+                Ok(Err(error)) => format!("no tick: {error}"),
+                Err(closed) => format!("no pool: {closed}"),
+            }
+        })
+    }
+}
+
+#[actix_rt::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let url = std::env::var("REDIS_URL").unwrap_or_else(|_| "redis://127.0.0.1:6379".into());
+    let supervisor = Supervisor::spawn(Config::single(url)).await?;
+    if let Err(error) = supervisor.ready(Duration::from_secs(2)).await {
+        println!("{error}\nStart one with `redis-server`, or name another by REDIS_URL.");
+        return Ok(());
+    }
+
+    let ticker = Ticker {
+        main: supervisor.database("main")?.recipient(),
+        health: supervisor.recipient(),
+    }
+    .start();
+    for _ in 0..20 {
+        println!("{}", ticker.send(Tick).await?);
+        actix_rt::time::sleep(Duration::from_millis(250)).await;
+    }
+
+    let report = supervisor.shutdown(Duration::from_secs(5)).await;
+    println!("shut down: {report:?}");
+    Ok(())
+}

@@ -1,0 +1,233 @@
+//! Goal: a child that panics is started again, one that panics in a loop is given up, and other
+//! databases never notice. Method: the actors run on the test's own thread against a real
+//! server, and get a message that makes them panic.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use actix::{Actor, Addr, Context, Handler, Message};
+use redis::{Value, cmd};
+use tokio::{runtime::Handle, sync::oneshot};
+
+use super::{
+    health::HealthActor, janitor::JanitorActor, pool::PoolActor, supervisor::SupervisorActor,
+};
+use crate::{
+    common::{RedisServer, eventually_async},
+    config::{Config, DatabaseConfig, resolve},
+    dispatch::Dispatcher,
+    error::Error,
+    events::HealthState,
+    messages::{Child, Shutdown},
+    net::{Executor, SocketConnector},
+    registry::Registry,
+    runtime::ShutdownReport,
+};
+
+const SOON: Duration = Duration::from_secs(10);
+
+/// Makes a child panic.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Crash(Child);
+
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Panic;
+
+impl Handler<Crash> for SupervisorActor {
+    type Result = ();
+
+    fn handle(&mut self, Crash(child): Crash, _: &mut Context<Self>) {
+        match child {
+            Child::Health => self.health.as_ref().expect("health").do_send(Panic),
+            Child::Janitor => self.janitor.as_ref().expect("janitor").do_send(Panic),
+            Child::Pool(name) => self.pools[&name].do_send(Panic),
+        }
+    }
+}
+
+macro_rules! panics {
+    ($($actor:ty),*) => {$(
+        impl Handler<Panic> for $actor {
+            type Result = ();
+
+            fn handle(&mut self, _: Panic, _: &mut Context<Self>) {
+                panic!("told to");
+            }
+        }
+    )*};
+}
+
+panics!(PoolActor, HealthActor, JanitorActor);
+
+/// A supervisor with the databases "one" and "two" on a real server.
+struct Rig {
+    server: RedisServer,
+    registry: Arc<Registry>,
+    supervisor: Addr<SupervisorActor>,
+    stopped: oneshot::Receiver<ShutdownReport>,
+}
+
+impl Rig {
+    async fn start() -> Self {
+        let server = RedisServer::start();
+        let config = Config::new()
+            .database("one", DatabaseConfig::from_url(server.url()))
+            .database("two", DatabaseConfig::from_url(server.url_with_db(1)));
+        let settings = resolve(config).expect("a valid configuration");
+        let executor = Executor::new(Some(Handle::current()));
+        let registry = Registry::new(settings, executor, Arc::new(SocketConnector));
+        let (sender, stopped) = oneshot::channel();
+        let supervisor = SupervisorActor::new(registry.clone(), sender).start();
+        let rig = Self {
+            server,
+            registry,
+            supervisor,
+            stopped,
+        };
+        rig.until("one", HealthState::Healthy).await;
+        rig.until("two", HealthState::Healthy).await;
+        rig
+    }
+
+    fn database(&self, name: &str) -> Arc<Dispatcher> {
+        self.registry
+            .databases
+            .get(name)
+            .expect("a database")
+            .clone()
+    }
+
+    async fn ping(&self, name: &str) -> Result<Value, Error> {
+        self.database(name).execute(&cmd("PING"), SOON).await
+    }
+
+    async fn crash(&self, child: Child) {
+        self.supervisor
+            .send(Crash(child))
+            .await
+            .expect("the supervisor lives");
+    }
+
+    async fn until(&self, name: &str, state: HealthState) {
+        let latest = || self.registry.hub.latest(name).map(|event| event.state);
+        let what = format!("{name} is {state}");
+        eventually_async(SOON, &what, || latest() == Some(state.clone())).await;
+    }
+
+    fn restarts(&self, name: &str) -> u64 {
+        self.registry.statistics().databases[name].pool.restarts
+    }
+
+    async fn stop(self) {
+        self.supervisor.do_send(Shutdown { grace: SOON });
+        self.stopped.await.expect("it stops");
+        let clients = || self.server.clients_named("redis-steward").len();
+        eventually_async(SOON, "no connection is left", || clients() == 0).await;
+    }
+}
+
+fn run(test: impl Future<Output = ()>) {
+    actix::System::new().block_on(test);
+}
+
+fn pool(name: &str) -> Child {
+    Child::Pool(name.into())
+}
+
+#[test]
+fn a_pool_that_panics_is_started_again_and_handles_go_on() {
+    run(async {
+        let rig = Rig::start().await;
+        let opened = || rig.registry.statistics().databases["one"].pool.opened;
+        assert_eq!(opened(), 1);
+        rig.crash(pool("one")).await;
+        eventually_async(SOON, "a new pool has a connection", || opened() == 2).await;
+        assert_eq!(
+            rig.ping("one").await.expect("pong"),
+            Value::SimpleString("PONG".into())
+        );
+        assert_eq!((rig.restarts("one"), rig.restarts("two")), (1, 0));
+        rig.ping("two").await.expect("undisturbed");
+        rig.stop().await;
+    });
+}
+
+#[test]
+fn requests_that_a_crashed_pool_kept_were_not_sent() {
+    run(async {
+        let rig = Rig::start().await;
+        rig.server.kill();
+        let one = rig.database("one");
+        let failures = || {
+            rig.registry.statistics().databases["one"]
+                .pool
+                .dial_failures
+        };
+        eventually_async(SOON, "the loss is noticed", || failures() > 0).await;
+        let call = actix::spawn(async move { one.execute(&cmd("PING"), SOON).await });
+        let parked = || rig.registry.statistics().databases["one"].pool.parked;
+        eventually_async(SOON, "the request is parked", || parked() == 1).await;
+        rig.crash(pool("one")).await;
+        let error = call.await.expect("task").expect_err("its pool crashed");
+        assert!(matches!(error, Error::Restarted { .. }), "{error}");
+        assert_eq!(error.execution(), crate::Execution::NotSent);
+        rig.server.restart();
+        rig.until("one", HealthState::Healthy).await;
+        rig.ping("one").await.expect("pong");
+        rig.stop().await;
+    });
+}
+
+#[test]
+fn a_pool_that_crashes_in_a_loop_is_given_up_and_others_are_not() {
+    run(async {
+        let rig = Rig::start().await;
+        for crash in 1..=5 {
+            rig.crash(pool("one")).await;
+            eventually_async(SOON, "it is restarted", || rig.restarts("one") == crash).await;
+        }
+        rig.crash(pool("one")).await;
+        rig.until("one", HealthState::Failed).await;
+        let error = rig.ping("one").await.expect_err("given up");
+        assert!(matches!(error, Error::Failed { .. }), "{error}");
+        rig.ping("two").await.expect("undisturbed");
+        // A new health actor does not revive it.
+        rig.crash(Child::Health).await;
+        rig.until("one", HealthState::Failed).await;
+        assert!(rig.ping("one").await.is_err());
+        rig.stop().await;
+    });
+}
+
+#[test]
+fn health_goes_on_after_a_crash_and_subscribers_do_not_notice() {
+    run(async {
+        let rig = Rig::start().await;
+        let mut events = rig.registry.hub.subscribe();
+        rig.crash(Child::Health).await;
+        rig.crash(pool("two")).await;
+        rig.server.kill();
+        let is_open = |name: &str| {
+            let stats = rig.registry.statistics();
+            stats.databases[name].circuit == crate::CircuitState::Open
+        };
+        eventually_async(SOON, "the circuits open", || {
+            is_open("one") && is_open("two")
+        })
+        .await;
+        rig.server.restart();
+        for name in ["one", "two"] {
+            rig.until(name, HealthState::Healthy).await;
+            rig.ping(name).await.expect("pong");
+        }
+        let mut last = None;
+        while last != Some(("two".into(), HealthState::Healthy)) {
+            let event = events.next().await.expect("an event");
+            last = Some((event.database.to_string(), event.state));
+        }
+        rig.crash(Child::Janitor).await;
+        rig.ping("one").await.expect("the janitor is not missed");
+        rig.stop().await;
+    });
+}
