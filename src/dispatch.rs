@@ -14,7 +14,7 @@ use crate::{
     config::DatabaseSettings,
     error::{Error, Execution, Limit, Stage},
     events::Reason,
-    messages::{Execute, News, Park, Redial, Report, Sweep},
+    messages::{Execute, News, Park, Redial, Report, Retire, Sweep},
     net::{Answer, Expected, Failure, Full, Load, Mailbox, Reply, Request, Responder},
     policy::{
         admission::{Admitted, Gate, Passage},
@@ -49,6 +49,7 @@ pub(crate) struct PoolLink {
     pub(crate) execute: Recipient<Execute>,
     pub(crate) park: Recipient<Park>,
     pub(crate) redial: Recipient<Redial>,
+    pub(crate) retire: Recipient<Retire>,
     pub(crate) sweep: Recipient<Sweep>,
 }
 

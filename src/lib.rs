@@ -60,6 +60,11 @@ mod sanitize;
 #[doc(hidden)]
 pub mod fuzzing;
 
+/// The README's examples are compiled with the documentation's.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 #[cfg(test)]
 #[path = "../tests/common/mod.rs"]
 mod common;

@@ -6,6 +6,7 @@
 //! | [`Subscribe`] | actors of the application | supervisor | send me the health events |
 //! | `Park` | handles | pool | keep this request until a connection is ready |
 //! | `Redial` | health | pool | try to open a connection now |
+//! | `Retire` | health | pool | stop using the present connection |
 //! | `Sweep` | janitor | pool | close what has been idle for too long |
 //! | `Drain` | supervisor | pool | finish what is under way and stop |
 //! | `Dialled`, `ConnectionEnded` | the pool's tasks | the same pool | what became of a task |
@@ -89,6 +90,11 @@ pub(crate) struct Redial {
     pub(crate) after: Duration,
 }
 
+/// Take the present connection out of service: nobody can trust it any more.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Retire;
+
 /// Close what has been idle for too long, and forget requests whose callers have gone.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
@@ -154,6 +160,8 @@ pub(crate) struct Knocked {
 #[rtype(result = "()")]
 pub(crate) struct Probed {
     pub(crate) database: Arc<str>,
+    /// The epoch in which the probe began.
+    pub(crate) epoch: u64,
     pub(crate) result: Result<(), DialError>,
 }
 

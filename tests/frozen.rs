@@ -13,7 +13,7 @@ use redis_steward::{
 };
 
 mod common;
-use common::{RedisServer, eventually_async, proc::sockets_to};
+use common::{FaultProxy, Mode, RedisServer, eventually_async, proc::sockets_to};
 
 const SOON: Duration = Duration::from_secs(10);
 const TIMEOUT: Duration = Duration::from_millis(600);
@@ -21,7 +21,11 @@ const TIMEOUT: Duration = Duration::from_millis(600);
 const SLACK: Duration = Duration::from_millis(50);
 
 async fn spawn(server: &RedisServer) -> (Supervisor, Database) {
-    let main = DatabaseConfig::from_url(server.url())
+    spawn_with(DatabaseConfig::from_url(server.url())).await
+}
+
+async fn spawn_with(main: DatabaseConfig) -> (Supervisor, Database) {
+    let main = main
         .command_timeout(TIMEOUT)
         .attempt_timeout(Duration::from_millis(200))
         .connect_timeout(Duration::from_millis(300));
@@ -87,7 +91,9 @@ async fn calls_end_by_their_deadline_unknown_and_late_replies_reach_nobody() {
 #[tokio::test]
 async fn a_connection_that_stays_silent_is_replaced() {
     let server = RedisServer::start();
-    let (supervisor, main) = spawn(&server).await;
+    // The circuit shall not be what takes it out of service.
+    let main = DatabaseConfig::from_url(server.url()).failure_threshold(10_000);
+    let (supervisor, main) = spawn_with(main).await;
     server.freeze();
     let hasty = main.with_timeout(Duration::from_millis(50));
     let lost = || supervisor.statistics().databases["main"].pool.lost;
@@ -99,12 +105,36 @@ async fn a_connection_that_stays_silent_is_replaced() {
             start.elapsed() < SOON,
             "the silent connection is still in use"
         );
-        tokio::task::yield_now().await;
     }
     server.thaw();
-    supervisor.ready(SOON).await.expect("ready again");
-    let pong: String = main.query(cmd("PING")).await.expect("ping");
+    let patient = main.with_timeout(SOON);
+    let pong: String = patient.query(cmd("PING")).await.expect("ping");
     assert_eq!(pong, "PONG");
+    supervisor.shutdown(SOON).await;
+}
+
+#[tokio::test]
+async fn a_circuit_that_opens_takes_the_unanswering_connection_out_of_service() {
+    let server = RedisServer::start();
+    let proxy = FaultProxy::start(server.port());
+    let (supervisor, main) = spawn_with(DatabaseConfig::from_url(proxy.url())).await;
+    proxy.set(Mode::SwallowReplies);
+    let hasty = main.with_timeout(Duration::from_millis(20));
+    let stats = || supervisor.statistics().databases["main"].clone();
+    while stats().circuit != CircuitState::Open {
+        let result: Result<i64, Error> = hasty.query(cmd("INCR").arg("counter")).await;
+        assert!(result.is_err());
+    }
+    // From now on replies come again. On the old connection each would be one too early.
+    proxy.heal();
+    supervisor.ready(SOON).await.expect("ready again");
+    for turn in 0..100 {
+        let nonce = format!("nonce-{turn}");
+        let echo: String = main.query(cmd("ECHO").arg(&nonce)).await.expect("echo");
+        assert_eq!(echo, nonce);
+    }
+    let pool = stats().pool;
+    assert_eq!((pool.open, pool.opened), (1, 2));
     supervisor.shutdown(SOON).await;
 }
 

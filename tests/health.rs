@@ -314,3 +314,24 @@ async fn many_databases_on_one_endpoint_ask_for_it_once() {
     supervisor.ready(SOON).await.expect("all are back");
     supervisor.shutdown(SOON).await;
 }
+
+#[tokio::test]
+async fn every_database_is_probed_at_its_interval() {
+    let server = RedisServer::start();
+    let main =
+        DatabaseConfig::from_url(server.url()).health_check_interval(Duration::from_millis(100));
+    let (supervisor, _main) = spawn(main).await;
+    let probes = || server.commandstat("ping");
+    let before = probes();
+    eventually_async(SOON, "it is probed again and again", || {
+        probes() >= before + 5
+    })
+    .await;
+    let pool = &supervisor.statistics().databases["main"].pool;
+    assert_eq!(
+        (pool.open, pool.opened),
+        (1, 1),
+        "probes have connections of their own"
+    );
+    supervisor.shutdown(SOON).await;
+}

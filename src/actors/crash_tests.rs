@@ -4,7 +4,7 @@
 
 use std::{future::Future, sync::Arc, time::Duration};
 
-use actix::{Actor, Addr, Context, Handler, Message};
+use actix::{Addr, Context, Handler, Message};
 use redis::{Value, cmd};
 use tokio::{runtime::Handle, sync::oneshot};
 
@@ -78,7 +78,7 @@ impl Rig {
         let executor = Executor::new(Some(Handle::current()));
         let registry = Registry::new(settings, executor, Arc::new(SocketConnector));
         let (sender, stopped) = oneshot::channel();
-        let supervisor = SupervisorActor::new(registry.clone(), sender).start();
+        let supervisor = SupervisorActor::create_with(registry.clone(), sender);
         let rig = Self {
             server,
             registry,

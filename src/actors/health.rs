@@ -221,6 +221,7 @@ impl HealthActor {
         let settings = patient.dispatcher.settings.clone();
         patient.next_check = now + settings.health_check_interval;
         let pause = patient.breaker_pause(now);
+        let epoch = patient.epoch();
         let registry = self.registry.clone();
         let health = ctx.address();
         let database = database.clone();
@@ -230,7 +231,11 @@ impl HealthActor {
                 dial_once(&*connector, &settings).await
             });
             let result = result.await;
-            health.do_send(Probed { database, result });
+            health.do_send(Probed {
+                database,
+                epoch,
+                result,
+            });
         });
     }
 
@@ -324,6 +329,11 @@ impl Handler<Probed> for HealthActor {
         patient.is_probed = false;
         let now = Instant::now();
         match probed.result {
+            // The circuit has changed since: it takes a new probe to say anything about it.
+            _ if !patient.is_current(probed.epoch) => match patient.circuit() {
+                CircuitState::HalfOpen => self.probe(&database, ctx),
+                CircuitState::Open | CircuitState::Closed => self.wait_if_open(&database, ctx),
+            },
             Ok(()) => {
                 patient.reached(now);
                 self.reached(&database, ctx);

@@ -39,7 +39,7 @@ impl Parking {
 
     pub(super) fn park(&mut self, mut request: Request, ctx: &mut Context<PoolActor>) {
         if self.requests.len() >= self.dispatcher.settings.max_parked {
-            request.responder.answer(Err(Failure::TooManyParked));
+            request.responder.finish(Err(Failure::TooManyParked));
             return;
         }
         self.arm(request.deadline, ctx);
@@ -63,7 +63,7 @@ impl Parking {
     pub(super) fn refuse_all(&mut self) {
         for mut request in self.requests.drain(..) {
             let failure = Failure::ShuttingDown(Execution::NotSent);
-            request.responder.answer(Err(failure));
+            request.responder.finish(Err(failure));
         }
         self.publish_length();
     }
@@ -89,7 +89,7 @@ impl Parking {
             let is_due = request.deadline <= now;
             if is_due {
                 let failure = Failure::TimedOut(Stage::Connect);
-                match request.responder.answer(Err(failure)) {
+                match request.responder.finish(Err(failure)) {
                     true => count(&counters.timed_out),
                     false => count(&counters.cancelled),
                 }

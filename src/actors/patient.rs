@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use crate::{
     dispatch::{Dispatcher, Outage},
     events::{Change, CircuitState, HealthState, Reason},
+    messages::Retire,
     policy::{
         admission::Passage,
         breaker::Breaker,
@@ -72,6 +73,10 @@ impl Patient {
 
     pub(super) fn circuit(&self) -> CircuitState {
         self.breaker.circuit()
+    }
+
+    pub(super) fn epoch(&self) -> u64 {
+        self.epoch
     }
 
     pub(super) fn is_current(&self, epoch: u64) -> bool {
@@ -184,9 +189,9 @@ impl Patient {
         Change {
             database: self.dispatcher.name(),
             circuit,
-            cause: match state {
-                HealthState::Healthy | HealthState::Starting => None,
-                _ => self.cause.clone(),
+            cause: match self.condition {
+                Condition::Ill(_) => self.cause.clone(),
+                Condition::Well | Condition::Unknown => None,
             },
             state,
         }
@@ -203,7 +208,19 @@ impl Patient {
             CircuitState::HalfOpen => Passage::Trial,
             CircuitState::Open => Passage::Open,
         };
+        if after == CircuitState::Open && self.condition == Condition::Ill(Reason::Unresponsive) {
+            self.retire_connection();
+        }
         self.announce_probe(now + self.breaker_pause(now));
         self.epoch = self.dispatcher.gate.set(passage);
+    }
+
+    /// Replies that did not come may come yet, or never. What is tried next gets a connection that
+    /// owes nobody anything.
+    fn retire_connection(&mut self) {
+        self.wants_dial = true;
+        if let Some(pool) = &*self.dispatcher.pool.load() {
+            pool.retire.do_send(Retire);
+        }
     }
 }

@@ -21,7 +21,7 @@ use crate::{
     error::{Error, Execution},
     events::Reason,
     messages::{
-        ConnectionEnded, Dialled, Drain, Execute, News, Park, Redial as RedialOrder, Sweep,
+        ConnectionEnded, Dialled, Drain, Execute, News, Park, Redial as RedialOrder, Retire, Sweep,
     },
     net::{
         Activity, Connection, DialError, Ended, Established, Failure, Loss, Mailbox, Request,
@@ -203,20 +203,17 @@ impl PoolActor {
         let Some(held) = self.connections.remove(&id) else {
             return;
         };
-        if self
-            .current
-            .as_ref()
-            .is_some_and(|current| current.id == id)
-        {
-            self.retire_current();
-        }
-        let orderly = matches!(*ended.loss, Loss::Drained);
         if matches!(*ended.loss, Loss::Cancelled) && !self.is_forced() {
             self.registry.executor.caller_ended();
         }
-        if !orderly {
-            tracing::debug!(database = %self.dispatcher.name(), loss = %ended.loss, "connection lost");
+        if !matches!(*ended.loss, Loss::Drained) {
+            let database = self.dispatcher.name();
+            tracing::debug!(%database, loss = %ended.loss, "connection lost");
             count(&self.dispatcher.counters.connections_lost);
+        }
+        // One that had been retired before says nothing about the present, and needs no successor.
+        if self.current.as_ref().is_some_and(|it| it.id == id) {
+            self.retire_current();
             if ended.victims > 0 {
                 self.dispatcher.report(News::ConnectionLost(ended.loss));
             }
@@ -327,7 +324,7 @@ impl Handler<Park> for PoolActor {
     fn handle(&mut self, Park(mut request): Park, ctx: &mut Self::Context) {
         if self.draining.is_some() {
             let failure = Failure::ShuttingDown(Execution::NotSent);
-            request.responder.answer(Err(failure));
+            request.responder.finish(Err(failure));
         } else {
             self.park(request, ctx);
         }
@@ -366,6 +363,14 @@ impl Handler<RedialOrder> for PoolActor {
 
     fn handle(&mut self, order: RedialOrder, ctx: &mut Self::Context) {
         self.dial_after(order.after, ctx);
+    }
+}
+
+impl Handler<Retire> for PoolActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Retire, _: &mut Self::Context) {
+        self.retire_current();
     }
 }
 

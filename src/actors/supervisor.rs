@@ -43,13 +43,13 @@ pub(crate) struct SupervisorLink {
 }
 
 impl SupervisorActor {
-    /// Starts the supervisor, which starts the others before it handles any message. What a
-    /// shutdown found is sent when everything has stopped.
+    /// Starts the supervisor and its children. What a shutdown found is sent when everything has
+    /// stopped.
     pub(crate) fn launch(
         registry: Arc<Registry>,
     ) -> (SupervisorLink, oneshot::Receiver<ShutdownReport>) {
         let (stopped, end) = oneshot::channel();
-        let address = Self::new(registry, stopped).start();
+        let address = Self::create_with(registry, stopped);
         let link = SupervisorLink {
             ready: address.clone().recipient(),
             subscribe: address.clone().recipient(),
@@ -58,16 +58,24 @@ impl SupervisorActor {
         (link, end)
     }
 
-    pub(super) fn new(registry: Arc<Registry>, stopped: oneshot::Sender<ShutdownReport>) -> Self {
-        Self {
-            registry,
-            health: None,
-            janitor: None,
-            pools: HashMap::new(),
-            restarts: HashMap::new(),
-            stopped: Some(stopped),
-            is_stopping: false,
-        }
+    /// Children have their addresses before this returns, so that no handle can come too early.
+    pub(super) fn create_with(
+        registry: Arc<Registry>,
+        stopped: oneshot::Sender<ShutdownReport>,
+    ) -> Addr<Self> {
+        Self::create(|ctx| {
+            let mut supervisor = Self {
+                registry,
+                health: None,
+                janitor: None,
+                pools: HashMap::new(),
+                restarts: HashMap::new(),
+                stopped: Some(stopped),
+                is_stopping: false,
+            };
+            supervisor.start_children(ctx);
+            supervisor
+        })
     }
 
     /// Pools first, because the others send to them.
@@ -87,6 +95,7 @@ impl SupervisorActor {
             execute: pool.clone().recipient(),
             park: pool.clone().recipient(),
             redial: pool.clone().recipient(),
+            retire: pool.clone().recipient(),
             sweep: pool.clone().recipient(),
         })));
         self.pools.insert(name, pool);
@@ -174,10 +183,6 @@ impl SupervisorActor {
 
 impl Actor for SupervisorActor {
     type Context = Context<Self>;
-
-    fn started(&mut self, ctx: &mut Self::Context) {
-        self.start_children(ctx);
-    }
 }
 
 impl Handler<ChildExited> for SupervisorActor {

@@ -119,16 +119,16 @@ impl DatabaseConfig {
         self
     }
 
-    /// The deadline of a command, from the call to its reply, retries and waiting for a connection
-    /// included. Default 5 s; range 1 ms to 1 year.
+    /// The deadline of a command, from the call to its reply, waiting for a connection included. Default 5 s; range 1 ms to 1 year.
     pub fn command_timeout(mut self, timeout: Duration) -> Self {
         self.command_timeout = timeout;
         self
     }
 
-    /// How long one attempt may go unanswered before its connection is under suspicion; also the
-    /// limit of a health probe. Default 1 s, or the command timeout if that is shorter; range 1 ms
-    /// to the command timeout.
+    /// How long an answer takes at most while all is well. Once commands have timed out on a
+    /// connection and no byte has come for twice this long, the connection is replaced; and a server
+    /// that has been away must answer within it to count as back. Default 1 s, or the command timeout
+    /// if that is shorter; range 1 ms to the command timeout.
     pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
         self.attempt_timeout = Some(timeout);
         self
@@ -207,15 +207,15 @@ impl DatabaseConfig {
         self
     }
 
-    /// Commands under way at once; further ones are refused as overload. Default 65,536; at least
-    /// 1.
+    /// Commands under way at once; further ones are refused as overload. Default 65,536; range 1 to
+    /// 8,388,607.
     pub fn max_in_flight(mut self, commands: usize) -> Self {
         self.max_in_flight = commands;
         self
     }
 
     /// Bytes of requests under way at once; further commands are refused as overload. Default 512
-    /// MiB; at least 1 KiB.
+    /// MiB; range 1 KiB to 512 GiB.
     pub fn max_in_flight_bytes(mut self, bytes: usize) -> Self {
         self.max_in_flight_bytes = bytes;
         self

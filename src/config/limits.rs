@@ -31,6 +31,13 @@ pub(super) const IDLE_CONNECTIONS: RangeInclusive<u64> = 0..=65_535;
 /// Anything counted that has no natural end.
 pub(super) const COUNT: RangeInclusive<u64> = 1..=u64::MAX;
 
+/// Commands in flight. They are counted in 24 bits, of which one is room for callers that are
+/// refused (`net/load.rs`).
+pub(super) const COMMANDS: RangeInclusive<u64> = 1..=(1 << 23) - 1;
+
+/// Bytes in flight, which are counted in 40 bits.
+pub(super) const BYTES_IN_FLIGHT: RangeInclusive<u64> = 1024..=1 << 39;
+
 /// Consecutive failures.
 pub(super) const FAILURES: RangeInclusive<u64> = 1..=u32::MAX as u64;
 

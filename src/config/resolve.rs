@@ -199,11 +199,15 @@ fn check_limits(config: &DatabaseConfig, report: &mut Report<'_>) {
         u64::from(config.failure_threshold),
         &limits::FAILURES,
     );
-    report.count("max_in_flight", config.max_in_flight as u64, &limits::COUNT);
+    report.count(
+        "max_in_flight",
+        config.max_in_flight as u64,
+        &limits::COMMANDS,
+    );
     report.count(
         "max_in_flight_bytes",
         config.max_in_flight_bytes as u64,
-        &limits::BYTES,
+        &limits::BYTES_IN_FLIGHT,
     );
     report.count("max_parked", config.max_parked as u64, &limits::COUNT);
     report.count(
@@ -480,6 +484,10 @@ mod tests {
                 "failure_threshold: 0 is too small",
             ),
             (new().max_in_flight(0), "max_in_flight: 0 is too small"),
+            (
+                new().max_in_flight(1 << 23),
+                "max_in_flight: 8388608 is too large",
+            ),
             (
                 new().max_in_flight_bytes(1023),
                 "max_in_flight_bytes: 1023 is too small",

@@ -84,7 +84,7 @@ impl Awaiting {
         };
         if !entry.is_settled {
             let outcome = tally.of_reply(&reply);
-            match entry.responder.answer(Ok(reply)) {
+            match entry.responder.finish(Ok(reply)) {
                 true => *outcome += 1,
                 false => tally.cancelled += 1,
             }
@@ -128,7 +128,7 @@ impl Awaiting {
             } else if start < written {
                 tally.lost += 1;
                 let failure = Failure::Lost(loss.clone(), Execution::Unknown);
-                entry.responder.answer(Err(failure));
+                entry.responder.finish(Err(failure));
             } else {
                 entry.responder.mark_unwritten();
                 let bytes = &unwritten[(start - written) as usize..(end - written) as usize];

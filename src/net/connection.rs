@@ -254,7 +254,7 @@ impl Connection {
                 tally.timed_out += 1;
                 request
                     .responder
-                    .answer(Err(Failure::TimedOut(Stage::Queue)));
+                    .finish(Err(Failure::TimedOut(Stage::Queue)));
             } else {
                 let start = self.outbox.end();
                 self.outbox.push(request.bytes);
@@ -300,7 +300,7 @@ impl Connection {
                 tally.timed_out += 1;
                 request
                     .responder
-                    .answer(Err(Failure::TimedOut(Stage::Queue)));
+                    .finish(Err(Failure::TimedOut(Stage::Queue)));
             }
             !is_due
         });

@@ -8,7 +8,8 @@ use std::sync::{
 /// Commands and bytes in flight of one database, bounded.
 ///
 /// Both live in one word, so that entering and leaving cost one atomic operation each: the upper
-/// 24 bits count commands, the lower 40 bits bytes (a terabyte, more than a process can hold).
+/// 24 bits count commands, the lower 40 bits bytes. The configuration keeps both bounds below half of
+/// that, so that callers which enter and are refused do not overflow it.
 #[derive(Debug)]
 pub(crate) struct Load {
     word: AtomicU64,
@@ -19,9 +20,6 @@ pub(crate) struct Load {
 const BYTES_BITS: u32 = 40;
 const ONE_COMMAND: u64 = 1 << BYTES_BITS;
 const BYTES_MASK: u64 = ONE_COMMAND - 1;
-
-/// Most commands that fit into the word, with room for callers that enter and are refused.
-pub(crate) const MAX_COMMANDS: usize = (1 << 23) - 1;
 
 /// Which bound was reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,8 +32,8 @@ impl Load {
     pub(crate) fn new(max_commands: usize, max_bytes: usize) -> Arc<Self> {
         Arc::new(Self {
             word: AtomicU64::new(0),
-            max_commands: max_commands.min(MAX_COMMANDS),
-            max_bytes: max_bytes.min(BYTES_MASK as usize / 2),
+            max_commands,
+            max_bytes,
         })
     }
 

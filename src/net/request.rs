@@ -63,7 +63,7 @@ pub(crate) struct Responder {
     // `None` once answered.
     caller: Option<oneshot::Sender<Answer>>,
     may_be_written: bool,
-    _slot: Slot,
+    slot: Option<Slot>,
 }
 
 impl Responder {
@@ -72,12 +72,20 @@ impl Responder {
         let responder = Self {
             caller: Some(caller),
             may_be_written: false,
-            _slot: slot,
+            slot: Some(slot),
         };
         (responder, answer)
     }
 
-    /// Answers, and tells whether anybody still waited.
+    /// Gives the request's room back and answers, in this order, so that a caller who has its
+    /// answer finds the room. Tells whether anybody still waited.
+    pub(crate) fn finish(&mut self, answer: Answer) -> bool {
+        self.slot = None;
+        self.answer(answer)
+    }
+
+    /// Answers while replies are still outstanding, which go on taking up room. Tells whether anybody
+    /// still waited.
     pub(crate) fn answer(&mut self, answer: Answer) -> bool {
         match self.caller.take() {
             Some(caller) => caller.send(answer).is_ok(),
@@ -107,6 +115,6 @@ impl Drop for Responder {
             true => Execution::Unknown,
             false => Execution::NotSent,
         };
-        self.answer(Err(Failure::Abandoned(execution)));
+        self.finish(Err(Failure::Abandoned(execution)));
     }
 }
