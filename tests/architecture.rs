@@ -107,7 +107,7 @@ fn no_actor_names_another_but_the_supervisor() {
 
 #[test]
 fn handles_know_no_actor() {
-    for file in ["database.rs", "dispatch.rs"] {
+    for file in ["database.rs", "dispatch"] {
         assert_absent(file, &["actors", "Addr"]);
     }
 }
@@ -118,7 +118,7 @@ fn raw_configuration_ends_at_resolve() {
         "net",
         "actors",
         "policy",
-        "dispatch.rs",
+        "dispatch",
         "database.rs",
         "registry.rs",
     ] {

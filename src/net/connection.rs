@@ -4,10 +4,7 @@ use std::{
     collections::VecDeque,
     future::poll_fn,
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -18,12 +15,14 @@ use tokio::{sync::mpsc, time::Instant};
 use tokio_util::io::poll_read_buf;
 
 use super::{
+    activity::Activity,
     alarm::Alarm,
     awaiting::Awaiting,
     codec::Decoder,
     loss::Loss,
     outbox::Outbox,
     request::{Failure, Mailbox, Request},
+    silence::Silence,
     tally::Tally,
     transport::Transport,
 };
@@ -326,81 +325,5 @@ impl Connection {
             unsent,
             victims,
         }
-    }
-}
-
-/// When a connection last had something to do; read by the pool when the janitor sweeps.
-#[derive(Debug)]
-pub(crate) struct Activity {
-    start: Instant,
-    last_us: AtomicU64,
-}
-
-impl Activity {
-    fn starting(now: Instant) -> Self {
-        Self {
-            start: now,
-            last_us: AtomicU64::new(0),
-        }
-    }
-
-    fn mark(&self, now: Instant) {
-        let elapsed = now.saturating_duration_since(self.start).as_micros() as u64;
-        self.last_us.store(elapsed, Relaxed);
-    }
-
-    pub(crate) fn last(&self) -> Instant {
-        self.start + Duration::from_micros(self.last_us.load(Relaxed))
-    }
-}
-
-/// Notices a peer that takes requests and never answers. A single slow command must not cost
-/// everybody the connection, so it takes several timeouts and a long enough time without a byte.
-#[derive(Debug)]
-struct Silence {
-    limit: Duration,
-    // When the first request was packed since the last byte came.
-    since: Option<Instant>,
-    timeouts: u64,
-}
-
-impl Silence {
-    const MIN_TIMEOUTS: u64 = 2;
-
-    fn new(limit: Duration) -> Self {
-        Self {
-            limit,
-            since: None,
-            timeouts: 0,
-        }
-    }
-
-    fn begin(&mut self, now: Instant) {
-        self.since.get_or_insert(now);
-    }
-
-    fn broken(&mut self) {
-        self.since = None;
-        self.timeouts = 0;
-    }
-
-    fn note_timeouts(&mut self, timeouts: u64, now: Instant) {
-        if timeouts > 0 {
-            self.begin(now);
-            self.timeouts += timeouts;
-        }
-    }
-
-    /// When it will have lasted too long, once there were enough timeouts.
-    fn end(&self) -> Option<Instant> {
-        let enough = self.timeouts >= Self::MIN_TIMEOUTS;
-        self.since
-            .filter(|_| enough)
-            .map(|since| since + self.limit)
-    }
-
-    fn is_over(&self, now: Instant) -> Option<Duration> {
-        let since = self.since?;
-        (self.end()? <= now).then(|| now - since)
     }
 }

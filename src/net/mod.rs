@@ -10,13 +10,16 @@ pub(crate) mod loss;
 pub(crate) mod request;
 pub(crate) mod transport;
 
+mod activity;
 mod alarm;
 mod awaiting;
 mod handshake;
 mod outbox;
+mod silence;
 mod tally;
 
-pub(crate) use connection::{Activity, Connection, Ended, Established};
+pub(crate) use activity::Activity;
+pub(crate) use connection::{Connection, Ended, Established};
 pub(crate) use dial::{DialError, WhileLoading, dial, knock};
 pub(crate) use executor::Executor;
 pub(crate) use load::{Full, Load};

@@ -1,23 +1,24 @@
 //! What all handles of one database share, and the way of a command: admission, route, reply.
 
-use std::{
-    sync::{Arc, atomic::Ordering::Relaxed},
-    time::Duration,
-};
+mod explain;
+
+pub(crate) use explain::from_redis;
+
+use std::{sync::Arc, time::Duration};
 
 use actix::Recipient;
 use arc_swap::ArcSwapOption;
-use redis::{Arg, Cmd, Pipeline, RedisError, Value};
+use redis::{Arg, Cmd, Pipeline, Value};
 use tokio::{sync::oneshot, time::Instant};
 
 use crate::{
     config::DatabaseSettings,
-    error::{Error, Execution, Limit, Stage},
+    error::Error,
     events::Reason,
     messages::{Execute, News, Park, Redial, Report, Retire, Sweep},
-    net::{Answer, Expected, Failure, Full, Load, Mailbox, Reply, Request, Responder},
+    net::{Answer, Expected, Failure, Load, Mailbox, Reply, Request, Responder},
     policy::{
-        admission::{Admitted, Gate, Passage},
+        admission::{Admitted, Gate},
         command,
         outcome::{End, Verdict, execution_of_error, verdict},
     },
@@ -226,123 +227,12 @@ impl Dispatcher {
                 execution: execution_of_error(error.code(), runs_script),
                 error: sanitize::server_error(error).into(),
             }),
-            Ok(Reply::Many(values)) => Ok(Reply::Many(values.into_iter().map(sanitized).collect())),
+            Ok(Reply::Many(values)) => Ok(Reply::Many(
+                values.into_iter().map(explain::sanitized).collect(),
+            )),
             Ok(reply) => Ok(reply),
             Err(failure) => Err(self.explain(failure, timeout)),
         }
-    }
-
-    fn refused(&self, passage: Passage) -> Error {
-        count(&self.counters.refused);
-        let database = self.name();
-        match passage {
-            Passage::Open | Passage::Free | Passage::Trial => {
-                let outage = self.outage.load();
-                let now = Instant::now();
-                Error::CircuitOpen {
-                    database,
-                    reason: outage.as_ref().map_or(Reason::Unreachable, |it| it.reason),
-                    retry_after: outage
-                        .as_ref()
-                        .map_or(Duration::ZERO, |it| it.next_probe - now),
-                }
-            }
-            Passage::ShuttingDown => Error::ShuttingDown {
-                database,
-                execution: Execution::NotSent,
-            },
-            Passage::Failed => Error::Failed { database },
-        }
-    }
-
-    fn overloaded(&self, limit: Limit) -> Error {
-        count(&self.counters.refused);
-        let (in_flight, in_flight_bytes) = self.load.now();
-        Error::Overloaded {
-            database: self.name(),
-            in_flight,
-            in_flight_bytes,
-            parked: self.counters.parked.load(Relaxed),
-            limit,
-        }
-    }
-
-    fn explain(&self, failure: Failure, timeout: Duration) -> Error {
-        let database = self.name();
-        match failure {
-            Failure::TimedOut(stage) => Error::TimedOut {
-                database,
-                stage,
-                execution: match stage {
-                    Stage::Reply => Execution::Unknown,
-                    Stage::Connect | Stage::Queue => Execution::NotSent,
-                },
-                timeout,
-                last_error: match stage {
-                    Stage::Connect => self.dial_error.load().as_deref().cloned(),
-                    Stage::Queue | Stage::Reply => None,
-                },
-            },
-            Failure::Lost(loss, execution) => Error::ConnectionLost {
-                database,
-                execution,
-                cause: loss.to_string().into(),
-            },
-            Failure::TooManyParked => self.overloaded(Limit::Parked(self.settings.max_parked)),
-            Failure::ShuttingDown(execution) => {
-                count(&self.counters.lost);
-                Error::ShuttingDown {
-                    database,
-                    execution,
-                }
-            }
-            Failure::Abandoned(execution) => {
-                count(&self.counters.lost);
-                match self.gate.passage() {
-                    Passage::ShuttingDown => Error::ShuttingDown {
-                        database,
-                        execution,
-                    },
-                    _ => Error::Restarted {
-                        database,
-                        execution,
-                    },
-                }
-            }
-        }
-    }
-}
-
-impl From<Full> for Limit {
-    fn from(full: Full) -> Self {
-        match full {
-            Full::Commands(limit) => Self::Commands(limit),
-            Full::Bytes(limit) => Self::Bytes(limit),
-        }
-    }
-}
-
-/// An error that came back through the `redis` crate, as this crate's own.
-pub(crate) fn from_redis(database: Arc<str>, error: RedisError) -> Error {
-    if let Some(own) = Error::from_redis(&error) {
-        return own.clone();
-    }
-    let is_reply = matches!(
-        error.kind(),
-        redis::ErrorKind::Server(_) | redis::ErrorKind::Extension
-    );
-    match (is_reply, error.kind()) {
-        (true, redis::ErrorKind::Server(redis::ServerErrorKind::ExecAbort)) => Error::Server {
-            database,
-            execution: Execution::NotExecuted,
-            error,
-        },
-        (true, _) => Error::Server {
-            database,
-            execution: Execution::Executed,
-            error,
-        },
-        (false, _) => Error::Conversion { database, error },
     }
 }
 
@@ -372,19 +262,4 @@ fn end_of_value(value: &Value) -> End<'_> {
         Value::ServerError(error) => End::ErrorReply(error.code()),
         _ => End::Reply,
     }
-}
-
-fn sanitized(value: Value) -> Value {
-    match value {
-        Value::ServerError(error) => Value::ServerError(sanitize::server_error(error)),
-        // The replies of a transaction come in one array.
-        Value::Array(values) if values.iter().any(is_error) => {
-            Value::Array(values.into_iter().map(sanitized).collect())
-        }
-        other => other,
-    }
-}
-
-fn is_error(value: &Value) -> bool {
-    matches!(value, Value::ServerError(_))
 }

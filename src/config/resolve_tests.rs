@@ -1,0 +1,223 @@
+use super::*;
+
+const MS: Duration = Duration::from_millis(1);
+const S: Duration = Duration::from_secs(1);
+
+/// The settings of a good database named `main`.
+fn good(database: DatabaseConfig) -> DatabaseSettings {
+    let settings = resolve(Config::new().database("main", database)).unwrap();
+    (*settings.databases[0]).clone()
+}
+
+fn problems(config: Config) -> String {
+    resolve(config)
+        .expect_err("the configuration was accepted")
+        .to_string()
+}
+
+#[test]
+fn defaults() {
+    let settings = resolve(Config::single("redis://u:p@h:1/2")).unwrap();
+    assert_eq!(settings.sweep_interval, 60 * S);
+    let main = &settings.databases[0];
+    assert_eq!(
+        (&*main.name, main.address.to_string(), main.number),
+        ("main", "h:1".into(), 2)
+    );
+    assert_eq!(
+        (main.username.as_deref(), main.client_name.as_str()),
+        (Some("u"), "redis-steward:main")
+    );
+    assert_eq!(
+        (
+            main.command_timeout,
+            main.attempt_timeout,
+            main.connect_timeout
+        ),
+        (5 * S, S, 2 * S)
+    );
+}
+
+#[test]
+fn timeouts_left_out_follow_the_command_timeout() {
+    for (command, attempt, connect) in [
+        (60 * S, S, 2 * S),
+        (3 * S, S, 1500 * MS),
+        (500 * MS, 500 * MS, 250 * MS),
+    ] {
+        let settings = good(DatabaseConfig::new().command_timeout(command));
+        assert_eq!(
+            (settings.attempt_timeout, settings.connect_timeout),
+            (attempt, connect),
+            "{command:?}"
+        );
+    }
+    assert!(good(DatabaseConfig::new().command_timeout(MS)).connect_timeout > Duration::ZERO);
+}
+
+#[test]
+fn setters_win_over_the_url() {
+    let config = DatabaseConfig::from_url("redis://u:p@h/1")
+        .number(2)
+        .username("v")
+        .password("q");
+    let settings = good(config.client_name("worker-1"));
+    let password = settings
+        .password
+        .as_ref()
+        .map(|password| password.expose_secret());
+    assert_eq!(
+        (settings.number, settings.username.as_deref(), password),
+        (2, Some("v"), Some("q"))
+    );
+    assert_eq!(settings.client_name, "worker-1");
+    // A number that a setter replaces is nobody's concern.
+    assert_eq!(
+        good(DatabaseConfig::from_url("redis://h/-7").number(2)).number,
+        2
+    );
+}
+
+#[test]
+fn the_default_client_name_is_visible_ascii() {
+    let settings = resolve(Config::new().database("größe", DatabaseConfig::new())).unwrap();
+    assert_eq!(settings.databases[0].client_name, "redis-steward:gr__e");
+}
+
+#[test]
+fn bad_values_name_their_field() {
+    let new = DatabaseConfig::new;
+    for (config, expected) in [
+        (new().number(-1), "number: -1 is no database number"),
+        (
+            DatabaseConfig::from_url("redis://h/65536"),
+            "url: 65536 is no database number",
+        ),
+        (
+            DatabaseConfig::from_url("h:1"),
+            "url: does not start with a known scheme",
+        ),
+        (new().username("u"), "username: comes without a password"),
+        (
+            DatabaseConfig::from_url("redis://u@h"),
+            "username: comes without a password",
+        ),
+        (new().username("").password("p"), "username: is empty"),
+        (new().password(""), "password: is empty"),
+        (new().client_name(""), "client_name: is not made of"),
+        (new().client_name("a b"), "client_name: is not made of"),
+        (new().client_name("é"), "client_name: is not made of"),
+        (
+            new().command_timeout(Duration::ZERO),
+            "command_timeout: 0 s is too short",
+        ),
+        (
+            new().command_timeout(Duration::MAX),
+            "command_timeout: 18446744073709552000 s is too long",
+        ),
+        (
+            new().attempt_timeout(Duration::ZERO),
+            "attempt_timeout: 0 s is too short",
+        ),
+        (
+            new().attempt_timeout(6 * S),
+            "attempt_timeout: 6 s is above the command timeout of 5 s",
+        ),
+        (
+            new().connect_timeout(Duration::ZERO),
+            "connect_timeout: 0 s is too short",
+        ),
+        (
+            new().connect_timeout(5 * S),
+            "connect_timeout: 5 s is not below the command timeout of 5 s; lower it",
+        ),
+        (new().idle_timeout(Duration::ZERO), "idle_timeout: 0 s"),
+        (
+            new().health_check_interval(Duration::ZERO),
+            "health_check_interval: 0 s",
+        ),
+        (
+            new().recovery_timeout(366 * 86_400 * S),
+            "recovery_timeout: 31622400 s is too long",
+        ),
+        (
+            new().tcp_user_timeout(Duration::ZERO),
+            "tcp_user_timeout: 0 s",
+        ),
+        (
+            new().keepalive(Keepalive::new().idle(MS)),
+            "keepalive.idle: 0.001 s is too short",
+        ),
+        (
+            new().keepalive(Keepalive::new().interval(1500 * MS)),
+            "keepalive.interval: 1.5 s is not a whole number",
+        ),
+        (
+            new().keepalive(Keepalive::new().count(128)),
+            "keepalive.count: 128 is too large",
+        ),
+        (new().max_connections(0), "max_connections: 0 is too small"),
+        (
+            new().min_idle(51),
+            "min_idle: 51 is above max_connections, 50",
+        ),
+        (
+            new().failure_threshold(0),
+            "failure_threshold: 0 is too small",
+        ),
+        (new().max_in_flight(0), "max_in_flight: 0 is too small"),
+        (
+            new().max_in_flight(1 << 23),
+            "max_in_flight: 8388608 is too large",
+        ),
+        (
+            new().max_in_flight_bytes(1023),
+            "max_in_flight_bytes: 1023 is too small",
+        ),
+        (new().max_parked(0), "max_parked: 0 is too small"),
+        (
+            new().max_reply_bytes(1023),
+            "max_reply_bytes: 1023 is too small",
+        ),
+    ] {
+        let told = problems(Config::new().database("cache", config));
+        assert!(told.starts_with("1 problem in"), "{told}");
+        assert!(
+            told.contains(&format!("\n  database \"cache\": {expected}")),
+            "{told}"
+        );
+    }
+}
+
+#[test]
+fn bad_names() {
+    let long = "x".repeat(129);
+    for name in ["", " ", "a b", "a\n", "\u{2003}", &long] {
+        let told = problems(Config::new().database(name, DatabaseConfig::new()));
+        assert!(told.contains(": name: "), "{name:?}: {told}");
+    }
+    assert!(resolve(Config::new().database("x".repeat(128), DatabaseConfig::new())).is_ok());
+}
+
+#[test]
+fn everything_is_told_at_once() {
+    let told = problems(
+        Config::new()
+            .sweep_interval(Duration::ZERO)
+            .database("a", DatabaseConfig::from_url("nonsense").max_parked(0))
+            .database("a", DatabaseConfig::new().min_idle(99)),
+    );
+    let expected = [
+        "5 problems in the configuration:",
+        "  sweep_interval: 0 s is too short",
+        "  database \"a\": max_parked: 0",
+        "  database \"a\": url: does not",
+        "  database \"a\": name: is given to more than one",
+        "  database \"a\": min_idle: 99",
+    ];
+    assert_eq!(told.lines().count(), expected.len(), "{told}");
+    for (line, expected) in told.lines().zip(expected) {
+        assert!(line.starts_with(expected), "{told}");
+    }
+    assert!(problems(Config::new()).contains("databases: none is configured"));
+}

@@ -1,0 +1,163 @@
+//! Health as applications see it: states, changes, and the stream of changes.
+
+mod hub;
+mod stream;
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, SystemTime},
+};
+
+pub(crate) use hub::{Change, EventHub};
+pub use stream::HealthEvents;
+
+/// The state of one database as its users should see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HealthState {
+    /// No attempt to reach the server has ended yet.
+    Starting,
+    /// The server answers.
+    Healthy,
+    /// The server is there, and not everything works.
+    Degraded {
+        /// What does not work.
+        reason: Reason,
+    },
+    /// The circuit is open: commands fail at once.
+    Down {
+        /// What opened the circuit.
+        reason: Reason,
+        /// When the next probe is due.
+        retry_after: Duration,
+    },
+    /// The pool of this database crashed repeatedly and was given up.
+    Failed,
+    /// The supervisor has been shut down.
+    Stopped,
+}
+
+impl fmt::Display for HealthState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Starting => f.write_str("starting"),
+            Self::Healthy => f.write_str("healthy"),
+            Self::Degraded { reason } => write!(f, "degraded ({reason})"),
+            Self::Down { reason, .. } => write!(f, "down ({reason})"),
+            Self::Failed => f.write_str("failed"),
+            Self::Stopped => f.write_str("stopped"),
+        }
+    }
+}
+
+/// What is wrong with a database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Reason {
+    /// No connection can be opened: refused, no route, the name does not resolve.
+    Unreachable,
+    /// It accepts connections and does not answer in time.
+    Unresponsive,
+    /// Its connections break.
+    ConnectionLost,
+    /// It is loading its dataset into memory (`LOADING`).
+    Loading,
+    /// It refuses the credentials or the client (`WRONGPASS`, `NOAUTH`, `NOPERM`, `DENIED`).
+    Rejected,
+    /// It has as many clients as it accepts.
+    ServerFull,
+    /// What answers does not speak the Redis protocol.
+    NotRedis,
+    /// It runs a script or a function that has blocked it for long (`BUSY`).
+    Busy,
+    /// It was down and answers again; a few commands are let through to see whether it lasts.
+    Recovering,
+    /// It is a replica that has lost its primary (`MASTERDOWN`), or a cluster that is down.
+    PrimaryDown,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unreachable => "the server cannot be reached",
+            Self::Unresponsive => "the server does not answer in time",
+            Self::ConnectionLost => "its connections break",
+            Self::Loading => "the server is loading its dataset",
+            Self::Rejected => "the server rejects this client",
+            Self::ServerFull => "the server has as many clients as it accepts",
+            Self::NotRedis => "what answers does not speak the Redis protocol",
+            Self::Busy => "the server is busy with a script",
+            Self::Recovering => "the server answers again and is on trial",
+            Self::PrimaryDown => "the server has lost its primary",
+        })
+    }
+}
+
+/// The circuit breaker's state of one database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CircuitState {
+    /// Commands pass.
+    Closed,
+    /// Commands fail at once; probes decide when that ends.
+    Open,
+    /// A probe succeeded; a few commands at a time are let through.
+    HalfOpen,
+}
+
+impl fmt::Display for CircuitState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Closed => "closed",
+            Self::Open => "open",
+            Self::HalfOpen => "half-open",
+        })
+    }
+}
+
+/// One change of one database's health, or, for a new subscriber, its current state.
+///
+/// As an actix message it has no reply.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct HealthEvent {
+    /// Name of the database.
+    pub database: Arc<str>,
+    /// The state from now on.
+    pub state: HealthState,
+    /// State of the circuit breaker from now on.
+    pub circuit: CircuitState,
+    /// What happened, in a sentence without secrets, where something did.
+    pub cause: Option<Arc<str>>,
+    /// When it was noticed.
+    pub at: SystemTime,
+    /// Number of this change, counted over all databases of the supervisor from 1.
+    pub sequence: u64,
+    /// How many older events this subscriber has missed right before this one, because it was
+    /// slow. The last event of every database is never among them.
+    pub missed: u64,
+}
+
+impl actix::Message for HealthEvent {
+    type Result = ();
+}
+
+impl fmt::Display for HealthEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}: {}, circuit {}",
+            self.database, self.state, self.circuit
+        )?;
+        if let Some(cause) = &self.cause {
+            write!(f, ": {cause}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Nothing that holds these locks can leave its data half-changed, so a panic elsewhere while
+/// one was held is no reason to give up.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,311 @@
+use redis::{PushKind, VerbatimFormat, parse_redis_value};
+
+use super::super::decode_all;
+use super::*;
+
+#[test]
+fn every_type_is_decoded_wherever_it_is_cut() {
+    let text = |text: &str| Value::SimpleString(text.into());
+    let bytes = |text: &str| Value::BulkString(text.into());
+    let push = |kind, data| Value::Push { kind, data };
+    let verbatim = |format, text: &str| Value::VerbatimString {
+        format,
+        text: text.into(),
+    };
+    let cases = [
+        ("+OK\r\n", Value::Okay),
+        ("+\r\n", text("")),
+        ("+a\rb\nc\r\r\n", text("a\rb\nc\r")),
+        (":-42\r\n", Value::Int(-42)),
+        (":9223372036854775807\r\n", Value::Int(i64::MAX)),
+        ("$0\r\n\r\n", bytes("")),
+        ("$4\r\na\r\nb\r\n", bytes("a\r\nb")),
+        ("$-1\r\n", Value::Nil),
+        ("_\r\n", Value::Nil),
+        ("#t\r\n", Value::Boolean(true)),
+        ("#f\r\n", Value::Boolean(false)),
+        (",-1.5e2\r\n", Value::Double(-150.0)),
+        (",inf\r\n", Value::Double(f64::INFINITY)),
+        (",-inf\r\n", Value::Double(f64::NEG_INFINITY)),
+        (
+            "=8\r\ntxt:a\r\nb\r\n",
+            verbatim(VerbatimFormat::Text, "a\r\nb"),
+        ),
+        (
+            "=4\r\nxyz:\r\n",
+            verbatim(VerbatimFormat::Unknown("xyz".into()), ""),
+        ),
+        ("*0\r\n", Value::Array(vec![])),
+        ("*-1\r\n", Value::Nil),
+        (
+            "*2\r\n*1\r\n:1\r\n_\r\n",
+            Value::Array(vec![Value::Array(vec![Value::Int(1)]), Value::Nil]),
+        ),
+        ("~1\r\n+a\r\n", Value::Set(vec![text("a")])),
+        ("%0\r\n", Value::Map(vec![])),
+        (
+            "%1\r\n+a\r\n$1\r\nb\r\n",
+            Value::Map(vec![(text("a"), bytes("b"))]),
+        ),
+        (
+            "|1\r\n+a\r\n:1\r\n*1\r\n:2\r\n",
+            Value::Attribute {
+                data: Box::new(Value::Array(vec![Value::Int(2)])),
+                attributes: vec![(text("a"), Value::Int(1))],
+            },
+        ),
+        (
+            ">2\r\n$10\r\ninvalidate\r\n*0\r\n",
+            push(PushKind::Invalidate, vec![Value::Array(vec![])]),
+        ),
+        (
+            ">1\r\n+new\r\n",
+            push(PushKind::Other("new".into()), vec![]),
+        ),
+        (">0\r\n", push(PushKind::Other(String::new()), vec![])),
+    ];
+    for (wire, expected) in cases {
+        assert_decodes(wire.as_bytes(), expected);
+    }
+}
+
+#[test]
+fn what_only_the_redis_crate_can_build_is_as_it_builds_it() {
+    for wire in [
+        "-ERR wrong\r\n",
+        "-MOVED 1 a:1\r\n",
+        "!10\r\nCODE a\r\n b\r\n",
+        "(-123456789012345678901\r\n",
+    ] {
+        assert_decodes(wire.as_bytes(), parse_redis_value(wire.as_bytes()).unwrap());
+    }
+    assert!(matches!(decode(",nan\r\n"), Ok(Some(Value::Double(number))) if number.is_nan()));
+}
+
+#[test]
+fn text_that_is_no_utf8_does_not_end_the_stream() {
+    assert_decodes(b"+a\xff\r\n", Value::BulkString(b"a\xff".to_vec()));
+    assert_decodes(
+        b"-ERR \xff\r\n",
+        parse_redis_value("-ERR \u{fffd}\r\n".as_bytes()).unwrap(),
+    );
+    assert_decodes(
+        b"!5\r\nERR \xff\r\n",
+        parse_redis_value("-ERR \u{fffd}\r\n".as_bytes()).unwrap(),
+    );
+}
+
+#[test]
+fn replies_are_taken_one_at_a_time() {
+    let mut input = BytesMut::from(":1\r\n*1\r\n+a\r\n$1");
+    let mut decoder = Decoder::new(Limits::default());
+    assert_eq!(decoder.decode(&mut input), Ok(Some(Value::Int(1))));
+    assert_eq!(
+        decoder.decode(&mut input),
+        Ok(Some(Value::Array(vec![Value::SimpleString("a".into())])))
+    );
+    assert_eq!(decoder.decode(&mut input), Ok(None));
+    assert_eq!(input, "$1");
+}
+
+#[test]
+fn what_has_been_decoded_is_not_kept_as_bytes() {
+    let mut decoder = Decoder::new(Limits::default());
+    let mut input = BytesMut::from("*2\r\n:1\r\n$10\r\nabc");
+    assert_eq!(decoder.decode(&mut input), Ok(None));
+    assert_eq!((&input[..], decoder.needed()), (&b"abc"[..], 9));
+    input.extend_from_slice(b"defghij\r\n");
+    assert!(
+        matches!(decoder.decode(&mut input), Ok(Some(Value::Array(items))) if items.len() == 2)
+    );
+    assert_eq!((input.len(), decoder.needed()), (0, 0));
+
+    input.extend_from_slice(b"+abc\r");
+    assert_eq!(decoder.decode(&mut input), Ok(None));
+    assert_eq!(decoder.searched, 3);
+}
+
+#[test]
+fn nothing_is_read_again_for_a_further_piece() {
+    // Were the time quadratic, this test would not come to an end.
+    let array = ["*300000\r\n", &"$1\r\na\r\n".repeat(300_000)].concat();
+    let blob = ["$30000000\r\n", &"a".repeat(30_000_000), "\r\n"].concat();
+    let line = ["+", &"a".repeat(60_000), "\r\n"].concat();
+    for (wire, piece) in [(array, 5), (blob, 100), (line, 1)] {
+        let splits = vec![piece; wire.len() / piece];
+        let (replies, error) = decode_all(wire.as_bytes(), &splits, Limits::default());
+        assert_eq!((replies.len(), error), (1, None));
+    }
+}
+
+#[test]
+fn malformed_replies_are_refused() {
+    let malformed = |what| ProtocolError::Malformed { what };
+    let cases = [
+        ("?", ProtocolError::UnknownType { byte: b'?' }),
+        ("*1\r\nHTTP/", ProtocolError::UnknownType { byte: b'H' }),
+        ("HTTP/1.1 400 Bad Request\r\n", ProtocolError::Http),
+        (":\r\n", malformed("an integer")),
+        (":9223372036854775808\r\n", malformed("an integer")),
+        ("$x\r\n", malformed("a length")),
+        ("$?\r\n", ProtocolError::Streamed),
+        ("*?\r\n", ProtocolError::Streamed),
+        ("%-1\r\n", ProtocolError::NegativeLength),
+        ("|-1\r\n", ProtocolError::NegativeLength),
+        ("!-1\r\n", ProtocolError::NegativeLength),
+        ("=-1\r\n", ProtocolError::NegativeLength),
+        ("$1\r\nabc", ProtocolError::Unterminated),
+        ("#x\r\n", malformed("a boolean")),
+        (",x\r\n", malformed("a double")),
+        ("=1\r\na\r\n", malformed("a verbatim string")),
+        (">1\r\n:1\r\n", malformed("the kind of a push message")),
+    ];
+    for (wire, expected) in cases {
+        assert_refused(wire.as_bytes(), expected, Limits::default());
+    }
+}
+
+#[test]
+fn an_error_is_final() {
+    let mut decoder = Decoder::new(Limits::default());
+    let error = decoder.decode(&mut BytesMut::from("?")).unwrap_err();
+    assert_eq!(decoder.decode(&mut BytesMut::from("+OK\r\n")), Err(error));
+}
+
+#[test]
+fn each_limit_is_where_it_says() {
+    let limits = Limits {
+        max_bytes: 20,
+        max_depth: 3,
+        max_elements: 4,
+        max_line: 6,
+    };
+    let too_large = ProtocolError::TooLarge { limit: 20 };
+    let cases = [
+        ("$13\r\n0123456789abc\r\n", "$14\r\n", too_large),
+        (
+            "*3\r\n+0123\r\n+012\r\n_\r\n",
+            "*3\r\n+0123\r\n+0123\r\n_\r\n",
+            too_large,
+        ),
+        (
+            "*4\r\n:10\r\n:1\r\n:1\r\n_\r\n",
+            "*4\r\n:10\r\n:1\r\n:1\r\n:1\r\n",
+            too_large,
+        ),
+        (
+            "+012345\r\n",
+            "+0123456",
+            ProtocolError::LineTooLong { limit: 6 },
+        ),
+        (
+            ":123456\r\n",
+            ":1234567\r\n",
+            ProtocolError::LineTooLong { limit: 6 },
+        ),
+        (
+            "*1\r\n*1\r\n_\r\n",
+            "*1\r\n*1\r\n*1\r\n",
+            ProtocolError::TooDeep { limit: 3 },
+        ),
+        (
+            "%2\r\n_\r\n_\r\n_\r\n_\r\n",
+            "|2\r\n",
+            ProtocolError::TooManyElements { limit: 4 },
+        ),
+        (
+            "*2\r\n*2\r\n_\r\n_\r\n_\r\n",
+            "*2\r\n*3\r\n",
+            ProtocolError::TooManyElements { limit: 4 },
+        ),
+    ];
+    for (within, beyond, error) in cases {
+        for cut in 0..within.len() {
+            let (replies, error) = decode_all([within, within].concat().as_bytes(), &[cut], limits);
+            assert_eq!((replies.len(), error), (2, None), "{within:?}");
+        }
+        assert_refused(beyond.as_bytes(), error, limits);
+    }
+}
+
+#[test]
+fn the_depth_limit_is_that_of_the_oracle() {
+    let nested = |levels| ["*1\r\n".repeat(levels), ":1\r\n".to_owned()].concat();
+    assert_decodes(
+        nested(99).as_bytes(),
+        parse_redis_value(nested(99).as_bytes()).unwrap(),
+    );
+    assert!(parse_redis_value(nested(100).as_bytes()).is_err());
+    assert_eq!(
+        decode(&nested(100)),
+        Err(ProtocolError::TooDeep { limit: 100 })
+    );
+    assert_eq!(
+        decode(&"*1\r\n".repeat(1_000_000)),
+        Err(ProtocolError::TooDeep { limit: 100 })
+    );
+}
+
+#[test]
+fn an_announced_length_allocates_nothing() {
+    let unlimited = Limits {
+        max_bytes: usize::MAX,
+        max_elements: usize::MAX,
+        ..Limits::default()
+    };
+    for kind in [
+        "$9223372036854775804",
+        "!9223372036854775804",
+        "*9223372036854775807",
+        "|9223372036854775807",
+    ] {
+        let mut input = BytesMut::from(format!("{kind}\r\n").as_bytes());
+        assert_eq!(
+            Decoder::new(unlimited).decode(&mut input),
+            Ok(None),
+            "{kind}"
+        );
+    }
+    assert!(matches!(
+        decode("$9223372036854775807\r\n"),
+        Err(ProtocolError::TooLarge { .. })
+    ));
+    assert!(matches!(
+        decode("*2147483647\r\n"),
+        Err(ProtocolError::TooManyElements { .. })
+    ));
+    assert!(matches!(
+        decode("%9223372036854775807\r\n"),
+        Err(ProtocolError::TooManyElements { .. })
+    ));
+}
+
+fn decode(wire: &str) -> Result<Option<Value>, ProtocolError> {
+    Decoder::new(Limits::default()).decode(&mut BytesMut::from(wire))
+}
+
+/// Cut in two at every place, and cut everywhere.
+fn assert_decodes(wire: &[u8], expected: Value) {
+    let everywhere = vec![1; wire.len()];
+    for splits in (0..wire.len()).map(|cut| vec![cut]).chain([everywhere]) {
+        let decoded = decode_all(wire, &splits, Limits::default());
+        assert_eq!(
+            decoded,
+            (vec![(expected.clone(), wire.len())], None),
+            "{}",
+            wire.escape_ascii()
+        );
+    }
+}
+
+fn assert_refused(wire: &[u8], expected: ProtocolError, limits: Limits) {
+    let everywhere = vec![1; wire.len()];
+    for splits in (0..wire.len()).map(|cut| vec![cut]).chain([everywhere]) {
+        assert_eq!(
+            decode_all(wire, &splits, limits),
+            (vec![], Some(expected)),
+            "{}",
+            wire.escape_ascii()
+        );
+    }
+}
