@@ -9,7 +9,7 @@ use redis::{
 };
 
 use crate::{
-    dispatch::{Dispatcher, from_redis},
+    dispatch::{Dispatcher, conversion, from_redis},
     error::Error,
     messages::Execute,
     runtime::Lifeline,
@@ -111,10 +111,12 @@ impl Database {
         command: impl std::borrow::Borrow<Cmd>,
     ) -> Result<T, Error> {
         let value = self.execute(command.borrow()).await?;
-        T::from_redis_value(value).map_err(|error| Error::Conversion {
-            database: self.dispatcher.name(),
-            error: error.into(),
-        })
+        let database = || self.dispatcher.name();
+        // A script can return errors inside of its reply.
+        let value = value
+            .extract_error()
+            .map_err(|error| from_redis(database(), error, 0))?;
+        T::from_redis_value(value).map_err(|error| conversion(database(), error.into()))
     }
 
     /// Runs a pipeline in one round trip and converts its replies, one per command. The commands
@@ -140,8 +142,9 @@ impl Database {
         pipeline: impl std::borrow::Borrow<Pipeline>,
     ) -> Result<T, Error> {
         let mut handle = self.clone();
-        let replies = pipeline.borrow().query_async(&mut handle).await;
-        replies.map_err(|error| from_redis(self.dispatcher.name(), error))
+        let pipeline = pipeline.borrow();
+        let replies = pipeline.query_async(&mut handle).await;
+        replies.map_err(|error| from_redis(self.dispatcher.name(), error, pipeline.len()))
     }
 
     /// An address for other actix actors, which send it [`Execute`] and get the reply. It is the

@@ -149,6 +149,8 @@ pub enum Error {
         /// Whether the command may have had an effect: a script that fails may have written
         /// before, and of a pipeline all commands ran that did not fail.
         execution: Execution,
+        /// Code of the reply, such as `WRONGTYPE`; of the first that failed in a pipeline.
+        code: Box<str>,
         /// The server's reply, or the replies of a pipeline.
         #[source]
         error: redis::RedisError,
@@ -258,10 +260,11 @@ impl Error {
         matches!(self, Self::TimedOut { .. } | Self::NotReady { .. })
     }
 
-    /// The code of a server's error reply, such as `WRONGTYPE`.
+    /// The code of a server's error reply, such as `WRONGTYPE`; of the first that failed in a
+    /// pipeline.
     pub fn code(&self) -> Option<&str> {
         match self {
-            Self::Server { error, .. } => error.code(),
+            Self::Server { code, .. } => Some(code),
             _ => None,
         }
     }

@@ -35,7 +35,8 @@
 //!
 //! - A reply reaches the caller of its command or nobody. Commands that would break that on a shared
 //!   connection are refused before a byte is written.
-//! - Every command ends by its deadline, counted from the call.
+//! - Every command ends by its deadline, counted from the call, while the runtime that its
+//!   connection runs on is driven.
 //! - Every error tells whether the command may have run. Nothing is sent twice.
 //! - Dropping a future is safe at any point.
 //! - Queues are bounded by number and by bytes; what does not fit is refused at once.

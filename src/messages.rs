@@ -100,10 +100,9 @@ pub(crate) struct Retire;
 #[rtype(result = "()")]
 pub(crate) struct Sweep;
 
-/// Finish what is under way until the deadline, then stop. Answered when nothing is left, with the
-/// number of commands that had not been finished by then.
+/// Finish what is under way until the deadline, then stop. Answered when nothing is left.
 #[derive(Debug, Message)]
-#[rtype(result = "usize")]
+#[rtype(result = "()")]
 pub(crate) struct Drain {
     pub(crate) deadline: Instant,
 }

@@ -91,7 +91,7 @@ impl Registry {
         }
     }
 
-    /// The actors are gone: whatever comes later is refused, and events end.
+    /// Whatever comes from now on is refused, and events end.
     pub(crate) fn close(&self) {
         for dispatcher in self.dispatchers() {
             dispatcher.gate.set(Passage::ShuttingDown);
@@ -104,7 +104,6 @@ impl Registry {
             });
         }
         self.hub.close();
-        self.executor.shutdown();
     }
 
     fn statistics_of(&self, dispatcher: &Dispatcher) -> DatabaseStats {

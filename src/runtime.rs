@@ -65,10 +65,10 @@ const ACTOR_THREAD: &str = "redis-steward";
 #[non_exhaustive]
 pub struct ShutdownReport {
     /// Commands that were under way and got their reply within the grace.
-    pub completed: usize,
-    /// Commands that were under way and did not. Each caller was told whether its command may
-    /// have been executed.
-    pub unfinished: usize,
+    pub completed: u64,
+    /// Commands that were under way and did not, though their callers waited. Each caller was told
+    /// whether its command may have been executed.
+    pub unfinished: u64,
 }
 
 impl Supervisor {
@@ -283,6 +283,7 @@ struct Exit {
 impl Drop for Exit {
     fn drop(&mut self) {
         self.registry.close();
+        self.registry.executor.shutdown();
         self.sender.send_replace(Some(self.report));
     }
 }

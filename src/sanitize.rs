@@ -4,19 +4,45 @@
 use redis::{ServerError, Value};
 
 const MAX_BYTES: usize = 256;
-const ECHO: &str = "with args beginning with:";
+/// After these words a server repeats what it was sent.
+const ECHOES: [&str; 2] = ["with args beginning with:", "unknown subcommand"];
 
-/// The same error with a text that is safe to print and to log.
-pub(crate) fn server_error(error: ServerError) -> ServerError {
-    let Some(details) = error.details() else {
-        return error;
+/// The same reply with texts of errors, wherever they stand in it, that are safe to print and to log.
+pub(crate) fn reply(value: Value) -> Value {
+    let all = |values: Vec<Value>| values.into_iter().map(reply).collect();
+    let pairs = |pairs: Vec<(Value, Value)>| {
+        let pairs = pairs.into_iter();
+        pairs
+            .map(|(key, value)| (reply(key), reply(value)))
+            .collect()
     };
-    let clean = text(details);
-    if clean == details {
+    match value {
+        Value::ServerError(error) => Value::ServerError(server_error(error)),
+        Value::Array(values) => Value::Array(all(values)),
+        Value::Set(values) => Value::Set(all(values)),
+        Value::Map(map) => Value::Map(pairs(map)),
+        Value::Attribute { data, attributes } => Value::Attribute {
+            data: Box::new(reply(*data)),
+            attributes: pairs(attributes),
+        },
+        Value::Push { kind, data } => Value::Push {
+            kind,
+            data: all(data),
+        },
+        other => other,
+    }
+}
+
+fn server_error(error: ServerError) -> ServerError {
+    let line = match error.details() {
+        Some(details) => format!("{} {details}", error.code()),
+        None => error.code().to_owned(),
+    };
+    let clean = text(&line);
+    if clean == line {
         return error;
     }
-    let line = format!("-{} {clean}\r\n", text(error.code()));
-    match redis::parse_redis_value(line.as_bytes()) {
+    match redis::parse_redis_value(format!("-{clean}\r\n").as_bytes()) {
         Ok(Value::ServerError(clean)) => clean,
         _ => unreachable!("BUG: an error line of printable text is not an error reply"),
     }
@@ -24,8 +50,11 @@ pub(crate) fn server_error(error: ServerError) -> ServerError {
 
 /// `text` in at most 256 bytes, with control characters escaped and echoed arguments masked.
 pub(crate) fn text(text: &str) -> String {
-    let (text, masked) = match text.find(ECHO) {
-        Some(at) => (&text[..at + ECHO.len()], " ***"),
+    let ends = ECHOES
+        .iter()
+        .filter_map(|echo| Some(text.find(echo)? + echo.len()));
+    let (text, masked) = match ends.min() {
+        Some(end) => (&text[..end], " ***"),
         None => (text, ""),
     };
     let mut clean = String::new();
@@ -59,7 +88,13 @@ mod tests {
         let error = parsed(
             b"-ERR unknown command 'AUTHX', with args beginning with: 'user' 'hunter2secret' \r\n",
         );
-        let clean = server_error(error);
+        let nested = Value::Array(vec![Value::Int(1), Value::ServerError(error)]);
+        let Value::Array(clean) = reply(nested) else {
+            panic!("still an array");
+        };
+        let Value::ServerError(clean) = &clean[1] else {
+            panic!("still an error");
+        };
         assert_eq!(clean.code(), "ERR");
         assert_eq!(
             clean.details(),

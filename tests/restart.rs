@@ -257,7 +257,7 @@ async fn a_handle_taken_while_the_server_is_down_works_when_it_comes() {
         waiting.await.expect("task").expect("waited for the server"),
         "PONG"
     );
-    assert_eq!(parked(), 0);
+    eventually_async(SOON, "nothing is parked", || parked() == 0).await;
     supervisor.ready(SOON).await.expect("ready");
     supervisor.shutdown(SOON).await;
 }

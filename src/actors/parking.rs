@@ -38,8 +38,14 @@ impl Parking {
     }
 
     pub(super) fn park(&mut self, mut request: Request, ctx: &mut Context<PoolActor>) {
-        if self.requests.len() >= self.dispatcher.settings.max_parked {
-            request.responder.finish(Err(Failure::TooManyParked));
+        let limit = self.dispatcher.settings.max_parked;
+        if self.requests.len() >= limit {
+            self.forget_gone();
+        }
+        if self.requests.len() >= limit {
+            if !request.responder.finish(Err(Failure::TooManyParked)) {
+                count(&self.dispatcher.counters.cancelled);
+            }
             return;
         }
         self.arm(request.deadline, ctx);
@@ -61,11 +67,20 @@ impl Parking {
 
     /// The supervisor shuts down and the grace is over.
     pub(super) fn refuse_all(&mut self) {
-        for mut request in self.requests.drain(..) {
-            let failure = Failure::ShuttingDown(Execution::NotSent);
-            request.responder.finish(Err(failure));
+        while let Some(request) = self.requests.pop_front() {
+            self.refuse(request);
         }
         self.publish_length();
+    }
+
+    /// Answers a request that came too late for a shutdown.
+    pub(super) fn refuse(&self, mut request: Request) {
+        let counters = &self.dispatcher.counters;
+        let failure = Failure::ShuttingDown(Execution::NotSent);
+        match request.responder.finish(Err(failure)) {
+            true => count(&counters.lost),
+            false => count(&counters.cancelled),
+        }
     }
 
     /// Drops requests whose callers have gone.

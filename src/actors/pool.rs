@@ -18,23 +18,23 @@ use tokio::{
 use super::{guard::ExitGuard, parking::Parking};
 use crate::{
     dispatch::Dispatcher,
-    error::{Error, Execution},
+    error::Error,
     events::Reason,
     messages::{
         ConnectionEnded, Dialled, Drain, Execute, News, Park, Redial as RedialOrder, Retire, Sweep,
     },
     net::{
-        Activity, Connection, DialError, Ended, Established, Failure, Loss, Mailbox, Request,
-        WhileLoading, dial,
+        Activity, Connection, DialError, Ended, Established, Loss, Mailbox, Request, WhileLoading,
+        dial,
     },
     policy::redial::Redial,
     registry::Registry,
     stats::{OpenConnection, count},
 };
 
-/// How long tasks that were aborted may take to end. Only a runtime that is not driven any
+/// How long tasks that were told to stop may take to end. Only a runtime that is not driven any
 /// more needs longer, and then nobody waits for them.
-const ABORT_PATIENCE: Duration = Duration::from_secs(1);
+const STOP_PATIENCE: Duration = Duration::from_secs(1);
 /// A connection that lived for less than this is not replaced at once, so that a server which
 /// accepts and drops connections is not dialled in a tight loop.
 const STABLE_AFTER: Duration = Duration::from_secs(1);
@@ -63,15 +63,16 @@ struct Current {
 }
 
 struct Held {
-    task: AbortHandle,
+    /// Ends it at once; dropped, it leaves the connection to drain.
+    stop: Option<oneshot::Sender<()>>,
     opened: Instant,
     _open: OpenConnection,
 }
 
 struct Draining {
-    finished: Option<oneshot::Sender<usize>>,
-    /// How many commands were under way when the grace was over, once it is.
-    unfinished: Option<usize>,
+    finished: Option<oneshot::Sender<()>>,
+    /// The grace is over.
+    is_forced: bool,
 }
 
 impl PoolActor {
@@ -143,8 +144,13 @@ impl PoolActor {
     /// Hands a new connection to everybody who waits for one.
     fn open(&mut self, established: Established, ctx: &mut Context<Self>) {
         let counters = self.dispatcher.counters.clone();
-        let (mailbox, activity, connection) =
-            Connection::new(established, &self.dispatcher.settings, counters.clone());
+        let (stop, stopped) = oneshot::channel();
+        let (mailbox, activity, connection) = Connection::new(
+            established,
+            &self.dispatcher.settings,
+            counters.clone(),
+            stopped,
+        );
         let task = match self.registry.executor.spawn(connection.run()) {
             Ok(task) => task,
             Err(error) => return self.dial_failed(DialError::Spawn(Arc::new(error))),
@@ -152,7 +158,7 @@ impl PoolActor {
         let id = self.next_id;
         self.next_id += 1;
         let held = Held {
-            task: task.abort_handle(),
+            stop: Some(stop),
             opened: Instant::now(),
             _open: OpenConnection::new(&counters),
         };
@@ -179,6 +185,9 @@ impl PoolActor {
     }
 
     fn park(&mut self, request: Request, ctx: &mut Context<Self>) {
+        if self.is_forced() {
+            return self.parking.refuse(request);
+        }
         // A connection may have become ready while the request was on its way here.
         let request = match &self.current {
             Some(current) => match current.mailbox.send(request) {
@@ -203,7 +212,7 @@ impl PoolActor {
         let Some(held) = self.connections.remove(&id) else {
             return;
         };
-        if matches!(*ended.loss, Loss::Cancelled) && !self.is_forced() {
+        if matches!(*ended.loss, Loss::RuntimeEnded) && !self.is_forced() {
             self.registry.executor.caller_ended();
         }
         if !matches!(*ended.loss, Loss::Drained) {
@@ -238,8 +247,7 @@ impl PoolActor {
     }
 
     fn is_forced(&self) -> bool {
-        let draining = self.draining.as_ref();
-        draining.is_some_and(|it| it.unfinished.is_some())
+        self.draining.as_ref().is_some_and(|it| it.is_forced)
     }
 
     /// The grace is over: whatever is left is cut short.
@@ -247,16 +255,21 @@ impl PoolActor {
         let Some(draining) = &mut self.draining else {
             return;
         };
-        draining.unfinished = Some(self.dispatcher.load.now().0);
+        draining.is_forced = true;
         self.parking.refuse_all();
         self.retire_current();
         if let Some(dialling) = &self.dialling {
             dialling.abort();
         }
-        for held in self.connections.values() {
-            held.task.abort();
+        for stop in self
+            .connections
+            .values_mut()
+            .filter_map(|it| it.stop.take())
+        {
+            // An error says that it has ended already.
+            let _ = stop.send(());
         }
-        ctx.run_later(ABORT_PATIENCE, Self::finish);
+        ctx.run_later(STOP_PATIENCE, Self::finish);
         self.advance_drain(ctx);
     }
 
@@ -278,7 +291,7 @@ impl PoolActor {
         };
         if let Some(finished) = draining.finished.take() {
             // Nobody may be left to hear it.
-            let _ = finished.send(draining.unfinished.unwrap_or_default());
+            let _ = finished.send(());
         }
         self.guard.release();
         ctx.stop();
@@ -291,7 +304,7 @@ fn watch(id: u64, task: JoinHandle<Ended>, ctx: &mut Context<PoolActor>) {
     actix::spawn(async move {
         let ended = task.await.unwrap_or_else(|error| match error.is_panic() {
             true => Ended::untold(Loss::Panicked),
-            false => Ended::untold(Loss::Cancelled),
+            false => Ended::untold(Loss::RuntimeEnded),
         });
         pool.do_send(ConnectionEnded { id, ended });
     });
@@ -321,12 +334,10 @@ impl Handler<Execute> for PoolActor {
 impl Handler<Park> for PoolActor {
     type Result = ();
 
-    fn handle(&mut self, Park(mut request): Park, ctx: &mut Self::Context) {
-        if self.draining.is_some() {
-            let failure = Failure::ShuttingDown(Execution::NotSent);
-            request.responder.finish(Err(failure));
-        } else {
-            self.park(request, ctx);
+    fn handle(&mut self, Park(request): Park, ctx: &mut Self::Context) {
+        match self.draining {
+            Some(_) => self.parking.refuse(request),
+            None => self.park(request, ctx),
         }
     }
 }
@@ -392,13 +403,13 @@ impl Handler<Sweep> for PoolActor {
 }
 
 impl Handler<Drain> for PoolActor {
-    type Result = ResponseFuture<usize>;
+    type Result = ResponseFuture<()>;
 
     fn handle(&mut self, drain: Drain, ctx: &mut Self::Context) -> Self::Result {
         let (finished, wait) = oneshot::channel();
         self.draining = Some(Draining {
             finished: Some(finished),
-            unfinished: None,
+            is_forced: false,
         });
         let grace = drain.deadline.saturating_duration_since(Instant::now());
         ctx.run_later(grace, Self::force);

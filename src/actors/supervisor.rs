@@ -1,10 +1,21 @@
 //! The supervisor: starts the other actors in order, starts those that crash again, and stops
 //! everything.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Recipient, ResponseFuture};
-use tokio::{sync::oneshot, time::Instant};
+use tokio::{
+    sync::oneshot,
+    task::JoinHandle,
+    time::{Instant, timeout},
+};
 
 use super::{
     guard::ExitGuard, health::HealthActor, janitor::JanitorActor, pool::PoolActor, readiness,
@@ -19,8 +30,11 @@ use crate::{
     },
     registry::Registry,
     runtime::ShutdownReport,
-    stats::count,
+    stats::{Counters, count},
 };
+
+/// How long a shutdown waits for recipients to take the last health events.
+const DELIVERY_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The root of the control plane, and the only actor that knows the types of the others.
 pub(crate) struct SupervisorActor {
@@ -30,6 +44,8 @@ pub(crate) struct SupervisorActor {
     pub(super) janitor: Option<Addr<JanitorActor>>,
     pub(super) pools: HashMap<Arc<str>, Addr<PoolActor>>,
     restarts: HashMap<Child, Restarts>,
+    /// Tasks that hand events to recipients.
+    deliveries: Vec<JoinHandle<()>>,
     stopped: Option<oneshot::Sender<ShutdownReport>>,
     is_stopping: bool,
 }
@@ -70,6 +86,7 @@ impl SupervisorActor {
                 janitor: None,
                 pools: HashMap::new(),
                 restarts: HashMap::new(),
+                deliveries: Vec::new(),
                 stopped: Some(stopped),
                 is_stopping: false,
             };
@@ -156,22 +173,28 @@ impl SupervisorActor {
         for dispatcher in &dispatchers {
             dispatcher.gate.set(Passage::ShuttingDown);
         }
-        let under_way = in_flight(&dispatchers);
+        let before = ended(&dispatchers);
+        let in_flight = dispatchers.iter().map(|it| it.load.now().0 as u64);
+        let under_way: u64 = in_flight.sum();
         let deadline = Instant::now() + grace;
         let pools = self.pools.values();
         let drains: Vec<_> = pools.map(|pool| pool.send(Drain { deadline })).collect();
         let registry = self.registry.clone();
         let stopped = self.stopped.take();
+        let deliveries = std::mem::take(&mut self.deliveries);
         actix::spawn(async move {
-            let mut unfinished = 0;
             for drain in drains {
                 // A pool that crashes meanwhile has told its callers.
-                unfinished += drain.await.unwrap_or_default();
+                let _ = drain.await;
             }
             registry.stop_tasks().await;
+            registry.close();
+            deliver(deliveries).await;
+            let after = ended(&dispatchers);
             let report = ShutdownReport {
-                completed: under_way.saturating_sub(unfinished),
-                unfinished,
+                // Counts are added in batches, so some may be of commands that ended before.
+                completed: under_way.min(after.completed - before.completed),
+                unfinished: after.unfinished - before.unfinished,
             };
             if let Some(stopped) = stopped {
                 // The thread waits for this, unless it has panicked.
@@ -221,7 +244,8 @@ impl Handler<Subscribe> for SupervisorActor {
 
     fn handle(&mut self, Subscribe(recipient): Subscribe, _: &mut Self::Context) {
         let mut events = self.registry.hub.subscribe();
-        actix::spawn(async move {
+        self.deliveries.retain(|delivery| !delivery.is_finished());
+        self.deliveries.push(actix::spawn(async move {
             // Waiting for room in the recipient's mailbox is what makes it a slow subscriber, and
             // the stream deals with those. It ends with the recipient.
             while let Some(event) = events.next().await {
@@ -229,7 +253,7 @@ impl Handler<Subscribe> for SupervisorActor {
                     break;
                 }
             }
-        });
+        }));
     }
 }
 
@@ -243,6 +267,27 @@ impl Handler<Shutdown> for SupervisorActor {
     }
 }
 
-fn in_flight(dispatchers: &[Arc<Dispatcher>]) -> usize {
-    dispatchers.iter().map(|it| it.load.now().0).sum()
+/// Waits until the recipients have the last events, unless they are too slow.
+async fn deliver(deliveries: Vec<JoinHandle<()>>) {
+    let all = async {
+        for delivery in deliveries {
+            // An error says that it has ended, which is what is waited for.
+            let _ = delivery.await;
+        }
+    };
+    if timeout(DELIVERY_PATIENCE, all).await.is_err() {
+        tracing::warn!("a recipient of health events has not taken the last ones");
+    }
+}
+
+/// How the commands of all databases have ended so far.
+fn ended(dispatchers: &[Arc<Dispatcher>]) -> ShutdownReport {
+    let sum = |counters: fn(&Counters) -> [&AtomicU64; 2]| {
+        let counters = dispatchers.iter().flat_map(|it| counters(&it.counters));
+        counters.map(|counter| counter.load(Relaxed)).sum()
+    };
+    ShutdownReport {
+        completed: sum(|it| [&it.succeeded, &it.error_replies]),
+        unfinished: sum(|it| [&it.timed_out, &it.lost]),
+    }
 }

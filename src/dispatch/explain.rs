@@ -5,16 +5,15 @@ use std::{
     time::Duration,
 };
 
-use redis::{ErrorKind, RedisError, ServerErrorKind, Value};
+use redis::{ErrorKind, RedisError, ServerError, ServerErrorKind};
 use tokio::time::Instant;
 
 use super::Dispatcher;
 use crate::{
     error::{Error, Execution, Limit, Stage},
     events::Reason,
-    net::{Failure, Full},
-    policy::admission::Passage,
-    sanitize,
+    net::{Failure, Full, Loss},
+    policy::{admission::Passage, outcome::execution_of_error},
     stats::count,
 };
 
@@ -70,19 +69,22 @@ impl Dispatcher {
                     Stage::Queue | Stage::Reply => None,
                 },
             },
+            Failure::Lost(loss, execution) if matches!(*loss, Loss::Stopped) => {
+                Error::ShuttingDown {
+                    database,
+                    execution,
+                }
+            }
             Failure::Lost(loss, execution) => Error::ConnectionLost {
                 database,
                 execution,
                 cause: loss.to_string().into(),
             },
             Failure::TooManyParked => self.overloaded(Limit::Parked(self.settings.max_parked)),
-            Failure::ShuttingDown(execution) => {
-                count(&self.counters.lost);
-                Error::ShuttingDown {
-                    database,
-                    execution,
-                }
-            }
+            Failure::ShuttingDown(execution) => Error::ShuttingDown {
+                database,
+                execution,
+            },
             Failure::Abandoned(execution) => {
                 count(&self.counters.lost);
                 match self.gate.passage() {
@@ -109,39 +111,40 @@ impl From<Full> for Limit {
     }
 }
 
-/// An error that came back through the `redis` crate, as this crate's own.
-pub(crate) fn from_redis(database: Arc<str>, error: RedisError) -> Error {
+/// An error that came back through the `redis` crate, as this crate's own. It was asked to run so many
+/// commands.
+pub(crate) fn from_redis(database: Arc<str>, error: RedisError, commands: usize) -> Error {
     if let Some(own) = Error::from_redis(&error) {
         return own.clone();
     }
-    let is_reply = matches!(error.kind(), ErrorKind::Server(_) | ErrorKind::Extension);
-    match (is_reply, error.kind()) {
-        (true, ErrorKind::Server(ServerErrorKind::ExecAbort)) => Error::Server {
-            database,
-            execution: Execution::NotExecuted,
-            error,
+    let Some(replies) = error.clone().into_server_errors() else {
+        return conversion(database, error);
+    };
+    let refused = |it: &ServerError| execution_of_error(it.code(), false) == Execution::NotExecuted;
+    let is_aborted = error.kind() == ErrorKind::Server(ServerErrorKind::ExecAbort);
+    let all_refused = replies.len() == commands && replies.iter().all(|(_, it)| refused(it));
+    Error::Server {
+        database,
+        execution: match is_aborted || all_refused {
+            true => Execution::NotExecuted,
+            false => Execution::Executed,
         },
-        (true, _) => Error::Server {
-            database,
-            execution: Execution::Executed,
-            error,
-        },
-        (false, _) => Error::Conversion { database, error },
+        code: replies.first().map_or("", |(_, it)| it.code()).into(),
+        error,
     }
 }
 
-/// The same reply with error texts that are safe to print.
-pub(super) fn sanitized(value: Value) -> Value {
-    match value {
-        Value::ServerError(error) => Value::ServerError(sanitize::server_error(error)),
-        // The replies of a transaction come in one array.
-        Value::Array(values) if values.iter().any(is_error) => {
-            Value::Array(values.into_iter().map(sanitized).collect())
-        }
-        other => other,
-    }
-}
-
-fn is_error(value: &Value) -> bool {
-    matches!(value, Value::ServerError(_))
+/// A reply that could not be converted. The `redis` crate's error shows the value, which may be
+/// a secret, so only what comes before it is kept.
+pub(crate) fn conversion(database: Arc<str>, error: RedisError) -> Error {
+    let text = error.to_string();
+    let reason = text.split("(value was").next().unwrap_or_default();
+    let reason = reason.trim_end().to_owned();
+    let error = (
+        ErrorKind::UnexpectedReturnType,
+        "the value does not fit",
+        reason,
+    )
+        .into();
+    Error::Conversion { database, error }
 }

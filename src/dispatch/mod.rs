@@ -2,7 +2,7 @@
 
 mod explain;
 
-pub(crate) use explain::from_redis;
+pub(crate) use explain::{conversion, from_redis};
 
 use std::{sync::Arc, time::Duration};
 
@@ -22,7 +22,6 @@ use crate::{
         command,
         outcome::{End, Verdict, execution_of_error, verdict},
     },
-    sanitize,
     stats::{Counters, count},
 };
 
@@ -225,11 +224,9 @@ impl Dispatcher {
             Ok(Reply::One(Value::ServerError(error))) => Err(Error::Server {
                 database: self.name(),
                 execution: execution_of_error(error.code(), runs_script),
-                error: sanitize::server_error(error).into(),
+                code: error.code().into(),
+                error: error.into(),
             }),
-            Ok(Reply::Many(values)) => Ok(Reply::Many(
-                values.into_iter().map(explain::sanitized).collect(),
-            )),
             Ok(reply) => Ok(reply),
             Err(failure) => Err(self.explain(failure, timeout)),
         }
@@ -247,8 +244,13 @@ fn args(command: &Cmd) -> impl Iterator<Item = &[u8]> + Clone {
 fn end(answer: &Answer) -> End<'_> {
     match answer {
         Ok(Reply::One(value)) => end_of_value(value),
-        // A server that fails everybody fails the first command of a pipeline too.
-        Ok(Reply::Many(values)) => values.first().map_or(End::Reply, end_of_value),
+        // One command that the server fails because it fails everybody is enough, wherever it stands:
+        // MULTI and EXEC have replies of their own.
+        Ok(Reply::Many(values)) => {
+            let mut ends = values.iter().map(end_of_value);
+            let failing = ends.find(|end| matches!(verdict(*end), Verdict::Failing(_)));
+            failing.unwrap_or(End::Reply)
+        }
         Err(Failure::TimedOut(stage)) => End::TimedOut(*stage),
         Err(Failure::Lost(..)) => End::ConnectionLost,
         Err(Failure::TooManyParked | Failure::ShuttingDown(_) | Failure::Abandoned(_)) => {

@@ -36,6 +36,9 @@ impl EventHub {
     /// Tells every subscriber of a change. What is no change is no event.
     pub(crate) fn publish(&self, change: Change) {
         let mut hub = lock(&self.0);
+        if hub.closed {
+            return;
+        }
         if let Some(latest) = hub.latest.get(&change.database)
             && same_state(&latest.state, &change.state)
             && latest.circuit == change.circuit

@@ -33,6 +33,15 @@ struct Entry {
     is_settled: bool,
 }
 
+/// What became of the deadlines.
+#[derive(Debug, Default)]
+pub(crate) struct Expiry {
+    /// How many have passed.
+    pub(crate) expired: u64,
+    /// The earliest that is left.
+    pub(crate) next: Option<Instant>,
+}
+
 impl Awaiting {
     pub(crate) fn is_empty(&self) -> bool {
         self.entries.is_empty()
@@ -94,19 +103,25 @@ impl Awaiting {
     }
 
     /// Tells the callers whose deadline has passed; their replies are still waited for.
-    /// Returns the earliest deadline that is left.
-    pub(crate) fn expire(&mut self, now: Instant, tally: &mut Tally) -> Option<Instant> {
-        let mut earliest = None;
+    pub(crate) fn expire(&mut self, now: Instant, tally: &mut Tally) -> Expiry {
+        let mut expiry = Expiry::default();
         for entry in self.entries.iter_mut().filter(|entry| !entry.is_settled) {
             if entry.deadline <= now {
                 entry.is_settled = true;
-                tally.timed_out += 1;
-                entry.responder.answer(Err(Failure::TimedOut(Stage::Reply)));
+                expiry.expired += 1;
+                let failure = Failure::TimedOut(Stage::Reply);
+                match entry.responder.answer(Err(failure)) {
+                    true => tally.timed_out += 1,
+                    false => tally.cancelled += 1,
+                }
             } else {
-                earliest = Some(earliest.map_or(entry.deadline, |at| entry.deadline.min(at)));
+                let earliest = expiry
+                    .next
+                    .map_or(entry.deadline, |at| at.min(entry.deadline));
+                expiry.next = Some(earliest);
             }
         }
-        earliest
+        expiry
     }
 
     /// The end of the connection: callers whose requests had been written learn that nobody knows
@@ -126,9 +141,11 @@ impl Awaiting {
             if entry.is_settled {
                 // Its caller has its answer.
             } else if start < written {
-                tally.lost += 1;
                 let failure = Failure::Lost(loss.clone(), Execution::Unknown);
-                entry.responder.finish(Err(failure));
+                match entry.responder.finish(Err(failure)) {
+                    true => tally.lost += 1,
+                    false => tally.cancelled += 1,
+                }
             } else {
                 entry.responder.mark_unwritten();
                 let bytes = &unwritten[(start - written) as usize..(end - written) as usize];

@@ -2,7 +2,7 @@
 
 use std::{
     collections::VecDeque,
-    future::poll_fn,
+    future::{Future, poll_fn},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -11,7 +11,10 @@ use std::{
 
 use bytes::BytesMut;
 use redis::Value;
-use tokio::{sync::mpsc, time::Instant};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::Instant,
+};
 use tokio_util::io::poll_read_buf;
 
 use super::{
@@ -26,7 +29,7 @@ use super::{
     tally::Tally,
     transport::Transport,
 };
-use crate::{config::DatabaseSettings, error::Stage, stats::Counters};
+use crate::{config::DatabaseSettings, error::Stage, sanitize, stats::Counters};
 
 /// Requests are packed for writing up to this many bytes ahead of the socket. What is not packed
 /// has provably not been sent, so this bounds what a broken connection leaves unknown.
@@ -57,6 +60,8 @@ pub(crate) struct Connection {
     transport: Box<dyn Transport>,
     mailbox: mpsc::UnboundedReceiver<Request>,
     mailbox_is_closed: bool,
+    // `None` once whoever could stop it has gone.
+    stop: Option<oneshot::Receiver<()>>,
     arrived: Vec<Request>,
     queued: VecDeque<Request>,
     has_waited: bool,
@@ -97,6 +102,7 @@ impl Connection {
         established: Established,
         settings: &DatabaseSettings,
         counters: Arc<Counters>,
+        stop: oneshot::Receiver<()>,
     ) -> (Mailbox, Arc<Activity>, Self) {
         let (sender, mailbox) = mpsc::unbounded_channel();
         let activity = Arc::new(Activity::starting(Instant::now()));
@@ -104,6 +110,7 @@ impl Connection {
             transport: established.transport,
             mailbox,
             mailbox_is_closed: false,
+            stop: Some(stop),
             arrived: Vec::new(),
             queued: VecDeque::new(),
             has_waited: false,
@@ -120,8 +127,9 @@ impl Connection {
         (sender, activity, connection)
     }
 
-    /// Converses until the end. Dropping the future closes the socket; every request that is not
-    /// answered then is told truthfully whether it may have been executed.
+    /// Converses until the end, which comes at once when it is told to stop. Dropping the future
+    /// closes the socket as well; every request that is not answered then is told truthfully whether
+    /// it may have been executed.
     pub(crate) async fn run(mut self) -> Ended {
         let loss = poll_fn(|cx| self.poll(cx)).await;
         self.end(loss)
@@ -138,6 +146,7 @@ impl Connection {
     }
 
     fn advance(&mut self, cx: &mut Context<'_>, tally: &mut Tally) -> Result<(), Loss> {
+        self.check_stop(cx)?;
         self.read(cx, tally)?;
         self.receive(cx);
         if self.waits_for_company(cx) {
@@ -150,6 +159,21 @@ impl Connection {
         match is_drained {
             true => Err(Loss::Drained),
             false => Ok(()),
+        }
+    }
+
+    fn check_stop(&mut self, cx: &mut Context<'_>) -> Result<(), Loss> {
+        let Some(stop) = &mut self.stop else {
+            return Ok(());
+        };
+        match Pin::new(stop).poll(cx) {
+            Poll::Pending => Ok(()),
+            Poll::Ready(Ok(())) => Err(Loss::Stopped),
+            // The pool has crashed. This connection serves who still knows it, and drains.
+            Poll::Ready(Err(_)) => {
+                self.stop = None;
+                Ok(())
+            }
         }
     }
 
@@ -170,6 +194,10 @@ impl Connection {
                 Poll::Ready(Err(error)) => return Err(error.into()),
             }
             while let Some(value) = self.decoder.decode(&mut self.input)? {
+                let value = match self.decoder.take_found_error() {
+                    true => sanitize::reply(value),
+                    false => value,
+                };
                 // Pushes answer nothing. Nothing on a shared connection asks for any.
                 if !matches!(value, Value::Push { .. }) {
                     self.awaiting.deliver(value, tally)?;
@@ -250,10 +278,7 @@ impl Connection {
             if request.responder.is_gone() {
                 tally.cancelled += 1;
             } else if request.deadline <= now {
-                tally.timed_out += 1;
-                request
-                    .responder
-                    .finish(Err(Failure::TimedOut(Stage::Queue)));
+                expire(&mut request, tally);
             } else {
                 let start = self.outbox.end();
                 self.outbox.push(request.bytes);
@@ -277,14 +302,13 @@ impl Connection {
     fn watch_deadlines(&mut self, cx: &mut Context<'_>, tally: &mut Tally) -> Result<(), Loss> {
         while self.alarm.poll(cx).is_ready() {
             let now = Instant::now();
-            let before = tally.timed_out;
             let in_flight = self.awaiting.expire(now, tally);
-            self.silence.note_timeouts(tally.timed_out - before, now);
+            self.silence.note_timeouts(in_flight.expired, now);
             let queued = self.expire_queued(now, tally);
             if let Some(silent) = self.silence.is_over(now) {
                 return Err(Loss::Silent(silent));
             }
-            let next = [in_flight, queued, self.silence.end()];
+            let next = [in_flight.next, queued, self.silence.end()];
             if let Some(next) = next.into_iter().flatten().min() {
                 self.alarm.arm(next);
             }
@@ -296,10 +320,7 @@ impl Connection {
         self.queued.retain_mut(|request| {
             let is_due = request.deadline <= now;
             if is_due {
-                tally.timed_out += 1;
-                request
-                    .responder
-                    .finish(Err(Failure::TimedOut(Stage::Queue)));
+                expire(request, tally);
             }
             !is_due
         });
@@ -325,5 +346,14 @@ impl Connection {
             unsent,
             victims,
         }
+    }
+}
+
+/// The deadline of a request has passed before it was packed.
+fn expire(request: &mut Request, tally: &mut Tally) {
+    let failure = Failure::TimedOut(Stage::Queue);
+    match request.responder.finish(Err(failure)) {
+        true => tally.timed_out += 1,
+        false => tally.cancelled += 1,
     }
 }

@@ -10,6 +10,9 @@ pub(crate) enum Loss {
     /// Nobody holds its mailbox any more and all is answered: the orderly end.
     #[error("it was closed after its last reply")]
     Drained,
+    /// The grace of a shutdown is over.
+    #[error("it was closed by a shutdown")]
+    Stopped,
     #[error("the server closed it")]
     ClosedByServer,
     #[error("{0}")]
@@ -20,9 +23,9 @@ pub(crate) enum Loss {
     Unsolicited,
     #[error("requests timed out and no byte came for {0:?}")]
     Silent(Duration),
-    /// Its task was aborted, or the runtime that it ran on has ended.
-    #[error("its task was cancelled")]
-    Cancelled,
+    /// The runtime that it ran on has ended.
+    #[error("the runtime that it ran on has ended")]
+    RuntimeEnded,
     #[error("its task panicked")]
     Panicked,
 }

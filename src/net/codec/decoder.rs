@@ -28,6 +28,7 @@ pub(crate) struct Decoder {
     elements: usize,
     needed: usize,
     failed: Option<ProtocolError>,
+    found_error: bool,
 }
 
 impl Decoder {
@@ -41,6 +42,7 @@ impl Decoder {
             elements: 0,
             needed: 0,
             failed: None,
+            found_error: false,
         }
     }
 
@@ -88,6 +90,12 @@ impl Decoder {
     /// say), or whoever can write to the stream decides how much memory is taken.
     pub(crate) fn needed(&self) -> usize {
         self.needed
+    }
+
+    /// Whether an error was decoded, at any depth, since this was last asked. Whoever makes error
+    /// texts harmless need not search the replies for them.
+    pub(crate) fn take_found_error(&mut self) -> bool {
+        std::mem::take(&mut self.found_error)
     }
 
     /// Takes a complete `+OK`, integer or bulk string, if it is in the plain form in which servers
@@ -169,7 +177,10 @@ impl Decoder {
         };
         match kind {
             b'+' => self.scalar(scalar::simple_string, line, cursor),
-            b'-' => self.scalar(scalar::error_line, line, cursor),
+            b'-' => {
+                self.found_error = true;
+                self.scalar(scalar::error_line, line, cursor)
+            }
             b':' => self.integer(line, cursor),
             b'$' => self.blob(BlobKind::BulkString, line, cursor),
             b'*' => self.aggregate(Shape::Array, line, cursor),
@@ -241,7 +252,10 @@ impl Decoder {
         cursor.at += length;
         match blob.kind {
             BlobKind::BulkString => Ok(Item::Value(Value::BulkString(body.to_vec()))),
-            BlobKind::Error => scalar::blob_error(body).map(Item::Value),
+            BlobKind::Error => {
+                self.found_error = true;
+                scalar::blob_error(body).map(Item::Value)
+            }
             BlobKind::VerbatimString => scalar::verbatim_string(body).map(Item::Value),
         }
     }
