@@ -228,14 +228,11 @@ impl Lifeline {
             // The thread has panicked; it has nothing to report.
             Err(_) => ShutdownReport::default(),
         };
-        let thread = self
-            .thread
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        if let Some(thread) = thread {
-            // It has reported as its last act, so this waits for no more than its exit; and a
-            // panic in it has been printed already.
+        // Held while it is joined, so that whoever returns from here finds the thread gone. It has
+        // reported as its last act, so that takes no longer than its exit.
+        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(thread) = thread.take() {
+            // A panic in it has been printed already.
             let _ = thread.join();
         }
         report
