@@ -124,6 +124,28 @@ async fn a_number_that_the_server_does_not_have_is_said() {
 }
 
 #[tokio::test]
+async fn bytes_left_over_from_the_handshake_are_not_taken_for_a_reply() {
+    let peer = ScriptedServer::start([
+        Script::answering_all(|command| match &*command[0].to_ascii_uppercase() {
+            b"HELLO" => b"%1\r\n+proto\r\n:3\r\n".to_vec(),
+            b"PING" => [bulk(&command[1]), b"+stray\r\n".to_vec()].concat(),
+            _ => b"+OK\r\n".to_vec(),
+        }),
+        Script::answering(|command| bulk(&command[1])),
+    ]);
+    // The second connection is a good one, and the pause before it is one second.
+    let (supervisor, main) = spawn(DatabaseConfig::from_url(peer.url())).await;
+    let echo: String = main
+        .query(cmd("ECHO").arg("nonce"))
+        .await
+        .expect("its own reply");
+    assert_eq!(echo, "nonce");
+    let failures = supervisor.statistics().databases["main"].pool.dial_failures;
+    assert_eq!(failures, 1);
+    supervisor.shutdown(SOON).await;
+}
+
+#[tokio::test]
 async fn however_many_wait_for_a_connection_one_is_dialled() {
     let server = RedisServer::start();
     let proxy = FaultProxy::start(server.port());

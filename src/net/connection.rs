@@ -48,7 +48,6 @@ const KEEP_INPUT: usize = 1024 * 1024;
 /// A dialled connection, ready for requests.
 pub(crate) struct Established {
     pub(crate) transport: Box<dyn Transport>,
-    pub(crate) input: BytesMut,
     pub(crate) decoder: Decoder,
 }
 
@@ -116,7 +115,7 @@ impl Connection {
             has_waited: false,
             outbox: Outbox::default(),
             awaiting: Awaiting::default(),
-            input: established.input,
+            input: BytesMut::new(),
             read_size: MIN_READ,
             decoder: established.decoder,
             alarm: Alarm::default(),

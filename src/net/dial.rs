@@ -117,10 +117,10 @@ pub(crate) async fn dial(
         greet(&mut handshake, settings).await?;
         step = PROVING;
         prove(&mut handshake, while_loading, deadline).await?;
-        Ok::<_, DialError>(handshake)
+        handshake.established()
     };
     match timeout_at(deadline, attempt).await {
-        Ok(Ok(handshake)) => Ok(handshake.established()),
+        Ok(Ok(established)) => Ok(established),
         Ok(Err(error)) => Err(error.during(step)),
         Err(_) => Err(DialError::TimedOut { step, limit }),
     }

@@ -68,15 +68,19 @@ impl Handshake {
         Ok(replies)
     }
 
-    pub(crate) fn established(self) -> Established {
-        Established {
+    /// Hands the connection over. Everything that was asked has been answered, so what is left
+    /// over would be taken for the answer to the first request.
+    pub(crate) fn established(self) -> Result<Established, DialError> {
+        if !self.input.is_empty() {
+            return Err(DialError::Unexpected { command: "PING" });
+        }
+        Ok(Established {
             transport: self.transport,
-            input: self.input,
             decoder: Decoder::new(Limits {
                 max_bytes: self.max_reply_bytes,
                 ..Limits::default()
             }),
-        }
+        })
     }
 
     async fn reply(&mut self) -> Result<Value, DialError> {
