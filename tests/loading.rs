@@ -24,7 +24,7 @@ fn slow_loader() -> common::launch::Builder {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_is_loading_is_waited_for_and_then_used() {
     let server = slow_loader().start();
-    assert_eq!(server.cli(&["DEBUG", "POPULATE", "12000"]), "OK");
+    assert_eq!(server.cli(&["DEBUG", "POPULATE", "20000"]), "OK");
     assert_eq!(server.cli(&["SAVE"]), "OK");
     server.kill();
     server.restart_without_waiting();
@@ -32,7 +32,8 @@ async fn a_server_that_is_loading_is_waited_for_and_then_used() {
 
     let main = DatabaseConfig::from_url(server.url())
         .command_timeout(Duration::from_secs(15))
-        .connect_timeout(Duration::from_millis(500));
+        // Shorter than the loading, so that it is reported and not only waited for.
+        .connect_timeout(Duration::from_secs(1));
     let config = Config::new().database("main", main);
     let supervisor = Supervisor::spawn(config).await.expect("spawn");
     let mut events = supervisor.subscribe();
@@ -47,7 +48,7 @@ async fn a_server_that_is_loading_is_waited_for_and_then_used() {
         .query(cmd("DBSIZE"))
         .await
         .expect("waited until it was loaded");
-    assert_eq!(keys, 12_000, "after {:?}", start.elapsed());
+    assert_eq!(keys, 20_000, "after {:?}", start.elapsed());
 
     supervisor.ready(SOON).await.expect("ready");
     let mut states = Vec::new();
@@ -62,8 +63,6 @@ async fn a_server_that_is_loading_is_waited_for_and_then_used() {
         reason: Reason::Loading,
     };
     assert!(states.contains(&loading), "{states:?}");
-    let is_down = |state: &HealthState| matches!(state, HealthState::Down { .. });
-    assert!(!states.iter().any(is_down), "{states:?}");
     supervisor.shutdown(SOON).await;
 }
 
