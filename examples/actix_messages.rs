@@ -2,9 +2,9 @@
 //! a `Recipient`, and gets health events as messages, without knowing any type behind either.
 //!
 //! `cargo run --example actix_messages`, with `REDIS_URL` for another server than
-//! `redis://127.0.0.1:6379`. Kill the server while it runs, and start it again.
+//! `redis://127.0.0.1:6379`. It runs for half a minute: kill the server meanwhile, and start it again.
 
-use std::{error::Error, time::Duration};
+use std::{error::Error, process::ExitCode, time::Duration};
 
 use actix::{Actor, AsyncContext, Context, Handler, Message, Recipient, ResponseFuture};
 use redis::Value;
@@ -59,12 +59,12 @@ impl Handler<Tick> for Ticker {
 }
 
 #[actix_rt::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> Result<ExitCode, Box<dyn Error>> {
     let url = std::env::var("REDIS_URL").unwrap_or_else(|_| "redis://127.0.0.1:6379".into());
     let supervisor = Supervisor::spawn(Config::single(url)).await?;
     if let Err(error) = supervisor.ready(Duration::from_secs(2)).await {
-        println!("{error}\nStart one with `redis-server`, or name another by REDIS_URL.");
-        return Ok(());
+        eprintln!("{error} (start a server with `redis-server`, or name one by REDIS_URL)");
+        return Ok(ExitCode::FAILURE);
     }
 
     let ticker = Ticker {
@@ -72,12 +72,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
         health: supervisor.recipient(),
     }
     .start();
-    for _ in 0..20 {
+    for _ in 0..60 {
         println!("{}", ticker.send(Tick).await?);
-        actix_rt::time::sleep(Duration::from_millis(250)).await;
+        actix_rt::time::sleep(Duration::from_millis(500)).await;
     }
 
     let report = supervisor.shutdown(Duration::from_secs(5)).await;
     println!("shut down: {report:?}");
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }

@@ -2,15 +2,16 @@
 //! share, a key that expires, and the health of it all.
 //!
 //! `cargo run --example quickstart`, with `REDIS_URL` for another server than
-//! `redis://127.0.0.1:6379`. Kill the server while it runs, and start it again.
+//! `redis://127.0.0.1:6379`. It uses the databases 0, 4 and 6 of that server, and keys that begin with
+//! `steward:` and expire.
 
-use std::{error::Error, time::Duration};
+use std::{error::Error, process::ExitCode, time::Duration};
 
 use redis::AsyncCommands;
 use redis_steward::{Config, Database, DatabaseConfig, HealthEvents, Supervisor};
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> Result<ExitCode, Box<dyn Error>> {
     let url = std::env::var("REDIS_URL").unwrap_or_else(|_| "redis://127.0.0.1:6379".into());
     let database = |number| DatabaseConfig::from_url(&*url).number(number);
     let config = Config::new()
@@ -20,11 +21,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     // Returns at once, whether or not the server is there.
     let supervisor = Supervisor::spawn(config).await?;
-    let printing = tokio::spawn(print_health(supervisor.subscribe()));
     if let Err(error) = supervisor.ready(Duration::from_secs(2)).await {
-        println!("{error}\nStart one with `redis-server`, or name another by REDIS_URL.");
-        return Ok(());
+        eprintln!("{error} (start a server with `redis-server`, or name one by REDIS_URL)");
+        return Ok(ExitCode::FAILURE);
     }
+    let printing = tokio::spawn(print_health(supervisor.subscribe()));
 
     greet(supervisor.database("main")?).await?;
     log_in(supervisor.database("sessions")?).await?;
@@ -34,12 +35,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let report = supervisor.shutdown(Duration::from_secs(5)).await;
     printing.await?;
     println!("shut down: {report:?}");
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Typed commands of the `redis` crate work on a handle as on any of its connections.
 async fn greet(mut main: Database) -> redis::RedisResult<()> {
-    let () = main.set("steward:greeting", "good morning").await?;
+    let () = main.set_ex("steward:greeting", "good morning", 60).await?;
     let greeting: String = main.get("steward:greeting").await?;
     println!("main says {greeting:?}");
     Ok(())
@@ -81,6 +82,9 @@ async fn count_visits(metrics: Database) -> Result<(), Box<dyn Error>> {
     for visitor in visitors {
         last = last.max(visitor.await??);
     }
+    let _: bool = metrics
+        .query(redis::cmd("EXPIRE").arg("steward:visits").arg(60))
+        .await?;
     println!("{last} visits counted by 100 tasks");
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! The handle of one database.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use actix::Recipient;
 use redis::{
@@ -9,7 +9,7 @@ use redis::{
 };
 
 use crate::{
-    dispatch::{Dispatcher, conversion, from_redis},
+    dispatch::{Dispatcher, MAX_WAIT, conversion, from_redis, nested},
     error::Error,
     messages::Execute,
     runtime::Lifeline,
@@ -49,7 +49,7 @@ use crate::{
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Database {
     dispatcher: Arc<Dispatcher>,
     timeout: Duration,
@@ -77,9 +77,8 @@ impl Database {
     /// taken as a year.
     #[must_use]
     pub fn with_timeout(&self, timeout: Duration) -> Self {
-        const YEAR: Duration = Duration::from_secs(366 * 24 * 60 * 60);
         Self {
-            timeout: timeout.min(YEAR),
+            timeout: timeout.min(MAX_WAIT),
             ..self.clone()
         }
     }
@@ -115,7 +114,7 @@ impl Database {
         // A script can return errors inside of its reply.
         let value = value
             .extract_error()
-            .map_err(|error| from_redis(database(), error, 0))?;
+            .map_err(|error| nested(database(), error))?;
         T::from_redis_value(value).map_err(|error| conversion(database(), error.into()))
     }
 
@@ -144,7 +143,7 @@ impl Database {
         let mut handle = self.clone();
         let pipeline = pipeline.borrow();
         let replies = pipeline.query_async(&mut handle).await;
-        replies.map_err(|error| from_redis(self.dispatcher.name(), error, pipeline.len()))
+        replies.map_err(|error| from_redis(self.dispatcher.name(), error, pipeline))
     }
 
     /// An address for other actix actors, which send it [`Execute`] and get the reply. It is the
@@ -156,6 +155,15 @@ impl Database {
         let pool = self.dispatcher.pool.load();
         let pool = pool.as_ref().expect("BUG: a handle exists before its pool");
         pool.execute.clone()
+    }
+}
+
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Database")
+            .field("name", &self.name())
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
     }
 }
 

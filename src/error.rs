@@ -6,7 +6,7 @@ use std::{fmt, io, sync::Arc, time::Duration};
 use crate::{config::ConfigError, events::Reason, policy::command::Refusal};
 
 /// Why the supervisor could not be started.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
     /// The configuration has problems; all of them are listed.
@@ -15,6 +15,13 @@ pub enum StartError {
     /// The operating system refused a thread or a runtime for it.
     #[error("the supervisor could not be started: {0}")]
     Io(#[from] io::Error),
+}
+
+/// The same as `Display`: it is what a `main` that returns the error prints.
+impl fmt::Debug for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 /// How far the server got with a command that failed.
@@ -84,7 +91,10 @@ impl fmt::Display for Stage {
 #[non_exhaustive]
 pub enum Error {
     /// The circuit of the database is open: too many failures in a row. Nothing was sent.
-    #[error("database {database:?}: the circuit is open ({reason}); next probe in {retry_after:?}")]
+    #[error(
+        "database {database:?}: the circuit is open ({reason}); next probe in {retry_after:?}{}",
+        because(.last_error)
+    )]
     CircuitOpen {
         /// The database that was asked.
         database: Arc<str>,
@@ -92,6 +102,8 @@ pub enum Error {
         reason: Reason,
         /// When the next probe is due; asking earlier is useless.
         retry_after: Duration,
+        /// What was found last, in a sentence without secrets.
+        last_error: Option<Arc<str>>,
     },
     /// This process has too much outstanding on the database already. Nothing was sent, and the
     /// server's health is not in question.
@@ -182,9 +194,10 @@ pub enum Error {
         /// Whether the command may have run.
         execution: Execution,
     },
-    /// The pool of the database crashed while it held the command; a new one takes over.
-    #[error("database {database:?}: its pool was restarted; {execution}")]
-    Restarted {
+    /// What held the command is gone: the pool crashed, and a new one takes over; or the runtime has
+    /// ended that the connection ran on, and another takes over.
+    #[error("database {database:?}: the task that held the command has ended; {execution}")]
+    Abandoned {
         /// The database that was asked.
         database: Arc<str>,
         /// Whether the command may have run.
@@ -197,7 +210,7 @@ pub enum Error {
         database: Arc<str>,
     },
     /// No database of that name was configured.
-    #[error("there is no database {name:?}; the configured ones are {}", Listed(.known))]
+    #[error("there is no database {name:?}; the configured ones are {}", Listed(.known, ", "))]
     UnknownDatabase {
         /// The name that was asked for.
         name: Box<str>,
@@ -205,11 +218,11 @@ pub enum Error {
         known: Vec<Arc<str>>,
     },
     /// Not every database became healthy in time; see [`Supervisor::ready`](crate::Supervisor::ready).
-    #[error("not ready after {waited:?}: {}", Listed(.pending))]
+    #[error("not ready within {waited:?}: {}", Listed(.pending, "; "))]
     NotReady {
-        /// How long was waited.
+        /// How long was waited at most.
         waited: Duration,
-        /// The databases that are not healthy, each with its state.
+        /// The databases that are not healthy, each with its state and what caused it.
         pending: Vec<Arc<str>>,
     },
 }
@@ -243,7 +256,7 @@ impl Error {
             Self::TimedOut { execution, .. }
             | Self::ConnectionLost { execution, .. }
             | Self::ShuttingDown { execution, .. }
-            | Self::Restarted { execution, .. }
+            | Self::Abandoned { execution, .. }
             | Self::Server { execution, .. } => *execution,
             Self::Conversion { .. } => Execution::Executed,
             Self::CircuitOpen { .. }
@@ -291,7 +304,7 @@ impl Error {
         match self {
             Self::TimedOut { .. } | Self::NotReady { .. } => io::ErrorKind::TimedOut,
             Self::CircuitOpen { .. } | Self::Failed { .. } => io::ErrorKind::ConnectionRefused,
-            Self::ConnectionLost { .. } | Self::Restarted { .. } => io::ErrorKind::ConnectionReset,
+            Self::ConnectionLost { .. } | Self::Abandoned { .. } => io::ErrorKind::ConnectionReset,
             Self::ShuttingDown { .. } => io::ErrorKind::NotConnected,
             Self::Overloaded { .. } => io::ErrorKind::ResourceBusy,
             Self::ForbiddenOnShared { .. } | Self::UnknownDatabase { .. } => {
@@ -313,17 +326,17 @@ impl From<Error> for redis::RedisError {
 
 fn because(last_error: &Option<Arc<str>>) -> String {
     match last_error {
-        Some(error) => format!(" (last attempt to connect: {error})"),
+        Some(error) => format!(" (last attempt: {error})"),
         None => String::new(),
     }
 }
 
-struct Listed<'a>(&'a [Arc<str>]);
+struct Listed<'a>(&'a [Arc<str>], &'static str);
 
 impl fmt::Display for Listed<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, name) in self.0.iter().enumerate() {
-            let separator = if index == 0 { "" } else { ", " };
+            let separator = if index == 0 { "" } else { self.1 };
             write!(f, "{separator}{name}")?;
         }
         Ok(())

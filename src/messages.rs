@@ -45,7 +45,8 @@ impl Execute {
         }
     }
 
-    /// Gives the command another deadline, counted from when the pool receives it.
+    /// Gives the command another deadline, counted from when the pool receives it; more than a year
+    /// is taken as a year.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);

@@ -1,7 +1,7 @@
 //! The supervisor as applications see it, and the thread that its actors run on.
 
 use std::{
-    io,
+    fmt, io,
     sync::{Arc, Mutex, PoisonError, mpsc},
     thread::{self, JoinHandle},
     time::Duration,
@@ -52,7 +52,7 @@ use crate::{
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Supervisor {
     registry: Arc<Registry>,
     lifeline: Arc<Lifeline>,
@@ -79,6 +79,8 @@ impl Supervisor {
     /// [`Config::io`] says otherwise, and on one of the crate's own when there is none. The runtime
     /// must be driven for commands to progress: with a current-thread runtime that is only
     /// now and then in a `block_on`, choose [`Io::Dedicated`].
+    ///
+    /// Dropping the future stops whatever it has started.
     ///
     /// # Errors
     ///
@@ -169,9 +171,12 @@ impl Supervisor {
     /// Stops everything and returns when no task, thread or socket is left.
     ///
     /// New commands get [`Error::ShuttingDown`] at once. Those under way may finish within
-    /// `grace`; the rest then learn truthfully whether they may have been executed. Calling it
-    /// again, also at the same time, waits for the same end and gives the same report. It goes on
-    /// when this future is dropped.
+    /// `grace`, of a year at most; the rest then learn truthfully whether they may have been executed.
+    /// Calling it again, also at the same time, waits for the same end and gives the same report. It
+    /// goes on when this future is dropped.
+    ///
+    /// If the runtime that connections run on is not driven at the time, their tasks and sockets go
+    /// when it is again, or ends; this waits for them for a second or two only.
     pub async fn shutdown(&self, grace: Duration) -> ShutdownReport {
         self.lifeline.shutdown(grace).await
     }
@@ -189,6 +194,14 @@ impl Supervisor {
             move || run_actors(runtime, &registry, started)
         })?;
         Ok(Starting { registry, thread })
+    }
+}
+
+impl fmt::Debug for Supervisor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Supervisor")
+            .field("databases", &self.databases())
+            .finish_non_exhaustive()
     }
 }
 
@@ -255,7 +268,7 @@ fn run_actors(runtime: Runtime, registry: &Arc<Registry>, started: impl FnOnce(L
         sender,
         report: ShutdownReport::default(),
     };
-    let system = actix::System::with_tokio_rt(|| runtime);
+    let system = actix_rt::System::with_tokio_rt(|| runtime);
     exit.report = system.block_on(async {
         let (link, stopped) = SupervisorActor::launch(registry.clone());
         let lifeline = Lifeline {

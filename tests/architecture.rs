@@ -27,7 +27,9 @@ fn collect(path: &Path, found: &mut Vec<(PathBuf, String)>) {
             return;
         }
         let text = fs::read_to_string(path).expect("a source file");
-        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        let tests = ["#[cfg(test)]\nmod tests", "#[cfg(test)]\n#[path"];
+        let ends = tests.iter().filter_map(|it| text.find(it));
+        let code = &text[..ends.min().unwrap_or(text.len())];
         // Comments may name what code may not.
         let is_code = |line: &&str| !line.trim_start().starts_with("//");
         let code: Vec<_> = code.lines().filter(is_code).collect();

@@ -86,6 +86,14 @@ async fn an_outage_is_told_once_and_in_order() {
             "each is a change"
         );
     }
+    let down = seen.iter().find_map(|event| match event.state {
+        HealthState::Down { retry_after, .. } => Some(retry_after),
+        _ => None,
+    });
+    assert!(
+        down.is_some_and(|it| !it.is_zero()),
+        "{down:?}: when it is probed next"
+    );
     let last = seen.last().expect("events");
     let stats = &supervisor.statistics().databases["main"];
     assert_eq!((&stats.health, stats.circuit), (&last.state, last.circuit));
@@ -106,16 +114,14 @@ async fn an_open_circuit_refuses_at_once_and_sends_nothing() {
         .connect_timeout(Duration::from_millis(200));
     let (supervisor, main) = spawn(main).await;
     proxy.set(Mode::SwallowReplies);
-    let hasty = main.with_timeout(Duration::from_millis(20));
-    let mut failures = 0;
-    while circuit(&supervisor) != CircuitState::Open {
-        let error = hasty
-            .query::<i64>(cmd("INCR").arg("n"))
-            .await
-            .expect_err("no replies");
-        failures += i32::from(error.execution() == Execution::Unknown);
+    let incr = cmd("INCR").arg("n").take();
+    let calls: Vec<_> = (0..5).map(|_| main.query::<i64>(&incr)).collect();
+    for result in futures_util::future::join_all(calls).await {
+        let error = result.expect_err("no replies");
+        assert_eq!(error.execution(), Execution::Unknown, "{error}");
     }
-    assert!(failures >= 5, "opened after {failures} failures");
+    let is_open = || circuit(&supervisor) == CircuitState::Open;
+    eventually_async(SOON, "five failures in a row open it", is_open).await;
 
     let reached = server.commandstat("incr");
     let start = Instant::now();
@@ -333,5 +339,93 @@ async fn every_database_is_probed_at_its_interval() {
         (1, 1),
         "probes have connections of their own"
     );
+    supervisor.shutdown(SOON).await;
+}
+
+#[tokio::test]
+async fn a_server_that_greets_and_does_not_serve_opens_the_circuit() {
+    // Handshakes and probes succeed, and no command is ever answered.
+    let peer = ScriptedServer::start([Script::answering(|_| Vec::new())]);
+    let main = DatabaseConfig::from_url(peer.url())
+        .command_timeout(Duration::from_millis(200))
+        .attempt_timeout(Duration::from_millis(100));
+    let (supervisor, main) = spawn(main).await;
+    let start = Instant::now();
+    let mut unanswered = 0;
+    while circuit(&supervisor) != CircuitState::Open {
+        assert!(
+            start.elapsed() < SOON,
+            "{unanswered} commands, and it is closed"
+        );
+        let result = main.query::<i64>(cmd("INCR").arg("n")).await;
+        unanswered += i32::from(result.is_err());
+    }
+    assert!(unanswered >= 5, "{unanswered}");
+    supervisor.shutdown(SOON).await;
+}
+
+#[tokio::test]
+async fn a_caller_in_a_hurry_does_not_open_the_circuit_for_all() {
+    let server = RedisServer::start();
+    let proxy = FaultProxy::start(server.port());
+    let (supervisor, main) = spawn(DatabaseConfig::from_url(proxy.url())).await;
+    proxy.set(Mode::Delay {
+        requests: Duration::from_millis(10),
+        replies: Duration::from_millis(10),
+    });
+    let hasty = main.with_timeout(Duration::from_millis(5));
+    for _ in 0..20 {
+        let error = hasty.query::<i64>(cmd("INCR").arg("n")).await;
+        assert!(error.expect_err("too late").is_timeout());
+    }
+    let _: i64 = main.query(cmd("INCR").arg("n")).await.expect("in time");
+    assert_eq!(circuit(&supervisor), CircuitState::Closed);
+    supervisor.shutdown(SOON).await;
+}
+
+#[tokio::test]
+async fn what_a_script_says_is_not_the_servers_word() {
+    let server = RedisServer::start();
+    let (supervisor, main) = spawn(DatabaseConfig::from_url(server.url())).await;
+    let script = "redis.call('incr', 'n') return redis.error_reply('BUSY the lock is held')";
+    for _ in 0..10 {
+        let eval = cmd("EVAL").arg(script).arg(0).take();
+        let error = main.execute(&eval).await.expect_err("an error reply");
+        assert_eq!(error.execution(), Execution::Unknown, "it has written");
+        let pipeline = redis::pipe().add_command(eval).clone();
+        let error = main
+            .pipeline::<()>(pipeline)
+            .await
+            .expect_err("an error reply");
+        assert_eq!(error.execution(), Execution::Unknown, "it has written");
+    }
+    let count: i64 = main.query(cmd("GET").arg("n")).await.expect("get");
+    assert_eq!(count, 20);
+    assert_eq!(circuit(&supervisor), CircuitState::Closed);
+    supervisor.shutdown(SOON).await;
+}
+
+#[tokio::test]
+async fn a_client_that_is_rejected_is_told_at_once() {
+    let server = RedisServer::builder().requirepass("right").start();
+    let url = format!("redis://:wrong@127.0.0.1:{}", server.port());
+    let supervisor = Supervisor::spawn(Config::single(url)).await.expect("spawn");
+    let main = supervisor.database("main").expect("main");
+    let is_open = || circuit(&supervisor) == CircuitState::Open;
+    eventually_async(SOON, "the first attempt opens it", is_open).await;
+    let dials = supervisor.statistics().databases["main"].pool.dial_failures;
+    assert_eq!(dials, 1);
+    let error = main.query::<()>(cmd("PING")).await.expect_err("rejected");
+    match error {
+        Error::CircuitOpen {
+            reason,
+            retry_after,
+            ..
+        } => {
+            assert_eq!(reason, Reason::Rejected);
+            assert!(!retry_after.is_zero());
+        }
+        other => panic!("{other}"),
+    }
     supervisor.shutdown(SOON).await;
 }

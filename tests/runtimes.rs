@@ -194,7 +194,7 @@ fn handles_work_on_after_the_runtime_of_the_spawn_has_ended() {
             match block_on(ping(&main)) {
                 Ok(()) => true,
                 // A command that was caught in between is told so.
-                Err(Error::Restarted { .. } | Error::ConnectionLost { .. }) => false,
+                Err(Error::Abandoned { .. } | Error::ConnectionLost { .. }) => false,
                 Err(other) => panic!("{other}"),
             }
         });

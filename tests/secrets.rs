@@ -21,6 +21,7 @@ use common::RedisServer;
 const SOON: Duration = Duration::from_secs(10);
 const PASSWORD: &str = "canary/pass word";
 const ENCODED: &str = "canary%2Fpass%20word";
+const USER: &str = "canary-user";
 const VALUE: &str = "canary-value";
 
 /// Keeps every event and span as text.
@@ -73,7 +74,16 @@ async fn no_secret_shows_anywhere() {
 
     let server = RedisServer::builder().requirepass(PASSWORD).start();
     let wrong = RedisServer::builder().requirepass("another").start();
-    let url = |port| format!("redis://default:{ENCODED}@127.0.0.1:{port}/0");
+    server.cli(&[
+        "ACL",
+        "SETUSER",
+        USER,
+        "on",
+        &format!(">{PASSWORD}"),
+        "+@all",
+        "~*",
+    ]);
+    let url = |port| format!("redis://{USER}:{ENCODED}@127.0.0.1:{port}/0");
     let config = Config::new()
         .database("right", DatabaseConfig::from_url(url(server.port())))
         .database("wrong", DatabaseConfig::from_url(url(wrong.port())))

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use redis::cmd;
-use redis_steward::{Config, Database, DatabaseConfig, Error, Execution, Supervisor};
+use redis_steward::{Config, Database, DatabaseConfig, Error, Execute, Execution, Supervisor};
 use tokio::sync::{Mutex, MutexGuard};
 
 mod common;
@@ -26,6 +26,42 @@ async fn spawn(server: &RedisServer) -> (Supervisor, Database) {
     supervisor.ready(SOON).await.expect("ready");
     let main = supervisor.database("main").expect("main");
     (supervisor, main)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn for_ever_is_a_grace_and_a_deadline() {
+    let turn = TURNS.lock().await;
+    let server = RedisServer::start();
+    let (supervisor, main) = spawn(&server).await;
+    let patient = main.with_timeout(Duration::MAX);
+    let pong: String = patient.query(cmd("PING")).await.expect("ping");
+    assert_eq!(pong, "PONG");
+    let execute = Execute::new(cmd("PING")).timeout(Duration::MAX);
+    let pong = main.recipient().send(execute).await.expect("a pool");
+    assert_eq!(
+        pong.expect("ping"),
+        redis::Value::SimpleString("PONG".into())
+    );
+    server.freeze();
+    let calls = start_calls(&main, 1);
+    let in_flight = || supervisor.statistics().databases["main"].in_flight;
+    eventually_async(SOON, "it is under way", || in_flight() == 1).await;
+    let shutdown = tokio::spawn({
+        let supervisor = supervisor.clone();
+        async move { supervisor.shutdown(Duration::MAX).await }
+    });
+    let is_closed = || {
+        let ping = main.with_timeout(Duration::from_millis(5));
+        let error = futures_executor::block_on(ping.query::<()>(cmd("PING")));
+        matches!(error, Err(Error::ShuttingDown { .. }))
+    };
+    eventually_async(SOON, "the gate is closed", is_closed).await;
+    server.thaw();
+    assert_eq!(shutdown.await.expect("shutdown").completed, 1);
+    for call in calls {
+        call.await.expect("task").expect("its reply");
+    }
+    assert_nothing_left(&server, turn).await;
 }
 
 /// No thread and no socket of ours is left, as seen from here and from the server.

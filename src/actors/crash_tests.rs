@@ -128,7 +128,7 @@ impl Rig {
 }
 
 fn run(test: impl Future<Output = ()>) {
-    actix::System::new().block_on(test);
+    actix_rt::System::new().block_on(test);
 }
 
 fn pool(name: &str) -> Child {
@@ -165,12 +165,12 @@ fn requests_that_a_crashed_pool_kept_were_not_sent() {
                 .dial_failures
         };
         eventually_async(SOON, "the loss is noticed", || failures() > 0).await;
-        let call = actix::spawn(async move { one.execute(&cmd("PING"), SOON).await });
+        let call = actix_rt::spawn(async move { one.execute(&cmd("PING"), SOON).await });
         let parked = || rig.registry.statistics().databases["one"].pool.parked;
         eventually_async(SOON, "the request is parked", || parked() == 1).await;
         rig.crash(pool("one")).await;
         let error = call.await.expect("task").expect_err("its pool crashed");
-        assert!(matches!(error, Error::Restarted { .. }), "{error}");
+        assert!(matches!(error, Error::Abandoned { .. }), "{error}");
         assert_eq!(error.execution(), crate::Execution::NotSent);
         rig.server.restart();
         rig.until("one", HealthState::Healthy).await;

@@ -16,7 +16,7 @@ use crate::{
     events::{CircuitState, Reason},
     messages::{Knocked, News, Probed, Redial as RedialOrder, Report},
     net::{Connector, DialError, Executor, WhileLoading, dial, knock},
-    policy::redial::Redial,
+    policy::{breaker::Failed, redial::Redial},
     registry::Registry,
 };
 
@@ -73,22 +73,25 @@ impl HealthActor {
                 patient.trial_succeeded(now);
             }
             News::CommandFailed { epoch, reason } if patient.is_current(epoch) => {
-                patient.failed(reason, None, now);
+                patient.failed(Failed::Command, reason, None, now);
                 self.probe(database, ctx);
             }
             News::TrialSucceeded { .. } | News::CommandFailed { .. } => {}
             News::ConnectionLost(loss) => {
-                patient.failed(Reason::ConnectionLost, Some(loss.to_string().into()), now);
+                let cause = loss.to_string().into();
+                patient.failed(Failed::Command, Reason::ConnectionLost, Some(cause), now);
             }
             News::DialFailed(error) => {
                 patient.wants_dial = true;
-                patient.failed(error.reason(), Some(error.to_string().into()), now);
+                let cause = patient.explain(&error);
+                patient.failed(Failed::Attempt, error.reason(), Some(cause), now);
                 self.wait(database, ctx);
             }
             News::GivenUp => patient.give_up(),
         }
-        self.publish(database);
+        // First, because it decides when the next probe is due.
         self.wait_if_open(database, ctx);
+        self.publish(database);
     }
 
     /// The server of this database was reached: whoever else waits for it need not wait longer
@@ -97,9 +100,14 @@ impl HealthActor {
         let Some(patient) = self.patients.get(database) else {
             return;
         };
-        let needs_probe = patient.needs_probe();
+        let (wants_dial, needs_probe) = (patient.wants_dial, patient.needs_probe());
         if let Some(endpoint) = self.endpoints.get_mut(&patient.dispatcher.settings.address) {
             endpoint.redial.reset();
+            endpoint.waiting.remove(database);
+        }
+        // A probe got through where the pool had not: it need not wait any longer.
+        if wants_dial {
+            return self.try_again(database, Duration::ZERO, ctx);
         }
         if needs_probe {
             let database = database.clone();
@@ -156,22 +164,20 @@ impl HealthActor {
         };
         let pause = endpoint.redial.pause(Reason::Unreachable, fastrand::f64());
         endpoint.is_knocked_at = true;
-        let waiting = || {
-            endpoint
-                .waiting
-                .iter()
-                .filter_map(|it| self.patients.get(it))
-        };
-        for patient in waiting() {
-            patient.announce_probe(Instant::now() + pause);
+        let mut asks_for = None;
+        for database in &endpoint.waiting {
+            if let Some(patient) = self.patients.get_mut(database) {
+                patient.announce_probe(Instant::now() + pause);
+                asks_for = Some(patient.dispatcher.settings.clone());
+            }
         }
-        let Some(settings) = waiting().next().map(|it| it.dispatcher.settings.clone()) else {
+        let Some(settings) = asks_for else {
             endpoint.is_knocked_at = false;
             return;
         };
         let registry = self.registry.clone();
         let health = ctx.address();
-        actix::spawn(async move {
+        actix_rt::spawn(async move {
             tokio::time::sleep(pause).await;
             let result = run(&registry, move |connector| async move {
                 knock(&*connector, &settings).await
@@ -225,7 +231,7 @@ impl HealthActor {
         let registry = self.registry.clone();
         let health = ctx.address();
         let database = database.clone();
-        actix::spawn(async move {
+        actix_rt::spawn(async move {
             tokio::time::sleep(pause).await;
             let result = run(&registry, move |connector| async move {
                 dial_once(&*connector, &settings).await
@@ -272,9 +278,9 @@ impl Actor for HealthActor {
     fn started(&mut self, ctx: &mut Self::Context) {
         for patient in self.patients.values() {
             self.registry.hub.publish(patient.change(Instant::now()));
-            // After a restart of this actor pools may wait for an order that its predecessor owed
-            // them. One that has a connection ignores it.
-            if let Some(pool) = &*patient.dispatcher.pool.load() {
+            // After a restart of this actor a pool may wait for an order that the predecessor owed it.
+            let waits = patient.dispatcher.dial_error.load().is_some();
+            if let (true, Some(pool)) = (waits, &*patient.dispatcher.pool.load()) {
                 let after = Duration::ZERO;
                 pool.redial.do_send(RedialOrder { after });
             }
@@ -307,14 +313,17 @@ impl Handler<Knocked> for HealthActor {
             Err(error) => error,
         };
         let waiting: Vec<_> = endpoint.waiting.iter().cloned().collect();
-        let cause: Arc<str> = error.to_string().into();
-        for database in waiting {
-            if let Some(patient) = self.patients.get_mut(&database) {
-                patient.attempt_failed(error.reason(), cause.clone(), Instant::now());
+        for database in &waiting {
+            if let Some(patient) = self.patients.get_mut(database) {
+                let cause = patient.explain(&error);
+                patient.attempt_failed(error.reason(), cause, Instant::now());
             }
+        }
+        // First, because it decides when the next probe is due.
+        self.knock(knocked.endpoint, ctx);
+        for database in waiting {
             self.publish(&database);
         }
-        self.knock(knocked.endpoint, ctx);
     }
 }
 
@@ -332,14 +341,17 @@ impl Handler<Probed> for HealthActor {
             // The circuit has changed since: it takes a new probe to say anything about it.
             _ if !patient.is_current(probed.epoch) => match patient.circuit() {
                 CircuitState::HalfOpen => self.probe(&database, ctx),
-                CircuitState::Open | CircuitState::Closed => self.wait_if_open(&database, ctx),
+                CircuitState::Open => self.wait(&database, ctx),
+                CircuitState::Closed if patient.wants_dial => self.wait(&database, ctx),
+                CircuitState::Closed => {}
             },
             Ok(()) => {
                 patient.reached(now);
                 self.reached(&database, ctx);
             }
             Err(error) => {
-                patient.attempt_failed(error.reason(), error.to_string().into(), now);
+                let cause = patient.explain(&error);
+                patient.attempt_failed(error.reason(), cause, now);
                 self.wait(&database, ctx);
             }
         }
@@ -374,9 +386,9 @@ where
 }
 
 fn ended(executor: &Executor, error: &JoinError) -> DialError {
-    if error.is_panic() {
-        return DialError::Panicked;
+    executor.leave_caller();
+    match error.is_panic() {
+        true => DialError::Panicked,
+        false => DialError::Cancelled,
     }
-    executor.caller_ended();
-    DialError::Cancelled
 }

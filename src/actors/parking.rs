@@ -26,11 +26,14 @@ pub(super) struct Parking {
 
 impl Parking {
     pub(super) fn new(dispatcher: Arc<Dispatcher>) -> Self {
-        Self {
+        let parking = Self {
             dispatcher,
             requests: VecDeque::new(),
             alarm: None,
-        }
+        };
+        // A predecessor that crashed has left its length.
+        parking.publish_length();
+        parking
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -8,9 +8,10 @@ use crate::{
     dispatch::{Dispatcher, Outage},
     events::{Change, CircuitState, HealthState, Reason},
     messages::Retire,
+    net::DialError,
     policy::{
         admission::Passage,
-        breaker::Breaker,
+        breaker::{Breaker, Failed},
         redial::{Redial, is_about_the_endpoint},
     },
 };
@@ -30,6 +31,8 @@ pub(super) struct Patient {
     /// Paces what is not about the endpoint.
     pub(super) redial: Redial,
     last_counted: Option<Instant>,
+    /// When an open circuit is probed next.
+    next_probe: Instant,
     given_up: bool,
 }
 
@@ -66,6 +69,7 @@ impl Patient {
             next_check: now + settings.health_check_interval / 2 + first_check / 2,
             redial: Redial::new(),
             last_counted: None,
+            next_probe: now,
             given_up,
             dispatcher,
         }
@@ -83,16 +87,32 @@ impl Patient {
         epoch == self.epoch
     }
 
+    /// Why the server could not be reached, with where it was looked for.
+    pub(super) fn explain(&self, error: &DialError) -> Arc<str> {
+        self.dispatcher.explain_dial(error)
+    }
+
     /// Evidence against the database, counted.
-    pub(super) fn failed(&mut self, reason: Reason, cause: Option<Arc<str>>, now: Instant) {
+    pub(super) fn failed(
+        &mut self,
+        what: Failed,
+        reason: Reason,
+        cause: Option<Arc<str>>,
+        now: Instant,
+    ) {
         // Successes are not reported one by one; the gate remembers that there were some.
         if self.dispatcher.gate.take_success() && self.circuit() == CircuitState::Closed {
-            self.breaker.succeeded();
+            self.breaker.succeeded(now.into_std());
         }
         self.condition = Condition::Ill(reason);
         self.cause = cause.or(self.cause.take());
         let before = self.circuit();
-        self.breaker.failed(now.into_std(), fastrand::f64());
+        match reason {
+            Reason::Rejected | Reason::NotRedis => {
+                self.breaker.trip(now.into_std(), fastrand::f64());
+            }
+            _ => self.breaker.failed(what, now.into_std(), fastrand::f64()),
+        }
         self.settle(before, now);
     }
 
@@ -105,13 +125,13 @@ impl Patient {
             return;
         }
         self.last_counted = Some(now);
-        self.failed(reason, Some(cause), now);
+        self.failed(Failed::Attempt, reason, Some(cause), now);
     }
 
     /// A trial succeeded.
     pub(super) fn trial_succeeded(&mut self, now: Instant) {
         let before = self.circuit();
-        self.breaker.succeeded();
+        self.breaker.succeeded(now.into_std());
         self.settle(before, now);
     }
 
@@ -156,10 +176,12 @@ impl Patient {
     }
 
     /// Tells callers when the next probe is due.
-    pub(super) fn announce_probe(&self, at: Instant) {
+    pub(super) fn announce_probe(&mut self, at: Instant) {
+        self.next_probe = at;
         if let (CircuitState::Open, Condition::Ill(reason)) = (self.circuit(), self.condition) {
             let outage = Outage {
                 reason,
+                cause: self.cause.clone(),
                 next_probe: at,
             };
             self.dispatcher.outage.store(Some(Arc::new(outage)));
@@ -178,7 +200,7 @@ impl Patient {
             },
             (CircuitState::Open, Condition::Ill(reason)) => HealthState::Down {
                 reason,
-                retry_after: self.breaker_pause(now),
+                retry_after: self.next_probe.saturating_duration_since(now),
             },
             (_, Condition::Ill(reason)) => HealthState::Degraded { reason },
             // Reached again, and still on trial.

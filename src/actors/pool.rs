@@ -117,7 +117,7 @@ impl PoolActor {
         };
         self.dialling = Some(task.abort_handle());
         let pool = ctx.address();
-        actix::spawn(async move {
+        actix_rt::spawn(async move {
             let result = task.await.unwrap_or_else(|error| match error.is_panic() {
                 true => Err(DialError::Panicked),
                 false => Err(DialError::Cancelled),
@@ -136,7 +136,7 @@ impl PoolActor {
     fn dial_failed(&mut self, error: DialError) {
         tracing::debug!(database = %self.dispatcher.name(), %error, "dial failed");
         count(&self.dispatcher.counters.dial_failures);
-        let text: Arc<str> = error.to_string().into();
+        let text = self.dispatcher.explain_dial(&error);
         self.dispatcher.dial_error.store(Some(Arc::new(text)));
         self.dispatcher.report(News::DialFailed(error));
     }
@@ -213,7 +213,7 @@ impl PoolActor {
             return;
         };
         if matches!(*ended.loss, Loss::RuntimeEnded) && !self.is_forced() {
-            self.registry.executor.caller_ended();
+            self.registry.executor.leave_caller();
         }
         if !matches!(*ended.loss, Loss::Drained) {
             let database = self.dispatcher.name();
@@ -301,7 +301,7 @@ impl PoolActor {
 /// Reports the end of a connection's task.
 fn watch(id: u64, task: JoinHandle<Ended>, ctx: &mut Context<PoolActor>) {
     let pool = ctx.address();
-    actix::spawn(async move {
+    actix_rt::spawn(async move {
         let ended = task.await.unwrap_or_else(|error| match error.is_panic() {
             true => Ended::untold(Loss::Panicked),
             false => Ended::untold(Loss::RuntimeEnded),
@@ -350,10 +350,14 @@ impl Handler<Dialled> for PoolActor {
         match result {
             Ok(established) if !self.is_forced() => self.open(established, ctx),
             Ok(_) => {}
-            Err(DialError::Cancelled) if self.draining.is_none() => {
-                self.registry.executor.caller_ended();
+            // The runtime has ended, or it has no I/O: another one may do.
+            Err(DialError::Cancelled | DialError::Panicked)
+                if self.draining.is_none() && self.registry.executor.leave_caller() =>
+            {
                 self.dial(ctx);
             }
+            // It was aborted by the drain.
+            Err(DialError::Cancelled) if self.draining.is_some() => {}
             Err(error) => self.dial_failed(error),
         }
         self.advance_drain(ctx);

@@ -1,47 +1,55 @@
 //! Waiting until every database is healthy.
 
-use std::{
-    collections::BTreeMap,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tokio::time::timeout;
 
 use crate::{
     error::Error,
-    events::{HealthEvents, HealthState},
+    events::{HealthEvent, HealthEvents, HealthState},
     registry::Registry,
 };
+
+/// What is known of each database; nothing before its first event.
+type Latest = BTreeMap<Arc<str>, Option<HealthEvent>>;
 
 /// Returns when all databases have been healthy at the same moment, or says which were not when
 /// the time was over.
 pub(super) async fn until_ready(registry: Arc<Registry>, within: Duration) -> Result<(), Error> {
-    let start = Instant::now();
-    let names = registry.names().into_iter();
-    let mut states: BTreeMap<_, _> = names.map(|it| (it, HealthState::Starting)).collect();
+    let mut latest: Latest = registry.names().into_iter().map(|it| (it, None)).collect();
     let mut events = registry.hub.subscribe();
-    if timeout(within, follow(&mut events, &mut states)).await == Ok(true) {
+    if timeout(within, follow(&mut events, &mut latest)).await == Ok(true) {
         return Ok(());
     }
-    let pending = states
-        .iter()
-        .filter(|(_, state)| **state != HealthState::Healthy);
+    let pending = latest.iter().filter(|(_, event)| !is_healthy(event));
     Err(Error::NotReady {
-        waited: start.elapsed(),
-        pending: pending
-            .map(|(name, state)| format!("{name} is {state}").into())
-            .collect(),
+        waited: within,
+        pending: pending.map(|(name, event)| describe(name, event)).collect(),
     })
 }
 
-/// Follows the events until all states are healthy, or there are no more events.
-async fn follow(events: &mut HealthEvents, states: &mut BTreeMap<Arc<str>, HealthState>) -> bool {
-    while states.values().any(|state| *state != HealthState::Healthy) {
+/// Follows the events until all are healthy, or there are no more events.
+async fn follow(events: &mut HealthEvents, latest: &mut Latest) -> bool {
+    while !latest.values().all(is_healthy) {
         match events.next().await {
-            Some(event) => states.insert(event.database, event.state),
+            Some(event) => latest.insert(event.database.clone(), Some(event)),
             None => return false,
         };
     }
     true
+}
+
+fn is_healthy(event: &Option<HealthEvent>) -> bool {
+    let state = event.as_ref().map(|event| &event.state);
+    state == Some(&HealthState::Healthy)
+}
+
+fn describe(name: &str, event: &Option<HealthEvent>) -> Arc<str> {
+    match event {
+        None => format!("{name} is {}", HealthState::Starting).into(),
+        Some(event) => match &event.cause {
+            None => format!("{name} is {}", event.state).into(),
+            Some(cause) => format!("{name} is {}: {cause}", event.state).into(),
+        },
+    }
 }

@@ -21,7 +21,7 @@ use super::{
     guard::ExitGuard, health::HealthActor, janitor::JanitorActor, pool::PoolActor, readiness,
 };
 use crate::{
-    dispatch::{Dispatcher, PoolLink},
+    dispatch::{Dispatcher, MAX_WAIT, PoolLink},
     error::Error,
     messages::{AwaitReady, Child, ChildExited, Drain, News, Shutdown, Subscribe},
     policy::{
@@ -33,6 +33,8 @@ use crate::{
     stats::{Counters, count},
 };
 
+/// The pause before an actor that nothing works without is started again after repeated crashes.
+const LONG_PAUSE: Duration = Duration::from_secs(10);
 /// How long a shutdown waits for recipients to take the last health events.
 const DELIVERY_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -153,15 +155,16 @@ impl SupervisorActor {
         }
     }
 
-    /// A child that crashes again and again is left alone. A pool's database fails for good; without
-    /// health or janitor the data plane goes on, and the log says what is missing.
-    fn give_up(&self, child: &Child) {
-        tracing::error!(?child, "given up after repeated crashes");
-        if let Child::Pool(name) = child
-            && let Some(dispatcher) = self.registry.databases.get(name)
-        {
+    /// A pool that crashes again and again is left alone, and its database fails for good.
+    fn give_up(&self, name: &str) {
+        tracing::error!(
+            database = name,
+            "its pool crashes repeatedly, and is given up"
+        );
+        if let Some(dispatcher) = self.registry.databases.get(name) {
             dispatcher.gate.set(Passage::Failed);
             dispatcher.route.store(None);
+            dispatcher.counters.parked.store(0, Relaxed);
             dispatcher.report(News::GivenUp);
         }
     }
@@ -176,13 +179,13 @@ impl SupervisorActor {
         let before = ended(&dispatchers);
         let in_flight = dispatchers.iter().map(|it| it.load.now().0 as u64);
         let under_way: u64 = in_flight.sum();
-        let deadline = Instant::now() + grace;
+        let deadline = Instant::now() + grace.min(MAX_WAIT);
         let pools = self.pools.values();
         let drains: Vec<_> = pools.map(|pool| pool.send(Drain { deadline })).collect();
         let registry = self.registry.clone();
         let stopped = self.stopped.take();
         let deliveries = std::mem::take(&mut self.deliveries);
-        actix::spawn(async move {
+        actix_rt::spawn(async move {
             for drain in drains {
                 // A pool that crashes meanwhile has told its callers.
                 let _ = drain.await;
@@ -223,7 +226,16 @@ impl Handler<ChildExited> for SupervisorActor {
                     supervisor.restart(&child, ctx)
                 });
             }
-            Decision::GiveUp => self.give_up(&child),
+            Decision::GiveUp => match &child {
+                Child::Pool(name) => self.give_up(name),
+                // Without them circuits would stay as they are, for all databases and for good.
+                Child::Health | Child::Janitor => {
+                    tracing::error!(?child, "crashes repeatedly, and is started again later");
+                    ctx.run_later(LONG_PAUSE, move |supervisor, ctx| {
+                        supervisor.restart(&child, ctx);
+                    });
+                }
+            },
         }
     }
 }
@@ -245,7 +257,7 @@ impl Handler<Subscribe> for SupervisorActor {
     fn handle(&mut self, Subscribe(recipient): Subscribe, _: &mut Self::Context) {
         let mut events = self.registry.hub.subscribe();
         self.deliveries.retain(|delivery| !delivery.is_finished());
-        self.deliveries.push(actix::spawn(async move {
+        self.deliveries.push(actix_rt::spawn(async move {
             // Waiting for room in the recipient's mailbox is what makes it a slow subscriber, and
             // the stream deals with those. It ends with the recipient.
             while let Some(event) = events.next().await {

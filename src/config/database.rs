@@ -125,9 +125,9 @@ impl DatabaseConfig {
         self
     }
 
-    /// How long an answer takes at most while all is well. Once commands have timed out on a
-    /// connection and no byte has come for twice this long, the connection is replaced; and a server
-    /// that has been away must answer within it to count as back. Default 1 s, or the command timeout
+    /// How long an answer takes at most while all is well. A command that has waited for so long and
+    /// times out counts against the server, and once some have, and no byte has come for twice this
+    /// long, the connection is replaced. Default 1 s, or the command timeout
     /// if that is shorter; range 1 ms to the command timeout.
     pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
         self.attempt_timeout = Some(timeout);
@@ -142,7 +142,8 @@ impl DatabaseConfig {
         self
     }
 
-    /// The most connections open at once, whatever they are for. Default 50; range 1 to 65,535.
+    /// The most connections of the pool open at once. One is opened today, which all callers share;
+    /// health probes and connections that drain come on top. Default 50; range 1 to 65,535.
     pub fn max_connections(mut self, connections: usize) -> Self {
         self.max_connections = connections;
         self

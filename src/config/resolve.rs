@@ -3,6 +3,7 @@
 use super::error::{ConfigError, Problem};
 use super::limits::{self, seconds};
 use super::location::Location;
+use super::settings::Username;
 use super::{Config, DatabaseConfig, DatabaseSettings, Keepalive, Settings};
 use secrecy::{ExposeSecret, SecretString};
 use std::collections::HashSet;
@@ -75,7 +76,7 @@ fn resolve_database(
         name: name.into(),
         address: location.address,
         number: config.number.or(location.number).unwrap_or(0),
-        username,
+        username: username.map(Username),
         password,
         client_name,
         command_timeout,

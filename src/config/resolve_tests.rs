@@ -25,7 +25,10 @@ fn defaults() {
         ("main", "h:1".into(), 2)
     );
     assert_eq!(
-        (main.username.as_deref(), main.client_name.as_str()),
+        (
+            main.username.as_ref().map(|it| &*it.0),
+            main.client_name.as_str()
+        ),
         (Some("u"), "redis-steward:main")
     );
     assert_eq!(
@@ -67,7 +70,11 @@ fn setters_win_over_the_url() {
         .as_ref()
         .map(|password| password.expose_secret());
     assert_eq!(
-        (settings.number, settings.username.as_deref(), password),
+        (
+            settings.number,
+            settings.username.as_ref().map(|it| &*it.0),
+            password
+        ),
         (2, Some("v"), Some("q"))
     );
     assert_eq!(settings.client_name, "worker-1");

@@ -3,6 +3,7 @@
 
 use super::{Address, Io, Keepalive};
 use secrecy::SecretString;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ pub(crate) struct DatabaseSettings {
     pub(crate) name: Arc<str>,
     pub(crate) address: Address,
     pub(crate) number: i64,
-    pub(crate) username: Option<String>,
+    pub(crate) username: Option<Username>,
     /// Shows itself as `[REDACTED]`.
     pub(crate) password: Option<SecretString>,
     /// Visible ASCII, which is what `CLIENT SETNAME` takes.
@@ -43,4 +44,14 @@ pub(crate) struct DatabaseSettings {
     pub(crate) max_parked: usize,
     pub(crate) max_reply_bytes: usize,
     pub(crate) allow_admin: bool,
+}
+
+/// Who connects. Half of a credential, so `Debug` does not show it.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Username(pub(crate) String);
+
+impl fmt::Debug for Username {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
 }

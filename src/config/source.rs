@@ -189,7 +189,7 @@ mod tests {
             "{} {} {} {password}",
             main.address,
             main.number,
-            main.username.as_deref().unwrap_or("-")
+            main.username.as_ref().map_or("-", |it| &it.0)
         )
     }
 

@@ -5,32 +5,36 @@ use std::{
     time::Duration,
 };
 
-use redis::{ErrorKind, RedisError, ServerError, ServerErrorKind};
+use redis::{ErrorKind, Pipeline, RedisError, ServerError, ServerErrorKind};
 use tokio::time::Instant;
 
-use super::Dispatcher;
+use super::{Dispatcher, runs_script};
 use crate::{
     error::{Error, Execution, Limit, Stage},
     events::Reason,
-    net::{Failure, Full, Loss},
+    net::{DialError, Failure, Full, Loss},
     policy::{admission::Passage, outcome::execution_of_error},
     stats::count,
 };
 
 impl Dispatcher {
+    /// Why no connection could be opened, with where it was to lead.
+    pub(crate) fn explain_dial(&self, error: &DialError) -> Arc<str> {
+        format!("{}: {error}", self.settings.address).into()
+    }
+
     pub(super) fn refused(&self, passage: Passage) -> Error {
         count(&self.counters.refused);
         let database = self.name();
         match passage {
             Passage::Open | Passage::Free | Passage::Trial => {
                 let outage = self.outage.load();
-                let now = Instant::now();
+                let outage = outage.as_ref();
                 Error::CircuitOpen {
                     database,
-                    reason: outage.as_ref().map_or(Reason::Unreachable, |it| it.reason),
-                    retry_after: outage
-                        .as_ref()
-                        .map_or(Duration::ZERO, |it| it.next_probe - now),
+                    reason: outage.map_or(Reason::Unreachable, |it| it.reason),
+                    retry_after: outage.map_or(Duration::ZERO, |it| it.next_probe - Instant::now()),
+                    last_error: outage.and_then(|it| it.cause.clone()),
                 }
             }
             Passage::ShuttingDown => Error::ShuttingDown {
@@ -92,7 +96,7 @@ impl Dispatcher {
                         database,
                         execution,
                     },
-                    _ => Error::Restarted {
+                    _ => Error::Abandoned {
                         database,
                         execution,
                     },
@@ -111,25 +115,37 @@ impl From<Full> for Limit {
     }
 }
 
-/// An error that came back through the `redis` crate, as this crate's own. It was asked to run so many
-/// commands.
-pub(crate) fn from_redis(database: Arc<str>, error: RedisError, commands: usize) -> Error {
+/// An error of a pipeline that came back through the `redis` crate, as this crate's own.
+pub(crate) fn from_redis(database: Arc<str>, error: RedisError, pipeline: &Pipeline) -> Error {
     if let Some(own) = Error::from_redis(&error) {
         return own.clone();
     }
     let Some(replies) = error.clone().into_server_errors() else {
         return conversion(database, error);
     };
-    let refused = |it: &ServerError| execution_of_error(it.code(), false) == Execution::NotExecuted;
+    let may_write = runs_script(pipeline);
+    let refused =
+        |it: &ServerError| execution_of_error(it.code(), may_write) == Execution::NotExecuted;
     let is_aborted = error.kind() == ErrorKind::Server(ServerErrorKind::ExecAbort);
-    let all_refused = replies.len() == commands && replies.iter().all(|(_, it)| refused(it));
+    let all_refused = replies.len() == pipeline.len() && replies.iter().all(|(_, it)| refused(it));
     Error::Server {
         database,
         execution: match is_aborted || all_refused {
             true => Execution::NotExecuted,
+            false if may_write => Execution::Unknown,
             false => Execution::Executed,
         },
         code: replies.first().map_or("", |(_, it)| it.code()).into(),
+        error,
+    }
+}
+
+/// An error inside the reply to one command, which a script can return. The command ran.
+pub(crate) fn nested(database: Arc<str>, error: RedisError) -> Error {
+    Error::Server {
+        database,
+        execution: Execution::Executed,
+        code: error.code().unwrap_or_default().into(),
         error,
     }
 }
@@ -138,13 +154,11 @@ pub(crate) fn from_redis(database: Arc<str>, error: RedisError, commands: usize)
 /// a secret, so only what comes before it is kept.
 pub(crate) fn conversion(database: Arc<str>, error: RedisError) -> Error {
     let text = error.to_string();
-    let reason = text.split("(value was").next().unwrap_or_default();
+    let mut reason = &*text;
+    for shown in ["(value was", "(response was"] {
+        reason = reason.split(shown).next().unwrap_or_default();
+    }
     let reason = reason.trim_end().to_owned();
-    let error = (
-        ErrorKind::UnexpectedReturnType,
-        "the value does not fit",
-        reason,
-    )
-        .into();
+    let error = (ErrorKind::UnexpectedReturnType, "conversion failed", reason).into();
     Error::Conversion { database, error }
 }

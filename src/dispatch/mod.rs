@@ -2,7 +2,7 @@
 
 mod explain;
 
-pub(crate) use explain::{conversion, from_redis};
+pub(crate) use explain::{conversion, from_redis, nested};
 
 use std::{sync::Arc, time::Duration};
 
@@ -57,7 +57,16 @@ pub(crate) struct PoolLink {
 #[derive(Debug)]
 pub(crate) struct Outage {
     pub(crate) reason: Reason,
+    pub(crate) cause: Option<Arc<str>>,
     pub(crate) next_probe: Instant,
+}
+
+/// The longest deadline or grace: "for ever" would overflow the clock.
+pub(crate) const MAX_WAIT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// Whether a command of the pipeline runs a script.
+pub(crate) fn runs_script(pipeline: &Pipeline) -> bool {
+    pipeline.cmd_iter().any(|it| command::runs_script(args(it)))
 }
 
 /// What is sent: its bytes, how many replies answer it, and whether an error reply can come
@@ -119,7 +128,7 @@ impl Dispatcher {
         let parcel = Parcel {
             bytes: pipeline.get_packed_pipeline(),
             expected: Expected::Many(replies),
-            runs_script: false,
+            runs_script: runs_script(pipeline),
         };
         match self.call(parcel, timeout).await? {
             Reply::Many(values) => Ok(values),
@@ -178,7 +187,7 @@ impl Dispatcher {
         let request = Request {
             bytes: parcel.bytes,
             expected: parcel.expected,
-            deadline: Instant::now() + timeout,
+            deadline: Instant::now() + timeout.min(MAX_WAIT),
             responder,
         };
         let refused = match &*self.route.load() {
@@ -198,6 +207,29 @@ impl Dispatcher {
         }
     }
 
+    /// What the answer is evidence of.
+    fn end<'a>(&self, answer: &'a Answer, timeout: Duration, runs_script: bool) -> End<'a> {
+        match answer {
+            // The author of a script chooses the codes of its errors, so they say nothing.
+            Ok(_) if runs_script => End::Reply,
+            Ok(Reply::One(value)) => end_of_value(value),
+            // One command that the server fails because it fails everybody is enough, wherever it
+            // stands: MULTI and EXEC have replies of their own.
+            Ok(Reply::Many(values)) => {
+                let mut ends = values.iter().map(end_of_value);
+                let failing = ends.find(|end| matches!(verdict(*end), Verdict::Failing(_)));
+                failing.unwrap_or(End::Reply)
+            }
+            // A caller in more of a hurry than the server promises to be shall not speak for all.
+            Err(Failure::TimedOut(_)) if timeout < self.settings.attempt_timeout => End::Local,
+            Err(Failure::TimedOut(stage)) => End::TimedOut(*stage),
+            Err(Failure::Lost(..)) => End::ConnectionLost,
+            Err(Failure::TooManyParked | Failure::ShuttingDown(_) | Failure::Abandoned(_)) => {
+                End::Local
+            }
+        }
+    }
+
     /// Judges the answer once, for everybody who needs to know.
     fn settle(
         &self,
@@ -206,7 +238,7 @@ impl Dispatcher {
         timeout: Duration,
         runs_script: bool,
     ) -> Result<Reply, Error> {
-        match verdict(end(&answer)) {
+        match verdict(self.end(&answer, timeout, runs_script)) {
             Verdict::Healthy => {
                 self.gate.note_success();
                 if admitted.is_trial() {
@@ -239,24 +271,6 @@ fn args(command: &Cmd) -> impl Iterator<Item = &[u8]> + Clone {
         // The number of a scan's cursor, which is never a name.
         _ => b"0",
     })
-}
-
-fn end(answer: &Answer) -> End<'_> {
-    match answer {
-        Ok(Reply::One(value)) => end_of_value(value),
-        // One command that the server fails because it fails everybody is enough, wherever it stands:
-        // MULTI and EXEC have replies of their own.
-        Ok(Reply::Many(values)) => {
-            let mut ends = values.iter().map(end_of_value);
-            let failing = ends.find(|end| matches!(verdict(*end), Verdict::Failing(_)));
-            failing.unwrap_or(End::Reply)
-        }
-        Err(Failure::TimedOut(stage)) => End::TimedOut(*stage),
-        Err(Failure::Lost(..)) => End::ConnectionLost,
-        Err(Failure::TooManyParked | Failure::ShuttingDown(_) | Failure::Abandoned(_)) => {
-            End::Local
-        }
-    }
 }
 
 fn end_of_value(value: &Value) -> End<'_> {

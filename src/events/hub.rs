@@ -77,6 +77,7 @@ impl EventHub {
         let mut hub = lock(&self.0);
         let states = hub.latest.values().cloned().collect();
         let queue = Arc::new(Mutex::new(Queue::new(states, hub.closed)));
+        hub.subscribers.retain(|it| it.strong_count() > 0);
         hub.subscribers.push(Arc::downgrade(&queue));
         HealthEvents::new(queue)
     }

@@ -20,9 +20,10 @@ pub enum HealthState {
     Starting,
     /// The server answers.
     Healthy,
-    /// The server is there, and not everything works.
+    /// Something is wrong, and commands are let through all the same: the circuit has not opened, or
+    /// it is on trial; or the server is loading its dataset.
     Degraded {
-        /// What does not work.
+        /// What is wrong.
         reason: Reason,
     },
     /// The circuit is open: commands fail at once.
@@ -75,6 +76,18 @@ pub enum Reason {
     Recovering,
     /// It is a replica that has lost its primary (`MASTERDOWN`), or a cluster that is down.
     PrimaryDown,
+}
+
+impl Reason {
+    /// What an error reply with this code says about the server, if it says that it fails everybody.
+    pub(crate) fn of_code(code: &str) -> Option<Self> {
+        match code {
+            "LOADING" => Some(Self::Loading),
+            "BUSY" => Some(Self::Busy),
+            "MASTERDOWN" | "CLUSTERDOWN" => Some(Self::PrimaryDown),
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Display for Reason {

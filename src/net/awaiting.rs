@@ -75,9 +75,16 @@ impl Awaiting {
         });
     }
 
-    /// Hands a reply to whom it belongs.
-    pub(crate) fn deliver(&mut self, value: Value, tally: &mut Tally) -> Result<(), Loss> {
-        let Some(entry) = self.entries.front_mut() else {
+    /// Hands a reply to whom it belongs. What has not been written, at `written` or behind it, cannot
+    /// have been answered.
+    pub(crate) fn deliver(
+        &mut self,
+        value: Value,
+        written: u64,
+        tally: &mut Tally,
+    ) -> Result<(), Loss> {
+        let front = self.entries.front_mut();
+        let Some(entry) = front.filter(|entry| entry.start < written) else {
             return Err(Loss::Unsolicited);
         };
         entry.outstanding -= 1;

@@ -37,6 +37,7 @@ const PACK_AHEAD: usize = 256 * 1024;
 /// A batch of this many requests is worth a system call without waiting for more.
 const FULL_BATCH: usize = 64;
 const RECEIVE_AT_ONCE: usize = 256;
+const READS_AT_ONCE: usize = 4;
 const MIN_READ: usize = 4 * 1024;
 const MAX_READ: usize = 256 * 1024;
 /// A connection that was idle for so long is looked at before it is used. Under load it never is,
@@ -131,6 +132,11 @@ impl Connection {
     /// it may have been executed.
     pub(crate) async fn run(mut self) -> Ended {
         let loss = poll_fn(|cx| self.poll(cx)).await;
+        // Whoever finds the mailbox closed sends elsewhere, and what is in it is not lost.
+        self.mailbox.close();
+        while let Some(request) = self.mailbox.recv().await {
+            self.queued.push_back(request);
+        }
         self.end(loss)
     }
 
@@ -177,7 +183,7 @@ impl Connection {
     }
 
     fn read(&mut self, cx: &mut Context<'_>, tally: &mut Tally) -> Result<(), Loss> {
-        loop {
+        for _ in 0..READS_AT_ONCE {
             self.make_room();
             let room = self.input.capacity() - self.input.len();
             match poll_read_buf(Pin::new(&mut *self.transport), cx, &mut self.input) {
@@ -199,10 +205,13 @@ impl Connection {
                 };
                 // Pushes answer nothing. Nothing on a shared connection asks for any.
                 if !matches!(value, Value::Push { .. }) {
-                    self.awaiting.deliver(value, tally)?;
+                    self.awaiting.deliver(value, self.outbox.written(), tally)?;
                 }
             }
         }
+        // More may have come already. Writing and deadlines shall not wait for its end.
+        cx.waker().wake_by_ref();
+        Ok(())
     }
 
     fn make_room(&mut self) {
@@ -270,7 +279,6 @@ impl Connection {
             return false;
         }
         self.activity.mark(now);
-        self.silence.begin(now);
         while self.outbox.len() < PACK_AHEAD
             && let Some(mut request) = self.queued.pop_front()
         {
@@ -279,6 +287,7 @@ impl Connection {
             } else if request.deadline <= now {
                 expire(&mut request, tally);
             } else {
+                self.silence.begin(now);
                 let start = self.outbox.end();
                 self.outbox.push(request.bytes);
                 self.awaiting
@@ -326,18 +335,13 @@ impl Connection {
         self.queued.iter().map(|request| request.deadline).min()
     }
 
-    fn end(mut self, loss: Loss) -> Ended {
+    fn end(self, loss: Loss) -> Ended {
         drop(self.transport);
         let loss = Arc::new(loss);
         let mut tally = Tally::default();
         let (written, unwritten) = self.outbox.into_unwritten();
         let mut unsent = self.awaiting.fail(&loss, written, &unwritten, &mut tally);
         unsent.extend(self.queued);
-        // Nothing is lost in the mailbox: what a handle can still send finds it closed.
-        self.mailbox.close();
-        while let Ok(request) = self.mailbox.try_recv() {
-            unsent.push_back(request);
-        }
         let victims = tally.lost;
         tally.add_to(&self.counters);
         Ended {

@@ -88,12 +88,10 @@ impl DialError {
 }
 
 fn reason_of_refusal(code: &str, text: &str) -> Reason {
-    match code {
-        "LOADING" => Reason::Loading,
-        "BUSY" => Reason::Busy,
-        "MASTERDOWN" | "CLUSTERDOWN" => Reason::PrimaryDown,
-        "ERR" if text.starts_with("max number of clients") => Reason::ServerFull,
-        _ => Reason::Rejected,
+    match Reason::of_code(code) {
+        Some(reason) => reason,
+        None if code == "ERR" && text.starts_with("max number of clients") => Reason::ServerFull,
+        None => Reason::Rejected,
     }
 }
 
@@ -126,13 +124,13 @@ pub(crate) async fn dial(
     }
 }
 
-/// Whether anything that speaks the protocol answers at the address of `settings`. A refusal is an
-/// answer too: credentials are not this question.
+/// Whether anything that speaks the protocol answers at the address of `settings`, in the time that a
+/// dial would have. A refusal is an answer too: credentials are not this question.
 pub(crate) async fn knock(
     connector: &dyn Connector,
     settings: &DatabaseSettings,
 ) -> Result<(), DialError> {
-    let limit = settings.attempt_timeout;
+    let limit = settings.connect_timeout;
     let attempt = async {
         let transport = connect(connector, settings).await?;
         let mut handshake = Handshake::new(transport, settings.max_reply_bytes);
@@ -193,7 +191,7 @@ async fn greet(handshake: &mut Handshake, settings: &DatabaseSettings) -> Result
 fn hello(settings: &DatabaseSettings) -> Cmd {
     let mut hello = cmd("HELLO").arg(3).take();
     if let Some(password) = &settings.password {
-        let user = settings.username.as_deref().unwrap_or("default");
+        let user = settings.username.as_ref().map_or("default", |it| &it.0);
         hello.arg("AUTH").arg(user).arg(password.expose_secret());
     }
     hello
@@ -208,7 +206,7 @@ async fn authenticate(
     };
     let mut auth = cmd("AUTH");
     if let Some(user) = &settings.username {
-        auth.arg(user);
+        auth.arg(&user.0);
     }
     let [answer] = handshake.call([auth.arg(password.expose_secret())]).await?;
     match answer {

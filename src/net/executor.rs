@@ -40,7 +40,7 @@ impl Executor {
     }
 
     /// Starts a task. It is cancelled at once when the runtime has ended; whoever awaits the
-    /// handle says so by [`Self::caller_ended`].
+    /// handle says so by [`Self::leave_caller`].
     pub(crate) fn spawn<F>(&self, task: F) -> io::Result<JoinHandle<F::Output>>
     where
         F: Future<Output: Send> + Send + 'static,
@@ -52,14 +52,17 @@ impl Executor {
         }
     }
 
-    /// The runtime of the application has ended: later tasks run on the crate's own.
-    pub(crate) fn caller_ended(&self) {
-        if self.caller.is_some() && !self.caller_is_gone.swap(true, Relaxed) {
+    /// The runtime of the application has ended, or cannot do what is asked of it: later tasks run on
+    /// the crate's own. Returns whether that is another one.
+    pub(crate) fn leave_caller(&self) -> bool {
+        let leaves = self.caller.is_some() && !self.caller_is_gone.swap(true, Relaxed);
+        if leaves {
             tracing::warn!(
-                "the runtime in which the supervisor was spawned has ended; \
+                "the runtime in which the supervisor was spawned has ended, or has no I/O; \
                  connections move to one of their own"
             );
         }
+        leaves
     }
 
     /// Waits until no task is left.

@@ -37,6 +37,11 @@ impl Outbox {
         self.len() == 0
     }
 
+    /// How many bytes the transport has taken since the connection was opened.
+    pub(crate) fn written(&self) -> u64 {
+        self.written
+    }
+
     /// Offset of the next byte that is pushed, counted from when the connection was opened.
     pub(crate) fn end(&self) -> u64 {
         self.written + self.len() as u64

@@ -37,11 +37,9 @@ pub(crate) enum Verdict {
 pub(crate) fn verdict(end: End<'_>) -> Verdict {
     match end {
         End::Reply => Verdict::Healthy,
-        End::ErrorReply(code) => match code {
-            "LOADING" => Verdict::Failing(Reason::Loading),
-            "BUSY" => Verdict::Failing(Reason::Busy),
-            "MASTERDOWN" | "CLUSTERDOWN" => Verdict::Failing(Reason::PrimaryDown),
-            _ => Verdict::Healthy,
+        End::ErrorReply(code) => match Reason::of_code(code) {
+            Some(reason) => Verdict::Failing(reason),
+            None => Verdict::Healthy,
         },
         End::TimedOut(Stage::Reply) => Verdict::Failing(Reason::Unresponsive),
         // The pool reports failed dials and lost connections itself, once for all who were hit.
@@ -50,15 +48,22 @@ pub(crate) fn verdict(end: End<'_>) -> Verdict {
     }
 }
 
-/// Whether a command that was answered with an error may have had an effect. A script can write
-/// and fail afterwards, so for one only the refusals that come before it starts are certain.
+/// Whether a command that was answered with an error may have had an effect.
+///
+/// The codes are those by which a server refuses a command before it runs, or after looking at a
+/// value and before changing it. What is not among them, of a module or of a newer server, may come
+/// from anywhere. A script can write, and then fail with any text that its author chose, so for one
+/// only the code that says that there is no such script is certain.
 pub(crate) fn execution_of_error(code: &str, runs_script: bool) -> Execution {
     match code {
-        "NOSCRIPT" | "LOADING" | "BUSY" | "MASTERDOWN" | "NOAUTH" | "NOPERM" | "EXECABORT" => {
-            Execution::NotExecuted
-        }
+        "NOSCRIPT" => Execution::NotExecuted,
         _ if runs_script => Execution::Unknown,
-        _ => Execution::NotExecuted,
+        "ERR" | "WRONGTYPE" | "OOM" | "READONLY" | "MISCONF" | "NOREPLICAS" | "LOADING"
+        | "BUSY" | "MASTERDOWN" | "CLUSTERDOWN" | "TRYAGAIN" | "MOVED" | "ASK" | "CROSSSLOT"
+        | "NOAUTH" | "NOPERM" | "DENIED" | "EXECABORT" | "BUSYGROUP" | "BUSYKEY" | "NOGROUP"
+        | "NOTBUSY" | "UNKILLABLE" | "INPROG" | "NOPROTO" | "WRONGPASS" | "UNBLOCKED" | "INDEX"
+        | "NOQUORUM" => Execution::NotExecuted,
+        _ => Execution::Unknown,
     }
 }
 
@@ -98,8 +103,16 @@ mod tests {
 
     #[test]
     fn a_failed_script_may_have_written() {
-        assert_eq!(execution_of_error("ERR", true), Execution::Unknown);
+        for code in ["ERR", "BUSY", "LOADING", "NOPERM", "MASTERDOWN"] {
+            assert_eq!(execution_of_error(code, true), Execution::Unknown);
+        }
         assert_eq!(execution_of_error("NOSCRIPT", true), Execution::NotExecuted);
         assert_eq!(execution_of_error("ERR", false), Execution::NotExecuted);
+    }
+
+    #[test]
+    fn what_an_unknown_code_means_is_not_known() {
+        assert_eq!(execution_of_error("IOERR", false), Execution::Unknown);
+        assert_eq!(execution_of_error("MYMODULE", false), Execution::Unknown);
     }
 }

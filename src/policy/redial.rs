@@ -64,7 +64,7 @@ pub(crate) fn is_about_the_endpoint(reason: Reason) -> bool {
 
 fn pace(reason: Reason) -> Pace {
     match reason {
-        Reason::Rejected | Reason::NotRedis => Pace::Slow,
+        Reason::Rejected | Reason::NotRedis | Reason::ServerFull => Pace::Slow,
         _ => Pace::Quick,
     }
 }
