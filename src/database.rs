@@ -13,6 +13,7 @@ use crate::{
     error::Error,
     messages::Execute,
     runtime::Lifeline,
+    sanitize,
 };
 
 /// A handle of one named database: cheap to clone, safe to share, and never in need of
@@ -222,12 +223,9 @@ fn aborted(error: &ServerError, queueing: &[Value]) -> RedisError {
     };
     let cause_text = cause.details().unwrap_or_default();
     let line = format!(
-        "-{} {details} (command {index}: {} {cause_text})\r\n",
+        "{} {details} (command {index}: {} {cause_text})",
         error.code(),
         cause.code()
     );
-    match redis::parse_redis_value(line.as_bytes()) {
-        Ok(Value::ServerError(error)) => error.into(),
-        _ => unreachable!("BUG: an error line of printable text is not an error reply"),
-    }
+    sanitize::from_line(&line).into()
 }

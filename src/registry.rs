@@ -32,7 +32,7 @@ pub(crate) struct Registry {
 
 /// How long tasks that were told to end may take. Only a runtime that is not driven any more needs
 /// longer, and then nobody waits for them.
-const STOP_PATIENCE: Duration = Duration::from_secs(1);
+pub(crate) const STOP_PATIENCE: Duration = Duration::from_secs(1);
 
 impl Registry {
     pub(crate) fn new(

@@ -42,9 +42,14 @@ fn server_error(error: ServerError) -> ServerError {
     if clean == line {
         return error;
     }
-    match redis::parse_redis_value(format!("-{clean}\r\n").as_bytes()) {
-        Ok(Value::ServerError(clean)) => clean,
-        _ => unreachable!("BUG: an error line of printable text is not an error reply"),
+    from_line(&clean)
+}
+
+/// The error reply of this text, which has no line breaks: the `redis` crate has no constructor.
+pub(crate) fn from_line(line: &str) -> ServerError {
+    match redis::parse_redis_value(format!("-{line}\r\n").as_bytes()) {
+        Ok(Value::ServerError(error)) => error,
+        _ => unreachable!("BUG: a line of printable text is not an error reply"),
     }
 }
 

@@ -96,10 +96,8 @@ fn no_actor_names_another_but_the_supervisor() {
         "JanitorActor",
     ];
     for (file, own) in [
-        ("actors/pool.rs", "PoolActor"),
-        ("actors/parking.rs", "PoolActor"),
-        ("actors/health.rs", "HealthActor"),
-        ("actors/patient.rs", "HealthActor"),
+        ("actors/pool", "PoolActor"),
+        ("actors/health", "HealthActor"),
         ("actors/janitor.rs", "JanitorActor"),
     ] {
         let others: Vec<_> = actors.into_iter().filter(|it| *it != own).collect();

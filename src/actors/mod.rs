@@ -4,8 +4,6 @@
 mod guard;
 mod health;
 mod janitor;
-mod parking;
-mod patient;
 mod pool;
 mod readiness;
 mod supervisor;

@@ -1,13 +1,16 @@
 //! The pool of one database: opens its connection, publishes it, keeps requests while there is
 //! none, and closes it when nobody needs it.
 
+mod draining;
+mod parking;
+
 use std::{
     collections::HashMap,
     sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
 };
 
-use actix::{Actor, ActorContext, AsyncContext, Context, Handler, ResponseFuture, SpawnHandle};
+use actix::{Actor, AsyncContext, Context, Handler, ResponseFuture, SpawnHandle};
 use redis::Value;
 use tokio::{
     sync::oneshot,
@@ -15,13 +18,14 @@ use tokio::{
     time::Instant,
 };
 
-use super::{guard::ExitGuard, parking::Parking};
+use self::{draining::Draining, parking::Parking};
+use super::guard::ExitGuard;
 use crate::{
     dispatch::Dispatcher,
     error::Error,
     events::Reason,
     messages::{
-        ConnectionEnded, Dialled, Drain, Execute, News, Park, Redial as RedialOrder, Retire, Sweep,
+        ConnectionEnded, Dialled, Execute, News, Park, Redial as RedialOrder, Retire, Sweep,
     },
     net::{
         Activity, Connection, DialError, Ended, Established, Loss, Mailbox, Request, WhileLoading,
@@ -32,9 +36,6 @@ use crate::{
     stats::{OpenConnection, count},
 };
 
-/// How long tasks that were told to stop may take to end. Only a runtime that is not driven any
-/// more needs longer, and then nobody waits for them.
-const STOP_PATIENCE: Duration = Duration::from_secs(1);
 /// A connection that lived for less than this is not replaced at once, so that a server which
 /// accepts and drops connections is not dialled in a tight loop.
 const STABLE_AFTER: Duration = Duration::from_secs(1);
@@ -52,7 +53,7 @@ pub(super) struct PoolActor {
     /// A dial that is due after a pause.
     pausing: Option<SpawnHandle>,
     redial: Redial,
-    pub(super) parking: Parking,
+    parking: Parking,
     draining: Option<Draining>,
 }
 
@@ -67,12 +68,6 @@ struct Held {
     stop: Option<oneshot::Sender<()>>,
     opened: Instant,
     _open: OpenConnection,
-}
-
-struct Draining {
-    finished: Option<oneshot::Sender<()>>,
-    /// The grace is over.
-    is_forced: bool,
 }
 
 impl PoolActor {
@@ -245,57 +240,6 @@ impl PoolActor {
         let pause = self.redial.pause(Reason::ConnectionLost, fastrand::f64());
         self.dial_after(pause, ctx);
     }
-
-    fn is_forced(&self) -> bool {
-        self.draining.as_ref().is_some_and(|it| it.is_forced)
-    }
-
-    /// The grace is over: whatever is left is cut short.
-    fn force(&mut self, ctx: &mut Context<Self>) {
-        let Some(draining) = &mut self.draining else {
-            return;
-        };
-        draining.is_forced = true;
-        self.parking.refuse_all();
-        self.retire_current();
-        if let Some(dialling) = &self.dialling {
-            dialling.abort();
-        }
-        for stop in self
-            .connections
-            .values_mut()
-            .filter_map(|it| it.stop.take())
-        {
-            // An error says that it has ended already.
-            let _ = stop.send(());
-        }
-        ctx.run_later(STOP_PATIENCE, Self::finish);
-        self.advance_drain(ctx);
-    }
-
-    pub(super) fn advance_drain(&mut self, ctx: &mut Context<Self>) {
-        if self.draining.is_none() || !self.parking.is_empty() {
-            return;
-        }
-        self.retire_current();
-        if let Some(dialling) = &self.dialling {
-            dialling.abort();
-        } else if self.connections.is_empty() {
-            self.finish(ctx);
-        }
-    }
-
-    fn finish(&mut self, ctx: &mut Context<Self>) {
-        let Some(draining) = &mut self.draining else {
-            return;
-        };
-        if let Some(finished) = draining.finished.take() {
-            // Nobody may be left to hear it.
-            let _ = finished.send(());
-        }
-        self.guard.release();
-        ctx.stop();
-    }
 }
 
 /// Reports the end of a connection's task.
@@ -403,22 +347,5 @@ impl Handler<Sweep> for PoolActor {
             self.dispatcher.counters.evicted.fetch_add(1, Relaxed);
             self.retire_current();
         }
-    }
-}
-
-impl Handler<Drain> for PoolActor {
-    type Result = ResponseFuture<()>;
-
-    fn handle(&mut self, drain: Drain, ctx: &mut Self::Context) -> Self::Result {
-        let (finished, wait) = oneshot::channel();
-        self.draining = Some(Draining {
-            finished: Some(finished),
-            is_forced: false,
-        });
-        let grace = drain.deadline.saturating_duration_since(Instant::now());
-        ctx.run_later(grace, Self::force);
-        self.advance_drain(ctx);
-        // An error says that the pool is gone, which is what was asked for.
-        Box::pin(async move { wait.await.unwrap_or_default() })
     }
 }

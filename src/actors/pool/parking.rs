@@ -8,7 +8,7 @@ use std::{
 use actix::{AsyncContext, Context, SpawnHandle};
 use tokio::time::Instant;
 
-use super::pool::PoolActor;
+use super::PoolActor;
 use crate::{
     dispatch::Dispatcher,
     error::{Execution, Stage},

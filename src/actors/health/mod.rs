@@ -1,6 +1,8 @@
 //! The health actor: weighs the evidence, probes, opens and closes circuits, publishes events,
 //! and tells pools when to dial again.
 
+mod patient;
+
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
@@ -10,7 +12,8 @@ use std::{
 use actix::{Actor, AsyncContext, Context, Handler};
 use tokio::{task::JoinError, time::Instant};
 
-use super::{guard::ExitGuard, patient::Patient};
+use self::patient::Patient;
+use super::guard::ExitGuard;
 use crate::{
     config::{Address, DatabaseSettings},
     events::{CircuitState, Reason},
