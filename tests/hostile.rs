@@ -2,7 +2,7 @@
 //! secret, costs little memory, and is not dialled in a tight loop. Method: real servers with
 //! other credentials, and scripted peers that talk nonsense.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use redis::cmd;
 use redis_steward::{
@@ -249,4 +249,26 @@ async fn a_reply_that_nobody_asked_for_reaches_nobody() {
     }
     assert!(supervisor.statistics().databases["main"].pool.lost > 0);
     supervisor.shutdown(SOON).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn input_that_does_not_end_keeps_no_deadline_waiting() {
+    // A debug build needs seconds for so many pushes, and none of them is the reply.
+    let peer = ScriptedServer::start([Script::answering(|_| {
+        b">2\r\n+some\r\n+push\r\n".repeat(3_000_000)
+    })]);
+    let main = DatabaseConfig::from_url(peer.url());
+    let (supervisor, main) = spawn(main).await;
+    supervisor.ready(SOON).await.expect("ready");
+    let start = Instant::now();
+    let timeout = Duration::from_millis(300);
+    let error = main
+        .with_timeout(timeout)
+        .query::<String>(cmd("GET").arg("key"))
+        .await
+        .expect_err("no reply");
+    let took = start.elapsed();
+    assert!(error.is_timeout(), "{error}");
+    assert!(took < timeout + Duration::from_millis(150), "{took:?}");
+    supervisor.shutdown(Duration::ZERO).await;
 }

@@ -1,10 +1,6 @@
 //! The one timer of a connection.
 
-use std::{
-    future::Future,
-    pin::Pin,
-    task::{Context, Poll, ready},
-};
+use std::{future::Future, pin::Pin, task::Context};
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
@@ -30,13 +26,19 @@ impl Alarm {
         }
     }
 
-    /// Ready once per ring.
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let (Some(sleep), Some(_)) = (&mut self.sleep, self.armed) else {
-            return Poll::Pending;
+    /// Whether it rings now, which it does once. Otherwise the task is woken when it does.
+    ///
+    /// A task that is busy keeps its runtime from looking at timers, sometimes for long, so then the
+    /// clock is asked.
+    pub(crate) fn rings(&mut self, cx: &mut Context<'_>, is_busy: bool) -> bool {
+        let (Some(sleep), Some(armed)) = (&mut self.sleep, self.armed) else {
+            return false;
         };
-        ready!(sleep.as_mut().poll(cx));
-        self.armed = None;
-        Poll::Ready(())
+        let is_due = is_busy && armed <= Instant::now();
+        let rings = is_due || sleep.as_mut().poll(cx).is_ready();
+        if rings {
+            self.armed = None;
+        }
+        rings
     }
 }

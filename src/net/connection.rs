@@ -37,7 +37,8 @@ const PACK_AHEAD: usize = 256 * 1024;
 /// A batch of this many requests is worth a system call without waiting for more.
 const FULL_BATCH: usize = 64;
 const RECEIVE_AT_ONCE: usize = 256;
-const READS_AT_ONCE: usize = 4;
+/// After so many bytes it is others' turn, and writing's.
+const READ_AT_ONCE: usize = 64 * 1024;
 const MIN_READ: usize = 4 * 1024;
 const MAX_READ: usize = 256 * 1024;
 /// A connection that was idle for so long is looked at before it is used. Under load it never is,
@@ -152,13 +153,13 @@ impl Connection {
 
     fn advance(&mut self, cx: &mut Context<'_>, tally: &mut Tally) -> Result<(), Loss> {
         self.check_stop(cx)?;
-        self.read(cx, tally)?;
+        let has_more = self.read(cx, tally)?;
         self.receive(cx);
         if self.waits_for_company(cx) {
             return Ok(());
         }
         self.write(cx, tally)?;
-        self.watch_deadlines(cx, tally)?;
+        self.watch_deadlines(cx, has_more, tally)?;
         let is_drained =
             self.mailbox_is_closed && self.queued.is_empty() && self.awaiting.is_settled();
         match is_drained {
@@ -182,18 +183,22 @@ impl Connection {
         }
     }
 
-    fn read(&mut self, cx: &mut Context<'_>, tally: &mut Tally) -> Result<(), Loss> {
-        for _ in 0..READS_AT_ONCE {
+    /// Reads what has come, up to a bound, and tells whether there may be more. Then it is this
+    /// task's turn again at once, after writing and deadlines, which shall not wait for its end.
+    fn read(&mut self, cx: &mut Context<'_>, tally: &mut Tally) -> Result<bool, Loss> {
+        let mut taken = 0;
+        while taken < READ_AT_ONCE {
             self.make_room();
             let room = self.input.capacity() - self.input.len();
             match poll_read_buf(Pin::new(&mut *self.transport), cx, &mut self.input) {
-                Poll::Pending => return Ok(()),
+                Poll::Pending => return Ok(false),
                 Poll::Ready(Ok(0)) => return Err(Loss::ClosedByServer),
                 Poll::Ready(Ok(read)) => {
                     // A read that fills the buffer says that more waits: take more at once.
                     if read == room {
                         self.read_size = (self.read_size * 2).min(MAX_READ);
                     }
+                    taken += read;
                     self.silence.broken();
                 }
                 Poll::Ready(Err(error)) => return Err(error.into()),
@@ -209,9 +214,8 @@ impl Connection {
                 }
             }
         }
-        // More may have come already. Writing and deadlines shall not wait for its end.
         cx.waker().wake_by_ref();
-        Ok(())
+        Ok(true)
     }
 
     fn make_room(&mut self) {
@@ -307,8 +311,13 @@ impl Connection {
             && self.transport.has_input()
     }
 
-    fn watch_deadlines(&mut self, cx: &mut Context<'_>, tally: &mut Tally) -> Result<(), Loss> {
-        while self.alarm.poll(cx).is_ready() {
+    fn watch_deadlines(
+        &mut self,
+        cx: &mut Context<'_>,
+        is_busy: bool,
+        tally: &mut Tally,
+    ) -> Result<(), Loss> {
+        while self.alarm.rings(cx, is_busy) {
             let now = Instant::now();
             let in_flight = self.awaiting.expire(now, tally);
             self.silence.note_timeouts(in_flight.expired, now);
