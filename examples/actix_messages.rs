@@ -63,7 +63,7 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
     let url = std::env::var("REDIS_URL").unwrap_or_else(|_| "redis://127.0.0.1:6379".into());
     let supervisor = Supervisor::spawn(Config::single(url)).await?;
     if let Err(error) = supervisor.ready(Duration::from_secs(2)).await {
-        eprintln!("{error} (start a server with `redis-server`, or name one by REDIS_URL)");
+        eprintln!("Start a server with `redis-server`, or name one by REDIS_URL: {error}");
         return Ok(ExitCode::FAILURE);
     }
 

@@ -22,7 +22,12 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
     // Returns at once, whether or not the server is there.
     let supervisor = Supervisor::spawn(config).await?;
     if let Err(error) = supervisor.ready(Duration::from_secs(2)).await {
-        eprintln!("{error} (start a server with `redis-server`, or name one by REDIS_URL)");
+        let advice = "Start a server with `redis-server`, or name one by REDIS_URL";
+        match error {
+            // All three are on the same server, so one reason says it all.
+            redis_steward::Error::NotReady { pending, .. } => eprintln!("{advice}: {}", pending[0]),
+            other => eprintln!("{advice}: {other}"),
+        }
         return Ok(ExitCode::FAILURE);
     }
     let printing = tokio::spawn(print_health(supervisor.subscribe()));
