@@ -105,7 +105,7 @@ impl Patient {
             self.breaker.succeeded(now.into_std());
         }
         self.condition = Condition::Ill(reason);
-        self.cause = cause.or(self.cause.take());
+        self.cause = cause;
         let before = self.circuit();
         match reason {
             Reason::Rejected | Reason::NotRedis => {
