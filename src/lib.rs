@@ -4,7 +4,8 @@
 //! An application spawns a [`Supervisor`] at start-up, takes a [`Database`] handle for each database
 //! that it has named, and sends commands. Handles never need to be replaced: they start to work
 //! when the server does, fail in time and truthfully while it is away, and work again a moment after
-//! its return: within 100 ms after a restart, and within about a hundredth of a longer outage.
+//! its return: within 100 ms after a restart, and within about a hundredth of a longer outage,
+//! where connections were refused meanwhile.
 //!
 //! ```no_run
 //! use redis_steward::{Config, Supervisor};

@@ -429,3 +429,29 @@ async fn a_client_that_is_rejected_is_told_at_once() {
     }
     supervisor.shutdown(SOON).await;
 }
+
+#[tokio::test]
+async fn a_server_that_cannot_save_serves_reads() {
+    // It refuses writes, and PING with them.
+    let server = ScriptedServer::start([Script::answering_all(|command| {
+        match &*command[0].to_ascii_uppercase() {
+            b"HELLO" => b"%1\r\n+proto\r\n:3\r\n".to_vec(),
+            b"SELECT" | b"CLIENT" => b"+OK\r\n".to_vec(),
+            b"GET" => common::resp::bulk("value"),
+            _ => b"-MISCONF Redis is configured to save RDB snapshots\r\n".to_vec(),
+        }
+    })]);
+    let main =
+        DatabaseConfig::from_url(server.url()).health_check_interval(Duration::from_millis(50));
+    let (supervisor, main) = spawn(main).await;
+    let pings = || server.count("PING");
+    eventually_async(SOON, "it was probed", || pings() >= 5).await;
+    let value: String = main.query(cmd("GET").arg("key")).await.expect("a read");
+    assert_eq!(value, "value");
+    let error = main.query::<()>(cmd("SET").arg("key").arg(1)).await;
+    let error = error.expect_err("no write");
+    assert_eq!(error.code(), Some("MISCONF"));
+    assert_eq!(error.execution(), Execution::NotExecuted);
+    assert_eq!(circuit(&supervisor), CircuitState::Closed);
+    supervisor.shutdown(SOON).await;
+}

@@ -126,7 +126,10 @@ pub(crate) fn from_redis(database: Arc<str>, error: RedisError, pipeline: &Pipel
     let may_write = runs_script(pipeline);
     let refused =
         |it: &ServerError| execution_of_error(it.code(), may_write) == Execution::NotExecuted;
-    let is_aborted = error.kind() == ErrorKind::Server(ServerErrorKind::ExecAbort);
+    // A script could say EXECABORT too.
+    let is_aborted = pipeline.is_transaction()
+        && !may_write
+        && error.kind() == ErrorKind::Server(ServerErrorKind::ExecAbort);
     let all_refused = replies.len() == pipeline.len() && replies.iter().all(|(_, it)| refused(it));
     Error::Server {
         database,

@@ -211,7 +211,7 @@ impl Dispatcher {
     fn end<'a>(&self, answer: &'a Answer, timeout: Duration, runs_script: bool) -> End<'a> {
         match answer {
             // The author of a script chooses the codes of its errors, so they say nothing.
-            Ok(_) if runs_script => End::Reply,
+            Ok(reply) if runs_script && reply.has_error() => End::Local,
             Ok(Reply::One(value)) => end_of_value(value),
             // One command that the server fails because it fails everybody is enough, wherever it
             // stands: MULTI and EXEC have replies of their own.

@@ -82,16 +82,24 @@ impl DialError {
             Self::TimedOut { .. } => Reason::Unresponsive,
             Self::Protocol(_) | Self::Unexpected { .. } => Reason::NotRedis,
             Self::Loading => Reason::Loading,
-            Self::Refused { code, text, .. } => reason_of_refusal(code, text),
+            Self::Refused {
+                command,
+                code,
+                text,
+            } => reason_of_refusal(command, code, text),
         }
     }
 }
 
-fn reason_of_refusal(code: &str, text: &str) -> Reason {
-    match Reason::of_code(code) {
-        Some(reason) => reason,
-        None if code == "ERR" && text.starts_with("max number of clients") => Reason::ServerFull,
-        None => Reason::Rejected,
+/// Only what a server says of credentials, or of what the handshake asks for, is about this client.
+/// Any other refusal may be a proxy's bad moment.
+fn reason_of_refusal(command: &str, code: &str, text: &str) -> Reason {
+    match (Reason::of_code(code), code) {
+        (Some(reason), _) => reason,
+        (None, "ERR") if text.starts_with("max number of clients") => Reason::ServerFull,
+        (None, "ERR") if matches!(command, "AUTH" | "SELECT") => Reason::Rejected,
+        (None, "WRONGPASS" | "NOAUTH" | "NOPERM" | "DENIED") => Reason::Rejected,
+        (None, _) => Reason::Unreachable,
     }
 }
 
@@ -161,10 +169,9 @@ async fn greet(handshake: &mut Handshake, settings: &DatabaseSettings) -> Result
     match hello {
         // Servers before 6.0 do not know HELLO, and some proxies refuse RESP3.
         Value::ServerError(error) if matches!(error.code(), "ERR" | "NOPROTO") => {
-            if reason_of_refusal(error.code(), error.details().unwrap_or_default())
-                == Reason::ServerFull
-            {
-                return Err(DialError::refused("HELLO", &error));
+            let refused = DialError::refused("HELLO", &error);
+            if refused.reason() == Reason::ServerFull {
+                return Err(refused);
             }
             authenticate(handshake, settings).await?;
         }
@@ -228,8 +235,11 @@ async fn prove(
         let [answer] = handshake.call([cmd("PING").arg(&nonce)]).await?;
         match answer {
             Value::BulkString(echo) if echo == nonce.as_bytes() => return Ok(()),
-            // The server knows the user, who may not ping. That is as good as an answer.
-            Value::ServerError(error) if error.code() == "NOPERM" => return Ok(()),
+            // The user may not ping, or the server cannot save and refuses PING with the writes, while
+            // it serves reads. Either is as good as an answer.
+            Value::ServerError(error) if matches!(error.code(), "NOPERM" | "MISCONF") => {
+                return Ok(());
+            }
             Value::ServerError(error) if error.code() == "LOADING" => {
                 let wait = while_loading == WhileLoading::Wait;
                 if !wait || Instant::now() + LOADING_POLL >= deadline {

@@ -52,17 +52,20 @@ impl Executor {
         }
     }
 
+    /// Whether tasks run on the runtime of the application.
+    pub(crate) fn is_on_caller(&self) -> bool {
+        self.caller.is_some() && !self.caller_is_gone.load(Relaxed)
+    }
+
     /// The runtime of the application has ended, or cannot do what is asked of it: later tasks run on
-    /// the crate's own. Returns whether that is another one.
-    pub(crate) fn leave_caller(&self) -> bool {
-        let leaves = self.caller.is_some() && !self.caller_is_gone.swap(true, Relaxed);
-        if leaves {
+    /// the crate's own.
+    pub(crate) fn leave_caller(&self) {
+        if self.caller.is_some() && !self.caller_is_gone.swap(true, Relaxed) {
             tracing::warn!(
                 "the runtime in which the supervisor was spawned has ended, or has no I/O; \
                  connections move to one of their own"
             );
         }
-        leaves
     }
 
     /// Waits until no task is left.

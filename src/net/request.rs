@@ -35,6 +35,17 @@ pub(crate) enum Reply {
     Many(Vec<Value>),
 }
 
+impl Reply {
+    /// Whether it is, or holds among the replies of a pipeline, an error.
+    pub(crate) fn has_error(&self) -> bool {
+        let is_error = |value: &Value| matches!(value, Value::ServerError(_));
+        match self {
+            Self::One(value) => is_error(value),
+            Self::Many(values) => values.iter().any(is_error),
+        }
+    }
+}
+
 /// Why there is no reply.
 #[derive(Clone, Debug)]
 pub(crate) enum Failure {

@@ -2,8 +2,6 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use redis::Value;
-
 use super::request::Reply;
 use crate::stats::Counters;
 
@@ -21,12 +19,7 @@ pub(crate) struct Tally {
 impl Tally {
     /// Where a reply counts, if its caller is still there.
     pub(crate) fn of_reply(&mut self, reply: &Reply) -> &mut u64 {
-        let is_error = |value: &Value| matches!(value, Value::ServerError(_));
-        let failed = match reply {
-            Reply::One(value) => is_error(value),
-            Reply::Many(values) => values.iter().any(is_error),
-        };
-        match failed {
+        match reply.has_error() {
             true => &mut self.error_replies,
             false => &mut self.succeeded,
         }

@@ -83,10 +83,7 @@ impl Breaker {
                     self.open(now, jitter);
                 }
             }
-            State::HalfOpen { .. } => {
-                self.last_closed = Some(now);
-                self.open(now, jitter);
-            }
+            State::HalfOpen { .. } => self.relapse(now, jitter),
             State::Open { .. } => {}
         }
     }
@@ -94,7 +91,8 @@ impl Breaker {
     /// The server refuses this client, or is none: trying on would only make callers wait.
     pub(crate) fn trip(&mut self, now: Instant, jitter: f64) {
         match self.state {
-            State::Closed { .. } | State::HalfOpen { .. } => self.open(now, jitter),
+            State::Closed { .. } => self.open(now, jitter),
+            State::HalfOpen { .. } => self.relapse(now, jitter),
             State::Open { .. } => {}
         }
     }
@@ -125,6 +123,11 @@ impl Breaker {
             State::Closed { attempts, .. } => *attempts = 0,
             State::HalfOpen { .. } => self.succeeded(now),
         }
+    }
+
+    fn relapse(&mut self, now: Instant, jitter: f64) {
+        self.last_closed = Some(now);
+        self.open(now, jitter);
     }
 
     fn open(&mut self, now: Instant, jitter: f64) {
@@ -257,7 +260,7 @@ mod tests {
     proptest! {
         /// Whatever happens, a breaker that is open gets out of it by probes and successes.
         #[test]
-        fn it_never_sticks(events in prop::collection::vec(0..4_u8, 0..200)) {
+        fn it_never_sticks(events in prop::collection::vec(0..5_u8, 0..200)) {
             let mut now = Instant::now();
             let mut breaker = Breaker::new(3, RECOVERY);
             for event in events {
@@ -265,6 +268,7 @@ mod tests {
                     0 => breaker.failed(Failed::Command, now, 0.5),
                     1 => breaker.failed(Failed::Attempt, now, 0.5),
                     2 => breaker.succeeded(now),
+                    3 => breaker.trip(now, 0.5),
                     _ => breaker.probe_succeeded(now),
                 }
                 now += Duration::from_millis(100);

@@ -45,7 +45,8 @@ struct Endpoint {
     redial: Redial,
     /// Databases that wait until something answers.
     waiting: HashSet<Arc<str>>,
-    is_knocked_at: bool,
+    /// When it is asked next, or was asked last while the answer is outstanding.
+    knock: Option<Instant>,
 }
 
 impl HealthActor {
@@ -155,8 +156,9 @@ impl HealthActor {
         let endpoint = self.endpoints.entry(address.clone());
         let endpoint = endpoint.or_insert_with(Endpoint::new);
         endpoint.waiting.insert(database.clone());
-        if !endpoint.is_knocked_at {
-            self.knock(address, ctx);
+        match endpoint.knock {
+            Some(at) => patient.announce_probe(at),
+            None => self.knock(address, ctx),
         }
     }
 
@@ -166,16 +168,17 @@ impl HealthActor {
             return;
         };
         let pause = endpoint.redial.pause(Reason::Unreachable, fastrand::f64());
-        endpoint.is_knocked_at = true;
+        let at = Instant::now() + pause;
+        endpoint.knock = Some(at);
         let mut asks_for = None;
         for database in &endpoint.waiting {
             if let Some(patient) = self.patients.get_mut(database) {
-                patient.announce_probe(Instant::now() + pause);
+                patient.announce_probe(at);
                 asks_for = Some(patient.dispatcher.settings.clone());
             }
         }
         let Some(settings) = asks_for else {
-            endpoint.is_knocked_at = false;
+            endpoint.knock = None;
             return;
         };
         let registry = self.registry.clone();
@@ -270,7 +273,7 @@ impl Endpoint {
         Self {
             redial: Redial::new(),
             waiting: HashSet::new(),
-            is_knocked_at: false,
+            knock: None,
         }
     }
 }
@@ -307,7 +310,7 @@ impl Handler<Knocked> for HealthActor {
         let Some(endpoint) = self.endpoints.get_mut(&knocked.endpoint) else {
             return;
         };
-        endpoint.is_knocked_at = false;
+        endpoint.knock = None;
         let error = match knocked.result {
             Ok(()) => {
                 let waiting = std::mem::take(&mut endpoint.waiting);
@@ -346,6 +349,7 @@ impl Handler<Probed> for HealthActor {
                 CircuitState::HalfOpen => self.probe(&database, ctx),
                 CircuitState::Open => self.wait(&database, ctx),
                 CircuitState::Closed if patient.wants_dial => self.wait(&database, ctx),
+                CircuitState::Closed if patient.is_ill() => self.probe(&database, ctx),
                 CircuitState::Closed => {}
             },
             Ok(()) => {

@@ -117,11 +117,12 @@ impl Patient {
     }
 
     /// An attempt to reach the server failed that nobody but the health actor made. Such attempts
-    /// come as fast as they are paced, so they are counted at most four times per attempt timeout:
-    /// the circuit opens after about a second of outage, and not for a quick restart.
+    /// come as fast as they are paced, so they are counted at most four times per attempt timeout: where
+    /// connections are refused, the circuit opens after about a second, and not for a quick restart.
     pub(super) fn attempt_failed(&mut self, reason: Reason, cause: Arc<str>, now: Instant) {
         let pace = self.dispatcher.settings.attempt_timeout / 4;
-        if self.last_counted.is_some_and(|last| now - last < pace) {
+        let is_early = self.last_counted.is_some_and(|last| now - last < pace);
+        if is_early && is_about_the_endpoint(reason) {
             return;
         }
         self.last_counted = Some(now);
@@ -147,6 +148,10 @@ impl Patient {
     pub(super) fn give_up(&mut self) {
         self.given_up = true;
         self.epoch = self.dispatcher.gate.set(Passage::Failed);
+    }
+
+    pub(super) fn is_ill(&self) -> bool {
+        matches!(self.condition, Condition::Ill(_))
     }
 
     /// Whether only probes can get it on.
@@ -175,8 +180,10 @@ impl Patient {
         self.breaker.pause(now.into_std())
     }
 
-    /// Tells callers when the next probe is due.
+    /// Tells callers when the next probe is due, which is not before an open circuit's pause is over.
     pub(super) fn announce_probe(&mut self, at: Instant) {
+        let now = Instant::now();
+        let at = at.max(now + self.breaker_pause(now));
         self.next_probe = at;
         if let (CircuitState::Open, Condition::Ill(reason)) = (self.circuit(), self.condition) {
             let outage = Outage {

@@ -27,7 +27,7 @@ impl PoolActor {
         self.parking.refuse_all();
         self.retire_current();
         if let Some(dialling) = &self.dialling {
-            dialling.abort();
+            dialling.task.abort();
         }
         for stop in self
             .connections
@@ -47,7 +47,7 @@ impl PoolActor {
         }
         self.retire_current();
         if let Some(dialling) = &self.dialling {
-            dialling.abort();
+            dialling.task.abort();
         } else if self.connections.is_empty() {
             self.finish(ctx);
         }

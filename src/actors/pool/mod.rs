@@ -49,12 +49,18 @@ pub(super) struct PoolActor {
     /// Every connection whose task has not ended, the current one and those that drain.
     connections: HashMap<u64, Held>,
     next_id: u64,
-    dialling: Option<AbortHandle>,
+    dialling: Option<Dialling>,
     /// A dial that is due after a pause.
     pausing: Option<SpawnHandle>,
     redial: Redial,
     parking: Parking,
     draining: Option<Draining>,
+}
+
+struct Dialling {
+    task: AbortHandle,
+    /// It runs on the application's runtime, which may end or lack what it needs.
+    on_caller: bool,
 }
 
 struct Current {
@@ -103,6 +109,7 @@ impl PoolActor {
         let settings = self.dispatcher.settings.clone();
         let connector = self.registry.connector.clone();
         let dial = async move { dial(&*connector, &settings, WhileLoading::Wait).await };
+        let on_caller = self.registry.executor.is_on_caller();
         let task = match self.registry.executor.spawn(dial) {
             Ok(task) => task,
             Err(error) => {
@@ -110,7 +117,10 @@ impl PoolActor {
                 return self.dial_failed(error);
             }
         };
-        self.dialling = Some(task.abort_handle());
+        self.dialling = Some(Dialling {
+            task: task.abort_handle(),
+            on_caller,
+        });
         let pool = ctx.address();
         actix_rt::spawn(async move {
             let result = task.await.unwrap_or_else(|error| match error.is_panic() {
@@ -290,18 +300,18 @@ impl Handler<Dialled> for PoolActor {
     type Result = ();
 
     fn handle(&mut self, Dialled(result): Dialled, ctx: &mut Self::Context) {
-        self.dialling = None;
+        let was_on_caller = self.dialling.take().is_some_and(|it| it.on_caller);
+        let is_needed = self.draining.is_none() || !self.parking.is_empty();
         match result {
-            Ok(established) if !self.is_forced() => self.open(established, ctx),
-            Ok(_) => {}
+            _ if self.is_forced() => {}
+            Ok(established) => self.open(established, ctx),
             // The runtime has ended, or it has no I/O: another one may do.
-            Err(DialError::Cancelled | DialError::Panicked)
-                if self.draining.is_none() && self.registry.executor.leave_caller() =>
-            {
+            Err(DialError::Cancelled | DialError::Panicked) if was_on_caller && is_needed => {
+                self.registry.executor.leave_caller();
                 self.dial(ctx);
             }
             // It was aborted by the drain.
-            Err(DialError::Cancelled) if self.draining.is_some() => {}
+            Err(DialError::Cancelled) if !is_needed => {}
             Err(error) => self.dial_failed(error),
         }
         self.advance_drain(ctx);
