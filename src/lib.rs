@@ -67,6 +67,10 @@ pub mod fuzzing;
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+// The fixtures are shared with the integration tests, which know this crate by its name.
+#[cfg(test)]
+extern crate self as redis_steward;
+
 #[cfg(test)]
 #[path = "../tests/common/mod.rs"]
 mod common;

@@ -8,9 +8,7 @@ use std::{
 };
 
 use redis::cmd;
-use redis_steward::{
-    CircuitState, Config, Database, DatabaseConfig, Error, Execution, Stage, Supervisor,
-};
+use redis_steward::{CircuitState, Database, DatabaseConfig, Error, Execution, Stage, Supervisor};
 
 mod common;
 use common::{FaultProxy, Mode, RedisServer, eventually_async, proc::sockets_to};
@@ -29,11 +27,7 @@ async fn spawn_with(main: DatabaseConfig) -> (Supervisor, Database) {
         .command_timeout(TIMEOUT)
         .attempt_timeout(Duration::from_millis(200))
         .connect_timeout(Duration::from_millis(300));
-    let config = Config::new().database("main", main);
-    let supervisor = Supervisor::spawn(config).await.expect("spawn");
-    supervisor.ready(SOON).await.expect("ready");
-    let main = supervisor.database("main").expect("main");
-    (supervisor, main)
+    common::spawn(main).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

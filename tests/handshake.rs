@@ -5,20 +5,14 @@
 use std::time::Duration;
 
 use redis::cmd;
-use redis_steward::{Config, Database, DatabaseConfig, Supervisor};
+use redis_steward::{Config, DatabaseConfig, Supervisor};
 
 mod common;
-use common::{FaultProxy, Mode, RedisServer, Script, ScriptedServer, eventually_async, resp::bulk};
+use common::{
+    FaultProxy, Mode, RedisServer, Script, ScriptedServer, eventually_async, resp::bulk, spawn,
+};
 
 const SOON: Duration = Duration::from_secs(10);
-
-async fn spawn(main: DatabaseConfig) -> (Supervisor, Database) {
-    let config = Config::new().database("main", main);
-    let supervisor = Supervisor::spawn(config).await.expect("spawn");
-    supervisor.ready(SOON).await.expect("ready");
-    let main = supervisor.database("main").expect("main");
-    (supervisor, main)
-}
 
 fn words(commands: &[Vec<Vec<u8>>]) -> Vec<String> {
     let word = |arg: &Vec<u8>| String::from_utf8_lossy(arg).into_owned();

@@ -6,22 +6,14 @@ use std::time::{Duration, Instant};
 
 use redis::cmd;
 use redis_steward::{
-    CircuitState, Config, Database, DatabaseConfig, Error, Execution, HealthEvent, HealthEvents,
-    HealthState, Reason, Supervisor,
+    CircuitState, Config, DatabaseConfig, Error, Execution, HealthEvent, HealthEvents, HealthState,
+    Reason, Supervisor,
 };
 
 mod common;
-use common::{FaultProxy, Mode, RedisServer, Script, ScriptedServer, eventually_async};
+use common::{FaultProxy, Mode, RedisServer, Script, ScriptedServer, eventually_async, spawn};
 
 const SOON: Duration = Duration::from_secs(10);
-
-async fn spawn(main: DatabaseConfig) -> (Supervisor, Database) {
-    let config = Config::new().database("main", main);
-    let supervisor = Supervisor::spawn(config).await.expect("spawn");
-    supervisor.ready(SOON).await.expect("ready");
-    let main = supervisor.database("main").expect("main");
-    (supervisor, main)
-}
 
 fn circuit(supervisor: &Supervisor) -> CircuitState {
     supervisor.statistics().databases["main"].circuit

@@ -10,20 +10,14 @@ use std::{
 };
 
 use redis::cmd;
-use redis_steward::{CircuitState, Config, Database, DatabaseConfig, Error, Supervisor};
+use redis_steward::{CircuitState, DatabaseConfig, Error};
 
 mod common;
-use common::{FaultProxy, Mode, RedisServer, Script, ScriptedServer, eventually_async, resp::bulk};
+use common::{
+    FaultProxy, Mode, RedisServer, Script, ScriptedServer, eventually_async, resp::bulk, spawn,
+};
 
 const SOON: Duration = Duration::from_secs(10);
-
-async fn spawn(main: DatabaseConfig) -> (Supervisor, Database) {
-    let config = Config::new().database("main", main);
-    let supervisor = Supervisor::spawn(config).await.expect("spawn");
-    supervisor.ready(SOON).await.expect("ready");
-    let main = supervisor.database("main").expect("main");
-    (supervisor, main)
-}
 
 /// The first connection is the pool's and dies with its first command; the second is a probe that is
 /// answered late; the third, the pool's again, is rejected meanwhile; all later ones are good.

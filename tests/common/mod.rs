@@ -6,6 +6,7 @@
 //! - [`proxy`]: a TCP proxy that delays, cuts and swallows on command, in front
 //!   of such a server; [`relay`] and [`pump`] are its inside
 //! - [`scripted`]: a peer that says what a test's [`script`] tells it to say
+//! - [`steward`]: a supervisor under test
 //! - [`resp`]: just enough RESP for the fixtures themselves
 //! - [`ports`]: TCP ports that nobody takes while their server is down
 //! - [`proc`]: threads, sockets and memory of this process
@@ -26,6 +27,7 @@ pub mod resp;
 pub mod script;
 pub mod scripted;
 pub mod server;
+pub mod steward;
 pub mod wait;
 
 pub use proxy::{FaultProxy, Mode};
@@ -33,4 +35,5 @@ pub use resp::Reply;
 pub use script::Script;
 pub use scripted::ScriptedServer;
 pub use server::RedisServer;
+pub use steward::spawn;
 pub use wait::{eventually, eventually_async};
