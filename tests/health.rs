@@ -297,6 +297,7 @@ async fn many_databases_on_one_endpoint_ask_for_it_once() {
     eventually_async(SOON, "all circuits are open", || all(CircuitState::Open)).await;
     let before = proxy.accepted();
     let start = Instant::now();
+    // A rate is what is tested, and it needs a time to be one of.
     tokio::time::sleep(Duration::from_secs(1)).await;
     let attempts = proxy.accepted() - before;
     let elapsed = start.elapsed().as_secs_f64();

@@ -60,6 +60,7 @@ async fn a_connection_in_use_is_left_alone() {
     // The call takes longer than a connection may be idle.
     server.freeze();
     let call = tokio::spawn(async move { main.query::<String>(cmd("PING")).await });
+    // That nothing happens has no condition to wait for: ten sweeps pass.
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert_eq!(pool(&supervisor).evicted, 0);
     server.thaw();
@@ -71,6 +72,7 @@ async fn a_connection_in_use_is_left_alone() {
 async fn the_minimum_is_kept() {
     let server = RedisServer::start();
     let supervisor = spawn(&server, 1).await;
+    // That nothing happens has no condition to wait for: twelve sweeps pass.
     tokio::time::sleep(Duration::from_millis(600)).await;
     let stats = pool(&supervisor);
     assert_eq!((stats.open, stats.opened, stats.evicted), (1, 1, 0));

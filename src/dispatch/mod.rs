@@ -69,12 +69,10 @@ pub(crate) fn runs_script(pipeline: &Pipeline) -> bool {
     pipeline.cmd_iter().any(|it| command::runs_script(args(it)))
 }
 
-/// What is sent: its bytes, how many replies answer it, and whether an error reply can come
-/// from the middle of a script.
+/// What is sent: its bytes, and how many replies answer it.
 struct Parcel {
     bytes: Vec<u8>,
     expected: Expected,
-    runs_script: bool,
 }
 
 impl Dispatcher {
@@ -102,9 +100,9 @@ impl Dispatcher {
         let parcel = Parcel {
             bytes: command.get_packed_command(),
             expected: Expected::One,
-            runs_script: command::runs_script(args(command)),
         };
-        match self.call(parcel, timeout).await? {
+        let runs_script = || command::runs_script(args(command));
+        match self.call(parcel, timeout, runs_script).await? {
             Reply::One(value) => Ok(value),
             Reply::Many(_) => unreachable!("BUG: one reply was expected and many came"),
         }
@@ -128,9 +126,9 @@ impl Dispatcher {
         let parcel = Parcel {
             bytes: pipeline.get_packed_pipeline(),
             expected: Expected::Many(replies),
-            runs_script: runs_script(pipeline),
         };
-        match self.call(parcel, timeout).await? {
+        let runs_script = || runs_script(pipeline);
+        match self.call(parcel, timeout, runs_script).await? {
             Reply::Many(values) => Ok(values),
             Reply::One(_) => unreachable!("BUG: many replies were expected and one came"),
         }
@@ -162,10 +160,16 @@ impl Dispatcher {
         }
     }
 
+    /// Whether it runs a script is asked only about errors, which can come from the middle of one.
+    ///
     /// Cancelling it is safe at any point: a request that is not written yet is skipped, and the
     /// reply of one that is written is consumed by its connection.
-    async fn call(&self, parcel: Parcel, timeout: Duration) -> Result<Reply, Error> {
-        let runs_script = parcel.runs_script;
+    async fn call(
+        &self,
+        parcel: Parcel,
+        timeout: Duration,
+        runs_script: impl Fn() -> bool,
+    ) -> Result<Reply, Error> {
         let (admitted, answer) = self.send(parcel, timeout)?;
         let answer = answer
             .await
@@ -208,10 +212,16 @@ impl Dispatcher {
     }
 
     /// What the answer is evidence of.
-    fn end<'a>(&self, answer: &'a Answer, timeout: Duration, runs_script: bool) -> End<'a> {
+    fn end<'a>(
+        &self,
+        answer: &'a Answer,
+        timeout: Duration,
+        runs_script: impl Fn() -> bool,
+    ) -> End<'a> {
         match answer {
+            Ok(reply) if !reply.has_error() => End::Reply,
             // The author of a script chooses the codes of its errors, so they say nothing.
-            Ok(reply) if runs_script && reply.has_error() => End::Local,
+            Ok(_) if runs_script() => End::Local,
             Ok(Reply::One(value)) => end_of_value(value),
             // One command that the server fails because it fails everybody is enough, wherever it
             // stands: MULTI and EXEC have replies of their own.
@@ -236,9 +246,9 @@ impl Dispatcher {
         answer: Answer,
         admitted: &Admitted,
         timeout: Duration,
-        runs_script: bool,
+        runs_script: impl Fn() -> bool,
     ) -> Result<Reply, Error> {
-        match verdict(self.end(&answer, timeout, runs_script)) {
+        match verdict(self.end(&answer, timeout, &runs_script)) {
             Verdict::Healthy => {
                 self.gate.note_success();
                 if admitted.is_trial() {
@@ -255,7 +265,7 @@ impl Dispatcher {
         match answer {
             Ok(Reply::One(Value::ServerError(error))) => Err(Error::Server {
                 database: self.name(),
-                execution: execution_of_error(error.code(), runs_script),
+                execution: execution_of_error(error.code(), runs_script()),
                 code: error.code().into(),
                 error: error.into(),
             }),
