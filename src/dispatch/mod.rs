@@ -8,8 +8,9 @@ use std::{sync::Arc, time::Duration};
 
 use actix::Recipient;
 use arc_swap::ArcSwapOption;
+use oneshot::AsyncReceiver;
 use redis::{Arg, Cmd, Pipeline, Value};
-use tokio::{sync::oneshot, time::Instant};
+use tokio::time::Instant;
 
 use crate::{
     config::DatabaseSettings,
@@ -181,7 +182,7 @@ impl Dispatcher {
         &self,
         parcel: Parcel,
         timeout: Duration,
-    ) -> Result<(Admitted, oneshot::Receiver<Answer>), Error> {
+    ) -> Result<(Admitted, AsyncReceiver<Answer>), Error> {
         let admitted = self.gate.enter().map_err(|passage| self.refused(passage))?;
         let slot = self
             .load

@@ -2,11 +2,9 @@
 
 use std::sync::Arc;
 
+use oneshot::AsyncReceiver;
 use redis::Value;
-use tokio::{
-    sync::{mpsc, oneshot},
-    time::Instant,
-};
+use tokio::{sync::mpsc, time::Instant};
 
 use super::{load::Slot, loss::Loss};
 use crate::error::{Execution, Stage};
@@ -78,8 +76,8 @@ pub(crate) struct Responder {
 }
 
 impl Responder {
-    pub(crate) fn new(slot: Slot) -> (Self, oneshot::Receiver<Answer>) {
-        let (caller, answer) = oneshot::channel();
+    pub(crate) fn new(slot: Slot) -> (Self, AsyncReceiver<Answer>) {
+        let (caller, answer) = oneshot::async_channel();
         let responder = Self {
             caller: Some(caller),
             may_be_written: false,
