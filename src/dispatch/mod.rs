@@ -70,12 +70,6 @@ pub(crate) fn runs_script(pipeline: &Pipeline) -> bool {
     pipeline.cmd_iter().any(|it| command::runs_script(args(it)))
 }
 
-/// What is sent: its bytes, and how many replies answer it.
-struct Parcel {
-    bytes: Vec<u8>,
-    expected: Expected,
-}
-
 impl Dispatcher {
     pub(crate) fn new(settings: Arc<DatabaseSettings>) -> Arc<Self> {
         Arc::new(Self {
@@ -98,12 +92,9 @@ impl Dispatcher {
     /// Runs one command. An error reply of the server is an error.
     pub(crate) async fn execute(&self, command: &Cmd, timeout: Duration) -> Result<Value, Error> {
         self.check(command)?;
-        let parcel = Parcel {
-            bytes: command.get_packed_command(),
-            expected: Expected::One,
-        };
+        let pack = || (command.get_packed_command(), Expected::One);
         let runs_script = || command::runs_script(args(command));
-        match self.call(parcel, timeout, runs_script).await? {
+        match self.call(pack, timeout, runs_script).await? {
             Reply::One(value) => Ok(value),
             Reply::Many(_) => unreachable!("BUG: one reply was expected and many came"),
         }
@@ -124,12 +115,9 @@ impl Dispatcher {
         if replies == 0 {
             return Ok(Vec::new());
         }
-        let parcel = Parcel {
-            bytes: pipeline.get_packed_pipeline(),
-            expected: Expected::Many(replies),
-        };
+        let pack = || (pipeline.get_packed_pipeline(), Expected::Many(replies));
         let runs_script = || runs_script(pipeline);
-        match self.call(parcel, timeout, runs_script).await? {
+        match self.call(pack, timeout, runs_script).await? {
             Reply::Many(values) => Ok(values),
             Reply::One(_) => unreachable!("BUG: many replies were expected and one came"),
         }
@@ -161,17 +149,19 @@ impl Dispatcher {
         }
     }
 
-    /// Whether it runs a script is asked only about errors, which can come from the middle of one.
+    /// It is packed once it is admitted, so that an open circuit costs nothing. Whether it runs a
+    /// script is asked only about errors, which can come from the middle of one.
     ///
     /// Cancelling it is safe at any point: a request that is not written yet is skipped, and the
     /// reply of one that is written is consumed by its connection.
     async fn call(
         &self,
-        parcel: Parcel,
+        pack: impl FnOnce() -> (Vec<u8>, Expected),
         timeout: Duration,
         runs_script: impl Fn() -> bool,
     ) -> Result<Reply, Error> {
-        let (admitted, answer) = self.send(parcel, timeout)?;
+        let admitted = self.gate.enter().map_err(|passage| self.refused(passage))?;
+        let answer = self.send(pack(), timeout)?;
         let answer = answer
             .await
             .unwrap_or_else(|_| unreachable!("BUG: a request was dropped without an answer"));
@@ -180,18 +170,17 @@ impl Dispatcher {
 
     fn send(
         &self,
-        parcel: Parcel,
+        (bytes, expected): (Vec<u8>, Expected),
         timeout: Duration,
-    ) -> Result<(Admitted, AsyncReceiver<Answer>), Error> {
-        let admitted = self.gate.enter().map_err(|passage| self.refused(passage))?;
+    ) -> Result<AsyncReceiver<Answer>, Error> {
         let slot = self
             .load
-            .enter(parcel.bytes.len())
+            .enter(bytes.len())
             .map_err(|full| self.overloaded(full.into()))?;
         let (responder, answer) = Responder::new(slot);
         let request = Request {
-            bytes: parcel.bytes,
-            expected: parcel.expected,
+            bytes,
+            expected,
             deadline: Instant::now() + timeout.min(MAX_WAIT),
             responder,
         };
@@ -202,7 +191,7 @@ impl Dispatcher {
         if let Some(request) = refused {
             self.park(request);
         }
-        Ok((admitted, answer))
+        Ok(answer)
     }
 
     /// No connection is ready. A pool that is gone drops the request, which answers it.
