@@ -75,14 +75,19 @@ impl Awaiting {
         });
     }
 
-    /// Hands a reply to whom it belongs. What has not been written, at `written` or behind it, cannot
-    /// have been answered.
+    /// How many requests wait.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Hands a reply to whom it belongs, and tells whether that completes the answer to a request.
+    /// What has not been written, at `written` or behind it, cannot have been answered.
     pub(crate) fn deliver(
         &mut self,
         value: Value,
         written: u64,
         tally: &mut Tally,
-    ) -> Result<(), Loss> {
+    ) -> Result<bool, Loss> {
         let front = self.entries.front_mut();
         let Some(entry) = front.filter(|entry| entry.start < written) else {
             return Err(Loss::Unsolicited);
@@ -93,7 +98,7 @@ impl Awaiting {
             Some(values) => {
                 values.push(value);
                 if entry.outstanding > 0 {
-                    return Ok(());
+                    return Ok(false);
                 }
                 Reply::Many(std::mem::take(values))
             }
@@ -106,7 +111,7 @@ impl Awaiting {
             }
         }
         self.entries.pop_front();
-        Ok(())
+        Ok(true)
     }
 
     /// Tells the callers whose deadline has passed; their replies are still waited for.

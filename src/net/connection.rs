@@ -35,7 +35,11 @@ use crate::{config::DatabaseSettings, error::Stage, sanitize, stats::Counters};
 /// has provably not been sent, so this bounds what a broken connection leaves unknown.
 const PACK_AHEAD: usize = 256 * 1024;
 /// A batch of this many requests is worth a system call without waiting for more.
-const FULL_BATCH: usize = 64;
+const MIN_BATCH: usize = 32;
+/// A turn answers this part of the requests that wait, or [`MIN_BATCH`] of them. If it answered all,
+/// their callers would send the next all together, and server and client would wait for each other
+/// in turns instead of working at the same time.
+const TURNS: usize = 4;
 const RECEIVE_AT_ONCE: usize = 256;
 /// After so many bytes it is others' turn, and writing's.
 const READ_AT_ONCE: usize = 64 * 1024;
@@ -183,11 +187,13 @@ impl Connection {
         }
     }
 
-    /// Reads what has come, up to a bound, and tells whether there may be more. Then it is this
-    /// task's turn again at once, after writing and deadlines, which shall not wait for its end.
+    /// Reads and answers what has come, up to a bound, and tells whether there may be more. Then it
+    /// is this task's turn again at once, after writing and deadlines, which shall not wait for its
+    /// end.
     fn read(&mut self, cx: &mut Context<'_>, tally: &mut Tally) -> Result<bool, Loss> {
+        let mut answers_left = (self.awaiting.len() / TURNS).max(MIN_BATCH);
         let mut taken = 0;
-        while taken < READ_AT_ONCE {
+        while self.answer(&mut answers_left, tally)? && taken < READ_AT_ONCE {
             self.make_room();
             let room = self.input.capacity() - self.input.len();
             match poll_read_buf(Pin::new(&mut *self.transport), cx, &mut self.input) {
@@ -203,19 +209,30 @@ impl Connection {
                 }
                 Poll::Ready(Err(error)) => return Err(error.into()),
             }
-            while let Some(value) = self.decoder.decode(&mut self.input)? {
-                let value = match self.decoder.take_found_error() {
-                    true => sanitize::reply(value),
-                    false => value,
-                };
-                // Pushes answer nothing. Nothing on a shared connection asks for any.
-                if !matches!(value, Value::Push { .. }) {
-                    self.awaiting.deliver(value, self.outbox.written(), tally)?;
-                }
-            }
         }
         cx.waker().wake_by_ref();
         Ok(true)
+    }
+
+    /// Hands out the replies that have been read. Returns whether it needs more input to go on;
+    /// otherwise it has answered as many requests as it may.
+    fn answer(&mut self, answers_left: &mut usize, tally: &mut Tally) -> Result<bool, Loss> {
+        while *answers_left > 0 {
+            let Some(value) = self.decoder.decode(&mut self.input)? else {
+                return Ok(true);
+            };
+            let value = match self.decoder.take_found_error() {
+                true => sanitize::reply(value),
+                false => value,
+            };
+            // Pushes answer nothing. Nothing on a shared connection asks for any.
+            if !matches!(value, Value::Push { .. })
+                && self.awaiting.deliver(value, self.outbox.written(), tally)?
+            {
+                *answers_left -= 1;
+            }
+        }
+        Ok(false)
     }
 
     fn make_room(&mut self) {
@@ -252,7 +269,7 @@ impl Connection {
         self.has_waited = !self.has_waited
             && !self.awaiting.is_empty()
             && !self.queued.is_empty()
-            && self.queued.len() < FULL_BATCH;
+            && self.queued.len() < MIN_BATCH;
         if self.has_waited {
             cx.waker().wake_by_ref();
         }
