@@ -60,6 +60,8 @@ mod registry;
 mod sanitize;
 
 #[doc(hidden)]
+pub mod benching;
+#[doc(hidden)]
 pub mod fuzzing;
 
 /// The README's examples are compiled with the documentation's.

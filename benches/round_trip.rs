@@ -1,0 +1,87 @@
+//! The whole way of a command without the system's share of it: a handle's dispatch, the task of a
+//! connection, and a server in the same thread that answers at once through a stream in memory.
+//!
+//! `cargo bench --bench round_trip`. The time is per command, the server's part and a task switch
+//! or two included; with 64 commands outstanding these are shared by a batch.
+
+use std::{
+    hint::black_box,
+    time::{Duration, Instant},
+};
+
+use bytes::{Buf, BytesMut};
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use futures_util::future::join_all;
+use redis::{Value, cmd};
+use redis_steward::benching::Line;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
+    runtime::Builder,
+};
+
+const KEY: &str = "a key of 16 byte";
+/// What a GET of the key takes on the wire.
+const COMMAND: usize = 36;
+const REPLY: &[u8] = b"$16\r\n0123456789abcdef\r\n";
+const MOST: usize = 64;
+
+fn round_trip(criterion: &mut Criterion) {
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let (client, server) = tokio::io::duplex(64 * 1024);
+    let server = runtime.spawn(serve(server));
+    let line = {
+        let _inside = runtime.enter();
+        Line::open(client)
+    };
+    let get = cmd("GET").arg(KEY).take();
+    assert_eq!(get.get_packed_command().len(), COMMAND);
+    let expected = Value::BulkString(b"0123456789abcdef".into());
+
+    let mut group = criterion.benchmark_group("round trip");
+    for outstanding in [1, MOST] {
+        group.throughput(Throughput::Elements(outstanding as u64));
+        group.bench_function(BenchmarkId::new("GET", outstanding), |bencher| {
+            let round = async || {
+                for reply in join_all((0..outstanding).map(|_| line.execute(&get))).await {
+                    assert_eq!(black_box(reply.expect("a reply")), expected);
+                }
+            };
+            bencher.iter_custom(|rounds| {
+                runtime.block_on(async {
+                    let start = Instant::now();
+                    for _ in 0..rounds {
+                        round().await;
+                    }
+                    start.elapsed()
+                })
+            });
+        });
+    }
+    group.finish();
+    drop(line);
+    runtime.block_on(server).expect("the server");
+}
+
+/// Answers every command, until there are no more.
+async fn serve(mut stream: DuplexStream) {
+    let replies = REPLY.repeat(MOST);
+    let mut input = BytesMut::new();
+    while stream.read_buf(&mut input).await.expect("a stream") > 0 {
+        let commands = input.len() / COMMAND;
+        input.advance(commands * COMMAND);
+        let answer = &replies[..commands * REPLY.len()];
+        stream.write_all(answer).await.expect("a stream");
+    }
+}
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default()
+        .warm_up_time(Duration::from_millis(500))
+        .measurement_time(Duration::from_secs(3));
+    targets = round_trip
+}
+criterion_main!(benches);

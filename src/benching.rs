@@ -1,0 +1,164 @@
+//! What the benches reach of the inside. No part of the public interface.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::BytesMut;
+use redis::{Arg, Cmd, Value};
+use tokio::{io::DuplexStream, sync::oneshot};
+
+use crate::{
+    Error, Refusal,
+    config::{Config, resolve},
+    dispatch::Dispatcher,
+    events::CircuitState,
+    net::{Connection, Established, Load, codec, transport::Transport},
+    policy::{
+        admission::{Gate, Passage},
+        breaker, command,
+    },
+};
+
+/// The decoder of a connection.
+pub struct Decoder(codec::Decoder);
+
+impl Default for Decoder {
+    fn default() -> Self {
+        Self(codec::Decoder::new(codec::Limits::default()))
+    }
+}
+
+impl Decoder {
+    /// Takes the next reply from the front of `input`, if it is complete.
+    ///
+    /// # Panics
+    ///
+    /// When the input is no reply.
+    pub fn decode(&mut self, input: &mut BytesMut) -> Option<Value> {
+        let reply = self.0.decode(input);
+        reply.expect("BUG: a bench decodes valid replies")
+    }
+}
+
+/// What a command must pass before it is sent.
+pub struct Admission {
+    gate: Arc<Gate>,
+    load: Arc<Load>,
+}
+
+impl Admission {
+    /// The circuit is closed, and there is room.
+    pub fn free() -> Self {
+        Self {
+            gate: Gate::new(),
+            load: Load::new(65_536, 512 << 20),
+        }
+    }
+
+    /// The circuit is open.
+    pub fn open() -> Self {
+        let admission = Self::free();
+        admission.gate.set(Passage::Open);
+        admission
+    }
+
+    /// Whether a command of so many bytes passes. What it takes is given back at once.
+    pub fn admits(&self, bytes: usize) -> bool {
+        let Ok(_admitted) = self.gate.enter() else {
+            return false;
+        };
+        self.load.enter(bytes).is_ok()
+    }
+
+    /// What the gate is told of every command that succeeds.
+    pub fn note_success(&self) {
+        self.gate.note_success();
+    }
+
+    /// Whether it was told since this was last asked.
+    pub fn take_success(&self) -> bool {
+        self.gate.take_success()
+    }
+}
+
+/// Why a command may not run on a shared connection.
+pub fn refusal(command: &Cmd) -> Option<Refusal> {
+    let args = command.args_iter().map(|arg| match arg {
+        Arg::Simple(bytes) => bytes,
+        _ => b"0",
+    });
+    command::refuse_on_shared(args, false)
+}
+
+/// A circuit breaker with the default settings.
+pub struct Breaker(breaker::Breaker);
+
+impl Default for Breaker {
+    fn default() -> Self {
+        Self(breaker::Breaker::new(5, Duration::from_secs(60)))
+    }
+}
+
+impl Breaker {
+    /// A command failed, and the next one succeeded.
+    pub fn stumble(&mut self, now: Instant) {
+        self.0.failed(breaker::Failed::Command, now, 0.5);
+        self.0.succeeded(now);
+    }
+
+    /// Whether the circuit is closed.
+    pub fn is_closed(&self) -> bool {
+        self.0.circuit() == CircuitState::Closed
+    }
+}
+
+/// The data plane of one database on a stream in memory, with no actor and no socket.
+pub struct Line(Arc<Dispatcher>);
+
+impl Line {
+    /// Runs the connection on the tokio runtime that this is called in, until the line is dropped.
+    pub fn open(stream: DuplexStream) -> Self {
+        let config = Config::single("redis://localhost");
+        let settings = resolve(config).expect("BUG: the defaults are valid");
+        let dispatcher = Dispatcher::new(settings.databases[0].clone());
+        let established = Established {
+            transport: Box::new(stream),
+            decoder: codec::Decoder::new(codec::Limits::default()),
+        };
+        // Nobody will stop it: it drains when its mailbox is dropped with the line.
+        let (_, stop) = oneshot::channel();
+        let (mailbox, _, connection) = Connection::new(
+            established,
+            &dispatcher.settings,
+            dispatcher.counters.clone(),
+            stop,
+        );
+        tokio::spawn(connection.run());
+        dispatcher.route.store(Some(Arc::new(mailbox)));
+        Self(dispatcher)
+    }
+
+    /// Runs one command, as a handle does.
+    ///
+    /// # Errors
+    ///
+    /// As [`Database::execute`](crate::Database::execute).
+    pub async fn execute(&self, command: &Cmd) -> Result<Value, Error> {
+        let timeout = self.0.settings.command_timeout;
+        self.0.execute(command, timeout).await
+    }
+
+    /// Reads the route, as every command does, and tells whether there is one.
+    pub fn has_route(&self) -> bool {
+        self.0.route.load().is_some()
+    }
+}
+
+impl Transport for DuplexStream {
+    fn has_input(&self) -> bool {
+        // The bench's server says nothing unasked.
+        false
+    }
+}

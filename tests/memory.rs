@@ -1,0 +1,100 @@
+//! Goal: commands leave no memory behind, however many there are, and ask for no more of it than
+//! they do now. Method: an allocator that counts; it counts the whole process, so this file has
+//! one test.
+
+mod common;
+
+use std::{alloc::System, time::Duration};
+
+use common::{RedisServer, spawn};
+use redis::{Cmd, Value, cmd};
+use redis_steward::{Database, DatabaseConfig};
+use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
+use tokio::task::JoinSet;
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+const COMMANDS: usize = 1_000_000;
+const OUTSTANDING: usize = 256;
+/// Buffers, queues and the runtime's own lists are not equally full each time, which makes some 20 KiB.
+/// A byte that every command left would be a million.
+const SLACK: usize = 256 * 1024;
+/// A ratchet: what it takes now, to be lowered with every allocation that is saved. They are the
+/// encoded command, the way of the answer, and the value.
+const ALLOCATIONS_PER_GET: usize = 3;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_million_commands_leave_no_memory_behind_and_a_get_allocates_little() {
+    let server = RedisServer::start();
+    let (supervisor, main) = spawn(DatabaseConfig::from_url(server.url())).await;
+
+    mixed(&main, COMMANDS / 10).await;
+    let before = live_bytes();
+    mixed(&main, COMMANDS).await;
+    let after = live_bytes();
+    assert!(
+        after < before + SLACK,
+        "{before} bytes before, {after} after"
+    );
+
+    let allocations = allocations_per_get(&main).await;
+    // What the actors do meanwhile is counted too.
+    assert!(
+        allocations < ALLOCATIONS_PER_GET as f64 + 0.5,
+        "{allocations} allocations per GET"
+    );
+
+    drop(main);
+    supervisor.shutdown(Duration::ZERO).await;
+}
+
+/// So many commands, some of each kind.
+async fn mixed(main: &Database, commands: usize) {
+    let mut callers = JoinSet::new();
+    for caller in 0..OUTSTANDING {
+        let main = main.clone();
+        callers.spawn(async move {
+            let (value, counter) = (format!("value:{caller}"), format!("counter:{caller}"));
+            let reset = cmd("SET").arg(&counter).arg(0).take();
+            assert_eq!(execute(&main, &reset).await, Value::Okay);
+            let set = cmd("SET").arg(&value).arg("0123456789abcdef").take();
+            let get = cmd("GET").arg(&value).take();
+            let increment = cmd("INCR").arg(&counter).take();
+            let stored = Value::BulkString(b"0123456789abcdef".into());
+            for turn in 1..=commands / OUTSTANDING / 3 {
+                assert_eq!(execute(&main, &set).await, Value::Okay);
+                assert_eq!(execute(&main, &get).await, stored);
+                assert_eq!(execute(&main, &increment).await, Value::Int(turn as i64));
+            }
+        });
+    }
+    while let Some(caller) = callers.join_next().await {
+        caller.expect("a caller got its own replies");
+    }
+}
+
+async fn allocations_per_get(main: &Database) -> f64 {
+    const GETS: usize = 10_000;
+    let get = cmd("GET").arg("value:0").take();
+    let before = allocations();
+    for _ in 0..GETS {
+        let value = execute(main, &get).await;
+        assert!(matches!(value, Value::BulkString(_)));
+    }
+    (allocations() - before) as f64 / GETS as f64
+}
+
+async fn execute(main: &Database, command: &Cmd) -> Value {
+    main.execute(command).await.expect("a reply")
+}
+
+fn live_bytes() -> usize {
+    let stats = ALLOCATOR.stats();
+    stats.bytes_allocated - stats.bytes_deallocated
+}
+
+fn allocations() -> usize {
+    let stats = ALLOCATOR.stats();
+    stats.allocations + stats.reallocations
+}
