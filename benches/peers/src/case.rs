@@ -1,0 +1,165 @@
+//! What is measured: one command, with so many calls outstanding, on one runtime.
+
+use serde::Serialize;
+
+use crate::runtime::Flavour;
+
+/// Commands in one pipeline.
+pub const PIPELINE: usize = 100;
+
+const KIB: usize = 1024;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Command {
+    Get,
+    Set,
+    Incr,
+    /// [`PIPELINE`] GETs in one round trip.
+    Pipeline,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Case {
+    pub command: Command,
+    /// The size of each value. A counter has none.
+    pub bytes: usize,
+    /// Calls under way at any time; a pipeline is one call.
+    pub outstanding: usize,
+    pub flavour: Flavour,
+}
+
+/// Each is measured with every number of outstanding calls.
+const COMMANDS: [(Command, usize); 8] = [
+    (Command::Get, 16),
+    (Command::Get, KIB),
+    (Command::Get, 16 * KIB),
+    (Command::Set, 16),
+    (Command::Set, KIB),
+    (Command::Set, 16 * KIB),
+    (Command::Incr, 0),
+    (Command::Pipeline, 16),
+];
+
+impl Case {
+    /// Every case, in the order in which it is measured and reported.
+    pub fn all() -> Vec<Self> {
+        let mut cases = Vec::new();
+        for flavour in Flavour::ALL {
+            for (command, bytes) in COMMANDS {
+                for &outstanding in command.outstanding() {
+                    cases.push(Self {
+                        command,
+                        bytes,
+                        outstanding,
+                        flavour,
+                    });
+                }
+            }
+        }
+        cases.retain(Self::is_measured);
+        cases
+    }
+
+    /// The cases of a run of about a minute: how it scales for the smallest command, and every
+    /// other command once.
+    pub fn quick() -> Vec<Self> {
+        let mut cases = Self::all();
+        cases.retain(|case| match (case.command, case.bytes) {
+            (Command::Get, 16) => case.flavour != Flavour::Actix || case.outstanding == 64,
+            (Command::Pipeline, _) => case.outstanding == 16,
+            (Command::Set, 16) => false,
+            (Command::Set, KIB) => case.outstanding == 64,
+            (_, bytes) => case.outstanding == 64 && bytes < 16 * KIB || case.is_large_on_threads(),
+        });
+        cases
+    }
+
+    /// Such as `get-16B/256/current-thread`.
+    pub fn name(&self) -> String {
+        format!("{}/{}/{}", self.work(), self.outstanding, self.flavour)
+    }
+
+    /// The command and its size, such as `get-16B`.
+    pub fn work(&self) -> String {
+        let size = match self.bytes {
+            bytes if bytes < KIB => format!("{bytes}B"),
+            bytes => format!("{}KiB", bytes / KIB),
+        };
+        match self.command {
+            Command::Get => format!("get-{size}"),
+            Command::Set => format!("set-{size}"),
+            Command::Incr => "incr".into(),
+            Command::Pipeline => format!("pipeline-{PIPELINE}"),
+        }
+    }
+
+    /// On actix there are two series only, because its runtime is tokio's current-thread one.
+    fn is_measured(&self) -> bool {
+        self.flavour != Flavour::Actix
+            || (self.command, self.bytes) == (Command::Get, 16)
+            || (self.command, self.bytes, self.outstanding) == (Command::Set, KIB, 64)
+    }
+
+    fn is_large_on_threads(&self) -> bool {
+        self.bytes == 16 * KIB && self.outstanding == 64 && self.flavour == Flavour::MultiThread
+    }
+}
+
+impl Command {
+    /// Operations that one call counts for.
+    pub fn operations(self) -> usize {
+        match self {
+            Self::Pipeline => PIPELINE,
+            _ => 1,
+        }
+    }
+
+    fn outstanding(self) -> &'static [usize] {
+        match self {
+            Self::Pipeline => &[1, 16, 64],
+            _ => &[1, 16, 64, 256, 1024],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn names_say_what_is_measured() {
+        let case = Case {
+            command: Command::Set,
+            bytes: 16 * KIB,
+            outstanding: 256,
+            flavour: Flavour::CurrentThread,
+        };
+        assert_eq!(case.name(), "set-16KiB/256/current-thread");
+        let names: Vec<_> = Case::all().iter().map(Case::name).collect();
+        assert!(names.contains(&"pipeline-100/64/multi-thread".into()));
+        assert!(names.contains(&"incr/1/multi-thread".into()));
+    }
+
+    #[test]
+    fn names_are_unique() {
+        let names: HashSet<_> = Case::all().iter().map(Case::name).collect();
+        assert_eq!(names.len(), Case::all().len());
+    }
+
+    #[test]
+    fn a_full_run_has_the_series_on_each_runtime() {
+        let count = |flavour| Case::all().iter().filter(|c| c.flavour == flavour).count();
+        assert_eq!(count(Flavour::MultiThread), 7 * 5 + 3);
+        assert_eq!(count(Flavour::CurrentThread), 7 * 5 + 3);
+        assert_eq!(count(Flavour::Actix), 5 + 1);
+    }
+
+    #[test]
+    fn a_quick_run_has_about_twenty_cases() {
+        let quick = Case::quick().len();
+        assert!((18..=22).contains(&quick), "{quick}");
+    }
+}

@@ -1,0 +1,107 @@
+//! The keys and values of a case, a set for each task, so that a reply that reaches the wrong
+//! caller is noticed.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use bytes::Bytes;
+use redis::{Connection, pipe};
+
+use crate::case::{Case, Command};
+
+/// What one task asks for: a key and its value, or as many as a pipeline has.
+pub struct Records {
+    pub keys: Vec<String>,
+    pub values: Vec<Bytes>,
+}
+
+/// The records of all tasks, and the connection that writes them.
+pub struct Dataset {
+    pub records: Arc<[Records]>,
+    case: Case,
+    connection: Connection,
+}
+
+impl Dataset {
+    /// Empties the server and writes what the case will read.
+    pub fn write(url: &str, case: Case) -> Result<Self> {
+        let per_task = case.command.operations();
+        let tasks = (0..case.outstanding).map(|task| Records::of(task, per_task, case.bytes));
+        let client = redis::Client::open(url).context("the server's address")?;
+        let connection = client.get_connection().context("writing the data set")?;
+        let mut dataset = Self {
+            records: tasks.collect(),
+            case,
+            connection,
+        };
+        dataset.reset().context("writing the data set")?;
+        Ok(dataset)
+    }
+
+    /// Makes it what it was, where a round changes it: counters start at zero again.
+    pub fn renew(&mut self) -> Result<()> {
+        match self.case.command {
+            Command::Incr => self.reset().context("resetting the counters"),
+            Command::Get | Command::Set | Command::Pipeline => Ok(()),
+        }
+    }
+
+    fn reset(&mut self) -> Result<()> {
+        redis::cmd("FLUSHALL").exec(&mut self.connection)?;
+        if self.case.command == Command::Incr {
+            return Ok(());
+        }
+        for records in self.records.iter() {
+            let mut writes = pipe();
+            for (key, value) in records.keys.iter().zip(&records.values) {
+                writes.set(key, value.as_ref()).ignore();
+            }
+            writes.exec(&mut self.connection)?;
+        }
+        Ok(())
+    }
+}
+
+impl Records {
+    fn of(task: usize, count: usize, bytes: usize) -> Self {
+        let numbers = task * count..(task + 1) * count;
+        Self {
+            keys: numbers.clone().map(key).collect(),
+            values: numbers.map(|number| value(number, bytes)).collect(),
+        }
+    }
+}
+
+/// The key of a record.
+pub fn key(number: usize) -> String {
+    format!("key:{number}")
+}
+
+/// A value that no other key has, in letters and digits, so that it can be a program's argument.
+pub fn value(number: usize, bytes: usize) -> Bytes {
+    let pattern = format!("value{number:06}of");
+    pattern.bytes().cycle().take(bytes).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+    use crate::case::PIPELINE;
+
+    #[test]
+    fn values_have_their_size_and_differ() {
+        let values: HashSet<_> = (0..6400).map(|number| value(number, 16)).collect();
+        assert_eq!(values.len(), 6400);
+        assert!(values.iter().all(|value| value.len() == 16));
+        assert_eq!(value(7, 16 * 1024).len(), 16 * 1024);
+    }
+
+    #[test]
+    fn tasks_share_no_key() {
+        let keys = |task| Records::of(task, PIPELINE, 16).keys;
+        let all: HashSet<_> = keys(0).into_iter().chain(keys(1)).collect();
+        assert_eq!(all.len(), 2 * PIPELINE);
+    }
+}

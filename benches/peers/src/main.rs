@@ -1,0 +1,41 @@
+//! Measures `redis-steward` beside other Redis clients, in one run and in turns.
+//!
+//! A run is a comparison: it starts a server, takes the clients through the cases in alternating
+//! order, checks every reply, and reports medians. See the README for what the figures mean.
+
+#![forbid(unsafe_code)]
+
+mod arguments;
+mod case;
+mod comparison;
+mod contender;
+mod dataset;
+mod figures;
+mod interrupt;
+mod limit;
+mod load;
+mod machine;
+mod measure;
+mod peer;
+mod progress;
+mod report;
+mod runtime;
+mod server;
+mod usage;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::arguments::Arguments;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match comparison::run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! redis-steward with its default settings, through the `redis` crate's `AsyncCommands`.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use bytes::Bytes;
+use redis_steward::{Config, Database, Supervisor};
+
+use super::{Peer, commands};
+
+const READY_WITHIN: Duration = Duration::from_secs(5);
+const GRACE: Duration = Duration::from_secs(5);
+
+#[derive(Clone)]
+pub struct Steward {
+    supervisor: Supervisor,
+    database: Database,
+}
+
+impl Peer for Steward {
+    type Reply = Vec<u8>;
+
+    async fn connect(url: &str) -> Result<Self> {
+        let supervisor = Supervisor::spawn(Config::single(url)).await?;
+        supervisor.ready(READY_WITHIN).await?;
+        let database = supervisor.database("main")?;
+        Ok(Self {
+            supervisor,
+            database,
+        })
+    }
+
+    async fn get(&mut self, key: &str) -> Result<Vec<u8>> {
+        commands::get(&mut self.database, key).await
+    }
+
+    async fn set(&mut self, key: &str, value: &Bytes) -> Result<()> {
+        commands::set(&mut self.database, key, value).await
+    }
+
+    async fn incr(&mut self, key: &str) -> Result<i64> {
+        commands::incr(&mut self.database, key).await
+    }
+
+    async fn pipeline(&mut self, keys: &[String]) -> Result<Vec<Vec<u8>>> {
+        commands::pipeline(&mut self.database, keys).await
+    }
+
+    async fn disconnect(self) -> Result<()> {
+        self.supervisor.shutdown(GRACE).await;
+        Ok(())
+    }
+}

@@ -1,0 +1,79 @@
+//! The tables on the terminal: one for each command, size and runtime.
+
+use comfy_table::{CellAlignment, Table, presets::UTF8_HORIZONTAL_ONLY};
+
+use super::groups;
+use crate::{comparison::Measured, measure::Outcome};
+
+const HEADER: [&str; 9] = [
+    "outstanding",
+    "client",
+    "ops/s",
+    "× best peer",
+    "CPU µs/op",
+    "× leanest",
+    "p50 µs",
+    "p99 µs",
+    "p99.9 µs",
+];
+
+pub fn tables(cases: &[Measured]) -> String {
+    let group = |measured: &Measured| (measured.case.work(), measured.case.flavour);
+    groups(cases, group).map(titled).collect()
+}
+
+fn titled(group: &[Measured]) -> String {
+    let case = group[0].case;
+    format!("{} on {}\n{}\n\n", case.work(), case.flavour, table(group))
+}
+
+fn table(group: &[Measured]) -> Table {
+    let mut table = Table::new();
+    table.load_preset(UTF8_HORIZONTAL_ONLY).set_header(HEADER);
+    for (index, column) in table.column_iter_mut().enumerate() {
+        if index != 1 {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    for measured in group {
+        // One row for each case, of as many lines as there are clients, so that the table has
+        // rules between the cases only.
+        let mut cells: [String; HEADER.len()] = Default::default();
+        cells[0] = measured.case.outstanding.to_string();
+        for outcome in &measured.outcomes {
+            for (cell, value) in cells[1..].iter_mut().zip(values(measured, outcome)) {
+                if !cell.is_empty() {
+                    cell.push('\n');
+                }
+                cell.push_str(&value);
+            }
+        }
+        table.add_row(cells);
+    }
+    table
+}
+
+fn values(measured: &Measured, outcome: &Outcome) -> [String; HEADER.len() - 1] {
+    let figures = &outcome.medians;
+    let fastest = measured.most(Outcome::throughput);
+    let leanest = measured.least(Outcome::cpu);
+    [
+        outcome.peer.to_string(),
+        format!("{:.0}", figures.operations_per_second),
+        ratio(outcome, fastest, Outcome::throughput),
+        format!("{:.2}", figures.cpu_micros_per_operation),
+        ratio(outcome, leanest, Outcome::cpu),
+        format!("{:.0}", figures.p50_micros),
+        format!("{:.0}", figures.p99_micros),
+        figures
+            .p999_micros
+            .map_or("-".into(), |micros| format!("{micros:.0}")),
+    ]
+}
+
+/// Nothing to compare with if no peer was asked for.
+fn ratio(outcome: &Outcome, best: Option<&Outcome>, figure: fn(&Outcome) -> f64) -> String {
+    best.map_or("-".into(), |best| {
+        format!("{:.2}", figure(outcome) / figure(best))
+    })
+}
