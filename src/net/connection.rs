@@ -35,11 +35,11 @@ use crate::{config::DatabaseSettings, error::Stage, sanitize, stats::Counters};
 /// has provably not been sent, so this bounds what a broken connection leaves unknown.
 const PACK_AHEAD: usize = 256 * 1024;
 /// A batch of this many requests is worth a system call without waiting for more.
-const MIN_BATCH: usize = 32;
+const MIN_BATCH: usize = 16;
 /// A turn answers this part of the requests that wait, or [`MIN_BATCH`] of them. If it answered all,
 /// their callers would send the next all together, and server and client would wait for each other
 /// in turns instead of working at the same time.
-const TURNS: usize = 4;
+const TURNS: usize = 3;
 const RECEIVE_AT_ONCE: usize = 256;
 /// After so many bytes it is others' turn, and writing's.
 const READ_AT_ONCE: usize = 64 * 1024;
