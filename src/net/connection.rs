@@ -9,19 +9,18 @@ use std::{
     time::Duration,
 };
 
-use bytes::BytesMut;
 use redis::Value;
 use tokio::{
     sync::{mpsc, oneshot},
     time::Instant,
 };
-use tokio_util::io::poll_read_buf;
 
 use super::{
     activity::Activity,
     alarm::Alarm,
     awaiting::Awaiting,
     codec::Decoder,
+    inbox::Inbox,
     loss::Loss,
     outbox::Outbox,
     request::{Failure, Mailbox, Request},
@@ -29,7 +28,7 @@ use super::{
     tally::Tally,
     transport::Transport,
 };
-use crate::{config::DatabaseSettings, error::Stage, sanitize, stats::Counters};
+use crate::{config::DatabaseSettings, error::Stage, stats::Counters};
 
 /// Requests are packed for writing up to this many bytes ahead of the socket. What is not packed
 /// has provably not been sent, so this bounds what a broken connection leaves unknown.
@@ -43,13 +42,9 @@ const TURNS: usize = 3;
 const RECEIVE_AT_ONCE: usize = 256;
 /// After so many bytes it is others' turn, and writing's.
 const READ_AT_ONCE: usize = 64 * 1024;
-const MIN_READ: usize = 4 * 1024;
-const MAX_READ: usize = 256 * 1024;
 /// A connection that was idle for so long is looked at before it is used. Under load it never is,
 /// so this costs a system call only where there is time for one.
 const IDLE_CHECK: Duration = Duration::from_millis(1);
-/// Buffers beyond this are given back once they are empty.
-const KEEP_INPUT: usize = 1024 * 1024;
 
 /// A dialled connection, ready for requests.
 pub(crate) struct Established {
@@ -72,9 +67,7 @@ pub(crate) struct Connection {
     has_waited: bool,
     outbox: Outbox,
     awaiting: Awaiting,
-    input: BytesMut,
-    read_size: usize,
-    decoder: Decoder,
+    inbox: Inbox,
     alarm: Alarm,
     silence: Silence,
     activity: Arc<Activity>,
@@ -121,9 +114,7 @@ impl Connection {
             has_waited: false,
             outbox: Outbox::default(),
             awaiting: Awaiting::default(),
-            input: BytesMut::new(),
-            read_size: MIN_READ,
-            decoder: established.decoder,
+            inbox: Inbox::new(established.decoder),
             alarm: Alarm::default(),
             silence: Silence::new(2 * settings.attempt_timeout),
             activity: activity.clone(),
@@ -194,20 +185,13 @@ impl Connection {
         let mut answers_left = (self.awaiting.len() / TURNS).max(MIN_BATCH);
         let mut taken = 0;
         while self.answer(&mut answers_left, tally)? && taken < READ_AT_ONCE {
-            self.make_room();
-            let room = self.input.capacity() - self.input.len();
-            match poll_read_buf(Pin::new(&mut *self.transport), cx, &mut self.input) {
+            match self.inbox.poll_read(&mut *self.transport, cx)? {
                 Poll::Pending => return Ok(false),
-                Poll::Ready(Ok(0)) => return Err(Loss::ClosedByServer),
-                Poll::Ready(Ok(read)) => {
-                    // A read that fills the buffer says that more waits: take more at once.
-                    if read == room {
-                        self.read_size = (self.read_size * 2).min(MAX_READ);
-                    }
+                Poll::Ready(0) => return Err(Loss::ClosedByServer),
+                Poll::Ready(read) => {
                     taken += read;
                     self.silence.broken();
                 }
-                Poll::Ready(Err(error)) => return Err(error.into()),
             }
         }
         cx.waker().wake_by_ref();
@@ -218,12 +202,8 @@ impl Connection {
     /// otherwise it has answered as many requests as it may.
     fn answer(&mut self, answers_left: &mut usize, tally: &mut Tally) -> Result<bool, Loss> {
         while *answers_left > 0 {
-            let Some(value) = self.decoder.decode(&mut self.input)? else {
+            let Some(value) = self.inbox.next()? else {
                 return Ok(true);
-            };
-            let value = match self.decoder.take_found_error() {
-                true => sanitize::reply(value),
-                false => value,
             };
             // Pushes answer nothing. Nothing on a shared connection asks for any.
             if !matches!(value, Value::Push { .. })
@@ -233,16 +213,6 @@ impl Connection {
             }
         }
         Ok(false)
-    }
-
-    fn make_room(&mut self) {
-        if self.input.is_empty() && self.input.capacity() > KEEP_INPUT {
-            self.input = BytesMut::new();
-        }
-        // A large value doubles the buffer as it comes, whatever length was announced.
-        let step = self.input.len().max(self.read_size);
-        self.input
-            .reserve(self.decoder.needed().clamp(self.read_size, step));
     }
 
     fn receive(&mut self, cx: &mut Context<'_>) {
@@ -361,10 +331,15 @@ impl Connection {
         self.queued.iter().map(|request| request.deadline).min()
     }
 
-    fn end(self, loss: Loss) -> Ended {
+    fn end(mut self, loss: Loss) -> Ended {
+        let mut tally = Tally::default();
+        if loss.leaves_replies_in_step() {
+            // What the server has answered was executed, also if its reply did not have its turn yet.
+            // Should what follows be malformed, its callers learn that the connection ended.
+            let _ = self.answer(&mut { usize::MAX }, &mut tally);
+        }
         drop(self.transport);
         let loss = Arc::new(loss);
-        let mut tally = Tally::default();
         let (written, unwritten) = self.outbox.into_unwritten();
         let mut unsent = self.awaiting.fail(&loss, written, &unwritten, &mut tally);
         unsent.extend(self.queued);
@@ -386,3 +361,7 @@ fn expire(request: &mut Request, tally: &mut Tally) {
         false => tally.cancelled += 1,
     }
 }
+
+#[cfg(test)]
+#[path = "connection_tests.rs"]
+mod tests;

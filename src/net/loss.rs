@@ -29,3 +29,10 @@ pub(crate) enum Loss {
     #[error("its task panicked")]
     Panicked,
 }
+
+impl Loss {
+    /// Whether replies that came before it still belong to the requests that wait.
+    pub(crate) fn leaves_replies_in_step(&self) -> bool {
+        !matches!(self, Self::Protocol(_) | Self::Unsolicited)
+    }
+}

@@ -14,6 +14,7 @@ mod activity;
 mod alarm;
 mod awaiting;
 mod handshake;
+mod inbox;
 mod outbox;
 mod silence;
 mod tally;

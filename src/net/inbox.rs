@@ -1,0 +1,77 @@
+//! Bytes that have come, and the replies in them.
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::BytesMut;
+use redis::Value;
+use tokio_util::io::poll_read_buf;
+
+use super::{
+    codec::{Decoder, ProtocolError},
+    transport::Transport,
+};
+use crate::sanitize;
+
+/// Reads as much at a time as the traffic is worth, and takes the replies off the front.
+pub(crate) struct Inbox {
+    input: BytesMut,
+    read_size: usize,
+    decoder: Decoder,
+}
+
+const MIN_READ: usize = 4 * 1024;
+/// Beyond this a read saves few calls, and what it read has left the cache when it is decoded.
+const MAX_READ: usize = 32 * 1024;
+/// Buffers beyond this are given back once they are empty.
+const KEEP_CAPACITY: usize = 1024 * 1024;
+
+impl Inbox {
+    pub(crate) fn new(decoder: Decoder) -> Self {
+        Self {
+            input: BytesMut::new(),
+            read_size: MIN_READ,
+            decoder,
+        }
+    }
+
+    /// Takes the next reply that has come completely. Texts of errors in it are harmless.
+    pub(crate) fn next(&mut self) -> Result<Option<Value>, ProtocolError> {
+        let Some(value) = self.decoder.decode(&mut self.input)? else {
+            return Ok(None);
+        };
+        Ok(Some(match self.decoder.take_found_error() {
+            true => sanitize::reply(value),
+            false => value,
+        }))
+    }
+
+    /// Reads once, and returns how many bytes came; 0 at the end of the stream.
+    pub(crate) fn poll_read(
+        &mut self,
+        transport: &mut dyn Transport,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        self.make_room();
+        let room = self.input.capacity() - self.input.len();
+        let read = ready!(poll_read_buf(Pin::new(transport), cx, &mut self.input))?;
+        // A read that fills the buffer says that more waits: take more at once.
+        if read == room {
+            self.read_size = (self.read_size * 2).min(MAX_READ);
+        }
+        Poll::Ready(Ok(read))
+    }
+
+    fn make_room(&mut self) {
+        if self.input.is_empty() && self.input.capacity() > KEEP_CAPACITY {
+            self.input = BytesMut::new();
+        }
+        // A large value doubles the buffer as it comes, whatever length was announced.
+        let step = self.input.len().max(self.read_size);
+        self.input
+            .reserve(self.decoder.needed().clamp(self.read_size, step));
+    }
+}
