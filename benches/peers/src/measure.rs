@@ -141,16 +141,24 @@ impl Entry {
     }
 }
 
-/// Everybody's place in a round. It rotates, and every second round goes the other way, so that
-/// nobody always comes after the same one.
+/// Everybody's place in a round. The stride through the list differs from round to round, so that
+/// everybody comes after somebody else each time: whoever comes after redis-benchmark, say, finds
+/// the server and the processor in another state.
 fn order(round: usize, contenders: usize) -> Vec<usize> {
-    let mut order: Vec<_> = (0..contenders)
-        .map(|place| (place + round) % contenders)
+    let strides: Vec<_> = (1..=contenders)
+        .filter(|&stride| common_divisor(stride, contenders) == 1)
         .collect();
-    if !round.is_multiple_of(2) {
-        order.reverse();
+    let stride = strides[round % strides.len()];
+    (0..contenders)
+        .map(|place| (round + place * stride) % contenders)
+        .collect()
+}
+
+fn common_divisor(a: usize, b: usize) -> usize {
+    match b {
+        0 => a,
+        _ => common_divisor(b, a % b),
     }
-    order
 }
 
 fn explain(server: &Server, case: Case, error: Error) -> Error {
@@ -172,23 +180,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_order_rotates_and_turns_round() {
-        assert_eq!(order(0, 3), [0, 1, 2]);
-        assert_eq!(order(1, 3), [0, 2, 1]);
-        assert_eq!(order(2, 3), [2, 0, 1]);
-        assert_eq!(order(3, 1), [0]);
+    fn everybody_has_one_turn_in_a_round() {
+        for contenders in 1..=9 {
+            for round in 0..12 {
+                let mut order = order(round, contenders);
+                order.sort_unstable();
+                assert!(order.into_iter().eq(0..contenders));
+            }
+        }
     }
 
     #[test]
-    fn nobody_always_follows_the_same_one() {
-        let followed = |round| {
-            let order = order(round, 9);
-            let place = order.iter().position(|&index| index == 4);
-            place
-                .and_then(|place| place.checked_sub(1))
-                .map(|before| order[before])
-        };
-        let before: std::collections::HashSet<_> = (0..5).map(followed).collect();
-        assert!(before.len() > 1, "{before:?}");
+    fn everybody_follows_somebody_else_in_each_of_five_rounds() {
+        for one in 0..9 {
+            let mut followed: Vec<_> = (0..5)
+                .filter_map(|round| {
+                    let order = order(round, 9);
+                    let place = order.iter().position(|&index| index == one)?;
+                    Some(order[place.checked_sub(1)?])
+                })
+                .collect();
+            let rounds = followed.len();
+            followed.sort_unstable();
+            followed.dedup();
+            assert_eq!(followed.len(), rounds, "{one} follows somebody twice");
+        }
     }
 }

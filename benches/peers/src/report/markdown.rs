@@ -1,6 +1,7 @@
-//! A compact table for each runtime, to be pasted into a README.
+//! Tables for each runtime, to be pasted into a README: beside the best of the peers, and beside
+//! each of them.
 
-use std::fmt::Write;
+use std::{collections::BTreeSet, fmt::Write};
 
 use super::groups;
 use crate::{
@@ -10,17 +11,51 @@ use crate::{
 };
 
 pub fn markdown(comparison: &Comparison) -> String {
-    let mut text = format!(
-        "Throughput relative to redis-steward (below 1.00 is slower), on {}.\n",
-        comparison.machine
-    );
+    let mut text = format!("{}.\n", comparison.machine);
+    text += "\nredis-steward over the best of its peers in each case: throughput over the fastest, \
+             and CPU per operation over the leanest.\n";
+    text += &for_each_runtime(comparison, beside_the_best);
+    text += "\nThroughput relative to redis-steward; below 1.00 is slower.\n";
+    text += &for_each_runtime(comparison, beside_each);
+    text
+}
+
+fn for_each_runtime(comparison: &Comparison, table: fn(&[Measured]) -> String) -> String {
+    let mut text = String::new();
     for group in groups(&comparison.cases, |measured| measured.case.flavour) {
         let _ = write!(text, "\n**{}**\n\n{}", group[0].case.flavour, table(group));
     }
     text
 }
 
-fn table(group: &[Measured]) -> String {
+/// A row for each kind of work, and a column for each number of outstanding calls.
+fn beside_the_best(group: &[Measured]) -> String {
+    let columns: BTreeSet<_> = group.iter().map(|it| it.case.outstanding).collect();
+    let titles: String = columns.iter().map(|it| format!(" {it} |")).collect();
+    let rules = "---:|".repeat(columns.len());
+    let mut table = format!("| outstanding |{titles}\n|---|{rules}\n");
+    for works in groups(group, |measured| measured.case.work()) {
+        let cells = columns.iter().map(|&outstanding| {
+            let measured = works.iter().find(|it| it.case.outstanding == outstanding);
+            let ratios = measured.and_then(ratios_to_the_best);
+            let told = ratios.map(|(rate, cpu)| format!("{rate:.2}, CPU {cpu:.2}"));
+            format!(" {} |", told.unwrap_or_default())
+        });
+        let cells: String = cells.collect();
+        let _ = writeln!(table, "| {} |{cells}", works[0].case.work());
+    }
+    table
+}
+
+fn ratios_to_the_best(measured: &Measured) -> Option<(f64, f64)> {
+    let ours = measured.of(Name::RedisSteward)?;
+    let fastest = measured.most(Outcome::throughput)?;
+    let leanest = measured.least(Outcome::cpu)?;
+    let rate = ours.throughput() / fastest.throughput();
+    Some((rate, ours.cpu() / leanest.cpu()))
+}
+
+fn beside_each(group: &[Measured]) -> String {
     let others = group[0].outcomes.iter().map(|outcome| outcome.peer);
     let others: Vec<_> = others.filter(|&name| name != Name::RedisSteward).collect();
     let titles: String = others.iter().map(|name| format!(" {name} |")).collect();
