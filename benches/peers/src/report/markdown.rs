@@ -64,7 +64,7 @@ fn beside_each(group: &[Measured]) -> String {
         .iter()
         .map(|measured| row(measured, &others))
         .collect();
-    format!("| outstanding | redis-steward ops/s |{titles}\n|---|{rules}\n{rows}")
+    format!("| case, outstanding | redis-steward ops/s |{titles}\n|---|{rules}\n{rows}")
 }
 
 fn row(measured: &Measured, others: &[Name]) -> String {
