@@ -35,10 +35,10 @@ use crate::{config::DatabaseSettings, error::Stage, stats::Counters};
 const PACK_AHEAD: usize = 256 * 1024;
 /// A batch of this many requests is worth a system call without waiting for more.
 const MIN_BATCH: usize = 16;
-/// A turn answers this part of the requests that wait, or [`MIN_BATCH`] of them. If it answered all,
+/// A turn answers a third of the requests that wait, or [`MIN_BATCH`] of them. If it answered all,
 /// their callers would send the next all together, and server and client would wait for each other
 /// in turns instead of working at the same time.
-const TURNS: usize = 3;
+const ANSWERED_SHARE: usize = 3;
 const RECEIVE_AT_ONCE: usize = 256;
 /// After so many bytes it is others' turn, and writing's.
 const READ_AT_ONCE: usize = 64 * 1024;
@@ -178,15 +178,26 @@ impl Connection {
         }
     }
 
-    /// Reads and answers what has come, up to a bound, and tells whether there may be more. Then it
-    /// is this task's turn again at once, after writing and deadlines, which shall not wait for its
-    /// end.
+    /// Reads and answers what has come, up to bounds, and tells whether there is more. Then it is this
+    /// task's turn again at once, after writing and deadlines, which shall not wait for its end.
+    ///
+    /// It reads on where it may not answer: nothing shall be written to a socket whose end has come.
     fn read(&mut self, cx: &mut Context<'_>, tally: &mut Tally) -> Result<bool, Loss> {
-        let mut answers_left = (self.awaiting.len() / TURNS).max(MIN_BATCH);
+        let mut answers_left = (self.awaiting.len() / ANSWERED_SHARE).max(MIN_BATCH);
         let mut taken = 0;
-        while self.answer(&mut answers_left, tally)? && taken < READ_AT_ONCE {
+        loop {
+            let has_backlog = self.answer(&mut answers_left, tally)?;
+            if taken >= READ_AT_ONCE || has_backlog && self.inbox.len() >= READ_AT_ONCE {
+                cx.waker().wake_by_ref();
+                return Ok(true);
+            }
             match self.inbox.poll_read(&mut *self.transport, cx)? {
-                Poll::Pending => return Ok(false),
+                Poll::Pending => {
+                    if has_backlog {
+                        cx.waker().wake_by_ref();
+                    }
+                    return Ok(has_backlog);
+                }
                 Poll::Ready(0) => return Err(Loss::ClosedByServer),
                 Poll::Ready(read) => {
                     taken += read;
@@ -194,16 +205,15 @@ impl Connection {
                 }
             }
         }
-        cx.waker().wake_by_ref();
-        Ok(true)
     }
 
-    /// Hands out the replies that have been read. Returns whether it needs more input to go on;
-    /// otherwise it has answered as many requests as it may.
+    /// Hands out replies that have been read, to so many requests. Tells whether that bound kept it
+    /// from handing out all.
     fn answer(&mut self, answers_left: &mut usize, tally: &mut Tally) -> Result<bool, Loss> {
-        while *answers_left > 0 {
+        // With nobody waiting it goes on, so that what nobody has asked for is found at once.
+        while *answers_left > 0 || self.awaiting.is_empty() {
             let Some(value) = self.inbox.next()? else {
-                return Ok(true);
+                return Ok(false);
             };
             // Pushes answer nothing. Nothing on a shared connection asks for any.
             if !matches!(value, Value::Push { .. })
@@ -212,7 +222,12 @@ impl Connection {
                 *answers_left -= 1;
             }
         }
-        Ok(false)
+        Ok(true)
+    }
+
+    fn answer_all(&mut self, tally: &mut Tally) -> Result<(), Loss> {
+        let mut no_bound = usize::MAX;
+        self.answer(&mut no_bound, tally).map(|_| ())
     }
 
     fn receive(&mut self, cx: &mut Context<'_>) {
@@ -293,9 +308,9 @@ impl Connection {
     /// and ends the connection, before anything is sent. The runtime may not have noticed it yet,
     /// so a connection that was idle asks the system.
     fn is_stale(&self, now: Instant) -> bool {
+        let is_idle = || now.saturating_duration_since(self.activity.last()) >= IDLE_CHECK;
         self.awaiting.is_empty()
-            && now.saturating_duration_since(self.activity.last()) >= IDLE_CHECK
-            && self.transport.has_input()
+            && (self.inbox.len() > 0 || is_idle() && self.transport.has_input())
     }
 
     fn watch_deadlines(
@@ -305,6 +320,11 @@ impl Connection {
         tally: &mut Tally,
     ) -> Result<(), Loss> {
         while self.alarm.rings(cx, is_busy) {
+            // Whose reply has come in time shall not be told that it did not.
+            if is_busy {
+                self.silence.broken();
+                self.answer_all(tally)?;
+            }
             let now = Instant::now();
             let in_flight = self.awaiting.expire(now, tally);
             self.silence.note_timeouts(in_flight.expired, now);
@@ -336,7 +356,7 @@ impl Connection {
         if loss.leaves_replies_in_step() {
             // What the server has answered was executed, also if its reply did not have its turn yet.
             // Should what follows be malformed, its callers learn that the connection ended.
-            let _ = self.answer(&mut { usize::MAX }, &mut tally);
+            let _ = self.answer_all(&mut tally);
         }
         drop(self.transport);
         let loss = Arc::new(loss);

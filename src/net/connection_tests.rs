@@ -18,13 +18,17 @@ use crate::{
 
 const REQUEST: &[u8] = b"*1\r\n$4\r\nPING\r\n";
 const OUTSTANDING: usize = 100;
+const DEADLINE: Duration = Duration::from_secs(60);
 
 /// What the test and the connection's transport share.
 #[derive(Default)]
 struct Peer {
     replies: Vec<u8>,
     written: usize,
+    /// Writing fails.
     is_gone: bool,
+    /// The end of the stream follows what is to be read.
+    is_closed: bool,
     reader: Option<Waker>,
 }
 
@@ -53,7 +57,7 @@ impl AsyncRead for Line {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let mut peer = self.lock();
-        if peer.replies.is_empty() {
+        if peer.replies.is_empty() && !peer.is_closed {
             peer.reader = Some(cx.waker().clone());
             return Poll::Pending;
         }
@@ -137,7 +141,7 @@ impl Rig {
             let request = Request {
                 bytes: REQUEST.to_vec(),
                 expected: Expected::One,
-                deadline: Instant::now() + Duration::from_secs(60),
+                deadline: Instant::now() + DEADLINE,
                 responder,
             };
             self.mailbox.send(request).expect("the connection runs");
@@ -167,7 +171,7 @@ async fn replies_that_come_together_are_answered_in_several_turns_without_furthe
         let mut rig = Rig::start().await;
         rig.line.reply(OUTSTANDING);
         assert_answered([rig.answers.remove(0)]).await;
-        assert_eq!(rig.answered(), OUTSTANDING / TURNS);
+        assert_eq!(rig.answered(), OUTSTANDING / ANSWERED_SHARE);
         // Nothing more comes, and nobody sends: the connection must go on by itself.
         assert_answered(rig.answers).await;
     })
@@ -190,6 +194,75 @@ async fn replies_that_have_come_are_answered_although_writing_fails_meanwhile() 
         assert_eq!((ended.unsent.len(), ended.victims), (late.len(), 0));
     })
     .await;
+}
+
+#[tokio::test]
+async fn nothing_is_written_behind_the_end_of_the_stream() {
+    as_a_caller(async {
+        let mut rig = Rig::start().await;
+        rig.line.lock().is_closed = true;
+        rig.line.reply(OUTSTANDING);
+        rig.send(MIN_BATCH);
+
+        let late = rig.answers.split_off(OUTSTANDING);
+        assert_answered(rig.answers).await;
+        let ended = rig.ended.await.expect("the connection did not panic");
+        assert!(
+            matches!(*ended.loss, Loss::ClosedByServer),
+            "{:?}",
+            ended.loss
+        );
+        assert_eq!((ended.unsent.len(), ended.victims), (late.len(), 0));
+        assert_eq!(rig.line.lock().written, OUTSTANDING * REQUEST.len());
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn replies_that_came_in_time_are_not_reported_as_missing() {
+    as_a_caller(async {
+        let mut rig = Rig::start().await;
+        rig.line.reply(OUTSTANDING);
+        assert_answered([rig.answers.remove(0)]).await;
+        // All deadlines pass before the next turn.
+        tokio::time::advance(2 * DEADLINE).await;
+        assert_answered(rig.answers).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_surplus_reply_reaches_nobody_who_asks_later() {
+    for surplus in ["+OK\r\n", "+O"] {
+        as_a_caller(async move {
+            let mut rig = Rig::start().await;
+            // The last turn of the backlog answers as many as it may, and none is left.
+            rig.line.reply(OUTSTANDING - MIN_BATCH);
+            let first = rig
+                .answers
+                .drain(..OUTSTANDING - MIN_BATCH)
+                .collect::<Vec<_>>();
+            assert_answered(first).await;
+            rig.line.lock().replies.extend(b"+OK\r\n".repeat(MIN_BATCH));
+            rig.line.lock().replies.extend(surplus.bytes());
+            rig.line.reply(0);
+            rig.send(MIN_BATCH);
+
+            let late = rig.answers.split_off(MIN_BATCH);
+            assert_answered(rig.answers).await;
+            // Whatever a partial line turns out to be, it is no answer to them.
+            rig.line.lock().replies.extend(b"K\r\n");
+            rig.line.reply(0);
+            let ended = rig.ended.await.expect("the connection did not panic");
+            assert!(
+                matches!(*ended.loss, Loss::Unsolicited | Loss::Protocol(_)),
+                "{:?}",
+                ended.loss
+            );
+            assert_eq!((ended.unsent.len(), ended.victims), (late.len(), 0));
+        })
+        .await;
+    }
 }
 
 /// Runs it as a task among others, which has its turn between two of the connection's. What a

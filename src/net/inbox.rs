@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use bytes::BytesMut;
+use bytes::{BufMut, BytesMut};
 use redis::Value;
 use tokio_util::io::poll_read_buf;
 
@@ -49,29 +49,37 @@ impl Inbox {
         }))
     }
 
+    /// Bytes that have come and were not taken.
+    pub(crate) fn len(&self) -> usize {
+        self.input.len()
+    }
+
     /// Reads once, and returns how many bytes came; 0 at the end of the stream.
     pub(crate) fn poll_read(
         &mut self,
         transport: &mut dyn Transport,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
-        self.make_room();
-        let room = self.input.capacity() - self.input.len();
-        let read = ready!(poll_read_buf(Pin::new(transport), cx, &mut self.input))?;
-        // A read that fills the buffer says that more waits: take more at once.
+        let room = self.make_room();
+        // The buffer may have more, from a large value that passed.
+        let mut input = (&mut self.input).limit(room);
+        let read = ready!(poll_read_buf(Pin::new(transport), cx, &mut input))?;
+        // A read that fills its room says that more waits: take more at once.
         if read == room {
             self.read_size = (self.read_size * 2).min(MAX_READ);
         }
         Poll::Ready(Ok(read))
     }
 
-    fn make_room(&mut self) {
+    /// Returns how many bytes to read.
+    fn make_room(&mut self) -> usize {
         if self.input.is_empty() && self.input.capacity() > KEEP_CAPACITY {
             self.input = BytesMut::new();
         }
         // A large value doubles the buffer as it comes, whatever length was announced.
         let step = self.input.len().max(self.read_size);
-        self.input
-            .reserve(self.decoder.needed().clamp(self.read_size, step));
+        let room = self.decoder.needed().clamp(self.read_size, step);
+        self.input.reserve(room);
+        room
     }
 }
