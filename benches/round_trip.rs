@@ -1,7 +1,7 @@
 //! The whole way of a command without the system's share of it: a handle's dispatch, the task of a
 //! connection, and a server in the same thread that answers at once through a stream in memory.
 //!
-//! `cargo bench --bench round_trip`. The time is per command, the server's part and a task switch
+//! `cargo bench --bench round_trip`. The throughput is per command, the time per round, the server's part and a task switch
 //! or two included; with 64 commands outstanding these are shared by a batch.
 
 use std::{
