@@ -38,7 +38,7 @@ impl Dataset {
         Ok(dataset)
     }
 
-    /// Makes it what it was, where a round changes it: counters start at zero again.
+    /// Makes it what it was, where a round changes it: counters start again where they did.
     pub fn renew(&mut self) -> Result<()> {
         match self.case.command {
             Command::Incr => self.reset().context("resetting the counters"),
@@ -48,11 +48,13 @@ impl Dataset {
 
     fn reset(&mut self) -> Result<()> {
         redis::cmd("FLUSHALL").exec(&mut self.connection)?;
-        if self.case.command == Command::Incr {
-            return Ok(());
-        }
-        for records in self.records.iter() {
+        for (task, records) in self.records.iter().enumerate() {
             let mut writes = pipe();
+            if self.case.command == Command::Incr {
+                writes.set(&records.keys[0], count_start(task)).ignore();
+                writes.exec(&mut self.connection)?;
+                continue;
+            }
             for (key, value) in records.keys.iter().zip(&records.values) {
                 writes.set(key, value.as_ref()).ignore();
             }
@@ -70,6 +72,11 @@ impl Records {
             values: numbers.map(|number| value(number, bytes)).collect(),
         }
     }
+}
+
+/// Where the counter of a task starts, so far apart that nobody's count is another's.
+pub fn count_start(task: usize) -> i64 {
+    task as i64 * 1_000_000_000
 }
 
 /// The key of a record.

@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 
 use crate::{
     case::{Case, Command},
-    dataset::Records,
+    dataset::{Records, count_start},
     figures::{Figures, Latencies},
     peer::{Peer, expect, expect_value},
     usage::Usage,
@@ -95,7 +95,10 @@ impl<P: Peer> Caller<P> {
         match self.case.command {
             Command::Get => expect_value(&values[0], peer.get(&keys[0]).await?.as_ref()),
             Command::Set => peer.set(&keys[0], &values[0]).await,
-            Command::Incr => expect(earlier as i64 + 1, peer.incr(&keys[0]).await?),
+            Command::Incr => {
+                let expected = count_start(self.task) + earlier as i64 + 1;
+                expect(expected, peer.incr(&keys[0]).await?)
+            }
             Command::Pipeline => {
                 let replies = peer.pipeline(keys).await?;
                 expect(values.len(), replies.len())?;
