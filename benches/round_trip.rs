@@ -1,8 +1,8 @@
 //! The whole way of a command without the system's share of it: a handle's dispatch, the task of a
 //! connection, and a server in the same thread that answers at once through a stream in memory.
 //!
-//! `cargo bench --bench round_trip`. The throughput is per command, the time per round, the server's part and a task switch
-//! or two included; with 64 commands outstanding these are shared by a batch.
+//! `cargo bench --bench round_trip`. The throughput is in commands, the time that of a round of 1 or 64,
+//! the server's part and a task switch or two included.
 
 use std::{
     hint::black_box,

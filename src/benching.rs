@@ -6,13 +6,13 @@ use std::{
 };
 
 use bytes::BytesMut;
-use redis::{Arg, Cmd, Value};
+use redis::{Cmd, Value};
 use tokio::{io::DuplexStream, sync::oneshot};
 
 use crate::{
     Error, Refusal,
     config::{Config, resolve},
-    dispatch::Dispatcher,
+    dispatch::{Dispatcher, args},
     events::CircuitState,
     net::{Connection, Established, Load, codec, transport::Transport},
     policy::{
@@ -85,11 +85,7 @@ impl Admission {
 
 /// Why a command may not run on a shared connection.
 pub fn refusal(command: &Cmd) -> Option<Refusal> {
-    let args = command.args_iter().map(|arg| match arg {
-        Arg::Simple(bytes) => bytes,
-        _ => b"0",
-    });
-    command::refuse_on_shared(args, false)
+    command::refuse_on_shared(args(command), false)
 }
 
 /// A circuit breaker with the default settings.

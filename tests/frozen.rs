@@ -108,37 +108,6 @@ async fn a_connection_that_stays_silent_is_replaced() {
 }
 
 #[tokio::test]
-async fn silence_begins_when_something_was_written() {
-    let server = RedisServer::start();
-    let main = DatabaseConfig::from_url(server.url()).failure_threshold(10_000);
-    let (supervisor, main) = spawn_with(main).await;
-    // Its deadline has passed before it could be written, so no reply can be missed.
-    let error = main
-        .with_timeout(Duration::ZERO)
-        .query::<()>(cmd("PING"))
-        .await
-        .expect_err("no time");
-    assert_eq!(error.execution(), Execution::NotSent);
-    // Longer than a connection may be silent, which is twice 200 ms.
-    tokio::time::sleep(Duration::from_millis(450)).await;
-    server.freeze();
-    let hasty = main.with_timeout(Duration::from_millis(20));
-    let start = Instant::now();
-    let lost = || supervisor.statistics().databases["main"].pool.lost;
-    while lost() == 0 {
-        let result: Result<i64, Error> = hasty.query(cmd("INCR").arg("n")).await;
-        assert!(result.is_err());
-    }
-    assert!(
-        start.elapsed() >= Duration::from_millis(390),
-        "{:?}",
-        start.elapsed()
-    );
-    server.thaw();
-    supervisor.shutdown(SOON).await;
-}
-
-#[tokio::test]
 async fn a_circuit_that_opens_takes_the_unanswering_connection_out_of_service() {
     let server = RedisServer::start();
     let proxy = FaultProxy::start(server.port());

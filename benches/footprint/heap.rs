@@ -20,11 +20,12 @@ pub(crate) struct Held {
 }
 
 impl Held {
-    /// Once it does not change any more.
+    /// Once it does not change any more. There is no other sign that all tasks are done.
     pub(crate) async fn settled() -> Self {
         const STILL: Duration = Duration::from_millis(50);
+        const PATIENCE: usize = 200;
         let mut last = Self::now();
-        loop {
+        for _ in 0..PATIENCE {
             sleep(STILL).await;
             let now = Self::now();
             if now.heap == last.heap {
@@ -32,6 +33,10 @@ impl Held {
             }
             last = now;
         }
+        panic!(
+            "the heap does not come to rest within {:?}",
+            STILL * PATIENCE as u32
+        );
     }
 
     fn now() -> Self {

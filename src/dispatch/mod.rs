@@ -149,7 +149,7 @@ impl Dispatcher {
         }
     }
 
-    /// It is packed once it is admitted, so that an open circuit costs nothing. Whether it runs a
+    /// It is packed once it is admitted, so that what an open circuit refuses is not. Whether it runs a
     /// script is asked only about errors, which can come from the middle of one.
     ///
     /// Cancelling it is safe at any point: a request that is not written yet is skipped, and the
@@ -265,7 +265,7 @@ impl Dispatcher {
     }
 }
 
-fn args(command: &Cmd) -> impl Iterator<Item = &[u8]> + Clone {
+pub(crate) fn args(command: &Cmd) -> impl Iterator<Item = &[u8]> + Clone {
     command.args_iter().map(|arg| match arg {
         Arg::Simple(bytes) => bytes,
         // The number of a scan's cursor, which is never a name.

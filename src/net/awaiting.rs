@@ -47,6 +47,11 @@ impl Awaiting {
         self.entries.is_empty()
     }
 
+    /// How many requests wait.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
     /// Whether nobody waits for a reply any more.
     pub(crate) fn is_settled(&self) -> bool {
         let settled = |entry: &Entry| entry.is_settled || entry.responder.is_gone();
@@ -73,11 +78,6 @@ impl Awaiting {
             collected,
             is_settled: false,
         });
-    }
-
-    /// How many requests wait.
-    pub(crate) fn len(&self) -> usize {
-        self.entries.len()
     }
 
     /// Hands a reply to whom it belongs, and tells whether that completes the answer to a request.

@@ -34,11 +34,12 @@ use crate::{config::DatabaseSettings, error::Stage, stats::Counters};
 /// has provably not been sent, so this bounds what a broken connection leaves unknown.
 const PACK_AHEAD: usize = 256 * 1024;
 /// A batch of this many requests is worth a system call without waiting for more.
-const MIN_BATCH: usize = 16;
-/// A turn answers a third of the requests that wait, or [`MIN_BATCH`] of them. If it answered all,
+const FULL_BATCH: usize = 16;
+/// A turn answers a third of the requests that wait, or [`MIN_ANSWERS`] of them. If it answered all,
 /// their callers would send the next all together, and server and client would wait for each other
 /// in turns instead of working at the same time.
 const ANSWERED_SHARE: usize = 3;
+const MIN_ANSWERS: usize = 16;
 const RECEIVE_AT_ONCE: usize = 256;
 /// After so many bytes it is others' turn, and writing's.
 const READ_AT_ONCE: usize = 64 * 1024;
@@ -149,6 +150,10 @@ impl Connection {
     fn advance(&mut self, cx: &mut Context<'_>, tally: &mut Tally) -> Result<(), Loss> {
         self.check_stop(cx)?;
         let has_more = self.read(cx, tally)?;
+        if has_more {
+            // After writing and deadlines, which shall not wait for its end, and after others' turns.
+            cx.waker().wake_by_ref();
+        }
         self.receive(cx);
         if self.waits_for_company(cx) {
             return Ok(());
@@ -178,26 +183,19 @@ impl Connection {
         }
     }
 
-    /// Reads and answers what has come, up to bounds, and tells whether there is more. Then it is this
-    /// task's turn again at once, after writing and deadlines, which shall not wait for its end.
+    /// Reads and answers what has come, up to bounds, and tells whether there is more.
     ///
     /// It reads on where it may not answer: nothing shall be written to a socket whose end has come.
     fn read(&mut self, cx: &mut Context<'_>, tally: &mut Tally) -> Result<bool, Loss> {
-        let mut answers_left = (self.awaiting.len() / ANSWERED_SHARE).max(MIN_BATCH);
+        let mut answers_left = (self.awaiting.len() / ANSWERED_SHARE).max(MIN_ANSWERS);
         let mut taken = 0;
         loop {
             let has_backlog = self.answer(&mut answers_left, tally)?;
             if taken >= READ_AT_ONCE || has_backlog && self.inbox.len() >= READ_AT_ONCE {
-                cx.waker().wake_by_ref();
                 return Ok(true);
             }
             match self.inbox.poll_read(&mut *self.transport, cx)? {
-                Poll::Pending => {
-                    if has_backlog {
-                        cx.waker().wake_by_ref();
-                    }
-                    return Ok(has_backlog);
-                }
+                Poll::Pending => return Ok(has_backlog),
                 Poll::Ready(0) => return Err(Loss::ClosedByServer),
                 Poll::Ready(read) => {
                     taken += read;
@@ -207,8 +205,7 @@ impl Connection {
         }
     }
 
-    /// Hands out replies that have been read, to so many requests. Tells whether that bound kept it
-    /// from handing out all.
+    /// Hands out replies that have been read, to so many requests. Tells whether that bound left some.
     fn answer(&mut self, answers_left: &mut usize, tally: &mut Tally) -> Result<bool, Loss> {
         // With nobody waiting it goes on, so that what nobody has asked for is found at once.
         while *answers_left > 0 || self.awaiting.is_empty() {
@@ -222,7 +219,7 @@ impl Connection {
                 *answers_left -= 1;
             }
         }
-        Ok(true)
+        Ok(!self.inbox.is_empty())
     }
 
     fn answer_all(&mut self, tally: &mut Tally) -> Result<(), Loss> {
@@ -254,7 +251,7 @@ impl Connection {
         self.has_waited = !self.has_waited
             && !self.awaiting.is_empty()
             && !self.queued.is_empty()
-            && self.queued.len() < MIN_BATCH;
+            && self.queued.len() < FULL_BATCH;
         if self.has_waited {
             cx.waker().wake_by_ref();
         }
@@ -310,7 +307,7 @@ impl Connection {
     fn is_stale(&self, now: Instant) -> bool {
         let is_idle = || now.saturating_duration_since(self.activity.last()) >= IDLE_CHECK;
         self.awaiting.is_empty()
-            && (self.inbox.len() > 0 || is_idle() && self.transport.has_input())
+            && (!self.inbox.is_empty() || is_idle() && self.transport.has_input())
     }
 
     fn watch_deadlines(

@@ -33,9 +33,9 @@ struct Peer {
 }
 
 #[derive(Clone, Default)]
-struct Line(Arc<Mutex<Peer>>);
+struct Wire(Arc<Mutex<Peer>>);
 
-impl Line {
+impl Wire {
     fn lock(&self) -> std::sync::MutexGuard<'_, Peer> {
         self.0.lock().expect("no test panicked with the lock")
     }
@@ -50,7 +50,7 @@ impl Line {
     }
 }
 
-impl AsyncRead for Line {
+impl AsyncRead for Wire {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -68,7 +68,7 @@ impl AsyncRead for Line {
     }
 }
 
-impl AsyncWrite for Line {
+impl AsyncWrite for Wire {
     fn poll_write(
         self: Pin<&mut Self>,
         _: &mut Context<'_>,
@@ -91,18 +91,19 @@ impl AsyncWrite for Line {
     }
 }
 
-impl Transport for Line {
+impl Transport for Wire {
     fn has_input(&self) -> bool {
         !self.lock().replies.is_empty()
     }
 }
 
-/// A connection on a line, with [`OUTSTANDING`] requests written and none answered.
+/// A connection on a wire, with [`OUTSTANDING`] requests written and none answered.
 struct Rig {
-    line: Line,
+    wire: Wire,
     mailbox: Mailbox,
     load: Arc<Load>,
     answers: Vec<AsyncReceiver<Answer>>,
+    attempt_timeout: Duration,
     ended: tokio::task::JoinHandle<Ended>,
     _stop: oneshot::Sender<()>,
 }
@@ -111,42 +112,62 @@ impl Rig {
     async fn start() -> Self {
         let config = Config::single("redis://localhost");
         let settings = resolve(config).expect("a valid configuration");
-        let line = Line::default();
+        let wire = Wire::default();
         let established = Established {
-            transport: Box::new(line.clone()),
+            transport: Box::new(wire.clone()),
             decoder: Decoder::new(Limits::default()),
         };
         let (stop, stopped) = oneshot::channel();
         let (mailbox, _, connection) =
             Connection::new(established, &settings.databases[0], Arc::default(), stopped);
         let mut rig = Self {
-            line,
+            wire,
             mailbox,
             load: Load::new(1_000, 1_000_000),
             answers: Vec::new(),
+            attempt_timeout: settings.databases[0].attempt_timeout,
             ended: tokio::spawn(connection.run()),
             _stop: stop,
         };
         rig.send(OUTSTANDING);
-        while rig.line.lock().written < OUTSTANDING * REQUEST.len() {
+        while rig.wire.lock().written < OUTSTANDING * REQUEST.len() {
             tokio::task::yield_now().await;
         }
         rig
     }
 
+    /// A connection that has all replies, and has handed out the first of them.
+    async fn start_with_backlog() -> Self {
+        let mut rig = Self::start().await;
+        rig.wire.reply(OUTSTANDING);
+        assert_answered([rig.answers.remove(0)]).await;
+        rig
+    }
+
     fn send(&mut self, requests: usize) {
+        self.send_within(DEADLINE, requests);
+    }
+
+    fn send_within(&mut self, timeout: Duration, requests: usize) {
         for _ in 0..requests {
             let slot = self.load.enter(REQUEST.len()).expect("room");
             let (responder, answer) = Responder::new(slot);
             let request = Request {
                 bytes: REQUEST.to_vec(),
                 expected: Expected::One,
-                deadline: Instant::now() + DEADLINE,
+                deadline: Instant::now() + timeout,
                 responder,
             };
             self.mailbox.send(request).expect("the connection runs");
             self.answers.push(answer);
         }
+    }
+
+    /// The end of the connection, which had not sent so many requests, and left nobody in doubt.
+    async fn ended_without_sending(self, unsent: usize) -> Arc<Loss> {
+        let ended = self.ended.await.expect("the connection did not panic");
+        assert_eq!((ended.unsent.len(), ended.victims), (unsent, 0));
+        ended.loss
     }
 
     /// How many answers have come.
@@ -168,9 +189,7 @@ async fn assert_answered(answers: impl IntoIterator<Item = AsyncReceiver<Answer>
 #[tokio::test]
 async fn replies_that_come_together_are_answered_in_several_turns_without_further_input() {
     as_a_caller(async {
-        let mut rig = Rig::start().await;
-        rig.line.reply(OUTSTANDING);
-        assert_answered([rig.answers.remove(0)]).await;
+        let rig = Rig::start_with_backlog().await;
         assert_eq!(rig.answered(), OUTSTANDING / ANSWERED_SHARE);
         // Nothing more comes, and nobody sends: the connection must go on by itself.
         assert_answered(rig.answers).await;
@@ -181,17 +200,14 @@ async fn replies_that_come_together_are_answered_in_several_turns_without_furthe
 #[tokio::test]
 async fn replies_that_have_come_are_answered_although_writing_fails_meanwhile() {
     as_a_caller(async {
-        let mut rig = Rig::start().await;
-        rig.line.reply(OUTSTANDING);
-        assert_answered([rig.answers.remove(0)]).await;
-        rig.line.lock().is_gone = true;
-        rig.send(MIN_BATCH);
+        let mut rig = Rig::start_with_backlog().await;
+        rig.wire.lock().is_gone = true;
+        rig.send(FULL_BATCH);
 
         let late = rig.answers.split_off(OUTSTANDING - 1);
-        assert_answered(rig.answers).await;
-        let ended = rig.ended.await.expect("the connection did not panic");
-        assert!(matches!(*ended.loss, Loss::Io(_)), "{:?}", ended.loss);
-        assert_eq!((ended.unsent.len(), ended.victims), (late.len(), 0));
+        assert_answered(rig.answers.drain(..)).await;
+        let loss = rig.ended_without_sending(late.len()).await;
+        assert!(matches!(*loss, Loss::Io(_)), "{loss:?}");
     })
     .await;
 }
@@ -200,20 +216,16 @@ async fn replies_that_have_come_are_answered_although_writing_fails_meanwhile() 
 async fn nothing_is_written_behind_the_end_of_the_stream() {
     as_a_caller(async {
         let mut rig = Rig::start().await;
-        rig.line.lock().is_closed = true;
-        rig.line.reply(OUTSTANDING);
-        rig.send(MIN_BATCH);
+        rig.wire.lock().is_closed = true;
+        rig.wire.reply(OUTSTANDING);
+        rig.send(FULL_BATCH);
 
         let late = rig.answers.split_off(OUTSTANDING);
-        assert_answered(rig.answers).await;
-        let ended = rig.ended.await.expect("the connection did not panic");
-        assert!(
-            matches!(*ended.loss, Loss::ClosedByServer),
-            "{:?}",
-            ended.loss
-        );
-        assert_eq!((ended.unsent.len(), ended.victims), (late.len(), 0));
-        assert_eq!(rig.line.lock().written, OUTSTANDING * REQUEST.len());
+        assert_answered(rig.answers.drain(..)).await;
+        let wire = rig.wire.clone();
+        let loss = rig.ended_without_sending(late.len()).await;
+        assert!(matches!(*loss, Loss::ClosedByServer), "{loss:?}");
+        assert_eq!(wire.lock().written, OUTSTANDING * REQUEST.len());
     })
     .await;
 }
@@ -221,9 +233,7 @@ async fn nothing_is_written_behind_the_end_of_the_stream() {
 #[tokio::test(start_paused = true)]
 async fn replies_that_came_in_time_are_not_reported_as_missing() {
     as_a_caller(async {
-        let mut rig = Rig::start().await;
-        rig.line.reply(OUTSTANDING);
-        assert_answered([rig.answers.remove(0)]).await;
+        let rig = Rig::start_with_backlog().await;
         // All deadlines pass before the next turn.
         tokio::time::advance(2 * DEADLINE).await;
         assert_answered(rig.answers).await;
@@ -237,32 +247,57 @@ async fn a_surplus_reply_reaches_nobody_who_asks_later() {
         as_a_caller(async move {
             let mut rig = Rig::start().await;
             // The last turn of the backlog answers as many as it may, and none is left.
-            rig.line.reply(OUTSTANDING - MIN_BATCH);
-            let first = rig
-                .answers
-                .drain(..OUTSTANDING - MIN_BATCH)
-                .collect::<Vec<_>>();
-            assert_answered(first).await;
-            rig.line.lock().replies.extend(b"+OK\r\n".repeat(MIN_BATCH));
-            rig.line.lock().replies.extend(surplus.bytes());
-            rig.line.reply(0);
-            rig.send(MIN_BATCH);
+            rig.wire.reply(OUTSTANDING - MIN_ANSWERS);
+            assert_answered(rig.answers.drain(..OUTSTANDING - MIN_ANSWERS)).await;
+            rig.wire
+                .lock()
+                .replies
+                .extend(b"+OK\r\n".repeat(MIN_ANSWERS));
+            rig.wire.lock().replies.extend(surplus.bytes());
+            rig.wire.reply(0);
+            rig.send(FULL_BATCH);
 
-            let late = rig.answers.split_off(MIN_BATCH);
-            assert_answered(rig.answers).await;
+            let late = rig.answers.split_off(MIN_ANSWERS);
+            assert_answered(rig.answers.drain(..)).await;
             // Whatever a partial line turns out to be, it is no answer to them.
-            rig.line.lock().replies.extend(b"K\r\n");
-            rig.line.reply(0);
-            let ended = rig.ended.await.expect("the connection did not panic");
+            rig.wire.lock().replies.extend(b"K\r\n");
+            rig.wire.reply(0);
+            let loss = rig.ended_without_sending(late.len()).await;
             assert!(
-                matches!(*ended.loss, Loss::Unsolicited | Loss::Protocol(_)),
-                "{:?}",
-                ended.loss
+                matches!(*loss, Loss::Unsolicited | Loss::Protocol(_)),
+                "{loss:?}"
             );
-            assert_eq!((ended.unsent.len(), ended.victims), (late.len(), 0));
         })
         .await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn silence_begins_when_something_was_written() {
+    let mut rig = Rig::start().await;
+    rig.wire.reply(OUTSTANDING);
+    assert_answered(rig.answers.drain(..)).await;
+    // Its deadline has passed before it could be written, so no reply can be missed.
+    rig.send_within(Duration::ZERO, 1);
+    let late = rig.answers.remove(0).await.expect("an answer");
+    assert!(
+        matches!(late, Err(Failure::TimedOut(Stage::Queue))),
+        "{late:?}"
+    );
+    let limit = 2 * rig.attempt_timeout;
+    tokio::time::advance(2 * limit).await;
+    let written = Instant::now();
+    rig.send_within(limit / 20, 2);
+    for answer in rig.answers.drain(..) {
+        let answer = answer.await.expect("an answer");
+        assert!(
+            matches!(answer, Err(Failure::TimedOut(Stage::Reply))),
+            "{answer:?}"
+        );
+    }
+    let ended = rig.ended.await.expect("the connection did not panic");
+    assert!(matches!(*ended.loss, Loss::Silent(_)), "{:?}", ended.loss);
+    assert!(written.elapsed() >= limit, "{:?}", written.elapsed());
 }
 
 /// Runs it as a task among others, which has its turn between two of the connection's. What a

@@ -49,6 +49,10 @@ impl Inbox {
         }))
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.input.is_empty()
+    }
+
     /// Bytes that have come and were not taken.
     pub(crate) fn len(&self) -> usize {
         self.input.len()
