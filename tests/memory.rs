@@ -1,12 +1,12 @@
-//! Goal: commands leave no memory behind, however many there are, and ask for no more of it than
-//! they do now. Method: an allocator that counts; it counts the whole process, so this file has
+//! Goal: commands leave no memory behind, however many there are, nor does a burst of large ones for
+//! long, and they ask for no more of it than they do now. Method: an allocator that counts; it counts the whole process, so this file has
 //! one test.
 
 mod common;
 
 use std::{alloc::System, time::Duration};
 
-use common::{RedisServer, spawn};
+use common::{RedisServer, eventually_async, spawn};
 use redis::{Cmd, Value, cmd};
 use redis_steward::{Database, DatabaseConfig};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
@@ -21,12 +21,16 @@ const LONG: Duration = Duration::from_secs(120);
 /// Buffers, queues and the runtime's own lists are not equally full each time, which makes some 20 KiB.
 /// A byte that every command left would be a million.
 const SLACK: usize = 256 * 1024;
+/// What many values of [`LARGE`] bytes at a time need is much more.
+const SMALL_SLACK: usize = 32 * 1024;
+const LARGE: usize = 12 * 1024;
+const BURST: Duration = Duration::from_secs(5);
 /// A ratchet: what it takes now, to be lowered with every allocation that is saved. They are the
 /// encoded command, the way of the answer, and the value.
 const ALLOCATIONS_PER_GET: usize = 3;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_million_commands_leave_no_memory_behind_and_a_get_allocates_little() {
+async fn commands_leave_no_memory_behind_and_ask_for_little() {
     let server = RedisServer::start();
     // No command is meant to time out, on whatever machine.
     let database = DatabaseConfig::from_url(server.url())
@@ -49,6 +53,11 @@ async fn a_million_commands_leave_no_memory_behind_and_a_get_allocates_little() 
         allocations < ALLOCATIONS_PER_GET as f64 + 0.5,
         "{allocations} allocations per GET"
     );
+
+    let before = live_bytes();
+    burst(&main.with_timeout(BURST)).await;
+    let no_more = || live_bytes() < before + SMALL_SLACK;
+    eventually_async(10 * BURST, "the memory of a burst is given back", no_more).await;
 
     drop(main);
     supervisor.shutdown(Duration::ZERO).await;
@@ -77,6 +86,25 @@ async fn mixed(main: &Database, commands: usize) {
     while let Some(caller) = callers.join_next().await {
         caller.expect("a caller got its own replies");
     }
+}
+
+/// Many commands at a time, with large values.
+async fn burst(main: &Database) {
+    let value = "v".repeat(LARGE);
+    let calls = (0..OUTSTANDING).map(|number| {
+        let (main, key, value) = (main.clone(), format!("large:{number}"), value.clone());
+        async move {
+            let set = cmd("SET").arg(&key).arg(&value).take();
+            assert_eq!(execute(&main, &set).await, Value::Okay);
+            let get = cmd("GET").arg(&key).take();
+            assert_eq!(
+                execute(&main, &get).await,
+                Value::BulkString(value.into_bytes())
+            );
+        }
+    });
+    let callers: JoinSet<()> = calls.collect();
+    callers.join_all().await;
 }
 
 async fn allocations_per_get(main: &Database) -> f64 {

@@ -52,6 +52,10 @@ impl Awaiting {
         self.entries.len()
     }
 
+    pub(crate) fn shrink(&mut self) {
+        self.entries.shrink_to_fit();
+    }
+
     /// Whether nobody waits for a reply any more.
     pub(crate) fn is_settled(&self) -> bool {
         let settled = |entry: &Entry| entry.is_settled || entry.responder.is_gone();

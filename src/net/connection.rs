@@ -330,11 +330,23 @@ impl Connection {
                 return Err(Loss::Silent(silent));
             }
             let next = [in_flight.next, queued, self.silence.end()];
-            if let Some(next) = next.into_iter().flatten().min() {
-                self.alarm.arm(next);
+            match next.into_iter().flatten().min() {
+                Some(next) => self.alarm.arm(next),
+                None => self.give_back_memory(),
             }
         }
         Ok(())
+    }
+
+    /// Gives back what was only needed under load. Every command lets the alarm ring no later than
+    /// at its deadline, so a connection that has nothing to do any more comes here once, without a
+    /// timer of its own.
+    fn give_back_memory(&mut self) {
+        self.arrived = Vec::new();
+        self.queued.shrink_to_fit();
+        self.awaiting.shrink();
+        self.outbox.shrink();
+        self.inbox.shrink();
     }
 
     fn expire_queued(&mut self, now: Instant, tally: &mut Tally) -> Option<Instant> {

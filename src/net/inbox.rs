@@ -26,7 +26,7 @@ pub(crate) struct Inbox {
 const MIN_READ: usize = 4 * 1024;
 /// Beyond this a read saves few calls, and what it read has left the cache when it is decoded.
 const MAX_READ: usize = 32 * 1024;
-/// Buffers beyond this are given back once they are empty.
+/// Buffers beyond this are given back whenever they are empty, others when there is nothing to do.
 const KEEP_CAPACITY: usize = 1024 * 1024;
 
 impl Inbox {
@@ -56,6 +56,14 @@ impl Inbox {
     /// Bytes that have come and were not taken.
     pub(crate) fn len(&self) -> usize {
         self.input.len()
+    }
+
+    /// Gives back an empty buffer, and begins again with small reads.
+    pub(crate) fn shrink(&mut self) {
+        if self.input.is_empty() {
+            self.input = BytesMut::new();
+            self.read_size = MIN_READ;
+        }
     }
 
     /// Reads once, and returns how many bytes came; 0 at the end of the stream.

@@ -25,6 +25,7 @@ pub(crate) struct Outbox {
 
 const LARGE: usize = 16 * 1024;
 const SLICES: usize = 16;
+/// A buffer beyond this is given back whenever it is empty, a smaller one when there is nothing to do.
 const KEEP_CAPACITY: usize = 256 * 1024;
 
 impl Outbox {
@@ -55,6 +56,14 @@ impl Outbox {
         self.close_tail();
         self.chunk_bytes += bytes.len();
         self.chunks.push_back(bytes.into());
+    }
+
+    /// Gives back an empty buffer.
+    pub(crate) fn shrink(&mut self) {
+        if self.tail.is_empty() {
+            self.tail = BytesMut::new();
+        }
+        self.chunks.shrink_to_fit();
     }
 
     /// Writes and flushes as much as the transport takes.
