@@ -7,6 +7,7 @@ use anyhow::Result;
 use bytes::Bytes;
 use fred::{
     clients::{Client, Pool},
+    error::Error,
     interfaces::{ClientLike, KeysInterface},
     types::{Builder, Value, config::Config},
 };
@@ -15,19 +16,48 @@ use super::{Peer, expect};
 
 const CLIENTS: usize = 4;
 
-#[derive(Clone)]
-pub struct Fred(Client);
+pub type Fred = Shared<Client>;
+pub type FredPool = Shared<Pool>;
 
 #[derive(Clone)]
-pub struct FredPool(Pool);
+pub struct Shared<C>(C);
 
-impl Peer for Fred {
+pub trait Handle: ClientLike + KeysInterface + Sync {
+    fn build(builder: Builder) -> Result<Self, Error>;
+
+    /// The client for the next pipeline.
+    fn next(&self) -> &Client;
+}
+
+impl Handle for Client {
+    fn build(builder: Builder) -> Result<Self, Error> {
+        builder.build()
+    }
+
+    fn next(&self) -> &Client {
+        self
+    }
+}
+
+impl Handle for Pool {
+    fn build(builder: Builder) -> Result<Self, Error> {
+        builder.build_pool(CLIENTS)
+    }
+
+    fn next(&self) -> &Client {
+        self.next()
+    }
+}
+
+impl<C: Handle + Send + 'static> Peer for Shared<C> {
     type Reply = Bytes;
 
     async fn connect(url: &str) -> Result<Self> {
-        let client = builder(url)?.build()?;
-        client.init().await?;
-        Ok(Self(client))
+        let mut builder = Builder::from_config(Config::from_url(url)?);
+        builder.with_connection_config(|connection| connection.tcp.nodelay = Some(true));
+        let handle = C::build(builder)?;
+        handle.init().await?;
+        Ok(Self(handle))
     }
 
     async fn get(&mut self, key: &str) -> Result<Bytes> {
@@ -35,7 +65,9 @@ impl Peer for Fred {
     }
 
     async fn set(&mut self, key: &str, value: &Bytes) -> Result<()> {
-        set(&self.0, key, value).await
+        let value = Value::Bytes(value.clone());
+        let reply: Value = self.0.set(key, value, None, None, false).await?;
+        expect(Some("OK"), reply.as_str().as_deref())
     }
 
     async fn incr(&mut self, key: &str) -> Result<i64> {
@@ -43,60 +75,14 @@ impl Peer for Fred {
     }
 
     async fn pipeline(&mut self, keys: &[String]) -> Result<Vec<Bytes>> {
-        pipeline(&self.0, keys).await
+        let pipeline = self.0.next().pipeline();
+        for key in keys {
+            let () = pipeline.get(key).await?;
+        }
+        Ok(pipeline.all().await?)
     }
 
     async fn disconnect(self) -> Result<()> {
         Ok(self.0.quit().await?)
     }
-}
-
-impl Peer for FredPool {
-    type Reply = Bytes;
-
-    async fn connect(url: &str) -> Result<Self> {
-        let pool = builder(url)?.build_pool(CLIENTS)?;
-        pool.init().await?;
-        Ok(Self(pool))
-    }
-
-    async fn get(&mut self, key: &str) -> Result<Bytes> {
-        Ok(self.0.get(key).await?)
-    }
-
-    async fn set(&mut self, key: &str, value: &Bytes) -> Result<()> {
-        set(&self.0, key, value).await
-    }
-
-    async fn incr(&mut self, key: &str) -> Result<i64> {
-        Ok(self.0.incr(key).await?)
-    }
-
-    async fn pipeline(&mut self, keys: &[String]) -> Result<Vec<Bytes>> {
-        pipeline(self.0.next(), keys).await
-    }
-
-    async fn disconnect(self) -> Result<()> {
-        Ok(self.0.quit().await?)
-    }
-}
-
-fn builder(url: &str) -> Result<Builder> {
-    let mut builder = Builder::from_config(Config::from_url(url)?);
-    builder.with_connection_config(|connection| connection.tcp.nodelay = Some(true));
-    Ok(builder)
-}
-
-async fn set(client: &(impl KeysInterface + Sync), key: &str, value: &Bytes) -> Result<()> {
-    let value = Value::Bytes(value.clone());
-    let reply: Value = client.set(key, value, None, None, false).await?;
-    expect(Some("OK"), reply.as_str().as_deref())
-}
-
-async fn pipeline(client: &Client, keys: &[String]) -> Result<Vec<Bytes>> {
-    let pipeline = client.pipeline();
-    for key in keys {
-        let () = pipeline.get(key).await?;
-    }
-    Ok(pipeline.all().await?)
 }

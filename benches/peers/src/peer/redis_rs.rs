@@ -5,11 +5,13 @@
 //! for each call; a queue for every call that this bench has outstanding, and a write buffer of
 //! 64 KiB, as the documentation suggests for high concurrency (the defaults are 50 and 8 KiB).
 
+use std::future::Future;
+
 use anyhow::Result;
 use bytes::Bytes;
 use redis::{
-    AsyncConnectionConfig, Client, ConnectionInfo, IntoConnectionInfo,
-    aio::{ConnectionManager, ConnectionManagerConfig, MultiplexedConnection},
+    AsyncConnectionConfig, Client, ConnectionInfo, IntoConnectionInfo, RedisResult,
+    aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig, MultiplexedConnection},
 };
 
 use super::{Peer, commands};
@@ -17,11 +19,16 @@ use super::{Peer, commands};
 const QUEUE: usize = 1024;
 const WRITE_BUFFER: usize = 64 * 1024;
 
-#[derive(Clone)]
-pub struct Multiplexed(MultiplexedConnection);
+pub type Multiplexed = RedisRs<MultiplexedConnection>;
+pub type Manager = RedisRs<ConnectionManager>;
 
+/// One connection, of which each caller has a clone.
 #[derive(Clone)]
-pub struct Manager(ConnectionManager);
+pub struct RedisRs<C>(C);
+
+pub trait Connect: ConnectionLike + Clone + Send + Sync + 'static {
+    fn connect(client: &Client) -> impl Future<Output = RedisResult<Self>>;
+}
 
 /// The address with the socket's settings.
 pub(super) fn address(url: &str) -> Result<ConnectionInfo> {
@@ -37,44 +44,31 @@ pub(super) fn config() -> AsyncConnectionConfig {
         .set_write_backpressure_boundary(WRITE_BUFFER)
 }
 
-impl Peer for Multiplexed {
-    type Reply = Vec<u8>;
-
-    async fn connect(url: &str) -> Result<Self> {
-        let client = Client::open(address(url)?)?;
+impl Connect for MultiplexedConnection {
+    async fn connect(client: &Client) -> RedisResult<Self> {
         let config = config();
-        let connection = client.get_multiplexed_async_connection_with_config(&config);
-        Ok(Self(connection.await?))
-    }
-
-    async fn get(&mut self, key: &str) -> Result<Vec<u8>> {
-        commands::get(&mut self.0, key).await
-    }
-
-    async fn set(&mut self, key: &str, value: &Bytes) -> Result<()> {
-        commands::set(&mut self.0, key, value).await
-    }
-
-    async fn incr(&mut self, key: &str) -> Result<i64> {
-        commands::incr(&mut self.0, key).await
-    }
-
-    async fn pipeline(&mut self, keys: &[String]) -> Result<Vec<Vec<u8>>> {
-        commands::pipeline(&mut self.0, keys).await
+        client
+            .get_multiplexed_async_connection_with_config(&config)
+            .await
     }
 }
 
-impl Peer for Manager {
-    type Reply = Vec<u8>;
-
-    async fn connect(url: &str) -> Result<Self> {
-        let client = Client::open(address(url)?)?;
+impl Connect for ConnectionManager {
+    async fn connect(client: &Client) -> RedisResult<Self> {
         let config = ConnectionManagerConfig::new()
             .set_response_timeout(None)
             .set_pipeline_buffer_size(QUEUE)
             .set_write_backpressure_boundary(WRITE_BUFFER);
-        let connection = client.get_connection_manager_with_config(config);
-        Ok(Self(connection.await?))
+        client.get_connection_manager_with_config(config).await
+    }
+}
+
+impl<C: Connect> Peer for RedisRs<C> {
+    type Reply = Vec<u8>;
+
+    async fn connect(url: &str) -> Result<Self> {
+        let client = Client::open(address(url)?)?;
+        Ok(Self(C::connect(&client).await?))
     }
 
     async fn get(&mut self, key: &str) -> Result<Vec<u8>> {
