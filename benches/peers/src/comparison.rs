@@ -10,6 +10,7 @@ use crate::{
     interrupt,
     machine::Machine,
     measure::{Outcome, Settings, measure},
+    program::Programs,
     progress::Progress,
     report,
     server::Server,
@@ -42,8 +43,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 }
 
 fn compare(cases: Vec<Case>, peers: &[Name], settings: Settings) -> Result<Comparison> {
-    let server = Server::start()?;
-    interrupt::end_on_signal(server.process())?;
+    let programs = Programs::default();
+    interrupt::end_on_signal(programs.clone())?;
+    let server = Server::start(&programs)?;
     // Each contender warms up once in each case.
     let progress = Progress::new(cases.len() * peers.len() * (settings.rounds + 1));
     let mut measured = Vec::with_capacity(cases.len());

@@ -61,7 +61,11 @@ impl Name {
             Self::Fred => client::<Fred>(&url, case, records).await,
             Self::FredPool => client::<FredPool>(&url, case, records).await,
             Self::Rustis => client::<Rustis>(&url, case, records).await,
-            Self::RedisBenchmark => Ok(Box::new(Limit::new(server.port, case))),
+            Self::RedisBenchmark => Ok(Box::new(Limit::new(
+                server.port,
+                server.programs.clone(),
+                case,
+            ))),
         }
     }
 }

@@ -7,7 +7,10 @@ use anyhow::{Context, Result};
 use bytes::Bytes;
 use redis::{Connection, pipe};
 
-use crate::case::{Case, Command};
+use crate::{
+    case::{Case, Command},
+    peer::expect_value,
+};
 
 /// What one task asks for: a key and its value, or as many as a pipeline has.
 pub struct Records {
@@ -38,16 +41,36 @@ impl Dataset {
         Ok(dataset)
     }
 
-    /// Makes it what it was, where a round changes it: counters start again where they did.
+    /// Makes it what it was, where a turn changes it: counters start again where they did, and
+    /// what will be written is not there yet.
     pub fn renew(&mut self) -> Result<()> {
         match self.case.command {
             Command::Incr => self.reset().context("resetting the counters"),
-            Command::Get | Command::Set | Command::Pipeline => Ok(()),
+            Command::Set => self.clear().context("removing what was written"),
+            Command::Get | Command::Pipeline => Ok(()),
         }
     }
 
+    /// Reads what a turn has written. The replies to it are all the same, and so tell too little.
+    pub fn check(&mut self) -> Result<()> {
+        if self.case.command != Command::Set {
+            return Ok(());
+        }
+        for Records { keys, values } in self.records.iter() {
+            let get = redis::cmd("GET").arg(&keys[0]).take();
+            let stored: Option<Vec<u8>> = get.query(&mut self.connection)?;
+            expect_value(&values[0], &stored.unwrap_or_default())
+                .with_context(|| format!("what is stored as {}", keys[0]))?;
+        }
+        Ok(())
+    }
+
+    fn clear(&mut self) -> Result<()> {
+        Ok(redis::cmd("FLUSHALL").exec(&mut self.connection)?)
+    }
+
     fn reset(&mut self) -> Result<()> {
-        redis::cmd("FLUSHALL").exec(&mut self.connection)?;
+        self.clear()?;
         for (task, records) in self.records.iter().enumerate() {
             let mut writes = pipe();
             if self.case.command == Command::Incr {
@@ -65,7 +88,7 @@ impl Dataset {
 }
 
 impl Records {
-    fn of(task: usize, count: usize, bytes: usize) -> Self {
+    pub fn of(task: usize, count: usize, bytes: usize) -> Self {
         let numbers = task * count..(task + 1) * count;
         Self {
             keys: numbers.clone().map(key).collect(),
@@ -95,7 +118,9 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
-    use crate::case::PIPELINE;
+    use crate::{
+        case::PIPELINE, peer::WrongReply, program::Programs, runtime::Flavour, server::Server,
+    };
 
     #[test]
     fn values_have_their_size_and_differ() {
@@ -103,6 +128,33 @@ mod tests {
         assert_eq!(values.len(), 6400);
         assert!(values.iter().all(|value| value.len() == 16));
         assert_eq!(value(7, 16 * 1024).len(), 16 * 1024);
+    }
+
+    #[test]
+    fn a_value_that_was_not_stored_or_is_another_is_found() {
+        let server = Server::start(&Programs::default()).expect("a server");
+        let case = Case {
+            command: Command::Set,
+            bytes: 16,
+            outstanding: 2,
+            flavour: Flavour::CurrentThread,
+        };
+        let mut dataset = Dataset::write(&server.url(), case).expect("a data set");
+        dataset.check().expect("it has just been written");
+        let swapped = dataset.records[0].values[0].clone();
+        let mut connection = redis::Client::open(server.url())
+            .and_then(|client| client.get_connection())
+            .expect("a connection");
+        let key = &dataset.records[1].keys[0];
+        redis::cmd("SET")
+            .arg(key)
+            .arg(swapped.as_ref())
+            .exec(&mut connection)
+            .expect("set");
+        let error = dataset.check().expect_err("another's value");
+        assert!(error.is::<WrongReply>(), "{error:#}");
+        dataset.renew().expect("emptied");
+        assert!(dataset.check().is_err());
     }
 
     #[test]

@@ -10,7 +10,7 @@ pub struct Figures {
     pub cpu_micros_per_operation: f64,
     pub p50_micros: f64,
     pub p99_micros: f64,
-    /// Absent where the measuring program does not give it.
+    /// Absent where the measuring program does not give it, or has timed too few calls for it.
     pub p999_micros: Option<f64>,
 }
 
@@ -41,6 +41,11 @@ impl Latencies {
     pub fn record(&mut self, nanos: u64) {
         let recorded = self.0.record(nanos);
         recorded.expect("the range of the histogram grows with its values");
+    }
+
+    /// Whether at least so many were recorded.
+    pub fn has_seen(&self, calls: u64) -> bool {
+        self.0.len() >= calls
     }
 
     pub fn micros_at(&self, quantile: f64) -> f64 {

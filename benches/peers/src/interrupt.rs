@@ -1,4 +1,4 @@
-//! Signals that end the run. A `Drop` would not run then, and the server would stay behind.
+//! Signals that end the run. A `Drop` would not run then, and programs would stay behind.
 
 use std::{process::exit, thread};
 
@@ -9,14 +9,14 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
 };
 
-use crate::server::Process;
+use crate::program::Programs;
 
 /// What shells report for a program that was interrupted.
 const INTERRUPTED: i32 = 130;
 
-/// Ends the server and this process on Ctrl-C, a request to terminate, or a closed terminal. It
+/// Ends `programs` and this process on Ctrl-C, a request to terminate, or a closed terminal. It
 /// has a thread of its own, so that it works whatever the measured runtime is busy with.
-pub fn end_on_signal(server: Process) -> Result<()> {
+pub fn end_on_signal(programs: Programs) -> Result<()> {
     let runtime = Builder::new_current_thread().enable_io().build()?;
     let signals = {
         let _guard = runtime.enter();
@@ -33,7 +33,7 @@ pub fn end_on_signal(server: Process) -> Result<()> {
         .name("signals".into())
         .spawn(move || {
             runtime.block_on(any(signals));
-            server.end();
+            programs.end();
             eprintln!("\ninterrupted");
             exit(INTERRUPTED);
         })

@@ -1,16 +1,23 @@
 //! redis-benchmark, the program that comes with the server: about what the server itself can do
-//! with so many calls outstanding. It is a limit and not a peer, since it looks at no reply.
+//! with so many calls outstanding. It is a measure and not a peer, since it looks at no reply and
+//! asks for one key; a client that sends more at a time can still be faster.
 
-use std::{io::ErrorKind, pin::Pin, process::Stdio, time::Duration};
+use std::{
+    io::{self, ErrorKind},
+    pin::Pin,
+    process::{Command as Program, Stdio},
+    time::Duration,
+};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use tokio::process::Command as Program;
+use tokio::task::spawn_blocking;
 
 use crate::{
     case::{Case, Command},
     contender::{Contender, Turn},
     dataset,
     figures::Figures,
+    program::Programs,
     usage::Usage,
 };
 
@@ -20,6 +27,7 @@ const FIRST_RUN: [usize; 2] = [2_000, 10_000];
 
 pub struct Limit {
     port: u16,
+    programs: Programs,
     case: Case,
     /// Known after the first run.
     operations_per_second: Option<f64>,
@@ -33,9 +41,10 @@ struct Shape {
 }
 
 impl Limit {
-    pub fn new(port: u16, case: Case) -> Self {
+    pub fn new(port: u16, programs: Programs, case: Case) -> Self {
         Self {
             port,
+            programs,
             case,
             operations_per_second: None,
         }
@@ -59,31 +68,37 @@ impl Limit {
         Ok(figures)
     }
 
-    /// What it prints.
+    /// What it prints. It is ended if nobody waits for it any more, since without a server it goes on
+    /// for ever.
     async fn run(&self, shape: &Shape, requests: usize) -> Result<String> {
-        let output = Program::new("redis-benchmark")
+        let mut command = Program::new("redis-benchmark");
+        command
             .args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "--csv"])
             .args(["-c", &shape.connections.to_string()])
             .args(["-P", &shape.pipeline.to_string()])
             .args(["-n", &requests.to_string()])
-            .args(command(self.case))
+            .args(arguments(self.case))
             .stdin(Stdio::null())
-            // It goes on for ever without a server.
-            .kill_on_drop(true)
-            .output()
-            .await;
-        let output = match output {
-            Ok(output) => output,
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let program = match self.programs.start(&mut command) {
+            Ok(program) => program,
             Err(error) if error.kind() == ErrorKind::NotFound => bail!(
                 "redis-benchmark is not installed: it comes with redis-server, or in the package redis-tools"
             ),
             Err(error) => return Err(error).context("starting redis-benchmark"),
         };
-        if !output.status.success() {
-            let complaint = String::from_utf8_lossy(&output.stderr);
-            bail!("it ended with {}: {}", output.status, complaint.trim());
+        let (figures, complaint) = program.output().context("its output is piped")?;
+        let read = spawn_blocking(|| {
+            let figures = io::read_to_string(figures)?;
+            Ok::<_, io::Error>((figures, io::read_to_string(complaint)?))
+        });
+        let (figures, complaint) = read.await?.context("reading what redis-benchmark prints")?;
+        let status = program.wait().context("waiting for redis-benchmark")?;
+        if !status.success() {
+            bail!("it ended with {status}: {}", complaint.trim());
         }
-        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+        Ok(figures)
     }
 }
 
@@ -109,7 +124,7 @@ impl Shape {
     }
 }
 
-fn command(case: Case) -> Vec<String> {
+fn arguments(case: Case) -> Vec<String> {
     let key = dataset::key(0);
     match case.command {
         Command::Get | Command::Pipeline => vec!["GET".into(), key],

@@ -67,7 +67,7 @@ struct Tally {
 }
 
 impl<P: Peer> Caller<P> {
-    /// Somebody else looks at the clock for the end of the round, so that a call which is not
+    /// At least once. Somebody else looks at the clock for the end of the round, so that a call which is not
     /// timed costs no look at it.
     async fn call_until(mut self, stop: Arc<AtomicBool>) -> Result<Tally> {
         let every = if self.case.outstanding == 1 {
@@ -77,7 +77,7 @@ impl<P: Peer> Caller<P> {
         };
         let mut calls = 0;
         let mut latencies = Vec::new();
-        while !stop.load(Ordering::Relaxed) {
+        loop {
             // Tasks are out of step, so that also those with a few calls are heard.
             let timed = (calls + self.task).is_multiple_of(every).then(Instant::now);
             self.call(calls).await?;
@@ -85,8 +85,10 @@ impl<P: Peer> Caller<P> {
                 latencies.push(start.elapsed().as_nanos() as u64);
             }
             calls += 1;
+            if stop.load(Ordering::Relaxed) {
+                return Ok(Tally { calls, latencies });
+            }
         }
-        Ok(Tally { calls, latencies })
     }
 
     async fn call(&mut self, earlier: usize) -> Result<()> {
@@ -121,6 +123,94 @@ fn summed(case: Case, tallies: &[Tally], elapsed: Duration, cpu: Duration) -> Fi
         cpu_micros_per_operation: cpu.as_secs_f64() * 1e6 / operations,
         p50_micros: latencies.micros_at(0.5),
         p99_micros: latencies.micros_at(0.99),
-        p999_micros: Some(latencies.micros_at(0.999)),
+        p999_micros: latencies
+            .has_seen(1_000)
+            .then(|| latencies.micros_at(0.999)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::{peer::WrongReply, runtime::Flavour};
+
+    /// A client without a server, which gives every caller what the caller before it should get.
+    #[derive(Clone)]
+    struct Swapping {
+        records: Arc<[Records]>,
+        by: usize,
+    }
+
+    impl Swapping {
+        fn value(&self, key: &str) -> Bytes {
+            let all = self.records.iter();
+            let mut pairs = all.flat_map(|it| it.keys.iter().zip(&it.values));
+            let number = pairs
+                .position(|(own, _)| own == key)
+                .expect("a key of the case");
+            let mut values = self.records.iter().flat_map(|it| &it.values).cycle();
+            values
+                .nth(number + self.by)
+                .expect("it goes on for ever")
+                .clone()
+        }
+    }
+
+    impl Peer for Swapping {
+        type Reply = Bytes;
+
+        async fn connect(_: &str) -> Result<Self> {
+            unreachable!("the test makes it")
+        }
+
+        async fn get(&mut self, key: &str) -> Result<Bytes> {
+            Ok(self.value(key))
+        }
+
+        async fn set(&mut self, _: &str, _: &Bytes) -> Result<()> {
+            Ok(())
+        }
+
+        async fn incr(&mut self, key: &str) -> Result<i64> {
+            let task = self.records.iter().position(|it| it.keys[0] == key);
+            Ok(count_start(task.expect("a key of the case") + self.by) + 1)
+        }
+
+        async fn pipeline(&mut self, keys: &[String]) -> Result<Vec<Bytes>> {
+            Ok(keys.iter().map(|key| self.value(key)).collect())
+        }
+    }
+
+    fn one_call(command: Command, by: usize) -> Result<()> {
+        let case = Case {
+            command,
+            bytes: 16,
+            outstanding: 2,
+            flavour: Flavour::CurrentThread,
+        };
+        let records: Arc<[Records]> = (0..case.outstanding)
+            .map(|task| Records::of(task, command.operations(), case.bytes))
+            .collect();
+        let mut caller = Caller {
+            peer: Swapping {
+                records: records.clone(),
+                by,
+            },
+            case,
+            records,
+            task: 0,
+        };
+        case.flavour.block_on(caller.call(0))
+    }
+
+    #[test]
+    fn a_reply_that_belongs_to_another_caller_is_wrong() {
+        for command in [Command::Get, Command::Incr, Command::Pipeline] {
+            one_call(command, 0).expect("the right reply");
+            let error = one_call(command, 1).expect_err("another's reply");
+            assert!(error.is::<WrongReply>(), "{error:#}");
+        }
     }
 }

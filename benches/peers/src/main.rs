@@ -17,6 +17,7 @@ mod load;
 mod machine;
 mod measure;
 mod peer;
+mod program;
 mod progress;
 mod report;
 mod runtime;

@@ -11,12 +11,15 @@ use crate::{
     contender::{Contender, Name},
     dataset::{Dataset, Records},
     figures::Figures,
+    peer::WrongReply,
     progress::Progress,
     server::Server,
 };
 
 /// A turn, or a connection, that takes so much longer than it should will never end.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How often a contender may fail in a case.
+const FAILURES: usize = 3;
 
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Settings {
@@ -32,6 +35,8 @@ pub struct Outcome {
     #[serde(flatten)]
     pub medians: Figures,
     pub rounds: Vec<Figures>,
+    /// Why turns were repeated.
+    pub failures: Vec<String>,
 }
 
 impl Outcome {
@@ -70,6 +75,7 @@ struct Entry {
     name: Name,
     contender: Box<dyn Contender>,
     rounds: Vec<Figures>,
+    failures: Vec<String>,
 }
 
 async fn connect(
@@ -87,6 +93,7 @@ async fn connect(
             name,
             contender: connected.with_context(|| format!("{name}: connecting"))?,
             rounds: Vec::new(),
+            failures: Vec::new(),
         });
     }
     Ok(entries)
@@ -101,15 +108,13 @@ async fn in_turns(
 ) -> Result<Vec<Outcome>> {
     for entry in &mut entries {
         progress.at(case, entry.name);
-        dataset.renew()?;
-        entry.turn(settings.round / 2).await?;
+        entry.turn(&mut dataset, settings.round / 2).await?;
     }
     for round in 0..settings.rounds {
         for index in order(round, entries.len()) {
             let entry = &mut entries[index];
             progress.at(case, entry.name);
-            dataset.renew()?;
-            let figures = entry.turn(settings.round).await?;
+            let figures = entry.turn(&mut dataset, settings.round).await?;
             entry.rounds.push(figures);
         }
     }
@@ -121,11 +126,29 @@ async fn in_turns(
 }
 
 impl Entry {
-    async fn turn(&mut self, length: Duration) -> Result<Figures> {
+    /// Repeats a turn that failed, because some clients have fixed timeouts which a busy machine
+    /// exceeds. Wrong replies, and who fails again and again, end the run.
+    async fn turn(&mut self, dataset: &mut Dataset, length: Duration) -> Result<Figures> {
+        loop {
+            match self.attempt(dataset, length).await {
+                Err(error) if self.failures.len() < FAILURES && !error.is::<WrongReply>() => {
+                    self.failures.push(format!("{error:#}"));
+                }
+                figures => return figures.with_context(|| self.name.to_string()),
+            }
+        }
+    }
+
+    async fn attempt(&mut self, dataset: &mut Dataset, length: Duration) -> Result<Figures> {
+        dataset.renew()?;
         let patience = length + PATIENCE;
         let turn = timeout(patience, self.contender.round(length)).await;
-        turn.unwrap_or_else(|_| Err(anyhow!("a call did not end within {patience:?}")))
-            .with_context(|| self.name.to_string())
+        let figures =
+            turn.unwrap_or_else(|_| Err(anyhow!("a call did not end within {patience:?}")))?;
+        if self.name != Name::RedisBenchmark {
+            dataset.check()?;
+        }
+        Ok(figures)
     }
 
     async fn finish(self) -> Result<Outcome> {
@@ -137,6 +160,7 @@ impl Entry {
             peer: self.name,
             medians: Figures::medians(&self.rounds),
             rounds: self.rounds,
+            failures: self.failures,
         })
     }
 }
@@ -177,7 +201,12 @@ fn millis<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S:
 
 #[cfg(test)]
 mod tests {
+    use std::pin::Pin;
+
+    use anyhow::bail;
+
     use super::*;
+    use crate::{contender::Turn, peer::expect, program::Programs};
 
     #[test]
     fn everybody_has_one_turn_in_a_round() {
@@ -188,6 +217,89 @@ mod tests {
                 assert!(order.into_iter().eq(0..contenders));
             }
         }
+    }
+
+    /// Fails a few times, or gives wrong replies.
+    struct Unlucky {
+        failures_left: usize,
+        lies: bool,
+    }
+
+    impl Contender for Unlucky {
+        fn round(&mut self, _: Duration) -> Turn<'_> {
+            Box::pin(async {
+                if self.lies {
+                    expect(1, 2)?;
+                }
+                match self.failures_left.checked_sub(1) {
+                    None => Ok(FIGURES),
+                    Some(left) => {
+                        self.failures_left = left;
+                        bail!("a timeout")
+                    }
+                }
+            })
+        }
+
+        fn disconnect(self: Box<Self>) -> Pin<Box<dyn Future<Output = Result<()>>>> {
+            Box::pin(async { Ok(()) })
+        }
+    }
+
+    const FIGURES: Figures = Figures {
+        operations_per_second: 1.0,
+        cpu_micros_per_operation: 1.0,
+        p50_micros: 1.0,
+        p99_micros: 1.0,
+        p999_micros: None,
+    };
+
+    /// What the turn of such a contender gives, and why it was repeated.
+    fn turn(contender: Unlucky) -> (Result<Figures>, Vec<String>) {
+        let server = Server::start(&Programs::default()).expect("a server");
+        let case = Case::quick()[0];
+        let mut dataset = Dataset::write(&server.url(), case).expect("a data set");
+        let mut entry = Entry {
+            name: Name::Bb8Redis,
+            contender: Box::new(contender),
+            rounds: Vec::new(),
+            failures: Vec::new(),
+        };
+        let turn = entry.turn(&mut dataset, Duration::ZERO);
+        let figures = case.flavour.block_on(turn);
+        (figures, entry.failures)
+    }
+
+    #[test]
+    fn a_turn_that_fails_is_repeated_and_that_is_told() {
+        let (figures, failures) = turn(Unlucky {
+            failures_left: 2,
+            lies: false,
+        });
+        assert_eq!(figures.expect("the third attempt"), FIGURES);
+        assert_eq!(failures, ["a timeout", "a timeout"]);
+    }
+
+    #[test]
+    fn who_fails_again_and_again_ends_the_run() {
+        let (figures, failures) = turn(Unlucky {
+            failures_left: usize::MAX,
+            lies: false,
+        });
+        let error = figures.expect_err("no attempt succeeds");
+        assert_eq!(format!("{error:#}"), "bb8-redis: a timeout");
+        assert_eq!(failures.len(), FAILURES);
+    }
+
+    #[test]
+    fn a_wrong_reply_ends_the_run() {
+        let (figures, failures) = turn(Unlucky {
+            failures_left: 0,
+            lies: true,
+        });
+        let error = figures.expect_err("a wrong reply");
+        assert!(error.is::<WrongReply>(), "{error:#}");
+        assert!(failures.is_empty(), "{failures:?}");
     }
 
     #[test]

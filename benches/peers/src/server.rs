@@ -3,13 +3,15 @@
 use std::{
     io::ErrorKind,
     net::TcpListener,
-    process::{Child, Command, ExitStatus, Stdio},
-    sync::{Arc, Mutex, MutexGuard},
+    process::{Command, Stdio},
+    sync::Arc,
     thread::sleep,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, bail};
+
+use crate::program::{Program, Programs};
 
 const START_WITHIN: Duration = Duration::from_secs(5);
 /// Another program can take the port between our finding it free and the server's binding it.
@@ -17,18 +19,16 @@ const ATTEMPTS: usize = 3;
 
 pub struct Server {
     pub port: u16,
-    process: Process,
+    /// Where those that are run against it are started, too.
+    pub programs: Programs,
+    program: Arc<Program>,
 }
-
-/// The server's process, for whoever may have to end it.
-#[derive(Clone)]
-pub struct Process(Arc<Mutex<Child>>);
 
 impl Server {
     /// Starts a server without persistence on a free port, and waits until it answers.
-    pub fn start() -> Result<Self> {
+    pub fn start(programs: &Programs) -> Result<Self> {
         for _ in 0..ATTEMPTS {
-            let server = Self::launch()?;
+            let server = Self::launch(programs)?;
             if server.answers()? {
                 return Ok(server);
             }
@@ -42,31 +42,29 @@ impl Server {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
-    pub fn process(&self) -> Process {
-        self.process.clone()
-    }
-
     /// An error if the server is gone, which explains whatever the clients had to say.
     pub fn check(&self) -> Result<()> {
-        match self.process.exit_status()? {
+        let status = self.program.exit_status();
+        match status.context("looking after redis-server")? {
             Some(status) => bail!("redis-server ended during the run ({status})"),
             None => Ok(()),
         }
     }
 
-    fn launch() -> Result<Self> {
+    fn launch(programs: &Programs) -> Result<Self> {
         let port = free_port().context("looking for a free port on 127.0.0.1")?;
-        let spawned = Command::new("redis-server")
+        let mut command = Command::new("redis-server");
+        command
             .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
             .args(["--save", "", "--appendonly", "no"])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn();
-        match spawned {
-            Ok(child) => Ok(Self {
+            .stderr(Stdio::null());
+        match programs.start(&mut command) {
+            Ok(program) => Ok(Self {
                 port,
-                process: Process(Arc::new(Mutex::new(child))),
+                programs: programs.clone(),
+                program,
             }),
             Err(error) if error.kind() == ErrorKind::NotFound => bail!(
                 "redis-server is not installed: install it first, for example with `apt-get install redis-server` or `brew install redis`"
@@ -80,7 +78,7 @@ impl Server {
         let client = redis::Client::open(self.url())?;
         let start = Instant::now();
         while start.elapsed() < START_WITHIN {
-            if self.process.exit_status()?.is_some() {
+            if self.program.exit_status()?.is_some() {
                 return Ok(false);
             }
             let pong = client
@@ -92,29 +90,6 @@ impl Server {
             sleep(Duration::from_millis(10));
         }
         bail!("redis-server does not answer within {START_WITHIN:?}")
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.process.end();
-    }
-}
-
-impl Process {
-    pub fn end(&self) {
-        let mut child = self.lock();
-        // It is our own child, so it can only be gone already.
-        let _ = child.kill();
-        let _ = child.wait();
-    }
-
-    fn exit_status(&self) -> Result<Option<ExitStatus>> {
-        self.lock().try_wait().context("looking after redis-server")
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Child> {
-        self.0.lock().expect("no holder of the lock panics")
     }
 }
 

@@ -9,9 +9,13 @@ mod redis_rs;
 mod rustis;
 mod steward;
 
-use std::{fmt::Debug, future::Future};
+use std::{
+    error::Error,
+    fmt::{self, Debug},
+    future::Future,
+};
 
-use anyhow::{Error, Result, anyhow};
+use anyhow::Result;
 use bytes::Bytes;
 
 pub use self::{
@@ -53,12 +57,33 @@ pub trait Peer: Clone + Send + Sync + 'static {
     }
 }
 
+/// What a client gave its caller, and what it should have been: the end of the run.
+#[derive(Debug)]
+pub struct WrongReply {
+    expected: String,
+    got: String,
+}
+
+impl fmt::Display for WrongReply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { expected, got } = self;
+        write!(
+            f,
+            "wrong reply: expected {}, got {}",
+            cut(expected),
+            cut(got)
+        )
+    }
+}
+
+impl Error for WrongReply {}
+
 /// An error that shows both, unless they are the same.
 pub fn expect<T: PartialEq + Debug>(expected: T, got: T) -> Result<()> {
     if expected == got {
         return Ok(());
     }
-    Err(wrong(&format!("{expected:?}"), &format!("{got:?}")))
+    Err(wrong(format!("{expected:?}"), format!("{got:?}")))
 }
 
 /// The same for values, which are shown as text.
@@ -67,17 +92,17 @@ pub fn expect_value(expected: &[u8], got: &[u8]) -> Result<()> {
         return Ok(());
     }
     let shown = |value: &[u8]| value.escape_ascii().to_string();
-    Err(wrong(&shown(expected), &shown(got)))
+    Err(wrong(shown(expected), shown(got)))
 }
 
-fn wrong(expected: &str, got: &str) -> Error {
-    anyhow!("wrong reply: expected {}, got {}", cut(expected), cut(got))
+fn wrong(expected: String, got: String) -> anyhow::Error {
+    WrongReply { expected, got }.into()
 }
 
 fn cut(text: &str) -> String {
     const LONGEST: usize = 60;
     match text.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{}... ({} characters)", &text[..end], text.len()),
+        Some((end, _)) => format!("{}... ({} bytes)", &text[..end], text.len()),
         None => text.into(),
     }
 }
@@ -95,7 +120,7 @@ mod tests {
             text.starts_with("wrong reply: expected ours, got xxx"),
             "{text}"
         );
-        assert!(text.ends_with("... (16384 characters)"), "{text}");
+        assert!(text.ends_with("... (16384 bytes)"), "{text}");
         assert!(text.len() < 150, "{text}");
     }
 }

@@ -13,7 +13,7 @@ use crate::{
 pub fn markdown(comparison: &Comparison) -> String {
     let mut text = format!("{}.\n", comparison.machine);
     text += "\nredis-steward over the best of its peers in each case: throughput over the fastest, \
-             and CPU per operation over the leanest.\n";
+             CPU per operation over the leanest, and p99 over the best.\n";
     text += &for_each_runtime(comparison, beside_the_best);
     text += "\nThroughput relative to redis-steward; below 1.00 is slower.\n";
     text += &for_each_runtime(comparison, beside_each);
@@ -38,7 +38,8 @@ fn beside_the_best(group: &[Measured]) -> String {
         let cells = columns.iter().map(|&outstanding| {
             let measured = works.iter().find(|it| it.case.outstanding == outstanding);
             let ratios = measured.and_then(ratios_to_the_best);
-            let told = ratios.map(|(rate, cpu)| format!("{rate:.2}, CPU {cpu:.2}"));
+            let told =
+                ratios.map(|[rate, cpu, p99]| format!("{rate:.2}, CPU {cpu:.2}, p99 {p99:.2}"));
             format!(" {} |", told.unwrap_or_default())
         });
         let cells: String = cells.collect();
@@ -47,12 +48,16 @@ fn beside_the_best(group: &[Measured]) -> String {
     table
 }
 
-fn ratios_to_the_best(measured: &Measured) -> Option<(f64, f64)> {
+fn ratios_to_the_best(measured: &Measured) -> Option<[f64; 3]> {
     let ours = measured.of(Name::RedisSteward)?;
     let fastest = measured.most(Outcome::throughput)?;
     let leanest = measured.least(Outcome::cpu)?;
-    let rate = ours.throughput() / fastest.throughput();
-    Some((rate, ours.cpu() / leanest.cpu()))
+    let best = measured.least(Outcome::p99)?;
+    Some([
+        ours.throughput() / fastest.throughput(),
+        ours.cpu() / leanest.cpu(),
+        ours.p99() / best.p99(),
+    ])
 }
 
 fn beside_each(group: &[Measured]) -> String {

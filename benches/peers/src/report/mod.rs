@@ -8,14 +8,18 @@ mod summary;
 mod table;
 
 use std::{
-    fs::OpenOptions,
+    fs::{self, OpenOptions},
     io::{self, ErrorKind, Write},
     path::Path,
 };
 
 use anyhow::{Context, Result, bail};
 
-use crate::{arguments::Arguments, case::Case, comparison::Comparison};
+use crate::{
+    arguments::Arguments,
+    case::Case,
+    comparison::{Comparison, Measured},
+};
 
 /// What goes to stdout.
 pub fn text(comparison: &Comparison) -> String {
@@ -30,12 +34,31 @@ pub fn text(comparison: &Comparison) -> String {
         ""
     };
     format!(
-        "{machine}\nMedians of {} rounds of {} ms in alternating order; every reply was checked.\n{few}\n{}{}",
+        "{machine}\nMedians of {} rounds of {} ms in alternating order; every reply was checked.\n{few}{}\n{}{}",
         settings.rounds,
         settings.round.as_millis(),
+        repeated(cases),
         table::tables(cases),
         summary::summary(cases),
     )
+}
+
+/// Turns that failed, a line for each.
+fn repeated(cases: &[Measured]) -> String {
+    let lines = cases.iter().flat_map(|measured| {
+        let case = measured.case.name();
+        measured.outcomes.iter().flat_map(move |outcome| {
+            let line = format!(
+                "Repeated: a turn of {} in {case}, which failed",
+                outcome.peer
+            );
+            outcome
+                .failures
+                .iter()
+                .map(move |failure| format!("{line}: {failure}\n"))
+        })
+    });
+    lines.collect()
 }
 
 /// Prints; it is no failure if nobody reads to the end.
@@ -46,7 +69,8 @@ pub fn print(text: &str) -> Result<()> {
     }
 }
 
-/// Finds out before the run, rather than after it, that there is no way to write its files.
+/// Finds out before the run, rather than after it, that there is no way to write its files. It
+/// leaves what is there as it is, and nothing behind.
 pub fn check_files(arguments: &Arguments, cases: &[Case]) -> Result<()> {
     let files = [
         ("--json", &arguments.json),
@@ -55,7 +79,12 @@ pub fn check_files(arguments: &Arguments, cases: &[Case]) -> Result<()> {
     ];
     for (flag, file) in files {
         if let Some(path) = file {
+            let was_there = path.exists();
             let opened = OpenOptions::new().create(true).append(true).open(path);
+            let opened = opened.and_then(|_| match was_there {
+                true => Ok(()),
+                false => fs::remove_file(path),
+            });
             opened.with_context(|| {
                 format!(
                     "{flag}: cannot write {}, choose another place",
@@ -84,7 +113,7 @@ pub fn write_files(arguments: &Arguments, comparison: &Comparison) -> Result<()>
 }
 
 fn write(path: &Path, text: &str) -> Result<()> {
-    std::fs::write(path, text).with_context(|| format!("writing {}", path.display()))
+    fs::write(path, text).with_context(|| format!("writing {}", path.display()))
 }
 
 /// Cases in a row that `key` does not tell apart.
