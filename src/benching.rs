@@ -12,9 +12,9 @@ use tokio::{io::DuplexStream, sync::oneshot};
 use crate::{
     Error, Refusal,
     config::{Config, resolve},
-    dispatch::{Dispatcher, args},
+    dispatch::{Dispatcher, Route, args},
     events::CircuitState,
-    net::{Connection, Established, Load, codec, transport::Transport},
+    net::{Connection, Established, Load, Seen, codec, transport::Transport},
     policy::{
         admission::{Gate, Passage},
         breaker, command,
@@ -93,7 +93,11 @@ pub struct Breaker(breaker::Breaker);
 
 impl Default for Breaker {
     fn default() -> Self {
-        Self(breaker::Breaker::new(5, Duration::from_secs(60)))
+        Self(breaker::Breaker::new(
+            5,
+            Duration::from_secs(60),
+            Instant::now(),
+        ))
     }
 }
 
@@ -122,6 +126,7 @@ impl Line {
         let established = Established {
             transport: Box::new(stream),
             decoder: codec::Decoder::new(codec::Limits::default()),
+            seen: Seen::default(),
         };
         // Nobody will stop it: it drains when its mailbox is dropped with the line.
         let (_, stop) = oneshot::channel();
@@ -132,7 +137,8 @@ impl Line {
             stop,
         );
         tokio::spawn(connection.run());
-        dispatcher.route.store(Some(Arc::new(mailbox)));
+        let route = Route { id: 0, mailbox };
+        dispatcher.route.store(Some(Arc::new(route)));
         Self(dispatcher)
     }
 
@@ -142,8 +148,7 @@ impl Line {
     ///
     /// As [`Database::execute`](crate::Database::execute).
     pub async fn execute(&self, command: &Cmd) -> Result<Value, Error> {
-        let timeout = self.0.settings.command_timeout;
-        self.0.execute(command, timeout).await
+        self.0.execute(command, self.0.terms()).await
     }
 
     /// Reads the route, as every command does, and tells whether there is one.

@@ -9,9 +9,10 @@ use redis::{
 };
 
 use crate::{
-    dispatch::{Dispatcher, MAX_WAIT, conversion, from_redis, nested},
+    dispatch::{Dispatcher, MAX_WAIT, Terms, conversion, from_redis, nested},
     error::Error,
     messages::Execute,
+    policy::retry::Idempotence,
     runtime::Lifeline,
     sanitize,
 };
@@ -35,6 +36,18 @@ use crate::{
 /// at any point: a command that was not written yet is never sent, and the reply of one that was
 /// is consumed and reaches nobody else. The futures need no particular runtime.
 ///
+/// # Retries
+///
+/// A command that failed is sent again, within its deadline, where that is safe and may help: when
+/// the server provably did not run it and may soon accept it (`LOADING`, `BUSY`, `MASTERDOWN`,
+/// `CLUSTERDOWN`, `TRYAGAIN`, `NOREPLICAS`; over a new connection `READONLY` and `NOAUTH`), or when
+/// the connection broke before the reply came and the command only reads, or the caller has said
+/// that it is [`idempotent`](Self::idempotent). There are at most three attempts, with full jitter
+/// between them (8 and 16 ms at most), only while the circuit is closed, and on average only for a
+/// fifth of the calls of the last ten seconds and ten a second, so that retries never multiply the
+/// load on a server in trouble. The error tells how many attempts there were, and whether any of
+/// them may have run.
+///
 /// # Example
 ///
 /// ```no_run
@@ -53,7 +66,7 @@ use crate::{
 #[derive(Clone)]
 pub struct Database {
     dispatcher: Arc<Dispatcher>,
-    timeout: Duration,
+    terms: Terms,
     // Never read: the supervisor runs as long as a handle lives.
     _lifeline: Arc<Lifeline>,
 }
@@ -61,7 +74,7 @@ pub struct Database {
 impl Database {
     pub(crate) fn new(dispatcher: Arc<Dispatcher>, lifeline: Arc<Lifeline>) -> Self {
         Self {
-            timeout: dispatcher.settings.command_timeout,
+            terms: dispatcher.terms(),
             dispatcher,
             _lifeline: lifeline,
         }
@@ -78,8 +91,50 @@ impl Database {
     /// taken as a year.
     #[must_use]
     pub fn with_timeout(&self, timeout: Duration) -> Self {
+        let timeout = timeout.min(MAX_WAIT);
+        self.with_terms(Terms {
+            timeout,
+            ..self.terms
+        })
+    }
+
+    /// The same database for commands that may run twice: they are sent again also when nobody knows
+    /// whether they ran, because the connection broke before the reply came.
+    ///
+    /// Commands that only read are taken as such anyway. Writes that merely set something may seem to
+    /// be, too, but others may have written in between, and a reply such as that of `SET NX` or `DEL`
+    /// is another the second time; so it is the caller's decision.
+    ///
+    /// ```no_run
+    /// # async fn example(main: redis_steward::Database) -> Result<(), redis_steward::Error> {
+    /// let heartbeats = main.idempotent();
+    /// heartbeats.query::<()>(redis::cmd("SET").arg("alive").arg(1).arg("EX").arg(30)).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn idempotent(&self) -> Self {
+        let idempotence = Idempotence::Yes;
+        self.with_terms(Terms {
+            idempotence,
+            ..self.terms
+        })
+    }
+
+    /// The same database for commands that must not run twice, also if they only read. What the
+    /// server has certainly not run is sent again all the same.
+    #[must_use]
+    pub fn not_idempotent(&self) -> Self {
+        let idempotence = Idempotence::No;
+        self.with_terms(Terms {
+            idempotence,
+            ..self.terms
+        })
+    }
+
+    fn with_terms(&self, terms: Terms) -> Self {
         Self {
-            timeout: timeout.min(MAX_WAIT),
+            terms,
             ..self.clone()
         }
     }
@@ -90,7 +145,7 @@ impl Database {
     ///
     /// Everything that [`Error`] lists for a command.
     pub async fn execute(&self, command: &Cmd) -> Result<Value, Error> {
-        self.dispatcher.execute(command, self.timeout).await
+        self.dispatcher.execute(command, self.terms).await
     }
 
     /// Runs one command and converts its reply.
@@ -163,7 +218,8 @@ impl fmt::Debug for Database {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Database")
             .field("name", &self.name())
-            .field("timeout", &self.timeout)
+            .field("timeout", &self.terms.timeout)
+            .field("idempotence", &self.terms.idempotence)
             .finish_non_exhaustive()
     }
 }
@@ -182,7 +238,7 @@ impl ConnectionLike for Database {
     ) -> RedisFuture<'a, Vec<Value>> {
         Box::pin(async move {
             let dispatcher = &self.dispatcher;
-            let replies = dispatcher.execute_pipeline(pipeline, self.timeout).await?;
+            let replies = dispatcher.execute_pipeline(pipeline, self.terms).await?;
             wanted(replies, offset, count)
         })
     }

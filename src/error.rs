@@ -125,8 +125,8 @@ pub enum Error {
     },
     /// The deadline passed.
     #[error(
-        "database {database:?}: timed out after {timeout:?} while {stage}; {execution}{}",
-        because(.last_error)
+        "database {database:?}: timed out after {timeout:?}{} while {stage}; {execution}{}{}",
+        in_all(.attempts), crowd(.stage, .in_flight, .parked), because(.last_error)
     )]
     TimedOut {
         /// The database that was asked.
@@ -135,18 +135,26 @@ pub enum Error {
         stage: Stage,
         /// Whether it may have run.
         execution: Execution,
+        /// How often it was tried.
+        attempts: u32,
         /// The deadline it had, counted from the call.
         timeout: Duration,
+        /// Commands of the database between their call and their reply, when it timed out.
+        in_flight: usize,
+        /// Those of them that waited for a connection.
+        parked: usize,
         /// Why the last attempt to connect failed, where that is what the command waited for.
         last_error: Option<Arc<str>>,
     },
     /// The connection broke before the reply came.
-    #[error("database {database:?}: the connection was lost: {cause}; {execution}")]
+    #[error("database {database:?}: the connection was lost{}: {cause}; {execution}", in_all(.attempts))]
     ConnectionLost {
         /// The database that was asked.
         database: Arc<str>,
         /// Whether the command may have run.
         execution: Execution,
+        /// How often it was tried.
+        attempts: u32,
         /// What happened to the connection.
         cause: Arc<str>,
     },
@@ -154,13 +162,16 @@ pub enum Error {
     ///
     /// The text is the server's, with control characters escaped, shortened to 256 bytes, and
     /// without the arguments that the server echoes of a command it does not know.
-    #[error("database {database:?}: the server answered with an error: {error}")]
+    #[error("database {database:?}: the server answered with an error{}: {error}", in_all(.attempts))]
     Server {
         /// The database that was asked.
         database: Arc<str>,
         /// Whether the command may have had an effect: a script that fails may have written
         /// before, and of a pipeline all commands ran that did not fail.
         execution: Execution,
+        /// How often the command was tried. Attempts of a pipeline before its last are not counted
+        /// here.
+        attempts: u32,
         /// Code of the reply, such as `WRONGTYPE`; of the first that failed in a pipeline.
         code: Box<str>,
         /// The server's reply, or the replies of a pipeline.
@@ -203,9 +214,17 @@ pub enum Error {
         /// Whether the command may have run.
         execution: Execution,
     },
-    /// The pool of the database crashed too often and was given up.
+    /// The pool of the database crashed too often and was given up;
+    /// [`Supervisor::revive`](crate::Supervisor::revive) starts it again.
     #[error("database {database:?}: its pool crashed repeatedly and was given up")]
     Failed {
+        /// The database that was asked.
+        database: Arc<str>,
+    },
+    /// The database was isolated by hand, with
+    /// [`Supervisor::isolate`](crate::Supervisor::isolate). Nothing was sent.
+    #[error("database {database:?}: it is isolated by hand, until it is reset")]
+    Isolated {
         /// The database that was asked.
         database: Arc<str>,
     },
@@ -263,6 +282,7 @@ impl Error {
             | Self::Overloaded { .. }
             | Self::ForbiddenOnShared { .. }
             | Self::Failed { .. }
+            | Self::Isolated { .. }
             | Self::UnknownDatabase { .. }
             | Self::NotReady { .. } => Execution::NotSent,
         }
@@ -303,7 +323,9 @@ impl Error {
     fn io_kind(&self) -> io::ErrorKind {
         match self {
             Self::TimedOut { .. } | Self::NotReady { .. } => io::ErrorKind::TimedOut,
-            Self::CircuitOpen { .. } | Self::Failed { .. } => io::ErrorKind::ConnectionRefused,
+            Self::CircuitOpen { .. } | Self::Failed { .. } | Self::Isolated { .. } => {
+                io::ErrorKind::ConnectionRefused
+            }
             Self::ConnectionLost { .. } | Self::Abandoned { .. } => io::ErrorKind::ConnectionReset,
             Self::ShuttingDown { .. } => io::ErrorKind::NotConnected,
             Self::Overloaded { .. } => io::ErrorKind::ResourceBusy,
@@ -321,6 +343,22 @@ impl From<Error> for redis::RedisError {
             Error::Server { error, .. } | Error::Conversion { error, .. } => error,
             other => io::Error::new(other.io_kind(), other).into(),
         }
+    }
+}
+
+fn in_all(attempts: &u32) -> String {
+    match attempts {
+        0 | 1 => String::new(),
+        attempts => format!(" in {attempts} attempts"),
+    }
+}
+
+/// Who else was there, where that is what a command waited for.
+fn crowd(stage: &Stage, in_flight: &usize, parked: &usize) -> String {
+    match stage {
+        Stage::Connect => format!("; {parked} commands wait for a connection"),
+        Stage::Queue => format!("; {in_flight} commands are in flight"),
+        Stage::Reply => String::new(),
     }
 }
 

@@ -4,16 +4,17 @@
 //! |---|---|---|---|
 //! | [`Execute`] | actors of the application | pool | run this command |
 //! | [`Subscribe`] | actors of the application | supervisor | send me the health events |
-//! | `Park` | handles | pool | keep this request until a connection is ready |
+//! | `Park` | handles | pool | send this request later, or when a connection is ready |
 //! | `Redial` | health | pool | try to open a connection now |
-//! | `Retire` | health | pool | stop using the present connection |
+//! | `Retire` | health, handles | pool | stop using the present connection |
 //! | `Sweep` | janitor | pool | close what has been idle for too long |
 //! | `Drain` | supervisor | pool | finish what is under way and stop |
 //! | `Dialled`, `ConnectionEnded` | the pool's tasks | the same pool | what became of a task |
 //! | `Report` | handles and pools | health | what happened to a database |
 //! | `Knocked`, `Probed` | health's tasks | health | what became of a task |
 //! | `ChildExited` | guards in every child | supervisor | a child is gone |
-//! | `AwaitReady`, `Shutdown` | [`Supervisor`](crate::Supervisor) | supervisor | as they say |
+//! | `AwaitReady`, `Revive`, `Shutdown` | [`Supervisor`](crate::Supervisor) | supervisor | as they say |
+//! | `Steer` | the supervisor | health | isolate a database, or reset its circuit |
 
 use std::{sync::Arc, time::Duration};
 
@@ -25,7 +26,8 @@ use crate::{
     config::Address,
     error::Error,
     events::{HealthEvent, Reason},
-    net::{DialError, Ended, Established, Loss, Request},
+    net::{DialError, Ended, Established, Loss, Request, Seen},
+    policy::retry::Idempotence,
 };
 
 /// Runs one command, for actors that hold a [`Recipient`] instead of a handle; see
@@ -34,6 +36,7 @@ use crate::{
 pub struct Execute {
     pub(crate) command: Cmd,
     pub(crate) timeout: Option<Duration>,
+    pub(crate) idempotence: Idempotence,
 }
 
 impl Execute {
@@ -42,6 +45,7 @@ impl Execute {
         Self {
             command,
             timeout: None,
+            idempotence: Idempotence::ByCommand,
         }
     }
 
@@ -50,6 +54,21 @@ impl Execute {
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
+        self
+    }
+
+    /// The command may run twice: see [`Database::idempotent`](crate::Database::idempotent).
+    #[must_use]
+    pub fn idempotent(mut self) -> Self {
+        self.idempotence = Idempotence::Yes;
+        self
+    }
+
+    /// The command may not run twice, even if it only reads: see
+    /// [`Database::not_idempotent`](crate::Database::not_idempotent).
+    #[must_use]
+    pub fn not_idempotent(mut self) -> Self {
+        self.idempotence = Idempotence::No;
         self
     }
 }
@@ -79,10 +98,13 @@ impl Message for Subscribe {
     type Result = ();
 }
 
-/// Keep this request until a connection is ready, or its deadline passes.
+/// Send this request after a pause, or keep it until a connection is ready or its deadline passes.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub(crate) struct Park(pub(crate) Request);
+pub(crate) struct Park {
+    pub(crate) request: Request,
+    pub(crate) after: Duration,
+}
 
 /// Try to open a connection, unless there is one, after this pause.
 #[derive(Debug, Message)]
@@ -94,7 +116,10 @@ pub(crate) struct Redial {
 /// Take the present connection out of service: nobody can trust it any more.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub(crate) struct Retire;
+pub(crate) struct Retire {
+    /// Unless it is another one by now.
+    pub(crate) only: Option<u64>,
+}
 
 /// Close what has been idle for too long, and forget requests whose callers have gone.
 #[derive(Debug, Message)]
@@ -135,14 +160,18 @@ pub(crate) struct Report {
 pub(crate) enum News {
     /// A command met a server that fails everybody. The epoch is the one it was admitted in.
     CommandFailed { epoch: u64, reason: Reason },
+    /// The server refused a kind of command that it will refuse to everybody.
+    CommandRefused { reason: Reason },
     /// A command that was admitted as a trial succeeded.
     TrialSucceeded { epoch: u64 },
     /// A connection was opened and proved itself.
-    Connected,
+    Connected(Seen),
     /// No connection could be opened; the pool waits for a [`Redial`].
     DialFailed(DialError),
     /// A connection broke with requests on it.
     ConnectionLost(Arc<Loss>),
+    /// The pool crashed and was started again.
+    Restarted,
     /// The pool crashed too often and was given up.
     GivenUp,
 }
@@ -162,7 +191,7 @@ pub(crate) struct Probed {
     pub(crate) database: Arc<str>,
     /// The epoch in which the probe began.
     pub(crate) epoch: u64,
-    pub(crate) result: Result<(), DialError>,
+    pub(crate) result: Result<Seen, DialError>,
 }
 
 /// A child of the supervisor is gone without having been told to stop.
@@ -185,6 +214,28 @@ pub(crate) enum Child {
 pub(crate) struct AwaitReady {
     pub(crate) within: Duration,
 }
+
+/// Do by hand what otherwise the evidence decides.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Steer {
+    pub(crate) database: Arc<str>,
+    pub(crate) order: Order,
+}
+
+/// What is done by hand.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Order {
+    /// Let no command through until a reset.
+    Isolate,
+    /// Close the circuit, and forget what opened it.
+    Reset,
+}
+
+/// Start the pool again that was given up.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Revive(pub(crate) Arc<str>);
 
 /// Stop everything, giving what is under way so much time.
 #[derive(Debug, Message)]

@@ -17,9 +17,10 @@ use crate::{
     actors::{SupervisorActor, SupervisorLink},
     config::{Config, Io, Settings, resolve},
     database::Database,
-    error::{Error, StartError},
+    dispatch::Dispatcher,
+    error::{Error, Execution, StartError},
     events::HealthEvents,
-    messages::{AwaitReady, Shutdown, Subscribe},
+    messages::{AwaitReady, Order, Revive, Shutdown, Steer, Subscribe},
     net::{Executor, SocketConnector},
     registry::Registry,
     stats::SupervisorStats,
@@ -122,13 +123,8 @@ impl Supervisor {
     /// [`Error::UnknownDatabase`], which lists the names there are. There is no default
     /// database that an unknown name could fall back to.
     pub fn database(&self, name: &str) -> Result<Database, Error> {
-        match self.registry.databases.get(name) {
-            Some(dispatcher) => Ok(Database::new(dispatcher.clone(), self.lifeline.clone())),
-            None => Err(Error::UnknownDatabase {
-                name: name.into(),
-                known: self.databases(),
-            }),
-        }
+        let dispatcher = self.known(name)?;
+        Ok(Database::new(dispatcher, self.lifeline.clone()))
     }
 
     /// The names of all databases, sorted.
@@ -163,6 +159,39 @@ impl Supervisor {
         }
     }
 
+    /// Takes a database out of use by hand, for instance before maintenance: its circuit is open until
+    /// [`reset`](Self::reset), whatever its server does, and commands get [`Error::Isolated`] at
+    /// once. When this returns, no command passes any more; those under way end as usual.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownDatabase`], and [`Error::ShuttingDown`] after a shutdown.
+    pub async fn isolate(&self, name: &str) -> Result<(), Error> {
+        self.steer(name, Order::Isolate).await
+    }
+
+    /// Closes the circuit of a database by hand, whatever opened it, and lets commands through again
+    /// when it returns. What fails then opens it again as usual.
+    ///
+    /// # Errors
+    ///
+    /// As [`isolate`](Self::isolate).
+    pub async fn reset(&self, name: &str) -> Result<(), Error> {
+        self.steer(name, Order::Reset).await
+    }
+
+    /// Starts a database again that was given up because its pool crashed repeatedly
+    /// ([`HealthState::Failed`](crate::HealthState::Failed)). Any other is left alone.
+    ///
+    /// # Errors
+    ///
+    /// As [`isolate`](Self::isolate).
+    pub async fn revive(&self, name: &str) -> Result<(), Error> {
+        let database = self.known(name)?.name();
+        let revived = self.lifeline.link.revive.send(Revive(database.clone()));
+        revived.await.map_err(|_| stopped(database))
+    }
+
     /// What all databases did so far, without waiting for anybody.
     pub fn statistics(&self) -> SupervisorStats {
         self.registry.statistics()
@@ -181,6 +210,25 @@ impl Supervisor {
         self.lifeline.shutdown(grace).await
     }
 
+    async fn steer(&self, name: &str, order: Order) -> Result<(), Error> {
+        let database = self.known(name)?.name();
+        let steered = self.lifeline.link.steer.send(Steer {
+            database: database.clone(),
+            order,
+        });
+        steered.await.map_err(|_| stopped(database))
+    }
+
+    fn known(&self, name: &str) -> Result<Arc<Dispatcher>, Error> {
+        match self.registry.databases.get(name) {
+            Some(dispatcher) => Ok(dispatcher.clone()),
+            None => Err(Error::UnknownDatabase {
+                name: name.into(),
+                known: self.databases(),
+            }),
+        }
+    }
+
     fn start(
         settings: Settings,
         caller: Option<Handle>,
@@ -194,6 +242,13 @@ impl Supervisor {
             move || run_actors(runtime, &registry, started)
         })?;
         Ok(Starting { registry, thread })
+    }
+}
+
+fn stopped(database: Arc<str>) -> Error {
+    Error::ShuttingDown {
+        database,
+        execution: Execution::NotSent,
     }
 }
 

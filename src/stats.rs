@@ -36,8 +36,8 @@ impl SupervisorStats {
 
 /// What one database did since the supervisor was spawned.
 ///
-/// A pipeline counts as one command. Every command ends in exactly one of `succeeded`,
-/// `error_replies`, `timed_out`, `lost`, `cancelled` and `refused`.
+/// A pipeline counts as one command. Every attempt of a command ends in exactly one of `succeeded`,
+/// `error_replies`, `timed_out`, `lost`, `cancelled` and `refused`; nearly all commands need one.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct DatabaseStats {
@@ -57,6 +57,14 @@ pub struct DatabaseStats {
     pub cancelled: u64,
     /// Commands that were refused without sending: circuit open, overloaded, forbidden.
     pub refused: u64,
+    /// Attempts that failed and were followed by another.
+    pub retried: u64,
+    /// Attempts that failed and would have been followed by another, had the retry budget had one
+    /// left.
+    pub retries_denied: u64,
+    /// Commands that took longer than 0.8 times the
+    /// [attempt timeout](crate::DatabaseConfig::attempt_timeout), however they ended.
+    pub slow: u64,
     /// Commands between their call and their reply now.
     pub in_flight: usize,
     /// Bytes of those commands.
@@ -68,12 +76,14 @@ pub struct DatabaseStats {
 impl DatabaseStats {
     /// Commands that have ended, however they ended.
     pub fn commands(&self) -> u64 {
-        self.succeeded
+        let attempts = self.succeeded
             + self.error_replies
             + self.timed_out
             + self.lost
             + self.cancelled
-            + self.refused
+            + self.refused;
+        // A retry is counted before the connection has counted the attempt that it follows.
+        attempts.saturating_sub(self.retried)
     }
 
     /// Share of the ended commands that got a reply that was no error, from 0 to 1; 1 when
@@ -114,6 +124,9 @@ pub(crate) struct Counters {
     pub(crate) lost: AtomicU64,
     pub(crate) cancelled: AtomicU64,
     pub(crate) refused: AtomicU64,
+    pub(crate) retried: AtomicU64,
+    pub(crate) retries_denied: AtomicU64,
+    pub(crate) slow: AtomicU64,
     pub(crate) open: AtomicUsize,
     pub(crate) parked: AtomicUsize,
     pub(crate) opened: AtomicU64,
@@ -140,6 +153,9 @@ impl Counters {
             lost: self.lost.load(Relaxed),
             cancelled: self.cancelled.load(Relaxed),
             refused: self.refused.load(Relaxed),
+            retried: self.retried.load(Relaxed),
+            retries_denied: self.retries_denied.load(Relaxed),
+            slow: self.slow.load(Relaxed),
             in_flight,
             in_flight_bytes,
             pool: PoolStats {

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     common::{RedisServer, eventually_async},
     config::{Config, DatabaseConfig, resolve},
-    dispatch::Dispatcher,
+    dispatch::{Dispatcher, Terms},
     error::Error,
     events::HealthState,
     messages::{Child, Shutdown},
@@ -98,8 +98,13 @@ impl Rig {
             .clone()
     }
 
-    async fn ping(&self, name: &str) -> Result<Value, Error> {
-        self.database(name).execute(&cmd("PING"), SOON).await
+    fn ping(&self, name: &str) -> impl Future<Output = Result<Value, Error>> + use<> {
+        let database = self.database(name);
+        let terms = Terms {
+            timeout: SOON,
+            ..database.terms()
+        };
+        async move { database.execute(&cmd("PING"), terms).await }
     }
 
     async fn crash(&self, child: Child) {
@@ -158,14 +163,14 @@ fn requests_that_a_crashed_pool_kept_were_not_sent() {
     run(async {
         let rig = Rig::start().await;
         rig.server.kill();
-        let one = rig.database("one");
+        let one = rig.ping("one");
         let failures = || {
             rig.registry.statistics().databases["one"]
                 .pool
                 .dial_failures
         };
         eventually_async(SOON, "the loss is noticed", || failures() > 0).await;
-        let call = actix_rt::spawn(async move { one.execute(&cmd("PING"), SOON).await });
+        let call = actix_rt::spawn(one);
         let parked = || rig.registry.statistics().databases["one"].pool.parked;
         eventually_async(SOON, "the request is parked", || parked() == 1).await;
         rig.crash(pool("one")).await;

@@ -23,7 +23,7 @@ use super::{
 use crate::{
     dispatch::{Dispatcher, MAX_WAIT, PoolLink},
     error::Error,
-    messages::{AwaitReady, Child, ChildExited, Drain, News, Shutdown, Subscribe},
+    messages::{AwaitReady, Child, ChildExited, Drain, News, Revive, Shutdown, Steer, Subscribe},
     policy::{
         admission::Passage,
         restarts::{Decision, Restarts},
@@ -57,6 +57,8 @@ pub(crate) struct SupervisorActor {
 pub(crate) struct SupervisorLink {
     pub(crate) ready: Recipient<AwaitReady>,
     pub(crate) subscribe: Recipient<Subscribe>,
+    pub(crate) steer: Recipient<Steer>,
+    pub(crate) revive: Recipient<Revive>,
     pub(crate) shutdown: Recipient<Shutdown>,
 }
 
@@ -71,6 +73,8 @@ impl SupervisorActor {
         let link = SupervisorLink {
             ready: address.clone().recipient(),
             subscribe: address.clone().recipient(),
+            steer: address.clone().recipient(),
+            revive: address.clone().recipient(),
             shutdown: address.recipient(),
         };
         (link, end)
@@ -150,6 +154,7 @@ impl SupervisorActor {
                 if let Some(dispatcher) = dispatcher.map(|it| it.value().clone()) {
                     count(&dispatcher.counters.restarts);
                     self.start_pool(&dispatcher, ctx);
+                    dispatcher.report(News::Restarted);
                 }
             }
         }
@@ -248,6 +253,34 @@ impl Handler<AwaitReady> for SupervisorActor {
             self.registry.clone(),
             message.within,
         ))
+    }
+}
+
+impl Handler<Steer> for SupervisorActor {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, steer: Steer, _: &mut Self::Context) -> Self::Result {
+        let steered = self.health.as_ref().map(|health| health.send(steer));
+        Box::pin(async move {
+            if let Some(steered) = steered {
+                // A health actor that crashes at that starts anew, and so does its circuit.
+                let _ = steered.await;
+            }
+        })
+    }
+}
+
+impl Handler<Revive> for SupervisorActor {
+    type Result = ();
+
+    fn handle(&mut self, Revive(database): Revive, ctx: &mut Self::Context) {
+        let dispatcher = self.registry.databases.get(&database);
+        let passage = dispatcher.map(|it| it.gate.passage());
+        if passage == Some(Passage::Failed) {
+            let child = Child::Pool(database);
+            self.restarts.remove(&child);
+            self.restart(&child, ctx);
+        }
     }
 }
 

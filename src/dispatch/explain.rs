@@ -5,15 +5,18 @@ use std::{
     time::Duration,
 };
 
-use redis::{ErrorKind, Pipeline, RedisError, ServerError, ServerErrorKind};
+use redis::{ErrorKind, Pipeline, RedisError, ServerError, ServerErrorKind, Value};
 use tokio::time::Instant;
 
-use super::{Dispatcher, runs_script};
+use super::{Dispatcher, persist::Tried, work::Work};
 use crate::{
     error::{Error, Execution, Limit, Stage},
     events::Reason,
-    net::{DialError, Failure, Full, Loss},
-    policy::{admission::Passage, outcome::execution_of_error},
+    net::{DialError, Failure, Full, Loss, Reply},
+    policy::{
+        admission::Passage,
+        outcome::{End, judge},
+    },
     stats::count,
 };
 
@@ -42,6 +45,7 @@ impl Dispatcher {
                 execution: Execution::NotSent,
             },
             Passage::Failed => Error::Failed { database },
+            Passage::Isolated => Error::Isolated { database },
         }
     }
 
@@ -57,39 +61,57 @@ impl Dispatcher {
         }
     }
 
-    pub(super) fn explain(&self, failure: Failure, timeout: Duration) -> Error {
+    /// A reply, unless it is the server's refusal of the one command there was.
+    pub(super) fn unless_error(&self, reply: Reply, tried: Tried) -> Result<Reply, Error> {
+        match reply {
+            Reply::One(Value::ServerError(error)) => Err(Error::Server {
+                database: self.name(),
+                execution: tried.execution,
+                attempts: tried.attempts,
+                code: error.code().into(),
+                error: error.into(),
+            }),
+            reply => Ok(reply),
+        }
+    }
+
+    pub(super) fn explain(&self, failure: Failure, tried: Tried) -> Error {
         let database = self.name();
+        let Tried {
+            attempts,
+            execution,
+            timeout,
+        } = tried;
         match failure {
             Failure::TimedOut(stage) => Error::TimedOut {
                 database,
                 stage,
-                execution: match stage {
-                    Stage::Reply => Execution::Unknown,
-                    Stage::Connect | Stage::Queue => Execution::NotSent,
-                },
+                execution,
+                attempts,
                 timeout,
+                in_flight: self.load.now().0,
+                parked: self.counters.parked.load(Relaxed),
                 last_error: match stage {
                     Stage::Connect => self.dial_error.load().as_deref().cloned(),
                     Stage::Queue | Stage::Reply => None,
                 },
             },
-            Failure::Lost(loss, execution) if matches!(*loss, Loss::Stopped) => {
-                Error::ShuttingDown {
-                    database,
-                    execution,
-                }
-            }
-            Failure::Lost(loss, execution) => Error::ConnectionLost {
+            Failure::Lost(loss, _) if matches!(*loss, Loss::Stopped) => Error::ShuttingDown {
                 database,
                 execution,
+            },
+            Failure::Lost(loss, _) => Error::ConnectionLost {
+                database,
+                execution,
+                attempts,
                 cause: loss.to_string().into(),
             },
             Failure::TooManyParked => self.overloaded(Limit::Parked(self.settings.max_parked)),
-            Failure::ShuttingDown(execution) => Error::ShuttingDown {
+            Failure::ShuttingDown(_) => Error::ShuttingDown {
                 database,
                 execution,
             },
-            Failure::Abandoned(execution) => {
+            Failure::Abandoned(_) => {
                 count(&self.counters.lost);
                 match self.gate.passage() {
                     Passage::ShuttingDown => Error::ShuttingDown {
@@ -123,9 +145,14 @@ pub(crate) fn from_redis(database: Arc<str>, error: RedisError, pipeline: &Pipel
     let Some(replies) = error.clone().into_server_errors() else {
         return conversion(database, error);
     };
-    let may_write = runs_script(pipeline);
-    let refused =
-        |it: &ServerError| execution_of_error(it.code(), may_write) == Execution::NotExecuted;
+    let may_write = pipeline.runs_script();
+    let refused = |it: &ServerError| {
+        let end = match may_write {
+            true => End::ErrorOfScript(it.code()),
+            false => End::ErrorReply(it.code()),
+        };
+        judge(end).execution == Execution::NotExecuted
+    };
     // A script could say EXECABORT too.
     let is_aborted = pipeline.is_transaction()
         && !may_write
@@ -138,6 +165,7 @@ pub(crate) fn from_redis(database: Arc<str>, error: RedisError, pipeline: &Pipel
             false if may_write => Execution::Unknown,
             false => Execution::Executed,
         },
+        attempts: 1,
         code: replies.first().map_or("", |(_, it)| it.code()).into(),
         error,
     }
@@ -148,6 +176,7 @@ pub(crate) fn nested(database: Arc<str>, error: RedisError) -> Error {
     Error::Server {
         database,
         execution: Execution::Executed,
+        attempts: 1,
         code: error.code().unwrap_or_default().into(),
         error,
     }

@@ -1,27 +1,35 @@
-//! What all handles of one database share, and the way of a command: admission, route, reply.
+//! What all handles of one database share, and the way of a command: admission, route, reply, and
+//! another attempt where that is safe.
 
 mod explain;
+mod persist;
+mod work;
 
 pub(crate) use explain::{conversion, from_redis, nested};
+pub(crate) use work::args;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, atomic::Ordering::Relaxed},
+    time::Duration,
+};
 
 use actix::Recipient;
 use arc_swap::ArcSwapOption;
 use oneshot::AsyncReceiver;
-use redis::{Arg, Cmd, Pipeline, Value};
+use redis::{Cmd, Pipeline, Value};
 use tokio::time::Instant;
 
+use self::work::{Work, extra_replies};
 use crate::{
     config::DatabaseSettings,
     error::Error,
     events::Reason,
     messages::{Execute, News, Park, Redial, Report, Retire, Sweep},
-    net::{Answer, Expected, Failure, Load, Mailbox, Reply, Request, Responder},
+    net::{Answer, Load, Mailbox, Reply, Request, Responder},
     policy::{
         admission::{Admitted, Gate},
         command,
-        outcome::{End, Verdict, execution_of_error, verdict},
+        retry::{Budget, Idempotence},
     },
     stats::{Counters, count},
 };
@@ -35,13 +43,31 @@ pub(crate) struct Dispatcher {
     pub(crate) load: Arc<Load>,
     pub(crate) counters: Arc<Counters>,
     /// Where commands go; `None` while no connection is ready.
-    pub(crate) route: ArcSwapOption<Mailbox>,
+    pub(crate) route: ArcSwapOption<Route>,
     pub(crate) pool: ArcSwapOption<PoolLink>,
     pub(crate) health: ArcSwapOption<Recipient<Report>>,
     /// Why the circuit is open and when that may end.
     pub(crate) outage: ArcSwapOption<Outage>,
     /// Why the last attempt to connect failed, while none has succeeded since.
     pub(crate) dial_error: ArcSwapOption<Arc<str>>,
+    /// What is left for retries; only calls that fail ask.
+    budget: Mutex<Budget>,
+}
+
+/// Where commands go.
+#[derive(Debug)]
+pub(crate) struct Route {
+    /// Of the connection, counted by its pool.
+    pub(crate) id: u64,
+    pub(crate) mailbox: Mailbox,
+}
+
+/// How a caller wants commands to be run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms {
+    /// From the call to its end, however many attempts it takes.
+    pub(crate) timeout: Duration,
+    pub(crate) idempotence: Idempotence,
 }
 
 /// What a pool can be asked. Nobody but the supervisor knows its type.
@@ -65,9 +91,13 @@ pub(crate) struct Outage {
 /// The longest deadline or grace: "for ever" would overflow the clock.
 pub(crate) const MAX_WAIT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// Whether a command of the pipeline runs a script.
-pub(crate) fn runs_script(pipeline: &Pipeline) -> bool {
-    pipeline.cmd_iter().any(|it| command::runs_script(args(it)))
+/// A command on its way, and where it was sent.
+struct Attempt {
+    answer: AsyncReceiver<Answer>,
+    admitted: Admitted,
+    deadline: Instant,
+    /// The connection it was handed to; `None` if it was parked.
+    route: Option<u64>,
 }
 
 impl Dispatcher {
@@ -81,8 +111,17 @@ impl Dispatcher {
             health: ArcSwapOption::empty(),
             outage: ArcSwapOption::empty(),
             dial_error: ArcSwapOption::empty(),
+            budget: Mutex::new(Budget::new(Instant::now().into_std())),
             settings,
         })
+    }
+
+    /// Those of a caller who has asked for nothing else.
+    pub(crate) fn terms(&self) -> Terms {
+        Terms {
+            timeout: self.settings.command_timeout,
+            idempotence: Idempotence::ByCommand,
+        }
     }
 
     pub(crate) fn name(&self) -> Arc<str> {
@@ -90,11 +129,9 @@ impl Dispatcher {
     }
 
     /// Runs one command. An error reply of the server is an error.
-    pub(crate) async fn execute(&self, command: &Cmd, timeout: Duration) -> Result<Value, Error> {
+    pub(crate) async fn execute(&self, command: &Cmd, terms: Terms) -> Result<Value, Error> {
         self.check(command)?;
-        let pack = || (command.get_packed_command(), Expected::One);
-        let runs_script = || command::runs_script(args(command));
-        match self.call(pack, timeout, runs_script).await? {
+        match self.call(command, terms).await? {
             Reply::One(value) => Ok(value),
             Reply::Many(_) => unreachable!("BUG: one reply was expected and many came"),
         }
@@ -105,19 +142,15 @@ impl Dispatcher {
     pub(crate) async fn execute_pipeline(
         &self,
         pipeline: &Pipeline,
-        timeout: Duration,
+        terms: Terms,
     ) -> Result<Vec<Value>, Error> {
         for command in pipeline.cmd_iter() {
             self.check(command)?;
         }
-        let around = if pipeline.is_transaction() { 2 } else { 0 };
-        let replies = pipeline.len() + around;
-        if replies == 0 {
+        if pipeline.len() + extra_replies(pipeline) == 0 {
             return Ok(Vec::new());
         }
-        let pack = || (pipeline.get_packed_pipeline(), Expected::Many(replies));
-        let runs_script = || runs_script(pipeline);
-        match self.call(pack, timeout, runs_script).await? {
+        match self.call(pipeline, terms).await? {
             Reply::Many(values) => Ok(values),
             Reply::One(_) => unreachable!("BUG: many replies were expected and one came"),
         }
@@ -149,30 +182,32 @@ impl Dispatcher {
         }
     }
 
-    /// It is packed once it is admitted, so that what an open circuit refuses is not. Whether it runs a
-    /// script is asked only about errors, which can come from the middle of one.
+    /// It is packed once it is admitted, so that what an open circuit refuses is not.
     ///
     /// Cancelling it is safe at any point: a request that is not written yet is skipped, and the
     /// reply of one that is written is consumed by its connection.
-    async fn call(
-        &self,
-        pack: impl FnOnce() -> (Vec<u8>, Expected),
-        timeout: Duration,
-        runs_script: impl Fn() -> bool,
-    ) -> Result<Reply, Error> {
+    async fn call(&self, work: &(impl Work + Sync), terms: Terms) -> Result<Reply, Error> {
         let admitted = self.gate.enter().map_err(|passage| self.refused(passage))?;
-        let answer = self.send(pack(), timeout)?;
-        let answer = answer
-            .await
-            .unwrap_or_else(|_| unreachable!("BUG: a request was dropped without an answer"));
-        self.settle(answer, &admitted, timeout, runs_script)
+        let deadline = Instant::now() + terms.timeout.min(MAX_WAIT);
+        let mut attempt = self.send(work, admitted, deadline, Duration::ZERO)?;
+        match attempt.answer().await {
+            Ok(reply) if !reply.has_error() => {
+                self.succeeded(&attempt.admitted);
+                Ok(reply)
+            }
+            // In a box of its own, because nearly no call needs what it needs.
+            answer => Box::pin(self.persist(work, terms, attempt, answer)).await,
+        }
     }
 
     fn send(
         &self,
-        (bytes, expected): (Vec<u8>, Expected),
-        timeout: Duration,
-    ) -> Result<AsyncReceiver<Answer>, Error> {
+        work: &impl Work,
+        admitted: Admitted,
+        deadline: Instant,
+        after: Duration,
+    ) -> Result<Attempt, Error> {
+        let (bytes, expected) = work.pack();
         let slot = self
             .load
             .enter(bytes.len())
@@ -181,101 +216,61 @@ impl Dispatcher {
         let request = Request {
             bytes,
             expected,
-            deadline: Instant::now() + timeout.min(MAX_WAIT),
+            deadline,
             responder,
         };
-        let refused = match &*self.route.load() {
-            Some(mailbox) => mailbox.send(request).err().map(|error| error.0),
-            None => Some(request),
+        let route = self.hand_over(request, after);
+        Ok(Attempt {
+            answer,
+            admitted,
+            deadline,
+            route,
+        })
+    }
+
+    /// To the connection that is ready, or to the pool: a pool that is gone drops the request,
+    /// which answers it.
+    fn hand_over(&self, request: Request, after: Duration) -> Option<u64> {
+        let route = self.route.load();
+        let refused = match &*route {
+            Some(route) if after.is_zero() => match route.mailbox.send(request) {
+                Ok(()) => return Some(route.id),
+                Err(refused) => refused.0,
+            },
+            _ => request,
         };
-        if let Some(request) = refused {
-            self.park(request);
-        }
-        Ok(answer)
-    }
-
-    /// No connection is ready. A pool that is gone drops the request, which answers it.
-    fn park(&self, request: Request) {
         if let Some(pool) = &*self.pool.load() {
-            pool.park.do_send(Park(request));
+            let request = refused;
+            pool.park.do_send(Park { request, after });
+        }
+        None
+    }
+
+    fn succeeded(&self, admitted: &Admitted) {
+        self.gate.note_success();
+        if admitted.is_trial() {
+            let epoch = admitted.epoch;
+            self.report(News::TrialSucceeded { epoch });
         }
     }
 
-    /// What the answer is evidence of.
-    fn end<'a>(
-        &self,
-        answer: &'a Answer,
-        timeout: Duration,
-        runs_script: impl Fn() -> bool,
-    ) -> End<'a> {
-        match answer {
-            Ok(reply) if !reply.has_error() => End::Reply,
-            // The author of a script chooses the codes of its errors, so they say nothing.
-            Ok(_) if runs_script() => End::Local,
-            Ok(Reply::One(value)) => end_of_value(value),
-            // One command that the server fails because it fails everybody is enough, wherever it
-            // stands: MULTI and EXEC have replies of their own.
-            Ok(Reply::Many(values)) => {
-                let mut ends = values.iter().map(end_of_value);
-                let failing = ends.find(|end| matches!(verdict(*end), Verdict::Failing(_)));
-                failing.unwrap_or(End::Reply)
-            }
-            // A caller in more of a hurry than the server promises to be shall not speak for all.
-            Err(Failure::TimedOut(_)) if timeout < self.settings.attempt_timeout => End::Local,
-            Err(Failure::TimedOut(stage)) => End::TimedOut(*stage),
-            Err(Failure::Lost(..)) => End::ConnectionLost,
-            Err(Failure::TooManyParked | Failure::ShuttingDown(_) | Failure::Abandoned(_)) => {
-                End::Local
-            }
-        }
-    }
-
-    /// Judges the answer once, for everybody who needs to know.
-    fn settle(
-        &self,
-        answer: Answer,
-        admitted: &Admitted,
-        timeout: Duration,
-        runs_script: impl Fn() -> bool,
-    ) -> Result<Reply, Error> {
-        match verdict(self.end(&answer, timeout, &runs_script)) {
-            Verdict::Healthy => {
-                self.gate.note_success();
-                if admitted.is_trial() {
-                    let epoch = admitted.epoch;
-                    self.report(News::TrialSucceeded { epoch });
-                }
-            }
-            Verdict::Failing(reason) => {
-                let epoch = admitted.epoch;
-                self.report(News::CommandFailed { epoch, reason });
-            }
-            Verdict::Silent => {}
-        }
-        match answer {
-            Ok(Reply::One(Value::ServerError(error))) => Err(Error::Server {
-                database: self.name(),
-                execution: execution_of_error(error.code(), runs_script()),
-                code: error.code().into(),
-                error: error.into(),
-            }),
-            Ok(reply) => Ok(reply),
-            Err(failure) => Err(self.explain(failure, timeout)),
-        }
+    /// Calls that were let through and have ended.
+    pub(crate) fn calls(&self) -> u64 {
+        let counters = &self.counters;
+        let ended = [
+            &counters.succeeded,
+            &counters.error_replies,
+            &counters.timed_out,
+            &counters.lost,
+        ];
+        let attempts: u64 = ended.iter().map(|it| it.load(Relaxed)).sum();
+        attempts.saturating_sub(counters.retried.load(Relaxed))
     }
 }
 
-pub(crate) fn args(command: &Cmd) -> impl Iterator<Item = &[u8]> + Clone {
-    command.args_iter().map(|arg| match arg {
-        Arg::Simple(bytes) => bytes,
-        // The number of a scan's cursor, which is never a name.
-        _ => b"0",
-    })
-}
-
-fn end_of_value(value: &Value) -> End<'_> {
-    match value {
-        Value::ServerError(error) => End::ErrorReply(error.code()),
-        _ => End::Reply,
+impl Attempt {
+    async fn answer(&mut self) -> Answer {
+        let answer = (&mut self.answer).await;
+        answer.unwrap_or_else(|_| unreachable!("BUG: a request was dropped without an answer"))
     }
 }

@@ -33,7 +33,9 @@ pub enum HealthState {
         /// When the next probe is due.
         retry_after: Duration,
     },
-    /// The pool of this database crashed repeatedly and was given up.
+    /// Somebody has isolated it by hand: commands fail at once, until it is reset.
+    Isolated,
+    /// The pool of this database crashed repeatedly and was given up, until it is revived by hand.
     Failed,
     /// The supervisor has been shut down.
     Stopped,
@@ -46,6 +48,7 @@ impl fmt::Display for HealthState {
             Self::Healthy => f.write_str("healthy"),
             Self::Degraded { reason } => write!(f, "degraded ({reason})"),
             Self::Down { reason, .. } => write!(f, "down ({reason})"),
+            Self::Isolated => f.write_str("isolated"),
             Self::Failed => f.write_str("failed"),
             Self::Stopped => f.write_str("stopped"),
         }
@@ -76,18 +79,18 @@ pub enum Reason {
     Recovering,
     /// It is a replica that has lost its primary (`MASTERDOWN`), or a cluster that is down.
     PrimaryDown,
-}
-
-impl Reason {
-    /// What an error reply with this code says about the server, if it says that it fails everybody.
-    pub(crate) fn of_code(code: &str) -> Option<Self> {
-        match code {
-            "LOADING" => Some(Self::Loading),
-            "BUSY" => Some(Self::Busy),
-            "MASTERDOWN" | "CLUSTERDOWN" => Some(Self::PrimaryDown),
-            _ => None,
-        }
-    }
+    /// Most commands take longer than they should.
+    Slow,
+    /// It is a replica, which takes no writes (`READONLY`).
+    ReadOnly,
+    /// It cannot save its dataset, and so takes no writes (`MISCONF`).
+    CannotSave,
+    /// Its memory is used up, and so it takes few writes (`OOM`).
+    OutOfMemory,
+    /// It has too few replicas, and so takes no writes (`NOREPLICAS`).
+    NoReplicas,
+    /// The pool of this database crashed and was started again. It has nothing to do with the server.
+    Restarted,
 }
 
 impl fmt::Display for Reason {
@@ -103,6 +106,12 @@ impl fmt::Display for Reason {
             Self::Busy => "the server is busy with a script",
             Self::Recovering => "the server answers again and is on trial",
             Self::PrimaryDown => "the server has lost its primary",
+            Self::Slow => "most commands are slow",
+            Self::ReadOnly => "the server is a replica and takes no writes",
+            Self::CannotSave => "the server cannot save and takes no writes",
+            Self::OutOfMemory => "the server is out of memory",
+            Self::NoReplicas => "the server has too few replicas and takes no writes",
+            Self::Restarted => "its pool crashed and was started again",
         })
     }
 }

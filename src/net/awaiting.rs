@@ -1,6 +1,6 @@
 //! Requests that have been packed for writing and wait for their replies, in order.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use redis::Value;
@@ -25,12 +25,14 @@ pub(crate) struct Awaiting {
 struct Entry {
     responder: Responder,
     deadline: Instant,
+    packed: Instant,
     // Offset of the request's first byte in the stream.
     start: u64,
     outstanding: usize,
     // `None` for a single reply, which needs no list.
     collected: Option<Vec<Value>>,
     is_settled: bool,
+    is_slow: bool,
 }
 
 /// What became of the deadlines.
@@ -38,7 +40,7 @@ struct Entry {
 pub(crate) struct Expiry {
     /// How many have passed.
     pub(crate) expired: u64,
-    /// The earliest that is left.
+    /// When to look again.
     pub(crate) next: Option<Instant>,
 }
 
@@ -67,7 +69,7 @@ impl Awaiting {
         mut responder: Responder,
         expected: Expected,
         deadline: Instant,
-        start: u64,
+        (packed, start): (Instant, u64),
     ) {
         responder.mark_written();
         let (outstanding, collected) = match expected {
@@ -77,10 +79,12 @@ impl Awaiting {
         self.entries.push_back(Entry {
             responder,
             deadline,
+            packed,
             start,
             outstanding,
             collected,
             is_settled: false,
+            is_slow: false,
         });
     }
 
@@ -118,10 +122,17 @@ impl Awaiting {
         Ok(true)
     }
 
-    /// Tells the callers whose deadline has passed; their replies are still waited for.
-    pub(crate) fn expire(&mut self, now: Instant, tally: &mut Tally) -> Expiry {
+    /// Tells the callers whose deadline has passed; their replies are still waited for. Counts those
+    /// who have waited for so long that their command is slow: being looked at when the first of
+    /// them becomes so, they cost no clock per reply.
+    pub(crate) fn expire(&mut self, now: Instant, slow: Duration, tally: &mut Tally) -> Expiry {
         let mut expiry = Expiry::default();
         for entry in self.entries.iter_mut().filter(|entry| !entry.is_settled) {
+            let is_slow_from = entry.packed + slow;
+            if !entry.is_slow && is_slow_from <= now {
+                entry.is_slow = true;
+                tally.slow += 1;
+            }
             if entry.deadline <= now {
                 entry.is_settled = true;
                 expiry.expired += 1;
@@ -131,10 +142,11 @@ impl Awaiting {
                     false => tally.cancelled += 1,
                 }
             } else {
-                let earliest = expiry
-                    .next
-                    .map_or(entry.deadline, |at| at.min(entry.deadline));
-                expiry.next = Some(earliest);
+                let next = match entry.is_slow {
+                    true => entry.deadline,
+                    false => entry.deadline.min(is_slow_from),
+                };
+                expiry.next = Some(expiry.next.map_or(next, |at| at.min(next)));
             }
         }
         expiry

@@ -20,6 +20,7 @@ use super::{
     alarm::Alarm,
     awaiting::Awaiting,
     codec::Decoder,
+    dial::Seen,
     inbox::Inbox,
     loss::Loss,
     outbox::Outbox,
@@ -46,11 +47,14 @@ const READ_AT_ONCE: usize = 64 * 1024;
 /// A connection that was idle for so long is looked at before it is used. Under load it never is,
 /// so this costs a system call only where there is time for one.
 const IDLE_CHECK: Duration = Duration::from_millis(1);
+/// The part of the attempt timeout that a command may take without being slow.
+const SLOW_SHARE: f64 = 0.8;
 
 /// A dialled connection, ready for requests.
 pub(crate) struct Established {
     pub(crate) transport: Box<dyn Transport>,
     pub(crate) decoder: Decoder,
+    pub(crate) seen: Seen,
 }
 
 /// Owns one socket: takes requests from its mailbox, writes them in batches, and hands every reply
@@ -71,6 +75,8 @@ pub(crate) struct Connection {
     inbox: Inbox,
     alarm: Alarm,
     silence: Silence,
+    /// What takes longer is slow.
+    slow: Duration,
     activity: Arc<Activity>,
     counters: Arc<Counters>,
 }
@@ -118,6 +124,7 @@ impl Connection {
             inbox: Inbox::new(established.decoder),
             alarm: Alarm::default(),
             silence: Silence::new(2 * settings.attempt_timeout),
+            slow: settings.attempt_timeout.mul_f64(SLOW_SHARE),
             activity: activity.clone(),
             counters,
         };
@@ -282,6 +289,7 @@ impl Connection {
             return false;
         }
         self.activity.mark(now);
+        self.alarm.arm(now + self.slow);
         while self.outbox.len() < PACK_AHEAD
             && let Some(mut request) = self.queued.pop_front()
         {
@@ -293,8 +301,9 @@ impl Connection {
                 self.silence.begin(now);
                 let start = self.outbox.end();
                 self.outbox.push(request.bytes);
+                let deadline = request.deadline;
                 self.awaiting
-                    .push(request.responder, request.expected, request.deadline, start);
+                    .push(request.responder, request.expected, deadline, (now, start));
             }
         }
         !self.outbox.is_empty()
@@ -323,7 +332,7 @@ impl Connection {
                 self.answer_all(tally)?;
             }
             let now = Instant::now();
-            let in_flight = self.awaiting.expire(now, tally);
+            let in_flight = self.awaiting.expire(now, self.slow, tally);
             self.silence.note_timeouts(in_flight.expired, now);
             let queued = self.expire_queued(now, tally);
             if let Some(silent) = self.silence.is_over(now) {

@@ -116,6 +116,7 @@ impl Rig {
         let established = Established {
             transport: Box::new(wire.clone()),
             decoder: Decoder::new(Limits::default()),
+            seen: Seen::default(),
         };
         let (stop, stopped) = oneshot::channel();
         let (mailbox, _, connection) =

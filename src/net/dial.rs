@@ -26,6 +26,13 @@ pub(crate) enum WhileLoading {
     Report,
 }
 
+/// What a server said of itself while it was greeted.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Seen {
+    pub(crate) is_replica: bool,
+    pub(crate) cannot_save: bool,
+}
+
 /// Why no connection could be opened. No variant holds a secret.
 #[derive(Clone, Debug, thiserror::Error)]
 pub(crate) enum DialError {
@@ -94,12 +101,14 @@ impl DialError {
 /// Only what a server says of credentials, or of what the handshake asks for, is about this client.
 /// Any other refusal may be a proxy's bad moment.
 fn reason_of_refusal(command: &str, code: &str, text: &str) -> Reason {
-    match (Reason::of_code(code), code) {
-        (Some(reason), _) => reason,
-        (None, "ERR") if text.starts_with("max number of clients") => Reason::ServerFull,
-        (None, "ERR") if matches!(command, "AUTH" | "SELECT") => Reason::Rejected,
-        (None, "WRONGPASS" | "NOAUTH" | "NOPERM" | "DENIED") => Reason::Rejected,
-        (None, _) => Reason::Unreachable,
+    match code {
+        "LOADING" => Reason::Loading,
+        "BUSY" => Reason::Busy,
+        "MASTERDOWN" | "CLUSTERDOWN" => Reason::PrimaryDown,
+        "ERR" if text.starts_with("max number of clients") => Reason::ServerFull,
+        "ERR" if matches!(command, "AUTH" | "SELECT") => Reason::Rejected,
+        "WRONGPASS" | "NOAUTH" | "NOPERM" | "DENIED" => Reason::Rejected,
+        _ => Reason::Unreachable,
     }
 }
 
@@ -120,10 +129,13 @@ pub(crate) async fn dial(
         let transport = connect(connector, settings).await?;
         let mut handshake = Handshake::new(transport, settings.max_reply_bytes);
         step = GREETING;
-        greet(&mut handshake, settings).await?;
+        let is_replica = greet(&mut handshake, settings).await?;
         step = PROVING;
-        prove(&mut handshake, while_loading, deadline).await?;
-        handshake.established()
+        let cannot_save = prove(&mut handshake, while_loading, deadline).await?;
+        handshake.established(Seen {
+            is_replica,
+            cannot_save,
+        })
     };
     match timeout_at(deadline, attempt).await {
         Ok(Ok(established)) => Ok(established),
@@ -163,10 +175,11 @@ async fn connect(
         .map_err(|error| DialError::Connect(Arc::new(error)))
 }
 
-/// Agrees on RESP3, or RESP2 with servers before 6.0, authenticates, and selects the database.
-async fn greet(handshake: &mut Handshake, settings: &DatabaseSettings) -> Result<(), DialError> {
+/// Agrees on RESP3, or RESP2 with servers before 6.0, authenticates, and selects the database. Tells
+/// whether the server calls itself a replica.
+async fn greet(handshake: &mut Handshake, settings: &DatabaseSettings) -> Result<bool, DialError> {
     let [hello] = handshake.call([&hello(settings)]).await?;
-    match hello {
+    let is_replica = match hello {
         // Servers before 6.0 do not know HELLO, and some proxies refuse RESP3.
         Value::ServerError(error) if matches!(error.code(), "ERR" | "NOPROTO") => {
             let refused = DialError::refused("HELLO", &error);
@@ -174,11 +187,12 @@ async fn greet(handshake: &mut Handshake, settings: &DatabaseSettings) -> Result
                 return Err(refused);
             }
             authenticate(handshake, settings).await?;
+            false
         }
         Value::ServerError(error) => return Err(DialError::refused("HELLO", &error)),
-        Value::Map(_) => {}
+        Value::Map(fields) => fields.iter().any(says_replica),
         _ => return Err(DialError::Unexpected { command: "HELLO" }),
-    }
+    };
     let select = cmd("SELECT").arg(settings.number).take();
     let name = cmd("CLIENT")
         .arg("SETNAME")
@@ -187,12 +201,21 @@ async fn greet(handshake: &mut Handshake, settings: &DatabaseSettings) -> Result
     // The name is a courtesy to whoever reads CLIENT LIST; a server may refuse it.
     let [selected, _named] = handshake.call([&select, &name]).await?;
     match selected {
-        Value::Okay => Ok(()),
+        Value::Okay => Ok(is_replica),
         // Nothing needs selecting, so a user who may not select is no problem.
-        Value::ServerError(_) if settings.number == 0 => Ok(()),
+        Value::ServerError(_) if settings.number == 0 => Ok(is_replica),
         Value::ServerError(error) => Err(DialError::refused("SELECT", &error)),
         _ => Err(DialError::Unexpected { command: "SELECT" }),
     }
+}
+
+fn says_replica((field, value): &(Value, Value)) -> bool {
+    let is = |value: &Value, text: &[u8]| match value {
+        Value::BulkString(bytes) => bytes == text,
+        Value::SimpleString(string) => string.as_bytes() == text,
+        _ => false,
+    };
+    is(field, b"role") && (is(value, b"replica") || is(value, b"slave"))
 }
 
 fn hello(settings: &DatabaseSettings) -> Cmd {
@@ -224,21 +247,21 @@ async fn authenticate(
 }
 
 /// A server that is loading accepts the whole greeting and refuses commands, so only a PING that
-/// comes back with its own nonce proves a connection.
+/// comes back with its own nonce proves a connection. Tells whether the server cannot save.
 async fn prove(
     handshake: &mut Handshake,
     while_loading: WhileLoading,
     deadline: Instant,
-) -> Result<(), DialError> {
+) -> Result<bool, DialError> {
     loop {
         let nonce = format!("{:016x}", fastrand::u64(..));
         let [answer] = handshake.call([cmd("PING").arg(&nonce)]).await?;
         match answer {
-            Value::BulkString(echo) if echo == nonce.as_bytes() => return Ok(()),
+            Value::BulkString(echo) if echo == nonce.as_bytes() => return Ok(false),
             // The user may not ping, or the server cannot save and refuses PING with the writes, while
             // it serves reads. Either is as good as an answer.
             Value::ServerError(error) if matches!(error.code(), "NOPERM" | "MISCONF") => {
-                return Ok(());
+                return Ok(error.code() == "MISCONF");
             }
             Value::ServerError(error) if error.code() == "LOADING" => {
                 let wait = while_loading == WhileLoading::Wait;

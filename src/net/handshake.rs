@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::{
     codec::{Decoder, Limits},
     connection::Established,
-    dial::DialError,
+    dial::{DialError, Seen},
     transport::Transport,
 };
 
@@ -70,12 +70,13 @@ impl Handshake {
 
     /// Hands the connection over. Everything that was asked has been answered, so what is left
     /// over would be taken for the answer to the first request.
-    pub(crate) fn established(self) -> Result<Established, DialError> {
+    pub(crate) fn established(self, seen: Seen) -> Result<Established, DialError> {
         if !self.input.is_empty() {
             return Err(DialError::Unexpected { command: "PING" });
         }
         Ok(Established {
             transport: self.transport,
+            seen,
             decoder: Decoder::new(Limits {
                 max_bytes: self.max_reply_bytes,
                 ..Limits::default()

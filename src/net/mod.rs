@@ -21,7 +21,7 @@ mod tally;
 
 pub(crate) use activity::Activity;
 pub(crate) use connection::{Connection, Ended, Established};
-pub(crate) use dial::{DialError, WhileLoading, dial, knock};
+pub(crate) use dial::{DialError, Seen, WhileLoading, dial, knock};
 pub(crate) use executor::Executor;
 pub(crate) use load::{Full, Load};
 pub(crate) use loss::Loss;

@@ -14,6 +14,7 @@ pub(crate) struct Tally {
     pub(crate) timed_out: u64,
     pub(crate) lost: u64,
     pub(crate) cancelled: u64,
+    pub(crate) slow: u64,
 }
 
 impl Tally {
@@ -31,6 +32,7 @@ impl Tally {
         add(&counters.timed_out, self.timed_out);
         add(&counters.lost, self.lost);
         add(&counters.cancelled, self.cancelled);
+        add(&counters.slow, self.slow);
     }
 }
 

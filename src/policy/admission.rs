@@ -21,6 +21,8 @@ pub(crate) enum Passage {
     ShuttingDown,
     /// Nobody passes: the pool was given up.
     Failed,
+    /// Nobody passes: somebody has isolated the database by hand.
+    Isolated,
 }
 
 /// The gate of one database, set by the health actor and read by callers with one atomic load.
@@ -130,6 +132,7 @@ fn encode(epoch: u64, passage: Passage) -> u64 {
         Passage::Open => 2,
         Passage::ShuttingDown => 3,
         Passage::Failed => 4,
+        Passage::Isolated => 5,
     };
     epoch << 8 | passage
 }
@@ -141,6 +144,7 @@ fn decode(word: u64) -> (u64, Passage) {
         2 => Passage::Open,
         3 => Passage::ShuttingDown,
         4 => Passage::Failed,
+        5 => Passage::Isolated,
         other => unreachable!("BUG: passage {other} is none that is ever encoded"),
     };
     (word >> 8, passage)

@@ -2,9 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use super::window::Window;
 use crate::events::CircuitState;
 
-/// Opens after a number of failures in a row, and closes again by way of half-open.
+/// Opens after a number of failures in a row, or when most of the calls of the last ten seconds
+/// failed or were slow, and closes again by way of half-open.
 ///
 /// Open to half-open takes a probe that succeeded; time alone never does it, and no caller is
 /// sacrificed for it. A half-open circuit closes after a few successes, of probes or trials,
@@ -18,6 +20,9 @@ pub(crate) struct Breaker {
     // How often in a row it opened again soon after it had been half-open.
     relapses: u32,
     last_closed: Option<Instant>,
+    /// Calls, failures and slow calls, lately.
+    recent: Window<3>,
+    isolated: bool,
 }
 
 #[derive(Debug)]
@@ -46,6 +51,27 @@ pub(crate) enum Failed {
     Attempt,
 }
 
+/// What calls have come to since the last time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Observed {
+    pub(crate) calls: u64,
+    pub(crate) slow: u64,
+}
+
+/// What an [`observation`](Breaker::observe) showed to be wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Excess {
+    Failures,
+    Slowness,
+}
+
+/// Fewer calls than this in the window say nothing about a ratio (as in Hystrix).
+const MIN_CALLS: f64 = 20.0;
+/// Failures of all calls in the window that open the circuit (as in Hystrix).
+const FAILURE_RATIO: f64 = 0.5;
+/// Slow ones of all calls in the window that open the circuit. A server at its limit is slow for
+/// nearly everybody; a few expensive commands are not.
+const SLOW_RATIO: f64 = 0.8;
 /// Successes that close a half-open circuit.
 pub(crate) const CLOSING_SUCCESSES: u32 = 3;
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -53,17 +79,22 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const STABLE_AFTER: Duration = Duration::from_secs(30);
 
 impl Breaker {
-    pub(crate) fn new(threshold: u32, recovery_timeout: Duration) -> Self {
+    pub(crate) fn new(threshold: u32, recovery_timeout: Duration, now: Instant) -> Self {
         Self {
             threshold,
             recovery_timeout,
             state: State::closed(),
             relapses: 0,
             last_closed: None,
+            recent: Window::new(now),
+            isolated: false,
         }
     }
 
     pub(crate) fn circuit(&self) -> CircuitState {
+        if self.isolated {
+            return CircuitState::Open;
+        }
         match self.state {
             State::Closed { .. } => CircuitState::Closed,
             State::Open { .. } => CircuitState::Open,
@@ -73,6 +104,9 @@ impl Breaker {
 
     /// Something counted against the database. `jitter` is a random number from 0 to 1.
     pub(crate) fn failed(&mut self, what: Failed, now: Instant, jitter: f64) {
+        if what == Failed::Command {
+            self.recent.add(now, [0.0, 1.0, 0.0]);
+        }
         match &mut self.state {
             State::Closed { commands, attempts } => {
                 match what {
@@ -86,6 +120,41 @@ impl Breaker {
             State::HalfOpen { .. } => self.relapse(now, jitter),
             State::Open { .. } => {}
         }
+    }
+
+    /// Calls have ended. Opens a closed circuit if too many of the recent ones failed or were slow.
+    pub(crate) fn observe(&mut self, seen: Observed, now: Instant, jitter: f64) -> Option<Excess> {
+        let amounts = [seen.calls as f64, 0.0, seen.slow as f64];
+        self.recent.add(now, amounts);
+        let State::Closed { .. } = self.state else {
+            return None;
+        };
+        let [calls, failures, slow] = self.recent.sums(now);
+        // One failure stands for all calls that were on a lost connection, and a call that is slow
+        // can still be under way: neither is sure to be counted among those that have ended.
+        let excess = if calls.max(failures) >= MIN_CALLS && failures >= FAILURE_RATIO * calls {
+            Excess::Failures
+        } else if calls.max(slow) >= MIN_CALLS && slow >= SLOW_RATIO * calls {
+            Excess::Slowness
+        } else {
+            return None;
+        };
+        self.open(now, jitter);
+        Some(excess)
+    }
+
+    /// Keeps the circuit open until [`reset`](Self::reset), whatever happens meanwhile.
+    pub(crate) fn isolate(&mut self) {
+        self.isolated = true;
+    }
+
+    pub(crate) fn is_isolated(&self) -> bool {
+        self.isolated
+    }
+
+    /// Closes the circuit, and forgets what was.
+    pub(crate) fn reset(&mut self, now: Instant) {
+        *self = Self::new(self.threshold, self.recovery_timeout, now);
     }
 
     /// The server refuses this client, or is none: trying on would only make callers wait.
@@ -106,6 +175,8 @@ impl Breaker {
                 if *successes >= CLOSING_SUCCESSES {
                     self.state = State::closed();
                     self.last_closed = Some(now);
+                    // What was before the outage, or part of it, shall not open it again.
+                    self.recent = Window::new(now);
                 }
             }
             // It was admitted before the circuit opened, and says nothing about now.
@@ -179,7 +250,7 @@ mod tests {
     const RECOVERY: Duration = Duration::from_secs(60);
 
     fn opened(now: Instant) -> Breaker {
-        let mut breaker = Breaker::new(5, RECOVERY);
+        let mut breaker = Breaker::new(5, RECOVERY, now);
         for _ in 0..5 {
             assert_eq!(breaker.circuit(), CircuitState::Closed);
             breaker.failed(Failed::Command, now, 0.0);
@@ -191,7 +262,7 @@ mod tests {
     #[test]
     fn failures_must_come_in_a_row() {
         let now = Instant::now();
-        let mut breaker = Breaker::new(5, RECOVERY);
+        let mut breaker = Breaker::new(5, RECOVERY, now);
         for _ in 0..100 {
             breaker.failed(Failed::Command, now, 0.0);
             breaker.failed(Failed::Attempt, now, 0.0);
@@ -203,7 +274,7 @@ mod tests {
     #[test]
     fn a_server_that_greets_and_does_not_serve_opens_it() {
         let now = Instant::now();
-        let mut breaker = Breaker::new(5, RECOVERY);
+        let mut breaker = Breaker::new(5, RECOVERY, now);
         for _ in 0..4 {
             breaker.failed(Failed::Command, now, 0.0);
             breaker.probe_succeeded(now);
@@ -216,7 +287,7 @@ mod tests {
     #[test]
     fn an_endpoint_that_flaps_does_not() {
         let now = Instant::now();
-        let mut breaker = Breaker::new(5, RECOVERY);
+        let mut breaker = Breaker::new(5, RECOVERY, now);
         for _ in 0..100 {
             breaker.failed(Failed::Attempt, now, 0.0);
             breaker.probe_succeeded(now);
@@ -257,12 +328,84 @@ mod tests {
         assert_eq!(last, RECOVERY);
     }
 
+    /// So many calls in a second, some of which fail or are slow, none five times in a row.
+    fn second(breaker: &mut Breaker, now: Instant, calls: u64, failures: u64, slow: u64) {
+        for _ in 0..failures {
+            breaker.failed(Failed::Command, now, 0.0);
+            breaker.succeeded(now);
+        }
+        breaker.observe(Observed { calls, slow }, now, 0.0);
+    }
+
+    #[test]
+    fn it_opens_when_half_of_the_recent_calls_failed() {
+        let start = Instant::now();
+        for (calls, failures, expected) in [
+            (2, 1, CircuitState::Open),
+            (3, 1, CircuitState::Closed),
+            (100, 50, CircuitState::Open),
+            (100, 49, CircuitState::Closed),
+        ] {
+            let mut breaker = Breaker::new(5, RECOVERY, start);
+            for passed in 0..10 {
+                assert_eq!(breaker.circuit(), CircuitState::Closed, "{passed} s");
+                let now = start + Duration::from_secs(passed);
+                second(&mut breaker, now, calls, failures, 0);
+                if calls >= 20 {
+                    break;
+                }
+            }
+            assert_eq!(breaker.circuit(), expected, "{failures} of {calls}");
+        }
+    }
+
+    #[test]
+    fn few_calls_and_old_ones_say_nothing_about_a_ratio() {
+        let start = Instant::now();
+        let mut breaker = Breaker::new(5, RECOVERY, start);
+        for passed in 0..100 {
+            let now = start + Duration::from_secs(passed);
+            // 19 in ten seconds.
+            second(&mut breaker, now, 1 + u64::from(passed % 10 != 0), 1, 1);
+            assert_eq!(breaker.circuit(), CircuitState::Closed);
+        }
+    }
+
+    #[test]
+    fn it_opens_when_most_of_the_recent_calls_were_slow() {
+        let start = Instant::now();
+        let slow = |slow| {
+            let mut breaker = Breaker::new(5, RECOVERY, start);
+            let seen = Observed { calls: 100, slow };
+            (breaker.observe(seen, start, 0.0), breaker.circuit())
+        };
+        assert_eq!(slow(80), (Some(Excess::Slowness), CircuitState::Open));
+        assert_eq!(slow(79), (None, CircuitState::Closed));
+    }
+
+    #[test]
+    fn an_isolated_circuit_stays_open_until_it_is_reset() {
+        let now = Instant::now();
+        let mut breaker = Breaker::new(5, RECOVERY, now);
+        breaker.isolate();
+        for _ in 0..10 {
+            breaker.probe_succeeded(now);
+            breaker.succeeded(now);
+            assert_eq!(breaker.circuit(), CircuitState::Open);
+        }
+        breaker.reset(now);
+        assert_eq!(breaker.circuit(), CircuitState::Closed);
+        let mut open = opened(now);
+        open.reset(now);
+        assert_eq!(open.circuit(), CircuitState::Closed);
+    }
+
     proptest! {
         /// Whatever happens, a breaker that is open gets out of it by probes and successes.
         #[test]
         fn it_never_sticks(events in prop::collection::vec(0..5_u8, 0..200)) {
             let mut now = Instant::now();
-            let mut breaker = Breaker::new(3, RECOVERY);
+            let mut breaker = Breaker::new(3, RECOVERY, now);
             for event in events {
                 match event {
                     0 => breaker.failed(Failed::Command, now, 0.5),

@@ -219,7 +219,7 @@ fn stream_read<'a>(mut options: impl Iterator<Item = &'a [u8]>) -> Option<Refusa
 
 /// A word in upper case, up to the first NUL: servers compare some names and all options as C
 /// strings, so that to them `BLOCK\0x` is `BLOCK`.
-struct Upper {
+pub(super) struct Upper {
     bytes: [u8; Self::LONGEST],
     len: usize,
 }
@@ -229,7 +229,7 @@ impl Upper {
     const LONGEST: usize = 21;
 
     /// The word; nothing if it is longer than any that is listed.
-    fn of(word: &[u8]) -> Self {
+    pub(super) fn of(word: &[u8]) -> Self {
         let mut upper = Self {
             bytes: [0; Self::LONGEST],
             len: 0,
@@ -245,7 +245,7 @@ impl Upper {
         upper
     }
 
-    fn as_bytes(&self) -> &[u8] {
+    pub(super) fn as_bytes(&self) -> &[u8] {
         &self.bytes[..self.len]
     }
 }

@@ -5,5 +5,8 @@ pub(crate) mod admission;
 pub(crate) mod breaker;
 pub(crate) mod command;
 pub(crate) mod outcome;
+pub(crate) mod read_only;
 pub(crate) mod redial;
 pub(crate) mod restarts;
+pub(crate) mod retry;
+mod window;

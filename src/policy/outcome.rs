@@ -1,4 +1,4 @@
-//! What the end of an attempt says about the server and about the command.
+//! What the end of an attempt says: about the command, about the server, and about another attempt.
 
 use crate::{
     error::{Execution, Stage},
@@ -12,107 +12,237 @@ pub(crate) enum End<'a> {
     Reply,
     /// An error reply with this code.
     ErrorReply(&'a str),
+    /// An error reply with this code to something that runs a script, whose author chooses the codes
+    /// of its errors, and which may have written before.
+    ErrorOfScript(&'a str),
+    /// Some of the commands of a pipeline got an error reply, with this code.
+    ErrorInPipeline(&'a str),
     /// The deadline passed at this stage.
     TimedOut(Stage),
-    /// The connection broke.
-    ConnectionLost,
-    /// This process refused or gave up by itself.
-    Local,
+    /// A deadline passed that was shorter than the server promises to be quick.
+    Hasty(Stage),
+    /// The connection broke, and the command had got so far.
+    ConnectionLost(Execution),
+    /// This process refused or gave up by itself, when the command had got so far.
+    Local(Execution),
 }
 
-/// What it says about the server.
+/// The one judgement of an attempt, for everybody who needs one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    /// Whether the command may have run.
+    pub(crate) execution: Execution,
+    /// Whether another attempt may follow.
+    pub(crate) again: Again,
+    /// What it says about the server.
+    pub(crate) verdict: Verdict,
+}
+
+/// Whether another attempt may follow, as far as this one tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Again {
+    /// It would give the same, or the server may have run the command and no caller could want that
+    /// twice.
+    Never,
+    /// It did not run and may soon be accepted.
+    Always,
+    /// It may have run.
+    IfIdempotent,
+    /// It did not run, and may be accepted over a new connection: this one leads to the wrong server,
+    /// or to one that is not ready.
+    Elsewhere,
+    /// It may have run, and its connection is gone.
+    ElsewhereIfIdempotent,
+}
+
+/// What an attempt says about the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// The server works, even if it did not like the command.
     Healthy,
+    /// It works, and refuses a kind of command to everybody. This does not count against it.
+    Limited(Reason),
     /// The server fails everybody: this counts against it.
     Failing(Reason),
     /// Nothing.
     Silent,
 }
 
-/// Judges the server. Connection timeouts, reply timeouts, lost connections and the replies of a
-/// server that serves nobody count against it; an error that the command deserved does not (the
+/// Judges an attempt. For the breaker, connection timeouts, reply timeouts, lost connections and the
+/// replies of a server that serves nobody count; an error that the command deserved does not (the
 /// rule of Envoy's outlier detection, with the server-wide error replies added).
-pub(crate) fn verdict(end: End<'_>) -> Verdict {
-    match end {
-        End::Reply => Verdict::Healthy,
-        End::ErrorReply(code) => match Reason::of_code(code) {
-            Some(reason) => Verdict::Failing(reason),
-            None => Verdict::Healthy,
-        },
-        End::TimedOut(Stage::Reply) => Verdict::Failing(Reason::Unresponsive),
+pub(crate) fn judge(end: End<'_>) -> Outcome {
+    use Execution::{Executed, NotSent, Unknown};
+    let (execution, again, verdict) = match end {
+        End::Reply => (Executed, Again::Never, Verdict::Healthy),
+        End::ErrorReply(code) => return of_error(code),
+        End::ErrorOfScript("NOSCRIPT") => return of_error("NOSCRIPT"),
+        End::ErrorOfScript(_) => (Unknown, Again::IfIdempotent, Verdict::Silent),
+        // Others of its commands ran. The server is judged all the same.
+        End::ErrorInPipeline(code) => (Executed, Again::Never, of_error(code).verdict),
+        // There is no time left for another attempt.
+        End::TimedOut(Stage::Reply) => {
+            let verdict = Verdict::Failing(Reason::Unresponsive);
+            (Unknown, Again::Never, verdict)
+        }
+        End::Hasty(Stage::Reply) => (Unknown, Again::Never, Verdict::Silent),
         // The pool reports failed dials and lost connections itself, once for all who were hit.
-        End::TimedOut(Stage::Connect | Stage::Queue) | End::ConnectionLost => Verdict::Silent,
-        End::Local => Verdict::Silent,
+        End::TimedOut(Stage::Connect | Stage::Queue)
+        | End::Hasty(Stage::Connect | Stage::Queue) => (NotSent, Again::Never, Verdict::Silent),
+        End::ConnectionLost(Unknown) => {
+            let again = Again::ElsewhereIfIdempotent;
+            (Unknown, again, Verdict::Silent)
+        }
+        End::ConnectionLost(execution) => (execution, Again::Elsewhere, Verdict::Silent),
+        End::Local(execution) => (execution, Again::Never, Verdict::Silent),
+    };
+    Outcome {
+        execution,
+        again,
+        verdict,
     }
 }
 
-/// Whether a command that was answered with an error may have had an effect.
-///
-/// The codes are those by which a server refuses a command before it runs, or after looking at a
-/// value and before changing it. What is not among them, of a module or of a newer server, may come
-/// from anywhere. A script can write, and then fail with any text that its author chose, so for one
-/// only the code that says that there is no such script is certain.
-pub(crate) fn execution_of_error(code: &str, runs_script: bool) -> Execution {
-    match code {
-        "NOSCRIPT" => Execution::NotExecuted,
-        _ if runs_script => Execution::Unknown,
-        "ERR" | "WRONGTYPE" | "OOM" | "READONLY" | "MISCONF" | "NOREPLICAS" | "LOADING"
-        | "BUSY" | "MASTERDOWN" | "CLUSTERDOWN" | "TRYAGAIN" | "MOVED" | "ASK" | "CROSSSLOT"
-        | "NOAUTH" | "NOPERM" | "DENIED" | "EXECABORT" | "BUSYGROUP" | "BUSYKEY" | "NOGROUP"
-        | "NOTBUSY" | "UNKILLABLE" | "INPROG" | "NOPROTO" | "WRONGPASS" | "UNBLOCKED" | "INDEX"
-        | "NOQUORUM" => Execution::NotExecuted,
-        _ => Execution::Unknown,
+/// The error replies that mean something. With most of them a server refuses a command before it
+/// runs, or after looking at a value and before changing it. What is not among them, of a module or
+/// of a newer server, may come from anywhere.
+fn of_error(code: &str) -> Outcome {
+    use Again::{Always, Elsewhere, IfIdempotent, Never};
+    use Execution::{NotExecuted, Unknown};
+    use Verdict::{Failing, Healthy, Limited};
+    let (execution, again, verdict) = match code {
+        // The server serves nobody for a while. One that loads takes seconds: whoever opens a
+        // connection waits for that.
+        "LOADING" => (NotExecuted, Elsewhere, Failing(Reason::Loading)),
+        "BUSY" => (NotExecuted, Always, Failing(Reason::Busy)),
+        "MASTERDOWN" | "CLUSTERDOWN" => (NotExecuted, Always, Failing(Reason::PrimaryDown)),
+        // It serves, but not this: not at this moment,
+        "TRYAGAIN" => (NotExecuted, Always, Healthy),
+        "NOREPLICAS" => (NotExecuted, Always, Limited(Reason::NoReplicas)),
+        // not here,
+        "READONLY" => (NotExecuted, Elsewhere, Limited(Reason::ReadOnly)),
+        // not to this connection, which was opened before a password was set,
+        "NOAUTH" => (NotExecuted, Elsewhere, Healthy),
+        // or not until somebody has mended it.
+        "MISCONF" => (NotExecuted, Never, Limited(Reason::CannotSave)),
+        "OOM" => (NotExecuted, Never, Limited(Reason::OutOfMemory)),
+        // The command deserves it. The addresses that come with MOVED and ASK are never used.
+        "ERR" | "WRONGTYPE" | "MOVED" | "ASK" | "CROSSSLOT" | "NOPERM" | "DENIED" | "EXECABORT"
+        | "BUSYGROUP" | "BUSYKEY" | "NOGROUP" | "NOTBUSY" | "UNKILLABLE" | "INPROG" | "NOPROTO"
+        | "WRONGPASS" | "UNBLOCKED" | "INDEX" | "NOQUORUM" => (NotExecuted, Never, Healthy),
+        // `redis::Script` loads it and runs it again.
+        "NOSCRIPT" => (NotExecuted, Never, Healthy),
+        _ => (Unknown, IfIdempotent, Healthy),
+    };
+    Outcome {
+        execution,
+        again,
+        verdict,
+    }
+}
+
+/// What a call knows that has been through several attempts: one that may have run, may have run,
+/// whatever became of the next.
+pub(crate) fn over_all(earlier: Execution, last: Execution) -> Execution {
+    match (earlier, last) {
+        (_, Execution::Executed) | (Execution::Executed, _) => Execution::Executed,
+        (_, Execution::Unknown) | (Execution::Unknown, _) => Execution::Unknown,
+        (_, Execution::NotExecuted) | (Execution::NotExecuted, _) => Execution::NotExecuted,
+        (Execution::NotSent, Execution::NotSent) => Execution::NotSent,
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use Again::{Always, Elsewhere, ElsewhereIfIdempotent, IfIdempotent, Never};
+    use Execution::{Executed, NotExecuted, NotSent, Unknown};
+    use Reason::{Busy, CannotSave, Loading, NoReplicas, OutOfMemory, PrimaryDown, ReadOnly};
+    use Verdict::{Failing, Healthy, Limited, Silent};
+
     use super::*;
 
     #[test]
-    fn only_a_server_that_fails_everybody_is_failing() {
-        let cases = [
-            (End::Reply, Verdict::Healthy),
-            (End::ErrorReply("WRONGTYPE"), Verdict::Healthy),
-            (End::ErrorReply("NOSCRIPT"), Verdict::Healthy),
-            (End::ErrorReply("NOPERM"), Verdict::Healthy),
-            (End::ErrorReply("OOM"), Verdict::Healthy),
-            (
-                End::ErrorReply("LOADING"),
-                Verdict::Failing(Reason::Loading),
-            ),
-            (End::ErrorReply("BUSY"), Verdict::Failing(Reason::Busy)),
-            (
-                End::ErrorReply("MASTERDOWN"),
-                Verdict::Failing(Reason::PrimaryDown),
-            ),
+    fn every_end_has_its_judgement() {
+        for (end, execution, again, verdict) in [
+            (End::Reply, Executed, Never, Healthy),
+            (End::TimedOut(Stage::Connect), NotSent, Never, Silent),
+            (End::TimedOut(Stage::Queue), NotSent, Never, Silent),
             (
                 End::TimedOut(Stage::Reply),
-                Verdict::Failing(Reason::Unresponsive),
+                Unknown,
+                Never,
+                Failing(Reason::Unresponsive),
             ),
-            (End::TimedOut(Stage::Connect), Verdict::Silent),
-            (End::ConnectionLost, Verdict::Silent),
-            (End::Local, Verdict::Silent),
-        ];
-        for (end, expected) in cases {
-            assert_eq!(verdict(end), expected, "{end:?}");
+            (End::Hasty(Stage::Reply), Unknown, Never, Silent),
+            (End::Hasty(Stage::Queue), NotSent, Never, Silent),
+            (
+                End::ConnectionLost(Unknown),
+                Unknown,
+                ElsewhereIfIdempotent,
+                Silent,
+            ),
+            (End::ConnectionLost(NotSent), NotSent, Elsewhere, Silent),
+            (End::Local(NotSent), NotSent, Never, Silent),
+            (End::Local(Unknown), Unknown, Never, Silent),
+            (End::ErrorInPipeline("ERR"), Executed, Never, Healthy),
+            (End::ErrorInPipeline("BUSY"), Executed, Never, Failing(Busy)),
+            (End::ErrorOfScript("NOSCRIPT"), NotExecuted, Never, Healthy),
+            (End::ErrorOfScript("ERR"), Unknown, IfIdempotent, Silent),
+            (End::ErrorOfScript("BUSY"), Unknown, IfIdempotent, Silent),
+            (End::ErrorOfScript("LOADING"), Unknown, IfIdempotent, Silent),
+        ] {
+            let expected = Outcome {
+                execution,
+                again,
+                verdict,
+            };
+            assert_eq!(judge(end), expected, "{end:?}");
         }
     }
 
     #[test]
-    fn a_failed_script_may_have_written() {
-        for code in ["ERR", "BUSY", "LOADING", "NOPERM", "MASTERDOWN"] {
-            assert_eq!(execution_of_error(code, true), Execution::Unknown);
+    fn every_error_reply_has_its_judgement() {
+        for (codes, execution, again, verdict) in [
+            ("LOADING", NotExecuted, Elsewhere, Failing(Loading)),
+            ("BUSY", NotExecuted, Always, Failing(Busy)),
+            (
+                "MASTERDOWN CLUSTERDOWN",
+                NotExecuted,
+                Always,
+                Failing(PrimaryDown),
+            ),
+            ("TRYAGAIN", NotExecuted, Always, Healthy),
+            ("NOREPLICAS", NotExecuted, Always, Limited(NoReplicas)),
+            ("READONLY", NotExecuted, Elsewhere, Limited(ReadOnly)),
+            ("NOAUTH", NotExecuted, Elsewhere, Healthy),
+            ("MISCONF", NotExecuted, Never, Limited(CannotSave)),
+            ("OOM", NotExecuted, Never, Limited(OutOfMemory)),
+            (
+                "MOVED ASK NOSCRIPT EXECABORT WRONGPASS NOPERM DENIED UNBLOCKED CROSSSLOT \
+                 WRONGTYPE BUSYGROUP BUSYKEY NOGROUP INDEX ERR NOTBUSY UNKILLABLE INPROG NOPROTO",
+                NotExecuted,
+                Never,
+                Healthy,
+            ),
+            ("IOERR MYMODULE", Unknown, IfIdempotent, Healthy),
+        ] {
+            for code in codes.split_whitespace() {
+                let expected = Outcome {
+                    execution,
+                    again,
+                    verdict,
+                };
+                assert_eq!(judge(End::ErrorReply(code)), expected, "{code}");
+            }
         }
-        assert_eq!(execution_of_error("NOSCRIPT", true), Execution::NotExecuted);
-        assert_eq!(execution_of_error("ERR", false), Execution::NotExecuted);
     }
 
     #[test]
-    fn what_an_unknown_code_means_is_not_known() {
-        assert_eq!(execution_of_error("IOERR", false), Execution::Unknown);
-        assert_eq!(execution_of_error("MYMODULE", false), Execution::Unknown);
+    fn what_may_have_run_once_may_have_run() {
+        assert_eq!(over_all(Unknown, NotSent), Unknown);
+        assert_eq!(over_all(NotExecuted, NotSent), NotExecuted);
+        assert_eq!(over_all(NotExecuted, Unknown), Unknown);
+        assert_eq!(over_all(NotSent, NotSent), NotSent);
+        assert_eq!(over_all(Unknown, Executed), Executed);
     }
 }

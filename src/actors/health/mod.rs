@@ -17,8 +17,8 @@ use super::guard::ExitGuard;
 use crate::{
     config::{Address, DatabaseSettings},
     events::{CircuitState, Reason},
-    messages::{Knocked, News, Probed, Redial as RedialOrder, Report},
-    net::{Connector, DialError, Executor, WhileLoading, dial, knock},
+    messages::{Knocked, News, Order, Probed, Redial as RedialOrder, Report, Steer},
+    net::{Connector, DialError, Executor, Seen, WhileLoading, dial, knock},
     policy::{breaker::Failed, redial::Redial},
     registry::Registry,
 };
@@ -68,9 +68,9 @@ impl HealthActor {
             return;
         };
         match news {
-            News::Connected => {
+            News::Connected(seen) => {
                 patient.wants_dial = false;
-                patient.reached(now);
+                patient.reached(seen, now);
                 self.reached(database, ctx);
             }
             News::TrialSucceeded { epoch } if patient.is_current(epoch) => {
@@ -81,6 +81,7 @@ impl HealthActor {
                 self.probe(database, ctx);
             }
             News::TrialSucceeded { .. } | News::CommandFailed { .. } => {}
+            News::CommandRefused { reason } => patient.limited(reason, now),
             News::ConnectionLost(loss) => {
                 let cause = loss.to_string().into();
                 patient.failed(Failed::Command, Reason::ConnectionLost, Some(cause), now);
@@ -91,6 +92,7 @@ impl HealthActor {
                 patient.failed(Failed::Attempt, error.reason(), Some(cause), now);
                 self.wait(database, ctx);
             }
+            News::Restarted => patient.restarted(now),
             News::GivenUp => patient.give_up(),
         }
         // First, because it decides when the next probe is due.
@@ -231,7 +233,7 @@ impl HealthActor {
         }
         patient.is_probed = true;
         let settings = patient.dispatcher.settings.clone();
-        patient.next_check = now + settings.health_check_interval;
+        patient.next_check = now + patient.check_interval();
         let pause = patient.breaker_pause(now);
         let epoch = patient.epoch();
         let registry = self.registry.clone();
@@ -258,6 +260,17 @@ impl HealthActor {
         let due: Vec<_> = due.map(|it| it.dispatcher.name()).collect();
         for database in due {
             self.probe(&database, ctx);
+        }
+    }
+
+    /// Looks at how the calls of late have gone.
+    fn observe(&mut self, ctx: &mut Context<Self>) {
+        let now = Instant::now();
+        let patients = self.patients.values_mut();
+        let opened = patients.filter_map(|it| it.observe(now).then(|| it.dispatcher.name()));
+        for database in opened.collect::<Vec<_>>() {
+            self.wait_if_open(&database, ctx);
+            self.publish(&database);
         }
     }
 
@@ -291,7 +304,10 @@ impl Actor for HealthActor {
                 pool.redial.do_send(RedialOrder { after });
             }
         }
-        ctx.run_interval(TICK, Self::check_due);
+        ctx.run_interval(TICK, |health, ctx| {
+            health.observe(ctx);
+            health.check_due(ctx);
+        });
     }
 }
 
@@ -300,6 +316,23 @@ impl Handler<Report> for HealthActor {
 
     fn handle(&mut self, report: Report, ctx: &mut Self::Context) {
         self.heard(&report.database, report.news, ctx);
+    }
+}
+
+impl Handler<Steer> for HealthActor {
+    type Result = ();
+
+    fn handle(&mut self, steer: Steer, ctx: &mut Self::Context) {
+        let Some(patient) = self.patients.get_mut(&steer.database) else {
+            return;
+        };
+        match steer.order {
+            Order::Isolate => patient.isolate(),
+            Order::Reset => patient.reset(Instant::now()),
+        }
+        self.publish(&steer.database);
+        // What was said to be well may be ill.
+        self.probe(&steer.database, ctx);
     }
 }
 
@@ -352,8 +385,8 @@ impl Handler<Probed> for HealthActor {
                 CircuitState::Closed if patient.is_ill() => self.probe(&database, ctx),
                 CircuitState::Closed => {}
             },
-            Ok(()) => {
-                patient.reached(now);
+            Ok(seen) => {
+                patient.reached(seen, now);
                 self.reached(&database, ctx);
             }
             Err(error) => {
@@ -369,18 +402,19 @@ impl Handler<Probed> for HealthActor {
 async fn dial_once(
     connector: &dyn Connector,
     settings: &DatabaseSettings,
-) -> Result<(), DialError> {
+) -> Result<Seen, DialError> {
     // Dropping what was established closes it.
     dial(connector, settings, WhileLoading::Report)
         .await
-        .map(drop)
+        .map(|established| established.seen)
 }
 
 /// Runs a task of a connection's kind where connections run, and survives the end of that runtime.
-async fn run<F, T>(registry: &Registry, task: F) -> Result<(), DialError>
+async fn run<F, T, R>(registry: &Registry, task: F) -> Result<R, DialError>
 where
     F: FnOnce(Arc<dyn Connector>) -> T,
-    T: Future<Output = Result<(), DialError>> + Send + 'static,
+    T: Future<Output = Result<R, DialError>> + Send + 'static,
+    R: Send + 'static,
 {
     let task = registry.until_stopped(task(registry.connector.clone()));
     match registry.executor.spawn(task) {

@@ -1,6 +1,9 @@
 //! What the health actor knows of one database.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
 
 use tokio::time::Instant;
 
@@ -8,10 +11,10 @@ use crate::{
     dispatch::{Dispatcher, Outage},
     events::{Change, CircuitState, HealthState, Reason},
     messages::Retire,
-    net::DialError,
+    net::{DialError, Seen},
     policy::{
         admission::Passage,
-        breaker::{Breaker, Failed},
+        breaker::{Breaker, Excess, Failed, Observed},
         redial::{Redial, is_about_the_endpoint},
     },
 };
@@ -24,6 +27,10 @@ pub(super) struct Patient {
     epoch: u64,
     condition: Condition,
     cause: Option<Arc<str>>,
+    /// A kind of command that it refuses while it runs others, and since when.
+    limit: Option<(Reason, Instant)>,
+    /// What the counters said when they were last looked at.
+    counted: Counted,
     /// The pool has no connection and waits to be told when to dial.
     pub(super) wants_dial: bool,
     pub(super) is_probed: bool,
@@ -31,10 +38,23 @@ pub(super) struct Patient {
     /// Paces what is not about the endpoint.
     pub(super) redial: Redial,
     last_counted: Option<Instant>,
+    last_reason: Option<Reason>,
     /// When an open circuit is probed next.
     next_probe: Instant,
     given_up: bool,
 }
+
+/// Commands so far.
+#[derive(Clone, Copy, Default)]
+struct Counted {
+    calls: u64,
+    slow: u64,
+}
+
+/// How soon a limited database is looked at again.
+const LIMIT_CHECK: Duration = Duration::from_secs(1);
+/// How long a refusal speaks for the present where no probe can tell.
+const LIMIT_MEMORY: Duration = Duration::from_secs(10);
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Condition {
@@ -50,27 +70,34 @@ impl Patient {
         let is_connected = dispatcher.route.load().is_some();
         // The first checks are spread over the interval, so that many databases do not all
         // probe at once for ever.
-        let given_up = dispatcher.gate.passage() == Passage::Failed;
-        let passage = match given_up {
-            true => Passage::Failed,
-            false => Passage::Free,
+        let passage = match dispatcher.gate.passage() {
+            by_hand @ (Passage::Failed | Passage::Isolated) => by_hand,
+            _ => Passage::Free,
         };
         let first_check = settings.health_check_interval.mul_f64(fastrand::f64());
+        let (threshold, recovery) = (settings.failure_threshold, settings.recovery_timeout);
+        let mut breaker = Breaker::new(threshold, recovery, now.into_std());
+        if passage == Passage::Isolated {
+            breaker.isolate();
+        }
         Self {
-            breaker: Breaker::new(settings.failure_threshold, settings.recovery_timeout),
+            breaker,
             epoch: dispatcher.gate.set(passage),
             condition: match is_connected {
                 true => Condition::Well,
                 false => Condition::Unknown,
             },
             cause: None,
+            limit: None,
+            counted: Counted::of(&dispatcher),
             wants_dial: false,
             is_probed: false,
             next_check: now + settings.health_check_interval / 2 + first_check / 2,
             redial: Redial::new(),
             last_counted: None,
+            last_reason: None,
             next_probe: now,
-            given_up,
+            given_up: passage == Passage::Failed,
             dispatcher,
         }
     }
@@ -105,6 +132,7 @@ impl Patient {
             self.breaker.succeeded(now.into_std());
         }
         self.condition = Condition::Ill(reason);
+        self.last_reason = Some(reason);
         self.cause = cause;
         let before = self.circuit();
         match reason {
@@ -129,6 +157,73 @@ impl Patient {
         self.failed(Failed::Attempt, reason, Some(cause), now);
     }
 
+    /// The server refuses a kind of command to everybody.
+    pub(super) fn limited(&mut self, reason: Reason, now: Instant) {
+        self.limit = Some((reason, now));
+        self.next_check = self.next_check.min(now + LIMIT_CHECK);
+    }
+
+    /// Looks at what calls have come to since the last time. Tells whether that opened the circuit.
+    pub(super) fn observe(&mut self, now: Instant) -> bool {
+        let counted = Counted::of(&self.dispatcher);
+        let seen = Observed {
+            calls: counted.calls.saturating_sub(self.counted.calls),
+            slow: counted.slow.saturating_sub(self.counted.slow),
+        };
+        self.counted = counted;
+        if seen == Observed::default() {
+            return false;
+        }
+        let before = self.circuit();
+        let excess = self.breaker.observe(seen, now.into_std(), fastrand::f64());
+        let reason = match (excess, self.last_reason) {
+            (None, _) => return false,
+            (Some(Excess::Failures), Some(reason)) => reason,
+            (Some(Excess::Failures), None) => Reason::Unresponsive,
+            (Some(Excess::Slowness), _) => Reason::Slow,
+        };
+        self.condition = Condition::Ill(reason);
+        self.cause = None;
+        self.settle(before, now);
+        true
+    }
+
+    /// Lets nobody pass until a [`reset`](Self::reset).
+    pub(super) fn isolate(&mut self) {
+        self.breaker.isolate();
+        self.pass(Passage::Isolated);
+    }
+
+    /// Lets everybody pass, as if nothing had happened.
+    pub(super) fn reset(&mut self, now: Instant) {
+        self.breaker.reset(now.into_std());
+        self.pass(Passage::Free);
+    }
+
+    /// Its pool crashed, or was given up, and there is a new one.
+    pub(super) fn restarted(&mut self, now: Instant) {
+        self.condition = Condition::Ill(Reason::Restarted);
+        self.cause = None;
+        if self.given_up {
+            self.given_up = false;
+            self.reset(now);
+        }
+    }
+
+    fn pass(&mut self, passage: Passage) {
+        if !self.given_up {
+            self.epoch = self.dispatcher.gate.set(passage);
+        }
+    }
+
+    pub(super) fn check_interval(&self) -> Duration {
+        let interval = self.dispatcher.settings.health_check_interval;
+        match self.limit {
+            Some(_) => interval.min(LIMIT_CHECK),
+            None => interval,
+        }
+    }
+
     /// A trial succeeded.
     pub(super) fn trial_succeeded(&mut self, now: Instant) {
         let before = self.circuit();
@@ -137,8 +232,13 @@ impl Patient {
     }
 
     /// A connection was opened and proved itself.
-    pub(super) fn reached(&mut self, now: Instant) {
+    pub(super) fn reached(&mut self, seen: Seen, now: Instant) {
         let before = self.circuit();
+        self.limit = self.limit.filter(|(reason, since)| match reason {
+            Reason::ReadOnly => seen.is_replica,
+            Reason::CannotSave => seen.cannot_save,
+            _ => now.saturating_duration_since(*since) < LIMIT_MEMORY,
+        });
         self.condition = Condition::Well;
         self.redial.reset();
         self.breaker.probe_succeeded(now.into_std());
@@ -156,7 +256,7 @@ impl Patient {
 
     /// Whether only probes can get it on.
     pub(super) fn needs_probe(&self) -> bool {
-        !self.given_up && self.circuit() != CircuitState::Closed
+        !self.given_up && !self.breaker.is_isolated() && self.circuit() != CircuitState::Closed
     }
 
     /// Whether the endpoint, rather than this database's settings, is what fails.
@@ -200,7 +300,11 @@ impl Patient {
         let circuit = self.circuit();
         let state = match (circuit, self.condition) {
             _ if self.given_up => HealthState::Failed,
-            (CircuitState::Closed, Condition::Well) => HealthState::Healthy,
+            _ if self.breaker.is_isolated() => HealthState::Isolated,
+            (CircuitState::Closed, Condition::Well) => match self.limit {
+                Some((reason, _)) => HealthState::Degraded { reason },
+                None => HealthState::Healthy,
+            },
             (CircuitState::Closed, Condition::Unknown) => HealthState::Starting,
             (_, Condition::Ill(Reason::Loading)) => HealthState::Degraded {
                 reason: Reason::Loading,
@@ -249,7 +353,16 @@ impl Patient {
     fn retire_connection(&mut self) {
         self.wants_dial = true;
         if let Some(pool) = &*self.dispatcher.pool.load() {
-            pool.retire.do_send(Retire);
+            pool.retire.do_send(Retire { only: None });
+        }
+    }
+}
+
+impl Counted {
+    fn of(dispatcher: &Dispatcher) -> Self {
+        Self {
+            calls: dispatcher.calls(),
+            slow: dispatcher.counters.slow.load(Relaxed),
         }
     }
 }

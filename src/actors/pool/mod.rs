@@ -21,16 +21,13 @@ use tokio::{
 use self::{draining::Draining, parking::Parking};
 use super::guard::ExitGuard;
 use crate::{
-    dispatch::Dispatcher,
+    dispatch::{Dispatcher, Route, Terms},
     error::Error,
     events::Reason,
     messages::{
         ConnectionEnded, Dialled, Execute, News, Park, Redial as RedialOrder, Retire, Sweep,
     },
-    net::{
-        Activity, Connection, DialError, Ended, Established, Loss, Mailbox, Request, WhileLoading,
-        dial,
-    },
+    net::{Activity, Connection, DialError, Ended, Established, Loss, Request, WhileLoading, dial},
     policy::redial::Redial,
     registry::Registry,
     stats::{OpenConnection, count},
@@ -64,8 +61,7 @@ struct Dialling {
 }
 
 struct Current {
-    id: u64,
-    mailbox: Arc<Mailbox>,
+    route: Arc<Route>,
     activity: Arc<Activity>,
 }
 
@@ -149,6 +145,7 @@ impl PoolActor {
     /// Hands a new connection to everybody who waits for one.
     fn open(&mut self, established: Established, ctx: &mut Context<Self>) {
         let counters = self.dispatcher.counters.clone();
+        let seen = established.seen;
         let (stop, stopped) = oneshot::channel();
         let (mailbox, activity, connection) = Connection::new(
             established,
@@ -172,14 +169,10 @@ impl PoolActor {
 
         self.dispatcher.dial_error.store(None);
         self.parking.send_all(&mailbox);
-        let mailbox = Arc::new(mailbox);
-        self.dispatcher.route.store(Some(mailbox.clone()));
-        self.current = Some(Current {
-            id,
-            mailbox,
-            activity,
-        });
-        self.dispatcher.report(News::Connected);
+        let route = Arc::new(Route { id, mailbox });
+        self.dispatcher.route.store(Some(route.clone()));
+        self.current = Some(Current { route, activity });
+        self.dispatcher.report(News::Connected(seen));
     }
 
     /// Takes the current connection out of service. It ends when all it was given is answered.
@@ -195,7 +188,7 @@ impl PoolActor {
         }
         // A connection may have become ready while the request was on its way here.
         let request = match &self.current {
-            Some(current) => match current.mailbox.send(request) {
+            Some(current) => match current.route.mailbox.send(request) {
                 Ok(()) => return,
                 Err(refused) => refused.0,
             },
@@ -226,7 +219,7 @@ impl PoolActor {
             count(&self.dispatcher.counters.connections_lost);
         }
         // One that had been retired before says nothing about the present, and needs no successor.
-        if self.current.as_ref().is_some_and(|it| it.id == id) {
+        if self.is_current(id) {
             self.retire_current();
             if ended.victims > 0 {
                 self.dispatcher.report(News::ConnectionLost(ended.loss));
@@ -236,6 +229,10 @@ impl PoolActor {
         for request in ended.unsent {
             self.park(request, ctx);
         }
+    }
+
+    fn is_current(&self, id: u64) -> bool {
+        self.current.as_ref().is_some_and(|it| it.route.id == id)
     }
 
     /// Opens a connection in the place of one that broke.
@@ -278,9 +275,11 @@ impl Handler<Execute> for PoolActor {
     fn handle(&mut self, execute: Execute, _: &mut Self::Context) -> Self::Result {
         let dispatcher = self.dispatcher.clone();
         Box::pin(async move {
-            let default = dispatcher.settings.command_timeout;
-            let timeout = execute.timeout.unwrap_or(default);
-            dispatcher.execute(&execute.command, timeout).await
+            let terms = Terms {
+                timeout: execute.timeout.unwrap_or(dispatcher.terms().timeout),
+                idempotence: execute.idempotence,
+            };
+            dispatcher.execute(&execute.command, terms).await
         })
     }
 }
@@ -288,11 +287,20 @@ impl Handler<Execute> for PoolActor {
 impl Handler<Park> for PoolActor {
     type Result = ();
 
-    fn handle(&mut self, Park(request): Park, ctx: &mut Self::Context) {
-        match self.draining {
-            Some(_) => self.parking.refuse(request),
-            None => self.park(request, ctx),
+    fn handle(&mut self, Park { request, after }: Park, ctx: &mut Self::Context) {
+        if self.draining.is_some() {
+            return self.parking.refuse(request);
         }
+        if after.is_zero() {
+            return self.park(request, ctx);
+        }
+        // Not a future of this actor, all of which are polled each time that it wakes.
+        let pool = ctx.address();
+        actix_rt::spawn(async move {
+            tokio::time::sleep(after).await;
+            let after = Duration::ZERO;
+            pool.do_send(Park { request, after });
+        });
     }
 }
 
@@ -338,8 +346,10 @@ impl Handler<RedialOrder> for PoolActor {
 impl Handler<Retire> for PoolActor {
     type Result = ();
 
-    fn handle(&mut self, _: Retire, _: &mut Self::Context) {
-        self.retire_current();
+    fn handle(&mut self, retire: Retire, _: &mut Self::Context) {
+        if retire.only.is_none_or(|id| self.is_current(id)) {
+            self.retire_current();
+        }
     }
 }
 

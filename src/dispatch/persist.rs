@@ -1,0 +1,156 @@
+//! What follows an attempt that gave no good reply: its judgement, and another attempt where that is
+//! safe, or the error that says everything.
+
+use std::{sync::PoisonError, time::Duration};
+
+use tokio::time::Instant;
+
+use super::{Attempt, Dispatcher, Terms, work::Work};
+use crate::{
+    error::{Error, Execution},
+    messages::{News, Retire},
+    net::{Answer, Failure, Loss, Reply},
+    policy::{
+        admission::Admitted,
+        outcome::{End, Outcome, Verdict, judge, over_all},
+        retry::{self, Next},
+    },
+    stats::count,
+};
+
+/// What a call that ends without a good reply has been through.
+#[derive(Clone, Copy)]
+pub(super) struct Tried {
+    pub(super) attempts: u32,
+    /// Of all attempts together.
+    pub(super) execution: Execution,
+    pub(super) timeout: Duration,
+}
+
+impl Dispatcher {
+    /// Judges an attempt, and makes others as long as the judgement, the caller, the budget, the
+    /// circuit and the deadline permit it.
+    pub(super) async fn persist(
+        &self,
+        work: &impl Work,
+        terms: Terms,
+        mut attempt: Attempt,
+        mut answer: Answer,
+    ) -> Result<Reply, Error> {
+        let mut tried = Tried {
+            attempts: 1,
+            execution: Execution::NotSent,
+            timeout: terms.timeout,
+        };
+        loop {
+            let outcome = judge(self.end(work, &answer, terms.timeout));
+            self.tell(outcome.verdict, &attempt.admitted);
+            tried.execution = over_all(tried.execution, outcome.execution);
+            match self.try_again(work, terms, &attempt, outcome, tried.attempts) {
+                Some(next) => attempt = next,
+                None => return self.conclude(answer, tried),
+            }
+            tried.attempts += 1;
+            answer = attempt.answer().await;
+        }
+    }
+
+    /// What the answer is evidence of.
+    fn end<'a>(&self, work: &impl Work, answer: &'a Answer, timeout: Duration) -> End<'a> {
+        match answer {
+            Ok(reply) => work.end_of_error(reply),
+            // A caller in more of a hurry than the server promises to be shall not speak for all.
+            Err(Failure::TimedOut(stage)) if timeout < self.settings.attempt_timeout => {
+                End::Hasty(*stage)
+            }
+            Err(Failure::TimedOut(stage)) => End::TimedOut(*stage),
+            Err(Failure::Lost(loss, execution)) if matches!(**loss, Loss::Stopped) => {
+                End::Local(*execution)
+            }
+            Err(Failure::Lost(_, execution)) => End::ConnectionLost(*execution),
+            Err(Failure::TooManyParked) => End::Local(Execution::NotSent),
+            Err(Failure::ShuttingDown(execution) | Failure::Abandoned(execution)) => {
+                End::Local(*execution)
+            }
+        }
+    }
+
+    /// Tells the health actor what it should know.
+    fn tell(&self, verdict: Verdict, admitted: &Admitted) {
+        let epoch = admitted.epoch;
+        match verdict {
+            Verdict::Healthy => self.succeeded(admitted),
+            Verdict::Limited(reason) => {
+                self.succeeded(admitted);
+                self.report(News::CommandRefused { reason });
+            }
+            Verdict::Failing(reason) => self.report(News::CommandFailed { epoch, reason }),
+            Verdict::Silent => {}
+        }
+    }
+
+    fn try_again(
+        &self,
+        work: &impl Work,
+        terms: Terms,
+        last: &Attempt,
+        outcome: Outcome,
+        attempts: u32,
+    ) -> Option<Attempt> {
+        // A trial is to show how things are, not to succeed.
+        if last.admitted.is_trial() {
+            return None;
+        }
+        let only_reads = || work.only_reads();
+        let jitter = fastrand::f64();
+        let next = retry::next(
+            outcome.again,
+            terms.idempotence,
+            only_reads,
+            attempts,
+            jitter,
+        )?;
+        let after = match next {
+            Next::After(pause) => pause,
+            Next::Elsewhere => Duration::ZERO,
+        };
+        let now = Instant::now();
+        if now + after >= last.deadline {
+            return None;
+        }
+        let admitted = self.gate.enter().ok().filter(|it| !it.is_trial())?;
+        if !self.withdraw(now) {
+            count(&self.counters.retries_denied);
+            return None;
+        }
+        if (next, outcome.execution) == (Next::Elsewhere, Execution::NotExecuted) {
+            self.retire(last.route);
+        }
+        // If there is no room, the error of the last attempt says more than that.
+        let attempt = self.send(work, admitted, last.deadline, after).ok()?;
+        count(&self.counters.retried);
+        Some(attempt)
+    }
+
+    fn withdraw(&self, now: Instant) -> bool {
+        // A panic elsewhere cannot have left it half-changed.
+        let mut budget = self.budget.lock().unwrap_or_else(PoisonError::into_inner);
+        budget.withdraw(self.calls(), now.into_std())
+    }
+
+    /// Takes the connection out of service that leads to the wrong server, so that the name is looked
+    /// up and the server asked anew.
+    fn retire(&self, route: Option<u64>) {
+        let current = self.route.load().as_ref().map(|it| it.id);
+        if let (Some(id), Some(pool)) = (route.or(current), &*self.pool.load()) {
+            pool.retire.do_send(Retire { only: Some(id) });
+        }
+    }
+
+    fn conclude(&self, answer: Answer, tried: Tried) -> Result<Reply, Error> {
+        match answer {
+            Ok(reply) => self.unless_error(reply, tried),
+            Err(failure) => Err(self.explain(failure, tried)),
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! Whether, when, and how often a command is sent again.
+
+use std::time::{Duration, Instant};
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+
+use super::{
+    outcome::Again,
+    window::{SPAN, Window},
+};
+
+/// How often a call sends its command at most.
+pub(crate) const MAX_ATTEMPTS: u32 = 3;
+
+/// What the caller said about running a command twice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Idempotence {
+    /// Nothing: commands that only read may run twice.
+    #[default]
+    ByCommand,
+    /// All of the caller's commands may run twice.
+    Yes,
+    /// None may, not even those that only read.
+    No,
+}
+
+/// How an attempt follows another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// After a pause.
+    After(Duration),
+    /// As soon as there is another connection.
+    Elsewhere,
+}
+
+/// Whether another attempt may follow, after so many. `jitter` is a random number from 0 to 1; the
+/// pause is a random part of a limit that doubles ("full jitter"), so that callers who failed
+/// together do not come back together.
+pub(crate) fn next(
+    again: Again,
+    idempotence: Idempotence,
+    is_read_only: impl FnOnce() -> bool,
+    attempts: u32,
+    jitter: f64,
+) -> Option<Next> {
+    if attempts >= MAX_ATTEMPTS {
+        return None;
+    }
+    let may_run_twice = || match idempotence {
+        Idempotence::ByCommand => is_read_only(),
+        Idempotence::Yes => true,
+        Idempotence::No => false,
+    };
+    let pause = || Next::After(limit(attempts).mul_f64(jitter));
+    match again {
+        Again::Never => None,
+        Again::Always => Some(pause()),
+        // Once: what brings down every connection that it is sent on must not bring down three, and
+        // a second server that is the wrong one shows that there is no other.
+        Again::Elsewhere | Again::ElsewhereIfIdempotent if attempts > 1 => None,
+        Again::Elsewhere => Some(Next::Elsewhere),
+        Again::ElsewhereIfIdempotent => may_run_twice().then_some(Next::Elsewhere),
+        Again::IfIdempotent => may_run_twice().then(pause),
+    }
+}
+
+fn limit(attempts: u32) -> Duration {
+    let schedule = ExponentialBuilder::default()
+        .with_min_delay(FIRST_LIMIT)
+        .with_max_delay(LAST_LIMIT)
+        .with_factor(2.0)
+        .without_max_times();
+    let mut limits = schedule.build().skip(attempts as usize - 1);
+    limits
+        .next()
+        .expect("BUG: the schedule has no limit on attempts")
+}
+
+const FIRST_LIMIT: Duration = Duration::from_millis(8);
+const LAST_LIMIT: Duration = Duration::from_millis(512);
+
+/// What retries may cost: a fifth of the calls of the last ten seconds, and ten a second for
+/// databases with few calls (the defaults of Finagle's and tower's retry budgets). When everything
+/// fails, a server that is down already gets a fifth more attempts, and not three times as many.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    tokens: Window<1>,
+    reserve: f64,
+    calls: u64,
+    updated: Instant,
+}
+
+const SHARE: f64 = 0.2;
+const RESERVE_PER_SECOND: f64 = 10.0;
+
+impl Budget {
+    pub(crate) fn new(now: Instant) -> Self {
+        Self {
+            tokens: Window::new(now),
+            reserve: RESERVE_PER_SECOND,
+            calls: 0,
+            updated: now,
+        }
+    }
+
+    /// Takes a token for one retry, if there is one. `calls` counts all calls so far: that way a
+    /// healthy call pays nothing for the budget.
+    pub(crate) fn withdraw(&mut self, calls: u64, now: Instant) -> bool {
+        self.deposit(calls, now);
+        let [tokens] = self.tokens.sums(now);
+        if tokens >= 1.0 {
+            self.tokens.add(now, [-1.0]);
+            return true;
+        }
+        let is_permitted = self.reserve >= 1.0;
+        if is_permitted {
+            self.reserve -= 1.0;
+        }
+        is_permitted
+    }
+
+    fn deposit(&mut self, calls: u64, now: Instant) {
+        let elapsed = now.saturating_duration_since(self.updated);
+        self.updated = self.updated.max(now);
+        let refill = RESERVE_PER_SECOND * elapsed.as_secs_f64();
+        self.reserve = (self.reserve + refill).min(RESERVE_PER_SECOND);
+        let since = calls.saturating_sub(self.calls) as f64;
+        self.calls = self.calls.max(calls);
+        // Of a longer time only the last seconds count; the calls are taken as spread evenly.
+        let recent = since * SPAN.as_secs_f64() / elapsed.max(SPAN).as_secs_f64();
+        self.tokens.add(now, [SHARE * recent]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn next_of(again: Again, idempotence: Idempotence, is_read_only: bool) -> Option<Next> {
+        next(again, idempotence, || is_read_only, 1, 1.0)
+    }
+
+    #[test]
+    fn what_may_have_run_is_sent_again_only_if_it_may_run_twice() {
+        use Idempotence::{ByCommand, No, Yes};
+        for (idempotence, is_read_only, expected) in [
+            (ByCommand, true, true),
+            (ByCommand, false, false),
+            (Yes, true, true),
+            (Yes, false, true),
+            (No, true, false),
+            (No, false, false),
+        ] {
+            for again in [Again::IfIdempotent, Again::ElsewhereIfIdempotent] {
+                let next = next_of(again, idempotence, is_read_only);
+                assert_eq!(next.is_some(), expected, "{idempotence:?} {is_read_only}");
+            }
+            // What did not run, may, whoever asks.
+            assert!(next_of(Again::Always, idempotence, is_read_only).is_some());
+            assert!(next_of(Again::Elsewhere, idempotence, is_read_only).is_some());
+            assert_eq!(next_of(Again::Never, idempotence, is_read_only), None);
+        }
+    }
+
+    #[test]
+    fn attempts_are_few_and_pauses_double() {
+        let after = |attempts, jitter| match next(
+            Again::Always,
+            Idempotence::No,
+            || true,
+            attempts,
+            jitter,
+        ) {
+            Some(Next::After(pause)) => Some(pause.as_millis()),
+            other => {
+                assert_eq!(other, None);
+                None
+            }
+        };
+        assert_eq!(after(1, 1.0), Some(8));
+        assert_eq!(after(1, 0.5), Some(4));
+        assert_eq!(after(2, 1.0), Some(16));
+        assert_eq!(after(3, 1.0), None);
+        let lost = |attempts| {
+            let again = Again::ElsewhereIfIdempotent;
+            next(again, Idempotence::Yes, || true, attempts, 1.0)
+        };
+        assert_eq!(lost(1), Some(Next::Elsewhere));
+        assert_eq!(lost(2), None, "it may be what breaks connections");
+    }
+
+    #[test]
+    fn a_database_with_few_calls_has_ten_retries_a_second() {
+        let start = Instant::now();
+        let mut budget = Budget::new(start);
+        let mut permitted = 0;
+        for millis in 0..10_000 {
+            let now = start + Duration::from_millis(millis);
+            permitted += u32::from(budget.withdraw(0, now));
+        }
+        assert!((100..=110).contains(&permitted), "{permitted}");
+    }
+
+    #[test]
+    fn calls_of_long_ago_permit_nothing() {
+        let start = Instant::now();
+        let mut budget = Budget::new(start);
+        assert!(budget.withdraw(1_000_000, start + Duration::from_secs(1)));
+        let later = start + Duration::from_secs(60);
+        let permitted = (0..1_000)
+            .filter(|_| budget.withdraw(1_000_000, later))
+            .count();
+        assert_eq!(permitted, 10);
+    }
+
+    proptest! {
+        /// When every call fails and asks again at once, from a random moment at a random rate.
+        #[test]
+        fn retries_are_a_fifth_of_the_calls_and_ten_a_second(
+            gaps in prop::collection::vec(0..50_u64, 1..2_000),
+        ) {
+            let start = Instant::now();
+            let mut budget = Budget::new(start);
+            let (mut now, mut retries) = (start, 0);
+            for (calls, gap) in gaps.iter().enumerate() {
+                now += Duration::from_millis(*gap);
+                for _ in 1..MAX_ATTEMPTS {
+                    retries += u32::from(budget.withdraw(calls as u64 + 1, now));
+                }
+            }
+            let seconds = (now - start).as_secs_f64();
+            let bound = SHARE * gaps.len() as f64 + RESERVE_PER_SECOND * (seconds + 1.0);
+            prop_assert!(f64::from(retries) <= bound + 1e-6, "{retries} > {bound}");
+        }
+    }
+}
