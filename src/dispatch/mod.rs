@@ -189,7 +189,7 @@ impl Dispatcher {
     async fn call(&self, work: &(impl Work + Sync), terms: Terms) -> Result<Reply, Error> {
         let admitted = self.gate.enter().map_err(|passage| self.refused(passage))?;
         let deadline = Instant::now() + terms.timeout.min(MAX_WAIT);
-        let mut attempt = self.send(work, admitted, deadline, Duration::ZERO)?;
+        let mut attempt = self.send(work, admitted, deadline, |it| self.hand_over(it))?;
         match attempt.answer().await {
             Ok(reply) if !reply.has_error() => {
                 self.succeeded(&attempt.admitted);
@@ -205,7 +205,7 @@ impl Dispatcher {
         work: &impl Work,
         admitted: Admitted,
         deadline: Instant,
-        after: Duration,
+        hand_over: impl FnOnce(Request) -> Option<u64>,
     ) -> Result<Attempt, Error> {
         let (bytes, expected) = work.pack();
         let slot = self
@@ -219,7 +219,7 @@ impl Dispatcher {
             deadline,
             responder,
         };
-        let route = self.hand_over(request, after);
+        let route = hand_over(request);
         Ok(Attempt {
             answer,
             admitted,
@@ -228,22 +228,25 @@ impl Dispatcher {
         })
     }
 
-    /// To the connection that is ready, or to the pool: a pool that is gone drops the request,
-    /// which answers it.
-    fn hand_over(&self, request: Request, after: Duration) -> Option<u64> {
+    /// To the connection that is ready, or to the pool. Tells to which connection.
+    fn hand_over(&self, request: Request) -> Option<u64> {
         let route = self.route.load();
-        let refused = match &*route {
-            Some(route) if after.is_zero() => match route.mailbox.send(request) {
+        let request = match &*route {
+            Some(route) => match route.mailbox.send(request) {
                 Ok(()) => return Some(route.id),
                 Err(refused) => refused.0,
             },
-            _ => request,
+            None => request,
         };
+        self.park(request, Duration::ZERO);
+        None
+    }
+
+    /// A pool that is gone drops the request, which answers it.
+    fn park(&self, request: Request, after: Duration) {
         if let Some(pool) = &*self.pool.load() {
-            let request = refused;
             pool.park.do_send(Park { request, after });
         }
-        None
     }
 
     fn succeeded(&self, admitted: &Admitted) {

@@ -127,7 +127,13 @@ impl Dispatcher {
             self.retire(last.route);
         }
         // If there is no room, the error of the last attempt says more than that.
-        let attempt = self.send(work, admitted, last.deadline, after).ok()?;
+        let attempt = self.send(work, admitted, last.deadline, |request| {
+            // By way of the pool, which has a timer, and which learns before of a connection that is
+            // to be left.
+            self.park(request, after);
+            None
+        });
+        let attempt = attempt.ok()?;
         count(&self.counters.retried);
         Some(attempt)
     }

@@ -119,7 +119,10 @@ mod tests {
     use redis::{cmd, pipe};
 
     use super::*;
-    use crate::sanitize;
+    use crate::{
+        common::{RedisServer, resp},
+        sanitize,
+    };
 
     /// Replies; those in capitals are errors.
     fn replies(words: &[&str]) -> Reply {
@@ -128,6 +131,33 @@ mod tests {
             false => Value::SimpleString((*word).into()),
         };
         Reply::Many(words.iter().map(reply).collect())
+    }
+
+    #[test]
+    fn the_commands_that_only_read_are_those_of_the_server() {
+        let server = RedisServer::start();
+        let resp::Reply::Array(commands) = server.command(&["COMMAND"]) else {
+            panic!("a list")
+        };
+        assert!(commands.len() > 200, "{}", commands.len());
+        for command in commands {
+            let resp::Reply::Array(fields) = command else {
+                panic!("a list of fields")
+            };
+            let (name, flags) = (fields[0].to_string(), fields[2].to_string());
+            let command = cmd(&name);
+            let says_so = flags.contains("readonly");
+            let looks_at_the_server = ["command", "echo", "info", "lastsave", "object", "ping"]
+                .into_iter()
+                .chain(["pubsub", "role", "time", "xinfo"])
+                .any(|other| name == other);
+            assert_eq!(
+                command.only_reads(),
+                says_so || looks_at_the_server,
+                "{name}: {flags}"
+            );
+            assert!(!(command.only_reads() && flags.contains("write")), "{name}");
+        }
     }
 
     #[test]
