@@ -16,8 +16,8 @@ use crate::{
     config::{Config, DatabaseConfig, resolve},
     dispatch::{Dispatcher, Terms},
     error::Error,
-    events::HealthState,
-    messages::{Child, Shutdown},
+    events::{HealthState, Reason},
+    messages::{Child, Order, Revive, Shutdown, Steer},
     net::{Executor, SocketConnector},
     registry::Registry,
     runtime::ShutdownReport,
@@ -146,6 +146,7 @@ fn a_pool_that_panics_is_started_again_and_handles_go_on() {
         let rig = Rig::start().await;
         let opened = || rig.registry.statistics().databases["one"].pool.opened;
         assert_eq!(opened(), 1);
+        let mut events = rig.registry.hub.subscribe();
         rig.crash(pool("one")).await;
         eventually_async(SOON, "a new pool has a connection", || opened() == 2).await;
         assert_eq!(
@@ -153,6 +154,20 @@ fn a_pool_that_panics_is_started_again_and_handles_go_on() {
             Value::SimpleString("PONG".into())
         );
         assert_eq!((rig.restarts("one"), rig.restarts("two")), (1, 0));
+        let mut states = Vec::new();
+        while states.len() < 3 {
+            let event = events.next().await.expect("an event");
+            if &*event.database == "one" {
+                states.push(event.state);
+            }
+        }
+        let restarted = HealthState::Degraded {
+            reason: Reason::Restarted,
+        };
+        assert_eq!(
+            states,
+            [HealthState::Healthy, restarted, HealthState::Healthy]
+        );
         rig.ping("two").await.expect("undisturbed");
         rig.stop().await;
     });
@@ -201,6 +216,44 @@ fn a_pool_that_crashes_in_a_loop_is_given_up_and_others_are_not() {
         rig.crash(Child::Health).await;
         rig.until("one", HealthState::Failed).await;
         assert!(rig.ping("one").await.is_err());
+        // Somebody else does, and it has a new budget of crashes.
+        rig.supervisor.do_send(Revive("one".into()));
+        rig.until("one", HealthState::Healthy).await;
+        rig.ping("one").await.expect("pong");
+        rig.crash(pool("one")).await;
+        eventually_async(SOON, "it is restarted", || rig.restarts("one") == 7).await;
+        rig.until("one", HealthState::Healthy).await;
+        rig.stop().await;
+    });
+}
+
+#[test]
+fn what_was_isolated_stays_so_when_the_health_actor_crashes() {
+    run(async {
+        let rig = Rig::start().await;
+        for crash_first in [true, false] {
+            let isolate = Steer {
+                database: "one".into(),
+                order: Order::Isolate,
+            };
+            if crash_first {
+                rig.crash(Child::Health).await;
+            }
+            rig.supervisor.send(isolate).await.expect("steered");
+            assert!(rig.ping("one").await.is_err());
+            if !crash_first {
+                rig.crash(Child::Health).await;
+            }
+            rig.until("one", HealthState::Isolated).await;
+            assert!(rig.ping("one").await.is_err());
+            let reset = Steer {
+                database: "one".into(),
+                order: Order::Reset,
+            };
+            rig.supervisor.send(reset).await.expect("steered");
+            rig.ping("one").await.expect("pong");
+            rig.until("one", HealthState::Healthy).await;
+        }
         rig.stop().await;
     });
 }

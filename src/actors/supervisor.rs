@@ -23,7 +23,9 @@ use super::{
 use crate::{
     dispatch::{Dispatcher, MAX_WAIT, PoolLink},
     error::Error,
-    messages::{AwaitReady, Child, ChildExited, Drain, News, Revive, Shutdown, Steer, Subscribe},
+    messages::{
+        AwaitReady, Child, ChildExited, Drain, News, Order, Revive, Shutdown, Steer, Subscribe,
+    },
     policy::{
         admission::Passage,
         restarts::{Decision, Restarts},
@@ -260,10 +262,19 @@ impl Handler<Steer> for SupervisorActor {
     type Result = ResponseFuture<()>;
 
     fn handle(&mut self, steer: Steer, _: &mut Self::Context) -> Self::Result {
+        if let Some(dispatcher) = self.registry.databases.get(&steer.database)
+            && dispatcher.gate.passage() != Passage::Failed
+        {
+            // The health actor does it, too. If it has just crashed, its successor finds it done.
+            dispatcher.gate.set(match steer.order {
+                Order::Isolate => Passage::Isolated,
+                Order::Reset => Passage::Free,
+            });
+        }
         let steered = self.health.as_ref().map(|health| health.send(steer));
         Box::pin(async move {
             if let Some(steered) = steered {
-                // A health actor that crashes at that starts anew, and so does its circuit.
+                // An error says that there is a successor, or will be.
                 let _ = steered.await;
             }
         })
@@ -275,8 +286,12 @@ impl Handler<Revive> for SupervisorActor {
 
     fn handle(&mut self, Revive(database): Revive, ctx: &mut Self::Context) {
         let dispatcher = self.registry.databases.get(&database);
-        let passage = dispatcher.map(|it| it.gate.passage());
-        if passage == Some(Passage::Failed) {
+        let Some(dispatcher) = dispatcher.map(|it| it.value().clone()) else {
+            return;
+        };
+        if dispatcher.gate.passage() == Passage::Failed {
+            // Also for a health actor that is just being started again itself.
+            dispatcher.gate.set(Passage::Free);
             let child = Child::Pool(database);
             self.restarts.remove(&child);
             self.restart(&child, ctx);
