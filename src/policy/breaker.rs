@@ -400,7 +400,92 @@ mod tests {
         assert_eq!(open.circuit(), CircuitState::Closed);
     }
 
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    enum Event {
+        CommandFails,
+        AttemptFails,
+        Success,
+        ProbeSucceeds,
+        Ended(Observed),
+    }
+
+    impl Event {
+        fn of(kind: u8) -> Self {
+            match kind {
+                0 => Self::CommandFails,
+                1 => Self::AttemptFails,
+                2 => Self::Success,
+                3 => Self::ProbeSucceeds,
+                4 => Self::Ended(Observed { calls: 4, slow: 3 }),
+                _ => Self::Ended(Observed { calls: 3, slow: 3 }),
+            }
+        }
+
+        fn happen(self, breaker: &mut Breaker, now: Instant) {
+            match self {
+                Self::CommandFails => breaker.failed(Failed::Command, now, 0.5),
+                Self::AttemptFails => breaker.failed(Failed::Attempt, now, 0.5),
+                Self::Success => breaker.succeeded(now),
+                Self::ProbeSucceeds => breaker.probe_succeeded(now),
+                Self::Ended(seen) => drop(breaker.observe(seen, now, 0.5)),
+            }
+        }
+    }
+
+    /// Reads the whole history, with the second of each event, each time: slow and plain.
+    fn says_open(history: &[(u64, Event)]) -> bool {
+        let events = || history.iter().rev().map(|(_, event)| *event);
+        let commands = events()
+            .take_while(|it| *it != Event::Success)
+            .filter(|it| *it == Event::CommandFails);
+        let attempts = events()
+            .take_while(|it| !matches!(it, Event::Success | Event::ProbeSucceeds))
+            .filter(|it| *it == Event::AttemptFails);
+        if commands.count() + attempts.count() >= 3 {
+            return true;
+        }
+        let Some((now, Event::Ended(_))) = history.last() else {
+            return false;
+        };
+        let recent = history.iter().filter(|(second, _)| second + 10 > *now);
+        let (mut calls, mut failures, mut slow) = (0, 0, 0);
+        for (_, event) in recent {
+            match event {
+                Event::CommandFails => failures += 1,
+                Event::Ended(seen) => {
+                    calls += seen.calls;
+                    slow += seen.slow;
+                }
+                _ => {}
+            }
+        }
+        (calls.max(failures) >= 20 && 2 * failures >= calls)
+            || (calls.max(slow) >= 20 && 10 * slow >= 8 * calls)
+    }
+
     proptest! {
+        /// As long as it is closed, it opens exactly when a naive reading of its history says so.
+        #[test]
+        fn it_opens_when_its_history_says_so(
+            events in prop::collection::vec((0..6_u8, 0..3_000_u64), 0..300),
+        ) {
+            let start = Instant::now();
+            let mut breaker = Breaker::new(3, RECOVERY, start);
+            let mut history = Vec::new();
+            let mut millis = 0;
+            for (kind, gap) in events {
+                millis += gap;
+                let event = Event::of(kind);
+                event.happen(&mut breaker, start + Duration::from_millis(millis));
+                history.push((millis / 1_000, event));
+                let is_open = breaker.circuit() == CircuitState::Open;
+                prop_assert_eq!(is_open, says_open(&history), "{:?}", history);
+                if is_open {
+                    return Ok(());
+                }
+            }
+        }
+
         /// Whatever happens, a breaker that is open gets out of it by probes and successes.
         #[test]
         fn it_never_sticks(events in prop::collection::vec(0..5_u8, 0..200)) {
