@@ -90,7 +90,8 @@ impl fmt::Display for Stage {
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The circuit of the database is open: too many failures in a row. Nothing was sent.
+    /// The circuit of the database is open: too many failures in a row, or too large a part of the
+    /// calls of the last ten seconds failed or were slow. Nothing was sent.
     #[error(
         "database {database:?}: the circuit is open ({reason}); next probe in {retry_after:?}{}",
         because(.last_error)

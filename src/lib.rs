@@ -38,7 +38,8 @@
 //!   connection are refused before a byte is written.
 //! - Every command ends by its deadline, counted from the call, while the runtime that its
 //!   connection runs on is driven.
-//! - Every error tells whether the command may have run. Nothing is sent twice.
+//! - Every error tells whether the command may have run. Only what may run twice is ever run twice:
+//!   see [`Database`].
 //! - Dropping a future is safe at any point.
 //! - Queues are bounded by number and by bytes; what does not fit is refused at once.
 //! - No secret appears in an error, an event, a log line or a `Debug` text.

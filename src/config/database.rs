@@ -127,7 +127,8 @@ impl DatabaseConfig {
 
     /// How long an answer takes at most while all is well. A command that has waited for so long and
     /// times out counts against the server, and once some have, and no byte has come for twice this
-    /// long, the connection is replaced. Default 1 s, or the command timeout
+    /// long, the connection is replaced. One that takes longer than 0.8 times this is slow, and when
+    /// nearly all are, the circuit opens. It does not end a command. Default 1 s, or the command timeout
     /// if that is shorter; range 1 ms to the command timeout.
     pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
         self.attempt_timeout = Some(timeout);
@@ -196,6 +197,11 @@ impl DatabaseConfig {
     }
 
     /// Consecutive failures that open the circuit. Default 5; at least 1.
+    ///
+    /// Whatever it is, the circuit also opens when, of at least 20 calls in the last 10 s, half failed
+    /// (the numbers of Hystrix), or four fifths took longer than 0.8 times the
+    /// [attempt timeout](Self::attempt_timeout). A lost connection is one failure, however many calls were
+    /// on it; errors that a command deserves are none.
     pub fn failure_threshold(mut self, failures: u32) -> Self {
         self.failure_threshold = failures;
         self
