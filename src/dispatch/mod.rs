@@ -15,7 +15,7 @@ use std::{
 
 use actix::Recipient;
 use arc_swap::ArcSwapOption;
-use oneshot::AsyncReceiver;
+use oneshot::{AsyncReceiver, RecvError};
 use redis::{Cmd, Pipeline, Value};
 use tokio::time::Instant;
 
@@ -91,9 +91,8 @@ pub(crate) struct Outage {
 /// The longest deadline or grace: "for ever" would overflow the clock.
 pub(crate) const MAX_WAIT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// A command on its way, and where it was sent.
+/// How an attempt was made.
 struct Attempt {
-    answer: AsyncReceiver<Answer>,
     admitted: Admitted,
     deadline: Instant,
     /// The connection it was handed to; `None` if it was parked.
@@ -189,24 +188,30 @@ impl Dispatcher {
     async fn call(&self, work: &(impl Work + Sync), terms: Terms) -> Result<Reply, Error> {
         let admitted = self.gate.enter().map_err(|passage| self.refused(passage))?;
         let deadline = Instant::now() + terms.timeout.min(MAX_WAIT);
-        let mut attempt = self.send(work, admitted, deadline, |it| self.hand_over(it))?;
-        match attempt.answer().await {
-            Ok(reply) if !reply.has_error() => {
-                self.succeeded(&attempt.admitted);
+        let (answer, route) = self.send(work, deadline, |it| self.hand_over(it))?;
+        match answer.await {
+            Ok(Ok(reply)) if !reply.has_error() => {
+                self.succeeded(&admitted);
                 Ok(reply)
             }
-            // In a box of its own, because nearly no call needs what it needs.
-            answer => Box::pin(self.persist(work, terms, attempt, answer)).await,
+            answer => {
+                let attempt = Attempt {
+                    admitted,
+                    deadline,
+                    route,
+                };
+                // In a box of its own, because nearly no call needs what it needs.
+                Box::pin(self.persist(work, terms, attempt, given(answer))).await
+            }
         }
     }
 
     fn send(
         &self,
         work: &impl Work,
-        admitted: Admitted,
         deadline: Instant,
         hand_over: impl FnOnce(Request) -> Option<u64>,
-    ) -> Result<Attempt, Error> {
+    ) -> Result<(AsyncReceiver<Answer>, Option<u64>), Error> {
         let (bytes, expected) = work.pack();
         let slot = self
             .load
@@ -219,13 +224,7 @@ impl Dispatcher {
             deadline,
             responder,
         };
-        let route = hand_over(request);
-        Ok(Attempt {
-            answer,
-            admitted,
-            deadline,
-            route,
-        })
+        Ok((answer, hand_over(request)))
     }
 
     /// To the connection that is ready, or to the pool. Tells to which connection.
@@ -271,9 +270,6 @@ impl Dispatcher {
     }
 }
 
-impl Attempt {
-    async fn answer(&mut self) -> Answer {
-        let answer = (&mut self.answer).await;
-        answer.unwrap_or_else(|_| unreachable!("BUG: a request was dropped without an answer"))
-    }
+fn given(answer: Result<Answer, RecvError>) -> Answer {
+    answer.unwrap_or_else(|_| unreachable!("BUG: a request was dropped without an answer"))
 }

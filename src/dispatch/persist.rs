@@ -3,9 +3,10 @@
 
 use std::{sync::PoisonError, time::Duration};
 
+use oneshot::AsyncReceiver;
 use tokio::time::Instant;
 
-use super::{Attempt, Dispatcher, Terms, work::Work};
+use super::{Attempt, Dispatcher, Terms, given, work::Work};
 use crate::{
     error::{Error, Execution},
     messages::{News, Retire},
@@ -47,11 +48,13 @@ impl Dispatcher {
             self.tell(outcome.verdict, &attempt.admitted);
             tried.execution = over_all(tried.execution, outcome.execution);
             match self.try_again(work, terms, &attempt, outcome, tried.attempts) {
-                Some(next) => attempt = next,
+                Some((next, sent)) => {
+                    tried.attempts += 1;
+                    attempt = next;
+                    answer = given(sent.await);
+                }
                 None => return self.conclude(answer, tried),
             }
-            tried.attempts += 1;
-            answer = attempt.answer().await;
         }
     }
 
@@ -96,7 +99,7 @@ impl Dispatcher {
         last: &Attempt,
         outcome: Outcome,
         attempts: u32,
-    ) -> Option<Attempt> {
+    ) -> Option<(Attempt, AsyncReceiver<Answer>)> {
         // A trial is to show how things are, not to succeed.
         if last.admitted.is_trial() {
             return None;
@@ -127,15 +130,21 @@ impl Dispatcher {
             self.retire(last.route);
         }
         // If there is no room, the error of the last attempt says more than that.
-        let attempt = self.send(work, admitted, last.deadline, |request| {
+        let deadline = last.deadline;
+        let sent = self.send(work, deadline, |request| {
             // By way of the pool, which has a timer, and which learns before of a connection that is
             // to be left.
             self.park(request, after);
             None
         });
-        let attempt = attempt.ok()?;
+        let (answer, route) = sent.ok()?;
         count(&self.counters.retried);
-        Some(attempt)
+        let attempt = Attempt {
+            admitted,
+            deadline,
+            route,
+        };
+        Some((attempt, answer))
     }
 
     fn withdraw(&self, now: Instant) -> bool {
