@@ -9,7 +9,8 @@ use redis::{Value, cmd};
 use tokio::{runtime::Handle, sync::oneshot};
 
 use super::{
-    health::HealthActor, janitor::JanitorActor, pool::PoolActor, supervisor::SupervisorActor,
+    health::HealthActor, janitor::JanitorActor, pool::PoolActor, sabotage::Sabotage,
+    supervisor::SupervisorActor,
 };
 use crate::{
     common::{RedisServer, eventually_async},
@@ -18,7 +19,7 @@ use crate::{
     error::Error,
     events::{HealthState, Reason},
     messages::{Child, Order, Revive, Shutdown, Steer},
-    net::{Executor, SocketConnector},
+    net::{Connector, Executor, SocketConnector},
     registry::Registry,
     runtime::ShutdownReport,
 };
@@ -70,13 +71,17 @@ struct Rig {
 
 impl Rig {
     async fn start() -> Self {
+        Self::start_with(Arc::new(SocketConnector)).await
+    }
+
+    async fn start_with(connector: Arc<dyn Connector>) -> Self {
         let server = RedisServer::start();
         let config = Config::new()
             .database("one", DatabaseConfig::from_url(server.url()))
             .database("two", DatabaseConfig::from_url(server.url_with_db(1)));
         let settings = resolve(config).expect("a valid configuration");
         let executor = Executor::new(Some(Handle::current()));
-        let registry = Registry::new(settings, executor, Arc::new(SocketConnector));
+        let registry = Registry::new(settings, executor, connector);
         let (sender, stopped) = oneshot::channel();
         let supervisor = SupervisorActor::create_with(registry.clone(), sender);
         let rig = Self {
@@ -169,6 +174,26 @@ fn a_pool_that_panics_is_started_again_and_handles_go_on() {
             [HealthState::Healthy, restarted, HealthState::Healthy]
         );
         rig.ping("two").await.expect("undisturbed");
+        rig.stop().await;
+    });
+}
+
+#[test]
+fn a_connection_that_panics_is_replaced_and_its_callers_learn_of_it() {
+    run(async {
+        let sabotage = Sabotage::default();
+        let rig = Rig::start_with(Arc::new(sabotage.clone())).await;
+        sabotage.arm();
+        let error = rig.ping("one").await.expect_err("its task panicked");
+        assert!(matches!(error, Error::Abandoned { .. }), "{error}");
+        assert_eq!(error.execution(), crate::Execution::Unknown);
+        rig.ping("one").await.expect("over the next connection");
+        rig.ping("two").await.expect("undisturbed");
+        assert_eq!((rig.restarts("one"), rig.restarts("two")), (0, 0));
+        let pools = rig.registry.statistics().databases;
+        assert_eq!((pools["one"].pool.lost, pools["two"].pool.lost), (1, 0));
+        let load = || rig.database("one").load.now();
+        assert_eq!(load(), (0, 0), "its room came back");
         rig.stop().await;
     });
 }

@@ -6,6 +6,8 @@ mod health;
 mod janitor;
 mod pool;
 mod readiness;
+#[cfg(test)]
+mod sabotage;
 mod supervisor;
 
 #[cfg(test)]

@@ -1,0 +1,83 @@
+//! Sockets that make the task of their connection panic.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    task::{Context, Poll},
+};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::{
+    config::DatabaseSettings,
+    net::{
+        Connector, SocketConnector,
+        transport::{Connecting, Transport},
+    },
+};
+
+/// Opens sockets, and when it is armed makes the task panic that writes next.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Sabotage(Arc<AtomicBool>);
+
+impl Sabotage {
+    pub(super) fn arm(&self) {
+        self.0.store(true, Relaxed);
+    }
+}
+
+struct Brittle {
+    socket: Box<dyn Transport>,
+    sabotage: Sabotage,
+}
+
+impl Connector for Sabotage {
+    fn connect<'a>(&'a self, settings: &'a DatabaseSettings) -> Connecting<'a> {
+        Box::pin(async move {
+            let brittle: Box<dyn Transport> = Box::new(Brittle {
+                socket: SocketConnector.connect(settings).await?,
+                sabotage: self.clone(),
+            });
+            Ok(brittle)
+        })
+    }
+}
+
+impl Transport for Brittle {
+    fn has_input(&self) -> bool {
+        self.socket.has_input()
+    }
+}
+
+impl AsyncRead for Brittle {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Brittle {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        assert!(!self.sabotage.0.swap(false, Relaxed), "told to panic");
+        Pin::new(&mut self.socket).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_shutdown(cx)
+    }
+}
