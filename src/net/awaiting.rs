@@ -16,9 +16,14 @@ use crate::error::{Execution, Stage};
 /// The reply accounting of one connection: replies come in the order of the requests, so a reply
 /// belongs to the entry at the head and can reach nobody else. An entry stays until its last
 /// reply has come, also when its caller has gone or its deadline has passed.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Awaiting {
     entries: VecDeque<Entry>,
+    /// No deadline is earlier than this.
+    next_deadline: Option<Instant>,
+    slow_after: Duration,
+    /// How many at the head have been found to be slow.
+    slow: usize,
 }
 
 #[derive(Debug)]
@@ -32,19 +37,28 @@ struct Entry {
     // `None` for a single reply, which needs no list.
     collected: Option<Vec<Value>>,
     is_settled: bool,
-    is_slow: bool,
 }
 
-/// What became of the deadlines.
-#[derive(Debug, Default)]
-pub(crate) struct Expiry {
-    /// How many have passed.
+/// What a look at those who wait has found.
+#[derive(Debug)]
+pub(crate) struct Watched {
+    /// How many deadlines have passed.
     pub(crate) expired: u64,
     /// When to look again.
     pub(crate) next: Option<Instant>,
 }
 
 impl Awaiting {
+    /// What takes longer than `slow_after` is slow.
+    pub(crate) fn new(slow_after: Duration) -> Self {
+        Self {
+            entries: VecDeque::new(),
+            next_deadline: None,
+            slow_after,
+            slow: 0,
+        }
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
@@ -69,13 +83,16 @@ impl Awaiting {
         mut responder: Responder,
         expected: Expected,
         deadline: Instant,
-        (packed, start): (Instant, u64),
+        packed: Instant,
+        start: u64,
     ) {
         responder.mark_written();
         let (outstanding, collected) = match expected {
             Expected::One => (1, None),
             Expected::Many(replies) => (replies, Some(Vec::with_capacity(replies))),
         };
+        let next = self.next_deadline.get_or_insert(deadline);
+        *next = deadline.min(*next);
         self.entries.push_back(Entry {
             responder,
             deadline,
@@ -84,7 +101,6 @@ impl Awaiting {
             outstanding,
             collected,
             is_settled: false,
-            is_slow: false,
         });
     }
 
@@ -119,37 +135,56 @@ impl Awaiting {
             }
         }
         self.entries.pop_front();
+        self.slow = self.slow.saturating_sub(1);
         Ok(true)
     }
 
-    /// Tells the callers whose deadline has passed; their replies are still waited for. Counts those
-    /// who have waited for so long that their command is slow: being looked at when the first of
-    /// them becomes so, they cost no clock per reply.
-    pub(crate) fn expire(&mut self, now: Instant, slow: Duration, tally: &mut Tally) -> Expiry {
-        let mut expiry = Expiry::default();
+    /// Tells the callers whose deadline has passed, and counts the requests that have become slow. It
+    /// is called when the first of either is due, so neither costs a clock per reply.
+    pub(crate) fn watch(&mut self, now: Instant, tally: &mut Tally) -> Watched {
+        tally.slow += self.count_slow(now);
+        let expired = match self.next_deadline {
+            Some(deadline) if deadline <= now => self.expire(now, tally),
+            _ => 0,
+        };
+        let first_quick = self.entries.get(self.slow);
+        let next_slow = first_quick.map(|entry| entry.packed + self.slow_after);
+        let next = next_slow.into_iter().chain(self.next_deadline).min();
+        Watched { expired, next }
+    }
+
+    /// They become slow in the order in which they were packed.
+    fn count_slow(&mut self, now: Instant) -> u64 {
+        let mut count = 0;
+        while let Some(entry) = self.entries.get(self.slow)
+            && entry.packed + self.slow_after <= now
+        {
+            // Those with a shorter deadline have been told.
+            count += u64::from(!entry.is_settled);
+            self.slow += 1;
+        }
+        count
+    }
+
+    /// Deadlines come in any order, so this looks at all. The replies are still waited for.
+    fn expire(&mut self, now: Instant, tally: &mut Tally) -> u64 {
+        let mut expired = 0;
+        self.next_deadline = None;
         for entry in self.entries.iter_mut().filter(|entry| !entry.is_settled) {
-            let is_slow_from = entry.packed + slow;
-            if !entry.is_slow && is_slow_from <= now {
-                entry.is_slow = true;
-                tally.slow += 1;
+            if entry.deadline > now {
+                let next = self.next_deadline.get_or_insert(entry.deadline);
+                *next = entry.deadline.min(*next);
+                continue;
             }
-            if entry.deadline <= now {
-                entry.is_settled = true;
-                expiry.expired += 1;
-                let failure = Failure::TimedOut(Stage::Reply);
-                match entry.responder.answer(Err(failure)) {
-                    true => tally.timed_out += 1,
-                    false => tally.cancelled += 1,
-                }
-            } else {
-                let next = match entry.is_slow {
-                    true => entry.deadline,
-                    false => entry.deadline.min(is_slow_from),
-                };
-                expiry.next = Some(expiry.next.map_or(next, |at| at.min(next)));
+            entry.is_settled = true;
+            expired += 1;
+            let failure = Failure::TimedOut(Stage::Reply);
+            match entry.responder.answer(Err(failure)) {
+                true => tally.timed_out += 1,
+                false => tally.cancelled += 1,
             }
         }
-        expiry
+        expired
     }
 
     /// The end of the connection: callers whose requests had been written learn that nobody knows

@@ -22,7 +22,7 @@ use super::{
     codec::Decoder,
     dial::Seen,
     inbox::Inbox,
-    loss::Loss,
+    loss::{Ended, Loss},
     outbox::Outbox,
     request::{Failure, Mailbox, Request},
     silence::Silence,
@@ -81,27 +81,6 @@ pub(crate) struct Connection {
     counters: Arc<Counters>,
 }
 
-/// How a connection ended.
-#[derive(Debug)]
-pub(crate) struct Ended {
-    pub(crate) loss: Arc<Loss>,
-    /// Requests that were never written, in order, to be sent elsewhere.
-    pub(crate) unsent: VecDeque<Request>,
-    /// How many callers were left without knowing whether their command was executed.
-    pub(crate) victims: u64,
-}
-
-impl Ended {
-    /// The end of a connection whose task did not live to tell.
-    pub(crate) fn untold(loss: Loss) -> Self {
-        Self {
-            loss: Arc::new(loss),
-            unsent: VecDeque::new(),
-            victims: 0,
-        }
-    }
-}
-
 impl Connection {
     pub(crate) fn new(
         established: Established,
@@ -111,6 +90,7 @@ impl Connection {
     ) -> (Mailbox, Arc<Activity>, Self) {
         let (sender, mailbox) = mpsc::unbounded_channel();
         let activity = Arc::new(Activity::starting(Instant::now()));
+        let slow = settings.attempt_timeout.mul_f64(SLOW_SHARE);
         let connection = Self {
             transport: established.transport,
             mailbox,
@@ -120,11 +100,11 @@ impl Connection {
             queued: VecDeque::new(),
             has_waited: false,
             outbox: Outbox::default(),
-            awaiting: Awaiting::default(),
+            awaiting: Awaiting::new(slow),
             inbox: Inbox::new(established.decoder),
             alarm: Alarm::default(),
             silence: Silence::new(2 * settings.attempt_timeout),
-            slow: settings.attempt_timeout.mul_f64(SLOW_SHARE),
+            slow,
             activity: activity.clone(),
             counters,
         };
@@ -158,14 +138,18 @@ impl Connection {
         self.check_stop(cx)?;
         let has_more = self.read(cx, tally)?;
         if has_more {
-            // After writing and deadlines, which shall not wait for its end, and after others' turns.
+            // The rest has its turn when others have had theirs.
             cx.waker().wake_by_ref();
         }
         self.receive(cx);
         if self.waits_for_company(cx) {
             return Ok(());
         }
-        self.write(cx, tally)?;
+        // With nobody waiting, what has come and was not read is nobody's. It is to be found before
+        // there is somebody.
+        if !(has_more && self.awaiting.is_empty()) {
+            self.write(cx, tally)?;
+        }
         self.watch_deadlines(cx, has_more, tally)?;
         let is_drained =
             self.mailbox_is_closed && self.queued.is_empty() && self.awaiting.is_settled();
@@ -192,7 +176,7 @@ impl Connection {
 
     /// Reads and answers what has come, up to bounds, and tells whether there is more.
     ///
-    /// It reads on where it may not answer: nothing shall be written to a socket whose end has come.
+    /// It reads on where it may not answer, so that little is written to a socket whose end has come.
     fn read(&mut self, cx: &mut Context<'_>, tally: &mut Tally) -> Result<bool, Loss> {
         let mut answers_left = (self.awaiting.len() / ANSWERED_SHARE).max(MIN_ANSWERS);
         let mut taken = 0;
@@ -266,27 +250,27 @@ impl Connection {
     }
 
     fn write(&mut self, cx: &mut Context<'_>, tally: &mut Tally) -> Result<(), Loss> {
-        self.pack(tally);
+        self.pack(tally)?;
         loop {
             match self.outbox.poll_write(&mut *self.transport, cx) {
                 Poll::Pending => return Ok(()),
                 Poll::Ready(Err(error)) => return Err(error.into()),
                 // All is written, and what is left in the queue has a reason to wait.
-                Poll::Ready(Ok(())) if !self.pack(tally) => return Ok(()),
+                Poll::Ready(Ok(())) if !self.pack(tally)? => return Ok(()),
                 Poll::Ready(Ok(())) => {}
             }
         }
     }
 
     /// Moves requests from the queue to the outbox. Returns whether there is something to write.
-    fn pack(&mut self, tally: &mut Tally) -> bool {
+    fn pack(&mut self, tally: &mut Tally) -> Result<bool, Loss> {
         if self.queued.is_empty() || self.outbox.len() >= PACK_AHEAD {
-            return !self.outbox.is_empty();
+            return Ok(!self.outbox.is_empty());
         }
         // The clock is read once per batch.
         let now = Instant::now();
-        if self.is_stale(now) {
-            return false;
+        if self.is_stale(now)? {
+            return Ok(false);
         }
         self.activity.mark(now);
         self.alarm.arm(now + self.slow);
@@ -300,23 +284,34 @@ impl Connection {
             } else {
                 self.silence.begin(now);
                 let start = self.outbox.end();
-                self.outbox.push(request.bytes);
-                let deadline = request.deadline;
+                self.outbox.push(std::mem::take(&mut request.bytes));
+                let Request {
+                    expected,
+                    deadline,
+                    responder,
+                    ..
+                } = request;
                 self.awaiting
-                    .push(request.responder, request.expected, deadline, (now, start));
+                    .push(responder, expected, deadline, now, start);
             }
         }
-        !self.outbox.is_empty()
+        Ok(!self.outbox.is_empty())
     }
 
     /// Whether something came while nobody waited for a reply: the end of the stream, because
     /// servers close idle clients, or bytes that would be taken for the next reply. Either is read,
     /// and ends the connection, before anything is sent. The runtime may not have noticed it yet,
-    /// so a connection that was idle asks the system.
-    fn is_stale(&self, now: Instant) -> bool {
-        let is_idle = || now.saturating_duration_since(self.activity.last()) >= IDLE_CHECK;
-        self.awaiting.is_empty()
-            && (!self.inbox.is_empty() || is_idle() && self.transport.has_input())
+    /// so a connection that was idle asks the system. What was read and is no whole reply ends it at
+    /// once: its rest might never come.
+    fn is_stale(&self, now: Instant) -> Result<bool, Loss> {
+        if !self.awaiting.is_empty() {
+            return Ok(false);
+        }
+        if !self.inbox.is_empty() {
+            return Err(Loss::Unsolicited);
+        }
+        let is_idle = now.saturating_duration_since(self.activity.last()) >= IDLE_CHECK;
+        Ok(is_idle && self.transport.has_input())
     }
 
     fn watch_deadlines(
@@ -332,7 +327,7 @@ impl Connection {
                 self.answer_all(tally)?;
             }
             let now = Instant::now();
-            let in_flight = self.awaiting.expire(now, self.slow, tally);
+            let in_flight = self.awaiting.watch(now, tally);
             self.silence.note_timeouts(in_flight.expired, now);
             let queued = self.expire_queued(now, tally);
             if let Some(silent) = self.silence.is_over(now) {
@@ -347,9 +342,9 @@ impl Connection {
         Ok(())
     }
 
-    /// Gives back what was only needed under load. Every command lets the alarm ring no later than
-    /// at its deadline, so a connection that has nothing to do any more comes here once, without a
-    /// timer of its own.
+    /// Gives back what was only needed under load. Every command lets the alarm ring while it waits
+    /// or soon after, so a connection that has nothing to do any more comes here without a timer of
+    /// its own.
     fn give_back_memory(&mut self) {
         self.arrived = Vec::new();
         self.queued.shrink_to_fit();

@@ -19,6 +19,9 @@ use crate::sanitize;
 /// Reads as much at a time as the traffic is worth, and takes the replies off the front.
 pub(crate) struct Inbox {
     input: BytesMut,
+    /// The most that the present buffer has held. Its capacity does not tell: what was taken from its
+    /// front does not count.
+    most: usize,
     read_size: usize,
     decoder: Decoder,
 }
@@ -26,13 +29,14 @@ pub(crate) struct Inbox {
 const MIN_READ: usize = 4 * 1024;
 /// Beyond this a read saves few calls, and what it read has left the cache when it is decoded.
 const MAX_READ: usize = 32 * 1024;
-/// Buffers beyond this are given back whenever they are empty, others when there is nothing to do.
-const KEEP_CAPACITY: usize = 1024 * 1024;
+/// A buffer that has held more is given back once it is empty, others when there is nothing to do.
+const KEEP: usize = 1024 * 1024;
 
 impl Inbox {
     pub(crate) fn new(decoder: Decoder) -> Self {
         Self {
             input: BytesMut::new(),
+            most: 0,
             read_size: MIN_READ,
             decoder,
         }
@@ -49,11 +53,12 @@ impl Inbox {
         }))
     }
 
+    /// Whether nothing has come, not even a part of a reply, that was not taken.
     pub(crate) fn is_empty(&self) -> bool {
-        self.input.is_empty()
+        self.input.is_empty() && !self.decoder.is_within_reply()
     }
 
-    /// Bytes that have come and were not taken.
+    /// Bytes that have come and wait to be decoded.
     pub(crate) fn len(&self) -> usize {
         self.input.len()
     }
@@ -62,6 +67,7 @@ impl Inbox {
     pub(crate) fn shrink(&mut self) {
         if self.input.is_empty() {
             self.input = BytesMut::new();
+            self.most = 0;
             self.read_size = MIN_READ;
         }
     }
@@ -76,6 +82,7 @@ impl Inbox {
         // The buffer may have more, from a large value that passed.
         let mut input = (&mut self.input).limit(room);
         let read = ready!(poll_read_buf(Pin::new(transport), cx, &mut input))?;
+        self.most = self.most.max(self.input.len());
         // A read that fills its room says that more waits: take more at once.
         if read == room {
             self.read_size = (self.read_size * 2).min(MAX_READ);
@@ -85,8 +92,9 @@ impl Inbox {
 
     /// Returns how many bytes to read.
     fn make_room(&mut self) -> usize {
-        if self.input.is_empty() && self.input.capacity() > KEEP_CAPACITY {
+        if self.input.is_empty() && self.most > KEEP {
             self.input = BytesMut::new();
+            self.most = 0;
         }
         // A large value doubles the buffer as it comes, whatever length was announced.
         let step = self.input.len().max(self.read_size);

@@ -20,10 +20,10 @@ mod silence;
 mod tally;
 
 pub(crate) use activity::Activity;
-pub(crate) use connection::{Connection, Ended, Established};
+pub(crate) use connection::{Connection, Established};
 pub(crate) use dial::{DialError, Seen, WhileLoading, dial, knock};
 pub(crate) use executor::Executor;
 pub(crate) use load::{Full, Load};
-pub(crate) use loss::Loss;
+pub(crate) use loss::{Ended, Loss};
 pub(crate) use request::{Answer, Expected, Failure, Mailbox, Reply, Request, Responder};
 pub(crate) use transport::{Connector, SocketConnector};

@@ -19,14 +19,17 @@ pub(crate) struct Outbox {
     chunks: VecDeque<Bytes>,
     chunk_bytes: usize,
     tail: BytesMut,
+    /// The most that the present tail has held. Its capacity does not tell: what was written from
+    /// its front does not count.
+    most: usize,
     written: u64,
     needs_flush: bool,
 }
 
 const LARGE: usize = 16 * 1024;
 const SLICES: usize = 16;
-/// A buffer beyond this is given back whenever it is empty, a smaller one when there is nothing to do.
-const KEEP_CAPACITY: usize = 256 * 1024;
+/// A tail that has held more is given back once it is empty, others when there is nothing to do.
+const KEEP: usize = 256 * 1024;
 
 impl Outbox {
     /// Bytes that wait.
@@ -51,6 +54,7 @@ impl Outbox {
     pub(crate) fn push(&mut self, bytes: Vec<u8>) {
         if bytes.len() < LARGE {
             self.tail.extend_from_slice(&bytes);
+            self.most = self.most.max(self.tail.len());
             return;
         }
         self.close_tail();
@@ -62,6 +66,7 @@ impl Outbox {
     pub(crate) fn shrink(&mut self) {
         if self.tail.is_empty() {
             self.tail = BytesMut::new();
+            self.most = 0;
         }
         self.chunks.shrink_to_fit();
     }
@@ -131,8 +136,9 @@ impl Outbox {
                 self.chunks.pop_front();
             }
         }
-        if self.tail.is_empty() && self.tail.capacity() > KEEP_CAPACITY {
+        if self.tail.is_empty() && self.most > KEEP {
             self.tail = BytesMut::new();
+            self.most = 0;
         }
     }
 

@@ -92,6 +92,11 @@ impl Decoder {
         self.needed
     }
 
+    /// Whether a part of a reply has been taken from the input, and the rest has not.
+    pub(crate) fn is_within_reply(&self) -> bool {
+        !self.open.is_empty() || self.blob.is_some()
+    }
+
     /// Whether an error was decoded, at any depth, since this was last asked. Whoever makes error
     /// texts harmless need not search the replies for them.
     pub(crate) fn take_found_error(&mut self) -> bool {
