@@ -45,7 +45,8 @@ use crate::{
 /// that it is [`idempotent`](Self::idempotent). There are at most three attempts, with full jitter
 /// between them (8 and 16 ms at most), only while the circuit is closed, and on average only for a
 /// fifth of the calls of the last ten seconds and ten a second, so that retries never multiply the
-/// load on a server in trouble. The error tells how many attempts there were, and whether any of
+/// load on a server in trouble. (Waiting until a server has loaded is not rationed: nothing is sent
+/// to it meanwhile.) The error tells how many attempts there were, and whether any of
 /// them may have run.
 ///
 /// # Example

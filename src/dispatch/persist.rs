@@ -13,7 +13,7 @@ use crate::{
     net::{Answer, Failure, Loss, Reply},
     policy::{
         admission::Admitted,
-        outcome::{End, Outcome, Verdict, judge, over_all},
+        outcome::{Again, End, Outcome, Verdict, judge, over_all},
         retry::{self, Next},
     },
     stats::count,
@@ -115,18 +115,18 @@ impl Dispatcher {
         )?;
         let after = match next {
             Next::After(pause) => pause,
-            Next::Elsewhere => Duration::ZERO,
+            Next::Elsewhere | Next::OnceReady => Duration::ZERO,
         };
         let now = Instant::now();
         if now + after >= last.deadline {
             return None;
         }
         let admitted = self.gate.enter().ok().filter(|it| !it.is_trial())?;
-        if !self.withdraw(now) {
+        if next != Next::OnceReady && !self.withdraw(now) {
             count(&self.counters.retries_denied);
             return None;
         }
-        if (next, outcome.execution) == (Next::Elsewhere, Execution::NotExecuted) {
+        if matches!(outcome.again, Again::Elsewhere | Again::OnceReady) {
             self.retire(last.route);
         }
         // If there is no room, the error of the last attempt says more than that.
@@ -153,8 +153,8 @@ impl Dispatcher {
         budget.withdraw(self.calls(), now.into_std())
     }
 
-    /// Takes the connection out of service that leads to the wrong server, so that the name is looked
-    /// up and the server asked anew.
+    /// Takes the connection out of service that leads to the wrong server, or to one that is not ready,
+    /// so that the name is looked up and the server asked anew.
     fn retire(&self, route: Option<u64>) {
         let current = self.route.load().as_ref().map(|it| it.id);
         if let (Some(id), Some(pool)) = (route.or(current), &*self.pool.load()) {

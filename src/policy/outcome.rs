@@ -48,9 +48,10 @@ pub(crate) enum Again {
     Always,
     /// It may have run.
     IfIdempotent,
-    /// It did not run, and may be accepted over a new connection: this one leads to the wrong server,
-    /// or to one that is not ready.
+    /// It did not run, and may be accepted over a new connection: this one leads to the wrong server.
     Elsewhere,
+    /// It did not run, because the server is not ready. A new connection is open once it is.
+    OnceReady,
     /// It may have run, and its connection is gone.
     ElsewhereIfIdempotent,
 }
@@ -107,13 +108,12 @@ pub(crate) fn judge(end: End<'_>) -> Outcome {
 /// runs, or after looking at a value and before changing it. What is not among them, of a module or
 /// of a newer server, may come from anywhere.
 fn of_error(code: &str) -> Outcome {
-    use Again::{Always, Elsewhere, IfIdempotent, Never};
+    use Again::{Always, Elsewhere, IfIdempotent, Never, OnceReady};
     use Execution::{NotExecuted, Unknown};
     use Verdict::{Failing, Healthy, Limited};
     let (execution, again, verdict) = match code {
-        // The server serves nobody for a while. One that loads takes seconds: whoever opens a
-        // connection waits for that.
-        "LOADING" => (NotExecuted, Elsewhere, Failing(Reason::Loading)),
+        // The server serves nobody for a while.
+        "LOADING" => (NotExecuted, OnceReady, Failing(Reason::Loading)),
         "BUSY" => (NotExecuted, Always, Failing(Reason::Busy)),
         "MASTERDOWN" | "CLUSTERDOWN" => (NotExecuted, Always, Failing(Reason::PrimaryDown)),
         // It serves, but not this: not at this moment,
@@ -154,7 +154,7 @@ pub(crate) fn over_all(earlier: Execution, last: Execution) -> Execution {
 
 #[cfg(test)]
 mod tests {
-    use Again::{Always, Elsewhere, ElsewhereIfIdempotent, IfIdempotent, Never};
+    use Again::{Always, Elsewhere, ElsewhereIfIdempotent, IfIdempotent, Never, OnceReady};
     use Execution::{Executed, NotExecuted, NotSent, Unknown};
     use Reason::{Busy, CannotSave, Loading, NoReplicas, OutOfMemory, PrimaryDown, ReadOnly};
     use Verdict::{Failing, Healthy, Limited, Silent};
@@ -203,7 +203,7 @@ mod tests {
     #[test]
     fn every_error_reply_has_its_judgement() {
         for (codes, execution, again, verdict) in [
-            ("LOADING", NotExecuted, Elsewhere, Failing(Loading)),
+            ("LOADING", NotExecuted, OnceReady, Failing(Loading)),
             ("BUSY", NotExecuted, Always, Failing(Busy)),
             (
                 "MASTERDOWN CLUSTERDOWN",

@@ -31,6 +31,8 @@ pub(crate) enum Next {
     After(Duration),
     /// As soon as there is another connection.
     Elsewhere,
+    /// The same, and free: it does not reach a server that would refuse it again.
+    OnceReady,
 }
 
 /// Whether another attempt may follow, after so many. `jitter` is a random number from 0 to 1; the
@@ -59,6 +61,7 @@ pub(crate) fn next(
         // a second server that is the wrong one shows that there is no other.
         Again::Elsewhere | Again::ElsewhereIfIdempotent if attempts > 1 => None,
         Again::Elsewhere => Some(Next::Elsewhere),
+        Again::OnceReady => Some(Next::OnceReady),
         Again::ElsewhereIfIdempotent => may_run_twice().then_some(Next::Elsewhere),
         Again::IfIdempotent => may_run_twice().then(pause),
     }
@@ -160,6 +163,7 @@ mod tests {
             // What did not run, may, whoever asks.
             assert!(next_of(Again::Always, idempotence, is_read_only).is_some());
             assert!(next_of(Again::Elsewhere, idempotence, is_read_only).is_some());
+            assert!(next_of(Again::OnceReady, idempotence, is_read_only).is_some());
             assert_eq!(next_of(Again::Never, idempotence, is_read_only), None);
         }
     }

@@ -77,7 +77,11 @@ impl HealthActor {
                 patient.trial_succeeded(now);
             }
             News::CommandFailed { epoch, reason } if patient.is_current(epoch) => {
-                patient.failed(Failed::Command, reason, None, now);
+                match reason {
+                    // Every command says the same for a while, and waits for its end: the probes count.
+                    Reason::Loading => patient.is_loading(),
+                    _ => patient.failed(Failed::Command, reason, None, now),
+                }
                 self.probe(database, ctx);
             }
             News::TrialSucceeded { .. } | News::CommandFailed { .. } => {}

@@ -144,6 +144,11 @@ impl Patient {
         self.settle(before, now);
     }
 
+    pub(super) fn is_loading(&mut self) {
+        self.condition = Condition::Ill(Reason::Loading);
+        self.cause = None;
+    }
+
     /// An attempt to reach the server failed that nobody but the health actor made. Such attempts
     /// come as fast as they are paced, so they are counted at most four times per attempt timeout: where
     /// connections are refused, the circuit opens after about a second, and not for a quick restart.
