@@ -36,6 +36,9 @@ pub type Turn<'a> = Pin<Box<dyn Future<Output = Result<Figures>> + 'a>>;
 pub trait Contender {
     fn round(&mut self, length: Duration) -> Turn<'_>;
 
+    /// Begins anew after a round that failed, so that nothing of it is left.
+    fn reconnect(&mut self) -> Pin<Box<dyn Future<Output = Result<()>> + '_>>;
+
     fn disconnect(self: Box<Self>) -> Pin<Box<dyn Future<Output = Result<()>>>>;
 }
 
@@ -90,6 +93,7 @@ async fn client<P: Peer>(
 ) -> Result<Box<dyn Contender>> {
     Ok(Box::new(Client {
         peer: P::connect(url).await?,
+        url: url.into(),
         case,
         records: records.clone(),
     }))
@@ -97,6 +101,7 @@ async fn client<P: Peer>(
 
 struct Client<P> {
     peer: P,
+    url: String,
     case: Case,
     records: Arc<[Records]>,
 }
@@ -104,6 +109,13 @@ struct Client<P> {
 impl<P: Peer> Contender for Client<P> {
     fn round(&mut self, length: Duration) -> Turn<'_> {
         Box::pin(load::run(&self.peer, self.case, &self.records, length))
+    }
+
+    fn reconnect(&mut self) -> Pin<Box<dyn Future<Output = Result<()>> + '_>> {
+        Box::pin(async {
+            self.peer = P::connect(&self.url).await?;
+            Ok(())
+        })
     }
 
     fn disconnect(self: Box<Self>) -> Pin<Box<dyn Future<Output = Result<()>>>> {

@@ -1,14 +1,18 @@
 //! What a round gives, and what the rounds of a case come to.
 
 use hdrhistogram::Histogram;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 /// One client's figures of one round, or the medians of several rounds.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Figures {
+    #[serde(serialize_with = "rounded")]
     pub operations_per_second: f64,
+    #[serde(serialize_with = "rounded")]
     pub cpu_micros_per_operation: f64,
+    #[serde(serialize_with = "rounded")]
     pub p50_micros: f64,
+    #[serde(serialize_with = "rounded")]
     pub p99_micros: f64,
     /// Absent where the measuring program does not give it, or has timed too few calls for it.
     pub p999_micros: Option<f64>,
@@ -51,6 +55,11 @@ impl Latencies {
     pub fn micros_at(&self, quantile: f64) -> f64 {
         self.0.value_at_quantile(quantile) as f64 / 1e3
     }
+}
+
+/// To a hundredth: more digits than the figures have, and fewer than a file needs.
+fn rounded<S: Serializer>(figure: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64((figure * 100.0).round() / 100.0)
 }
 
 /// The middle one, or the mean of the two middle ones.

@@ -89,11 +89,11 @@ impl Limit {
             Err(error) => return Err(error).context("starting redis-benchmark"),
         };
         let (figures, complaint) = program.output().context("its output is piped")?;
-        let read = spawn_blocking(|| {
-            let figures = io::read_to_string(figures)?;
-            Ok::<_, io::Error>((figures, io::read_to_string(complaint)?))
-        });
-        let (figures, complaint) = read.await?.context("reading what redis-benchmark prints")?;
+        // Both at the same time: it stops when one of them is full.
+        let complaint = spawn_blocking(|| io::read_to_string(complaint));
+        let figures = spawn_blocking(|| io::read_to_string(figures)).await?;
+        let figures = figures.context("reading what redis-benchmark prints")?;
+        let complaint = complaint.await?.context("reading its complaints")?;
         let status = program.wait().context("waiting for redis-benchmark")?;
         if !status.success() {
             bail!("it ended with {status}: {}", complaint.trim());
@@ -105,6 +105,11 @@ impl Limit {
 impl Contender for Limit {
     fn round(&mut self, length: Duration) -> Turn<'_> {
         Box::pin(self.measure(length))
+    }
+
+    fn reconnect(&mut self) -> Pin<Box<dyn Future<Output = Result<()>> + '_>> {
+        // Each round is a program of its own.
+        Box::pin(async { Ok(()) })
     }
 
     fn disconnect(self: Box<Self>) -> Pin<Box<dyn Future<Output = Result<()>>>> {

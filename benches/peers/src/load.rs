@@ -9,6 +9,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
     case::{Case, Command},
@@ -31,6 +32,7 @@ pub async fn run<P: Peer>(
     let stop = Arc::new(AtomicBool::new(false));
     let cpu = Usage::Own.now();
     let start = Instant::now();
+    // Dropped with this, so that nobody goes on when the turn is given up.
     let callers: Vec<_> = (0..case.outstanding)
         .map(|task| {
             let caller = Caller {
@@ -39,15 +41,17 @@ pub async fn run<P: Peer>(
                 records: records.clone(),
                 task,
             };
-            case.flavour.spawn(caller.call_until(stop.clone()))
+            AbortOnDropHandle::new(case.flavour.spawn(caller.call_until(stop.clone())))
         })
         .collect();
     tokio::time::sleep(length).await;
     stop.store(true, Ordering::Relaxed);
-    let mut tallies = Vec::with_capacity(callers.len());
+    let mut ended = Vec::with_capacity(callers.len());
     for caller in callers {
-        tallies.push(caller.await.context("a task of the load")??);
+        ended.push(caller.await.context("a task of the load")?);
     }
+    // Now that no call is under way.
+    let tallies = ended.into_iter().collect::<Result<Vec<_>>>()?;
     let (elapsed, cpu) = (start.elapsed(), Usage::Own.now() - cpu);
     Ok(summed(case, &tallies, elapsed, cpu))
 }

@@ -86,12 +86,10 @@ async fn connect(
 ) -> Result<Vec<Entry>> {
     let mut entries = Vec::with_capacity(names.len());
     for &name in names {
-        let connecting = timeout(PATIENCE, name.connect(server, case, records)).await;
-        let connected =
-            connecting.unwrap_or_else(|_| Err(anyhow!("no connection within {PATIENCE:?}")));
+        let connected = within("connecting", name.connect(server, case, records)).await;
         entries.push(Entry {
             name,
-            contender: connected.with_context(|| format!("{name}: connecting"))?,
+            contender: connected.with_context(|| name.to_string())?,
             rounds: Vec::new(),
             failures: Vec::new(),
         });
@@ -129,33 +127,35 @@ impl Entry {
     /// Repeats a turn that failed, because some clients have fixed timeouts which a busy machine
     /// exceeds. Wrong replies, and who fails again and again, end the run.
     async fn turn(&mut self, dataset: &mut Dataset, length: Duration) -> Result<Figures> {
-        loop {
-            match self.attempt(dataset, length).await {
+        let figures = loop {
+            dataset.renew()?;
+            match self.attempt(length).await {
+                Ok(figures) => break figures,
                 Err(error) if self.failures.len() < FAILURES && !error.is::<WrongReply>() => {
                     self.failures.push(format!("{error:#}"));
                 }
-                figures => return figures.with_context(|| self.name.to_string()),
+                Err(error) => return Err(error.context(self.name.to_string())),
             }
-        }
-    }
-
-    async fn attempt(&mut self, dataset: &mut Dataset, length: Duration) -> Result<Figures> {
-        dataset.renew()?;
-        let patience = length + PATIENCE;
-        let turn = timeout(patience, self.contender.round(length)).await;
-        let figures =
-            turn.unwrap_or_else(|_| Err(anyhow!("a call did not end within {patience:?}")))?;
+            within("connecting again", self.contender.reconnect())
+                .await
+                .with_context(|| self.name.to_string())?;
+        };
         if self.name != Name::RedisBenchmark {
-            dataset.check()?;
+            dataset.check().with_context(|| self.name.to_string())?;
         }
         Ok(figures)
     }
 
+    async fn attempt(&mut self, length: Duration) -> Result<Figures> {
+        let patience = length + PATIENCE;
+        let turn = timeout(patience, self.contender.round(length)).await;
+        turn.unwrap_or_else(|_| Err(anyhow!("a call did not end within {patience:?}")))
+    }
+
     async fn finish(self) -> Result<Outcome> {
-        let leaving = timeout(PATIENCE, self.contender.disconnect()).await;
-        leaving
-            .unwrap_or_else(|_| Err(anyhow!("not done within {PATIENCE:?}")))
-            .with_context(|| format!("{}: disconnecting", self.name))?;
+        within("disconnecting", self.contender.disconnect())
+            .await
+            .with_context(|| self.name.to_string())?;
         Ok(Outcome {
             peer: self.name,
             medians: Figures::medians(&self.rounds),
@@ -163,6 +163,13 @@ impl Entry {
             failures: self.failures,
         })
     }
+}
+
+async fn within<T>(step: &'static str, task: impl Future<Output = Result<T>>) -> Result<T> {
+    let ended = timeout(PATIENCE, task).await;
+    ended
+        .unwrap_or_else(|_| Err(anyhow!("not done within {PATIENCE:?}")))
+        .context(step)
 }
 
 /// Everybody's place in a round. The stride through the list differs from round to round, so that
@@ -239,6 +246,10 @@ mod tests {
                     }
                 }
             })
+        }
+
+        fn reconnect(&mut self) -> Pin<Box<dyn Future<Output = Result<()>> + '_>> {
+            Box::pin(async { Ok(()) })
         }
 
         fn disconnect(self: Box<Self>) -> Pin<Box<dyn Future<Output = Result<()>>>> {

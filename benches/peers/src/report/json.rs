@@ -11,7 +11,7 @@ use crate::{
 };
 
 pub fn json(comparison: &Comparison) -> Result<String> {
-    Ok(serde_json::to_string_pretty(comparison)? + "\n")
+    Ok(serde_json::to_string(comparison)? + "\n")
 }
 
 /// A case as the file has it: with its name, and flat.
