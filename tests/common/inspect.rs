@@ -90,6 +90,17 @@ impl RedisServer {
         })
     }
 
+    /// How often the server has answered with this error since it started. A command that it refuses
+    /// before it runs is counted here only.
+    pub fn errorstat(&self, code: &str) -> u64 {
+        let field = format!("errorstat_{code}");
+        self.info("errorstats").get(&field).map_or(0, |stats| {
+            pairs(stats.split(','), '=')["count"]
+                .parse()
+                .expect("a number of errors")
+        })
+    }
+
     pub fn password(&self) -> Option<String> {
         self.password.lock().unwrap().clone()
     }

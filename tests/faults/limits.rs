@@ -1,0 +1,148 @@
+//! What is limited: calls under way, calls that wait, and files of this process.
+
+use std::{env, fs::File, process::Command, time::Duration};
+
+use redis::cmd;
+use redis_steward::{CircuitState, DatabaseConfig, Error, Execution, Limit, Reason};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::{
+    Call, Rig, SOON, begin,
+    common::{RedisServer, eventually_async, spawn},
+    degraded, error_of, error_within, event_of, incr, stats,
+};
+
+/// Splits calls into those that were refused at once, because of this limit, and the others.
+async fn refused(calls: Vec<Call>, expected: usize, limit: Limit) -> Vec<Call> {
+    let count = |calls: &[Call]| calls.iter().filter(|call| call.is_finished()).count();
+    eventually_async(SOON, "the others are refused", || count(&calls) == expected).await;
+    let (refused, waiting) = calls
+        .into_iter()
+        .partition::<Vec<_>, _>(|it| it.is_finished());
+    for call in refused {
+        let error = call.await.expect("a task").expect_err("refused");
+        assert_eq!(error.execution(), Execution::NotSent);
+        match error {
+            Error::Overloaded { limit: reached, .. } => assert_eq!(reached, limit),
+            other => panic!("another error: {other}"),
+        }
+    }
+    waiting
+}
+
+/// Deviation: there is no time limit for getting a connection, because all callers share one;
+/// bounds on what is under way take its place.
+#[tokio::test]
+async fn row_38_saturated() {
+    let rig = Rig::with(|main| {
+        let main = main.max_in_flight(100).max_in_flight_bytes(100 * 1024);
+        main.command_timeout(SOON).failure_threshold(2)
+    })
+    .await;
+    let pause = ["CLIENT", "PAUSE", "60000", "WRITE"];
+    assert_eq!(rig.server.cli(&pause), "OK");
+    let calls = (0..10_000).map(|_| begin(&rig.main, &incr())).collect();
+    let waiting = refused(calls, 9_900, Limit::Commands(100)).await;
+    assert_eq!(
+        rig.stats().circuit,
+        CircuitState::Closed,
+        "the server is well"
+    );
+    assert_eq!(rig.server.cli(&["CLIENT", "UNPAUSE"]), "OK");
+    for call in waiting {
+        call.await.expect("a task").expect("its reply");
+    }
+    assert_eq!(rig.server.commandstat("incr"), 100);
+    let big = cmd("SET").arg("big").arg("x".repeat(200 * 1024)).take();
+    let error = error_of(&rig.main, &big).await;
+    let limit = Limit::Bytes(100 * 1024);
+    assert!(matches!(error, Error::Overloaded { limit: it, .. } if it == limit));
+    rig.end().await;
+}
+
+#[tokio::test]
+async fn row_39_mailbox_overflow() {
+    let server = RedisServer::start();
+    let main = DatabaseConfig::from_url(server.url())
+        .max_parked(50)
+        .command_timeout(SOON)
+        .failure_threshold(10_000);
+    let (supervisor, main) = spawn(main).await;
+    server.kill();
+    let failures = || stats(&supervisor).pool.dial_failures;
+    eventually_async(SOON, "it has no connection", || failures() > 0).await;
+    let calls = (0..1_000).map(|_| begin(&main, &incr())).collect();
+    let waiting = refused(calls, 950, Limit::Parked(50)).await;
+    assert_eq!(stats(&supervisor).pool.parked, 50);
+    server.restart();
+    for call in waiting {
+        call.await.expect("a task").expect("its reply");
+    }
+    assert_eq!(server.commandstat("incr"), 50);
+    supervisor.shutdown(SOON).await;
+}
+
+const URL: &str = "REDIS_STEWARD_TEST_EMFILE_URL";
+
+/// The limit holds for a whole process, so the test runs itself again in one of its own.
+#[tokio::test]
+async fn row_45_no_file_descriptor_left() {
+    if let Ok(url) = env::var(URL) {
+        return without_file_descriptors(url).await;
+    }
+    let server = RedisServer::start();
+    let this = "limits::row_45_no_file_descriptor_left";
+    let own = env::current_exe().expect("this program");
+    let url = server.url();
+    let run = move || {
+        Command::new(own)
+            .args(["--exact", this])
+            .env(URL, url)
+            .output()
+    };
+    let output = tokio::task::spawn_blocking(run).await.expect("a task");
+    let output = output.expect("this program runs again");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("1 passed"), "{said}");
+    assert_eq!(server.commandstat("incr"), 2);
+}
+
+async fn without_file_descriptors(url: String) {
+    let main = DatabaseConfig::from_url(url).allow_admin(true);
+    let (supervisor, main) = spawn(main.failure_threshold(10_000)).await;
+    let mut events = supervisor.subscribe();
+    // What is open stays open, and what it leaves behind when it is closed is above the limit.
+    let usual = getrlimit(Resource::Nofile);
+    let none = Rlimit {
+        current: Some(3),
+        ..usual
+    };
+    setrlimit(Resource::Nofile, none).expect("a lower limit");
+    let error = File::open("/dev/null").expect_err("the injection works");
+    assert!(error.to_string().contains("Too many open files"), "{error}");
+    let count: i64 = main.query(incr()).await.expect("it is open already");
+    assert_eq!(count, 1);
+
+    let kill = cmd("CLIENT")
+        .arg("KILL")
+        .arg("TYPE")
+        .arg("normal")
+        .arg("SKIPME")
+        .arg("no")
+        .take();
+    let killed: i64 = main.query(kill).await.expect("its own end");
+    assert_eq!(killed, 1);
+    let event = event_of(&mut events, degraded(Reason::Unreachable)).await;
+    let cause = event.cause.expect("a cause");
+    assert!(cause.contains("Too many open files"), "{cause}");
+    let error = error_within(Duration::from_millis(300), &main, &incr()).await;
+    assert_eq!(error.execution(), Execution::NotSent, "{error}");
+    assert_eq!(stats(&supervisor).pool.dial_failures, 1, "it does not spin");
+
+    setrlimit(Resource::Nofile, usual).expect("the usual limit");
+    supervisor.ready(SOON).await.expect("ready again");
+    let count: i64 = main.query(incr()).await.expect("a new connection");
+    assert_eq!(count, 2);
+    supervisor.shutdown(SOON).await;
+}

@@ -1,0 +1,140 @@
+//! Faults of this process: callers who leave, commands that must not be sent, and the end.
+
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use redis::{Cmd, cmd, pipe};
+use redis_steward::{CircuitState, Error, Execution, Refusal};
+
+use crate::{
+    Rig, SOON, assert_in_step, begin,
+    common::{eventually_async, proc::sockets_to, resp},
+    error_of, incr,
+};
+
+/// Deviation: connections of one's own, which such a caller would close, come later.
+#[tokio::test]
+async fn row_36_caller_drops_future() {
+    let rig = Rig::with(|main| main.failure_threshold(2)).await;
+    let incr = incr();
+    let polled = || {
+        let mut calls: Vec<_> = (0..100)
+            .map(|_| Box::pin(rig.main.query::<i64>(&incr)))
+            .collect();
+        for call in &mut calls {
+            assert!(call.now_or_never().is_none());
+        }
+        calls
+    };
+    // In flight: the server executes them, and their replies reach nobody.
+    rig.server.freeze();
+    let before = rig.proxy.request_bytes();
+    let calls = polled();
+    let bytes = 100 * resp::encode(&["INCR", "n"]).len() as u64;
+    let written = || rig.proxy.request_bytes() == before + bytes;
+    eventually_async(SOON, "all are written", written).await;
+    drop(calls);
+    rig.server.thaw();
+    assert_in_step(&rig.main).await;
+    assert_eq!(rig.server.commandstat("incr"), 100);
+    assert_eq!(rig.stats().circuit, CircuitState::Closed);
+
+    // Waiting: they are never sent.
+    rig.server.kill();
+    let failures = || rig.stats().pool.dial_failures;
+    eventually_async(SOON, "it has no connection", || failures() > 0).await;
+    let calls = polled();
+    let parked = || rig.stats().pool.parked;
+    eventually_async(SOON, "all wait", || parked() == 100).await;
+    drop(calls);
+    rig.server.restart();
+    rig.supervisor.ready(SOON).await.expect("ready again");
+    assert_in_step(&rig.main).await;
+    assert_eq!(rig.server.commandstat("incr"), 0);
+    let is_settled = || (rig.stats().cancelled, rig.stats().in_flight) == (200, 0);
+    eventually_async(SOON, "nothing is under way", is_settled).await;
+    rig.end().await;
+}
+
+/// Deviation: there are no exclusive connections yet on which they would be allowed.
+#[tokio::test]
+async fn row_37_session_state_command() {
+    let rig = Rig::start().await;
+    let before = rig.proxy.request_bytes();
+    for (line, expected) in [
+        ("SELECT 1", Refusal::Session),
+        ("multi", Refusal::Session),
+        ("Client Reply SKIP", Refusal::Session),
+        ("MONITOR", Refusal::Session),
+        ("RESET", Refusal::Session),
+        ("SUBSCRIBE news", Refusal::Subscription),
+        ("BLPOP list 0", Refusal::Blocking),
+        ("FLUSHALL", Refusal::Administrative),
+    ] {
+        let command = Cmd::new().arg(line.split(' ').collect::<Vec<_>>()).take();
+        let mut pipeline = pipe();
+        pipeline.add_command(incr()).add_command(command.clone());
+        let in_pipeline = rig.main.pipeline::<(i64, i64)>(&pipeline).await;
+        for error in [
+            error_of(&rig.main, &command).await,
+            in_pipeline.expect_err("refused"),
+        ] {
+            assert_eq!(error.execution(), Execution::NotSent, "{error}");
+            match error {
+                Error::ForbiddenOnShared { refusal, .. } => assert_eq!(refusal, expected, "{line}"),
+                other => panic!("another error: {other}"),
+            }
+        }
+    }
+    assert_in_step(&rig.main).await;
+    let echoes: usize = (0..50)
+        .map(|turn| resp::encode(&["ECHO", &format!("nonce-{turn}")]).len())
+        .sum();
+    let written = rig.proxy.request_bytes() - before;
+    assert_eq!(written, echoes as u64, "not a byte of them was written");
+    rig.end().await;
+}
+
+#[tokio::test]
+async fn row_51_shutdown_with_calls_in_flight() {
+    // With enough time they finish.
+    let rig = Rig::start().await;
+    rig.server.freeze();
+    let calls: Vec<_> = (0..10).map(|_| begin(&rig.main, &incr())).collect();
+    let in_flight = || rig.stats().in_flight;
+    eventually_async(SOON, "they are under way", || in_flight() == 10).await;
+    let shutdown = tokio::spawn({
+        let supervisor = rig.supervisor.clone();
+        async move { supervisor.shutdown(SOON).await }
+    });
+    let new = rig.main.with_timeout(Duration::from_millis(20));
+    let echo = cmd("ECHO").arg("late").take();
+    let error = loop {
+        match new.query::<String>(&echo).await {
+            Err(error @ Error::ShuttingDown { .. }) => break error,
+            // The gate is not closed yet.
+            other => assert!(other.is_err_and(|it| it.is_timeout())),
+        }
+    };
+    assert_eq!(error.execution(), Execution::NotSent);
+    rig.server.thaw();
+    for call in calls {
+        call.await.expect("a task").expect("its reply");
+    }
+    assert!(shutdown.await.expect("a task").completed >= 10);
+    rig.proxy.until("all is closed", |it| it.open() == 0).await;
+    assert_eq!(sockets_to(rig.proxy.port()), 0);
+
+    // With too little, they may have run.
+    let rig = Rig::start().await;
+    let calls = rig.unanswered(&incr(), 10).await;
+    let report = rig.supervisor.shutdown(Duration::from_millis(100)).await;
+    assert_eq!((report.completed, report.unfinished), (0, 10));
+    for call in calls {
+        let error = call.await.expect("a task").expect_err("no reply");
+        assert!(matches!(error, Error::ShuttingDown { .. }), "{error}");
+        assert_eq!(error.execution(), Execution::Unknown);
+    }
+    assert_eq!(sockets_to(rig.proxy.port()), 0);
+    rig.end().await;
+}

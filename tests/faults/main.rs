@@ -1,0 +1,207 @@
+//! Goal: every fault of the matrix costs callers what the crate promises, and no more: a truthful
+//! error by the deadline, another attempt where that is safe, and a circuit and events that tell
+//! what is wrong. Method: one test for each row of the matrix, named by its number, against a real
+//! server, a proxy in front of it, or a scripted peer; what the server counted has the last word.
+//! Rows that need TLS, a network namespace or a cluster are missing here, and so are those that
+//! other files test at length.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod access;
+mod down;
+mod limits;
+mod loading;
+mod local;
+mod refusals;
+mod replicas;
+mod stalls;
+mod wire;
+
+use std::time::{Duration, Instant};
+
+use redis::{Cmd, Value, cmd};
+use redis_steward::{
+    CircuitState, Database, DatabaseConfig, DatabaseStats, Error, Execution, HealthEvent,
+    HealthEvents, HealthState, Reason, Supervisor,
+};
+use tokio::task::JoinHandle;
+
+use common::{FaultProxy, Mode, RedisServer, eventually_async};
+
+/// How long anything may take that is waited for.
+const SOON: Duration = Duration::from_secs(20);
+/// What a deadline may be missed by on a machine that is busy.
+const SLACK: Duration = Duration::from_secs(2);
+
+type Call = JoinHandle<Result<i64, Error>>;
+
+/// A server behind a proxy, and a healthy database that leads there.
+struct Rig {
+    server: RedisServer,
+    proxy: FaultProxy,
+    supervisor: Supervisor,
+    main: Database,
+}
+
+impl Rig {
+    async fn start() -> Self {
+        Self::with(|main| main).await
+    }
+
+    /// With other settings than the defaults.
+    async fn with(settings: impl FnOnce(DatabaseConfig) -> DatabaseConfig) -> Self {
+        let server = RedisServer::start();
+        let proxy = FaultProxy::start(server.port());
+        let main = settings(DatabaseConfig::from_url(proxy.url()));
+        let (supervisor, main) = common::spawn(main).await;
+        Self {
+            server,
+            proxy,
+            supervisor,
+            main,
+        }
+    }
+
+    fn stats(&self) -> DatabaseStats {
+        stats(&self.supervisor)
+    }
+
+    /// Calls that the server executes and whose replies are lost on the way.
+    async fn unanswered(&self, command: &Cmd, calls: u64) -> Vec<Call> {
+        let name = name(command);
+        let before = self.server.commandstat(&name);
+        self.proxy.set(Mode::SwallowReplies);
+        let calls: Vec<_> = (0..calls).map(|_| begin(&self.main, command)).collect();
+        let executed = || self.server.commandstat(&name) - before == calls.len() as u64;
+        eventually_async(SOON, "the server has executed them", executed).await;
+        calls
+    }
+
+    async fn end(self) {
+        self.supervisor.shutdown(SOON).await;
+        self.proxy.until("all is closed", |it| it.open() == 0).await;
+    }
+}
+
+fn stats(supervisor: &Supervisor) -> DatabaseStats {
+    supervisor.statistics().databases["main"].clone()
+}
+
+async fn until_open(supervisor: &Supervisor) {
+    let is_open = || stats(supervisor).circuit == CircuitState::Open;
+    eventually_async(SOON, "the circuit is open", is_open).await;
+}
+
+fn incr() -> Cmd {
+    cmd("INCR").arg("n").take()
+}
+
+fn get() -> Cmd {
+    cmd("GET").arg("n").take()
+}
+
+fn name(command: &Cmd) -> String {
+    match command.args_iter().next() {
+        Some(redis::Arg::Simple(name)) => String::from_utf8_lossy(name).into_owned(),
+        _ => panic!("a command without a name"),
+    }
+}
+
+/// A call in a task of its own.
+fn begin(database: &Database, command: &Cmd) -> Call {
+    let (database, command) = (database.clone(), command.clone());
+    tokio::spawn(async move { database.query(command).await })
+}
+
+/// The error of a call with this deadline, by which it must have come.
+async fn error_within(timeout: Duration, database: &Database, command: &Cmd) -> Error {
+    let start = Instant::now();
+    let result = database.with_timeout(timeout).query::<Value>(command).await;
+    let took = start.elapsed();
+    assert!(took < timeout + SLACK, "{took:?}: {result:?}");
+    result.expect_err("an error was injected")
+}
+
+/// The error of a call that fails for another reason than its deadline.
+async fn error_of(database: &Database, command: &Cmd) -> Error {
+    let error = error_within(SOON, database, command).await;
+    assert!(!error.is_timeout(), "{error}");
+    error
+}
+
+/// The code of the server's refusal, whether the command may have run, and how often it was tried.
+#[track_caller]
+fn refusal(error: &Error) -> (&str, Execution, u32) {
+    match error {
+        Error::Server {
+            code,
+            execution,
+            attempts,
+            ..
+        } => (code, *execution, *attempts),
+        other => panic!("no reply of the server: {other}"),
+    }
+}
+
+/// That the connection was lost, and how often the command was tried: it may have run.
+#[track_caller]
+fn lost(error: &Error) -> u32 {
+    match error {
+        Error::ConnectionLost {
+            execution: Execution::Unknown,
+            attempts,
+            ..
+        } => *attempts,
+        other => panic!("another error: {other}"),
+    }
+}
+
+fn degraded(reason: Reason) -> HealthState {
+    HealthState::Degraded { reason }
+}
+
+/// The first event that the condition accepts.
+async fn event(
+    events: &mut HealthEvents,
+    mut is_it: impl FnMut(&HealthEvent) -> bool,
+) -> HealthEvent {
+    let mut seen = Vec::new();
+    let search = async {
+        loop {
+            let event = events.next().await.expect("an event");
+            seen.push(event.to_string());
+            if is_it(&event) {
+                return event;
+            }
+        }
+    };
+    let found = tokio::time::timeout(SOON, search).await;
+    found.unwrap_or_else(|_| panic!("not among {seen:#?}"))
+}
+
+/// The first event of this state.
+async fn event_of(events: &mut HealthEvents, state: HealthState) -> HealthEvent {
+    event(events, |event| event.state == state).await
+}
+
+/// The event with which the circuit opens for this reason.
+async fn event_of_outage(events: &mut HealthEvents, expected: Reason) -> HealthEvent {
+    let is_it = |event: &HealthEvent| match event.state {
+        HealthState::Down { reason, .. } => reason == expected,
+        _ => false,
+    };
+    event(events, is_it).await
+}
+
+/// Every reply is the one to its own command.
+async fn assert_in_step(database: &Database) {
+    for turn in 0..50 {
+        let nonce = format!("nonce-{turn}");
+        let echo: String = database
+            .query(cmd("ECHO").arg(&nonce))
+            .await
+            .expect("an echo");
+        assert_eq!(echo, nonce);
+    }
+}

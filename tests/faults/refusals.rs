@@ -1,0 +1,166 @@
+//! A server that works and refuses some commands, or all for a while.
+
+use std::{fs, sync::Arc};
+
+use redis::{Script as LuaScript, cmd, pipe};
+use redis_steward::{
+    CircuitState, DatabaseConfig, Error,
+    Execution::{Executed, NotExecuted, NotSent},
+    HealthState, Reason, Refusal,
+};
+
+use crate::{
+    Rig, SOON,
+    common::{RedisServer, Script, ScriptedServer, eventually_async, spawn},
+    degraded, error_of, event_of, event_of_outage, get, incr, refusal, stats,
+};
+
+#[tokio::test]
+async fn row_19_misconf() {
+    let rig = Rig::start().await;
+    let mut events = rig.supervisor.subscribe();
+    // A folder in the place of its file is a disk that cannot be written to.
+    let dump = rig.server.dir().join("dump.rdb");
+    fs::create_dir(&dump).expect("a folder");
+    let set = ["CONFIG", "SET", "save", "3600 1"];
+    assert_eq!(rig.server.cli(&set), "OK");
+    let save = || rig.server.cli(&["BGSAVE"]);
+    let status = || rig.server.info("persistence")["rdb_last_bgsave_status"].clone();
+    save();
+    eventually_async(SOON, "it cannot save", || status() == "err").await;
+
+    for _ in 0..10 {
+        let error = error_of(&rig.main, &incr()).await;
+        assert_eq!(refusal(&error), ("MISCONF", NotExecuted, 1));
+    }
+    event_of(&mut events, degraded(Reason::CannotSave)).await;
+    let value: Option<i64> = rig.main.query(get()).await.expect("a read");
+    assert_eq!(value, None);
+    assert_eq!(rig.stats().circuit, CircuitState::Closed);
+
+    fs::remove_dir(&dump).expect("an empty folder");
+    save();
+    eventually_async(SOON, "it can save again", || status() == "ok").await;
+    event_of(&mut events, HealthState::Healthy).await;
+    let count: i64 = rig.main.query(incr()).await.expect("a write");
+    assert_eq!(count, 1);
+    rig.end().await;
+}
+
+#[tokio::test]
+async fn row_20_oom() {
+    let rig = Rig::start().await;
+    let mut events = rig.supervisor.subscribe();
+    let set = ["CONFIG", "SET", "maxmemory", "1"];
+    assert_eq!(rig.server.cli(&set), "OK");
+    for _ in 0..10 {
+        let error = error_of(&rig.main, &incr()).await;
+        assert_eq!(refusal(&error), ("OOM", NotExecuted, 1));
+    }
+    assert_eq!(rig.server.errorstat("OOM"), 10);
+    event_of(&mut events, degraded(Reason::OutOfMemory)).await;
+    let value: Option<i64> = rig.main.query(get()).await.expect("a read");
+    assert_eq!(value, None);
+    assert_eq!(rig.stats().circuit, CircuitState::Closed);
+    rig.end().await;
+}
+
+#[tokio::test]
+async fn row_21_busy_script() {
+    let server = RedisServer::builder().arg("busy-reply-threshold", "50");
+    let server = Arc::new(server.start());
+    let main = DatabaseConfig::from_url(server.url()).failure_threshold(20);
+    let (supervisor, main) = spawn(main).await;
+    let mut events = supervisor.subscribe();
+    let script = tokio::task::spawn_blocking({
+        let server = server.clone();
+        move || server.try_command(&["EVAL", "while true do end", "0"])
+    });
+    let is_busy = || server.cli(&["PING"]).starts_with("BUSY");
+    eventually_async(SOON, "it runs the script", is_busy).await;
+
+    let error = error_of(&main, &incr()).await;
+    assert_eq!(refusal(&error), ("BUSY", NotExecuted, 3));
+    event_of(&mut events, degraded(Reason::Busy)).await;
+    while stats(&supervisor).circuit == CircuitState::Closed {
+        // The one that meets an open circuit is the last.
+        error_of(&main, &incr()).await;
+    }
+    event_of_outage(&mut events, Reason::Busy).await;
+
+    assert_eq!(server.cli(&["SCRIPT", "KILL"]), "OK");
+    script.await.expect("a task").expect("its error reply");
+    assert_eq!(server.commandstat("script|kill"), 1, "only this test's own");
+    assert_eq!(server.commandstat("incr"), 0);
+    supervisor.ready(SOON).await.expect("ready again");
+    let count: i64 = main.query(incr()).await.expect("its reply");
+    assert_eq!(count, 1);
+    supervisor.shutdown(SOON).await;
+}
+
+#[tokio::test]
+async fn row_22_noscript() {
+    let rig = Rig::start().await;
+    let script = LuaScript::new("return redis.call('INCR', KEYS[1])");
+    let mut main = rig.main.clone();
+    for expected in 1..=2 {
+        assert_eq!(rig.server.cli(&["SCRIPT", "FLUSH"]), "OK");
+        let count: i64 = script.key("n").invoke_async(&mut main).await.expect("runs");
+        assert_eq!(count, expected);
+    }
+    assert_eq!(rig.server.commandstat("script|load"), 2, "each time once");
+    assert_eq!(rig.server.commandstat("incr"), 2);
+    let unknown = cmd("EVALSHA").arg("0".repeat(40)).arg(0).take();
+    let error = error_of(&rig.main, &unknown).await;
+    assert_eq!(refusal(&error), ("NOSCRIPT", NotExecuted, 1));
+    assert_eq!(rig.stats().circuit, CircuitState::Closed);
+    rig.end().await;
+}
+
+/// Deviation: WATCH needs a connection of its own, so that a transaction never meets a conflict.
+#[tokio::test]
+async fn row_23_execabort() {
+    let rig = Rig::start().await;
+    let mut aborted = pipe();
+    aborted.atomic().incr("n", 1).cmd("NO-SUCH-COMMAND");
+    let error = rig.main.pipeline::<(i64, i64)>(&aborted).await;
+    let error = error.expect_err("aborted");
+    assert_eq!(refusal(&error), ("EXECABORT", NotExecuted, 1));
+    assert_eq!(rig.server.cli(&["EXISTS", "n"]), "0");
+    assert_eq!(rig.server.commandstat("multi"), 1, "not sent again");
+
+    let mut partial = pipe();
+    partial.atomic().incr("n", 1).lpush("n", "no list");
+    let error = rig.main.pipeline::<(i64, i64)>(&partial).await;
+    let error = error.expect_err("its second command failed");
+    assert_eq!(refusal(&error), ("WRONGTYPE", Executed, 1));
+    assert_eq!(rig.server.cli(&["GET", "n"]), "1", "the first one ran");
+    assert_eq!(rig.server.commandstat("multi"), 2);
+
+    let error = error_of(&rig.main, cmd("WATCH").arg("n")).await;
+    assert!(matches!(error, Error::ForbiddenOnShared { .. }), "{error}");
+    assert_eq!(rig.stats().circuit, CircuitState::Closed);
+    rig.end().await;
+}
+
+/// Deviation: commands that block are refused on the connection that all share, so only a peer that
+/// misbehaves can say this; the connection stays.
+#[tokio::test]
+async fn row_34_unblocked() {
+    let peer = ScriptedServer::start([Script::answering(|_| {
+        b"-UNBLOCKED force unblock from blocking operation\r\n".to_vec()
+    })]);
+    let (supervisor, main) = spawn(DatabaseConfig::from_url(peer.url())).await;
+    let error = error_of(&main, cmd("BLPOP").arg("list").arg(0)).await;
+    assert_eq!(error.execution(), NotSent);
+    match error {
+        Error::ForbiddenOnShared { refusal, .. } => assert_eq!(refusal, Refusal::Blocking),
+        other => panic!("another error: {other}"),
+    }
+    assert_eq!(peer.count("BLPOP"), 0);
+    let error = error_of(&main, cmd("LPOP").arg("list")).await;
+    assert_eq!(refusal(&error), ("UNBLOCKED", NotExecuted, 1));
+    assert_eq!(peer.count("LPOP"), 1);
+    assert_eq!(stats(&supervisor).circuit, CircuitState::Closed);
+    supervisor.shutdown(SOON).await;
+}

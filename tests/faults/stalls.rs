@@ -1,0 +1,156 @@
+//! A server that is there and does not answer: frozen, paused, or behind a network that swallows.
+
+use std::{
+    net::{SocketAddr, TcpStream},
+    time::{Duration, Instant},
+};
+
+use futures_util::future::join_all;
+use redis_steward::{
+    CircuitState, Config, DatabaseConfig, Error, Execution, Reason, Stage, Supervisor,
+};
+
+use crate::{
+    Rig, SLACK, SOON, assert_in_step, begin,
+    common::{Mode, RedisServer, eventually_async},
+    degraded, error_within, event, event_of_outage, get, incr, stats,
+};
+
+const TIMEOUT: Duration = Duration::from_millis(500);
+
+/// With an attempt timeout that is the deadline, so that every timeout counts against the server.
+fn in_a_hurry(main: DatabaseConfig) -> DatabaseConfig {
+    main.command_timeout(TIMEOUT)
+        .attempt_timeout(TIMEOUT)
+        .connect_timeout(Duration::from_millis(400))
+}
+
+/// Five calls, as many as open the circuit, end by their deadline and may have run.
+async fn five_time_out(rig: &Rig) {
+    let start = Instant::now();
+    let incr = incr();
+    let calls = (0..5).map(|_| rig.main.query::<i64>(&incr));
+    for result in join_all(calls).await {
+        let error = result.expect_err("nobody answers");
+        assert_eq!(error.execution(), Execution::Unknown, "{error}");
+    }
+    let took = start.elapsed();
+    assert!(took < TIMEOUT + SLACK, "{took:?}");
+}
+
+/// Deviation: a call ends at its deadline; the attempt timeout measures silence.
+#[tokio::test]
+async fn row_05_frozen() {
+    let rig = Rig::with(in_a_hurry).await;
+    let mut events = rig.supervisor.subscribe();
+    rig.server.freeze();
+    five_time_out(&rig).await;
+    event_of_outage(&mut events, Reason::Unresponsive).await;
+    let error = error_within(TIMEOUT, &rig.main, &incr()).await;
+    assert!(matches!(error, Error::CircuitOpen { .. }), "{error}");
+
+    rig.server.thaw();
+    rig.supervisor.ready(SOON).await.expect("ready again");
+    // On the old connection these would get the replies of the calls that timed out.
+    assert_in_step(&rig.main).await;
+    assert!(rig.stats().pool.opened >= 2, "a new connection");
+    let executed = || rig.server.commandstat("incr");
+    eventually_async(SOON, "all five ran in the end", || executed() == 5).await;
+    assert_eq!(rig.stats().retried, 0);
+    rig.end().await;
+}
+
+#[tokio::test]
+async fn row_06_short_stall() {
+    let rig = Rig::with(|main| main.attempt_timeout(Duration::from_millis(500))).await;
+    rig.server.freeze();
+    let call = begin(&rig.main, &incr());
+    let slow = || rig.stats().slow;
+    eventually_async(SOON, "it counts as slow", || slow() == 1).await;
+    rig.server.thaw();
+    assert_eq!(call.await.expect("a task").expect("late"), 1);
+    let stats = rig.stats();
+    assert_eq!((stats.pool.opened, stats.pool.lost), (1, 0));
+    assert_eq!(stats.circuit, CircuitState::Closed);
+    rig.end().await;
+}
+
+/// Deviation: a read behind a paused write waits with it, on the one connection that all share.
+#[tokio::test]
+async fn row_07_writes_paused() {
+    let rig = Rig::start().await;
+    let pause = ["CLIENT", "PAUSE", "60000", "WRITE"];
+    assert_eq!(rig.server.cli(&pause), "OK");
+    let value: Option<i64> = rig.main.query(get()).await.expect("a read");
+    assert_eq!(value, None);
+    // Long enough to count against the server.
+    let error = error_within(Duration::from_millis(1_100), &rig.main, &incr()).await;
+    match error {
+        Error::TimedOut {
+            stage, execution, ..
+        } => assert_eq!((stage, execution), (Stage::Reply, Execution::Unknown)),
+        other => panic!("another error: {other}"),
+    }
+    let patient = begin(&rig.main.with_timeout(SOON), &incr());
+    let in_flight = || rig.stats().in_flight;
+    eventually_async(SOON, "it waits", || in_flight() == 2).await;
+    assert_eq!(rig.server.commandstat("incr"), 0);
+    assert_eq!(rig.server.cli(&["CLIENT", "UNPAUSE"]), "OK");
+    let count = patient.await.expect("a task").expect("late");
+    assert_eq!(count, 2, "what timed out has run as well");
+    assert_eq!(rig.stats().circuit, CircuitState::Closed);
+    rig.end().await;
+}
+
+/// Deviation: the kernel's own timers need a network that loses packets; here silence must do.
+#[tokio::test]
+async fn row_08_half_open_both_ways() {
+    let rig = Rig::with(in_a_hurry).await;
+    let mut events = rig.supervisor.subscribe();
+    rig.proxy.set(Mode::BlackHole);
+    five_time_out(&rig).await;
+    event_of_outage(&mut events, Reason::Unresponsive).await;
+    rig.proxy.heal();
+    rig.supervisor.ready(SOON).await.expect("ready again");
+    assert_in_step(&rig.main).await;
+    assert!(rig.stats().pool.opened >= 2, "a new connection");
+    assert!(rig.server.commandstat("incr") <= 5, "nothing came twice");
+    rig.end().await;
+}
+
+#[tokio::test]
+async fn row_10_syn_dropped() {
+    // Once the queue of a server that accepts nobody is full, the kernel drops what comes.
+    let server = RedisServer::builder().arg("tcp-backlog", "1").start();
+    server.freeze();
+    let address = SocketAddr::from(([127, 0, 0, 1], server.port()));
+    let mut queue = Vec::new();
+    while let Ok(stream) = TcpStream::connect_timeout(&address, TIMEOUT) {
+        queue.push(stream);
+        assert!(queue.len() < 100, "the injection does not work");
+    }
+
+    let main = in_a_hurry(DatabaseConfig::from_url(server.url()));
+    let config = Config::new().database("main", main);
+    let supervisor = Supervisor::spawn(config).await.expect("needs no server");
+    let mut events = supervisor.subscribe();
+    let main = supervisor.database("main").expect("main");
+    let calls: Vec<_> = (0..50).map(|_| begin(&main, &incr())).collect();
+    let said = event(&mut events, |event| event.cause.is_some()).await;
+    assert_eq!(said.state, degraded(Reason::Unreachable));
+    let cause = said.cause.expect("a cause");
+    assert!(cause.contains("connect"), "{cause}");
+    assert_eq!(stats(&supervisor).pool.dial_failures, 1, "one for all");
+    for call in calls {
+        let error = call.await.expect("a task").expect_err("no connection");
+        assert_eq!(error.execution(), Execution::NotSent, "{error}");
+    }
+    // Nobody who keeps on trying gets further than connecting.
+    event_of_outage(&mut events, Reason::Unreachable).await;
+
+    server.thaw();
+    supervisor.ready(SOON).await.expect("ready at last");
+    let count: i64 = main.query(incr()).await.expect("its reply");
+    assert_eq!(count, 1);
+    supervisor.shutdown(SOON).await;
+}
