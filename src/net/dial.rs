@@ -151,17 +151,16 @@ pub(crate) async fn knock(
     settings: &DatabaseSettings,
 ) -> Result<(), DialError> {
     let limit = settings.connect_timeout;
+    let mut step = CONNECTING;
     let attempt = async {
         let transport = connect(connector, settings).await?;
+        step = PROVING;
         let mut handshake = Handshake::new(transport, settings.max_reply_bytes);
         handshake.call([&cmd("PING")]).await.map(drop)
     };
     match timeout_at(Instant::now() + limit, attempt).await {
-        Ok(answer) => answer.map_err(|error| error.during(PROVING)),
-        Err(_) => Err(DialError::TimedOut {
-            step: PROVING,
-            limit,
-        }),
+        Ok(answer) => answer.map_err(|error| error.during(step)),
+        Err(_) => Err(DialError::TimedOut { step, limit }),
     }
 }
 
@@ -284,5 +283,35 @@ impl DialError {
             Self::Closed { .. } => Self::Closed { step: at },
             other => other,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        config::{Config, resolve},
+        net::transport::Connecting,
+    };
+
+    /// A name that never resolves, or a network that swallows everything.
+    #[derive(Debug)]
+    struct Nowhere;
+
+    impl Connector for Nowhere {
+        fn connect<'a>(&'a self, _: &'a DatabaseSettings) -> Connecting<'a> {
+            Box::pin(std::future::pending())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_not_even_connected_is_unreachable() {
+        let settings = resolve(Config::single("redis://nowhere")).expect("settings");
+        let settings = &settings.databases[0];
+        let knocked = knock(&Nowhere, settings).await.expect_err("no answer");
+        assert_eq!(knocked.reason(), Reason::Unreachable, "{knocked}");
+        let dialled = dial(&Nowhere, settings, WhileLoading::Wait).await;
+        let error = dialled.err().expect("no answer");
+        assert_eq!(error.reason(), Reason::Unreachable, "{error}");
     }
 }
