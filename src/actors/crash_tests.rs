@@ -1,5 +1,5 @@
 //! Goal: a child that panics is started again, one that panics in a loop is given up, and other
-//! databases never notice. Method: the actors run on the test's own thread against a real
+//! databases never notice (rows 40 and 41 of the fault matrix). Method: the actors run on the test's own thread against a real
 //! server, and get a message that makes them panic.
 
 use std::{future::Future, sync::Arc, time::Duration};
@@ -146,7 +146,7 @@ fn pool(name: &str) -> Child {
 }
 
 #[test]
-fn a_pool_that_panics_is_started_again_and_handles_go_on() {
+fn row_40_a_pool_that_panics_is_started_again_and_handles_go_on() {
     run(async {
         let rig = Rig::start().await;
         let opened = || rig.registry.statistics().databases["one"].pool.opened;
@@ -225,7 +225,7 @@ fn requests_that_a_crashed_pool_kept_were_not_sent() {
 }
 
 #[test]
-fn a_pool_that_crashes_in_a_loop_is_given_up_and_others_are_not() {
+fn row_41_a_pool_that_crashes_in_a_loop_is_given_up_and_others_are_not() {
     run(async {
         let rig = Rig::start().await;
         for crash in 1..=5 {
@@ -284,7 +284,7 @@ fn what_was_isolated_stays_so_when_the_health_actor_crashes() {
 }
 
 #[test]
-fn health_goes_on_after_a_crash_and_subscribers_do_not_notice() {
+fn row_40_health_goes_on_after_a_crash_and_subscribers_do_not_notice() {
     run(async {
         let rig = Rig::start().await;
         let mut events = rig.registry.hub.subscribe();

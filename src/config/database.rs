@@ -179,6 +179,9 @@ impl DatabaseConfig {
     /// How long sent bytes may stay unacknowledged before the operating system gives the connection
     /// up (Linux's `TCP_USER_TIMEOUT`, RFC 5482; ignored elsewhere). Default 2 s; range 1 ms to 24
     /// days.
+    ///
+    /// It also ends a connection whose server reads nothing for so long while more is to be sent than its
+    /// buffers take: choose more where megabytes are sent to a server that runs commands of seconds.
     pub fn tcp_user_timeout(mut self, timeout: Duration) -> Self {
         self.tcp_user_timeout = Some(timeout);
         self

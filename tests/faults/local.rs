@@ -1,15 +1,16 @@
 //! Faults of this process: callers who leave, commands that must not be sent, and the end.
 
-use std::time::Duration;
+use std::{sync::mpsc, time::Duration};
 
+use actix::{Actor, Context, Handler};
 use futures_util::FutureExt;
 use redis::{Cmd, cmd, pipe};
-use redis_steward::{CircuitState, Error, Execution, Refusal};
+use redis_steward::{CircuitState, Error, Execution, HealthEvent, HealthState, Refusal, Subscribe};
 
 use crate::{
     Rig, SOON, assert_in_step, begin,
     common::{eventually_async, proc::sockets_to, resp},
-    error_of, incr,
+    error_of, error_within, incr,
 };
 
 /// Deviation: connections of one's own, which such a caller would close, come later.
@@ -137,4 +138,60 @@ async fn row_51_shutdown_with_calls_in_flight() {
     }
     assert_eq!(sockets_to(rig.proxy.port()), 0);
     rig.end().await;
+}
+
+/// An actor of the application that blocks its thread until it is let go.
+struct Blocking {
+    blocked: mpsc::Sender<()>,
+    let_go: mpsc::Receiver<()>,
+}
+
+impl Actor for Blocking {
+    type Context = Context<Self>;
+}
+
+impl Handler<HealthEvent> for Blocking {
+    type Result = ();
+
+    fn handle(&mut self, _: HealthEvent, _: &mut Self::Context) {
+        let _ = self.blocked.send(());
+        // An error says that the test is over.
+        let _ = self.let_go.recv();
+    }
+}
+
+/// The crate's actors have a thread of their own, so this is the application's arbiter.
+#[tokio::test]
+async fn row_42_blocked_arbiter() {
+    let rig = Rig::start().await;
+    let (blocked, is_blocked) = mpsc::channel();
+    let (let_it_go, let_go) = mpsc::channel();
+    let subscribe = rig.supervisor.recipient();
+    let arbiter = std::thread::spawn(move || {
+        actix_rt::System::new().block_on(async {
+            let blocking = Blocking { blocked, let_go }.start();
+            let subscribed = subscribe.send(Subscribe(blocking.recipient())).await;
+            subscribed.expect("a supervisor that runs");
+            // Until the last of its events has come, when its recipient is gone.
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        });
+    });
+    eventually_async(SOON, "it is blocked", || is_blocked.try_recv().is_ok()).await;
+
+    let mut events = rig.supervisor.subscribe();
+    let healthy = events.next().await.expect("the current state");
+    assert_eq!(healthy.state, HealthState::Healthy);
+    assert_in_step(&rig.main).await;
+    rig.server.freeze();
+    let error = error_within(Duration::from_secs(1), &rig.main, &incr()).await;
+    assert!(matches!(error, Error::TimedOut { .. }), "{error}");
+    rig.server.kill();
+    let down =
+        async { while events.next().await.expect("an event").circuit != CircuitState::Open {} };
+    let told = tokio::time::timeout(SOON, down).await;
+    told.expect("others are told of the outage");
+
+    drop(let_it_go);
+    arbiter.join().expect("it did not panic");
+    rig.supervisor.shutdown(SOON).await;
 }

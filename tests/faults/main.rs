@@ -2,13 +2,14 @@
 //! error by the deadline, another attempt where that is safe, and a circuit and events that tell
 //! what is wrong. Method: one test for each row of the matrix, named by its number, against a real
 //! server, a proxy in front of it, or a scripted peer; what the server counted has the last word.
-//! Rows that need TLS, a network namespace or a cluster are missing here, and so are those that
-//! other files test at length.
+//! Rows 40 and 41, whose faults only the crate can make, are in `src/actors/crash_tests.rs`; rows
+//! that need TLS, a network namespace or a cluster are missing.
 
 #[path = "../common/mod.rs"]
 mod common;
 
 mod access;
+mod circuit;
 mod down;
 mod limits;
 mod loading;
