@@ -262,6 +262,27 @@ async fn many_who_meet_a_replica_open_one_new_connection() {
 }
 
 #[tokio::test]
+async fn a_server_that_stays_a_replica_is_not_dialled_in_a_tight_loop() {
+    let server = RedisServer::start();
+    let (supervisor, main) = spawn(DatabaseConfig::from_url(server.url())).await;
+    // Enough calls for a budget that lets all of them try again.
+    for _ in 0..5_000 {
+        main.query::<()>(cmd("PING")).await.expect("pong");
+    }
+    assert_eq!(server.cli(&["REPLICAOF", "127.0.0.1", "1"]), "OK");
+    let opened = || supervisor.statistics().databases["main"].pool.opened;
+    let (before, start) = (opened(), Instant::now());
+    for _ in 0..500 {
+        let error = main.query::<i64>(cmd("INCR").arg("n")).await;
+        assert_eq!(error.expect_err("no write").code(), Some("READONLY"));
+    }
+    let most = 2 + start.elapsed().as_millis() / 100;
+    let opened = u128::from(opened() - before);
+    assert!(opened <= most, "{opened} connections, {most} expected");
+    supervisor.shutdown(SOON).await;
+}
+
+#[tokio::test]
 async fn loading_at_run_time_is_waited_for() {
     let server = Arc::new(
         RedisServer::builder()

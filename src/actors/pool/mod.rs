@@ -37,6 +37,10 @@ use crate::{
 /// accepts and drops connections is not dialled in a tight loop.
 const STABLE_AFTER: Duration = Duration::from_secs(1);
 
+/// Callers who meet the wrong server have its connection replaced at most this often: while a name
+/// leads to a replica, each of their writes would open another.
+const RETIRE_EVERY: Duration = Duration::from_millis(100);
+
 pub(super) struct PoolActor {
     dispatcher: Arc<Dispatcher>,
     registry: Arc<Registry>,
@@ -50,6 +54,8 @@ pub(super) struct PoolActor {
     /// A dial that is due after a pause.
     pausing: Option<SpawnHandle>,
     redial: Redial,
+    /// When callers last had the connection replaced.
+    last_retired: Option<Instant>,
     parking: Parking,
     draining: Option<Draining>,
 }
@@ -89,6 +95,7 @@ impl PoolActor {
             dialling: None,
             pausing: None,
             redial: Redial::new(),
+            last_retired: None,
             draining: None,
         }
     }
@@ -347,7 +354,14 @@ impl Handler<Retire> for PoolActor {
     type Result = ();
 
     fn handle(&mut self, retire: Retire, _: &mut Self::Context) {
-        if retire.only.is_none_or(|id| self.is_current(id)) {
+        let Some(id) = retire.only else {
+            return self.retire_current();
+        };
+        let is_early = self
+            .last_retired
+            .is_some_and(|last| last.elapsed() < RETIRE_EVERY);
+        if self.is_current(id) && !is_early {
+            self.last_retired = Some(Instant::now());
             self.retire_current();
         }
     }
