@@ -1,0 +1,65 @@
+//! A database of the run: a real server, and perhaps a proxy in front of it.
+
+use std::time::Duration;
+
+use redis_steward::DatabaseConfig;
+
+use crate::common::{FaultProxy, RedisServer};
+
+/// The password of every server, which nobody may ever read anywhere.
+pub(crate) const CANARY: &str = "canary-5f1d0c";
+
+/// The deadline of every call.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(2);
+
+pub(crate) struct Site {
+    pub(crate) name: &'static str,
+    pub(crate) server: RedisServer,
+    pub(crate) proxy: Option<FaultProxy>,
+}
+
+impl Site {
+    pub(crate) fn direct(name: &'static str) -> Self {
+        Self {
+            name,
+            // What is on disk before it is acknowledged survives SIGKILL.
+            server: RedisServer::builder()
+                .requirepass(CANARY)
+                .arg("appendonly", "yes")
+                .arg("appendfsync", "always")
+                .start(),
+            proxy: None,
+        }
+    }
+
+    pub(crate) fn proxied(name: &'static str) -> Self {
+        let site = Self::direct(name);
+        let proxy = FaultProxy::start(site.server.port());
+        Self {
+            proxy: Some(proxy),
+            ..site
+        }
+    }
+
+    pub(crate) fn config(&self) -> DatabaseConfig {
+        let url = format!("redis://:{CANARY}@127.0.0.1:{}/0", self.port());
+        DatabaseConfig::from_url(url).command_timeout(TIMEOUT)
+    }
+
+    /// Where the supervisor finds it.
+    pub(crate) fn port(&self) -> u16 {
+        let proxied = self.proxy.as_ref().map(FaultProxy::port);
+        proxied.unwrap_or_else(|| self.server.port())
+    }
+
+    /// A connection past the proxy, which stays open whatever limit the server gets.
+    pub(crate) fn admin(&self) -> redis::Connection {
+        let client = redis::Client::open(self.server.url()).expect("a URL");
+        client.get_connection().expect("a server that is well")
+    }
+
+    /// What the server calls the supervisor's connections.
+    pub(crate) fn client_name(&self) -> String {
+        format!("redis-steward:{}", self.name)
+    }
+}
