@@ -158,6 +158,9 @@ fn limit_clients(site: &Site, lasts: Duration) {
 /// After the last fault a database is well within this time.
 pub(crate) const RECOVERY: Duration = Duration::from_secs(10);
 
+/// A fault costs no more dials than this: twice the connections that a pool may have.
+const DIALS: u64 = 100;
+
 /// Faults, one after the other, until they have ended.
 pub(crate) struct Script {
     pub(crate) site: Arc<Site>,
@@ -186,10 +189,14 @@ impl Script {
                 deck = self.shuffled();
             }
             let fault = deck.pop().expect("BUG: there are faults");
-            let (at, name) = (self.started.elapsed(), self.site.name);
+            let (at, name, before) = (self.started.elapsed(), self.site.name, self.dials());
             fault.strike(&self.site, &mut self.random);
-            let healed = self.started.elapsed();
-            println!("{at:>9.3?} to {healed:>9.3?}  {name}: {fault:?}");
+            let (healed, dials) = (self.started.elapsed(), self.dials() - before);
+            println!("{at:>9.3?} to {healed:>9.3?}  {name}: {fault:?}, {dials} dials");
+            let are_few = check(Invariant::Connections, dials <= DIALS, || {
+                format!("{name} was dialled {dials} times during {fault:?}")
+            });
+            self.stage.judge(are_few, String::new);
             *played.strikes.entry(fault).or_default() += 1;
             // The next may strike while the database still recovers from this one.
             if self.random.bool() {
@@ -198,6 +205,13 @@ impl Script {
             thread::sleep(Duration::from_millis(self.random.u64(0..500)));
         }
         played
+    }
+
+    /// How often the pool has tried to open a connection.
+    fn dials(&self) -> u64 {
+        let stats = self.supervisor.statistics();
+        let pool = &stats.databases[self.site.name].pool;
+        pool.opened + pool.dial_failures
     }
 
     fn shuffled(&mut self) -> Vec<Fault> {

@@ -135,6 +135,7 @@ struct Run {
     seed: u64,
     sites: Vec<Arc<Site>>,
     stage: Arc<Stage>,
+    _ending: Ending,
     supervisor: Supervisor,
     replay: Arc<Mutex<Replay>>,
     following: JoinHandle<()>,
@@ -157,6 +158,7 @@ impl Run {
         Self {
             seed,
             sites: sites.into_iter().map(Arc::new).collect(),
+            _ending: Ending(stage.clone()),
             stage,
             following: tokio::spawn(follow),
             replay,
@@ -311,6 +313,17 @@ impl Run {
             self.seed,
             violations[0]
         );
+    }
+}
+
+/// Ends faults, calls and watches also where a test panics: the runtime waits for the threads of its
+/// blocking tasks.
+struct Ending(Arc<Stage>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.end_faults();
+        self.0.end_calls();
     }
 }
 

@@ -43,7 +43,11 @@ impl Site {
 
     pub(crate) fn config(&self) -> DatabaseConfig {
         let url = format!("redis://:{CANARY}@127.0.0.1:{}/0", self.port());
-        DatabaseConfig::from_url(url).command_timeout(TIMEOUT)
+        // A circuit that relapses stays open for up to this long although the server is well: the
+        // bound of recovery has to be longer.
+        DatabaseConfig::from_url(url)
+            .command_timeout(TIMEOUT)
+            .recovery_timeout(Duration::from_secs(2))
     }
 
     /// Where the supervisor finds it.
