@@ -140,9 +140,9 @@ pub enum Error {
         attempts: u32,
         /// The deadline it had, counted from the call.
         timeout: Duration,
-        /// Commands of the database between their call and their reply, when it timed out.
+        /// Other commands of the database that are between their call and their reply.
         in_flight: usize,
-        /// Those of them that waited for a connection.
+        /// Those of them that wait for a connection.
         parked: usize,
         /// Why the last attempt to connect failed, where that is what the command waited for.
         last_error: Option<Arc<str>>,
@@ -354,12 +354,12 @@ fn in_all(attempts: &u32) -> String {
     }
 }
 
-/// Who else was there, where that is what a command waited for.
+/// Who else is there, where that may be what a command has waited for.
 fn crowd(stage: &Stage, in_flight: &usize, parked: &usize) -> String {
-    match stage {
-        Stage::Connect => format!("; {parked} commands wait for a connection"),
-        Stage::Queue => format!("; {in_flight} commands are in flight"),
-        Stage::Reply => String::new(),
+    match (stage, parked, in_flight) {
+        (Stage::Connect, 1.., _) => format!("; {parked} others wait for a connection"),
+        (Stage::Queue, _, 1..) => format!("; {in_flight} others are in flight"),
+        _ => String::new(),
     }
 }
 
