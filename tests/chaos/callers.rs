@@ -69,7 +69,8 @@ impl Caller {
 
     fn judge(&self, call: Call, outcome: &Outcome, took: Duration) {
         let context = || self.history.to_string();
-        self.stage.judge(invariants::in_time(took), context);
+        let stall = self.stage.pulse.stall();
+        self.stage.judge(invariants::in_time(took, stall), context);
         match outcome {
             Outcome::Replied(reply) => {
                 let own = invariants::own_reply(call, reply, &self.history);

@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 use std::env;
 use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
@@ -25,6 +26,7 @@ mod callers;
 mod faults;
 mod history;
 mod invariants;
+mod pulse;
 mod site;
 mod stage;
 mod watch;
@@ -153,6 +155,10 @@ impl Run {
         }
         let supervisor = Supervisor::spawn(config).await.expect("spawn");
         let (stage, replay) = (Arc::<Stage>::default(), Arc::<Mutex<Replay>>::default());
+        thread::spawn({
+            let stage = stage.clone();
+            move || pulse::keep_beating(&stage)
+        });
         let follow = watch::follow(supervisor.subscribe(), replay.clone(), stage.clone());
         supervisor.ready(SOON).await.expect("ready");
         Self {
@@ -276,7 +282,11 @@ impl Run {
         println!("{} faults: {strikes:?}", strikes.values().sum::<u32>());
         let slowest = played.iter().map(|it| it.slowest).max();
         println!("well again within {slowest:?}; most sockets and clients listed: {most:?}");
-        println!("{} events", self.replay.lock().unwrap().events());
+        let (events, stall) = (
+            self.replay.lock().unwrap().events(),
+            self.stage.pulse.stall(),
+        );
+        println!("{events} events; the machine stood still for {stall:?} at most");
         for (name, stats) in self.supervisor.statistics().databases {
             println!("{name}: {stats:?}");
         }

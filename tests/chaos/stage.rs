@@ -6,6 +6,7 @@ use std::sync::{
 };
 
 use crate::invariants::{Check, Violation};
+use crate::pulse::Pulse;
 
 #[derive(Default)]
 pub(crate) struct Stage {
@@ -13,6 +14,7 @@ pub(crate) struct Stage {
     healed: AtomicBool,
     over: AtomicBool,
     violations: Mutex<Vec<Violation>>,
+    pub(crate) pulse: Pulse,
 }
 
 impl Stage {
