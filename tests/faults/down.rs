@@ -76,7 +76,6 @@ async fn row_03_dies_mid_command() {
     let rig = Rig::with(|main| main.failure_threshold(32)).await;
     let writes = rig.unanswered(&incr(), 32).await;
     let reads = rig.unanswered(&get(), 1).await;
-    rig.proxy.heal();
     let killed = Instant::now();
     rig.server.kill();
     for write in writes {
@@ -86,6 +85,7 @@ async fn row_03_dies_mid_command() {
     assert!(killed.elapsed() < SLACK, "nobody waits for the deadline");
     assert_eq!(rig.stats().circuit, CircuitState::Closed, "one failure");
 
+    rig.proxy.heal();
     rig.server.restart();
     for read in reads {
         // A read may run twice. The new server knows no such key.
@@ -102,12 +102,12 @@ async fn row_03_dies_mid_command() {
 async fn row_04_graceful_shutdown() {
     let rig = Rig::with(|main| main.failure_threshold(1_000)).await;
     let executed = rig.unanswered(&incr(), 1).await;
-    rig.proxy.heal();
     rig.server.shutdown();
     for call in executed {
         let error = call.await.expect("a task").expect_err("no reply");
         assert_eq!(lost(&error), 1);
     }
+    rig.proxy.heal();
     let waiting = begin(&rig.main, &incr());
     let parked = || rig.stats().pool.parked;
     eventually_async(SOON, "it waits for a connection", || parked() == 1).await;

@@ -28,7 +28,7 @@ use redis_steward::{
 };
 use tokio::task::JoinHandle;
 
-use common::{FaultProxy, Mode, RedisServer, eventually_async};
+use common::{FaultProxy, Mode, RedisServer, eventually_async, proc::sockets_to};
 
 /// How long anything may take that is waited for.
 const SOON: Duration = Duration::from_secs(20);
@@ -81,7 +81,7 @@ impl Rig {
 
     async fn end(self) {
         self.supervisor.shutdown(SOON).await;
-        self.proxy.until("all is closed", |it| it.open() == 0).await;
+        assert_eq!(sockets_to(self.proxy.port()), 0, "nothing is left");
     }
 }
 

@@ -38,8 +38,8 @@ async fn row_11_reset() {
     let rig = Rig::start().await;
     let mut events = rig.supervisor.subscribe();
     let calls = rig.unanswered(&incr(), 10).await;
-    rig.proxy.heal();
     rig.proxy.reset_all();
+    rig.proxy.heal();
     for call in calls {
         let error = call.await.expect("a task").expect_err("no reply");
         assert_eq!(lost(&error), 1);
@@ -56,13 +56,13 @@ async fn row_11_reset() {
 async fn row_12_client_kill() {
     let rig = Rig::start().await;
     let calls = rig.unanswered(&incr(), 10).await;
-    rig.proxy.heal();
     let kill = ["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"];
     assert_eq!(rig.server.cli(&kill), "1", "one connection for all");
     for call in calls {
         let error = call.await.expect("a task").expect_err("no reply");
         assert_eq!(lost(&error), 1);
     }
+    rig.proxy.heal();
     let pool = || rig.stats().pool;
     let is_refilled = || (pool().open, pool().opened) == (1, 2);
     eventually_async(SOON, "it is replaced, though nobody asks", is_refilled).await;
@@ -78,8 +78,8 @@ async fn row_13_server_idle_timeout() {
     let mut events = rig.supervisor.subscribe();
     event_of(&mut events, HealthState::Healthy).await;
     assert_eq!(rig.server.cli(&["CONFIG", "SET", "timeout", "1"]), "OK");
-    let lost = || rig.stats().pool.lost;
-    eventually_async(SOON, "the server has closed it", || lost() > 0).await;
+    let closed = || rig.stats().pool.lost;
+    eventually_async(SOON, "the server has closed it", || closed() > 0).await;
     let count: i64 = rig.main.query(incr()).await.expect("nobody sees it");
     assert_eq!(count, 1);
     let stats = rig.stats();
@@ -110,8 +110,8 @@ async fn row_35_garbage() {
         let error = other.await.expect("a task").expect_err("no reply");
         assert_eq!(lost(&error), 1);
     }
-    let lost = event_of(&mut events, degraded(Reason::ConnectionLost)).await;
-    let cause = lost.cause.expect("a cause");
+    let event = event_of(&mut events, degraded(Reason::ConnectionLost)).await;
+    let cause = event.cause.expect("a cause");
     assert!(cause.contains("malformed"), "{cause}");
     assert!(!cause.contains("canary"), "{cause}");
     assert_eq!(
@@ -134,7 +134,7 @@ async fn row_35_garbage() {
     rig.server.cli(&["SETRANGE", "n", "1000", "x"]);
     rig.proxy.set(Mode::CutAfter { reply_bytes: 100 });
     let error = error_of(&rig.main.not_idempotent(), &get()).await;
-    assert_eq!(crate::lost(&error), 1);
+    assert_eq!(lost(&error), 1);
     rig.end().await;
 }
 
