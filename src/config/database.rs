@@ -210,8 +210,10 @@ impl DatabaseConfig {
         self
     }
 
-    /// The longest time that the open circuit waits between two probes. Default 60 s; range 1 ms to
-    /// 1 year.
+    /// The longest time that an open circuit keeps probes away because it had opened again and again:
+    /// 1 s the second time within 30 s, and twice as long each further time, with equal jitter. The
+    /// first time it is probed at once. A server that refuses this client is asked after 1 to 30 s,
+    /// whatever this says. Default 60 s; range 1 ms to 1 year.
     pub fn recovery_timeout(mut self, timeout: Duration) -> Self {
         self.recovery_timeout = timeout;
         self
