@@ -11,6 +11,7 @@ mod comparison;
 mod contender;
 mod dataset;
 mod figures;
+mod folder;
 mod interrupt;
 mod limit;
 mod load;

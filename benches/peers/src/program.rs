@@ -6,6 +6,13 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, Weak},
 };
 
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+
+use crate::folder::Folder;
+
 /// Starts programs, and can end all that still run.
 #[derive(Clone, Default)]
 pub struct Programs(Arc<Mutex<Started>>);
@@ -13,6 +20,7 @@ pub struct Programs(Arc<Mutex<Started>>);
 #[derive(Default)]
 struct Started {
     running: Vec<Weak<Program>>,
+    folders: Vec<Weak<Folder>>,
     are_ended: bool,
 }
 
@@ -31,12 +39,27 @@ impl Programs {
         Ok(program)
     }
 
-    /// Ends all, and lets nobody start more.
+    /// A new folder for a program's files, which goes when nobody holds it any more.
+    pub fn folder(&self) -> io::Result<Arc<Folder>> {
+        let mut started = lock(&self.0);
+        if started.are_ended {
+            return Err(io::Error::other("the run is being ended"));
+        }
+        let folder = Arc::new(Folder::new()?);
+        started.folders.retain(|other| other.strong_count() > 0);
+        started.folders.push(Arc::downgrade(&folder));
+        Ok(folder)
+    }
+
+    /// Ends all, removes their files, and lets nobody start more.
     pub fn end(&self) {
         let mut started = lock(&self.0);
         started.are_ended = true;
         for program in started.running.drain(..).filter_map(|it| it.upgrade()) {
             program.end();
+        }
+        for folder in started.folders.drain(..).filter_map(|it| it.upgrade()) {
+            folder.remove();
         }
     }
 }
@@ -56,7 +79,17 @@ impl Program {
         lock(&self.0).try_wait()
     }
 
-    fn end(&self) {
+    pub fn signal(&self, signal: Signal) -> io::Result<()> {
+        let mut child = lock(&self.0);
+        // One that was waited for has given its number back, and that may be another's by now.
+        if child.try_wait()?.is_some() {
+            return Err(io::Error::other("the program has ended"));
+        }
+        Ok(kill(Pid::from_raw(child.id() as i32), signal)?)
+    }
+
+    /// Kills it, also while it is stopped, and waits until it is gone.
+    pub fn end(&self) {
         let mut child = lock(&self.0);
         // It is our own child, so it can only be gone already.
         let _ = child.kill();

@@ -1,19 +1,28 @@
 //! A redis-server of the run's own, which ends with it.
 
 use std::{
-    io::ErrorKind,
-    net::TcpListener,
+    ffi::OsString,
+    io::{ErrorKind, Read, Write},
+    net::{Ipv4Addr, TcpListener, TcpStream},
     process::{Command, Stdio},
     sync::Arc,
     thread::sleep,
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
+use nix::sys::signal::Signal;
 
-use crate::program::{Program, Programs};
+use crate::{
+    folder::Folder,
+    program::{Program, Programs},
+};
 
 const START_WITHIN: Duration = Duration::from_secs(5);
+/// How exactly it is known when the server answers.
+const POLL: Duration = Duration::from_millis(1);
+/// A server that says nothing for so long, on this machine and without load, is frozen.
+const SILENCE: Duration = Duration::from_millis(200);
 /// Another program can take the port between our finding it free and the server's binding it.
 const ATTEMPTS: usize = 3;
 
@@ -21,25 +30,35 @@ pub struct Server {
     pub port: u16,
     /// Where those that are run against it are started, too.
     pub programs: Programs,
+    storage: Storage,
     program: Arc<Program>,
+}
+
+/// What is left of its data when it is killed.
+enum Storage {
+    Nothing,
+    /// All that it has replied to.
+    Synced(Arc<Folder>),
 }
 
 impl Server {
     /// Starts a server without persistence on a free port, and waits until it answers.
     pub fn start(programs: &Programs) -> Result<Self> {
-        for _ in 0..ATTEMPTS {
-            let server = Self::launch(programs)?;
-            if server.answers()? {
-                return Ok(server);
-            }
-        }
-        bail!(
-            "redis-server ended right after its start, {ATTEMPTS} times: run it by hand to see why"
-        )
+        Self::start_with(programs, || Ok(Storage::Nothing))
+    }
+
+    /// The same with each write on the disk before its reply.
+    pub fn start_synced(programs: &Programs) -> Result<Self> {
+        Self::start_with(programs, || {
+            let folder = programs
+                .folder()
+                .context("making a folder for the server")?;
+            Ok(Storage::Synced(folder))
+        })
     }
 
     pub fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port)
+        url(self.port)
     }
 
     /// An error if the server is gone, which explains whatever the clients had to say.
@@ -51,48 +70,153 @@ impl Server {
         }
     }
 
-    fn launch(programs: &Programs) -> Result<Self> {
-        let port = free_port().context("looking for a free port on 127.0.0.1")?;
-        let mut command = Command::new("redis-server");
-        command
-            .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
-            .args(["--save", "", "--appendonly", "no"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        match programs.start(&mut command) {
-            Ok(program) => Ok(Self {
-                port,
-                programs: programs.clone(),
-                program,
-            }),
-            Err(error) if error.kind() == ErrorKind::NotFound => bail!(
-                "redis-server is not installed: install it first, for example with `apt-get install redis-server` or `brew install redis`"
-            ),
-            Err(error) => Err(error).context("starting redis-server"),
+    /// Kills it with a signal that it cannot handle, and waits until it is gone.
+    pub fn kill(&self) {
+        self.program.end();
+    }
+
+    /// Starts it again at the same address, and waits until it answers.
+    pub fn restart(&mut self) -> Result<()> {
+        self.program = launch(&self.programs, self.port, &self.storage)?;
+        ensure!(
+            answers(&self.program, self.port)?,
+            "redis-server ended right after it was started again"
+        );
+        Ok(())
+    }
+
+    /// Stops it in the middle of whatever it does: the kernel goes on to accept connections and
+    /// bytes for it.
+    pub fn freeze(&self) -> Result<()> {
+        let stopped = self.program.signal(Signal::SIGSTOP);
+        stopped.context("stopping redis-server")
+    }
+
+    pub fn thaw(&self) -> Result<()> {
+        let continued = self.program.signal(Signal::SIGCONT);
+        continued.context("continuing redis-server")
+    }
+
+    /// Whether it is there and says nothing.
+    pub fn is_silent(&self) -> Result<bool> {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port))?;
+        stream.set_read_timeout(Some(SILENCE))?;
+        stream.write_all(b"PING\r\n")?;
+        match stream.read(&mut [0]) {
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                Ok(true)
+            }
+            Err(error) => Err(error).context("asking redis-server whether it is frozen"),
+            Ok(_) => Ok(false),
         }
     }
 
-    /// Whether it answers; not, if it has ended.
-    fn answers(&self) -> Result<bool> {
-        let client = redis::Client::open(self.url())?;
-        let start = Instant::now();
-        while start.elapsed() < START_WITHIN {
-            if self.program.exit_status()?.is_some() {
-                return Ok(false);
+    fn start_with(programs: &Programs, storage: impl Fn() -> Result<Storage>) -> Result<Self> {
+        for _ in 0..ATTEMPTS {
+            let port = free_port().context("looking for a free port on 127.0.0.1")?;
+            let storage = storage()?;
+            let program = launch(programs, port, &storage)?;
+            if answers(&program, port)? {
+                return Ok(Self {
+                    port,
+                    programs: programs.clone(),
+                    storage,
+                    program,
+                });
             }
-            let pong = client
-                .get_connection()
-                .and_then(|mut connection| redis::cmd("PING").exec(&mut connection));
-            if pong.is_ok() {
-                return Ok(true);
-            }
-            sleep(Duration::from_millis(10));
         }
-        bail!("redis-server does not answer within {START_WITHIN:?}")
+        bail!(
+            "redis-server ended right after its start, {ATTEMPTS} times: run it by hand to see why"
+        )
     }
+}
+
+impl Storage {
+    fn arguments(&self) -> Vec<OsString> {
+        match self {
+            Self::Nothing => ["--save", "", "--appendonly", "no"].map(Into::into).into(),
+            Self::Synced(folder) => {
+                let mut arguments: Vec<OsString> =
+                    ["--save", "", "--appendonly", "yes"].map(Into::into).into();
+                arguments.extend(["--appendfsync", "always", "--dir"].map(Into::into));
+                arguments.push(folder.path().into());
+                arguments
+            }
+        }
+    }
+}
+
+fn launch(programs: &Programs, port: u16, storage: &Storage) -> Result<Arc<Program>> {
+    let mut command = Command::new("redis-server");
+    command
+        .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
+        .args(storage.arguments())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    programs.start(&mut command).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => anyhow::anyhow!(
+            "redis-server is not installed: install it first, for example with `apt-get install redis-server` or `brew install redis`"
+        ),
+        _ => anyhow::Error::new(error).context("starting redis-server"),
+    })
+}
+
+/// Whether it answers; not, if it has ended.
+fn answers(program: &Program, port: u16) -> Result<bool> {
+    let client = redis::Client::open(url(port))?;
+    let start = Instant::now();
+    while start.elapsed() < START_WITHIN {
+        if program.exit_status()?.is_some() {
+            return Ok(false);
+        }
+        let pong = client
+            .get_connection()
+            .and_then(|mut connection| redis::cmd("PING").exec(&mut connection));
+        if pong.is_ok() {
+            return Ok(true);
+        }
+        sleep(POLL);
+    }
+    bail!("redis-server does not answer within {START_WITHIN:?}")
+}
+
+fn url(port: u16) -> String {
+    format!("redis://127.0.0.1:{port}")
 }
 
 fn free_port() -> std::io::Result<u16> {
     Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn command(server: &Server, command: &redis::Cmd) -> i64 {
+        let client = redis::Client::open(server.url()).expect("an address");
+        let mut connection = client.get_connection().expect("a connection");
+        command.query(&mut connection).expect("a reply")
+    }
+
+    #[test]
+    fn what_was_replied_to_survives_a_kill() {
+        let mut server = Server::start_synced(&Programs::default()).expect("a server");
+        let incr = redis::Cmd::incr("counter", 1);
+        assert_eq!(command(&server, &incr), 1);
+        server.kill();
+        assert!(server.check().is_err());
+        server.restart().expect("it starts again");
+        assert_eq!(command(&server, &incr), 2);
+    }
+
+    #[test]
+    fn a_frozen_server_is_silent_until_it_goes_on() {
+        let server = Server::start(&Programs::default()).expect("a server");
+        assert!(!server.is_silent().expect("it answers"));
+        server.freeze().expect("stopped");
+        assert!(server.is_silent().expect("it is there"));
+        server.thaw().expect("continued");
+        assert!(!server.is_silent().expect("it answers again"));
+    }
 }
