@@ -36,7 +36,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if arguments.list {
         return report::print(&list(&cases, &peers));
     }
-    report::check_files(arguments, &cases)?;
+    report::check(arguments, &cases)?;
     let comparison = compare(cases, &peers, arguments.settings())?;
     report::write_files(arguments, &comparison)?;
     report::print(&report::text(&comparison))

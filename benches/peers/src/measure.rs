@@ -105,13 +105,13 @@ async fn in_turns(
     progress: &Progress,
 ) -> Result<Vec<Outcome>> {
     for entry in &mut entries {
-        progress.at(case, entry.name);
+        progress.at(&case.name(), entry.name);
         entry.turn(&mut dataset, settings.round / 2).await?;
     }
     for round in 0..settings.rounds {
         for index in order(round, entries.len()) {
             let entry = &mut entries[index];
-            progress.at(case, entry.name);
+            progress.at(&case.name(), entry.name);
             let figures = entry.turn(&mut dataset, settings.round).await?;
             entry.rounds.push(figures);
         }

@@ -2,7 +2,7 @@
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::{case::Case, contender::Name};
+use crate::contender::Name;
 
 /// A bar on stderr, which shows nothing where that is no terminal. It is only drawn between
 /// turns: a thread of its own would be measured with the clients.
@@ -16,8 +16,8 @@ impl Progress {
     }
 
     /// A turn begins.
-    pub fn at(&self, case: Case, name: Name) {
-        self.0.set_message(format!("{}  {name}", case.name()));
+    pub fn at(&self, what: &str, name: Name) {
+        self.0.set_message(format!("{what}  {name}"));
         self.0.inc(1);
     }
 }

@@ -10,7 +10,7 @@ mod table;
 use std::{
     fs::{self, OpenOptions},
     io::{self, ErrorKind, Write},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use anyhow::{Context, Result, bail};
@@ -69,14 +69,21 @@ pub fn print(text: &str) -> Result<()> {
     }
 }
 
-/// Finds out before the run, rather than after it, that there is no way to write its files. It
-/// leaves what is there as it is, and nothing behind.
-pub fn check_files(arguments: &Arguments, cases: &[Case]) -> Result<()> {
-    let files = [
+/// Finds out before the run, rather than after it, what stands in the way of its files.
+pub fn check(arguments: &Arguments, cases: &[Case]) -> Result<()> {
+    check_files(&[
         ("--json", &arguments.json),
         ("--markdown", &arguments.markdown),
         ("--plot", &arguments.plot),
-    ];
+    ])?;
+    if arguments.plot.is_some() && !cases.iter().any(plot::shows) {
+        bail!("--plot shows GET of 16 B on tokio, which is not measured: add --case get-16B/")
+    }
+    Ok(())
+}
+
+/// Whether files can be written. It leaves what is there as it is, and nothing behind.
+pub fn check_files(files: &[(&str, &Option<PathBuf>)]) -> Result<()> {
     for (flag, file) in files {
         if let Some(path) = file {
             let was_there = path.exists();
@@ -92,9 +99,6 @@ pub fn check_files(arguments: &Arguments, cases: &[Case]) -> Result<()> {
                 )
             })?;
         }
-    }
-    if arguments.plot.is_some() && !cases.iter().any(plot::shows) {
-        bail!("--plot shows GET of 16 B on tokio, which is not measured: add --case get-16B/")
     }
     Ok(())
 }
@@ -112,7 +116,7 @@ pub fn write_files(arguments: &Arguments, comparison: &Comparison) -> Result<()>
     Ok(())
 }
 
-fn write(path: &Path, text: &str) -> Result<()> {
+pub fn write(path: &Path, text: &str) -> Result<()> {
     fs::write(path, text).with_context(|| format!("writing {}", path.display()))
 }
 
