@@ -2,9 +2,9 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::{CommandFactory, Parser, ValueEnum, error::ErrorKind, value_parser};
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum, error::ErrorKind, value_parser};
 
-use crate::{case::Case, contender::Name, measure::Settings};
+use crate::{case::Case, contender::Name, faults, measure::Settings};
 
 const FULL_ROUND_MILLIS: u64 = 120;
 const QUICK_ROUND_MILLIS: u64 = 55;
@@ -14,8 +14,11 @@ const QUICK_ROUND_MILLIS: u64 = 55;
 /// Needs redis-server, and starts one of its own. A full run takes about ten minutes; absolute
 /// figures are noise on a shared machine, the ratios are what to look at.
 #[derive(Debug, Parser)]
-#[command(version, about)]
+#[command(version, about, args_conflicts_with_subcommands = true)]
 pub struct Arguments {
+    #[command(subcommand)]
+    pub task: Option<Task>,
+
     /// About a minute: some twenty cases in short rounds
     #[arg(long)]
     quick: bool,
@@ -51,6 +54,13 @@ pub struct Arguments {
     /// Print the names of cases and clients, and measure nothing
     #[arg(long)]
     pub list: bool,
+}
+
+/// What is done instead of the comparison.
+#[derive(Debug, Subcommand)]
+pub enum Task {
+    /// Measures what callers feel when the server is killed, frozen, or drops its connections
+    Faults(faults::Arguments),
 }
 
 impl Arguments {
@@ -128,6 +138,19 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn faults_have_flags_of_their_own() {
+        let parse = |line: &[&str]| Arguments::try_parse_from(line);
+        let faults = parse(&["peers", "faults", "--peer", "fred", "--fault", "kill"]);
+        assert!(matches!(
+            faults.map(|it| it.task),
+            Ok(Some(Task::Faults(_)))
+        ));
+        assert!(matches!(parse(&["peers"]).map(|it| it.task), Ok(None)));
+        assert!(parse(&["peers", "--quick", "faults"]).is_err());
+        assert!(parse(&["peers", "faults", "--quick"]).is_err());
     }
 
     #[test]

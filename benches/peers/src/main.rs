@@ -1,7 +1,8 @@
 //! Measures `redis-steward` beside other Redis clients, in one run and in turns.
 //!
 //! A run is a comparison: it starts a server, takes the clients through the cases in alternating
-//! order, checks every reply, and reports medians. See the README for what the figures mean.
+//! order, checks every reply, and reports medians. With `faults` it does harm to the server instead,
+//! and reports what callers got to feel of it. See the README for what the figures mean.
 
 #![forbid(unsafe_code)]
 
@@ -10,6 +11,7 @@ mod case;
 mod comparison;
 mod contender;
 mod dataset;
+mod faults;
 mod figures;
 mod folder;
 mod interrupt;
@@ -29,11 +31,15 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::arguments::Arguments;
+use crate::arguments::{Arguments, Task};
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    match comparison::run(&arguments) {
+    let run = match &arguments.task {
+        None => comparison::run(&arguments),
+        Some(Task::Faults(arguments)) => faults::run(arguments),
+    };
+    match run {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");

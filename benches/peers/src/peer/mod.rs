@@ -22,7 +22,7 @@ pub use self::{
     bb8::Bb8,
     deadpool::Deadpool,
     fred::{Fred, FredPool},
-    redis_rs::{Manager, Multiplexed},
+    redis_rs::{Manager, Multiplexed, address},
     rustis::Rustis,
     steward::Steward,
 };

@@ -31,7 +31,7 @@ pub trait Connect: ConnectionLike + Clone + Send + Sync + 'static {
 }
 
 /// The address with the socket's settings.
-pub(super) fn address(url: &str) -> Result<ConnectionInfo> {
+pub fn address(url: &str) -> Result<ConnectionInfo> {
     let address = url.into_connection_info()?;
     let tcp = address.tcp_settings().clone().set_nodelay(true);
     Ok(address.set_tcp_settings(tcp))

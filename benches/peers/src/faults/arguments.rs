@@ -1,0 +1,86 @@
+//! What can be asked for after `faults`.
+
+use std::path::PathBuf;
+
+use clap::{
+    Args, ValueEnum,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
+
+use super::fault::Fault;
+use crate::contender::Name;
+
+#[derive(Args, Debug)]
+pub struct Arguments {
+    /// Only this client; may be repeated
+    #[arg(long = "peer", value_name = "NAME", value_parser = clients())]
+    peers: Vec<Name>,
+
+    /// Only this fault; may be repeated
+    #[arg(long = "fault", value_name = "NAME")]
+    faults: Vec<Fault>,
+
+    /// Write all figures to FILE
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+
+    /// Write the tables to FILE
+    #[arg(long, value_name = "FILE")]
+    pub markdown: Option<PathBuf>,
+}
+
+impl Arguments {
+    /// The clients asked for, in their usual order.
+    pub fn peers(&self) -> Vec<Name> {
+        asked(&self.peers, all())
+    }
+
+    pub fn faults(&self) -> Vec<Fault> {
+        asked(&self.faults, Fault::value_variants().iter().copied())
+    }
+}
+
+fn asked<T: PartialEq>(only: &[T], all: impl Iterator<Item = T>) -> Vec<T> {
+    all.filter(|it| only.is_empty() || only.contains(it))
+        .collect()
+}
+
+/// redis-benchmark is no client, and fred's pool fails as fred does.
+fn all() -> impl Iterator<Item = Name> {
+    let names = Name::value_variants().iter().copied();
+    names.filter(|name| !matches!(name, Name::FredPool | Name::RedisBenchmark))
+}
+
+fn clients() -> impl TypedValueParser<Value = Name> {
+    let names = all().filter_map(|name| name.to_possible_value());
+    PossibleValuesParser::new(names)
+        .map(|name| Name::from_str(&name, false).expect("the parser knows the names only"))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        arguments: Arguments,
+    }
+
+    #[test]
+    fn everything_is_measured_unless_told_otherwise() {
+        let Line { arguments } = Line::parse_from(["faults"]);
+        assert_eq!(arguments.peers().len(), 7);
+        assert_eq!(arguments.faults().len(), 3);
+        let line = ["faults", "--peer", "fred", "--peer", "redis-steward"];
+        let Line { arguments } = Line::parse_from(line);
+        assert_eq!(arguments.peers(), [Name::RedisSteward, Name::Fred]);
+    }
+
+    #[test]
+    fn what_is_no_client_cannot_be_asked_for() {
+        assert!(Line::try_parse_from(["faults", "--peer", "redis-benchmark"]).is_err());
+    }
+}
