@@ -25,7 +25,7 @@ use crate::{
     error::Error,
     events::Reason,
     messages::{Execute, News, Park, Redial, Report, Retire, Sweep},
-    net::{Answer, Load, Mailbox, Reply, Request, Responder},
+    net::{Answer, Full, Load, Mailbox, Reply, Request, Responder},
     policy::{
         admission::{Admitted, Gate},
         command,
@@ -188,7 +188,8 @@ impl Dispatcher {
     async fn call(&self, work: &(impl Work + Sync), terms: Terms) -> Result<Reply, Error> {
         let admitted = self.gate.enter().map_err(|passage| self.refused(passage))?;
         let deadline = Instant::now() + terms.timeout.min(MAX_WAIT);
-        let (answer, route) = self.send(work, deadline, |it| self.hand_over(it))?;
+        let sent = self.send(work, deadline, |it| self.hand_over(it));
+        let (answer, route) = sent.map_err(|full| self.overloaded(full.into()))?;
         match answer.await {
             Ok(Ok(reply)) if !reply.has_error() => {
                 self.succeeded(&admitted);
@@ -211,12 +212,9 @@ impl Dispatcher {
         work: &impl Work,
         deadline: Instant,
         hand_over: impl FnOnce(Request) -> Option<u64>,
-    ) -> Result<(AsyncReceiver<Answer>, Option<u64>), Error> {
+    ) -> Result<(AsyncReceiver<Answer>, Option<u64>), Full> {
         let (bytes, expected) = work.pack();
-        let slot = self
-            .load
-            .enter(bytes.len())
-            .map_err(|full| self.overloaded(full.into()))?;
+        let slot = self.load.enter(bytes.len())?;
         let (responder, answer) = Responder::new(slot);
         let request = Request {
             bytes,

@@ -21,7 +21,8 @@ pub enum HealthState {
     /// The server answers.
     Healthy,
     /// Something is wrong, and commands are let through all the same: the circuit has not opened, or
-    /// it is on trial; or the server is loading its dataset.
+    /// it is on trial; or the server refuses a kind of command, and runs the others. Also while the
+    /// server is loading its dataset, whatever the circuit.
     Degraded {
         /// What is wrong.
         reason: Reason,
