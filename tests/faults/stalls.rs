@@ -45,7 +45,8 @@ async fn row_05_frozen() {
     let mut events = rig.supervisor.subscribe();
     rig.server.freeze();
     five_time_out(&rig).await;
-    event_of_outage(&mut events, Reason::Unresponsive).await;
+    let outage = event_of_outage(&mut events, Reason::Unresponsive).await;
+    assert_eq!(outage.cause, None, "the calls opened it, and no probe");
     let error = error_within(TIMEOUT, &rig.main, &incr()).await;
     assert!(matches!(error, Error::CircuitOpen { .. }), "{error}");
 
@@ -109,7 +110,8 @@ async fn row_08_half_open_both_ways() {
     let mut events = rig.supervisor.subscribe();
     rig.proxy.set(Mode::BlackHole);
     five_time_out(&rig).await;
-    event_of_outage(&mut events, Reason::Unresponsive).await;
+    let outage = event_of_outage(&mut events, Reason::Unresponsive).await;
+    assert_eq!(outage.cause, None, "the calls opened it, and no probe");
     rig.proxy.heal();
     rig.supervisor.ready(SOON).await.expect("ready again");
     assert_in_step(&rig.main).await;
