@@ -20,6 +20,8 @@ use crate::{
 };
 
 const KILL: [&str; 6] = ["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"];
+/// Longer than the longest pause before a client that was rejected is probed again: 30 s.
+const PATIENCE: Duration = Duration::from_secs(60);
 const SECRET: &str = "hunter2-canary";
 
 /// A client that is rejected is told at once, and dials seldom: the first pause is a second.
@@ -49,7 +51,7 @@ async fn row_24_noauth() {
     rig.server.cli(&KILL);
     assert_rejected(&rig.supervisor, "NOAUTH").await;
     rig.server.set_password("");
-    rig.supervisor.ready(SOON).await.expect("ready again");
+    rig.supervisor.ready(PATIENCE).await.expect("ready again");
     assert_eq!(rig.server.commandstat("incr"), 1);
     rig.end().await;
 
@@ -87,7 +89,7 @@ async fn row_25_wrongpass() {
         assert!(!said.contains(SECRET), "{said}");
     }
     user(&format!(">{SECRET}"));
-    supervisor.ready(SOON).await.expect("ready again");
+    supervisor.ready(PATIENCE).await.expect("ready again");
     supervisor.shutdown(SOON).await;
 }
 
@@ -148,7 +150,7 @@ async fn row_27_max_clients() {
     assert_eq!(stats(&early).circuit, CircuitState::Closed);
 
     drop(second);
-    late.ready(SOON).await.expect("there is room");
+    late.ready(PATIENCE).await.expect("there is room");
     late.shutdown(SOON).await;
     early.shutdown(SOON).await;
 }
