@@ -15,7 +15,7 @@ impl Folder {
         static NUMBER: AtomicUsize = AtomicUsize::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let name = format!("redis-steward-peers-{}-{number}", process::id());
-        let path = temp_dir().join(name);
+        let path = place().join(name);
         fs::create_dir(&path)?;
         Ok(Self(path))
     }
@@ -27,6 +27,16 @@ impl Folder {
     pub fn remove(&self) {
         // Nothing can be done about one that stays; its place is cleared sooner or later.
         let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// In memory where there is such a place: what a program has written outlives the program there too,
+/// and no other's use of the disk is measured.
+fn place() -> PathBuf {
+    let memory = Path::new("/dev/shm");
+    match memory.is_dir() {
+        true => memory.into(),
+        false => temp_dir(),
     }
 }
 

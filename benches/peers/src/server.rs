@@ -2,7 +2,7 @@
 
 use std::{
     ffi::OsString,
-    io::{ErrorKind, Read, Write},
+    io::{self, ErrorKind, Read, Write},
     net::{Ipv4Addr, TcpListener, TcpStream},
     process::{Command, Stdio},
     sync::Arc,
@@ -47,7 +47,7 @@ impl Server {
         Self::start_with(programs, || Ok(Storage::Nothing))
     }
 
-    /// The same with each write on the disk before its reply.
+    /// The same with each write in a file, and synced, before its reply.
     pub fn start_synced(programs: &Programs) -> Result<Self> {
         Self::start_with(programs, || {
             let folder = programs
@@ -99,13 +99,8 @@ impl Server {
 
     /// Whether it is there and says nothing.
     pub fn is_silent(&self) -> Result<bool> {
-        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port))?;
-        stream.set_read_timeout(Some(SILENCE))?;
-        stream.write_all(b"PING\r\n")?;
-        match stream.read(&mut [0]) {
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
-                Ok(true)
-            }
+        match ping(self.port, SILENCE) {
+            Err(error) if is_timeout(&error) => Ok(true),
             Err(error) => Err(error).context("asking redis-server whether it is frozen"),
             Ok(_) => Ok(false),
         }
@@ -164,16 +159,12 @@ fn launch(programs: &Programs, port: u16, storage: &Storage) -> Result<Arc<Progr
 
 /// Whether it answers; not, if it has ended.
 fn answers(program: &Program, port: u16) -> Result<bool> {
-    let client = redis::Client::open(url(port))?;
     let start = Instant::now();
     while start.elapsed() < START_WITHIN {
         if program.exit_status()?.is_some() {
             return Ok(false);
         }
-        let pong = client
-            .get_connection()
-            .and_then(|mut connection| redis::cmd("PING").exec(&mut connection));
-        if pong.is_ok() {
+        if ping(port, START_WITHIN).is_ok_and(|is_pong| is_pong) {
             return Ok(true);
         }
         sleep(POLL);
@@ -181,11 +172,27 @@ fn answers(program: &Program, port: u16) -> Result<bool> {
     bail!("redis-server does not answer within {START_WITHIN:?}")
 }
 
+/// Whether it answers as it should: while it loads its data it does not.
+fn ping(port: u16, within: Duration) -> io::Result<bool> {
+    // By hand, because the wait for a reply has a limit here from its first byte.
+    let address = (Ipv4Addr::LOCALHOST, port).into();
+    let mut stream = TcpStream::connect_timeout(&address, within)?;
+    stream.set_read_timeout(Some(within))?;
+    stream.write_all(b"PING\r\n")?;
+    let mut reply = [0; 5];
+    stream.read_exact(&mut reply)?;
+    Ok(reply == *b"+PONG")
+}
+
+fn is_timeout(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
+}
+
 fn url(port: u16) -> String {
     format!("redis://127.0.0.1:{port}")
 }
 
-fn free_port() -> std::io::Result<u16> {
+fn free_port() -> io::Result<u16> {
     Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }
 

@@ -4,7 +4,7 @@
 //! for fred a policy to reconnect, without which it never does: that of its documentation, of 100 ms
 //! doubled up to 30 s. Everything else is as it comes:
 //!
-//! - redis-steward: calls end within 5 s, over one connection per core up to four.
+//! - redis-steward: one connection, and calls end within 5 s.
 //! - redis-rs: a reply within 500 ms or an error; one connection that is never replaced.
 //! - redis-rs' manager: the same, and six attempts to reconnect, 100 ms doubled, that calls wait for.
 //! - deadpool-redis: two connections per core, a PING before each use, and no bound on waiting.
