@@ -101,7 +101,7 @@ pub enum Error {
         database: Arc<str>,
         /// What opened the circuit.
         reason: Reason,
-        /// When the next probe is due; asking earlier is useless.
+        /// When the next probe is due; asking earlier is useless. At least 25 ms.
         retry_after: Duration,
         /// What was found last, in a sentence without secrets.
         last_error: Option<Arc<str>>,

@@ -123,7 +123,15 @@ async fn an_open_circuit_refuses_at_once_and_sends_nothing() {
             .await
             .expect_err("open");
         match error {
-            Error::CircuitOpen { reason, .. } => assert_eq!(reason, Reason::Unresponsive),
+            Error::CircuitOpen {
+                reason,
+                retry_after,
+                ..
+            } => {
+                assert_eq!(reason, Reason::Unresponsive);
+                // Also while a probe waits for its answer.
+                assert!(retry_after >= Duration::from_millis(25), "{retry_after:?}");
+            }
             // A probe may have just succeeded on another connection.
             other => panic!("{other}"),
         }

@@ -20,6 +20,10 @@ use crate::{
     stats::count,
 };
 
+/// A probe may be under way, and it takes a few to close a circuit. Whoever asks again as soon as it
+/// is told to shall not do so in a tight loop meanwhile.
+const MIN_RETRY_AFTER: Duration = Duration::from_millis(25);
+
 impl Dispatcher {
     /// Why no connection could be opened, with where it was to lead.
     pub(crate) fn explain_dial(&self, error: &DialError) -> Arc<str> {
@@ -36,7 +40,10 @@ impl Dispatcher {
                 Error::CircuitOpen {
                     database,
                     reason: outage.map_or(Reason::Unreachable, |it| it.reason),
-                    retry_after: outage.map_or(Duration::ZERO, |it| it.next_probe - Instant::now()),
+                    retry_after: outage.map_or(MIN_RETRY_AFTER, |it| {
+                        let until = it.next_probe.saturating_duration_since(Instant::now());
+                        until.max(MIN_RETRY_AFTER)
+                    }),
                     last_error: outage.and_then(|it| it.cause.clone()),
                 }
             }
