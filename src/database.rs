@@ -3,18 +3,14 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use actix::Recipient;
-use redis::{
-    Cmd, FromRedisValue, Pipeline, RedisError, RedisFuture, RedisResult, ServerError, Value,
-    aio::ConnectionLike,
-};
+use redis::{Cmd, FromRedisValue, Pipeline, RedisFuture, Value, aio::ConnectionLike};
 
 use crate::{
-    dispatch::{Dispatcher, MAX_WAIT, Terms, conversion, from_redis, nested},
+    dispatch::{Dispatcher, MAX_WAIT, PipelineRun, Terms, conversion, nested},
     error::Error,
     messages::Execute,
     policy::retry::Idempotence,
     runtime::Lifeline,
-    sanitize,
 };
 
 /// A handle of one named database: cheap to clone, safe to share, and never in need of
@@ -42,8 +38,10 @@ use crate::{
 /// the server provably did not run it and may soon accept it (`LOADING`, `BUSY`, `MASTERDOWN`,
 /// `CLUSTERDOWN`, `TRYAGAIN`, `NOREPLICAS`; over a new connection `READONLY` and `NOAUTH`), or when
 /// the connection broke before the reply came and the command only reads, or the caller has said
-/// that it is [`idempotent`](Self::idempotent). There are at most three attempts, with full jitter
-/// between them (8 and 16 ms at most), only while the circuit is closed, and on average only for a
+/// that it is [`idempotent`](Self::idempotent). An error reply with a code that this crate does not
+/// know, or of a script, is treated like a lost connection. There are at most three attempts, with
+/// full jitter between them (8 and 16 ms at most), two after a lost connection or over a new one,
+/// only while the circuit is closed, and on average only for a
 /// fifth of the calls of the last ten seconds and ten a second, so that retries never multiply the
 /// load on a server in trouble. (Waiting until a server has loaded is not rationed: nothing is sent
 /// to it meanwhile.) The error tells how many attempts there were, and whether any of
@@ -197,10 +195,9 @@ impl Database {
         &self,
         pipeline: impl std::borrow::Borrow<Pipeline>,
     ) -> Result<T, Error> {
-        let mut handle = self.clone();
-        let pipeline = pipeline.borrow();
-        let replies = pipeline.query_async(&mut handle).await;
-        replies.map_err(|error| from_redis(self.dispatcher.name(), error, pipeline))
+        let mut run = PipelineRun::new(&self.dispatcher, self.terms);
+        let replies = pipeline.borrow().query_async(&mut run).await;
+        replies.map_err(|error| run.explain(error))
     }
 
     /// An address for other actix actors, which send it [`Execute`] and get the reply. It is the
@@ -238,51 +235,12 @@ impl ConnectionLike for Database {
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
         Box::pin(async move {
-            let dispatcher = &self.dispatcher;
-            let replies = dispatcher.execute_pipeline(pipeline, self.terms).await?;
-            wanted(replies, offset, count)
+            let mut run = PipelineRun::new(&self.dispatcher, self.terms);
+            run.req_packed_commands(pipeline, offset, count).await
         })
     }
 
     fn get_db(&self) -> i64 {
         self.dispatcher.settings.number
     }
-}
-
-/// What the `redis` crate asked for of all replies. Those before `offset` are the server's
-/// confirmations that it has queued the commands of a transaction.
-fn wanted(mut replies: Vec<Value>, offset: usize, count: usize) -> RedisResult<Vec<Value>> {
-    if offset == 0 {
-        return Ok(replies);
-    }
-    let mut results = replies.split_off(offset.min(replies.len()));
-    results.truncate(count);
-    match results.first() {
-        Some(Value::ServerError(error)) => Err(aborted(error, &replies)),
-        _ => Ok(results),
-    }
-}
-
-/// The error of a transaction that was not executed: the server's, with what the first command
-/// that could not be queued had to say.
-fn aborted(error: &ServerError, queueing: &[Value]) -> RedisError {
-    let details = error.details().unwrap_or_default();
-    let first = queueing
-        .iter()
-        .enumerate()
-        .find_map(|(index, reply)| match reply {
-            // MULTI itself comes first.
-            Value::ServerError(error) if index > 0 => Some((index - 1, error)),
-            _ => None,
-        });
-    let Some((index, cause)) = first else {
-        return error.clone().into();
-    };
-    let cause_text = cause.details().unwrap_or_default();
-    let line = format!(
-        "{} {details} (command {index}: {} {cause_text})",
-        error.code(),
-        cause.code()
-    );
-    sanitize::from_line(&line).into()
 }

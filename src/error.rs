@@ -170,8 +170,7 @@ pub enum Error {
         /// Whether the command may have had an effect: a script that fails may have written
         /// before, and of a pipeline all commands ran that did not fail.
         execution: Execution,
-        /// How often the command was tried. Attempts of a pipeline before its last are not counted
-        /// here.
+        /// How often it was tried.
         attempts: u32,
         /// Code of the reply, such as `WRONGTYPE`; of the first that failed in a pipeline.
         code: Box<str>,

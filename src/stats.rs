@@ -63,7 +63,8 @@ pub struct DatabaseStats {
     /// left.
     pub retries_denied: u64,
     /// Commands that took longer than 0.8 times the
-    /// [attempt timeout](crate::DatabaseConfig::attempt_timeout), however they ended.
+    /// [attempt timeout](crate::DatabaseConfig::attempt_timeout), and had neither a shorter deadline nor
+    /// a caller who had gone.
     pub slow: u64,
     /// Commands between their call and their reply now.
     pub in_flight: usize,

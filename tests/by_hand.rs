@@ -54,6 +54,8 @@ async fn a_reset_closes_a_circuit_that_probes_would_keep_open() {
     supervisor.reset("main").await.expect("reset");
     // Commands wait for the server again instead of failing at once.
     let call = tokio::spawn(async move { main.query::<String>(cmd("PING")).await });
+    let parked = || supervisor.statistics().databases["main"].pool.parked;
+    eventually_async(SOON, "it waits", || parked() == 1).await;
     server.restart();
     assert_eq!(call.await.expect("a task").expect("pong"), "PONG");
     supervisor.shutdown(SOON).await;

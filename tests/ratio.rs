@@ -50,6 +50,27 @@ async fn every_other_command_failing_opens_the_circuit() {
     supervisor.shutdown(SOON).await;
 }
 
+#[tokio::test]
+async fn one_in_eight_failing_does_not_although_it_is_tried_again() {
+    let server = ScriptedServer::start([Script::answering(|command| match &*command[0] {
+        b"GET" => b"-BUSY with a script\r\n".to_vec(),
+        _ => b"+OK\r\n".to_vec(),
+    })]);
+    let (supervisor, main) = spawn(DatabaseConfig::from_url(server.url())).await;
+    let end = Instant::now() + Duration::from_secs(2);
+    while Instant::now() < end {
+        let failed = main.query::<()>(cmd("GET").arg("k")).await;
+        assert_eq!(failed.expect_err("busy").code(), Some("BUSY"));
+        for _ in 0..7 {
+            main.query::<()>(cmd("SET").arg("k").arg(1))
+                .await
+                .expect("OK");
+        }
+    }
+    assert!(supervisor.statistics().databases["main"].retried > 0);
+    supervisor.shutdown(SOON).await;
+}
+
 /// Pings at the same time, whose replies take so long.
 async fn pings(main: &Database, count: usize) {
     let calls = (0..count).map(|_| {
@@ -90,13 +111,16 @@ async fn slowness_of_nearly_all_commands_opens_the_circuit() {
 async fn some_slow_commands_among_many_do_not() {
     let server = RedisServer::start();
     let proxy = FaultProxy::start(server.port());
-    let main = DatabaseConfig::from_url(proxy.url()).attempt_timeout(Duration::from_millis(100));
+    let main = DatabaseConfig::from_url(proxy.url()).attempt_timeout(Duration::from_millis(500));
     let (supervisor, main) = spawn(main).await;
-    pings(&main, 1_000).await;
-    slow_by(&proxy, Duration::from_millis(300));
+    for _ in 0..20 {
+        pings(&main, 50).await;
+    }
+    let slow = || supervisor.statistics().databases["main"].slow;
+    let before = slow();
+    slow_by(&proxy, Duration::from_millis(800));
     pings(&main, 30).await;
-    let stats = || supervisor.statistics().databases["main"].clone();
-    assert_eq!(stats().slow, 30);
+    assert_eq!(slow() - before, 30);
     proxy.heal();
     // The health actor looks every 250 ms, so by then it has.
     let end = Instant::now() + Duration::from_secs(1);

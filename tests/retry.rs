@@ -335,6 +335,22 @@ async fn a_pipeline_that_was_refused_as_a_whole_is_sent_again() {
 }
 
 #[tokio::test]
+async fn a_pipeline_that_may_have_run_is_not_called_refused_for_its_second_attempt() {
+    // The first connection breaks with it, and behind the second is a replica.
+    let replica = Script::answering(|_| b"-READONLY no writes\r\n".to_vec());
+    let server = ScriptedServer::start([Script::replies_then_close::<&str>([]), replica]);
+    let (supervisor, main) = to(&server).await;
+    let mut both = pipe();
+    both.incr("a", 1).incr("b", 1);
+    let error = main.idempotent().pipeline::<(i64, i64)>(&both).await;
+    let error = error.expect_err("refused in the end");
+    assert_eq!(error.code(), Some("READONLY"));
+    assert_eq!(error.execution(), Execution::Unknown, "{error}");
+    assert!(error.to_string().contains("in 2 attempts"), "{error}");
+    supervisor.shutdown(SOON).await;
+}
+
+#[tokio::test]
 async fn a_script_that_the_server_has_forgotten_is_loaded_again() {
     let server = RedisServer::start();
     let (supervisor, mut main) = spawn(DatabaseConfig::from_url(server.url())).await;

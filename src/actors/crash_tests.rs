@@ -245,8 +245,25 @@ fn row_41_a_pool_that_crashes_in_a_loop_is_given_up_and_others_are_not() {
         rig.supervisor.do_send(Revive("one".into()));
         rig.until("one", HealthState::Healthy).await;
         rig.ping("one").await.expect("pong");
+        // What is isolated stays so, also when it is given up and revived.
+        let steer = |order| Steer {
+            database: "one".into(),
+            order,
+        };
+        let isolated = rig.supervisor.send(steer(Order::Isolate)).await;
+        isolated.expect("steered");
+        for crash in 7..=11 {
+            rig.crash(pool("one")).await;
+            eventually_async(SOON, "it is restarted", || rig.restarts("one") == crash).await;
+        }
         rig.crash(pool("one")).await;
-        eventually_async(SOON, "it is restarted", || rig.restarts("one") == 7).await;
+        rig.until("one", HealthState::Failed).await;
+        rig.supervisor.do_send(Revive("one".into()));
+        rig.until("one", HealthState::Isolated).await;
+        assert!(rig.ping("one").await.is_err());
+        let reset = rig.supervisor.send(steer(Order::Reset)).await;
+        reset.expect("steered");
+        rig.ping("one").await.expect("pong");
         rig.until("one", HealthState::Healthy).await;
         rig.stop().await;
     });

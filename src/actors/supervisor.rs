@@ -262,14 +262,13 @@ impl Handler<Steer> for SupervisorActor {
     type Result = ResponseFuture<()>;
 
     fn handle(&mut self, steer: Steer, _: &mut Self::Context) -> Self::Result {
-        if let Some(dispatcher) = self.registry.databases.get(&steer.database)
-            && dispatcher.gate.passage() != Passage::Failed
-        {
+        if let Some(dispatcher) = self.registry.databases.get(&steer.database) {
+            let isolates = matches!(steer.order, Order::Isolate);
+            dispatcher.is_isolated.store(isolates, Relaxed);
             // The health actor does it, too. If it has just crashed, its successor finds it done.
-            dispatcher.gate.set(match steer.order {
-                Order::Isolate => Passage::Isolated,
-                Order::Reset => Passage::Free,
-            });
+            if dispatcher.gate.passage() != Passage::Failed {
+                dispatcher.gate.set(unless_isolated(&dispatcher));
+            }
         }
         let steered = self.health.as_ref().map(|health| health.send(steer));
         Box::pin(async move {
@@ -291,7 +290,7 @@ impl Handler<Revive> for SupervisorActor {
         };
         if dispatcher.gate.passage() == Passage::Failed {
             // Also for a health actor that is just being started again itself.
-            dispatcher.gate.set(Passage::Free);
+            dispatcher.gate.set(unless_isolated(&dispatcher));
             let child = Child::Pool(database);
             self.restarts.remove(&child);
             self.restart(&child, ctx);
@@ -324,6 +323,13 @@ impl Handler<Shutdown> for SupervisorActor {
         if !self.is_stopping {
             self.shut_down(message.grace);
         }
+    }
+}
+
+fn unless_isolated(dispatcher: &Dispatcher) -> Passage {
+    match dispatcher.is_isolated.load(Relaxed) {
+        true => Passage::Isolated,
+        false => Passage::Free,
     }
 }
 

@@ -5,18 +5,15 @@ use std::{
     time::Duration,
 };
 
-use redis::{ErrorKind, Pipeline, RedisError, ServerError, ServerErrorKind, Value};
+use redis::{ErrorKind, RedisError, Value};
 use tokio::time::Instant;
 
-use super::{Dispatcher, persist::Tried, work::Work};
+use super::{Dispatcher, persist::Tried};
 use crate::{
     error::{Error, Execution, Limit, Stage},
     events::Reason,
     net::{DialError, Failure, Full, Loss, Reply},
-    policy::{
-        admission::Passage,
-        outcome::{End, judge},
-    },
+    policy::admission::Passage,
     stats::count,
 };
 
@@ -69,7 +66,7 @@ impl Dispatcher {
     }
 
     /// A reply, unless it is the server's refusal of the one command there was.
-    pub(super) fn unless_error(&self, reply: Reply, tried: Tried) -> Result<Reply, Error> {
+    pub(super) fn unless_error(&self, reply: Reply, tried: Tried) -> Result<(Reply, Tried), Error> {
         match reply {
             Reply::One(Value::ServerError(error)) => Err(Error::Server {
                 database: self.name(),
@@ -78,7 +75,7 @@ impl Dispatcher {
                 code: error.code().into(),
                 error: error.into(),
             }),
-            reply => Ok(reply),
+            reply => Ok((reply, tried)),
         }
     }
 
@@ -114,6 +111,7 @@ impl Dispatcher {
                 cause: loss.to_string().into(),
             },
             Failure::TooManyParked => self.overloaded(Limit::Parked(self.settings.max_parked)),
+            Failure::CircuitOpened => self.refused(Passage::Open),
             Failure::ShuttingDown(_) => Error::ShuttingDown {
                 database,
                 execution,
@@ -141,40 +139,6 @@ impl From<Full> for Limit {
             Full::Commands(limit) => Self::Commands(limit),
             Full::Bytes(limit) => Self::Bytes(limit),
         }
-    }
-}
-
-/// An error of a pipeline that came back through the `redis` crate, as this crate's own.
-pub(crate) fn from_redis(database: Arc<str>, error: RedisError, pipeline: &Pipeline) -> Error {
-    if let Some(own) = Error::from_redis(&error) {
-        return own.clone();
-    }
-    let Some(replies) = error.clone().into_server_errors() else {
-        return conversion(database, error);
-    };
-    let may_write = pipeline.runs_script();
-    let refused = |it: &ServerError| {
-        let end = match may_write {
-            true => End::ErrorOfScript(it.code()),
-            false => End::ErrorReply(it.code()),
-        };
-        judge(end).execution == Execution::NotExecuted
-    };
-    // A script could say EXECABORT too.
-    let is_aborted = pipeline.is_transaction()
-        && !may_write
-        && error.kind() == ErrorKind::Server(ServerErrorKind::ExecAbort);
-    let all_refused = replies.len() == pipeline.len() && replies.iter().all(|(_, it)| refused(it));
-    Error::Server {
-        database,
-        execution: match is_aborted || all_refused {
-            true => Execution::NotExecuted,
-            false if may_write => Execution::Unknown,
-            false => Execution::Executed,
-        },
-        attempts: 1,
-        code: replies.first().map_or("", |(_, it)| it.code()).into(),
-        error,
     }
 }
 

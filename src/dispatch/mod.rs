@@ -3,13 +3,18 @@
 
 mod explain;
 mod persist;
+mod pipeline;
 mod work;
 
-pub(crate) use explain::{conversion, from_redis, nested};
+pub(crate) use explain::{conversion, nested};
+pub(crate) use pipeline::PipelineRun;
 pub(crate) use work::args;
 
 use std::{
-    sync::{Arc, Mutex, atomic::Ordering::Relaxed},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -19,7 +24,10 @@ use oneshot::{AsyncReceiver, RecvError};
 use redis::{Cmd, Pipeline, Value};
 use tokio::time::Instant;
 
-use self::work::{Work, extra_replies};
+use self::{
+    persist::Tried,
+    work::{Work, extra_replies},
+};
 use crate::{
     config::DatabaseSettings,
     error::Error,
@@ -50,6 +58,8 @@ pub(crate) struct Dispatcher {
     pub(crate) outage: ArcSwapOption<Outage>,
     /// Why the last attempt to connect failed, while none has succeeded since.
     pub(crate) dial_error: ArcSwapOption<Arc<str>>,
+    /// Whether somebody has isolated the database by hand, which outlasts crashes of all actors.
+    pub(crate) is_isolated: AtomicBool,
     /// What is left for retries; only calls that fail ask.
     budget: Mutex<Budget>,
 }
@@ -110,6 +120,7 @@ impl Dispatcher {
             health: ArcSwapOption::empty(),
             outage: ArcSwapOption::empty(),
             dial_error: ArcSwapOption::empty(),
+            is_isolated: AtomicBool::new(false),
             budget: Mutex::new(Budget::new(Instant::now().into_std())),
             settings,
         })
@@ -130,28 +141,29 @@ impl Dispatcher {
     /// Runs one command. An error reply of the server is an error.
     pub(crate) async fn execute(&self, command: &Cmd, terms: Terms) -> Result<Value, Error> {
         self.check(command)?;
-        match self.call(command, terms).await? {
+        match self.call(command, terms).await?.0 {
             Reply::One(value) => Ok(value),
             Reply::Many(_) => unreachable!("BUG: one reply was expected and many came"),
         }
     }
 
     /// Runs a pipeline as one contiguous write. Returns all its replies, those to MULTI and to the
-    /// queueing of commands included; error replies are values among them.
-    pub(crate) async fn execute_pipeline(
+    /// queueing of commands included; error replies are values among them. And what it took to get
+    /// them.
+    async fn execute_pipeline(
         &self,
         pipeline: &Pipeline,
         terms: Terms,
-    ) -> Result<Vec<Value>, Error> {
+    ) -> Result<(Vec<Value>, Tried), Error> {
         for command in pipeline.cmd_iter() {
             self.check(command)?;
         }
         if pipeline.len() + extra_replies(pipeline) == 0 {
-            return Ok(Vec::new());
+            return Ok((Vec::new(), Tried::at_once(terms)));
         }
         match self.call(pipeline, terms).await? {
-            Reply::Many(values) => Ok(values),
-            Reply::One(_) => unreachable!("BUG: many replies were expected and one came"),
+            (Reply::Many(values), tried) => Ok((values, tried)),
+            (Reply::One(_), _) => unreachable!("BUG: many replies were expected and one came"),
         }
     }
 
@@ -185,7 +197,7 @@ impl Dispatcher {
     ///
     /// Cancelling it is safe at any point: a request that is not written yet is skipped, and the
     /// reply of one that is written is consumed by its connection.
-    async fn call(&self, work: &(impl Work + Sync), terms: Terms) -> Result<Reply, Error> {
+    async fn call(&self, work: &(impl Work + Sync), terms: Terms) -> Result<(Reply, Tried), Error> {
         let admitted = self.gate.enter().map_err(|passage| self.refused(passage))?;
         let deadline = Instant::now() + terms.timeout.min(MAX_WAIT);
         let sent = self.send(work, deadline, |it| self.hand_over(it));
@@ -193,7 +205,7 @@ impl Dispatcher {
         match answer.await {
             Ok(Ok(reply)) if !reply.has_error() => {
                 self.succeeded(&admitted);
-                Ok(reply)
+                Ok((reply, Tried::at_once(terms)))
             }
             answer => {
                 let attempt = Attempt {
@@ -254,8 +266,8 @@ impl Dispatcher {
         }
     }
 
-    /// Calls that were let through and have ended.
-    pub(crate) fn calls(&self) -> u64 {
+    /// Attempts that have ended, on a connection or waiting for one.
+    pub(crate) fn attempts(&self) -> u64 {
         let counters = &self.counters;
         let ended = [
             &counters.succeeded,
@@ -263,8 +275,13 @@ impl Dispatcher {
             &counters.timed_out,
             &counters.lost,
         ];
-        let attempts: u64 = ended.iter().map(|it| it.load(Relaxed)).sum();
-        attempts.saturating_sub(counters.retried.load(Relaxed))
+        ended.iter().map(|it| it.load(Relaxed)).sum()
+    }
+
+    /// Calls that were let through and have ended.
+    fn calls(&self) -> u64 {
+        let retried = self.counters.retried.load(Relaxed);
+        self.attempts().saturating_sub(retried)
     }
 }
 

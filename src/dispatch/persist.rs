@@ -1,7 +1,10 @@
 //! What follows an attempt that gave no good reply: its judgement, and another attempt where that is
 //! safe, or the error that says everything.
 
-use std::{sync::PoisonError, time::Duration};
+use std::{
+    sync::{PoisonError, atomic::Ordering::Relaxed},
+    time::Duration,
+};
 
 use oneshot::AsyncReceiver;
 use tokio::time::Instant;
@@ -19,13 +22,24 @@ use crate::{
     stats::count,
 };
 
-/// What a call that ends without a good reply has been through.
+/// What a call has been through.
 #[derive(Clone, Copy)]
 pub(super) struct Tried {
     pub(super) attempts: u32,
     /// Of all attempts together.
     pub(super) execution: Execution,
     pub(super) timeout: Duration,
+}
+
+impl Tried {
+    /// A call that went well the first time.
+    pub(super) fn at_once(terms: Terms) -> Self {
+        Self {
+            attempts: 1,
+            execution: Execution::Executed,
+            timeout: terms.timeout,
+        }
+    }
 }
 
 impl Dispatcher {
@@ -37,7 +51,7 @@ impl Dispatcher {
         terms: Terms,
         mut attempt: Attempt,
         mut answer: Answer,
-    ) -> Result<Reply, Error> {
+    ) -> Result<(Reply, Tried), Error> {
         let mut tried = Tried {
             attempts: 1,
             execution: Execution::NotSent,
@@ -49,9 +63,15 @@ impl Dispatcher {
             tried.execution = over_all(tried.execution, outcome.execution);
             match self.try_again(work, terms, &attempt, outcome, tried.attempts) {
                 Some((next, sent)) => {
+                    let next_answer = given(sent.await);
+                    if let Err(Failure::TooManyParked | Failure::CircuitOpened) = next_answer {
+                        // It was not made after all, so the last one has the last word.
+                        self.counters.retried.fetch_sub(1, Relaxed);
+                        return self.conclude(answer, tried);
+                    }
                     tried.attempts += 1;
                     attempt = next;
-                    answer = given(sent.await);
+                    answer = next_answer;
                 }
                 None => return self.conclude(answer, tried),
             }
@@ -71,7 +91,7 @@ impl Dispatcher {
                 End::Local(*execution)
             }
             Err(Failure::Lost(_, execution)) => End::ConnectionLost(*execution),
-            Err(Failure::TooManyParked) => End::Local(Execution::NotSent),
+            Err(Failure::TooManyParked | Failure::CircuitOpened) => End::Local(Execution::NotSent),
             Err(Failure::ShuttingDown(execution) | Failure::Abandoned(execution)) => {
                 End::Local(*execution)
             }
@@ -162,7 +182,7 @@ impl Dispatcher {
         }
     }
 
-    fn conclude(&self, answer: Answer, tried: Tried) -> Result<Reply, Error> {
+    fn conclude(&self, answer: Answer, tried: Tried) -> Result<(Reply, Tried), Error> {
         match answer {
             Ok(reply) => self.unless_error(reply, tried),
             Err(failure) => Err(self.explain(failure, tried)),

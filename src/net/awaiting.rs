@@ -159,8 +159,8 @@ impl Awaiting {
         while let Some(entry) = self.entries.get(self.slow)
             && entry.packed + self.slow_after <= now
         {
-            // Those with a shorter deadline have been told.
-            count += u64::from(!entry.is_settled);
+            // Not those with a shorter deadline, who have been told, nor whose callers have gone.
+            count += u64::from(!entry.is_settled && !entry.responder.is_gone());
             self.slow += 1;
         }
         count

@@ -26,11 +26,11 @@ pub(crate) enum WhileLoading {
     Report,
 }
 
-/// What a server said of itself while it was greeted.
+/// What a server said of itself while it was greeted; nothing where it did not.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Seen {
-    pub(crate) is_replica: bool,
-    pub(crate) cannot_save: bool,
+    pub(crate) is_replica: Option<bool>,
+    pub(crate) cannot_save: Option<bool>,
 }
 
 /// Why no connection could be opened. No variant holds a secret.
@@ -175,8 +175,11 @@ async fn connect(
 }
 
 /// Agrees on RESP3, or RESP2 with servers before 6.0, authenticates, and selects the database. Tells
-/// whether the server calls itself a replica.
-async fn greet(handshake: &mut Handshake, settings: &DatabaseSettings) -> Result<bool, DialError> {
+/// whether the server calls itself a replica, if it says so.
+async fn greet(
+    handshake: &mut Handshake,
+    settings: &DatabaseSettings,
+) -> Result<Option<bool>, DialError> {
     let [hello] = handshake.call([&hello(settings)]).await?;
     let is_replica = match hello {
         // Servers before 6.0 do not know HELLO, and some proxies refuse RESP3.
@@ -186,10 +189,10 @@ async fn greet(handshake: &mut Handshake, settings: &DatabaseSettings) -> Result
                 return Err(refused);
             }
             authenticate(handshake, settings).await?;
-            false
+            None
         }
         Value::ServerError(error) => return Err(DialError::refused("HELLO", &error)),
-        Value::Map(fields) => fields.iter().any(says_replica),
+        Value::Map(fields) => Some(fields.iter().any(says_replica)),
         _ => return Err(DialError::Unexpected { command: "HELLO" }),
     };
     let select = cmd("SELECT").arg(settings.number).take();
@@ -246,21 +249,24 @@ async fn authenticate(
 }
 
 /// A server that is loading accepts the whole greeting and refuses commands, so only a PING that
-/// comes back with its own nonce proves a connection. Tells whether the server cannot save.
+/// comes back with its own nonce proves a connection. Tells whether the server cannot save, if it says
+/// so.
 async fn prove(
     handshake: &mut Handshake,
     while_loading: WhileLoading,
     deadline: Instant,
-) -> Result<bool, DialError> {
+) -> Result<Option<bool>, DialError> {
     loop {
         let nonce = format!("{:016x}", fastrand::u64(..));
         let [answer] = handshake.call([cmd("PING").arg(&nonce)]).await?;
         match answer {
-            Value::BulkString(echo) if echo == nonce.as_bytes() => return Ok(false),
+            Value::BulkString(echo) if echo == nonce.as_bytes() => {
+                return Ok(Some(false));
+            }
             // The user may not ping, or the server cannot save and refuses PING with the writes, while
             // it serves reads. Either is as good as an answer.
             Value::ServerError(error) if matches!(error.code(), "NOPERM" | "MISCONF") => {
-                return Ok(error.code() == "MISCONF");
+                return Ok((error.code() == "MISCONF").then_some(true));
             }
             Value::ServerError(error) if error.code() == "LOADING" => {
                 let wait = while_loading == WhileLoading::Wait;

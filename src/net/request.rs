@@ -53,6 +53,8 @@ pub(crate) enum Failure {
     Lost(Arc<Loss>, Execution),
     /// Too many requests wait for a connection.
     TooManyParked,
+    /// The circuit has opened during the pause before an attempt.
+    CircuitOpened,
     /// The supervisor is shutting down.
     ShuttingDown(Execution),
     /// Whoever held the request is gone: a task was aborted or panicked.

@@ -335,8 +335,8 @@ impl Handler<Steer> for HealthActor {
             Order::Reset => patient.reset(Instant::now()),
         }
         self.publish(&steer.database);
-        // What was said to be well may be ill.
-        self.probe(&steer.database, ctx);
+        // A pool that was told to wait need not, and what was said to be well may be ill.
+        self.try_again(&steer.database, Duration::ZERO, ctx);
     }
 }
 

@@ -70,14 +70,16 @@ impl Patient {
         let is_connected = dispatcher.route.load().is_some();
         // The first checks are spread over the interval, so that many databases do not all
         // probe at once for ever.
+        let is_isolated = dispatcher.is_isolated.load(Relaxed);
         let passage = match dispatcher.gate.passage() {
-            by_hand @ (Passage::Failed | Passage::Isolated) => by_hand,
+            Passage::Failed => Passage::Failed,
+            _ if is_isolated => Passage::Isolated,
             _ => Passage::Free,
         };
         let first_check = settings.health_check_interval.mul_f64(fastrand::f64());
         let (threshold, recovery) = (settings.failure_threshold, settings.recovery_timeout);
         let mut breaker = Breaker::new(threshold, recovery, now.into_std());
-        if passage == Passage::Isolated {
+        if is_isolated {
             breaker.isolate();
         }
         Self {
@@ -164,6 +166,13 @@ impl Patient {
 
     /// The server refuses a kind of command to everybody.
     pub(super) fn limited(&mut self, reason: Reason, now: Instant) {
+        // One at a time, so that two do not take turns with every command.
+        let is_other = |(other, since): (Reason, Instant)| {
+            other != reason && now.saturating_duration_since(since) < LIMIT_MEMORY
+        };
+        if self.limit.is_some_and(is_other) {
+            return;
+        }
         self.limit = Some((reason, now));
         self.next_check = self.next_check.min(now + LIMIT_CHECK);
     }
@@ -202,6 +211,9 @@ impl Patient {
     /// Lets everybody pass, as if nothing had happened.
     pub(super) fn reset(&mut self, now: Instant) {
         self.breaker.reset(now.into_std());
+        self.redial.reset();
+        // One that waits for its time would keep others from being made at once.
+        self.is_probed = false;
         self.pass(Passage::Free);
     }
 
@@ -211,7 +223,10 @@ impl Patient {
         self.cause = None;
         if self.given_up {
             self.given_up = false;
-            self.reset(now);
+            match self.breaker.is_isolated() {
+                true => self.isolate(),
+                false => self.reset(now),
+            }
         }
     }
 
@@ -239,10 +254,13 @@ impl Patient {
     /// A connection was opened and proved itself.
     pub(super) fn reached(&mut self, seen: Seen, now: Instant) {
         let before = self.circuit();
-        self.limit = self.limit.filter(|(reason, since)| match reason {
-            Reason::ReadOnly => seen.is_replica,
-            Reason::CannotSave => seen.cannot_save,
-            _ => now.saturating_duration_since(*since) < LIMIT_MEMORY,
+        self.limit = self.limit.filter(|(reason, since)| {
+            let told = match reason {
+                Reason::ReadOnly => seen.is_replica,
+                Reason::CannotSave => seen.cannot_save,
+                _ => None,
+            };
+            told.unwrap_or(now.saturating_duration_since(*since) < LIMIT_MEMORY)
         });
         self.condition = Condition::Well;
         self.redial.reset();
@@ -366,7 +384,7 @@ impl Patient {
 impl Counted {
     fn of(dispatcher: &Dispatcher) -> Self {
         Self {
-            calls: dispatcher.calls(),
+            calls: dispatcher.attempts(),
             slow: dispatcher.counters.slow.load(Relaxed),
         }
     }

@@ -27,8 +27,11 @@ use crate::{
     messages::{
         ConnectionEnded, Dialled, Execute, News, Park, Redial as RedialOrder, Retire, Sweep,
     },
-    net::{Activity, Connection, DialError, Ended, Established, Loss, Request, WhileLoading, dial},
-    policy::redial::Redial,
+    net::{
+        Activity, Connection, DialError, Ended, Established, Failure, Loss, Request, WhileLoading,
+        dial,
+    },
+    policy::{admission::Passage, redial::Redial},
     registry::Registry,
     stats::{OpenConnection, count},
 };
@@ -294,7 +297,8 @@ impl Handler<Execute> for PoolActor {
 impl Handler<Park> for PoolActor {
     type Result = ();
 
-    fn handle(&mut self, Park { request, after }: Park, ctx: &mut Self::Context) {
+    fn handle(&mut self, park: Park, ctx: &mut Self::Context) {
+        let Park { mut request, after } = park;
         if self.draining.is_some() {
             return self.parking.refuse(request);
         }
@@ -303,8 +307,14 @@ impl Handler<Park> for PoolActor {
         }
         // Not a future of this actor, all of which are polled each time that it wakes.
         let pool = ctx.address();
+        let gate = self.dispatcher.gate.clone();
         actix_rt::spawn(async move {
             tokio::time::sleep(after).await;
+            if gate.passage() == Passage::Open {
+                // Nobody may be left to hear it.
+                request.responder.finish(Err(Failure::CircuitOpened));
+                return;
+            }
             let after = Duration::ZERO;
             pool.do_send(Park { request, after });
         });
