@@ -171,7 +171,8 @@ impl Supervisor {
     }
 
     /// Closes the circuit of a database by hand, whatever opened it, and lets commands through again
-    /// when it returns. What fails then opens it again as usual.
+    /// when it returns. What fails then opens it again as usual. A database that was given up stays so
+    /// until it is [revived](Self::revive), and is then not isolated any more.
     ///
     /// # Errors
     ///

@@ -3,8 +3,9 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering::Relaxed},
+        mpsc,
     },
     time::{Duration, Instant},
 };
@@ -365,22 +366,42 @@ async fn a_script_that_the_server_has_forgotten_is_loaded_again() {
 
 #[tokio::test]
 async fn an_open_circuit_ends_the_attempts() {
-    // Nobody who connects later is served, so the circuit stays open.
-    let busy = Script::answering(|_| b"-BUSY always\r\n".to_vec());
+    // It answers nobody until it is told to, and then that it is busy. Nobody who connects later is
+    // served, so the circuit stays open.
+    let (release, held) = mpsc::channel();
+    let held = Mutex::new(held);
+    let busy = Script::answering(move |_| {
+        // An error says that the test has ended.
+        let _ = held.lock().unwrap().recv();
+        b"-BUSY always\r\n".to_vec()
+    });
     let server = ScriptedServer::start([busy, Script::close()]);
-    let main = DatabaseConfig::from_url(server.url()).failure_threshold(1);
+    let main = DatabaseConfig::from_url(server.url())
+        .attempt_timeout(Duration::from_millis(500))
+        .failure_threshold(1);
     let (supervisor, main) = spawn(main).await;
-    let error = main.query::<()>(cmd("GET").arg("k")).await;
-    assert_eq!(error.expect_err("busy").code(), Some("BUSY"));
+    let call = tokio::spawn({
+        let main = main.clone();
+        async move { main.query::<()>(cmd("GET").arg("k")).await }
+    });
+    eventually_async(SOON, "it is sent", || server.count("GET") == 1).await;
+    // What times out meanwhile opens the circuit.
+    let patient = main.with_timeout(Duration::from_millis(600));
+    let late = patient.query::<()>(cmd("STRLEN").arg("k")).await;
+    assert!(late.is_err_and(|error| error.is_timeout()));
     let circuit = || supervisor.statistics().databases["main"].circuit;
     let open = redis_steward::CircuitState::Open;
     eventually_async(SOON, "the circuit is open", || circuit() == open).await;
-    let seen = server.count("GET");
+    release.send(()).expect("a server that waits");
+    let error = call.await.expect("a task").expect_err("busy");
+    assert_eq!(error.code(), Some("BUSY"), "{error}");
+    assert!(!error.to_string().contains("attempts"), "{error}");
     for _ in 0..10 {
         let error = main.query::<()>(cmd("GET").arg("k")).await;
         assert!(matches!(error, Err(Error::CircuitOpen { .. })), "{error:?}");
     }
-    assert_eq!(server.count("GET"), seen);
+    assert_eq!(server.count("GET"), 1);
+    drop(release);
     supervisor.shutdown(SOON).await;
 }
 

@@ -1,6 +1,6 @@
 //! Goal: a child that panics is started again, one that panics in a loop is given up, and other
-//! databases never notice (rows 40 and 41 of the fault matrix). Method: the actors run on the test's own thread against a real
-//! server, and get a message that makes them panic.
+//! databases never notice (rows 40 and 41 of the fault matrix). Method: the actors run on the test's
+//! own thread against a real server, and get a message that makes them panic.
 
 use std::{future::Future, sync::Arc, time::Duration};
 

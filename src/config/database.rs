@@ -119,17 +119,18 @@ impl DatabaseConfig {
         self
     }
 
-    /// The deadline of a command, from the call to its reply, waiting for a connection included. Default 5 s; range 1 ms to 1 year.
+    /// The deadline of a command, from the call to its reply, waiting for a connection included.
+    /// Default 5 s; range 1 ms to 1 year.
     pub fn command_timeout(mut self, timeout: Duration) -> Self {
         self.command_timeout = timeout;
         self
     }
 
-    /// How long an answer takes at most while all is well. A command that has waited for so long and
-    /// times out counts against the server, and once some have, and no byte has come for twice this
-    /// long, the connection is replaced. One that takes longer than 0.8 times this is slow, and when
-    /// nearly all are, the circuit opens. It does not end a command. Default 1 s, or the command timeout
-    /// if that is shorter; range 1 ms to the command timeout.
+    /// How long an answer takes at most while all is well. A command whose reply takes longer than 0.8
+    /// times this is slow, and when nearly all are, the circuit opens. One that times out after being
+    /// slow counts against the server, and once some have, and no byte has come for twice this long,
+    /// the connection is replaced. It does not end a command. Default 1 s, or the command timeout if
+    /// that is shorter; range 1 ms to the command timeout.
     pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
         self.attempt_timeout = Some(timeout);
         self
@@ -203,8 +204,8 @@ impl DatabaseConfig {
     ///
     /// Whatever it is, the circuit also opens when, of at least 20 calls in the last 10 s, half failed
     /// (the numbers of Hystrix), or four fifths took longer than 0.8 times the
-    /// [attempt timeout](Self::attempt_timeout). A lost connection is one failure, however many calls were
-    /// on it; errors that a command deserves are none.
+    /// [attempt timeout](Self::attempt_timeout). A lost connection is one failure, however many calls
+    /// were on it; errors that a command deserves are none.
     pub fn failure_threshold(mut self, failures: u32) -> Self {
         self.failure_threshold = failures;
         self

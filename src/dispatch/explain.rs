@@ -87,6 +87,7 @@ impl Dispatcher {
             timeout,
         } = tried;
         match failure {
+            Failure::Hasty => self.explain(Failure::TimedOut(Stage::Reply), tried),
             Failure::TimedOut(stage) => Error::TimedOut {
                 database,
                 stage,

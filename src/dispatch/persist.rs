@@ -58,7 +58,7 @@ impl Dispatcher {
             timeout: terms.timeout,
         };
         loop {
-            let outcome = judge(self.end(work, &answer, terms.timeout));
+            let outcome = judge(Self::end(work, &answer));
             self.tell(outcome.verdict, &attempt.admitted);
             tried.execution = over_all(tried.execution, outcome.execution);
             match self.try_again(work, terms, &attempt, outcome, tried.attempts) {
@@ -79,13 +79,10 @@ impl Dispatcher {
     }
 
     /// What the answer is evidence of.
-    fn end<'a>(&self, work: &impl Work, answer: &'a Answer, timeout: Duration) -> End<'a> {
+    fn end<'a>(work: &impl Work, answer: &'a Answer) -> End<'a> {
         match answer {
             Ok(reply) => work.end_of_error(reply),
-            // A caller in more of a hurry than the server promises to be shall not speak for all.
-            Err(Failure::TimedOut(stage)) if timeout < self.settings.attempt_timeout => {
-                End::Hasty(*stage)
-            }
+            Err(Failure::Hasty) => End::Hasty,
             Err(Failure::TimedOut(stage)) => End::TimedOut(*stage),
             Err(Failure::Lost(loss, execution)) if matches!(**loss, Loss::Stopped) => {
                 End::Local(*execution)

@@ -178,7 +178,11 @@ impl Awaiting {
             }
             entry.is_settled = true;
             expired += 1;
-            let failure = Failure::TimedOut(Stage::Reply);
+            let failure = match entry.packed + self.slow_after <= now {
+                true => Failure::TimedOut(Stage::Reply),
+                // In a hurry, or it had spent its time before it came here.
+                false => Failure::Hasty,
+            };
             match entry.responder.answer(Err(failure)) {
                 true => tally.timed_out += 1,
                 false => tally.cancelled += 1,

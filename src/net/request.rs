@@ -49,6 +49,8 @@ impl Reply {
 pub(crate) enum Failure {
     /// The deadline passed.
     TimedOut(Stage),
+    /// The deadline passed, written and so soon afterwards that the server need not be slow.
+    Hasty,
     /// The connection ended; the execution state says whether the request had been written.
     Lost(Arc<Loss>, Execution),
     /// Too many requests wait for a connection.

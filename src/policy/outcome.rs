@@ -19,8 +19,8 @@ pub(crate) enum End<'a> {
     ErrorInPipeline(&'a str),
     /// The deadline passed at this stage.
     TimedOut(Stage),
-    /// A deadline passed that was shorter than the server promises to be quick.
-    Hasty(Stage),
+    /// The deadline passed before the reply of a server that is quick need have come.
+    Hasty,
     /// The connection broke, and the command had got so far.
     ConnectionLost(Execution),
     /// This process refused or gave up by itself, when the command had got so far.
@@ -86,10 +86,10 @@ pub(crate) fn judge(end: End<'_>) -> Outcome {
             let verdict = Verdict::Failing(Reason::Unresponsive);
             (Unknown, Again::Never, verdict)
         }
-        End::Hasty(Stage::Reply) => (Unknown, Again::Never, Verdict::Silent),
+        // A caller in a hurry shall not speak for all.
+        End::Hasty => (Unknown, Again::Never, Verdict::Silent),
         // The pool reports failed dials and lost connections itself, once for all who were hit.
-        End::TimedOut(Stage::Connect | Stage::Queue)
-        | End::Hasty(Stage::Connect | Stage::Queue) => (NotSent, Again::Never, Verdict::Silent),
+        End::TimedOut(Stage::Connect | Stage::Queue) => (NotSent, Again::Never, Verdict::Silent),
         End::ConnectionLost(Unknown) => {
             let again = Again::ElsewhereIfIdempotent;
             (Unknown, again, Verdict::Silent)
@@ -173,8 +173,7 @@ mod tests {
                 Never,
                 Failing(Reason::Unresponsive),
             ),
-            (End::Hasty(Stage::Reply), Unknown, Never, Silent),
-            (End::Hasty(Stage::Queue), NotSent, Never, Silent),
+            (End::Hasty, Unknown, Never, Silent),
             (
                 End::ConnectionLost(Unknown),
                 Unknown,

@@ -59,7 +59,8 @@ pub(crate) fn next(
         Again::Always => Some(pause()),
         // Once: what brings down every connection that it is sent on must not bring down three, and
         // a second server that is the wrong one shows that there is no other.
-        Again::Elsewhere | Again::ElsewhereIfIdempotent if attempts > 1 => None,
+        // That holds for one that is not ready again, too, and so what is free is bounded.
+        Again::Elsewhere | Again::ElsewhereIfIdempotent | Again::OnceReady if attempts > 1 => None,
         Again::Elsewhere => Some(Next::Elsewhere),
         Again::OnceReady => Some(Next::OnceReady),
         Again::ElsewhereIfIdempotent => may_run_twice().then_some(Next::Elsewhere),
@@ -193,6 +194,9 @@ mod tests {
         };
         assert_eq!(lost(1), Some(Next::Elsewhere));
         assert_eq!(lost(2), None, "it may be what breaks connections");
+        let loading = |attempts| next(Again::OnceReady, Idempotence::No, || true, attempts, 1.0);
+        assert_eq!(loading(1), Some(Next::OnceReady));
+        assert_eq!(loading(2), None, "it would be free without end");
     }
 
     #[test]
