@@ -366,16 +366,25 @@ async fn a_script_that_the_server_has_forgotten_is_loaded_again() {
 
 #[tokio::test]
 async fn an_open_circuit_ends_the_attempts() {
-    // It answers nobody until it is told to, and then that it is busy. Nobody who connects later is
+    // The one would be sent again after a pause, the other over the next connection.
+    for code in ["BUSY", "NOAUTH"] {
+        an_open_circuit_ends_attempts_after(code).await;
+    }
+}
+
+async fn an_open_circuit_ends_attempts_after(code: &'static str) {
+    // It answers nobody until it is told to, and then refuses. Nobody who connects later is
     // served, so the circuit stays open.
     let (release, held) = mpsc::channel();
     let held = Mutex::new(held);
-    let busy = Script::answering(move |_| {
+    let refusing = Script::answering(move |_| {
         // An error says that the test has ended.
         let _ = held.lock().unwrap().recv();
-        b"-BUSY always\r\n".to_vec()
+        format!("-{code} always\r\n").into_bytes()
     });
-    let server = ScriptedServer::start([busy, Script::close()]);
+    let server = ScriptedServer::start([refusing, Script::close()]);
+    // Gone before the server if the test fails, whose end waits for it otherwise.
+    let release = release;
     let main = DatabaseConfig::from_url(server.url())
         .attempt_timeout(Duration::from_millis(500))
         .failure_threshold(1);
@@ -393,8 +402,8 @@ async fn an_open_circuit_ends_the_attempts() {
     let open = redis_steward::CircuitState::Open;
     eventually_async(SOON, "the circuit is open", || circuit() == open).await;
     release.send(()).expect("a server that waits");
-    let error = call.await.expect("a task").expect_err("busy");
-    assert_eq!(error.code(), Some("BUSY"), "{error}");
+    let error = call.await.expect("a task").expect_err("refused");
+    assert_eq!(error.code(), Some(code), "{error}");
     assert!(!error.to_string().contains("attempts"), "{error}");
     for _ in 0..10 {
         let error = main.query::<()>(cmd("GET").arg("k")).await;
