@@ -17,7 +17,8 @@ use crate::{
     net::{Connection, Established, Load, Seen, codec, transport::Transport},
     policy::{
         admission::{Gate, Passage},
-        breaker, command,
+        breaker,
+        command::{self, Place},
     },
 };
 
@@ -83,9 +84,12 @@ impl Admission {
     }
 }
 
-/// Why a command may not run on a shared connection.
+/// Why a plain handle does not run a command.
 pub fn refusal(command: &Cmd) -> Option<Refusal> {
-    command::refuse_on_shared(args(command), false)
+    match command::place(args(command), false) {
+        Place::Refused(refusal) => Some(refusal),
+        Place::Shared | Place::Leased(_) => None,
+    }
 }
 
 /// A circuit breaker with the default settings.

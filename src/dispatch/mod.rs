@@ -36,7 +36,7 @@ use crate::{
     net::{Answer, Full, Load, Mailbox, Reply, Request, Responder},
     policy::{
         admission::{Admitted, Gate},
-        command,
+        command::{self, Place, Refusal},
         retry::{Budget, Idempotence},
     },
     stats::{Counters, count},
@@ -180,17 +180,18 @@ impl Dispatcher {
     /// Refuses what may not run on a connection that others share, before a byte is written.
     fn check(&self, command: &Cmd) -> Result<(), Error> {
         let args = args(command);
-        match command::refuse_on_shared(args.clone(), self.settings.allow_admin) {
-            None => Ok(()),
-            Some(refusal) => {
-                count(&self.counters.refused);
-                Err(Error::ForbiddenOnShared {
-                    database: self.name(),
-                    command: command::display_name(args).into(),
-                    refusal,
-                })
-            }
-        }
+        let refusal = match command::place(args.clone(), self.settings.allow_admin) {
+            Place::Shared => return Ok(()),
+            // There are no connections to lease yet.
+            Place::Leased(_) => Refusal::Blocking,
+            Place::Refused(refusal) => refusal,
+        };
+        count(&self.counters.refused);
+        Err(Error::ForbiddenOnShared {
+            database: self.name(),
+            command: command::display_name(args).into(),
+            refusal,
+        })
     }
 
     /// It is packed once it is admitted, so that what an open circuit refuses is not.

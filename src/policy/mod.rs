@@ -3,6 +3,10 @@
 
 pub(crate) mod admission;
 pub(crate) mod breaker;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "there are no connections to lease yet")
+)]
 pub(crate) mod command;
 pub(crate) mod outcome;
 pub(crate) mod read_only;

@@ -65,8 +65,8 @@ async fn row_37_session_state_command() {
     for (line, expected) in [
         ("SELECT 1", Refusal::Session),
         ("multi", Refusal::Session),
-        ("Client Reply SKIP", Refusal::Session),
-        ("MONITOR", Refusal::Session),
+        ("Client Reply SKIP", Refusal::Replies),
+        ("MONITOR", Refusal::Replies),
         ("RESET", Refusal::Session),
         ("SUBSCRIBE news", Refusal::Subscription),
         ("BLPOP list 0", Refusal::Blocking),

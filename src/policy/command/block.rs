@@ -1,0 +1,229 @@
+//! How long a command may make its caller wait, by its own words.
+
+use std::{str, time::Duration};
+
+use super::Upper;
+
+/// How long the server may keep a command, by the timeout among its arguments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Block {
+    /// For so long. Zero also stands for a timeout that makes no sense, because the server answers
+    /// that with an error at once.
+    AtMost(Duration),
+    /// Until there is something to answer.
+    Forever,
+}
+
+impl Block {
+    const NONE: Self = Self::AtMost(Duration::ZERO);
+
+    /// A year. Beyond it the clock could overflow.
+    const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+    /// For one command after the other.
+    pub(crate) fn then(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::AtMost(one), Self::AtMost(two)) => Self::AtMost(one.saturating_add(two)),
+            (Self::Forever, _) | (_, Self::Forever) => Self::Forever,
+        }
+    }
+
+    /// By seconds with a fraction, as the commands of lists and sorted sets take them. The server
+    /// also understands hexadecimal fractions; they count as nonsense here.
+    pub(super) fn of_seconds(timeout: Option<&[u8]>) -> Self {
+        let Some(seconds) = parse::<f64>(timeout).filter(|it| it.is_finite() && *it >= 0.0) else {
+            return Self::NONE;
+        };
+        // Minus nought too: to the server it is no negative number.
+        if seconds == 0.0 {
+            return Self::Forever;
+        }
+        let timeout = Duration::try_from_secs_f64(seconds).unwrap_or(Self::LONGEST);
+        Self::AtMost(timeout.min(Self::LONGEST))
+    }
+
+    /// By whole milliseconds, as `WAIT` and the option `BLOCK` take them.
+    pub(super) fn of_millis(timeout: Option<&[u8]>) -> Self {
+        match parse::<i64>(timeout).and_then(|it| u64::try_from(it).ok()) {
+            None => Self::NONE,
+            Some(0) => Self::Forever,
+            Some(millis) => Self::AtMost(Duration::from_millis(millis).min(Self::LONGEST)),
+        }
+    }
+
+    /// By the options of `XREAD` and `XREADGROUP`; `None` without `BLOCK`. They end at `STREAMS`, and
+    /// are read as the server reads them: a group may well be called BLOCK, or STREAMS, and of two
+    /// timeouts the second counts.
+    pub(super) fn of_stream_read<'a>(mut options: impl Iterator<Item = &'a [u8]>) -> Option<Self> {
+        let mut block = None;
+        while let Some(option) = options.next() {
+            match Upper::of(option).as_bytes() {
+                b"BLOCK" => block = Some(Self::of_millis(options.next())),
+                b"STREAMS" => break,
+                b"GROUP" => drop(options.nth(1)),
+                b"COUNT" | b"CLAIM" => drop(options.next()),
+                _ => {}
+            }
+        }
+        block
+    }
+}
+
+fn parse<T: str::FromStr>(number: Option<&[u8]>) -> Option<T> {
+    str::from_utf8(number?).ok()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use proptest::{collection, prelude::*};
+
+    use super::*;
+    use crate::{
+        common::{RedisServer, resp::Reply},
+        policy::command::{Place, place},
+    };
+
+    fn millis(millis: u64) -> Block {
+        Block::AtMost(Duration::from_millis(millis))
+    }
+
+    #[track_caller]
+    fn assert_blocks(command: &str, expected: Block) {
+        let args = command.split(' ').map(str::as_bytes);
+        assert_eq!(place(args, false), Place::Leased(expected), "{command:?}");
+    }
+
+    #[test]
+    fn each_command_keeps_its_timeout_in_its_own_place() {
+        for command in [
+            "BLPOP 9 9 1.5",
+            "BRPOP 9 1.5",
+            "BRPOPLPUSH 9 9 1.5",
+            "BLMOVE 9 9 LEFT LEFT 1.5",
+            "BZPOPMIN 9 1.5",
+            "BZPOPMAX 9 9 1.5",
+            "BLMPOP 1.5 1 9 LEFT COUNT 9",
+            "BZMPOP 1.5 1 9 MIN COUNT 9",
+            "WAIT 9 1500",
+            "WAITAOF 1 9 1500",
+            "XREAD COUNT 9 BLOCK 1500 STREAMS 9 9",
+            "XREADGROUP GROUP g c COUNT 9 block 1500 NOACK STREAMS 9 9",
+        ] {
+            assert_blocks(command, millis(1500));
+        }
+    }
+
+    #[test]
+    fn nought_is_for_ever() {
+        for timeout in ["0", "0.0", "-0", "0e9", ".0"] {
+            assert_blocks(&format!("BLPOP k {timeout}"), Block::Forever);
+        }
+        for command in [
+            "WAIT 1 0",
+            "WAITAOF 1 0 0",
+            "XREAD BLOCK 0 STREAMS k $",
+            "BLMPOP 0 1 k LEFT",
+        ] {
+            assert_blocks(command, Block::Forever);
+        }
+    }
+
+    #[test]
+    fn what_the_server_answers_with_an_error_does_not_block() {
+        for timeout in [
+            "-1", "-inf", "inf", "nan", "1e999", "x", "", "1s", "1 ", "\0",
+        ] {
+            let timeout = Some(timeout.as_bytes());
+            assert_eq!(Block::of_seconds(timeout), Block::NONE, "{timeout:?}");
+            assert_eq!(Block::of_millis(timeout), Block::NONE, "{timeout:?}");
+        }
+        assert_eq!(Block::of_millis(Some(b"1.5")), Block::NONE);
+        assert_eq!(Block::of_millis(Some(b"9223372036854775808")), Block::NONE);
+        assert_eq!(Block::of_seconds(Some(b"\xff")), Block::NONE);
+        for command in ["BLPOP", "BLMPOP", "WAIT", "XREAD BLOCK"] {
+            assert_blocks(command, Block::NONE);
+        }
+    }
+
+    #[test]
+    fn absurd_timeouts_end_within_a_year() {
+        let year = Block::AtMost(Block::LONGEST);
+        for timeout in ["31536001", "1e18", "1e300"] {
+            assert_eq!(Block::of_seconds(Some(timeout.as_bytes())), year);
+        }
+        assert_eq!(Block::of_millis(Some(b"9223372036854775807")), year);
+    }
+
+    #[test]
+    fn of_two_timeouts_the_second_counts() {
+        assert_blocks("XREAD BLOCK 0 BLOCK 5 STREAMS k $", millis(5));
+        assert_blocks("XREAD BLOCK 5 COUNT 1 BLOCK 0 STREAMS k $", Block::Forever);
+    }
+
+    #[test]
+    fn commands_wait_one_after_the_other() {
+        assert_eq!(millis(1).then(millis(2)), millis(3));
+        assert_eq!(millis(1).then(Block::Forever), Block::Forever);
+        assert_eq!(Block::Forever.then(millis(1)), Block::Forever);
+        let longest = Block::AtMost(Duration::MAX);
+        assert_eq!(longest.then(longest), longest);
+    }
+
+    /// Where the server waits, the policy says so, and where the policy says that the server does not
+    /// wait, it answers at once.
+    #[test]
+    fn the_server_reads_timeouts_alike() {
+        let server = RedisServer::start();
+        server.cli(&["XADD", "s", "1-1", "f", "v"]);
+        for (command, waits) in [
+            ("BLPOP k 0.3", true),
+            ("BLPOP k 3e-1", true),
+            ("BLPOP k +.3", true),
+            ("BLMPOP 0.3 1 k LEFT", true),
+            ("BZMPOP .3 1 k MIN", true),
+            ("WAIT 1 300", true),
+            ("XREAD BLOCK 300 STREAMS s $", true),
+            ("XREAD BLOCK 0 BLOCK 300 STREAMS s $", true),
+            ("XREAD BLOCK 1 BLOCK 300 COUNT 1 STREAMS s $", true),
+            ("XREAD STREAMS BLOCK 0", false),
+            ("BLPOP k inf", false),
+            ("BLPOP k nan", false),
+            ("BLPOP k -1", false),
+            ("BLPOP k 1e300", false),
+            ("BLPOP k 1s", false),
+            ("WAIT 1 0.3", false),
+            ("WAIT 1 -1", false),
+            ("XREAD BLOCK 0.3 STREAMS s $", false),
+        ] {
+            let started = Instant::now();
+            let words: Vec<_> = command.split(' ').collect();
+            let reply = server.command(&words);
+            let place = place(words.iter().map(|it| it.as_bytes()), false);
+            let expected = Place::Leased(millis(300));
+            assert_eq!(place == expected, waits, "{command}: {place:?}");
+            assert_eq!(
+                started.elapsed() >= Duration::from_millis(290),
+                waits,
+                "{command}: {reply:?}"
+            );
+            assert!(waits || !matches!(reply, Reply::Int(_)), "{command}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_timeout_is_read_without_a_panic(timeout in collection::vec(any::<u8>(), 0..24)) {
+            let _ = Block::of_seconds(Some(&timeout));
+            let _ = Block::of_millis(Some(&timeout));
+        }
+
+        #[test]
+        fn any_number_is_read_without_a_panic(number in any::<f64>(), whole in any::<i64>()) {
+            let _ = Block::of_seconds(Some(number.to_string().as_bytes()));
+            let _ = Block::of_seconds(Some(format!("{number:e}").as_bytes()));
+            let _ = Block::of_millis(Some(whole.to_string().as_bytes()));
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! Where every command belongs: on the connection that callers share, on one of its own, or nowhere.
+//!
+//! Replies carry no name: the server answers in order, and a connection hands the next reply to the
+//! next caller. A command that changes how a connection answers, or for whom, therefore hands one
+//! caller's replies to another. After `SELECT` everyone reads another database; after `MULTI` they
+//! get `QUEUED`; after `CLIENT REPLY SKIP` everyone gets the reply of the one behind them. So these
+//! commands are refused before a byte is written, in pipelines and atomic pipelines too.
+//!
+//! On a connection that one caller has to itself most of them do no harm, but some outlast the
+//! caller, and some leave even such a connection without replies.
+
+mod block;
+mod nature;
+mod refusal;
+mod upper;
+
+pub(crate) use block::Block;
+use nature::Nature;
+pub use refusal::Refusal;
+pub(super) use upper::Upper;
+
+/// Where a command runs that is given to a plain handle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// On the connection that all callers share.
+    Shared,
+    /// On a connection of its own, because it may make those behind it wait for so long.
+    Leased(Block),
+    /// Nowhere.
+    Refused(Refusal),
+}
+
+/// What a command leaves behind on the connection that it ran on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// Nothing that the next user of the connection would notice.
+    Nothing,
+    /// Keys are watched, or commands are queued, until the transaction ends.
+    OpensTransaction,
+    /// No keys are watched any more, and no commands are queued.
+    EndsTransaction,
+    /// Something that only `RESET` or the end of the connection undoes.
+    Lasting,
+}
+
+/// Where a command that is given to a plain handle runs. The name comes first in `args`.
+///
+/// Asked for every command, so it allocates nothing and looks at each byte of the name once.
+pub(crate) fn place<'a>(args: impl Iterator<Item = &'a [u8]>, allow_admin: bool) -> Place {
+    match Nature::of(args) {
+        Nature::Plain => Place::Shared,
+        Nature::Administers if allow_admin => Place::Shared,
+        Nature::Blocks(block) => Place::Leased(block),
+        Nature::Empty => Place::Refused(Refusal::Empty),
+        Nature::Unwatches
+        | Nature::OpensTransaction
+        | Nature::EndsTransaction
+        | Nature::Configures => Place::Refused(Refusal::Session),
+        Nature::Subscribes => Place::Refused(Refusal::Subscription),
+        Nature::TakesReplies => Place::Refused(Refusal::Replies),
+        Nature::Administers => Place::Refused(Refusal::Administrative),
+    }
+}
+
+/// The reason not to run a command even on a connection that its caller has to itself; `None` if it
+/// may run.
+pub(crate) fn refuse_on_lease<'a>(
+    args: impl Iterator<Item = &'a [u8]>,
+    allow_admin: bool,
+) -> Option<Refusal> {
+    match Nature::of(args) {
+        Nature::Empty => Some(Refusal::Empty),
+        Nature::TakesReplies => Some(Refusal::Replies),
+        Nature::Administers if !allow_admin => Some(Refusal::Administrative),
+        _ => None,
+    }
+}
+
+/// What a command leaves behind on a connection that its caller has to itself.
+pub(crate) fn effect<'a>(args: impl Iterator<Item = &'a [u8]>) -> Effect {
+    match Nature::of(args) {
+        Nature::Empty
+        | Nature::Plain
+        | Nature::Blocks(_)
+        | Nature::Unwatches
+        | Nature::Administers => Effect::Nothing,
+        Nature::OpensTransaction => Effect::OpensTransaction,
+        Nature::EndsTransaction => Effect::EndsTransaction,
+        Nature::Configures | Nature::Subscribes | Nature::TakesReplies => Effect::Lasting,
+    }
+}
+
+/// Whether a command runs a script or a function, which can have an effect and fail afterwards.
+pub(crate) fn runs_script<'a>(mut args: impl Iterator<Item = &'a [u8]>) -> bool {
+    let name = args.next().unwrap_or_default();
+    matches!(
+        Upper::of(name).as_bytes(),
+        b"EVAL" | b"EVALSHA" | b"EVAL_RO" | b"EVALSHA_RO" | b"FCALL" | b"FCALL_RO"
+    )
+}
+
+/// The name of a command for an error message: its first word, in capitals and without what a
+/// terminal would obey, because it is the caller's and may be anything.
+pub(crate) fn display_name<'a>(mut args: impl Iterator<Item = &'a [u8]>) -> String {
+    let name = args.next().unwrap_or_default();
+    let name = &name[..name.len().min(Upper::LONGEST)];
+    name.to_ascii_uppercase().escape_ascii().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{iter, time::Duration};
+
+    use super::*;
+
+    fn args(command: &str) -> impl Iterator<Item = &[u8]> {
+        command.split(' ').map(str::as_bytes)
+    }
+
+    fn place_of(command: &str) -> Place {
+        place(args(command), false)
+    }
+
+    #[track_caller]
+    fn assert_places(commands: &str, expected: Place) {
+        for command in commands.split(',') {
+            assert_eq!(place_of(command), expected, "{command:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_listed_runs() {
+        assert_places(
+            "X,é,CLIENT|REPLY OFF, MULTI,MULTIX,GETX k,CONFIGS SET,VERY.LONG.NAMES.OF.MODULES x,",
+            Place::Shared,
+        );
+    }
+
+    #[test]
+    fn a_family_without_a_member_is_left_to_the_server() {
+        assert_places("CLIENT,SCRIPT,FUNCTION,CLUSTER", Place::Shared);
+    }
+
+    #[test]
+    fn unknown_members_count_as_the_dangerous_kind_of_their_family() {
+        assert_places("CLIENT NEW", Place::Refused(Refusal::Session));
+        assert_eq!(effect(args("CLIENT NEW")), Effect::Lasting);
+        assert_places("CLUSTER NEW", Place::Refused(Refusal::Administrative));
+        assert_places(
+            "SCRIPT NEW,FUNCTION NEW,MEMORY NEW,OBJECT NEW",
+            Place::Shared,
+        );
+    }
+
+    #[test]
+    fn reading_streams_needs_a_connection_if_it_blocks() {
+        assert_places(
+            "XREAD BLOCK 0 STREAMS k $,XREADGROUP GROUP STREAMS c BLOCK 0 STREAMS k >",
+            Place::Leased(Block::Forever),
+        );
+        assert_places(
+            "XREAD COUNT 1 BLOCK 5 STREAMS k $",
+            Place::Leased(Block::AtMost(Duration::from_millis(5))),
+        );
+        assert_places(
+            "XREAD,XREAD COUNT 1,XREAD STREAMS BLOCK 0,XREAD COUNT 1 STREAMS k BLOCK 0 0,\
+             XREADGROUP GROUP BLOCK BLOCK COUNT 1 STREAMS k >",
+            Place::Shared,
+        );
+    }
+
+    #[test]
+    fn only_a_command_without_a_name_is_empty() {
+        for allow_admin in [false, true] {
+            let place = place(iter::empty(), allow_admin);
+            assert_eq!(place, Place::Refused(Refusal::Empty));
+            let refusal = refuse_on_lease(iter::empty(), allow_admin);
+            assert_eq!(refusal, Some(Refusal::Empty));
+        }
+        assert_eq!(effect(iter::empty()), Effect::Nothing);
+        // The server answers this one: it is an unknown command like any other.
+        assert_eq!(place_of(""), Place::Shared);
+        assert_eq!(refuse_on_lease(args(""), false), None);
+    }
+
+    #[test]
+    fn names_of_any_length_and_content_are_looked_up() {
+        for byte in 0..=u8::MAX {
+            assert_eq!(place([&[byte][..]].into_iter(), false), Place::Shared);
+        }
+        for len in 1..100 {
+            assert_eq!(place_of(&"M".repeat(len)), Place::Shared);
+        }
+        assert_eq!(
+            place([&b"client"[..], &[b'A'; 1 << 20][..]].into_iter(), false),
+            Place::Refused(Refusal::Session)
+        );
+    }
+
+    #[test]
+    fn a_nul_ends_a_word_as_it_does_for_the_server() {
+        assert_places("QUIT\0 x", Place::Refused(Refusal::Session));
+        assert_places(
+            "POST\0x,CLIENT REPLY\0 OFF",
+            Place::Refused(Refusal::Replies),
+        );
+        assert_places(
+            "XREAD BLOCK\0zzzzzzzzzzzzzzzzzzzzzzzzzz 0 STREAMS k $",
+            Place::Leased(Block::Forever),
+        );
+        assert_places("XREAD STREAMS\0x BLOCK 0", Place::Shared);
+    }
+}

@@ -1,0 +1,34 @@
+//! Words, compared as the server compares them.
+
+/// A word in upper case, up to the first NUL: servers compare some names and all options as C
+/// strings, so that to them `BLOCK\0x` is `BLOCK`.
+pub(in crate::policy) struct Upper {
+    bytes: [u8; Self::LONGEST],
+    len: usize,
+}
+
+impl Upper {
+    /// `COUNT-FAILURE-REPORTS` is the longest word listed here.
+    pub(super) const LONGEST: usize = 21;
+
+    /// The word; nothing if it is longer than any that is listed.
+    pub(in crate::policy) fn of(word: &[u8]) -> Self {
+        let mut upper = Self {
+            bytes: [0; Self::LONGEST],
+            len: 0,
+        };
+        for byte in word.iter().take_while(|byte| **byte != 0) {
+            if upper.len == Self::LONGEST {
+                upper.len = 0;
+                break;
+            }
+            upper.bytes[upper.len] = byte.to_ascii_uppercase();
+            upper.len += 1;
+        }
+        upper
+    }
+
+    pub(in crate::policy) fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+}
