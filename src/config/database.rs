@@ -248,7 +248,7 @@ impl DatabaseConfig {
         self
     }
 
-    /// Whether commands that administer the server (`CONFIG`, `FLUSHALL`, `SHUTDOWN` …) may be
+    /// Whether commands that administer the server (`CONFIG SET`, `FLUSHALL`, `SHUTDOWN` …) may be
     /// sent. Default `false`.
     pub fn allow_admin(mut self, allow: bool) -> Self {
         self.allow_admin = allow;

@@ -138,14 +138,20 @@ mod tests {
 
     #[test]
     fn a_family_without_a_member_is_left_to_the_server() {
-        assert_places("CLIENT,SCRIPT,FUNCTION,CLUSTER", Place::Shared);
+        assert_places(
+            "CLIENT,SCRIPT,FUNCTION,CLUSTER,CONFIG,ACL,MODULE,SLOWLOG,LATENCY",
+            Place::Shared,
+        );
     }
 
     #[test]
     fn unknown_members_count_as_the_dangerous_kind_of_their_family() {
         assert_places("CLIENT NEW", Place::Refused(Refusal::Session));
         assert_eq!(effect(args("CLIENT NEW")), Effect::Lasting);
-        assert_places("CLUSTER NEW", Place::Refused(Refusal::Administrative));
+        assert_places(
+            "CLUSTER NEW,CONFIG NEW,ACL NEW,MODULE NEW",
+            Place::Refused(Refusal::Administrative),
+        );
         assert_places(
             "SCRIPT NEW,FUNCTION NEW,MEMORY NEW,OBJECT NEW",
             Place::Shared,

@@ -67,17 +67,30 @@ impl Nature {
                 Block::of_stream_read(args).map_or(Self::Plain, Self::Blocks)
             }
 
-            b"ACL" | b"BGREWRITEAOF" | b"BGSAVE" | b"CONFIG" | b"DEBUG" | b"FAILOVER"
-            | b"FLUSHALL" | b"FLUSHDB" | b"MODULE" | b"PFDEBUG" | b"PFSELFTEST" | b"REPLICAOF"
-            | b"SAVE" | b"SHUTDOWN" | b"SLAVEOF" | b"SWAPDB" => Self::Administers,
+            b"BGREWRITEAOF" | b"BGSAVE" | b"DEBUG" | b"FAILOVER" | b"FLUSHALL" | b"FLUSHDB"
+            | b"PFDEBUG" | b"PFSELFTEST" | b"REPLICAOF" | b"SAVE" | b"SHUTDOWN" | b"SLAVEOF"
+            | b"SWAPDB" => Self::Administers,
 
             // Families of which some members are harmless. Without a member the server complains.
+            b"ACL" => args.next().map_or(Self::Plain, acl),
             b"CLIENT" => args.next().map_or(Self::Plain, client),
             b"CLUSTER" => args.next().map_or(Self::Plain, cluster),
+            b"CONFIG" => args.next().map_or(Self::Plain, configuration),
             b"FUNCTION" => args.next().map_or(Self::Plain, function),
+            b"LATENCY" | b"SLOWLOG" => args.next().map_or(Self::Plain, records),
+            b"MODULE" => args.next().map_or(Self::Plain, module),
             b"SCRIPT" => args.next().map_or(Self::Plain, script),
             _ => Self::Plain,
         }
+    }
+}
+
+/// The members that say who one is, what there is, or what a user could do. All others change users,
+/// or show them and the hashes of their passwords.
+fn acl(member: &[u8]) -> Nature {
+    match Upper::of(member).as_bytes() {
+        b"CAT" | b"DRYRUN" | b"GENPASS" | b"HELP" | b"WHOAMI" => Nature::Plain,
+        _ => Nature::Administers,
     }
 }
 
@@ -119,9 +132,33 @@ fn cluster(member: &[u8]) -> Nature {
     }
 }
 
+/// Reading is no less than writing here: among the settings are passwords.
+fn configuration(member: &[u8]) -> Nature {
+    match Upper::of(member).as_bytes() {
+        b"HELP" => Nature::Plain,
+        _ => Nature::Administers,
+    }
+}
+
 fn function(member: &[u8]) -> Nature {
     match Upper::of(member).as_bytes() {
         b"KILL" | b"FLUSH" => Nature::Administers,
+        _ => Nature::Plain,
+    }
+}
+
+fn module(member: &[u8]) -> Nature {
+    match Upper::of(member).as_bytes() {
+        b"HELP" | b"LIST" => Nature::Plain,
+        _ => Nature::Administers,
+    }
+}
+
+/// What the server has noted of slow commands is there for whoever looks into its troubles. Anybody
+/// may read it, but not take it away from the others, as `CONFIG RESETSTAT` would.
+fn records(member: &[u8]) -> Nature {
+    match Upper::of(member).as_bytes() {
+        b"RESET" => Nature::Administers,
         _ => Nature::Plain,
     }
 }
