@@ -67,6 +67,13 @@ impl Block {
         }
         block
     }
+
+    /// By the options of `TS.READ`, which follow its key and its timestamp; `None` without `BLOCK`.
+    pub(super) fn of_series_read<'a>(args: impl Iterator<Item = &'a [u8]>) -> Option<Self> {
+        let mut options = args.skip(2);
+        options.find(|option| Upper::of(option).as_bytes() == b"BLOCK")?;
+        Some(Self::of_millis(options.next()))
+    }
 }
 
 fn parse<T: str::FromStr>(number: Option<&[u8]>) -> Option<T> {
@@ -102,6 +109,8 @@ mod tests {
             "BRPOP 9 1.5",
             "BRPOPLPUSH 9 9 1.5",
             "BLMOVE 9 9 LEFT LEFT 1.5",
+            "BLMOVEM 9 9 LEFT LEFT 1.5",
+            "BLMOVEM 9 9 LEFT LEFT 1.5 EXACTLY 9 OBO",
             "BZPOPMIN 9 1.5",
             "BZPOPMAX 9 9 1.5",
             "BLMPOP 1.5 1 9 LEFT COUNT 9",
@@ -110,6 +119,8 @@ mod tests {
             "WAITAOF 1 9 1500",
             "XREAD COUNT 9 BLOCK 1500 STREAMS 9 9",
             "XREADGROUP GROUP g c COUNT 9 block 1500 NOACK STREAMS 9 9",
+            "TS.READ 9 9 BLOCK 1500 9",
+            "TS.READ 9 9 MAX_COUNT 9 BLOCK 1500 9",
         ] {
             assert_blocks(command, millis(1500));
         }
@@ -124,7 +135,9 @@ mod tests {
             "WAIT 1 0",
             "WAITAOF 1 0 0",
             "XREAD BLOCK 0 STREAMS k $",
+            "TS.READ k - BLOCK 0 1",
             "BLMPOP 0 1 k LEFT",
+            "BLMOVEM a b LEFT LEFT 0",
         ] {
             assert_blocks(command, Block::Forever);
         }
@@ -142,7 +155,7 @@ mod tests {
         assert_eq!(Block::of_millis(Some(b"1.5")), Block::NONE);
         assert_eq!(Block::of_millis(Some(b"9223372036854775808")), Block::NONE);
         assert_eq!(Block::of_seconds(Some(b"\xff")), Block::NONE);
-        for command in ["BLPOP", "BLMPOP", "WAIT", "XREAD BLOCK"] {
+        for command in ["BLPOP", "BLMPOP", "BLMOVEM a b LEFT", "WAIT", "XREAD BLOCK"] {
             assert_blocks(command, Block::NONE);
         }
     }

@@ -149,7 +149,7 @@ mod tests {
         assert_places("CLIENT NEW", Place::Refused(Refusal::Session));
         assert_eq!(effect(args("CLIENT NEW")), Effect::Lasting);
         assert_places(
-            "CLUSTER NEW,CONFIG NEW,ACL NEW,MODULE NEW",
+            "CLUSTER NEW,CONFIG NEW,ACL NEW,MODULE NEW,HOTKEYS NEW",
             Place::Refused(Refusal::Administrative),
         );
         assert_places(
@@ -165,12 +165,12 @@ mod tests {
             Place::Leased(Block::Forever),
         );
         assert_places(
-            "XREAD COUNT 1 BLOCK 5 STREAMS k $",
+            "XREAD COUNT 1 BLOCK 5 STREAMS k $,TS.READ BLOCK + MAX_COUNT 9 block 5 1",
             Place::Leased(Block::AtMost(Duration::from_millis(5))),
         );
         assert_places(
             "XREAD,XREAD COUNT 1,XREAD STREAMS BLOCK 0,XREAD COUNT 1 STREAMS k BLOCK 0 0,\
-             XREADGROUP GROUP BLOCK BLOCK COUNT 1 STREAMS k >",
+             XREADGROUP GROUP BLOCK BLOCK COUNT 1 STREAMS k >,TS.READ BLOCK BLOCK MAX_COUNT 9",
             Place::Shared,
         );
     }

@@ -41,6 +41,8 @@ impl Nature {
             b"QUIT" => Self::Configures,
             // How a cluster node treats the next commands on this connection.
             b"ASKING" | b"READONLY" | b"READWRITE" => Self::Configures,
+            // The fields of the hashes to come, by a name that this connection alone knows.
+            b"HIMPORT" => Self::Configures,
 
             // Other callers' commands would be queued into the transaction, or run inside the wrong
             // one, or undo its watches. An atomic pipeline brings its own MULTI and EXEC, in one
@@ -62,22 +64,25 @@ impl Nature {
                 Self::Blocks(Block::of_seconds(args.last()))
             }
             b"BLMPOP" | b"BZMPOP" => Self::Blocks(Block::of_seconds(args.next())),
+            b"BLMOVEM" => Self::Blocks(Block::of_seconds(args.nth(4))),
             b"WAIT" | b"WAITAOF" => Self::Blocks(Block::of_millis(args.last())),
             b"XREAD" | b"XREADGROUP" => {
                 Block::of_stream_read(args).map_or(Self::Plain, Self::Blocks)
             }
+            b"TS.READ" => Block::of_series_read(args).map_or(Self::Plain, Self::Blocks),
 
             b"BGREWRITEAOF" | b"BGSAVE" | b"DEBUG" | b"FAILOVER" | b"FLUSHALL" | b"FLUSHDB"
             | b"PFDEBUG" | b"PFSELFTEST" | b"REPLICAOF" | b"SAVE" | b"SHUTDOWN" | b"SLAVEOF"
-            | b"SWAPDB" => Self::Administers,
+            | b"SWAPDB" | b"TRIMSLOTS" => Self::Administers,
 
             // Families of which some members are harmless. Without a member the server complains.
             b"ACL" => args.next().map_or(Self::Plain, acl),
             b"CLIENT" => args.next().map_or(Self::Plain, client),
             b"CLUSTER" => args.next().map_or(Self::Plain, cluster),
-            b"CONFIG" => args.next().map_or(Self::Plain, configuration),
+            b"BACKUP" | b"CONFIG" | b"FT.CONFIG" => args.next().map_or(Self::Plain, configuration),
             b"FUNCTION" => args.next().map_or(Self::Plain, function),
-            b"LATENCY" | b"SLOWLOG" => args.next().map_or(Self::Plain, records),
+            b"HOTKEYS" => args.next().map_or(Self::Plain, hotkeys),
+            b"COMMANDLOG" | b"LATENCY" | b"SLOWLOG" => args.next().map_or(Self::Plain, records),
             b"MODULE" => args.next().map_or(Self::Plain, module),
             b"SCRIPT" => args.next().map_or(Self::Plain, script),
             _ => Self::Plain,
@@ -128,6 +133,8 @@ fn cluster(member: &[u8]) -> Nature {
         | b"SLAVES"
         | b"SLOT-STATS"
         | b"SLOTS" => Nature::Plain,
+        // How one node streams slots to another.
+        b"SYNCSLOTS" => Nature::TakesReplies,
         _ => Nature::Administers,
     }
 }
@@ -144,6 +151,14 @@ fn function(member: &[u8]) -> Nature {
     match Upper::of(member).as_bytes() {
         b"KILL" | b"FLUSH" => Nature::Administers,
         _ => Nature::Plain,
+    }
+}
+
+/// While keys are counted, every command of every client costs more.
+fn hotkeys(member: &[u8]) -> Nature {
+    match Upper::of(member).as_bytes() {
+        b"GET" | b"HELP" => Nature::Plain,
+        _ => Nature::Administers,
     }
 }
 
