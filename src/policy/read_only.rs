@@ -4,28 +4,35 @@ use super::command::Upper;
 
 /// Whether a command only reads, by its name, which comes first in `args`.
 ///
-/// These are the commands that a server flags as `readonly` (7.0 and, of later ones, the vector
-/// sets' of 8.0), and some that look at the server alone. What is not listed counts as a write, so a
-/// command that this crate does not know is never run twice.
+/// These are the commands that a server flags as `readonly` (up to Redis 8.10 and Valkey 9.1, with
+/// the modules that come with Redis 8), but for the few that leave a cursor behind, and some that look
+/// at the server alone. What is not listed counts as a write, so a command that this crate does not
+/// know is never run twice.
 pub(crate) fn only_reads<'a>(mut args: impl Iterator<Item = &'a [u8]>) -> bool {
     let name = args.next().unwrap_or_default();
     match Upper::of(name).as_bytes() {
         // Keys.
-        b"DBSIZE" | b"DUMP" | b"EXISTS" | b"EXPIRETIME" | b"KEYS" | b"OBJECT" | b"PEXPIRETIME"
-        | b"PTTL" | b"RANDOMKEY" | b"SCAN" | b"SORT_RO" | b"TOUCH" | b"TTL" | b"TYPE" => true,
+        b"CLUSTERSCAN" | b"DBSIZE" | b"DUMP" | b"EXISTS" | b"EXPIRETIME" | b"KEYS" | b"OBJECT"
+        | b"PEXPIRETIME" | b"PTTL" | b"RANDOMKEY" | b"SCAN" | b"SORT_RO" | b"TOUCH" | b"TTL"
+        | b"TYPE" => true,
         // Strings and bits.
-        b"BITCOUNT" | b"BITFIELD_RO" | b"BITPOS" | b"GET" | b"GETBIT" | b"GETRANGE" | b"LCS"
-        | b"MGET" | b"PFCOUNT" | b"STRLEN" | b"SUBSTR" => true,
+        b"BITCOUNT" | b"BITFIELD_RO" | b"BITPOS" | b"DIGEST" | b"GET" | b"GETBIT" | b"GETRANGE"
+        | b"LCS" | b"MGET" | b"PFCOUNT" | b"STRLEN" | b"SUBSTR" => true,
         // Hashes.
         b"HEXISTS" | b"HEXPIRETIME" | b"HGET" | b"HGETALL" | b"HKEYS" | b"HLEN" | b"HMGET"
         | b"HPEXPIRETIME" | b"HPTTL" | b"HRANDFIELD" | b"HSCAN" | b"HSTRLEN" | b"HTTL"
         | b"HVALS" => true,
+        // Arrays.
+        b"ARCOUNT" | b"ARGET" | b"ARGETRANGE" | b"ARGREP" | b"ARINFO" | b"ARLASTITEMS"
+        | b"ARLEN" | b"ARMGET" | b"ARNEXT" | b"AROP" | b"ARSCAN" => true,
         // Lists and streams.
         b"LINDEX" | b"LLEN" | b"LPOS" | b"LRANGE" | b"XINFO" | b"XLEN" | b"XPENDING"
         | b"XRANGE" | b"XREAD" | b"XREVRANGE" => true,
         // Sets.
-        b"SCARD" | b"SDIFF" | b"SINTER" | b"SINTERCARD" | b"SISMEMBER" | b"SMEMBERS"
-        | b"SMISMEMBER" | b"SRANDMEMBER" | b"SSCAN" | b"SUNION" => true,
+        b"SCARD" | b"SDIFF" | b"SDIFFCARD" | b"SINTER" | b"SINTERCARD" | b"SISMEMBER"
+        | b"SMEMBERS" | b"SMISMEMBER" | b"SRANDMEMBER" | b"SSCAN" | b"SUNION" | b"SUNIONCARD" => {
+            true
+        }
         // Sorted sets and positions.
         b"ZCARD" | b"ZCOUNT" | b"ZDIFF" | b"ZINTER" | b"ZINTERCARD" | b"ZLEXCOUNT" | b"ZMSCORE"
         | b"ZRANDMEMBER" | b"ZRANGE" | b"ZRANGEBYLEX" | b"ZRANGEBYSCORE" | b"ZRANK"
@@ -40,6 +47,43 @@ pub(crate) fn only_reads<'a>(mut args: impl Iterator<Item = &'a [u8]>) -> bool {
         // Vector sets.
         b"VCARD" | b"VDIM" | b"VEMB" | b"VGETATTR" | b"VINFO" | b"VISMEMBER" | b"VLINKS"
         | b"VRANDMEMBER" | b"VRANGE" | b"VSIM" => true,
+        // Filters and sketches.
+        b"BF.CARD"
+        | b"BF.EXISTS"
+        | b"BF.INFO"
+        | b"BF.MEXISTS"
+        | b"CF.COUNT"
+        | b"CF.EXISTS"
+        | b"CF.INFO"
+        | b"CF.MEXISTS"
+        | b"CMS.INFO"
+        | b"CMS.QUERY"
+        | b"TDIGEST.BYRANK"
+        | b"TDIGEST.BYREVRANK"
+        | b"TDIGEST.CDF"
+        | b"TDIGEST.INFO"
+        | b"TDIGEST.MAX"
+        | b"TDIGEST.MIN"
+        | b"TDIGEST.QUANTILE"
+        | b"TDIGEST.RANK"
+        | b"TDIGEST.REVRANK"
+        | b"TDIGEST.TRIMMED_MEAN"
+        | b"TOPK.COUNT"
+        | b"TOPK.INFO"
+        | b"TOPK.LIST"
+        | b"TOPK.QUERY" => true,
+        // Searches that leave no cursor.
+        b"FT._LIST" | b"FT.DICTDUMP" | b"FT.EXPLAIN" | b"FT.EXPLAINCLI" | b"FT.INFO"
+        | b"FT.SEARCH" | b"FT.SPELLCHECK" | b"FT.SUGGET" | b"FT.SUGLEN" | b"FT.SYNDUMP"
+        | b"FT.TAGVALS" => true,
+        // Documents.
+        b"JSON.ARRINDEX" | b"JSON.ARRLEN" | b"JSON.GET" | b"JSON.MGET" | b"JSON.OBJKEYS"
+        | b"JSON.OBJLEN" | b"JSON.RESP" | b"JSON.STRLEN" | b"JSON.TYPE" => true,
+        // Time series.
+        b"TS.GET" | b"TS.INFO" | b"TS.MGET" | b"TS.MRANGE" | b"TS.MREVRANGE" | b"TS.NRANGE"
+        | b"TS.NREVRANGE" | b"TS.QUERYINDEX" | b"TS.QUERYLABELS" | b"TS.RANGE" | b"TS.REVRANGE" => {
+            true
+        }
         // Scripts that the server keeps from writing.
         b"EVALSHA_RO" | b"EVAL_RO" | b"FCALL_RO" => true,
         // The server itself.
@@ -89,7 +133,9 @@ mod tests {
             "MEMORY PURGE",
             "MEMORY",
             "HGETDEL h FIELDS 1 f",
-            "JSON.GET k",
+            "TS.READ k -",
+            "FT.AGGREGATE i *",
+            "JSON.GETX k",
             "",
             "GETX",
         ] {
