@@ -14,6 +14,11 @@ mod nature;
 mod refusal;
 mod upper;
 
+#[cfg(test)]
+mod reviewed_tests;
+#[cfg(test)]
+mod table_tests;
+
 pub(crate) use block::Block;
 use nature::Nature;
 pub use refusal::Refusal;

@@ -1,0 +1,212 @@
+//! Every command of the servers, reviewed: those that redis-server 7.0 lists, and those that came
+//! after, up to Redis 8.10 and Valkey 9.1, with the modules that come with Redis 8.
+//!
+//! A name is in one list. A member of a family stands as the server writes it, `family|member`.
+
+/// What is expected of a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Class {
+    /// It only reads, and may run twice.
+    Reads,
+    /// It writes.
+    Writes,
+    /// It runs where all others do, but nobody vouches for what a second run would do, or needs to.
+    Other,
+    /// It may make those behind it wait.
+    Blocks,
+    OpensTransaction,
+    EndsTransaction,
+    Unwatches,
+    /// It changes the connection.
+    Session,
+    /// It makes the connection a subscriber, or ends that.
+    Subscription,
+    /// Requests are not answered one by one any more.
+    Stream,
+    /// It needs permission.
+    Administrative,
+}
+
+pub(super) const REVIEWED: &[(Class, &str)] = &[
+    (Class::Reads, READS),
+    (Class::Reads, LATER_READS),
+    (Class::Reads, READS_OF_MODULES),
+    (Class::Reads, LOOKS_AT_THE_SERVER),
+    (Class::Writes, WRITES),
+    (Class::Writes, LATER_WRITES),
+    (Class::Writes, WRITES_OF_MODULES),
+    (Class::Other, OTHERS),
+    (Class::Other, LATER_OTHERS),
+    (Class::Other, OTHERS_OF_MODULES),
+    (Class::OpensTransaction, "multi watch"),
+    (Class::EndsTransaction, "discard exec"),
+    (Class::Unwatches, "unwatch"),
+    (Class::Session, SESSION),
+    (Class::Session, LATER_SESSION),
+    (
+        Class::Subscription,
+        "psubscribe punsubscribe ssubscribe subscribe sunsubscribe unsubscribe",
+    ),
+    (Class::Stream, STREAM),
+    (Class::Administrative, ADMINISTRATIVE),
+    (Class::Administrative, LATER_ADMINISTRATIVE),
+];
+
+/// With the arguments that make them block.
+pub(super) const BLOCKING: &[&str] = &[
+    "blmove a b left left 0",
+    "blmovem a b left left 0 count 2 bulk",
+    "blmpop 0 1 k left",
+    "blpop k 0",
+    "brpop k 0",
+    "brpoplpush a b 0",
+    "bzmpop 0 1 k min",
+    "bzpopmax k 0",
+    "bzpopmin k 0",
+    "ts.read k - block 0 1",
+    "wait 1 0",
+    "waitaof 1 0 0",
+    "xread block 0 streams k $",
+    "xreadgroup group g c block 0 streams k >",
+];
+
+/// The server flags them `readonly`.
+const READS: &str = "bitcount bitfield_ro bitpos dbsize dump eval_ro evalsha_ro exists expiretime \
+    fcall_ro geodist geohash geopos georadius_ro georadiusbymember_ro geosearch get getbit getrange \
+    hexists hget hgetall hkeys hlen hmget hrandfield hscan hstrlen hvals keys lcs lindex llen lolwut \
+    lpos lrange memory|usage mget object|encoding object|freq object|idletime object|refcount \
+    pexpiretime pfcount pttl randomkey scan scard sdiff sinter sintercard sismember smembers \
+    smismember sort_ro srandmember sscan strlen substr sunion touch ttl type xinfo|consumers \
+    xinfo|groups xinfo|stream xlen xpending xrange xrevrange zcard zcount zdiff zinter zintercard \
+    zlexcount zmscore zrandmember zrange zrangebylex zrangebyscore zrank zrevrange zrevrangebylex \
+    zrevrangebyscore zrevrank zscan zscore zunion";
+
+/// Fields that expire are of 7.4, vector sets of 8.0, the digest of 8.4, arrays of 8.8, the
+/// cardinalities of 8.10, and the scan of a cluster is Valkey's.
+const LATER_READS: &str = "arcount arget argetrange argrep arinfo arlastitems arlen armget arnext arop \
+    arscan clusterscan digest hexpiretime hpexpiretime hpttl httl sdiffcard sunioncard vcard vdim vemb \
+    vgetattr vinfo vismember vlinks vrandmember vrange vsim";
+
+const READS_OF_MODULES: &str = "bf.card bf.exists bf.info bf.mexists cf.count cf.exists cf.info \
+    cf.mexists cms.info cms.query ft._list ft.dictdump ft.explain ft.explaincli ft.info ft.search \
+    ft.spellcheck ft.sugget ft.suglen ft.syndump ft.tagvals json.arrindex json.arrlen json.get \
+    json.mget json.objkeys json.objlen json.resp json.strlen json.type tdigest.byrank \
+    tdigest.byrevrank tdigest.cdf tdigest.info tdigest.max tdigest.min tdigest.quantile tdigest.rank \
+    tdigest.revrank tdigest.trimmed_mean topk.count topk.info topk.list topk.query ts.get ts.info \
+    ts.mget ts.mrange ts.mrevrange ts.nrange ts.nrevrange ts.queryindex ts.querylabels ts.range \
+    ts.revrange";
+
+/// They have no flag, because they look at no key's value.
+pub(super) const LOOKS_AT_THE_SERVER: &str = "command command|count command|docs command|getkeys \
+    command|getkeysandflags command|help command|info command|list echo info lastsave object \
+    object|help ping pubsub pubsub|channels pubsub|help pubsub|numpat pubsub|numsub \
+    pubsub|shardchannels pubsub|shardnumsub role time xinfo xinfo|help";
+
+/// The server flags them `write`.
+const WRITES: &str = "append bitfield bitop copy decr decrby del expire expireat function|delete \
+    function|load function|restore geoadd georadius georadiusbymember geosearchstore getdel getex \
+    getset hdel hincrby hincrbyfloat hmset hset hsetnx incr incrby incrbyfloat linsert lmove lmpop \
+    lpop lpush lpushx lrem lset ltrim migrate move mset msetnx persist pexpire pexpireat pfadd pfmerge \
+    psetex rename renamenx restore restore-asking rpop rpoplpush rpush rpushx sadd sdiffstore set \
+    setbit setex setnx setrange sinterstore smove sort spop srem sunionstore unlink xack xadd \
+    xautoclaim xclaim xdel xgroup|create xgroup|createconsumer xgroup|delconsumer xgroup|destroy \
+    xgroup|setid xsetid xtrim zadd zdiffstore zincrby zinterstore zmpop zpopmax zpopmin zrangestore \
+    zrem zremrangebylex zremrangebyrank zremrangebyscore zunionstore";
+
+const LATER_WRITES: &str = "ardel ardelrange arinsert armset arring arseek arset delex delifeq hexpire \
+    hexpireat hgetdel hgetex hpersist hpexpire hpexpireat hsetex increx lmovem msetex vadd vrem \
+    vsetattr xackdel xcfgset xdelex xidmprecord xnack";
+
+const WRITES_OF_MODULES: &str = "bf.add bf.insert bf.loadchunk bf.madd bf.reserve cf.add cf.addnx \
+    cf.del cf.insert cf.insertnx cf.loadchunk cf.reserve cms.incrby cms.initbydim cms.initbyprob \
+    cms.merge ft.aliasadd ft.aliasdel ft.aliasupdate ft.alter ft.create ft.dictadd ft.dictdel \
+    ft.dropindex ft.sugadd ft.sugdel ft.synupdate json.arrappend json.arrinsert json.arrpop \
+    json.arrtrim json.clear json.del json.forget json.merge json.mset json.numincrby json.nummultby \
+    json.set json.strappend json.toggle tdigest.add tdigest.create tdigest.merge tdigest.reset \
+    topk.add topk.incrby topk.reserve ts.add ts.alter ts.create ts.createrule ts.decrby ts.del \
+    ts.deleterule ts.incrby ts.madd";
+
+/// Families without a member, scripts, messages, and questions that nobody minds to ask again.
+const OTHERS: &str = "acl acl|cat acl|dryrun acl|genpass acl|help acl|whoami client client|getname \
+    client|getredir client|help client|id client|info client|list client|trackinginfo client|unblock \
+    cluster cluster|count-failure-reports cluster|countkeysinslot cluster|getkeysinslot cluster|help \
+    cluster|info cluster|keyslot cluster|links cluster|myid cluster|nodes cluster|replicas \
+    cluster|shards cluster|slaves cluster|slots config config|help eval evalsha fcall function \
+    function|dump function|help function|list function|stats latency latency|doctor latency|graph \
+    latency|help latency|histogram latency|history latency|latest memory memory|doctor memory|help \
+    memory|malloc-stats memory|purge memory|stats module module|help module|list publish script \
+    script|exists script|flush script|help script|load slowlog slowlog|get slowlog|help slowlog|len \
+    spublish xgroup xgroup|help";
+
+const LATER_OTHERS: &str = "backup backup|help cluster|getslotmigrations cluster|myshardid \
+    cluster|slot-stats commandlog commandlog|get commandlog|help commandlog|len hotkeys hotkeys|get \
+    hotkeys|help script|show";
+
+/// Those of a search may leave a cursor behind, or move one. Those that dump a filter or look inside are
+/// for their maintainers.
+const OTHERS_OF_MODULES: &str = "bf.debug bf.scandump cf.compact cf.debug cf.scandump ft.aggregate \
+    ft.aliaslist ft.config ft.config|help ft.cursor ft.cursor|del ft.cursor|read ft.hybrid ft.profile \
+    json.debug json.debug|help json.debug|memory";
+
+const SESSION: &str = "asking auth client|caching client|no-evict client|setname client|tracking hello \
+    quit readonly readwrite reset select";
+
+const LATER_SESSION: &str = "client|capa client|import-source client|no-touch client|setinfo himport \
+    himport|discard himport|discardall himport|prepare himport|set";
+
+/// The two with which web browsers give themselves away are on no server's list.
+const STREAM: &str = "client|reply cluster|syncslots host: monitor post psync replconf script|debug \
+    sync";
+
+const ADMINISTRATIVE: &str = "acl|deluser acl|getuser acl|list acl|load acl|log acl|save acl|setuser \
+    acl|users bgrewriteaof bgsave client|kill client|pause client|unpause cluster|addslots \
+    cluster|addslotsrange cluster|bumpepoch cluster|delslots cluster|delslotsrange cluster|failover \
+    cluster|flushslots cluster|forget cluster|meet cluster|replicate cluster|reset cluster|saveconfig \
+    cluster|set-config-epoch cluster|setslot config|get config|resetstat config|rewrite config|set \
+    debug failover flushall flushdb function|flush function|kill latency|reset module|load \
+    module|loadex module|unload pfdebug pfselftest replicaof save script|kill shutdown slaveof \
+    slowlog|reset swapdb";
+
+const LATER_ADMINISTRATIVE: &str = "backup|abort backup|cleanup backup|list backup|seal backup|start \
+    backup|status cluster|cancelslotmigrations cluster|flushslot cluster|migrateslots \
+    cluster|migration commandlog|reset ft.config|get ft.config|set hotkeys|reset hotkeys|start \
+    hotkeys|stop trimslots";
+
+/// The server flags them `admin`, and they run without permission, for a reason.
+pub(super) const HARMLESS: &[(&str, &str)] = &[
+    ("acl|dryrun", "it tells what would happen"),
+    ("client|list", "it only asks"),
+    (
+        "client|unblock",
+        "it ends the wait of one command, as its timeout would",
+    ),
+    ("cluster|count-failure-reports", "it only asks"),
+    ("cluster|getslotmigrations", "it only asks"),
+    ("cluster|replicas", "it only asks"),
+    ("cluster|slaves", "it only asks"),
+    ("commandlog|get", "it only asks"),
+    ("commandlog|len", "it only asks"),
+    ("hotkeys|get", "it only asks"),
+    ("latency|doctor", "it only asks"),
+    ("latency|graph", "it only asks"),
+    ("latency|histogram", "it only asks"),
+    ("latency|history", "it only asks"),
+    ("latency|latest", "it only asks"),
+    ("module|list", "it only asks"),
+    ("slowlog|get", "it only asks"),
+    ("slowlog|len", "it only asks"),
+];
+
+/// The server does not flag them `admin`, and they need permission, for a reason.
+pub(super) const HARMFUL: &[(&str, &str)] = &[
+    ("flushall", "it empties the server"),
+    ("flushdb", "it empties a database"),
+    (
+        "function|flush",
+        "it takes away the functions of all applications",
+    ),
+    ("function|kill", "it ends what another client runs"),
+    ("script|kill", "it ends what another client runs"),
+    ("swapdb", "it gives every client of a database another one"),
+    ("trimslots", "it empties a part of the server"),
+];

@@ -1,0 +1,244 @@
+//! Goal: no command is in the wrong place, and none is in a place that nobody has thought about.
+//! Method: the lists of all commands are compared with the rules, and with what a real server says of
+//! its own; a command that it has and the lists have not is an error.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    super::read_only::only_reads,
+    Block, Effect, Place, Refusal, effect, place, refuse_on_lease,
+    reviewed_tests::{BLOCKING, Class, HARMFUL, HARMLESS, LOOKS_AT_THE_SERVER, REVIEWED},
+};
+use crate::common::{RedisServer, resp::Reply};
+
+/// What the rules are to say of a class: for a handle, for a lease, about what is left behind, and
+/// about running twice.
+struct Expected {
+    place: Place,
+    on_lease: Option<Refusal>,
+    effect: Effect,
+    only_reads: bool,
+}
+
+fn expected(class: Class) -> Expected {
+    let shared = Expected {
+        place: Place::Shared,
+        on_lease: None,
+        effect: Effect::Nothing,
+        only_reads: false,
+    };
+    let refused = |refusal, effect| Expected {
+        place: Place::Refused(refusal),
+        effect,
+        ..shared
+    };
+    match class {
+        Class::Reads => Expected {
+            only_reads: true,
+            ..shared
+        },
+        Class::Writes | Class::Other => shared,
+        Class::Blocks => Expected {
+            place: Place::Leased(Block::Forever),
+            ..shared
+        },
+        Class::OpensTransaction => refused(Refusal::Session, Effect::OpensTransaction),
+        Class::EndsTransaction => refused(Refusal::Session, Effect::EndsTransaction),
+        Class::Unwatches => refused(Refusal::Session, Effect::Nothing),
+        Class::Session => refused(Refusal::Session, Effect::Lasting),
+        Class::Subscription => refused(Refusal::Subscription, Effect::Lasting),
+        Class::Stream => Expected {
+            on_lease: Some(Refusal::Replies),
+            ..refused(Refusal::Replies, Effect::Lasting)
+        },
+        Class::Administrative => Expected {
+            on_lease: Some(Refusal::Administrative),
+            ..refused(Refusal::Administrative, Effect::Nothing)
+        },
+    }
+}
+
+/// Every reviewed command by its name, with its class and its words.
+fn reviewed() -> BTreeMap<&'static str, (Class, Vec<&'static str>)> {
+    let listed = REVIEWED
+        .iter()
+        .flat_map(|(class, names)| names.split_whitespace().map(move |name| (*class, name)))
+        .map(|(class, name)| (name, (class, name.split('|').collect())));
+    let blocking = BLOCKING.iter().map(|command| {
+        let words: Vec<_> = command.split(' ').collect();
+        (words[0], (Class::Blocks, words))
+    });
+    let mut table = BTreeMap::new();
+    for (name, row) in listed.chain(blocking) {
+        assert!(table.insert(name, row).is_none(), "{name} is listed twice");
+    }
+    table
+}
+
+/// In lower, upper and mixed case.
+fn disguises(words: &[&str]) -> [Vec<String>; 3] {
+    let mixed = |word: &&str| {
+        let change = |(at, c): (usize, char)| match at % 2 {
+            0 => c.to_ascii_uppercase(),
+            _ => c.to_ascii_lowercase(),
+        };
+        word.char_indices().map(change).collect()
+    };
+    [
+        words.iter().map(|it| it.to_ascii_lowercase()).collect(),
+        words.iter().map(|it| it.to_ascii_uppercase()).collect(),
+        words.iter().map(mixed).collect(),
+    ]
+}
+
+#[test]
+fn every_reviewed_command_is_where_it_belongs() {
+    for (name, (class, words)) in reviewed() {
+        let expected = expected(class);
+        let administers = class == Class::Administrative;
+        // Of the commands that block, this one alone counts as one that only reads.
+        let only_reads_here = expected.only_reads || name == "xread";
+        for words in disguises(&words) {
+            let args = || words.iter().map(String::as_bytes);
+            assert_eq!(place(args(), false), expected.place, "{words:?}");
+            assert_eq!(
+                refuse_on_lease(args(), false),
+                expected.on_lease,
+                "{words:?}"
+            );
+            let permitted = match administers {
+                true => (Place::Shared, None),
+                false => (expected.place, expected.on_lease),
+            };
+            let with_permission = (place(args(), true), refuse_on_lease(args(), true));
+            assert_eq!(with_permission, permitted, "{words:?}");
+            assert_eq!(effect(args()), expected.effect, "{words:?}");
+            assert_eq!(only_reads(args()), only_reads_here, "{words:?}");
+        }
+    }
+}
+
+#[test]
+fn what_follows_a_name_changes_nothing() {
+    let table = reviewed();
+    let families: BTreeSet<_> = table
+        .keys()
+        .filter_map(|name| name.split_once('|'))
+        .collect();
+    let is_family = |name| families.iter().any(|(family, _)| *family == name);
+    for (name, (class, words)) in &table {
+        if is_family(*name) || *class == Class::Blocks {
+            continue;
+        }
+        let more = words.iter().copied().chain(["BLOCK", "0", "REPLY"]);
+        let more = more.map(str::as_bytes);
+        let expected = expected(*class);
+        assert_eq!(place(more.clone(), false), expected.place, "{name}");
+        assert_eq!(effect(more), expected.effect, "{name}");
+    }
+}
+
+#[test]
+fn every_command_of_the_server_is_reviewed() {
+    let table = reviewed();
+    let listed = commands_of_the_server();
+    assert!(listed.len() > 300, "{}", listed.len());
+    let unknown: Vec<_> = listed
+        .keys()
+        .filter(|name| !table.contains_key(name.as_str()))
+        .collect();
+    assert!(
+        unknown.is_empty(),
+        "the server has commands that nobody has reviewed; decide where they belong, and add them to \
+         a list: {unknown:?}"
+    );
+}
+
+#[test]
+fn the_flags_of_the_server_agree() {
+    let table = reviewed();
+    for (name, flags) in commands_of_the_server() {
+        let Some((class, _)) = table.get(name.as_str()) else {
+            continue;
+        };
+        let flagged = |flag: &str| flags.iter().any(|it| it == flag);
+        let among = |exceptions: &[(&str, &str)]| exceptions.iter().any(|it| it.0 == name);
+        let explain = || format!("{name} is {class:?}, and the server says {flags:?}");
+
+        // WAIT has the flag since 7.2 only.
+        let blocks = flagged("blocking") || name == "wait";
+        let writes = flagged("write");
+        // Modules are not so strict with their flags.
+        if name.contains('.') {
+            assert!(!blocks || *class == Class::Blocks, "{}", explain());
+            assert!(!writes || *class != Class::Reads, "{}", explain());
+            continue;
+        }
+        assert_eq!(blocks, *class == Class::Blocks, "{}", explain());
+
+        let looks = LOOKS_AT_THE_SERVER.split_whitespace().any(|it| it == name);
+        let reads = flagged("readonly") && name != "xread" || looks;
+        assert_eq!(reads, *class == Class::Reads, "{}", explain());
+
+        let may_write = [
+            Class::Writes,
+            Class::Blocks,
+            Class::Administrative,
+            Class::Session,
+        ];
+        assert!(!writes || may_write.contains(class), "{}", explain());
+        assert!(writes || *class != Class::Writes, "{}", explain());
+
+        let publishes = ["publish", "spublish"].contains(&name.as_str());
+        let asks = name.starts_with("pubsub|");
+        let subscribes = flagged("pubsub") && !publishes && !asks;
+        assert_eq!(subscribes, *class == Class::Subscription, "{}", explain());
+
+        // A connection that is never evicted is one that is different.
+        let is_refused = [Class::Administrative, Class::Stream].contains(class);
+        let is_refused = is_refused || name == "client|no-evict";
+        if flagged("admin") {
+            assert_ne!(is_refused, among(HARMLESS), "{}", explain());
+        } else if *class == Class::Administrative {
+            assert!(among(HARMFUL), "{}", explain());
+        }
+    }
+}
+
+#[test]
+fn exceptions_are_what_they_are_called() {
+    let table = reviewed();
+    for (name, _) in HARMLESS {
+        let class = table[name].0;
+        assert!(matches!(class, Class::Other | Class::Reads), "{name}");
+    }
+    for (name, _) in HARMFUL {
+        assert_eq!(table[name].0, Class::Administrative, "{name}");
+    }
+}
+
+/// The flags of every command and every member of a family that a real server lists.
+fn commands_of_the_server() -> BTreeMap<String, Vec<String>> {
+    let server = RedisServer::start();
+    let mut found = BTreeMap::new();
+    collect(server.command(&["COMMAND"]), &mut found);
+    found
+}
+
+/// A description is a list: name, arity, flags, three places of keys, and since 7.0 categories, tips,
+/// keys, and the descriptions of the members.
+fn collect(descriptions: Reply, found: &mut BTreeMap<String, Vec<String>>) {
+    let list = |reply: Reply| match reply {
+        Reply::Array(items) => items,
+        other => panic!("not a list: {other:?}"),
+    };
+    for description in list(descriptions) {
+        let fields = list(description);
+        let flags = list(fields[2].clone());
+        let flags = flags.iter().map(ToString::to_string).collect();
+        found.insert(fields[0].to_string(), flags);
+        if let Some(members) = fields.get(9) {
+            collect(members.clone(), found);
+        }
+    }
+}
