@@ -12,9 +12,9 @@ use tokio::{io::DuplexStream, sync::oneshot};
 use crate::{
     Error, Refusal,
     config::{Config, resolve},
-    dispatch::{Dispatcher, Route, args},
+    dispatch::{Dispatcher, Route, Routes, args},
     events::CircuitState,
-    net::{Connection, Established, Load, Seen, codec, transport::Transport},
+    net::{Connection, Duty, Established, Load, Seen, codec, transport::Transport},
     policy::{
         admission::{Gate, Passage},
         breaker,
@@ -134,15 +134,20 @@ impl Line {
         };
         // Nobody will stop it: it drains when its mailbox is dropped with the line.
         let (_, stop) = oneshot::channel();
-        let (mailbox, _, connection) = Connection::new(
+        let (mailbox, activity, connection) = Connection::new(
             established,
             &dispatcher.settings,
             dispatcher.counters.clone(),
             stop,
+            Duty::Shared(Arc::default()),
         );
         tokio::spawn(connection.run());
-        let route = Route { id: 0, mailbox };
-        dispatcher.route.store(Some(Arc::new(route)));
+        let route = Route {
+            id: 0,
+            mailbox,
+            activity,
+        };
+        dispatcher.routes.store(Routes::of(&[Arc::new(route)]));
         Self(dispatcher)
     }
 
@@ -157,7 +162,7 @@ impl Line {
 
     /// Reads the route, as every command does, and tells whether there is one.
     pub fn has_route(&self) -> bool {
-        self.0.route.load().is_some()
+        self.0.routes.load().is_some()
     }
 }
 

@@ -1,13 +1,14 @@
 //! The handle of one database.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, panic::Location, sync::Arc, time::Duration};
 
 use actix::Recipient;
 use redis::{Cmd, FromRedisValue, Pipeline, RedisFuture, Value, aio::ConnectionLike};
 
 use crate::{
-    dispatch::{Dispatcher, MAX_WAIT, PipelineRun, Terms, conversion, nested},
+    dispatch::{Dispatcher, PipelineRun, Terms},
     error::Error,
+    lease::Lease,
     messages::Execute,
     policy::retry::Idempotence,
     runtime::Lifeline,
@@ -21,8 +22,11 @@ use crate::{
 /// [`query`](Self::query), [`pipeline`](Self::pipeline) and [`execute`](Self::execute) give this
 /// crate's [`Error`], which tells whether a failed command may have run.
 ///
-/// Commands of all handles share pipelined connections. Commands that would change the state of
-/// such a connection or block it are refused with [`Error::ForbiddenOnShared`].
+/// Commands of all handles share pipelined connections. Those that may block (`BLPOP`, `XREAD BLOCK`,
+/// `WAIT` ...) run on a connection of their own, by themselves: they delay nobody, and have their own
+/// timeout on top of the deadline. Commands that would change the state of a shared connection are
+/// refused with [`Error::ForbiddenOnShared`]; a [`lease`](Self::lease) may run them, and a
+/// [`transaction`](Self::transaction) watches keys.
 ///
 /// # Deadlines and cancellation
 ///
@@ -66,8 +70,8 @@ use crate::{
 pub struct Database {
     dispatcher: Arc<Dispatcher>,
     terms: Terms,
-    // Never read: the supervisor runs as long as a handle lives.
-    _lifeline: Arc<Lifeline>,
+    // The supervisor runs as long as a handle lives.
+    lifeline: Arc<Lifeline>,
 }
 
 impl Database {
@@ -75,7 +79,7 @@ impl Database {
         Self {
             terms: dispatcher.terms(),
             dispatcher,
-            _lifeline: lifeline,
+            lifeline,
         }
     }
 
@@ -86,15 +90,12 @@ impl Database {
 
     /// The same database with another deadline for each command, counted from its call.
     ///
-    /// A timeout of zero lets no command through; there is no "for ever", and more than a year is
-    /// taken as a year.
+    /// It holds for everything that is done with that handle: for blocking commands too, which
+    /// otherwise may take as long as their own timeout says, and for waiting for a lease. A timeout of
+    /// zero lets no command through; there is no "for ever", and more than a year is taken as a year.
     #[must_use]
     pub fn with_timeout(&self, timeout: Duration) -> Self {
-        let timeout = timeout.min(MAX_WAIT);
-        self.with_terms(Terms {
-            timeout,
-            ..self.terms
-        })
+        self.with_terms(self.terms.with_timeout(timeout))
     }
 
     /// The same database for commands that may run twice: they are sent again also when nobody knows
@@ -113,22 +114,14 @@ impl Database {
     /// ```
     #[must_use]
     pub fn idempotent(&self) -> Self {
-        let idempotence = Idempotence::Yes;
-        self.with_terms(Terms {
-            idempotence,
-            ..self.terms
-        })
+        self.with_terms(self.terms.with_idempotence(Idempotence::Yes))
     }
 
     /// The same database for commands that must not run twice, also if they only read. What the
     /// server has certainly not run is sent again all the same.
     #[must_use]
     pub fn not_idempotent(&self) -> Self {
-        let idempotence = Idempotence::No;
-        self.with_terms(Terms {
-            idempotence,
-            ..self.terms
-        })
+        self.with_terms(self.terms.with_idempotence(Idempotence::No))
     }
 
     fn with_terms(&self, terms: Terms) -> Self {
@@ -165,12 +158,7 @@ impl Database {
         command: impl std::borrow::Borrow<Cmd>,
     ) -> Result<T, Error> {
         let value = self.execute(command.borrow()).await?;
-        let database = || self.dispatcher.name();
-        // A script can return errors inside of its reply.
-        let value = value
-            .extract_error()
-            .map_err(|error| nested(database(), error))?;
-        T::from_redis_value(value).map_err(|error| conversion(database(), error.into()))
+        self.dispatcher.convert(value)
     }
 
     /// Runs a pipeline in one round trip and converts its replies, one per command. The commands
@@ -198,6 +186,40 @@ impl Database {
         let mut run = PipelineRun::new(&self.dispatcher, self.terms);
         let replies = pipeline.borrow().query_async(&mut run).await;
         replies.map_err(|error| run.explain(error))
+    }
+
+    /// A connection that nobody else uses until the lease is dropped: for `WATCH`, `SELECT`, `CLIENT
+    /// TRACKING`, and whatever else concerns a connection. Blocking commands need none; they get one by
+    /// themselves.
+    ///
+    /// It waits at most the [acquire timeout](crate::DatabaseConfig::acquire_timeout) of the database,
+    /// or the timeout of a handle that has [one of its own](Self::with_timeout); first come, first
+    /// served. At most [`max_connections`](crate::DatabaseConfig::max_connections) less the shared ones
+    /// are leased at a time. Dropping the future is safe: a connection that is on its way goes to the
+    /// next who waits.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TimedOut`] at [`Stage::Acquire`](crate::Stage::Acquire), with the state of the pool and
+    /// why the last attempt to connect failed; [`Error::Overloaded`] when too many wait already;
+    /// [`Error::CircuitOpen`] and the like as for a command.
+    ///
+    /// ```no_run
+    /// # async fn example(main: redis_steward::Database) -> Result<(), redis_steward::Error> {
+    /// let mut lease = main.lease().await?;
+    /// lease.query::<()>(redis::cmd("SELECT").arg(3)).await?;
+    /// let keys: usize = lease.query(redis::cmd("DBSIZE")).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn lease(&self) -> impl Future<Output = Result<Lease, Error>> + Send + 'static {
+        Lease::acquire(
+            self.dispatcher.clone(),
+            self.terms,
+            self.lifeline.clone(),
+            Location::caller(),
+        )
     }
 
     /// An address for other actix actors, which send it [`Execute`] and get the reply. It is the

@@ -3,7 +3,7 @@
 
 use std::{fmt, io, sync::Arc, time::Duration};
 
-use crate::{config::ConfigError, events::Reason, policy::command::Refusal};
+use crate::{config::ConfigError, events::Reason, policy::command::Refusal, stats::PoolStats};
 
 /// Why the supervisor could not be started.
 #[derive(thiserror::Error)]
@@ -57,6 +57,8 @@ impl fmt::Display for Execution {
 pub enum Stage {
     /// It waited for a connection; none was ready.
     Connect,
+    /// It waited for a connection of its own; all that may be open were in use.
+    Acquire,
     /// It waited in a connection's queue and had not been written.
     Queue,
     /// It had been written and waited for its reply.
@@ -67,6 +69,7 @@ impl fmt::Display for Stage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Connect => "waiting for a connection",
+            Self::Acquire => "waiting for a connection of its own",
             Self::Queue => "waiting to be written",
             Self::Reply => "waiting for the reply",
         })
@@ -127,7 +130,7 @@ pub enum Error {
     /// The deadline passed.
     #[error(
         "database {database:?}: timed out after {timeout:?}{} while {stage}; {execution}{}{}",
-        in_all(.attempts), crowd(.stage, .in_flight, .parked), because(.last_error)
+        in_all(.attempts), crowd(.stage, .in_flight, .parked, .pool), because(.last_error)
     )]
     TimedOut {
         /// The database that was asked.
@@ -144,6 +147,8 @@ pub enum Error {
         in_flight: usize,
         /// Those of them that wait for a connection.
         parked: usize,
+        /// The connections of the database.
+        pool: Box<PoolStats>,
         /// Why the last attempt to connect failed, where that is what the command waited for.
         last_error: Option<Arc<str>>,
     },
@@ -187,7 +192,8 @@ pub enum Error {
         #[source]
         error: redis::RedisError,
     },
-    /// The command may not run on a connection that others share. Nothing was sent.
+    /// The command may not run where it was to run: on a connection that others share, or on any.
+    /// Nothing was sent.
     #[error("database {database:?}: {command} is refused: {refusal}")]
     ForbiddenOnShared {
         /// The database that was asked.
@@ -196,6 +202,17 @@ pub enum Error {
         command: Box<str>,
         /// Why.
         refusal: Refusal,
+    },
+    /// Others changed the watched keys each time that the [transaction](crate::Database::transaction)
+    /// was tried. It had no effect.
+    #[error(
+        "database {database:?}: the watched keys were changed by others in all of {attempts} attempts"
+    )]
+    Conflict {
+        /// The database that was asked.
+        database: Arc<str>,
+        /// How often it was tried.
+        attempts: u32,
     },
     /// The supervisor is shutting down, or has.
     #[error("database {database:?}: the supervisor is shutting down; {execution}")]
@@ -256,6 +273,9 @@ pub enum Limit {
     Bytes(usize),
     /// [`DatabaseConfig::max_parked`](crate::DatabaseConfig::max_parked).
     Parked(usize),
+    /// [`DatabaseConfig::max_connections`](crate::DatabaseConfig::max_connections): those that callers
+    /// share leave none to be leased.
+    Connections(usize),
 }
 
 impl fmt::Display for Limit {
@@ -264,6 +284,7 @@ impl fmt::Display for Limit {
             Self::Commands(limit) => write!(f, "max_in_flight = {limit}"),
             Self::Bytes(limit) => write!(f, "max_in_flight_bytes = {limit}"),
             Self::Parked(limit) => write!(f, "max_parked = {limit}"),
+            Self::Connections(limit) => write!(f, "max_connections = {limit}"),
         }
     }
 }
@@ -278,6 +299,7 @@ impl Error {
             | Self::Abandoned { execution, .. }
             | Self::Server { execution, .. } => *execution,
             Self::Conversion { .. } => Execution::Executed,
+            Self::Conflict { .. } => Execution::NotExecuted,
             Self::CircuitOpen { .. }
             | Self::Overloaded { .. }
             | Self::ForbiddenOnShared { .. }
@@ -332,7 +354,9 @@ impl Error {
             Self::ForbiddenOnShared { .. } | Self::UnknownDatabase { .. } => {
                 io::ErrorKind::Unsupported
             }
-            Self::Server { .. } | Self::Conversion { .. } => io::ErrorKind::Other,
+            Self::Server { .. } | Self::Conversion { .. } | Self::Conflict { .. } => {
+                io::ErrorKind::Other
+            }
         }
     }
 }
@@ -354,8 +378,13 @@ fn in_all(attempts: &u32) -> String {
 }
 
 /// Who else is there, where that may be what a command has waited for.
-fn crowd(stage: &Stage, in_flight: &usize, parked: &usize) -> String {
+fn crowd(stage: &Stage, in_flight: &usize, parked: &usize, pool: &PoolStats) -> String {
     match (stage, parked, in_flight) {
+        (Stage::Acquire, _, _) => format!(
+            "; of max_connections = {} there are {} leased, {} shared, {} idle, {} opening and {} \
+             closing, and {} others wait",
+            pool.max, pool.in_use, pool.shared, pool.idle, pool.opening, pool.closing, pool.waiting
+        ),
         (Stage::Connect, 1.., _) => format!("; {parked} others wait for a connection"),
         (Stage::Queue, _, 1..) => format!("; {in_flight} others are in flight"),
         _ => String::new(),

@@ -49,9 +49,11 @@ mod config;
 mod database;
 mod error;
 mod events;
+mod lease;
 mod messages;
 mod runtime;
 mod stats;
+mod transaction;
 
 mod actors;
 mod dispatch;
@@ -82,10 +84,11 @@ pub use config::{Config, ConfigError, DatabaseConfig, Io, Keepalive, Problem};
 pub use database::Database;
 pub use error::{Error, Execution, Limit, Stage, StartError};
 pub use events::{CircuitState, HealthEvent, HealthEvents, HealthState, Reason};
+pub use lease::Lease;
 pub use messages::{Execute, Subscribe};
 pub use policy::command::Refusal;
 pub use runtime::{ShutdownReport, Supervisor};
-pub use stats::{DatabaseStats, PoolStats, SupervisorStats};
+pub use stats::{DatabaseStats, Evictions, PoolStats, SupervisorStats, WaitHistogram};
 
 /// The `redis` crate, whose commands, pipelines, scripts and types work on a [`Database`].
 pub use redis;

@@ -5,18 +5,22 @@
 //! | [`Execute`] | actors of the application | pool | run this command |
 //! | [`Subscribe`] | actors of the application | supervisor | send me the health events |
 //! | `Park` | handles | pool | send this request later, or when a connection is ready |
+//! | `Acquire` | handles | pool | give me a connection of my own |
+//! | `Released` | leases | pool | I have no use for it any more |
 //! | `Redial` | health | pool | try to open a connection now |
 //! | `Retire` | health, handles | pool | stop using the present connection |
-//! | `Sweep` | janitor | pool | close what has been idle for too long |
+//! | `Sweep` | janitor, supervisor | pool | close what has been idle for too long |
 //! | `Drain` | supervisor | pool | finish what is under way and stop |
 //! | `Dialled`, `ConnectionEnded` | the pool's tasks | the same pool | what became of a task |
+//! | `Saturated` | connections | their pool | there is more to do than one can |
+//! | `LeaseOverdue` | the pool's tasks | the same pool | a lease may have been forgotten |
 //! | `Report` | handles and pools | health | what happened to a database |
 //! | `Knocked`, `Probed` | health's tasks | health | what became of a task |
 //! | `ChildExited` | guards in every child | supervisor | a child is gone |
 //! | `AwaitReady`, `Revive`, `Shutdown` | [`Supervisor`](crate::Supervisor) | supervisor | as they say |
 //! | `Steer` | the supervisor | health | isolate a database, or reset its circuit |
 
-use std::{sync::Arc, time::Duration};
+use std::{panic::Location, sync::Arc, time::Duration};
 
 use actix::{Message, Recipient};
 use redis::{Cmd, Value};
@@ -24,6 +28,7 @@ use tokio::time::Instant;
 
 use crate::{
     config::Address,
+    dispatch::{Grant, NoGrant},
     error::Error,
     events::{HealthEvent, Reason},
     net::{DialError, Ended, Established, Loss, Request, Seen},
@@ -106,6 +111,43 @@ pub(crate) struct Park {
     pub(crate) after: Duration,
 }
 
+/// Give me a connection that nobody else uses, as soon as there is one.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Acquire(pub(crate) Waiting);
+
+/// Who waits for a connection, and until when.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    pub(crate) answer: oneshot::Sender<Result<Grant, NoGrant>>,
+    pub(crate) deadline: Instant,
+    /// Where it was asked for.
+    pub(crate) by: Option<&'static Location<'static>>,
+}
+
+/// A leased connection is given back.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Released {
+    pub(crate) id: u64,
+    /// Whether the next who leases it would find it as if it were new.
+    pub(crate) is_clean: bool,
+}
+
+/// A connection that all share has more to do than it can.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Saturated;
+
+/// A lease has been held for longer than the settings expect.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct LeaseOverdue {
+    pub(crate) id: u64,
+    /// Which of the leases of this connection.
+    pub(crate) lease: u64,
+}
+
 /// Try to open a connection, unless there is one, after this pause.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
@@ -121,9 +163,10 @@ pub(crate) struct Retire {
     pub(crate) only: Option<u64>,
 }
 
-/// Close what has been idle for too long, and forget requests whose callers have gone.
+/// Close what has been idle for too long or is too old, and forget whose callers have gone. Answered
+/// with the number of connections that were taken out of service.
 #[derive(Debug, Message)]
-#[rtype(result = "()")]
+#[rtype(result = "usize")]
 pub(crate) struct Sweep;
 
 /// Finish what is under way until the deadline, then stop. Answered when nothing is left.
@@ -136,7 +179,10 @@ pub(crate) struct Drain {
 /// A task that dialled has ended.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(crate) struct Dialled(pub(crate) Result<Established, DialError>);
+pub(crate) struct Dialled {
+    pub(crate) id: u64,
+    pub(crate) result: Result<Established, DialError>,
+}
 
 /// A connection's task has ended.
 #[derive(Debug, Message)]

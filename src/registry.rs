@@ -21,7 +21,6 @@ use crate::{
 /// The named databases of one supervisor, and the means to reach them.
 #[derive(Debug)]
 pub(crate) struct Registry {
-    pub(crate) settings: Settings,
     pub(crate) databases: DashMap<Arc<str>, Arc<Dispatcher>>,
     pub(crate) hub: EventHub,
     pub(crate) executor: Executor,
@@ -36,7 +35,7 @@ pub(crate) const STOP_PATIENCE: Duration = Duration::from_secs(1);
 
 impl Registry {
     pub(crate) fn new(
-        settings: Settings,
+        settings: &Settings,
         executor: Executor,
         connector: Arc<dyn Connector>,
     ) -> Arc<Self> {
@@ -44,7 +43,6 @@ impl Registry {
         let entry = |it: &Arc<DatabaseSettings>| (it.name.clone(), Dispatcher::new(it.clone()));
         Arc::new(Self {
             databases: databases.map(entry).collect(),
-            settings,
             hub: EventHub::default(),
             executor,
             connector,
@@ -95,7 +93,7 @@ impl Registry {
     pub(crate) fn close(&self) {
         for dispatcher in self.dispatchers() {
             dispatcher.gate.set(Passage::ShuttingDown);
-            dispatcher.route.store(None);
+            dispatcher.routes.store(None);
             self.hub.publish(Change {
                 database: dispatcher.name(),
                 state: HealthState::Stopped,
@@ -112,9 +110,7 @@ impl Registry {
             Some(event) => (event.state, event.circuit),
             None => (HealthState::Starting, CircuitState::Closed),
         };
-        let max_connections = dispatcher.settings.max_connections;
-        dispatcher
-            .counters
-            .snapshot(health, circuit, dispatcher.load.now(), max_connections)
+        let (load, pool) = (dispatcher.load.now(), dispatcher.pool_stats());
+        dispatcher.counters.snapshot(health, circuit, load, pool)
     }
 }

@@ -236,7 +236,7 @@ impl Supervisor {
         started: impl FnOnce(Lifeline) -> bool + Send + 'static,
     ) -> Result<Starting, StartError> {
         let executor = Executor::new(caller);
-        let registry = Registry::new(settings, executor, Arc::new(SocketConnector));
+        let registry = Registry::new(&settings, executor, Arc::new(SocketConnector));
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let thread = thread::Builder::new().name(ACTOR_THREAD.into()).spawn({
             let registry = registry.clone();

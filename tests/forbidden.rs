@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use common::{FaultProxy, RedisServer, eventually_async, proc};
-use redis::{AsyncCommands, Cmd, Pipeline, Value, streams::StreamReadOptions};
+use redis::{AsyncCommands, Cmd, Pipeline, Value};
 use redis_steward::{
     Config, Database, DatabaseConfig, Error, Execute, Execution, Refusal, Supervisor,
 };
@@ -27,12 +27,6 @@ const SUBSCRIPTION: &str = "SUBSCRIBE c|PSUBSCRIBE c*|SSUBSCRIBE c|UNSUBSCRIBE|U
 
 const REPLIES: &str = "MONITOR|SYNC|PSYNC ? -1|REPLCONF listening-port 1|POST|HOST:|CLIENT REPLY ON|\
     CLIENT REPLY OFF|CLIENT REPLY SKIP|SCRIPT DEBUG YES|CLUSTER SYNCSLOTS x";
-
-const BLOCKING: &str = "BLPOP k 0|BRPOP k 0|BLMOVE a b LEFT LEFT 0|BLMOVEM a b LEFT LEFT 0|\
-    BRPOPLPUSH a b 0|BLMPOP 0 1 k LEFT|BZPOPMIN k 0|BZPOPMAX k 0|BZMPOP 0 1 k MIN|WAIT 1 0|\
-    WAITAOF 1 0 0|XREAD BLOCK 0 STREAMS k $|XREAD COUNT 1 BLOCK 0 STREAMS k $|\
-    XREADGROUP GROUP g c BLOCK 0 STREAMS k >|TS.READ k - BLOCK 0 1|\
-    XREADGROUP GROUP STREAMS c COUNT 1 NOACK BLOCK 0 STREAMS k >";
 
 const ADMINISTRATIVE: &str = "SHUTDOWN|SHUTDOWN NOSAVE|DEBUG SLEEP 1|CONFIG GET port|\
     CONFIG SET maxmemory 1|CONFIG RESETSTAT|FLUSHALL|FLUSHALL ASYNC|FLUSHDB|SCRIPT KILL|\
@@ -91,15 +85,11 @@ async fn typed_commands_get_the_refusal_as_an_error_of_the_redis_crate() {
     let rig = Rig::start(false).await;
     let before = rig.proxy.request_bytes();
     let mut main = rig.main.clone();
-    let read = StreamReadOptions::default().block(0);
     let errors = [
-        main.blpop::<_, Value>("k", 0.0).await.expect_err("refused"),
-        main.xread_options::<_, _, Value>(&["k"], &["$"], &read)
+        main.client_setname::<_, ()>("other")
             .await
             .expect_err("refused"),
-        main.bzpopmin::<_, Value>("k", 0.0)
-            .await
-            .expect_err("refused"),
+        main.flushall::<()>().await.expect_err("refused"),
     ];
     for error in errors {
         let own = Error::from_redis(&error).expect("an error of the crate");
@@ -107,7 +97,7 @@ async fn typed_commands_get_the_refusal_as_an_error_of_the_redis_crate() {
             matches!(
                 own,
                 Error::ForbiddenOnShared {
-                    refusal: Refusal::Blocking,
+                    refusal: Refusal::Session | Refusal::Administrative,
                     ..
                 }
             ),
@@ -342,7 +332,6 @@ fn forbidden() -> impl Iterator<Item = (Cmd, Refusal)> {
         (SESSION, Refusal::Session),
         (SUBSCRIPTION, Refusal::Subscription),
         (REPLIES, Refusal::Replies),
-        (BLOCKING, Refusal::Blocking),
         (ADMINISTRATIVE, Refusal::Administrative),
     ]
     .into_iter()

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     common::{RedisServer, eventually_async},
     config::{Config, DatabaseConfig, resolve},
-    dispatch::{Dispatcher, Terms},
+    dispatch::Dispatcher,
     error::Error,
     events::{HealthState, Reason},
     messages::{Child, Order, Revive, Shutdown, Steer},
@@ -81,7 +81,7 @@ impl Rig {
             .database("two", DatabaseConfig::from_url(server.url_with_db(1)));
         let settings = resolve(config).expect("a valid configuration");
         let executor = Executor::new(Some(Handle::current()));
-        let registry = Registry::new(settings, executor, connector);
+        let registry = Registry::new(&settings, executor, connector);
         let (sender, stopped) = oneshot::channel();
         let supervisor = SupervisorActor::create_with(registry.clone(), sender);
         let rig = Self {
@@ -105,10 +105,7 @@ impl Rig {
 
     fn ping(&self, name: &str) -> impl Future<Output = Result<Value, Error>> + use<> {
         let database = self.database(name);
-        let terms = Terms {
-            timeout: SOON,
-            ..database.terms()
-        };
+        let terms = database.terms().with_timeout(SOON);
         async move { database.execute(&cmd("PING"), terms).await }
     }
 

@@ -1,11 +1,11 @@
-//! The janitor: a clock that makes every pool look for idle connections.
+//! The janitor: a clock for each pool, which makes it look for idle connections.
 
 use std::sync::Arc;
 
 use actix::{Actor, AsyncContext, Context};
 
 use super::guard::ExitGuard;
-use crate::{messages::Sweep, registry::Registry};
+use crate::{dispatch::Dispatcher, messages::Sweep, registry::Registry};
 
 pub(super) struct JanitorActor {
     pub(super) registry: Arc<Registry>,
@@ -17,18 +17,16 @@ impl Actor for JanitorActor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.run_interval(self.registry.settings.sweep_interval, |janitor, _| {
-            janitor.sweep();
-        });
+        for dispatcher in self.registry.dispatchers() {
+            let interval = dispatcher.settings.sweep_interval;
+            ctx.run_interval(interval, move |_, _| sweep(&dispatcher));
+        }
     }
 }
 
-impl JanitorActor {
-    fn sweep(&self) {
-        for dispatcher in self.registry.dispatchers() {
-            if let Some(pool) = &*dispatcher.pool.load() {
-                pool.sweep.do_send(Sweep);
-            }
-        }
+/// Asks the pool that the database has at the moment.
+fn sweep(dispatcher: &Dispatcher) {
+    if let Some(pool) = &*dispatcher.pool.load() {
+        pool.sweep.do_send(Sweep);
     }
 }

@@ -119,6 +119,7 @@ impl SupervisorActor {
         dispatcher.pool.store(Some(Arc::new(PoolLink {
             execute: pool.clone().recipient(),
             park: pool.clone().recipient(),
+            acquire: pool.clone().recipient(),
             redial: pool.clone().recipient(),
             retire: pool.clone().recipient(),
             sweep: pool.clone().recipient(),
@@ -170,7 +171,7 @@ impl SupervisorActor {
         );
         if let Some(dispatcher) = self.registry.databases.get(name) {
             dispatcher.gate.set(Passage::Failed);
-            dispatcher.route.store(None);
+            dispatcher.routes.store(None);
             dispatcher.counters.parked.store(0, Relaxed);
             dispatcher.report(News::GivenUp);
         }

@@ -35,9 +35,15 @@ pub struct DatabaseConfig {
     pub(super) command_timeout: Duration,
     pub(super) attempt_timeout: Option<Duration>,
     pub(super) connect_timeout: Option<Duration>,
+    pub(super) acquire_timeout: Option<Duration>,
     pub(super) max_connections: usize,
+    pub(super) shared_min: usize,
+    pub(super) shared_max: usize,
     pub(super) min_idle: usize,
     pub(super) idle_timeout: Duration,
+    pub(super) max_lifetime: Option<Duration>,
+    pub(super) leak_warning: Option<Duration>,
+    pub(super) sweep_interval: Option<Duration>,
     pub(super) keepalive: Option<Keepalive>,
     pub(super) tcp_user_timeout: Option<Duration>,
     pub(super) health_check_interval: Duration,
@@ -74,9 +80,15 @@ impl DatabaseConfig {
             command_timeout: Duration::from_secs(5),
             attempt_timeout: None,
             connect_timeout: None,
+            acquire_timeout: None,
             max_connections: 50,
+            shared_min: 1,
+            shared_max: 1,
             min_idle: 1,
             idle_timeout: Duration::from_secs(300),
+            max_lifetime: Some(Duration::from_secs(1800)),
+            leak_warning: None,
+            sweep_interval: None,
             keepalive: Some(Keepalive::new()),
             tcp_user_timeout: Some(Duration::from_secs(2)),
             health_check_interval: Duration::from_secs(30),
@@ -144,15 +156,38 @@ impl DatabaseConfig {
         self
     }
 
-    /// The most connections of the pool open at once. One is opened today, which all callers share;
-    /// health probes and connections that drain come on top. Default 50; range 1 to 65,535.
+    /// How long [`Database::lease`](crate::Database::lease) and blocking commands wait for a connection of their own. Default
+    /// 1 s, or the command timeout if that is shorter; range 1 ms to 1 year.
+    pub fn acquire_timeout(mut self, timeout: Duration) -> Self {
+        self.acquire_timeout = Some(timeout);
+        self
+    }
+
+    /// The most connections of the pool at once: shared ones, leased ones, and those being opened
+    /// and closed. Health probes come on top. Default 50; range 1 to 65,535.
+    ///
+    /// The minimum of [shared connections](Self::shared_connections) is set apart, and the rest can
+    /// be leased at a time: 49 by default, none with a `max_connections` of 1.
     pub fn max_connections(mut self, connections: usize) -> Self {
         self.max_connections = connections;
         self
     }
 
-    /// Idle connections that the janitor leaves open. Default 1; range 0 to `max_connections`. With
-    /// 0, a database that nobody uses closes its last connection.
+    /// How many connections callers share: at least `min` while the database is in use, and at most
+    /// `max`. Beyond the minimum another is opened only when those there are saturated. What stays
+    /// open while nobody uses them is for [`min_idle`](Self::min_idle) to say.
+    ///
+    /// Default 1 and 1; range 1 to `max_connections`, and `min` is not above `max`. One connection
+    /// carries the commands of many callers in one stream; commands that are under way on different
+    /// ones at the same time run in no set order.
+    pub fn shared_connections(mut self, min: usize, max: usize) -> Self {
+        self.shared_min = min;
+        self.shared_max = max;
+        self
+    }
+
+    /// Connections that are kept open though nobody uses them, shared ones included. Default 1;
+    /// range 0 to `max_connections`. With 0, a database that nobody uses closes its last connection.
     pub fn min_idle(mut self, connections: usize) -> Self {
         self.min_idle = connections;
         self
@@ -162,6 +197,39 @@ impl DatabaseConfig {
     /// 1 year.
     pub fn idle_timeout(mut self, timeout: Duration) -> Self {
         self.idle_timeout = timeout;
+        self
+    }
+
+    /// The age after which a connection is replaced as soon as nobody uses it, so that new addresses,
+    /// passwords and rules of the network come to be used. Default 30 min (as in HikariCP); range 1 s
+    /// to 1 year.
+    ///
+    /// It is shortened for each connection by a random part of up to a tenth, so that connections
+    /// opened together do not end together. It is looked at in every sweep, so that a connection can
+    /// grow older by one [sweep interval](Self::sweep_interval).
+    pub fn max_lifetime(mut self, lifetime: Duration) -> Self {
+        self.max_lifetime = Some(lifetime);
+        self
+    }
+
+    /// Leaves connections open however old they are.
+    pub fn without_max_lifetime(mut self) -> Self {
+        self.max_lifetime = None;
+        self
+    }
+
+    /// How long a lease may be held before it is logged, once, with where it was taken: it may have
+    /// been forgotten. It is not taken back. Default: leases are held in silence; range 1 ms to 1
+    /// year.
+    pub fn leak_warning(mut self, held: Duration) -> Self {
+        self.leak_warning = Some(held);
+        self
+    }
+
+    /// How often connections are looked at that are idle or old. Default: that of
+    /// [`Config::sweep_interval`](crate::Config::sweep_interval); range 1 ms to 1 year.
+    pub fn sweep_interval(mut self, interval: Duration) -> Self {
+        self.sweep_interval = Some(interval);
         self
     }
 
@@ -248,7 +316,7 @@ impl DatabaseConfig {
         self
     }
 
-    /// Whether commands that administer the server (`CONFIG SET`, `FLUSHALL`, `SHUTDOWN` …) may be
+    /// Whether commands that administer the server (`CONFIG`, `FLUSHALL`, `SHUTDOWN` …) may be
     /// sent. Default `false`.
     pub fn allow_admin(mut self, allow: bool) -> Self {
         self.allow_admin = allow;
@@ -277,9 +345,15 @@ impl fmt::Debug for DatabaseConfig {
             .field("command_timeout", &self.command_timeout)
             .field("attempt_timeout", &self.attempt_timeout)
             .field("connect_timeout", &self.connect_timeout)
+            .field("acquire_timeout", &self.acquire_timeout)
             .field("max_connections", &self.max_connections)
+            .field("shared_min", &self.shared_min)
+            .field("shared_max", &self.shared_max)
             .field("min_idle", &self.min_idle)
             .field("idle_timeout", &self.idle_timeout)
+            .field("max_lifetime", &self.max_lifetime)
+            .field("leak_warning", &self.leak_warning)
+            .field("sweep_interval", &self.sweep_interval)
             .field("keepalive", &self.keepalive)
             .field("tcp_user_timeout", &self.tcp_user_timeout)
             .field("health_check_interval", &self.health_check_interval)

@@ -22,8 +22,16 @@ pub(super) const KEEPALIVE_COUNT: RangeInclusive<u64> = 1..=127;
 pub(super) const TCP_USER_TIMEOUT: RangeInclusive<Duration> =
     Duration::from_millis(1)..=Duration::from_secs(24 * DAY);
 
+/// How old a connection may grow. A pool that replaces its connections more often than every second
+/// is busy with nothing else.
+pub(super) const LIFETIME: RangeInclusive<Duration> =
+    Duration::from_secs(1)..=Duration::from_secs(365 * DAY);
+
 /// Connections of one database: a client has about as many ports towards one server.
 pub(super) const CONNECTIONS: RangeInclusive<u64> = 1..=65_535;
+
+/// Connections that callers share. Above `max_connections` is a problem of its own.
+pub(super) const SHARED_CONNECTIONS: RangeInclusive<u64> = 1..=65_535;
 
 /// Idle connections to keep. Above `max_connections` is a problem of its own.
 pub(super) const IDLE_CONNECTIONS: RangeInclusive<u64> = 0..=65_535;
@@ -111,7 +119,7 @@ mod tests {
     #[test]
     fn both_ends_are_inside_and_their_neighbours_are_not() {
         let nanosecond = Duration::from_nanos(1);
-        for range in [DURATION, KEEPALIVE, TCP_USER_TIMEOUT] {
+        for range in [DURATION, KEEPALIVE, TCP_USER_TIMEOUT, LIFETIME] {
             assert!(duration(*range.start(), &range).is_ok());
             assert!(duration(*range.end(), &range).is_ok());
             assert!(duration(*range.start() - nanosecond, &range).is_err());

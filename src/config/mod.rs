@@ -87,7 +87,9 @@ impl Config {
         self
     }
 
-    /// How often idle connections are looked for. Default 60 s; range 1 ms to 1 year.
+    /// How often connections are looked at that are idle or old, in databases without a
+    /// [sweep interval of their own](DatabaseConfig::sweep_interval). Default 60 s; range 1 ms to 1
+    /// year.
     pub fn sweep_interval(mut self, interval: Duration) -> Self {
         self.sweep_interval = interval;
         self

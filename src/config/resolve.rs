@@ -37,7 +37,9 @@ pub(crate) fn resolve(config: Config) -> Result<Settings, ConfigError> {
                 "is given to more than one database; every database needs its own",
             );
         }
-        databases.extend(resolve_database(name, database, &mut report).map(Arc::new));
+        databases.extend(
+            resolve_database(name, database, config.sweep_interval, &mut report).map(Arc::new),
+        );
     }
 
     if !report.problems.is_empty() {
@@ -45,7 +47,6 @@ pub(crate) fn resolve(config: Config) -> Result<Settings, ConfigError> {
     }
     Ok(Settings {
         databases,
-        sweep_interval: config.sweep_interval,
         io: config.io,
     })
 }
@@ -55,6 +56,7 @@ pub(crate) fn resolve(config: Config) -> Result<Settings, ConfigError> {
 fn resolve_database(
     name: &str,
     config: &DatabaseConfig,
+    sweep_interval: Duration,
     report: &mut Report<'_>,
 ) -> Option<DatabaseSettings> {
     let command_timeout = config.command_timeout;
@@ -64,9 +66,13 @@ fn resolve_database(
     let connect_timeout = config
         .connect_timeout
         .unwrap_or((command_timeout / 2).min(Duration::from_secs(2)));
+    let acquire_timeout = config
+        .acquire_timeout
+        .unwrap_or(command_timeout.min(Duration::from_secs(1)));
 
     check_timeouts(config, report);
     check_sockets(config, report);
+    check_pool(config, report);
     check_limits(config, report);
     let login = resolve_login(config, report);
     let client_name = resolve_client_name(name, config, report);
@@ -82,9 +88,15 @@ fn resolve_database(
         command_timeout,
         attempt_timeout,
         connect_timeout,
+        acquire_timeout,
         max_connections: config.max_connections,
+        shared_min: config.shared_min,
+        shared_max: config.shared_max,
         min_idle: config.min_idle,
         idle_timeout: config.idle_timeout,
+        max_lifetime: config.max_lifetime,
+        leak_warning: config.leak_warning,
+        sweep_interval: config.sweep_interval.unwrap_or(sweep_interval),
         keepalive: config.keepalive,
         tcp_user_timeout: config.tcp_user_timeout,
         health_check_interval: config.health_check_interval,
@@ -122,7 +134,6 @@ fn check_timeouts(config: &DatabaseConfig, report: &mut Report<'_>) {
     let command = config.command_timeout;
     let range = &limits::DURATION;
     report.duration("command_timeout", command, range);
-    report.duration("idle_timeout", config.idle_timeout, range);
     report.duration("health_check_interval", config.health_check_interval, range);
     report.duration("recovery_timeout", config.recovery_timeout, range);
 
@@ -175,26 +186,46 @@ fn check_sockets(config: &DatabaseConfig, report: &mut Report<'_>) {
     }
 }
 
-fn check_limits(config: &DatabaseConfig, report: &mut Report<'_>) {
-    let connections = report.count(
-        "max_connections",
-        config.max_connections as u64,
-        &limits::CONNECTIONS,
-    );
-    let idle = report.count(
-        "min_idle",
-        config.min_idle as u64,
-        &limits::IDLE_CONNECTIONS,
-    );
-    if connections && idle && config.min_idle > config.max_connections {
-        report.add(
-            "min_idle",
-            format!(
-                "{} is above max_connections, {}",
-                config.min_idle, config.max_connections
-            ),
-        );
+fn check_pool(config: &DatabaseConfig, report: &mut Report<'_>) {
+    const MIN: &str = "shared_connections.min";
+    const MAX: &str = "shared_connections.max";
+    const IDLE: &str = "min_idle";
+    let (min, max) = (config.shared_min, config.shared_max);
+    let (idle, most) = (config.min_idle, config.max_connections);
+
+    let most_fits = report.count("max_connections", most as u64, &limits::CONNECTIONS);
+    let min_fits = report.count(MIN, min as u64, &limits::SHARED_CONNECTIONS);
+    let max_fits = report.count(MAX, max as u64, &limits::SHARED_CONNECTIONS);
+    let idle_fits = report.count(IDLE, idle as u64, &limits::IDLE_CONNECTIONS);
+    // A number outside its range is one problem, not one more with each of its neighbours.
+    for (field, count, limit, bound, both_fit) in [
+        (MIN, min, "the maximum", max, min_fits && max_fits),
+        (MAX, max, "max_connections", most, max_fits && most_fits),
+        (IDLE, idle, "max_connections", most, idle_fits && most_fits),
+    ] {
+        if both_fit && count > bound {
+            report.add(
+                field,
+                format!("{count} is above {limit}, {bound}; lower it or raise {limit}"),
+            );
+        }
     }
+
+    let range = &limits::DURATION;
+    report.duration("idle_timeout", config.idle_timeout, range);
+    for (field, time, range) in [
+        ("acquire_timeout", config.acquire_timeout, range),
+        ("max_lifetime", config.max_lifetime, &limits::LIFETIME),
+        ("leak_warning", config.leak_warning, range),
+        ("sweep_interval", config.sweep_interval, range),
+    ] {
+        if let Some(time) = time {
+            report.duration(field, time, range);
+        }
+    }
+}
+
+fn check_limits(config: &DatabaseConfig, report: &mut Report<'_>) {
     report.count(
         "failure_threshold",
         u64::from(config.failure_threshold),

@@ -18,7 +18,6 @@ fn problems(config: Config) -> String {
 #[test]
 fn defaults() {
     let settings = resolve(Config::single("redis://u:p@h:1/2")).unwrap();
-    assert_eq!(settings.sweep_interval, 60 * S);
     let main = &settings.databases[0];
     assert_eq!(
         (&*main.name, main.address.to_string(), main.number),
@@ -39,19 +38,107 @@ fn defaults() {
         ),
         (5 * S, S, 2 * S)
     );
+    assert_eq!(main.acquire_timeout, S);
+    assert_eq!((main.max_connections, main.min_idle), (50, 1));
+    assert_eq!((main.shared_min, main.shared_max), (1, 1));
+    assert_eq!(main.idle_timeout, 300 * S);
+    assert_eq!(
+        (main.max_lifetime, main.leak_warning),
+        (Some(1800 * S), None)
+    );
+    assert_eq!(main.sweep_interval, 60 * S);
+}
+
+#[test]
+fn the_settings_of_the_pool_arrive() {
+    let settings = good(
+        DatabaseConfig::new()
+            .acquire_timeout(8 * S)
+            .max_connections(20)
+            .shared_connections(2, 4)
+            .min_idle(3)
+            .idle_timeout(30 * S)
+            .max_lifetime(600 * S)
+            .leak_warning(9 * S),
+    );
+    // Waiting for a lease may take longer than a command.
+    assert_eq!(settings.acquire_timeout, 8 * S);
+    assert_eq!((settings.max_connections, settings.min_idle), (20, 3));
+    assert_eq!((settings.shared_min, settings.shared_max), (2, 4));
+    assert_eq!(settings.idle_timeout, 30 * S);
+    assert_eq!(settings.max_lifetime, Some(600 * S));
+    assert_eq!(settings.leak_warning, Some(9 * S));
+
+    let settings = good(DatabaseConfig::new().without_max_lifetime());
+    assert_eq!(settings.max_lifetime, None);
+}
+
+#[test]
+fn a_pool_may_be_all_shared_and_all_kept() {
+    for count in [1, 65_535] {
+        let config = DatabaseConfig::new().max_connections(count);
+        let settings = good(config.shared_connections(count, count).min_idle(count));
+        assert_eq!((settings.shared_min, settings.shared_max), (count, count));
+        assert_eq!(
+            (settings.max_connections, settings.min_idle),
+            (count, count)
+        );
+    }
+}
+
+#[test]
+fn a_database_sweeps_at_its_own_interval_or_at_that_of_all() {
+    let settings = resolve(
+        Config::new()
+            .database("own", DatabaseConfig::new().sweep_interval(2 * S))
+            .sweep_interval(7 * S)
+            .database("other", DatabaseConfig::new()),
+    )
+    .unwrap();
+    let intervals: Vec<_> = settings
+        .databases
+        .iter()
+        .map(|it| it.sweep_interval)
+        .collect();
+    assert_eq!(intervals, [2 * S, 7 * S]);
+}
+
+#[test]
+fn debug_shows_the_settings_of_the_pool() {
+    let config = DatabaseConfig::new()
+        .acquire_timeout(8 * S)
+        .shared_connections(2, 4)
+        .max_lifetime(600 * S)
+        .leak_warning(9 * S)
+        .sweep_interval(7 * S);
+    let shown = format!("{config:?}");
+    for expected in [
+        "acquire_timeout: Some(8s)",
+        "shared_min: 2",
+        "shared_max: 4",
+        "max_lifetime: Some(600s)",
+        "leak_warning: Some(9s)",
+        "sweep_interval: Some(7s)",
+    ] {
+        assert!(shown.contains(expected), "{expected}: {shown}");
+    }
 }
 
 #[test]
 fn timeouts_left_out_follow_the_command_timeout() {
-    for (command, attempt, connect) in [
-        (60 * S, S, 2 * S),
-        (3 * S, S, 1500 * MS),
-        (500 * MS, 500 * MS, 250 * MS),
+    for (command, attempt, connect, acquire) in [
+        (60 * S, S, 2 * S, S),
+        (3 * S, S, 1500 * MS, S),
+        (500 * MS, 500 * MS, 250 * MS, 500 * MS),
     ] {
         let settings = good(DatabaseConfig::new().command_timeout(command));
         assert_eq!(
-            (settings.attempt_timeout, settings.connect_timeout),
-            (attempt, connect),
+            (
+                settings.attempt_timeout,
+                settings.connect_timeout,
+                settings.acquire_timeout
+            ),
+            (attempt, connect, acquire),
             "{command:?}"
         );
     }
@@ -166,7 +253,40 @@ fn bad_values_name_their_field() {
         (new().max_connections(0), "max_connections: 0 is too small"),
         (
             new().min_idle(51),
-            "min_idle: 51 is above max_connections, 50",
+            "min_idle: 51 is above max_connections, 50; lower it or raise max_connections",
+        ),
+        (new().min_idle(65_536), "min_idle: 65536 is too large"),
+        (
+            new().shared_connections(0, 1),
+            "shared_connections.min: 0 is too small",
+        ),
+        (
+            new().shared_connections(1, 65_536),
+            "shared_connections.max: 65536 is too large",
+        ),
+        (
+            new().shared_connections(3, 2),
+            "shared_connections.min: 3 is above the maximum, 2; lower it or raise the maximum",
+        ),
+        (
+            new().shared_connections(1, 51),
+            "shared_connections.max: 51 is above max_connections, 50; lower it or raise max_connections",
+        ),
+        (
+            new().acquire_timeout(Duration::ZERO),
+            "acquire_timeout: 0 s is too short",
+        ),
+        (
+            new().max_lifetime(999 * MS),
+            "max_lifetime: 0.999 s is too short; use at least 1 s",
+        ),
+        (
+            new().leak_warning(Duration::ZERO),
+            "leak_warning: 0 s is too short",
+        ),
+        (
+            new().sweep_interval(366 * 86_400 * S),
+            "sweep_interval: 31622400 s is too long",
         ),
         (
             new().failure_threshold(0),

@@ -11,13 +11,13 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) databases: Vec<Arc<DatabaseSettings>>,
-    pub(crate) sweep_interval: Duration,
     pub(crate) io: Io,
 }
 
 /// One database. The setters of [`DatabaseConfig`](super::DatabaseConfig) say what each value
 /// means; here every one is within its range, `connect_timeout < command_timeout`, `attempt_timeout
-/// <= command_timeout`, `min_idle <= max_connections`, and a user name comes with a password.
+/// <= command_timeout`, `min_idle <= max_connections`, `1 <= shared_min <= shared_max <=
+/// max_connections`, and a user name comes with a password.
 #[derive(Clone, Debug)]
 pub(crate) struct DatabaseSettings {
     pub(crate) name: Arc<str>,
@@ -31,9 +31,15 @@ pub(crate) struct DatabaseSettings {
     pub(crate) command_timeout: Duration,
     pub(crate) attempt_timeout: Duration,
     pub(crate) connect_timeout: Duration,
+    pub(crate) acquire_timeout: Duration,
     pub(crate) max_connections: usize,
+    pub(crate) shared_min: usize,
+    pub(crate) shared_max: usize,
     pub(crate) min_idle: usize,
     pub(crate) idle_timeout: Duration,
+    pub(crate) max_lifetime: Option<Duration>,
+    pub(crate) leak_warning: Option<Duration>,
+    pub(crate) sweep_interval: Duration,
     pub(crate) keepalive: Option<Keepalive>,
     pub(crate) tcp_user_timeout: Option<Duration>,
     pub(crate) health_check_interval: Duration,

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use redis::{ErrorKind, RedisError, Value};
+use redis::{ErrorKind, FromRedisValue, RedisError, Value};
 use tokio::time::Instant;
 
 use super::{Dispatcher, persist::Tried};
@@ -13,7 +13,10 @@ use crate::{
     error::{Error, Execution, Limit, Stage},
     events::Reason,
     net::{DialError, Failure, Full, Loss, Reply},
-    policy::admission::Passage,
+    policy::{
+        admission::Passage,
+        command::{self, Refusal},
+    },
     stats::count,
 };
 
@@ -79,28 +82,64 @@ impl Dispatcher {
         }
     }
 
+    /// A reply in the type that was asked for.
+    pub(crate) fn convert<T: FromRedisValue>(&self, reply: Value) -> Result<T, Error> {
+        // A script can return errors inside of its reply.
+        let reply = reply
+            .extract_error()
+            .map_err(|error| nested(self.name(), error))?;
+        T::from_redis_value(reply).map_err(|error| conversion(self.name(), error.into()))
+    }
+
+    pub(super) fn timed_out(
+        &self,
+        stage: Stage,
+        tried: Tried,
+        last_error: Option<Arc<str>>,
+    ) -> Error {
+        Error::TimedOut {
+            database: self.name(),
+            stage,
+            execution: tried.execution,
+            attempts: tried.attempts,
+            timeout: tried.timeout,
+            in_flight: self.load.now().0,
+            parked: self.counters.parked.load(Relaxed),
+            pool: Box::new(self.pool_stats()),
+            last_error,
+        }
+    }
+
+    /// What may not run here. It was not sent.
+    pub(super) fn forbidden<'a>(
+        &self,
+        args: impl Iterator<Item = &'a [u8]>,
+        refusal: Refusal,
+    ) -> Error {
+        count(&self.counters.refused);
+        Error::ForbiddenOnShared {
+            database: self.name(),
+            command: command::display_name(args).into(),
+            refusal,
+        }
+    }
+
     pub(super) fn explain(&self, failure: Failure, tried: Tried) -> Error {
         let database = self.name();
         let Tried {
             attempts,
             execution,
-            timeout,
+            ..
         } = tried;
         match failure {
             Failure::Hasty => self.explain(Failure::TimedOut(Stage::Reply), tried),
-            Failure::TimedOut(stage) => Error::TimedOut {
-                database,
-                stage,
-                execution,
-                attempts,
-                timeout,
-                in_flight: self.load.now().0,
-                parked: self.counters.parked.load(Relaxed),
-                last_error: match stage {
+            Failure::TimedOut(stage) => {
+                let last_error = match stage {
                     Stage::Connect => self.dial_error.load().as_deref().cloned(),
-                    Stage::Queue | Stage::Reply => None,
-                },
-            },
+                    Stage::Acquire | Stage::Queue | Stage::Reply => None,
+                };
+                self.timed_out(stage, tried, last_error)
+            }
             Failure::Lost(loss, _) if matches!(*loss, Loss::Stopped) => Error::ShuttingDown {
                 database,
                 execution,
@@ -144,7 +183,7 @@ impl From<Full> for Limit {
 }
 
 /// An error inside the reply to one command, which a script can return. The command ran.
-pub(crate) fn nested(database: Arc<str>, error: RedisError) -> Error {
+fn nested(database: Arc<str>, error: RedisError) -> Error {
     Error::Server {
         database,
         execution: Execution::Executed,
@@ -156,7 +195,7 @@ pub(crate) fn nested(database: Arc<str>, error: RedisError) -> Error {
 
 /// A reply that could not be converted. The `redis` crate's error shows the value, which may be
 /// a secret, so only what comes before it is kept.
-pub(crate) fn conversion(database: Arc<str>, error: RedisError) -> Error {
+pub(super) fn conversion(database: Arc<str>, error: RedisError) -> Error {
     let text = error.to_string();
     let mut reason = &*text;
     for shown in ["(value was", "(response was"] {

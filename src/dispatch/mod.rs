@@ -1,13 +1,19 @@
 //! What all handles of one database share, and the way of a command: admission, route, reply, and
 //! another attempt where that is safe.
 
+mod exclusive;
 mod explain;
+mod grant;
 mod persist;
 mod pipeline;
+mod routes;
+mod terms;
 mod work;
 
-pub(crate) use explain::{conversion, nested};
+pub(crate) use grant::{Grant, NoGrant};
 pub(crate) use pipeline::PipelineRun;
+pub(crate) use routes::{Route, Routes};
+pub(crate) use terms::{MAX_WAIT, Terms};
 pub(crate) use work::args;
 
 use std::{
@@ -32,14 +38,15 @@ use crate::{
     config::DatabaseSettings,
     error::Error,
     events::Reason,
-    messages::{Execute, News, Park, Redial, Report, Retire, Sweep},
-    net::{Answer, Full, Load, Mailbox, Reply, Request, Responder},
+    messages::{Acquire, Execute, News, Park, Redial, Report, Retire, Sweep},
+    net::{Answer, Expected, Full, Load, Reply, Request, Responder},
     policy::{
         admission::{Admitted, Gate},
-        command::{self, Place, Refusal},
-        retry::{Budget, Idempotence},
+        command::{self, Block, Place},
+        permits::Permits,
+        retry::Budget,
     },
-    stats::{Counters, count},
+    stats::{Counters, PoolStats},
 };
 
 /// The data plane's end of one database. The actors publish to it: the pool its route, the health
@@ -51,7 +58,9 @@ pub(crate) struct Dispatcher {
     pub(crate) load: Arc<Load>,
     pub(crate) counters: Arc<Counters>,
     /// Where commands go; `None` while no connection is ready.
-    pub(crate) route: ArcSwapOption<Route>,
+    pub(crate) routes: ArcSwapOption<Routes>,
+    /// How many connections there are.
+    pub(crate) permits: Arc<Permits>,
     pub(crate) pool: ArcSwapOption<PoolLink>,
     pub(crate) health: ArcSwapOption<Recipient<Report>>,
     /// Why the circuit is open and when that may end.
@@ -64,27 +73,12 @@ pub(crate) struct Dispatcher {
     budget: Mutex<Budget>,
 }
 
-/// Where commands go.
-#[derive(Debug)]
-pub(crate) struct Route {
-    /// Of the connection, counted by its pool.
-    pub(crate) id: u64,
-    pub(crate) mailbox: Mailbox,
-}
-
-/// How a caller wants commands to be run.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Terms {
-    /// From the call to its end, however many attempts it takes.
-    pub(crate) timeout: Duration,
-    pub(crate) idempotence: Idempotence,
-}
-
 /// What a pool can be asked. Nobody but the supervisor knows its type.
 #[derive(Debug)]
 pub(crate) struct PoolLink {
     pub(crate) execute: Recipient<Execute>,
     pub(crate) park: Recipient<Park>,
+    pub(crate) acquire: Recipient<Acquire>,
     pub(crate) redial: Recipient<Redial>,
     pub(crate) retire: Recipient<Retire>,
     pub(crate) sweep: Recipient<Sweep>,
@@ -97,9 +91,6 @@ pub(crate) struct Outage {
     pub(crate) cause: Option<Arc<str>>,
     pub(crate) next_probe: Instant,
 }
-
-/// The longest deadline or grace: "for ever" would overflow the clock.
-pub(crate) const MAX_WAIT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// How an attempt was made.
 struct Attempt {
@@ -115,7 +106,8 @@ impl Dispatcher {
             gate: Gate::new(),
             load: Load::new(settings.max_in_flight, settings.max_in_flight_bytes),
             counters: Arc::default(),
-            route: ArcSwapOption::empty(),
+            routes: ArcSwapOption::empty(),
+            permits: Permits::new(settings.max_connections, settings.shared_min),
             pool: ArcSwapOption::empty(),
             health: ArcSwapOption::empty(),
             outage: ArcSwapOption::empty(),
@@ -128,10 +120,11 @@ impl Dispatcher {
 
     /// Those of a caller who has asked for nothing else.
     pub(crate) fn terms(&self) -> Terms {
-        Terms {
-            timeout: self.settings.command_timeout,
-            idempotence: Idempotence::ByCommand,
-        }
+        Terms::new(self.settings.command_timeout)
+    }
+
+    pub(crate) fn pool_stats(&self) -> PoolStats {
+        self.counters.pool(&self.permits)
     }
 
     pub(crate) fn name(&self) -> Arc<str> {
@@ -140,8 +133,12 @@ impl Dispatcher {
 
     /// Runs one command. An error reply of the server is an error.
     pub(crate) async fn execute(&self, command: &Cmd, terms: Terms) -> Result<Value, Error> {
-        self.check(command)?;
-        match self.call(command, terms).await?.0 {
+        let reply = match self.place(command)? {
+            None => self.call(command, terms).await?.0,
+            // In a box of its own, because nearly no command needs what it needs.
+            Some(block) => Box::pin(self.call_apart(command, block, terms)).await?.0,
+        };
+        match reply {
             Reply::One(value) => Ok(value),
             Reply::Many(_) => unreachable!("BUG: one reply was expected and many came"),
         }
@@ -155,13 +152,23 @@ impl Dispatcher {
         pipeline: &Pipeline,
         terms: Terms,
     ) -> Result<(Vec<Value>, Tried), Error> {
+        let mut block = None;
         for command in pipeline.cmd_iter() {
-            self.check(command)?;
+            if let Some(next) = self.place(command)? {
+                block = Some(block.map_or(next, |block: Block| block.then(next)));
+            }
         }
         if pipeline.len() + extra_replies(pipeline) == 0 {
             return Ok((Vec::new(), Tried::at_once(terms)));
         }
-        match self.call(pipeline, terms).await? {
+        let called = match block {
+            // In a transaction nothing blocks.
+            Some(block) if !pipeline.is_transaction() => {
+                Box::pin(self.call_apart(pipeline, block, terms)).await?
+            }
+            _ => self.call(pipeline, terms).await?,
+        };
+        match called {
             (Reply::Many(values), tried) => Ok((values, tried)),
             (Reply::One(_), _) => unreachable!("BUG: many replies were expected and one came"),
         }
@@ -177,21 +184,15 @@ impl Dispatcher {
         }
     }
 
-    /// Refuses what may not run on a connection that others share, before a byte is written.
-    fn check(&self, command: &Cmd) -> Result<(), Error> {
+    /// Where a command runs: on a connection that others share, or for so long on one of its own. What
+    /// may run on neither is refused before a byte is written.
+    fn place(&self, command: &Cmd) -> Result<Option<Block>, Error> {
         let args = args(command);
-        let refusal = match command::place(args.clone(), self.settings.allow_admin) {
-            Place::Shared => return Ok(()),
-            // There are no connections to lease yet.
-            Place::Leased(_) => Refusal::Blocking,
-            Place::Refused(refusal) => refusal,
-        };
-        count(&self.counters.refused);
-        Err(Error::ForbiddenOnShared {
-            database: self.name(),
-            command: command::display_name(args).into(),
-            refusal,
-        })
+        match command::place(args.clone(), self.settings.allow_admin) {
+            Place::Shared => Ok(None),
+            Place::Leased(block) => Ok(Some(block)),
+            Place::Refused(refusal) => Err(self.forbidden(args, refusal)),
+        }
     }
 
     /// It is packed once it is admitted, so that what an open circuit refuses is not.
@@ -201,7 +202,7 @@ impl Dispatcher {
     async fn call(&self, work: &(impl Work + Sync), terms: Terms) -> Result<(Reply, Tried), Error> {
         let admitted = self.gate.enter().map_err(|passage| self.refused(passage))?;
         let deadline = Instant::now() + terms.timeout.min(MAX_WAIT);
-        let sent = self.send(work, deadline, |it| self.hand_over(it));
+        let sent = self.send(work.pack(), deadline, |it| self.hand_over(it));
         let (answer, route) = sent.map_err(|full| self.overloaded(full.into()))?;
         match answer.await {
             Ok(Ok(reply)) if !reply.has_error() => {
@@ -222,11 +223,10 @@ impl Dispatcher {
 
     fn send(
         &self,
-        work: &impl Work,
+        (bytes, expected): (Vec<u8>, Expected),
         deadline: Instant,
         hand_over: impl FnOnce(Request) -> Option<u64>,
     ) -> Result<(AsyncReceiver<Answer>, Option<u64>), Full> {
-        let (bytes, expected) = work.pack();
         let slot = self.load.enter(bytes.len())?;
         let (responder, answer) = Responder::new(slot);
         let request = Request {
@@ -240,12 +240,15 @@ impl Dispatcher {
 
     /// To the connection that is ready, or to the pool. Tells to which connection.
     fn hand_over(&self, request: Request) -> Option<u64> {
-        let route = self.route.load();
-        let request = match &*route {
-            Some(route) => match route.mailbox.send(request) {
-                Ok(()) => return Some(route.id),
-                Err(refused) => refused.0,
-            },
+        let routes = self.routes.load();
+        let request = match &*routes {
+            Some(routes) => {
+                let route = routes.least_loaded();
+                match route.mailbox.send(request) {
+                    Ok(()) => return Some(route.id),
+                    Err(refused) => refused.0,
+                }
+            }
             None => request,
         };
         self.park(request, Duration::ZERO);

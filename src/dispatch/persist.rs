@@ -79,7 +79,7 @@ impl Dispatcher {
     }
 
     /// What the answer is evidence of.
-    fn end<'a>(work: &impl Work, answer: &'a Answer) -> End<'a> {
+    pub(super) fn end<'a>(work: &impl Work, answer: &'a Answer) -> End<'a> {
         match answer {
             Ok(reply) => work.end_of_error(reply),
             Err(Failure::Hasty) => End::Hasty,
@@ -96,7 +96,7 @@ impl Dispatcher {
     }
 
     /// Tells the health actor what it should know.
-    fn tell(&self, verdict: Verdict, admitted: &Admitted) {
+    pub(super) fn tell(&self, verdict: Verdict, admitted: &Admitted) {
         let epoch = admitted.epoch;
         match verdict {
             Verdict::Healthy => self.succeeded(admitted),
@@ -148,7 +148,7 @@ impl Dispatcher {
         }
         // If there is no room, the error of the last attempt says more than that.
         let deadline = last.deadline;
-        let sent = self.send(work, deadline, |request| {
+        let sent = self.send(work.pack(), deadline, |request| {
             // By way of the pool, which has a timer, and which learns before of a connection that is
             // to be left.
             self.park(request, after);
@@ -173,13 +173,14 @@ impl Dispatcher {
     /// Takes the connection out of service that leads to the wrong server, or to one that is not ready,
     /// so that the name is looked up and the server asked anew.
     fn retire(&self, route: Option<u64>) {
-        let current = self.route.load().as_ref().map(|it| it.id);
+        let routes = self.routes.load();
+        let current = routes.as_ref().map(|it| it.least_loaded().id);
         if let (Some(id), Some(pool)) = (route.or(current), &*self.pool.load()) {
             pool.retire.do_send(Retire { only: Some(id) });
         }
     }
 
-    fn conclude(&self, answer: Answer, tried: Tried) -> Result<(Reply, Tried), Error> {
+    pub(super) fn conclude(&self, answer: Answer, tried: Tried) -> Result<(Reply, Tried), Error> {
         match answer {
             Ok(reply) => self.unless_error(reply, tried),
             Err(failure) => Err(self.explain(failure, tried)),

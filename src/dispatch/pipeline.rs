@@ -4,13 +4,15 @@ use redis::{
     Cmd, Pipeline, RedisError, RedisFuture, RedisResult, ServerError, Value, aio::ConnectionLike,
 };
 
-use super::{Dispatcher, Terms, conversion, persist::Tried};
+use super::{Dispatcher, Grant, Terms, explain::conversion, persist::Tried};
 use crate::{error::Error, sanitize};
 
 /// Runs one pipeline for [`Pipeline::query_async`], whose errors do not say what became of it, and
 /// remembers that.
 pub(crate) struct PipelineRun<'a> {
     dispatcher: &'a Dispatcher,
+    /// The connection to run it on, if it is not a shared one.
+    grant: Option<&'a mut Grant>,
     terms: Terms,
     /// What it took to get the replies.
     tried: Option<Tried>,
@@ -20,8 +22,16 @@ impl<'a> PipelineRun<'a> {
     pub(crate) fn new(dispatcher: &'a Dispatcher, terms: Terms) -> Self {
         Self {
             dispatcher,
+            grant: None,
             terms,
             tried: None,
+        }
+    }
+
+    pub(crate) fn on(dispatcher: &'a Dispatcher, grant: &'a mut Grant, terms: Terms) -> Self {
+        Self {
+            grant: Some(grant),
+            ..Self::new(dispatcher, terms)
         }
     }
 
@@ -46,7 +56,13 @@ impl<'a> PipelineRun<'a> {
 
 impl ConnectionLike for PipelineRun<'_> {
     fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
-        Box::pin(async move { Ok(self.dispatcher.execute(command, self.terms).await?) })
+        let (dispatcher, terms) = (self.dispatcher, self.terms);
+        Box::pin(async move {
+            Ok(match &mut self.grant {
+                Some(grant) => dispatcher.execute_on(grant, command, terms).await?,
+                None => dispatcher.execute(command, terms).await?,
+            })
+        })
     }
 
     fn req_packed_commands<'a>(
@@ -57,7 +73,14 @@ impl ConnectionLike for PipelineRun<'_> {
     ) -> RedisFuture<'a, Vec<Value>> {
         Box::pin(async move {
             let (dispatcher, terms) = (self.dispatcher, self.terms);
-            let (replies, tried) = dispatcher.execute_pipeline(pipeline, terms).await?;
+            let (replies, tried) = match &mut self.grant {
+                Some(grant) => {
+                    dispatcher
+                        .execute_pipeline_on(grant, pipeline, terms)
+                        .await?
+                }
+                None => dispatcher.execute_pipeline(pipeline, terms).await?,
+            };
             self.tried = Some(tried);
             wanted(replies, offset, count)
         })

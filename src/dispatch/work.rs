@@ -6,7 +6,7 @@ use crate::{
     error::Execution,
     net::{Expected, Reply},
     policy::{
-        command,
+        command::{self, Effect},
         outcome::{End, Verdict, judge},
         read_only,
     },
@@ -16,6 +16,25 @@ use crate::{
 pub(super) trait Work {
     /// Encoded, with what answers it.
     fn pack(&self) -> (Vec<u8>, Expected);
+
+    /// What answers it on a connection that nobody shares.
+    fn expected_on_lease(&self) -> Expected;
+
+    /// What it leaves behind on its connection.
+    fn effect(&self) -> Effect;
+
+    /// Whether what was to end a transaction has ended it, by the reply.
+    fn has_ended(&self, reply: &Reply) -> bool {
+        matches!(self.error_code(reply), None | Some("EXECABORT"))
+    }
+
+    /// The code of the last reply, if that is an error.
+    fn error_code<'a>(&self, reply: &'a Reply) -> Option<&'a str> {
+        match reply {
+            Reply::One(value) => code(value),
+            Reply::Many(values) => values.last().and_then(code),
+        }
+    }
 
     /// Whether it can have an effect and fail afterwards.
     fn runs_script(&self) -> bool;
@@ -30,6 +49,17 @@ pub(super) trait Work {
 impl Work for Cmd {
     fn pack(&self) -> (Vec<u8>, Expected) {
         (self.get_packed_command(), Expected::One)
+    }
+
+    fn expected_on_lease(&self) -> Expected {
+        match command::confirmations(args(self)) {
+            Some(confirmations) => Expected::Confirmations(confirmations),
+            None => Expected::One,
+        }
+    }
+
+    fn effect(&self) -> Effect {
+        command::effect(args(self))
     }
 
     fn runs_script(&self) -> bool {
@@ -55,6 +85,28 @@ impl Work for Pipeline {
     fn pack(&self) -> (Vec<u8>, Expected) {
         let replies = Expected::Many(self.len() + extra_replies(self));
         (self.get_packed_pipeline(), replies)
+    }
+
+    fn expected_on_lease(&self) -> Expected {
+        self.pack().1
+    }
+
+    /// The worst, or the last, of what its commands leave behind.
+    fn effect(&self) -> Effect {
+        let own = match self.is_transaction() {
+            true => Effect::EndsTransaction,
+            false => Effect::Nothing,
+        };
+        let effects = self
+            .cmd_iter()
+            .map(|command| command::effect(args(command)));
+        effects
+            .chain([own])
+            .fold(Effect::Nothing, |before, effect| match (before, effect) {
+                (Effect::Lasting, _) => Effect::Lasting,
+                (before, Effect::Nothing) => before,
+                (_, effect) => effect,
+            })
     }
 
     fn runs_script(&self) -> bool {

@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use redis::Value;
+use redis::{PushKind, Value};
 use tokio::time::Instant;
 
 use super::{
@@ -36,6 +36,7 @@ struct Entry {
     outstanding: usize,
     // `None` for a single reply, which needs no list.
     collected: Option<Vec<Value>>,
+    takes_pushes: bool,
     is_settled: bool,
 }
 
@@ -89,8 +90,11 @@ impl Awaiting {
         responder.mark_written();
         let (outstanding, collected) = match expected {
             Expected::One => (1, None),
-            Expected::Many(replies) => (replies, Some(Vec::with_capacity(replies))),
+            Expected::Many(replies) | Expected::Confirmations(replies) => {
+                (replies, Some(Vec::with_capacity(replies)))
+            }
         };
+        let takes_pushes = matches!(expected, Expected::Confirmations(_));
         let next = self.next_deadline.get_or_insert(deadline);
         *next = deadline.min(*next);
         self.entries.push_back(Entry {
@@ -100,8 +104,20 @@ impl Awaiting {
             start,
             outstanding,
             collected,
+            takes_pushes,
             is_settled: false,
         });
+    }
+
+    /// Whether a value answers somebody. A push does not, unless it confirms a subscription that is
+    /// waited for.
+    pub(crate) fn takes(&self, value: &Value) -> bool {
+        match value {
+            Value::Push { kind, .. } => {
+                confirms(kind) && self.entries.front().is_some_and(|it| it.takes_pushes)
+            }
+            _ => true,
+        }
     }
 
     /// Hands a reply to whom it belongs, and tells whether that completes the answer to a request.
@@ -220,6 +236,7 @@ impl Awaiting {
                     bytes: bytes.to_vec(),
                     expected: match entry.collected {
                         None => Expected::One,
+                        Some(_) if entry.takes_pushes => Expected::Confirmations(entry.outstanding),
                         Some(_) => Expected::Many(entry.outstanding),
                     },
                     deadline: entry.deadline,
@@ -230,4 +247,16 @@ impl Awaiting {
         }
         unsent
     }
+}
+
+fn confirms(kind: &PushKind) -> bool {
+    matches!(
+        kind,
+        PushKind::Subscribe
+            | PushKind::PSubscribe
+            | PushKind::SSubscribe
+            | PushKind::Unsubscribe
+            | PushKind::PUnsubscribe
+            | PushKind::SUnsubscribe
+    )
 }

@@ -9,9 +9,8 @@ use std::{
     time::Duration,
 };
 
-use redis::Value;
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{Notify, mpsc, oneshot},
     time::Instant,
 };
 
@@ -24,6 +23,7 @@ use super::{
     inbox::Inbox,
     loss::{Ended, Loss},
     outbox::Outbox,
+    pressure::Pressure,
     request::{Failure, Mailbox, Request},
     silence::Silence,
     tally::Tally,
@@ -47,6 +47,8 @@ const READ_AT_ONCE: usize = 64 * 1024;
 /// A connection that was idle for so long is looked at before it is used. Under load it never is,
 /// so this costs a system call only where there is time for one.
 const IDLE_CHECK: Duration = Duration::from_millis(1);
+/// Longer than any deadline.
+const NEVER: Duration = Duration::from_secs(2 * 365 * 24 * 60 * 60);
 /// The part of the attempt timeout that a command may take without being slow.
 const SLOW_SHARE: f64 = 0.8;
 
@@ -55,6 +57,15 @@ pub(crate) struct Established {
     pub(crate) transport: Box<dyn Transport>,
     pub(crate) decoder: Decoder,
     pub(crate) seen: Seen,
+}
+
+/// Who sends on a connection.
+#[derive(Clone, Debug)]
+pub(crate) enum Duty {
+    /// Everybody. It says when it has more to do than it can.
+    Shared(Arc<Notify>),
+    /// One at a time, whose commands may take as long as they like.
+    Exclusive,
 }
 
 /// Owns one socket: takes requests from its mailbox, writes them in batches, and hands every reply
@@ -77,6 +88,7 @@ pub(crate) struct Connection {
     silence: Silence,
     /// What takes longer is slow.
     slow: Duration,
+    pressure: Option<Pressure>,
     activity: Arc<Activity>,
     counters: Arc<Counters>,
 }
@@ -87,10 +99,17 @@ impl Connection {
         settings: &DatabaseSettings,
         counters: Arc<Counters>,
         stop: oneshot::Receiver<()>,
+        duty: Duty,
     ) -> (Mailbox, Arc<Activity>, Self) {
         let (sender, mailbox) = mpsc::unbounded_channel();
         let activity = Arc::new(Activity::starting(Instant::now()));
-        let slow = settings.attempt_timeout.mul_f64(SLOW_SHARE);
+        let (slow, pressure) = match duty {
+            Duty::Shared(saturated) => {
+                let slow = settings.attempt_timeout.mul_f64(SLOW_SHARE);
+                (slow, Some(Pressure::new(saturated)))
+            }
+            Duty::Exclusive => (NEVER, None),
+        };
         let connection = Self {
             transport: established.transport,
             mailbox,
@@ -105,6 +124,7 @@ impl Connection {
             alarm: Alarm::default(),
             silence: Silence::new(2 * settings.attempt_timeout),
             slow,
+            pressure,
             activity: activity.clone(),
             counters,
         };
@@ -126,8 +146,15 @@ impl Connection {
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Loss> {
         let mut tally = Tally::default();
+        let waiting = self.awaiting.len();
+        let turn = self.pressure.as_mut().and_then(|it| it.begin(waiting));
         let ended = self.advance(cx, &mut tally);
+        if let (Some(pressure), Some(turn)) = (&mut self.pressure, turn) {
+            pressure.end(turn);
+        }
         tally.add_to(&self.counters);
+        let outstanding = self.awaiting.len() + self.queued.len();
+        self.activity.set_outstanding(outstanding);
         match ended {
             Ok(()) => Poll::Pending,
             Err(loss) => Poll::Ready(loss),
@@ -203,8 +230,7 @@ impl Connection {
             let Some(value) = self.inbox.next()? else {
                 return Ok(false);
             };
-            // Pushes answer nothing. Nothing on a shared connection asks for any.
-            if !matches!(value, Value::Push { .. })
+            if self.awaiting.takes(&value)
                 && self.awaiting.deliver(value, self.outbox.written(), tally)?
             {
                 *answers_left -= 1;

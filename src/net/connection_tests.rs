@@ -8,6 +8,7 @@ use std::{
 };
 
 use ::oneshot::AsyncReceiver;
+use redis::Value;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::*;
@@ -119,8 +120,13 @@ impl Rig {
             seen: Seen::default(),
         };
         let (stop, stopped) = oneshot::channel();
-        let (mailbox, _, connection) =
-            Connection::new(established, &settings.databases[0], Arc::default(), stopped);
+        let (mailbox, _, connection) = Connection::new(
+            established,
+            &settings.databases[0],
+            Arc::default(),
+            stopped,
+            Duty::Shared(Arc::default()),
+        );
         let mut rig = Self {
             wire,
             mailbox,

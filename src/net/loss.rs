@@ -49,6 +49,9 @@ pub(crate) enum Loss {
     RuntimeEnded,
     #[error("its task panicked")]
     Panicked,
+    /// It was asked for something after its end.
+    #[error("it had ended before")]
+    Gone,
 }
 
 impl Loss {

@@ -16,11 +16,12 @@ mod awaiting;
 mod handshake;
 mod inbox;
 mod outbox;
+mod pressure;
 mod silence;
 mod tally;
 
 pub(crate) use activity::Activity;
-pub(crate) use connection::{Connection, Established};
+pub(crate) use connection::{Connection, Duty, Established};
 pub(crate) use dial::{DialError, Seen, WhileLoading, dial, knock};
 pub(crate) use executor::Executor;
 pub(crate) use load::{Full, Load};

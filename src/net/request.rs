@@ -24,6 +24,8 @@ pub(crate) struct Request {
 pub(crate) enum Expected {
     One,
     Many(usize),
+    /// Of subscriptions, which come as pushes where the protocol has them.
+    Confirmations(usize),
 }
 
 /// The replies to a request, in the shape that it expected.

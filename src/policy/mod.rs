@@ -3,12 +3,10 @@
 
 pub(crate) mod admission;
 pub(crate) mod breaker;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "there are no connections to lease yet")
-)]
 pub(crate) mod command;
+pub(crate) mod ledger;
 pub(crate) mod outcome;
+pub(crate) mod permits;
 pub(crate) mod read_only;
 pub(crate) mod redial;
 pub(crate) mod restarts;

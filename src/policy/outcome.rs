@@ -89,7 +89,9 @@ pub(crate) fn judge(end: End<'_>) -> Outcome {
         // A caller in a hurry shall not speak for all.
         End::Hasty => (Unknown, Again::Never, Verdict::Silent),
         // The pool reports failed dials and lost connections itself, once for all who were hit.
-        End::TimedOut(Stage::Connect | Stage::Queue) => (NotSent, Again::Never, Verdict::Silent),
+        End::TimedOut(Stage::Connect | Stage::Acquire | Stage::Queue) => {
+            (NotSent, Again::Never, Verdict::Silent)
+        }
         End::ConnectionLost(Unknown) => {
             let again = Again::ElsewhereIfIdempotent;
             (Unknown, again, Verdict::Silent)

@@ -12,7 +12,7 @@ use crate::events::Reason;
 /// it has been away: a step of 1 % makes the pause about a hundredth of the outage, so coming back
 /// is noticed within 100 ms after outages of up to some 5 s, and within 1 % of longer ones, up to
 /// the cap. What refuses this client will refuse it again, so it is asked seldom.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Redial {
     pauses: Option<(Pace, ExponentialBackoff)>,
 }
@@ -31,10 +31,6 @@ const SLOW_MAX: Duration = Duration::from_secs(30);
 const SLOW_STEP: f32 = 2.0;
 
 impl Redial {
-    pub(crate) fn new() -> Self {
-        Self { pauses: None }
-    }
-
     /// The pause before the next attempt, after one that failed for this reason. `jitter` is
     /// a random number from 0 to 1; it shortens the pause by up to a quarter, so that many who
     /// were cut off together do not come back together.
@@ -87,7 +83,7 @@ mod tests {
     use super::*;
 
     fn schedule(reason: Reason) -> impl Iterator<Item = Duration> {
-        let mut redial = Redial::new();
+        let mut redial = Redial::default();
         std::iter::repeat_with(move || redial.pause(reason, 0.0))
     }
 
@@ -112,7 +108,7 @@ mod tests {
 
     #[test]
     fn jitter_only_shortens_and_a_success_resets() {
-        let mut redial = Redial::new();
+        let mut redial = Redial::default();
         for _ in 0..500 {
             let _ = redial.pause(Reason::Unreachable, 0.5);
         }

@@ -57,7 +57,7 @@ async fn row_36_caller_drops_future() {
     rig.end().await;
 }
 
-/// Deviation: there are no exclusive connections yet on which they would be allowed.
+/// What a lease may do of it is in `tests/leases.rs`.
 #[tokio::test]
 async fn row_37_session_state_command() {
     let rig = Rig::start().await;
@@ -69,7 +69,6 @@ async fn row_37_session_state_command() {
         ("MONITOR", Refusal::Replies),
         ("RESET", Refusal::Session),
         ("SUBSCRIBE news", Refusal::Subscription),
-        ("BLPOP list 0", Refusal::Blocking),
         ("FLUSHALL", Refusal::Administrative),
     ] {
         let command = Cmd::new().arg(line.split(' ').collect::<Vec<_>>()).take();

@@ -5,13 +5,13 @@ use std::{fs, sync::Arc};
 use redis::{Script as LuaScript, cmd, pipe};
 use redis_steward::{
     CircuitState, DatabaseConfig, Error,
-    Execution::{Executed, NotExecuted, NotSent},
-    HealthState, Reason, Refusal,
+    Execution::{Executed, NotExecuted},
+    HealthState, Reason,
 };
 
 use crate::{
-    Rig, SOON,
-    common::{RedisServer, Script, ScriptedServer, eventually_async, spawn},
+    Rig, SOON, begin,
+    common::{RedisServer, eventually_async, spawn},
     degraded, error_of, event_of, event_of_outage, get, incr, refusal, stats,
 };
 
@@ -143,24 +143,20 @@ async fn row_23_execabort() {
     rig.end().await;
 }
 
-/// Deviation: commands that block are refused on the connection that all share, so only a peer that
-/// misbehaves can say this; the connection stays.
 #[tokio::test]
 async fn row_34_unblocked() {
-    let peer = ScriptedServer::start([Script::answering(|_| {
-        b"-UNBLOCKED force unblock from blocking operation\r\n".to_vec()
-    })]);
-    let (supervisor, main) = spawn(DatabaseConfig::from_url(peer.url())).await;
-    let error = error_of(&main, cmd("BLPOP").arg("list").arg(0)).await;
-    assert_eq!(error.execution(), NotSent);
-    match error {
-        Error::ForbiddenOnShared { refusal, .. } => assert_eq!(refusal, Refusal::Blocking),
-        other => panic!("another error: {other}"),
-    }
-    assert_eq!(peer.count("BLPOP"), 0);
-    let error = error_of(&main, cmd("LPOP").arg("list")).await;
+    let rig = Rig::start().await;
+    let call = begin(&rig.main, cmd("BLPOP").arg("list").arg(0));
+    let is_blocked = || rig.server.info("clients")["blocked_clients"] == "1";
+    eventually_async(SOON, "it waits", is_blocked).await;
+    // It becomes a replica of nobody.
+    rig.server.cli(&["REPLICAOF", "127.0.0.1", "1"]);
+    let error = call.await.expect("a task").expect_err("unblocked");
     assert_eq!(refusal(&error), ("UNBLOCKED", NotExecuted, 1));
-    assert_eq!(peer.count("LPOP"), 1);
-    assert_eq!(stats(&supervisor).circuit, CircuitState::Closed);
-    supervisor.shutdown(SOON).await;
+    let is_retired = || rig.stats().pool.discarded == 1 && rig.stats().pool.closing == 0;
+    eventually_async(SOON, "its connection is closed", is_retired).await;
+    assert_eq!((rig.stats().pool.in_use, rig.stats().pool.idle), (0, 0));
+    assert_eq!(rig.stats().circuit, CircuitState::Closed);
+    rig.server.cli(&["REPLICAOF", "NO", "ONE"]);
+    rig.end().await;
 }

@@ -288,7 +288,7 @@ impl HealthActor {
 impl Endpoint {
     fn new() -> Self {
         Self {
-            redial: Redial::new(),
+            redial: Redial::default(),
             waiting: HashSet::new(),
             knock: None,
         }

@@ -67,7 +67,7 @@ impl Patient {
     /// Observation begins anew, also after a restart of the health actor; what was given up stays so.
     pub(super) fn new(dispatcher: Arc<Dispatcher>, now: Instant) -> Self {
         let settings = &dispatcher.settings;
-        let is_connected = dispatcher.route.load().is_some();
+        let is_connected = dispatcher.routes.load().is_some();
         // The first checks are spread over the interval, so that many databases do not all
         // probe at once for ever.
         let is_isolated = dispatcher.is_isolated.load(Relaxed);
@@ -95,7 +95,7 @@ impl Patient {
             wants_dial: false,
             is_probed: false,
             next_check: now + settings.health_check_interval / 2 + first_check / 2,
-            redial: Redial::new(),
+            redial: Redial::default(),
             last_counted: None,
             last_reason: None,
             next_probe: now,

@@ -25,10 +25,8 @@ impl PoolActor {
         };
         draining.is_forced = true;
         self.parking.refuse_all();
-        self.retire_current();
-        if let Some(dialling) = &self.dialling {
-            dialling.task.abort();
-        }
+        self.retire_all();
+        self.abort_dials();
         for stop in self
             .connections
             .values_mut()
@@ -45,11 +43,16 @@ impl PoolActor {
         if self.draining.is_none() || !self.parking.is_empty() {
             return;
         }
-        self.retire_current();
-        if let Some(dialling) = &self.dialling {
-            dialling.task.abort();
-        } else if self.connections.is_empty() {
+        self.retire_all();
+        self.abort_dials();
+        if self.dials.is_empty() && self.connections.is_empty() {
             self.finish(ctx);
+        }
+    }
+
+    fn abort_dials(&self) {
+        for dialling in self.dials.values() {
+            dialling.task.abort();
         }
     }
 
@@ -77,6 +80,7 @@ impl Handler<Drain> for PoolActor {
         });
         let grace = drain.deadline.saturating_duration_since(Instant::now());
         ctx.run_later(grace, Self::force);
+        self.dismiss_waiting();
         self.advance_drain(ctx);
         // An error says that the pool is gone, which is what was asked for.
         Box::pin(async move { wait.await.unwrap_or_default() })

@@ -95,6 +95,16 @@ pub(crate) fn effect<'a>(args: impl Iterator<Item = &'a [u8]>) -> Effect {
     }
 }
 
+/// How many confirmations answer a command of subscriptions; `None` for any other. Each channel has its
+/// own, and leaving them all has one when there is none.
+pub(crate) fn confirmations<'a>(mut args: impl Iterator<Item = &'a [u8]>) -> Option<usize> {
+    match Upper::of(args.next().unwrap_or_default()).as_bytes() {
+        b"SUBSCRIBE" | b"PSUBSCRIBE" | b"SSUBSCRIBE" | b"UNSUBSCRIBE" | b"PUNSUBSCRIBE"
+        | b"SUNSUBSCRIBE" => Some(args.count().max(1)),
+        _ => None,
+    }
+}
+
 /// Whether a command runs a script or a function, which can have an effect and fail afterwards.
 pub(crate) fn runs_script<'a>(mut args: impl Iterator<Item = &'a [u8]>) -> bool {
     let name = args.next().unwrap_or_default();

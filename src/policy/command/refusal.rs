@@ -11,8 +11,6 @@ pub enum Refusal {
     /// It changes the state of the connection, or ends it: `SELECT`, `AUTH`, `MULTI`, `CLIENT
     /// SETNAME` …
     Session,
-    /// It makes the connection wait, and everyone behind it: `BLPOP`, `XREAD BLOCK`, `WAIT` …
-    Blocking,
     /// It turns the connection into a stream of messages: `SUBSCRIBE` …
     Subscription,
     /// It takes away the replies by which commands and answers are matched: `MONITOR`, `SYNC`,
@@ -29,16 +27,12 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Session => {
-                "it changes the state of a connection that other callers share; use a connection of \
-                 your own for it"
-            }
-            Self::Blocking => {
-                "it would make every other caller of the connection wait; use a connection of your \
-                 own for it"
+                "it changes the state of a connection that other callers share; lease one of your own \
+                 for it"
             }
             Self::Subscription => {
-                "it turns a connection that other callers share into a subscriber; use a connection \
-                 of your own for it"
+                "it turns a connection that other callers share into a subscriber; lease one of your \
+                 own for it"
             }
             Self::Replies => {
                 "it would take from the connection the replies that later commands wait for; reach \

@@ -1,0 +1,239 @@
+//! The connections that one caller at a time has.
+
+use std::{collections::HashMap, panic::Location, sync::Arc};
+
+use actix::{AsyncContext, Context, Handler, SpawnHandle};
+use tokio::time::Instant;
+
+use super::PoolActor;
+use crate::{
+    dispatch::{Grant, NoGrant},
+    messages::{Acquire, LeaseOverdue, Released, Waiting},
+    net::{DialError, Ended, Failure},
+    policy::{admission::Passage, ledger::Step, redial::Redial},
+    stats::count,
+};
+
+#[derive(Default)]
+pub(super) struct Leasing {
+    /// After a failed dial there is a pause.
+    pausing: Option<SpawnHandle>,
+    redial: Redial,
+    /// Why the last dial failed, while none has succeeded since.
+    last_error: Option<Arc<str>>,
+    alarm: Option<(Instant, SpawnHandle)>,
+    /// Where the leases were taken that are out, if anybody is to be told.
+    taken: HashMap<u64, &'static Location<'static>>,
+}
+
+impl Leasing {
+    pub(super) fn succeeded(&mut self) {
+        self.redial.reset();
+        self.last_error = None;
+    }
+}
+
+impl PoolActor {
+    /// Gives connections to those who wait, and opens others for the rest.
+    pub(super) fn lend(&mut self, ctx: &mut Context<Self>) {
+        if self.draining.is_some() {
+            return;
+        }
+        let may_open = self.leasing.pausing.is_none()
+            && self.dispatcher.dial_error.load().is_none()
+            && self.dispatcher.gate.passage() != Passage::Open;
+        while let Some(step) = self.ledger.step(may_open, is_gone) {
+            match step {
+                Step::Open(permit) => self.dial(permit, ctx),
+                Step::HandOver(id, waiting) => self.hand_over(id, waiting, ctx),
+            }
+        }
+        self.publish_waiting();
+    }
+
+    fn hand_over(&mut self, id: u64, waiting: Waiting, ctx: &mut Context<Self>) {
+        let held = self.connections.get_mut(&id);
+        let mailbox = held.and_then(|it| it.mailbox.clone());
+        // Its end may be on its way here.
+        let Some(mailbox) = mailbox.filter(|it| !it.is_closed()) else {
+            self.ledger.close(id);
+            let deadline = waiting.deadline.into_std();
+            self.ledger.wait_again(waiting, deadline);
+            return;
+        };
+        self.watch_lease(id, waiting.by, ctx);
+        let grant = Grant::new(id, mailbox, ctx.address().recipient(), waiting.by);
+        // Who has gone meanwhile drops it, which brings it back.
+        let _ = waiting.answer.send(Ok(grant));
+    }
+
+    /// Looks later whether a lease has been forgotten, if that is asked for.
+    fn watch_lease(
+        &mut self,
+        id: u64,
+        by: Option<&'static Location<'static>>,
+        ctx: &mut Context<Self>,
+    ) {
+        let Some(held) = self.connections.get_mut(&id) else {
+            return;
+        };
+        held.leases += 1;
+        let lease = held.leases;
+        if let (Some(limit), Some(by)) = (self.dispatcher.settings.leak_warning, by) {
+            self.leasing.taken.insert(id, by);
+            let pool = ctx.address();
+            actix_rt::spawn(async move {
+                tokio::time::sleep(limit).await;
+                pool.do_send(LeaseOverdue { id, lease });
+            });
+        }
+    }
+
+    pub(super) fn leased_ended(&mut self, ended: Ended) {
+        for mut request in ended.unsent {
+            // It may not go to another connection: that one would lack what was done on this.
+            let failure = Failure::Lost(ended.loss.clone(), crate::error::Execution::NotSent);
+            match request.responder.finish(Err(failure)) {
+                true => count(&self.dispatcher.counters.lost),
+                false => count(&self.dispatcher.counters.cancelled),
+            }
+        }
+        if ended.victims > 0 {
+            self.dispatcher
+                .report(crate::messages::News::ConnectionLost(ended.loss));
+        }
+    }
+
+    pub(super) fn leased_dial_failed(
+        &mut self,
+        error: &DialError,
+        text: Arc<str>,
+        ctx: &mut Context<Self>,
+    ) {
+        self.leasing.last_error = Some(text);
+        if self.leasing.pausing.is_none() {
+            let pause = self.leasing.redial.pause(error.reason(), fastrand::f64());
+            let handle = ctx.run_later(pause, |pool, ctx| {
+                pool.leasing.pausing = None;
+                pool.lend(ctx);
+            });
+            self.leasing.pausing = Some(handle);
+        }
+    }
+
+    /// Tells those who have waited for too long.
+    fn expire_waiting(&mut self, ctx: &mut Context<Self>) {
+        self.leasing.alarm = None;
+        let now = Instant::now();
+        let shared_error = self.dispatcher.dial_error.load().as_deref().cloned();
+        let last_error = shared_error.or_else(|| self.leasing.last_error.clone());
+        for waiting in self.ledger.expire(now.into_std(), is_gone) {
+            // Nobody may be left to hear it.
+            let _ = waiting
+                .answer
+                .send(Err(NoGrant::TimedOut(last_error.clone())));
+        }
+        self.publish_waiting();
+        if let Some(next) = self.ledger.next_deadline() {
+            self.arm_waiting(next.into(), ctx);
+        }
+    }
+
+    fn arm_waiting(&mut self, at: Instant, ctx: &mut Context<Self>) {
+        if let Some((armed, handle)) = self.leasing.alarm {
+            if armed <= at {
+                return;
+            }
+            ctx.cancel_future(handle);
+        }
+        let pause = at.saturating_duration_since(Instant::now());
+        let handle = ctx.run_later(pause, Self::expire_waiting);
+        self.leasing.alarm = Some((at, handle));
+    }
+
+    /// Tells all who wait that there will be no connection.
+    pub(super) fn dismiss_waiting(&mut self) {
+        for waiting in self.ledger.dismiss() {
+            // Nobody may be left to hear it.
+            let _ = waiting.answer.send(Err(NoGrant::ShuttingDown));
+        }
+        self.publish_waiting();
+    }
+
+    fn publish_waiting(&self) {
+        let waiting = &self.dispatcher.counters.waiting;
+        waiting.store(self.ledger.waiting(), std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
+fn is_gone(waiting: &Waiting) -> bool {
+    waiting.answer.is_closed()
+}
+
+impl Handler<Acquire> for PoolActor {
+    type Result = ();
+
+    fn handle(&mut self, Acquire(waiting): Acquire, ctx: &mut Self::Context) {
+        let refusal = if self.draining.is_some() {
+            Some(NoGrant::ShuttingDown)
+        } else if self.ledger.waiting() >= self.dispatcher.settings.max_parked {
+            Some(NoGrant::TooManyWait)
+        } else {
+            None
+        };
+        if let Some(refusal) = refusal {
+            // Nobody may be left to hear it.
+            let _ = waiting.answer.send(Err(refusal));
+            return;
+        }
+        let deadline = waiting.deadline;
+        self.ledger.wait(waiting, deadline.into_std());
+        self.lend(ctx);
+        if self.ledger.waiting() > 0 {
+            self.arm_waiting(deadline, ctx);
+        }
+    }
+}
+
+impl Handler<Released> for PoolActor {
+    type Result = ();
+
+    fn handle(&mut self, Released { id, is_clean }: Released, ctx: &mut Self::Context) {
+        self.leasing.taken.remove(&id);
+        let counters = &self.dispatcher.counters;
+        let closed = match is_clean && self.draining.is_none() {
+            true => self.ledger.released(id, Instant::now().into_std()).err(),
+            false => {
+                self.ledger.close(id);
+                Some(None)
+            }
+        };
+        if let Some(eviction) = closed {
+            match eviction {
+                Some(eviction) => counters.evicted(eviction),
+                None if self.connections.contains_key(&id) => count(&counters.discarded),
+                None => {}
+            }
+            self.close_leased(id);
+        }
+        self.lend(ctx);
+        self.advance_drain(ctx);
+    }
+}
+
+impl Handler<LeaseOverdue> for PoolActor {
+    type Result = ();
+
+    fn handle(&mut self, overdue: LeaseOverdue, _: &mut Self::Context) {
+        let held = self.connections.get(&overdue.id);
+        let is_same = held.is_some_and(|it| it.leases == overdue.lease);
+        if let (true, Some(by)) = (is_same, self.leasing.taken.get(&overdue.id)) {
+            let limit = self.dispatcher.settings.leak_warning.unwrap_or_default();
+            tracing::warn!(
+                database = %self.dispatcher.name(),
+                taken_at = %by,
+                "a lease has been held for more than {limit:?}; is it still needed?"
+            );
+        }
+    }
+}

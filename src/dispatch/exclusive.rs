@@ -1,0 +1,222 @@
+//! Commands on a connection that nobody else uses.
+
+use std::{panic::Location, sync::Arc, time::Duration};
+
+use redis::{Cmd, Pipeline, Value};
+use tokio::time::Instant;
+
+use super::{Dispatcher, Grant, NoGrant, Terms, args, given, persist::Tried, work::Work};
+use crate::{
+    error::{Error, Execution, Limit, Stage},
+    messages::{Acquire, Waiting},
+    net::{Answer, Failure, Loss, Reply},
+    policy::{
+        command::{self, Block, Place, Refusal},
+        outcome::{Again, judge},
+        retry::MAX_ATTEMPTS,
+    },
+};
+
+/// Where a lease was asked for.
+pub(crate) type Caller = &'static Location<'static>;
+
+impl Dispatcher {
+    /// A connection that nobody else uses, as soon as there is one.
+    ///
+    /// Cancelling it is safe: a connection that is on its way goes back, and one that is being opened
+    /// for it is there for the next.
+    pub(crate) async fn acquire(&self, terms: Terms, by: Option<Caller>) -> Result<Grant, Error> {
+        let now = Instant::now();
+        let wait = terms.acquire_timeout(self.settings.acquire_timeout);
+        self.acquire_until(now, now + wait, by).await
+    }
+
+    async fn acquire_until(
+        &self,
+        now: Instant,
+        deadline: Instant,
+        by: Option<Caller>,
+    ) -> Result<Grant, Error> {
+        // Waiting is no trial: that begins with the first command.
+        drop(self.gate.enter().map_err(|passage| self.refused(passage))?);
+        if !self.permits.permits_leases() {
+            let limit = Limit::Connections(self.settings.max_connections);
+            return Err(self.overloaded(limit));
+        }
+        let (answer, granted) = oneshot::async_channel();
+        if let Some(pool) = &*self.pool.load() {
+            pool.acquire.do_send(Acquire(Waiting {
+                answer,
+                deadline,
+                by,
+            }));
+        }
+        match granted.await {
+            Ok(Ok(grant)) => {
+                self.counters.acquire_wait.record(now.elapsed());
+                Ok(grant)
+            }
+            Ok(Err(NoGrant::TimedOut(last_error))) => {
+                Err(self.not_acquired(deadline.saturating_duration_since(now), last_error))
+            }
+            Ok(Err(NoGrant::TooManyWait)) => {
+                Err(self.overloaded(Limit::Parked(self.settings.max_parked)))
+            }
+            Ok(Err(NoGrant::ShuttingDown)) => Err(Error::ShuttingDown {
+                database: self.name(),
+                execution: Execution::NotSent,
+            }),
+            // The pool has crashed.
+            Err(_) => Err(Error::Abandoned {
+                database: self.name(),
+                execution: Execution::NotSent,
+            }),
+        }
+    }
+
+    /// Runs on a connection of its own what the server may keep for so long.
+    pub(super) async fn call_apart(
+        &self,
+        work: &(impl Work + Sync),
+        block: Block,
+        terms: Terms,
+    ) -> Result<(Reply, Tried), Error> {
+        let now = Instant::now();
+        let wait = terms.acquire_timeout(self.settings.acquire_timeout);
+        let mut grant = self.acquire_until(now, now + wait, None).await?;
+        // What the caller has set holds for the wait and the command together.
+        let terms = terms.strictly_from(now);
+        self.call_on(&mut grant, work, Some(block), terms).await
+    }
+
+    /// Runs a command on a leased connection.
+    pub(crate) async fn execute_on(
+        &self,
+        grant: &mut Grant,
+        command: &Cmd,
+        terms: Terms,
+    ) -> Result<Value, Error> {
+        let block = self.block_on_lease(command)?;
+        match self.call_on(grant, command, block, terms).await?.0 {
+            Reply::One(value) => Ok(value),
+            // Of subscriptions.
+            Reply::Many(values) => Ok(Value::Array(values)),
+        }
+    }
+
+    /// Runs a pipeline on a leased connection, as [`Self::execute_pipeline`] does on a shared one.
+    pub(super) async fn execute_pipeline_on(
+        &self,
+        grant: &mut Grant,
+        pipeline: &Pipeline,
+        terms: Terms,
+    ) -> Result<(Vec<Value>, Tried), Error> {
+        let mut block = None;
+        for command in pipeline.cmd_iter() {
+            self.refuse_in_pipeline(command)?;
+            if let Some(next) = self.block_on_lease(command)? {
+                block = Some(block.map_or(next, |block: Block| block.then(next)));
+            }
+        }
+        if pipeline.is_empty() {
+            return Ok((Vec::new(), Tried::at_once(terms)));
+        }
+        match self.call_on(grant, pipeline, block, terms).await? {
+            (Reply::Many(values), tried) => Ok((values, tried)),
+            (Reply::One(_), _) => unreachable!("BUG: many replies were expected and one came"),
+        }
+    }
+
+    /// Runs it once. There is no other attempt, because what was done on the connection before is gone
+    /// with it; but a connection that broke before its first command was not worth having, and is
+    /// replaced.
+    async fn call_on(
+        &self,
+        grant: &mut Grant,
+        work: &(impl Work + Sync),
+        block: Option<Block>,
+        terms: Terms,
+    ) -> Result<(Reply, Tried), Error> {
+        let mut attempts = 1;
+        loop {
+            let admitted = self.gate.enter().map_err(|passage| self.refused(passage))?;
+            let patience = terms.patience(block);
+            let deadline = terms.deadline(Instant::now(), patience);
+            let packed = (work.pack().0, work.expected_on_lease());
+            let is_fresh = grant.is_fresh();
+            let sent = self.send(packed, deadline, |request| {
+                grant.begin();
+                if let Err(refused) = grant.mailbox().send(request) {
+                    let failure = Failure::Lost(Loss::Gone.into(), Execution::NotSent);
+                    let mut request = refused.0;
+                    request.responder.finish(Err(failure));
+                }
+                None
+            });
+            let (answer, _) = sent.map_err(|full| self.overloaded(full.into()))?;
+            let answer = given(answer.await);
+            let was_stale = matches!(answer, Err(Failure::Lost(_, Execution::NotSent)));
+            if is_fresh && was_stale && attempts < MAX_ATTEMPTS {
+                attempts += 1;
+                let now = Instant::now();
+                let wait = terms.acquire_timeout(self.settings.acquire_timeout);
+                let until = terms.deadline(now, wait);
+                *grant = self.acquire_until(now, until, grant.by()).await?;
+                continue;
+            }
+            let outcome = judge(Self::end(work, &answer));
+            self.tell(outcome.verdict, &admitted);
+            grant.finish(work, &answer, outcome.again);
+            let tried = Tried {
+                attempts,
+                execution: outcome.execution,
+                timeout: patience,
+            };
+            return self.conclude(answer, tried);
+        }
+    }
+
+    /// How long the server may keep a command on a connection of its own, if it may run there.
+    fn block_on_lease(&self, command: &Cmd) -> Result<Option<Block>, Error> {
+        let (args, allow_admin) = (args(command), self.settings.allow_admin);
+        if let Some(refusal) = command::refuse_on_lease(args.clone(), allow_admin) {
+            return Err(self.forbidden(args, refusal));
+        }
+        Ok(match command::place(args, allow_admin) {
+            Place::Leased(block) => Some(block),
+            Place::Shared | Place::Refused(_) => None,
+        })
+    }
+
+    /// A subscription has as many replies as channels, which a pipeline does not expect.
+    fn refuse_in_pipeline(&self, command: &Cmd) -> Result<(), Error> {
+        let args = args(command);
+        match command::confirmations(args.clone()) {
+            Some(_) => Err(self.forbidden(args, Refusal::Replies)),
+            None => Ok(()),
+        }
+    }
+
+    fn not_acquired(&self, timeout: Duration, last_error: Option<Arc<str>>) -> Error {
+        let tried = Tried {
+            attempts: 1,
+            execution: Execution::NotSent,
+            timeout,
+        };
+        self.timed_out(Stage::Acquire, tried, last_error)
+    }
+}
+
+impl Grant {
+    /// What its answer leaves behind on the connection.
+    fn finish(&mut self, work: &impl Work, answer: &Answer, again: Again) {
+        let Ok(reply) = answer else {
+            // Its reply may still come.
+            return;
+        };
+        // The server is another one than it was, or another connection may lead to another.
+        let is_suspect = work.error_code(reply) == Some("UNBLOCKED")
+            || matches!(again, Again::Elsewhere | Again::OnceReady);
+        self.settle(work.effect(), work.has_ended(reply), is_suspect);
+    }
+}

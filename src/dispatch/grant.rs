@@ -1,0 +1,106 @@
+//! A connection that one caller has.
+
+use std::sync::Arc;
+
+use actix::Recipient;
+
+use super::exclusive::Caller;
+use crate::{messages::Released, net::Mailbox, policy::command::Effect};
+
+/// A connection that nobody else uses until this is dropped. The pool gets it back wherever that
+/// happens, also on the way to a caller who has gone.
+#[derive(Debug)]
+pub(crate) struct Grant {
+    id: u64,
+    mailbox: Mailbox,
+    pool: Recipient<Released>,
+    by: Option<Caller>,
+    condition: Condition,
+}
+
+/// What the next who leases the connection would find.
+#[derive(Debug, Default)]
+struct Condition {
+    was_used: bool,
+    /// A command was sent whose answer did not come, so it may still come.
+    is_busy: bool,
+    in_transaction: bool,
+    is_changed: bool,
+}
+
+/// Why there is no connection for a caller.
+#[derive(Debug)]
+pub(crate) enum NoGrant {
+    /// The deadline passed. Why the last attempt to open one failed, if the last failed.
+    TimedOut(Option<Arc<str>>),
+    /// Too many wait already.
+    TooManyWait,
+    ShuttingDown,
+}
+
+impl Grant {
+    pub(crate) fn new(
+        id: u64,
+        mailbox: Mailbox,
+        pool: Recipient<Released>,
+        by: Option<Caller>,
+    ) -> Self {
+        Self {
+            id,
+            mailbox,
+            pool,
+            by,
+            condition: Condition::default(),
+        }
+    }
+
+    pub(super) fn mailbox(&self) -> &Mailbox {
+        &self.mailbox
+    }
+
+    pub(super) fn by(&self) -> Option<Caller> {
+        self.by
+    }
+
+    /// Whether nothing has been sent on it yet.
+    pub(super) fn is_fresh(&self) -> bool {
+        !self.condition.was_used
+    }
+
+    /// Something is sent.
+    pub(super) fn begin(&mut self) {
+        self.condition.was_used = true;
+        self.condition.is_busy = true;
+    }
+
+    /// It is answered. `has_ended` tells whether what ends a transaction has done so.
+    pub(super) fn settle(&mut self, effect: Effect, has_ended: bool, is_suspect: bool) {
+        let condition = &mut self.condition;
+        condition.is_busy = false;
+        condition.is_changed |= is_suspect;
+        match effect {
+            Effect::Nothing => {}
+            Effect::OpensTransaction => condition.in_transaction = true,
+            Effect::EndsTransaction if has_ended => condition.in_transaction = false,
+            Effect::EndsTransaction => {}
+            Effect::Lasting => condition.is_changed = true,
+        }
+    }
+
+    /// Its keys are not watched any more.
+    pub(crate) fn unwatched(&mut self) {
+        self.condition.in_transaction = false;
+    }
+}
+
+impl Drop for Grant {
+    fn drop(&mut self) {
+        let condition = &self.condition;
+        let is_clean = !condition.is_busy && !condition.in_transaction && !condition.is_changed;
+        // Without the pool the connection ends when its mailbox is dropped with this.
+        self.pool.do_send(Released {
+            id: self.id,
+            is_clean,
+        });
+    }
+}

@@ -1,0 +1,92 @@
+//! Whether a connection has more to do than its task can.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{sync::Notify, time::Instant};
+
+/// Only turns that find so many requests waiting are timed. The two looks at the clock are then
+/// spread over many commands, and where there are fewer, one connection is enough.
+const CROWD: usize = 64;
+/// So long its turns are added up.
+const WINDOW: Duration = Duration::from_millis(100);
+/// A task that had so much of the time to itself is what others wait for. On a single thread, which
+/// callers share with it, it never has: another connection would not help there.
+const SATURATED: f64 = 0.9;
+
+/// Adds up how long a connection's task runs, and says so when it hardly does anything else.
+#[derive(Debug)]
+pub(super) struct Pressure {
+    saturated: Arc<Notify>,
+    window: Option<Instant>,
+    busy: Duration,
+}
+
+impl Pressure {
+    pub(super) fn new(saturated: Arc<Notify>) -> Self {
+        Self {
+            saturated,
+            window: None,
+            busy: Duration::ZERO,
+        }
+    }
+
+    /// A turn begins with so many requests waiting. Tells when, if it is to be timed.
+    pub(super) fn begin(&mut self, waiting: usize) -> Option<Instant> {
+        if waiting < CROWD {
+            self.window = None;
+            return None;
+        }
+        let now = Instant::now();
+        if self.window.is_none() {
+            self.window = Some(now);
+            self.busy = Duration::ZERO;
+        }
+        Some(now)
+    }
+
+    pub(super) fn end(&mut self, began: Instant) {
+        let now = Instant::now();
+        self.busy += now.saturating_duration_since(began);
+        let Some(start) = self.window else {
+            return;
+        };
+        let elapsed = now.saturating_duration_since(start);
+        if elapsed >= WINDOW {
+            self.window = None;
+            if self.busy >= elapsed.mul_f64(SATURATED) {
+                self.saturated.notify_one();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    async fn turns(pressure: &mut Pressure, waiting: usize, busy: u64, pause: u64) {
+        for _ in 0..500 {
+            let turn = pressure.begin(waiting);
+            tokio::time::advance(Duration::from_micros(busy)).await;
+            if let Some(turn) = turn {
+                pressure.end(turn);
+            }
+            tokio::time::advance(Duration::from_micros(pause)).await;
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_task_that_does_nothing_else_is_saturated() {
+        let saturated = Arc::new(Notify::new());
+        let mut pressure = Pressure::new(saturated.clone());
+        let is_saturated = || saturated.notified().now_or_never().is_some();
+        turns(&mut pressure, CROWD, 500, 500).await;
+        assert!(!is_saturated(), "half of the time");
+        turns(&mut pressure, CROWD - 1, 1_000, 0).await;
+        assert!(!is_saturated(), "with few who wait");
+        turns(&mut pressure, CROWD, 960, 40).await;
+        assert!(is_saturated());
+    }
+}

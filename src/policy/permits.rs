@@ -1,0 +1,190 @@
+//! The right to have a connection, and how many there are by lane and state.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// What a connection is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Lane {
+    /// All callers send on it.
+    Shared,
+    /// One caller at a time has it.
+    Leased,
+}
+
+/// What a connection is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum State {
+    /// It is being dialled.
+    Opening,
+    /// It waits for a caller to lease it.
+    Idle,
+    /// A caller has leased it, or all callers share it.
+    InUse,
+    /// It is out of service, and its socket is not closed yet.
+    Closing,
+}
+
+/// Connections by lane and state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts([[usize; 4]; 2]);
+
+impl Counts {
+    pub(crate) fn of(&self, lane: Lane, state: State) -> usize {
+        self.0[lane as usize][state as usize]
+    }
+
+    pub(crate) fn in_lane(&self, lane: Lane) -> usize {
+        self.0[lane as usize].iter().sum()
+    }
+
+    pub(crate) fn in_state(&self, state: State) -> usize {
+        self.0.iter().map(|lane| lane[state as usize]).sum()
+    }
+
+    pub(crate) fn total(&self) -> usize {
+        self.0.iter().flatten().sum()
+    }
+
+    fn at(&mut self, lane: Lane, state: State) -> &mut usize {
+        &mut self.0[lane as usize][state as usize]
+    }
+}
+
+/// The connections that one database may have. They outlast a pool that crashes, like the
+/// connections themselves.
+#[derive(Debug)]
+pub(crate) struct Permits {
+    max: usize,
+    max_leased: usize,
+    counts: Mutex<Counts>,
+}
+
+impl Permits {
+    /// At most `max` in both lanes together. So many are kept for the shared lane that leases cannot
+    /// shut out everybody else.
+    pub(crate) fn new(max: usize, for_shared: usize) -> Arc<Self> {
+        Arc::new(Self {
+            max,
+            max_leased: max.saturating_sub(for_shared),
+            counts: Mutex::default(),
+        })
+    }
+
+    /// A consistent snapshot.
+    pub(crate) fn counts(&self) -> Counts {
+        *self.lock()
+    }
+
+    /// How many more leases there could be now, of idle connections and of such as could be opened.
+    pub(crate) fn available(&self, counts: &Counts) -> usize {
+        let free = self.max_leased - counts.in_lane(Lane::Leased);
+        counts.of(Lane::Leased, State::Idle) + free.min(self.max - counts.total())
+    }
+
+    pub(crate) fn max(&self) -> usize {
+        self.max
+    }
+
+    /// Whether there can be a lease at all.
+    pub(crate) fn permits_leases(&self) -> bool {
+        self.max_leased > 0
+    }
+
+    /// The right to open a connection, if there is room for one.
+    pub(crate) fn request(self: &Arc<Self>, lane: Lane) -> Option<Arc<Permit>> {
+        let mut counts = self.lock();
+        let has_room = counts.total() < self.max
+            && (lane == Lane::Shared || counts.in_lane(lane) < self.max_leased);
+        if !has_room {
+            return None;
+        }
+        *counts.at(lane, State::Opening) += 1;
+        let permits = self.clone();
+        Some(Arc::new(Permit {
+            permits,
+            lane,
+            state: Mutex::new(State::Opening),
+        }))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Counts> {
+        // A panic elsewhere cannot have left it half-changed.
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The right to have one connection. Whoever dials, and later the connection's task and the pool,
+/// hold it together; when the last lets go, its place is free, whatever the reason.
+#[must_use = "the place is free again when this is dropped"]
+#[derive(Debug)]
+pub(crate) struct Permit {
+    permits: Arc<Permits>,
+    lane: Lane,
+    state: Mutex<State>,
+}
+
+impl Permit {
+    pub(crate) fn lane(&self) -> Lane {
+        self.lane
+    }
+
+    pub(crate) fn state(&self) -> State {
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn set(&self, next: State) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = self.permits.lock();
+        *counts.at(self.lane, *state) -= 1;
+        *counts.at(self.lane, next) += 1;
+        *state = next;
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let state = self.state();
+        *self.permits.lock().at(self.lane, state) -= 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn leases_leave_room_for_the_shared_lane() {
+        let permits = Permits::new(3, 1);
+        let first = permits.request(Lane::Leased).expect("room");
+        let _second = permits.request(Lane::Leased).expect("room");
+        assert!(permits.request(Lane::Leased).is_none());
+        let _shared = permits.request(Lane::Shared).expect("kept for it");
+        assert!(permits.request(Lane::Shared).is_none());
+        assert_eq!(permits.available(&permits.counts()), 0);
+        first.set(State::Idle);
+        assert_eq!(permits.available(&permits.counts()), 1);
+        drop(first);
+        assert_eq!(permits.available(&permits.counts()), 1);
+        assert_eq!(permits.counts().total(), 2);
+    }
+
+    #[test]
+    fn a_permit_is_free_when_its_last_holder_lets_go() {
+        let permits = Permits::new(1, 0);
+        let permit = permits.request(Lane::Leased).expect("room");
+        let of_the_task = permit.clone();
+        permit.set(State::Closing);
+        drop(permit);
+        assert_eq!(permits.counts().of(Lane::Leased, State::Closing), 1);
+        assert!(permits.request(Lane::Leased).is_none());
+        drop(of_the_task);
+        assert_eq!(permits.counts(), Counts::default());
+        assert!(permits.request(Lane::Leased).is_some());
+    }
+
+    #[test]
+    fn a_database_of_one_connection_has_no_leases() {
+        assert!(!Permits::new(1, 1).permits_leases());
+        assert!(Permits::new(2, 1).permits_leases());
+    }
+}

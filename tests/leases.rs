@@ -1,0 +1,415 @@
+//! Goal: what one caller did on a connection is never seen by another, and a connection that is not
+//! given back whole is closed. Method: leases of a real server, which is asked what its clients are.
+
+use std::time::Duration;
+
+use redis::{AsyncCommands, Cmd, pipe};
+use redis_steward::{
+    Database, DatabaseConfig, Error, Execution, PoolStats, Refusal, Stage, Supervisor,
+};
+
+mod common;
+use common::{RedisServer, eventually_async, spawn};
+
+const SOON: Duration = Duration::from_secs(10);
+
+struct Rig {
+    server: RedisServer,
+    supervisor: Supervisor,
+    main: Database,
+}
+
+impl Rig {
+    async fn start() -> Self {
+        Self::with(|main| main).await
+    }
+
+    async fn with(adjust: impl FnOnce(DatabaseConfig) -> DatabaseConfig) -> Self {
+        let server = RedisServer::start();
+        let (supervisor, main) = spawn(adjust(DatabaseConfig::from_url(server.url()))).await;
+        Self {
+            server,
+            supervisor,
+            main,
+        }
+    }
+
+    fn pool(&self) -> PoolStats {
+        self.supervisor.statistics().databases["main"].pool.clone()
+    }
+
+    /// Waits until no lease is out and nothing is being opened or closed.
+    async fn settled(&self) -> PoolStats {
+        let is_settled = || {
+            let pool = self.pool();
+            (pool.in_use, pool.opening, pool.closing, pool.waiting) == (0, 0, 0, 0)
+        };
+        eventually_async(SOON, "all leases are back", is_settled).await;
+        self.pool()
+    }
+
+    async fn end(self) {
+        let pool = self.settled().await;
+        let clients = || self.server.clients_named("redis-steward").len();
+        eventually_async(SOON, "the server agrees", || clients() == pool.open).await;
+        self.supervisor.shutdown(SOON).await;
+    }
+}
+
+fn words(line: &str) -> Cmd {
+    Cmd::new().arg(line.split(' ').collect::<Vec<_>>()).take()
+}
+
+async fn client_id(lease: &mut redis_steward::Lease) -> i64 {
+    lease.query(words("CLIENT ID")).await.expect("an id")
+}
+
+#[tokio::test]
+async fn a_clean_lease_is_lent_again_and_a_changed_one_is_not() {
+    let rig = Rig::start().await;
+    let mut lease = rig.main.lease().await.expect("a lease");
+    let first = client_id(&mut lease).await;
+    let _: () = lease.set("k", 1).await.expect("set");
+    drop(lease);
+    let mut lease = rig.main.lease().await.expect("a lease");
+    assert_eq!(client_id(&mut lease).await, first);
+    drop(lease);
+    let mut last = first;
+    for line in [
+        "SELECT 3",
+        "WATCH k",
+        "MULTI",
+        "SUBSCRIBE news",
+        "SUBSCRIBE one two three",
+        "PSUBSCRIBE *",
+        "CLIENT SETNAME other",
+        "CLIENT TRACKING ON",
+        "CLIENT NO-EVICT ON",
+        "AUTH default any",
+        "RESET",
+        "HELLO 2",
+        "READONLY",
+        "ASKING",
+    ] {
+        let mut lease = rig.main.lease().await.expect("a lease");
+        let same = client_id(&mut lease).await;
+        // Some are refused by a server alone; what matters is what is left behind.
+        let _ = lease.execute(&words(line)).await;
+        drop(lease);
+        let mut lease = rig.main.lease().await.expect("a lease");
+        let next = client_id(&mut lease).await;
+        assert_ne!(next, same, "{line}");
+        assert_ne!(next, last, "{line}");
+        last = next;
+        let about: String = lease.query(words("CLIENT INFO")).await.expect("info");
+        let has = |field: &str| about.contains(field);
+        assert!(
+            has("db=0") && has("name=redis-steward:main") && has("sub=0"),
+            "{line}: {about}"
+        );
+        assert!(
+            has("multi=-1") && has("flags=N ") && has("redir=-1"),
+            "{line}: {about}"
+        );
+        let _: () = lease.set("k", line).await.expect("not in a transaction");
+    }
+    let pool = rig.settled().await;
+    assert_eq!((pool.discarded, pool.idle, pool.shared), (14, 1, 1));
+    rig.end().await;
+}
+
+#[tokio::test]
+async fn what_ends_a_transaction_leaves_a_clean_connection() {
+    let rig = Rig::start().await;
+    let mut lease = rig.main.lease().await.expect("a lease");
+    let id = client_id(&mut lease).await;
+    let () = lease.query(words("WATCH k")).await.expect("watched");
+    let mut both = pipe();
+    both.atomic().set("k", 1).ignore().get("k");
+    let (value,): (i64,) = lease.pipeline(&both).await.expect("executed");
+    assert_eq!(value, 1);
+    let () = lease.query(words("MULTI")).await.expect("opened");
+    let _ = lease.execute(&words("GET k")).await.expect("queued");
+    let () = lease.query(words("DISCARD")).await.expect("discarded");
+    drop(lease);
+    let mut lease = rig.main.lease().await.expect("a lease");
+    assert_eq!(client_id(&mut lease).await, id);
+    // An EXEC without MULTI ends nothing.
+    let () = lease.query(words("WATCH k")).await.expect("watched");
+    lease
+        .execute(&words("EXEC"))
+        .await
+        .expect_err("no transaction");
+    drop(lease);
+    assert_eq!(rig.settled().await.discarded, 1);
+    rig.end().await;
+}
+
+#[tokio::test]
+async fn a_lease_dropped_in_the_middle_of_a_command_closes_its_connection() {
+    let rig = Rig::start().await;
+    let mut lease = rig.main.lease().await.expect("a lease");
+    let blocked = || rig.server.info("clients")["blocked_clients"].clone();
+    let pop = words("BLPOP nothing 0");
+    tokio::select! {
+        _ = lease.execute(&pop) => panic!("nothing was pushed"),
+        _ = eventually_async(SOON, "it waits", || blocked() == "1") => {}
+    }
+    drop(lease);
+    eventually_async(SOON, "the server sees it gone", || blocked() == "0").await;
+    assert_eq!(rig.settled().await.idle, 0);
+    let mut lease = rig.main.lease().await.expect("a lease");
+    let echo: String = lease
+        .query(words("ECHO mine"))
+        .await
+        .expect("its own reply");
+    assert_eq!(echo, "mine");
+    drop(lease);
+    rig.end().await;
+}
+
+#[tokio::test]
+async fn what_would_leave_commands_without_replies_is_refused() {
+    let rig = Rig::start().await;
+    let mut lease = rig.main.lease().await.expect("a lease");
+    let id = client_id(&mut lease).await;
+    for (line, expected) in [
+        ("MONITOR", Refusal::Replies),
+        ("client reply OFF", Refusal::Replies),
+        ("SYNC", Refusal::Replies),
+        ("FLUSHALL", Refusal::Administrative),
+    ] {
+        let alone = lease.execute(&words(line)).await.expect_err("refused");
+        let mut pipeline = pipe();
+        pipeline.get("k").add_command(words(line));
+        let inside = lease.pipeline::<(Option<i64>, i64)>(&pipeline).await;
+        for error in [alone, inside.expect_err("refused")] {
+            assert_eq!(error.execution(), Execution::NotSent);
+            match error {
+                Error::ForbiddenOnShared { refusal, .. } => assert_eq!(refusal, expected, "{line}"),
+                other => panic!("{line}: {other}"),
+            }
+        }
+    }
+    let mut pipeline = pipe();
+    pipeline.add_command(words("SUBSCRIBE a"));
+    lease.pipeline::<()>(&pipeline).await.expect_err("refused");
+    drop(lease);
+    let mut lease = rig.main.lease().await.expect("a lease");
+    assert_eq!(client_id(&mut lease).await, id, "nothing was sent");
+    drop(lease);
+    rig.end().await;
+}
+
+#[tokio::test]
+async fn who_waits_for_too_long_is_told_who_has_the_connections() {
+    let rig = Rig::with(|main| {
+        main.max_connections(3)
+            .acquire_timeout(Duration::from_millis(200))
+    })
+    .await;
+    let one = rig.main.lease().await.expect("a lease");
+    let two = rig.main.lease().await.expect("another");
+    let error = rig.main.lease().await.expect_err("there is no third");
+    assert_eq!(error.execution(), Execution::NotSent);
+    match &error {
+        Error::TimedOut {
+            stage,
+            pool,
+            timeout,
+            ..
+        } => {
+            assert_eq!(
+                (*stage, *timeout),
+                (Stage::Acquire, Duration::from_millis(200))
+            );
+            assert_eq!(
+                (pool.in_use, pool.shared, pool.idle, pool.max),
+                (2, 1, 0, 3)
+            );
+        }
+        other => panic!("{other}"),
+    }
+    let text = error.to_string();
+    assert!(
+        text.contains("max_connections = 3 there are 2 leased, 1 shared"),
+        "{text}"
+    );
+    // Ordinary commands do not mind, and who comes first is served first.
+    let _: () = rig.main.clone().set("k", 1).await.expect("set");
+    let patient = rig.main.with_timeout(SOON);
+    let waiting = tokio::spawn(async move { patient.lease().await });
+    eventually_async(SOON, "it waits", || rig.pool().waiting == 1).await;
+    drop(one);
+    let third = waiting
+        .await
+        .expect("a task")
+        .expect("the lease that was given back");
+    drop((two, third));
+    assert_eq!(rig.settled().await.idle, 2);
+    assert_eq!(rig.pool().acquire_wait.count(), 3);
+    rig.end().await;
+}
+
+#[tokio::test]
+async fn a_database_of_one_connection_lends_none() {
+    let rig = Rig::with(|main| main.max_connections(1)).await;
+    let error = rig.main.lease().await.expect_err("none to lend");
+    assert!(matches!(error, Error::Overloaded { .. }), "{error}");
+    assert!(error.to_string().contains("max_connections = 1"), "{error}");
+    let error = rig
+        .main
+        .query::<()>(words("BLPOP k 0.1"))
+        .await
+        .expect_err("none to lend");
+    assert!(matches!(error, Error::Overloaded { .. }), "{error}");
+    rig.end().await;
+}
+
+#[tokio::test]
+async fn a_lease_that_broke_before_it_was_used_is_replaced() {
+    let rig = Rig::start().await;
+    let mut lease = rig.main.lease().await.expect("a lease");
+    rig.server
+        .cli(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
+    eventually_async(SOON, "its end is known", || rig.pool().lost >= 1).await;
+    let echo: String = lease
+        .query(words("ECHO alive"))
+        .await
+        .expect("on another connection");
+    assert_eq!(echo, "alive");
+    // From here on there is something to lose.
+    rig.server
+        .cli(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
+    eventually_async(SOON, "its end is known", || rig.pool().lost >= 3).await;
+    let error = lease
+        .query::<String>(words("ECHO lost"))
+        .await
+        .expect_err("gone");
+    assert!(matches!(error, Error::ConnectionLost { .. }), "{error}");
+    assert_eq!(error.execution(), Execution::NotSent);
+    drop(lease);
+    rig.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dial_belongs_to_the_pool_and_not_to_who_has_asked_for_it() {
+    use common::{FaultProxy, Mode};
+    let server = RedisServer::start();
+    let proxy = FaultProxy::start(server.port());
+    let config = DatabaseConfig::from_url(proxy.url());
+    let (supervisor, main) = spawn(config).await;
+    let pool = || supervisor.statistics().databases["main"].pool.clone();
+    proxy.set(Mode::Delay {
+        requests: Duration::ZERO,
+        replies: Duration::from_millis(50),
+    });
+    let hasty = main.with_timeout(Duration::from_millis(10));
+    let error = hasty.lease().await.expect_err("too slow");
+    assert!(
+        matches!(
+            error,
+            Error::TimedOut {
+                stage: Stage::Acquire,
+                ..
+            }
+        ),
+        "{error}"
+    );
+    eventually_async(SOON, "the connection joins the pool", || pool().idle == 1).await;
+    assert_eq!((pool().opened, pool().opening), (2, 0));
+    supervisor.shutdown(SOON).await;
+}
+
+#[tokio::test]
+async fn keys_that_others_change_make_a_transaction_begin_anew() {
+    let rig = Rig::start().await;
+    let mut others = rig.main.clone();
+    let mut rounds = 0;
+    let (sum,): (i64,) = rig
+        .main
+        .transaction(&["n"], async |lease, pipe| {
+            let now: Option<i64> = lease.query(words("GET n")).await?;
+            rounds += 1;
+            if rounds < 3 {
+                let _: () = others.set("n", rounds * 10).await.map_err(|_| gone())?;
+            }
+            pipe.incr("n", now.unwrap_or_default()).ignore().get("n");
+            Ok::<_, Error>(())
+        })
+        .await
+        .expect("in the third round");
+    assert_eq!((rounds, sum), (3, 40));
+    // A body that gives up leaves a clean connection, and its own error.
+    let error = rig
+        .main
+        .transaction::<_, (), Box<dyn std::error::Error>, _>(&["n"], async |_, pipe| {
+            pipe.del("n");
+            Err("not today".into())
+        })
+        .await
+        .expect_err("given up");
+    assert_eq!(error.to_string(), "not today");
+    assert_eq!(rig.server.cli(&["GET", "n"]), "40");
+    // Whoever always loses is told so.
+    let error = rig
+        .main
+        .transaction::<_, (), Error, _>(&["n"], async |_, pipe| {
+            let _: () = others.incr("n", 1).await.map_err(|_| gone())?;
+            pipe.set("n", 0);
+            Ok(())
+        })
+        .await
+        .expect_err("always too late");
+    assert!(
+        matches!(error, Error::Conflict { attempts: 10, .. }),
+        "{error}"
+    );
+    assert_eq!(rig.server.cli(&["GET", "n"]), "50");
+    let pool = rig.settled().await;
+    assert_eq!(
+        (pool.discarded, pool.idle),
+        (0, 1),
+        "one connection did it all"
+    );
+    rig.end().await;
+}
+
+fn gone() -> Error {
+    Error::UnknownDatabase {
+        name: "others".into(),
+        known: Vec::new(),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn transactions_of_many_tasks_lose_no_update() {
+    let rig = Rig::with(|main| main.acquire_timeout(SOON)).await;
+    let tasks: Vec<_> = (0..4)
+        .map(|_| {
+            let main = rig.main.clone();
+            tokio::spawn(async move {
+                let mut done = 0;
+                while done < 50 {
+                    let added = main
+                        .transaction::<_, (i64,), Error, _>(&["n"], async |lease, pipe| {
+                            let now: Option<i64> = lease.query(words("GET n")).await?;
+                            pipe.set("n", now.unwrap_or_default() + 1).ignore().get("n");
+                            Ok(())
+                        })
+                        .await;
+                    match added {
+                        Ok(_) => done += 1,
+                        Err(Error::Conflict { .. }) => {}
+                        Err(error) => panic!("{error}"),
+                    }
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.expect("all its updates");
+    }
+    assert_eq!(rig.server.cli(&["GET", "n"]), "200");
+    rig.end().await;
+}
