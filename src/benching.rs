@@ -139,7 +139,7 @@ impl Line {
             &dispatcher.settings,
             dispatcher.counters.clone(),
             stop,
-            Duty::Shared(Arc::default()),
+            Duty::Shared(None),
         );
         tokio::spawn(connection.run());
         let route = Route {

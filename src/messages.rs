@@ -9,7 +9,8 @@
 //! | `Released` | leases | pool | I have no use for it any more |
 //! | `Redial` | health | pool | try to open a connection now |
 //! | `Retire` | health, handles | pool | stop using the present connection |
-//! | `Sweep` | janitor, supervisor | pool | close what has been idle for too long |
+//! | `Sweep` | janitor | pool | close what has been idle for too long |
+//! | `SweepAll` | the supervisor | janitor | make all pools do so now |
 //! | `Drain` | supervisor | pool | finish what is under way and stop |
 //! | `Dialled`, `ConnectionEnded` | the pool's tasks | the same pool | what became of a task |
 //! | `Saturated` | connections | their pool | there is more to do than one can |
@@ -17,7 +18,7 @@
 //! | `Report` | handles and pools | health | what happened to a database |
 //! | `Knocked`, `Probed` | health's tasks | health | what became of a task |
 //! | `ChildExited` | guards in every child | supervisor | a child is gone |
-//! | `AwaitReady`, `Revive`, `Shutdown` | [`Supervisor`](crate::Supervisor) | supervisor | as they say |
+//! | `AwaitReady`, `Revive`, `Shutdown`, `SweepAll` | [`Supervisor`](crate::Supervisor) | supervisor | as they say |
 //! | `Steer` | the supervisor | health | isolate a database, or reset its circuit |
 
 use std::{panic::Location, sync::Arc, time::Duration};
@@ -168,6 +169,11 @@ pub(crate) struct Retire {
 #[derive(Debug, Message)]
 #[rtype(result = "usize")]
 pub(crate) struct Sweep;
+
+/// Sweep all pools now. Answered with the number of connections that were taken out of service.
+#[derive(Debug, Message)]
+#[rtype(result = "usize")]
+pub(crate) struct SweepAll;
 
 /// Finish what is under way until the deadline, then stop. Answered when nothing is left.
 #[derive(Debug, Message)]

@@ -20,7 +20,7 @@ use crate::{
     dispatch::Dispatcher,
     error::{Error, Execution, StartError},
     events::HealthEvents,
-    messages::{AwaitReady, Order, Revive, Shutdown, Steer, Subscribe},
+    messages::{AwaitReady, Order, Revive, Shutdown, Steer, Subscribe, SweepAll},
     net::{Executor, SocketConnector},
     registry::Registry,
     stats::SupervisorStats,
@@ -191,6 +191,15 @@ impl Supervisor {
         let database = self.known(name)?.name();
         let revived = self.lifeline.link.revive.send(Revive(database.clone()));
         revived.await.map_err(|_| stopped(database))
+    }
+
+    /// Closes now what the janitor would close at its next sweep: connections that have been idle for
+    /// longer than their [idle timeout](crate::DatabaseConfig::idle_timeout), or are older than their
+    /// [lifetime](crate::DatabaseConfig::max_lifetime). Returns how many were taken out of service; after
+    /// a shutdown there are none.
+    pub async fn sweep(&self) -> usize {
+        let swept = self.lifeline.link.sweep.send(SweepAll);
+        swept.await.unwrap_or_default()
     }
 
     /// What all databases did so far, without waiting for anybody.

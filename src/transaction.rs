@@ -2,7 +2,12 @@
 
 use redis::{FromRedisValue, Pipeline, ToRedisArgs, cmd};
 
-use crate::{database::Database, error::Error, lease::Lease};
+use crate::{
+    database::Database,
+    error::{Error, Execution},
+    lease::Lease,
+    loan::{Home, Loan},
+};
 
 /// So often a transaction is tried. Where that is not enough, callers should not compete for the key
 /// in this way; a script does not compete.
@@ -13,8 +18,12 @@ impl Database {
     /// it needs on the lease and fill the pipeline, and runs the pipeline as a transaction. If a key was
     /// changed meanwhile, nothing was done, and all begins anew, ten times at most.
     ///
-    /// `body` must be ready to run several times. Its own error ends the transaction without any effect,
-    /// unless it has written by way of the lease. All has one lease, and the lease is clean afterwards.
+    /// `body` may be called several times, and gets the lease and the pipeline to keep until its future
+    /// ends. Its own error ends the transaction without any effect, unless it has written by way of the
+    /// lease. The connection is clean afterwards.
+    ///
+    /// All attempts together have the deadline of the handle, from when there is a lease. Dropping the
+    /// future is safe at any point; what was not sent by then never is.
     ///
     /// # Errors
     ///
@@ -22,16 +31,13 @@ impl Database {
     /// like as for a [pipeline](Self::pipeline), and then [`Error::execution`] tells whether the
     /// transaction may have been executed. It is not tried again after an error.
     ///
-    /// All attempts together have the deadline of the handle, from when there is a lease. Dropping the
-    /// future is safe at any point; what was not sent by then never is.
-    ///
     /// ```no_run
     /// use redis_steward::{Database, Error};
     ///
     /// /// Doubles a number, whoever else writes it. A key that does not exist counts as 1.
     /// async fn double(main: &Database, key: &str) -> Result<i64, Error> {
-    ///     let (doubled,): (i64,) = main
-    ///         .transaction(&[key], async |lease, pipe| {
+    ///     let (doubled,) = main
+    ///         .transaction(&[key], |mut lease, mut pipe| async move {
     ///             let now: Option<i64> = lease.query(redis::cmd("GET").arg(key)).await?;
     ///             pipe.set(key, now.unwrap_or(1) * 2).ignore().get(key);
     ///             Ok::<_, Error>(())
@@ -40,12 +46,13 @@ impl Database {
     ///     Ok(doubled)
     /// }
     /// ```
-    pub async fn transaction<K, T, E, F>(&self, keys: &[K], mut body: F) -> Result<T, E>
+    pub async fn transaction<K, T, E, F, B>(&self, keys: &[K], mut body: B) -> Result<T, E>
     where
-        K: ToRedisArgs,
+        K: ToRedisArgs + Sync,
         T: FromRedisValue,
         E: From<Error>,
-        F: AsyncFnMut(&mut Lease, &mut Pipeline) -> Result<(), E>,
+        B: FnMut(Loan<Lease>, Loan<Pipeline>) -> F,
+        F: Future<Output = Result<(), E>>,
     {
         let mut lease = self.lease().await?;
         lease.begin();
@@ -53,14 +60,17 @@ impl Database {
             if !keys.is_empty() {
                 lease.query::<()>(cmd("WATCH").arg(keys)).await?;
             }
-            let mut pipe = redis::pipe();
-            pipe.atomic();
-            if let Err(error) = body(&mut lease, &mut pipe).await {
-                // Otherwise the connection would be closed, and only the error matters now.
+            let (lent, at_home) = Home::lend(lease);
+            let (pipe, filled) = Home::lend(redis::pipe());
+            let ended = body(lent, pipe).await;
+            lease = at_home.take().ok_or_else(|| self.withheld())?;
+            if let Err(error) = ended {
+                // Otherwise the connection would be closed. Only the body's error matters now.
                 let _ = lease.unwatch().await;
                 return Err(error);
             }
-            if let Some(replies) = lease.pipeline::<Option<T>>(&pipe).await? {
+            let mut pipe = filled.take().ok_or_else(|| self.withheld())?;
+            if let Some(replies) = lease.pipeline::<Option<T>>(pipe.atomic()).await? {
                 return Ok(replies);
             }
         }
@@ -68,5 +78,13 @@ impl Database {
             database: self.name().into(),
             attempts: MAX_ATTEMPTS,
         }))
+    }
+
+    /// The body has put what it was lent elsewhere, so nothing can be executed.
+    fn withheld(&self) -> Error {
+        Error::Abandoned {
+            database: self.name().into(),
+            execution: Execution::NotSent,
+        }
     }
 }

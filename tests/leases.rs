@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use redis::{AsyncCommands, Cmd, pipe};
+use redis::{AsyncCommands, Cmd, cmd, pipe};
 use redis_steward::{
     Database, DatabaseConfig, Error, Execution, PoolStats, Refusal, Stage, Supervisor,
 };
@@ -324,18 +324,22 @@ async fn a_dial_belongs_to_the_pool_and_not_to_who_has_asked_for_it() {
 #[tokio::test]
 async fn keys_that_others_change_make_a_transaction_begin_anew() {
     let rig = Rig::start().await;
-    let mut others = rig.main.clone();
+    let others = rig.main.clone();
     let mut rounds = 0;
     let (sum,): (i64,) = rig
         .main
-        .transaction(&["n"], async |lease, pipe| {
-            let now: Option<i64> = lease.query(words("GET n")).await?;
+        .transaction(&["n"], |mut lease, mut pipe| {
             rounds += 1;
-            if rounds < 3 {
-                let _: () = others.set("n", rounds * 10).await.map_err(|_| gone())?;
+            let (round, others) = (rounds, others.clone());
+            async move {
+                let now: Option<i64> = lease.query(words("GET n")).await?;
+                if round < 3 {
+                    let set = cmd("SET").arg("n").arg(round * 10).take();
+                    others.query::<()>(set).await?;
+                }
+                pipe.incr("n", now.unwrap_or_default()).ignore().get("n");
+                Ok::<_, Error>(())
             }
-            pipe.incr("n", now.unwrap_or_default()).ignore().get("n");
-            Ok::<_, Error>(())
         })
         .await
         .expect("in the third round");
@@ -343,7 +347,7 @@ async fn keys_that_others_change_make_a_transaction_begin_anew() {
     // A body that gives up leaves a clean connection, and its own error.
     let error = rig
         .main
-        .transaction::<_, (), Box<dyn std::error::Error>, _>(&["n"], async |_, pipe| {
+        .transaction::<_, (), Box<dyn std::error::Error>, _, _>(&["n"], |_, mut pipe| async move {
             pipe.del("n");
             Err("not today".into())
         })
@@ -354,10 +358,13 @@ async fn keys_that_others_change_make_a_transaction_begin_anew() {
     // Whoever always loses is told so.
     let error = rig
         .main
-        .transaction::<_, (), Error, _>(&["n"], async |_, pipe| {
-            let _: () = others.incr("n", 1).await.map_err(|_| gone())?;
-            pipe.set("n", 0);
-            Ok(())
+        .transaction::<_, (), Error, _, _>(&["n"], |_, mut pipe| {
+            let others = others.clone();
+            async move {
+                others.query::<()>(words("INCR n")).await?;
+                pipe.set("n", 0);
+                Ok(())
+            }
         })
         .await
         .expect_err("always too late");
@@ -375,13 +382,6 @@ async fn keys_that_others_change_make_a_transaction_begin_anew() {
     rig.end().await;
 }
 
-fn gone() -> Error {
-    Error::UnknownDatabase {
-        name: "others".into(),
-        known: Vec::new(),
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn transactions_of_many_tasks_lose_no_update() {
     let rig = Rig::with(|main| main.acquire_timeout(SOON)).await;
@@ -389,14 +389,20 @@ async fn transactions_of_many_tasks_lose_no_update() {
         .map(|_| {
             let main = rig.main.clone();
             tokio::spawn(async move {
+                // Something from around the body, and borrowed.
+                let name = String::from("n");
+                let key = name.as_str();
                 let mut done = 0;
                 while done < 50 {
                     let added = main
-                        .transaction::<_, (i64,), Error, _>(&["n"], async |lease, pipe| {
-                            let now: Option<i64> = lease.query(words("GET n")).await?;
-                            pipe.set("n", now.unwrap_or_default() + 1).ignore().get("n");
-                            Ok(())
-                        })
+                        .transaction::<_, (i64,), Error, _, _>(
+                            &[key],
+                            |mut lease, mut pipe| async move {
+                                let now: Option<i64> = lease.query(cmd("GET").arg(key)).await?;
+                                pipe.set(key, now.unwrap_or_default() + 1).ignore().get(key);
+                                Ok(())
+                            },
+                        )
                         .await;
                     match added {
                         Ok(_) => done += 1,

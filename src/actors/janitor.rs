@@ -2,10 +2,14 @@
 
 use std::sync::Arc;
 
-use actix::{Actor, AsyncContext, Context};
+use actix::{Actor, AsyncContext, Context, Handler, ResponseFuture};
 
 use super::guard::ExitGuard;
-use crate::{dispatch::Dispatcher, messages::Sweep, registry::Registry};
+use crate::{
+    dispatch::Dispatcher,
+    messages::{Sweep, SweepAll},
+    registry::Registry,
+};
 
 pub(super) struct JanitorActor {
     pub(super) registry: Arc<Registry>,
@@ -21,6 +25,24 @@ impl Actor for JanitorActor {
             let interval = dispatcher.settings.sweep_interval;
             ctx.run_interval(interval, move |_, _| sweep(&dispatcher));
         }
+    }
+}
+
+impl Handler<SweepAll> for JanitorActor {
+    type Result = ResponseFuture<usize>;
+
+    fn handle(&mut self, _: SweepAll, _: &mut Self::Context) -> Self::Result {
+        let dispatchers = self.registry.dispatchers();
+        let pools = dispatchers.iter().filter_map(|it| it.pool.load_full());
+        let sweeps: Vec<_> = pools.map(|pool| pool.sweep.send(Sweep)).collect();
+        Box::pin(async move {
+            let mut evicted = 0;
+            for sweep in sweeps {
+                // A pool that crashes meanwhile has closed nothing.
+                evicted += sweep.await.unwrap_or_default();
+            }
+            evicted
+        })
     }
 }
 

@@ -25,6 +25,7 @@ use crate::{
     error::Error,
     messages::{
         AwaitReady, Child, ChildExited, Drain, News, Order, Revive, Shutdown, Steer, Subscribe,
+        SweepAll,
     },
     policy::{
         admission::Passage,
@@ -61,6 +62,7 @@ pub(crate) struct SupervisorLink {
     pub(crate) subscribe: Recipient<Subscribe>,
     pub(crate) steer: Recipient<Steer>,
     pub(crate) revive: Recipient<Revive>,
+    pub(crate) sweep: Recipient<SweepAll>,
     pub(crate) shutdown: Recipient<Shutdown>,
 }
 
@@ -77,6 +79,7 @@ impl SupervisorActor {
             subscribe: address.clone().recipient(),
             steer: address.clone().recipient(),
             revive: address.clone().recipient(),
+            sweep: address.clone().recipient(),
             shutdown: address.recipient(),
         };
         (link, end)
@@ -314,6 +317,21 @@ impl Handler<Subscribe> for SupervisorActor {
                 }
             }
         }));
+    }
+}
+
+impl Handler<SweepAll> for SupervisorActor {
+    type Result = ResponseFuture<usize>;
+
+    fn handle(&mut self, _: SweepAll, _: &mut Self::Context) -> Self::Result {
+        let swept = self.janitor.as_ref().map(|janitor| janitor.send(SweepAll));
+        Box::pin(async move {
+            match swept {
+                // A janitor that has just crashed is started again, and sweeps at its time.
+                Some(swept) => swept.await.unwrap_or_default(),
+                None => 0,
+            }
+        })
     }
 }
 

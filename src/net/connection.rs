@@ -10,7 +10,7 @@ use std::{
 };
 
 use tokio::{
-    sync::{Notify, mpsc, oneshot},
+    sync::{mpsc, oneshot},
     time::Instant,
 };
 
@@ -62,8 +62,8 @@ pub(crate) struct Established {
 /// Who sends on a connection.
 #[derive(Clone, Debug)]
 pub(crate) enum Duty {
-    /// Everybody. It says when it has more to do than it can.
-    Shared(Arc<Notify>),
+    /// Everybody. It says when it has more to do than it can, if anybody wants to know.
+    Shared(Option<mpsc::Sender<()>>),
     /// One at a time, whose commands may take as long as they like.
     Exclusive,
 }
@@ -106,7 +106,7 @@ impl Connection {
         let (slow, pressure) = match duty {
             Duty::Shared(saturated) => {
                 let slow = settings.attempt_timeout.mul_f64(SLOW_SHARE);
-                (slow, Some(Pressure::new(saturated)))
+                (slow, saturated.map(Pressure::new))
             }
             Duty::Exclusive => (NEVER, None),
         };

@@ -125,7 +125,7 @@ impl Rig {
             &settings.databases[0],
             Arc::default(),
             stopped,
-            Duty::Shared(Arc::default()),
+            Duty::Shared(None),
         );
         let mut rig = Self {
             wire,

@@ -1,8 +1,8 @@
 //! Whether a connection has more to do than its task can.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use tokio::{sync::Notify, time::Instant};
+use tokio::{sync::mpsc, time::Instant};
 
 /// Only turns that find so many requests waiting are timed. The two looks at the clock are then
 /// spread over many commands, and where there are fewer, one connection is enough.
@@ -16,13 +16,13 @@ const SATURATED: f64 = 0.9;
 /// Adds up how long a connection's task runs, and says so when it hardly does anything else.
 #[derive(Debug)]
 pub(super) struct Pressure {
-    saturated: Arc<Notify>,
+    saturated: mpsc::Sender<()>,
     window: Option<Instant>,
     busy: Duration,
 }
 
 impl Pressure {
-    pub(super) fn new(saturated: Arc<Notify>) -> Self {
+    pub(super) fn new(saturated: mpsc::Sender<()>) -> Self {
         Self {
             saturated,
             window: None,
@@ -54,7 +54,8 @@ impl Pressure {
         if elapsed >= WINDOW {
             self.window = None;
             if self.busy >= elapsed.mul_f64(SATURATED) {
-                self.saturated.notify_one();
+                // Nobody may want to know any more, or not have heard the last time yet.
+                let _ = self.saturated.try_send(());
             }
         }
     }
@@ -62,8 +63,6 @@ impl Pressure {
 
 #[cfg(test)]
 mod tests {
-    use futures_util::FutureExt as _;
-
     use super::*;
 
     async fn turns(pressure: &mut Pressure, waiting: usize, busy: u64, pause: u64) {
@@ -79,9 +78,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_task_that_does_nothing_else_is_saturated() {
-        let saturated = Arc::new(Notify::new());
-        let mut pressure = Pressure::new(saturated.clone());
-        let is_saturated = || saturated.notified().now_or_never().is_some();
+        let (saturated, mut said) = mpsc::channel(1);
+        let mut pressure = Pressure::new(saturated);
+        let mut is_saturated = || said.try_recv().is_ok();
         turns(&mut pressure, CROWD, 500, 500).await;
         assert!(!is_saturated(), "half of the time");
         turns(&mut pressure, CROWD - 1, 1_000, 0).await;

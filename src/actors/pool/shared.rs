@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use actix::{AsyncContext, Context, Handler, SpawnHandle};
-use tokio::{sync::Notify, time::Instant};
+use tokio::{sync::mpsc, time::Instant};
 
 use super::{Held, PoolActor};
 use crate::{
@@ -74,7 +74,12 @@ impl PoolActor {
 
     fn dial_after(&mut self, pause: Duration, ctx: &mut Context<Self>) {
         self.cancel_pause(ctx);
-        self.shared.pausing = Some(ctx.run_later(pause, Self::dial_shared));
+        let dial = |pool: &mut Self, ctx: &mut Context<Self>| {
+            pool.dial_shared(ctx);
+            // The health actor may have found that the server is back.
+            pool.lend(ctx);
+        };
+        self.shared.pausing = Some(ctx.run_later(pause, dial));
     }
 
     fn cancel_pause(&mut self, ctx: &mut Context<Self>) {
@@ -86,21 +91,19 @@ impl PoolActor {
     /// What a connection does that all share: it says when it has too much to do, where another could
     /// help.
     pub(super) fn duty_of_shared(&self, ctx: &mut Context<Self>) -> Duty {
-        let saturated = Arc::new(Notify::new());
         let settings = &self.dispatcher.settings;
-        if settings.shared_max > settings.shared_min {
-            let (pool, watched) = (ctx.address(), Arc::downgrade(&saturated));
-            actix_rt::spawn(async move {
-                while let Some(saturated) = watched.upgrade() {
-                    // It ends with the connection, whose last holder wakes it.
-                    saturated.notified().await;
-                    if Arc::strong_count(&saturated) == 1 || pool.try_send(Saturated).is_err() {
-                        return;
-                    }
-                }
-            });
+        if settings.shared_max == settings.shared_min {
+            return Duty::Shared(None);
         }
-        Duty::Shared(saturated)
+        let (saturated, mut said) = mpsc::channel(1);
+        let pool = ctx.address();
+        actix_rt::spawn(async move {
+            // Until the connection ends.
+            while said.recv().await.is_some() {
+                pool.do_send(Saturated);
+            }
+        });
+        Duty::Shared(Some(saturated))
     }
 
     /// Hands a new connection to everybody who waits for one.

@@ -1,0 +1,88 @@
+//! A reliable work queue: workers block on a list and move each job to a list of their own until it is
+//! done, while the application's ordinary commands go on beside them at their usual pace.
+//!
+//! `cargo run --example work_queue`, with `REDIS_URL` for another server than
+//! `redis://127.0.0.1:6379`. It uses keys that begin with `steward:jobs`, and deletes them.
+
+use std::{
+    error::Error,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+use redis::{AsyncCommands, Direction};
+use redis_steward::{Config, Database, Execution, Supervisor};
+
+const WORKERS: usize = 4;
+const JOBS: usize = 20;
+const QUEUE: &str = "steward:jobs";
+
+#[tokio::main]
+async fn main() -> Result<ExitCode, Box<dyn Error>> {
+    let url = std::env::var("REDIS_URL").unwrap_or_else(|_| "redis://127.0.0.1:6379".into());
+    let supervisor = Supervisor::spawn(Config::single(url)).await?;
+    if let Err(error) = supervisor.ready(Duration::from_secs(2)).await {
+        eprintln!("Start a server with `redis-server`, or name one by REDIS_URL: {error}");
+        return Ok(ExitCode::FAILURE);
+    }
+    let mut main = supervisor.database("main")?;
+    let () = main.del(QUEUE).await?;
+
+    let workers: Vec<_> = (1..=WORKERS)
+        .map(|number| tokio::spawn(work(number, main.clone())))
+        .collect();
+    // The workers wait on connections of their own, so this is as quick as without them.
+    let mut slowest = Duration::ZERO;
+    for job in 1..=JOBS {
+        let start = Instant::now();
+        let () = main.rpush(QUEUE, format!("job {job}")).await?;
+        slowest = slowest.max(start.elapsed());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let pool = &supervisor.statistics().databases["main"].pool;
+    println!(
+        "{JOBS} jobs pushed, the slowest in {slowest:?}; connections: {} shared, {} in use",
+        pool.shared, pool.in_use
+    );
+    let mut done = 0;
+    for worker in workers {
+        done += worker.await?;
+    }
+    println!("{done} of {JOBS} jobs done");
+    supervisor.shutdown(Duration::from_secs(5)).await;
+    Ok(match done {
+        JOBS => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    })
+}
+
+/// Takes jobs until there are none for a second, and tells how many it has done.
+async fn work(number: usize, mut main: Database) -> usize {
+    let mine = format!("{QUEUE}:{number}");
+    let mut done = 0;
+    loop {
+        // It waits for a second on the server. The client's deadline is that long, and the command
+        // timeout on top, by itself.
+        let job: redis::RedisResult<Option<String>> = main
+            .blmove(QUEUE, &mine, Direction::Left, Direction::Right, 1.0)
+            .await;
+        match job {
+            Ok(Some(job)) => {
+                println!("worker {number}: {job}");
+                // Only now is it forgotten: had this process died, the job would be in its list.
+                if let Err(error) = main.lrem::<_, _, ()>(&mine, 1, &job).await {
+                    eprintln!("worker {number}: {job} is done and may be done again: {error}");
+                }
+                done += 1;
+            }
+            Ok(None) => return done,
+            Err(error) => {
+                let own = redis_steward::Error::from_redis(&error);
+                let may_have_moved = own.is_none_or(|it| it.execution() == Execution::Unknown);
+                let where_ = if may_have_moved { &mine } else { QUEUE };
+                eprintln!("worker {number}: {error}; look for the job in {where_}");
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+        }
+    }
+}
