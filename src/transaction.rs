@@ -9,14 +9,14 @@ use crate::{
     loan::{Home, Loan},
 };
 
-/// So often a transaction is tried. Where that is not enough, callers should not compete for the key
-/// in this way; a script does not compete.
-const MAX_ATTEMPTS: u32 = 10;
+/// So often a transaction is tried. Of those who compete for a key one succeeds each time, so this is
+/// enough for as many. Where it is not, they should not compete in this way; a script does not.
+const MAX_ATTEMPTS: u32 = 32;
 
 impl Database {
     /// Reads and writes keys that nobody else changes in between: watches `keys`, lets `body` read what
     /// it needs on the lease and fill the pipeline, and runs the pipeline as a transaction. If a key was
-    /// changed meanwhile, nothing was done, and all begins anew, ten times at most.
+    /// changed meanwhile, nothing was done, and all begins anew, at most until it was tried 32 times.
     ///
     /// `body` may be called several times, and gets the lease and the pipeline to keep until its future
     /// ends. Its own error ends the transaction without any effect, unless it has written by way of the

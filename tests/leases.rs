@@ -369,10 +369,10 @@ async fn keys_that_others_change_make_a_transaction_begin_anew() {
         .await
         .expect_err("always too late");
     assert!(
-        matches!(error, Error::Conflict { attempts: 10, .. }),
+        matches!(error, Error::Conflict { attempts: 32, .. }),
         "{error}"
     );
-    assert_eq!(rig.server.cli(&["GET", "n"]), "50");
+    assert_eq!(rig.server.cli(&["GET", "n"]), "72");
     let pool = rig.settled().await;
     assert_eq!(
         (pool.discarded, pool.idle),
