@@ -1,6 +1,10 @@
 //! The connections that one caller at a time has.
 
-use std::{collections::HashMap, panic::Location, sync::Arc};
+use std::{
+    collections::HashMap,
+    panic::Location,
+    sync::{Arc, atomic::Ordering::Relaxed},
+};
 
 use actix::{AsyncContext, Context, Handler, SpawnHandle};
 use tokio::time::Instant;
@@ -8,7 +12,8 @@ use tokio::time::Instant;
 use super::PoolActor;
 use crate::{
     dispatch::{Grant, NoGrant},
-    messages::{Acquire, LeaseOverdue, Released, Waiting},
+    error::Execution,
+    messages::{Acquire, LeaseOverdue, News, Released, Waiting},
     net::{DialError, Ended, Failure},
     policy::{admission::Passage, ledger::Step, redial::Redial},
     stats::count,
@@ -92,15 +97,14 @@ impl PoolActor {
     pub(super) fn leased_ended(&mut self, ended: Ended) {
         for mut request in ended.unsent {
             // It may not go to another connection: that one would lack what was done on this.
-            let failure = Failure::Lost(ended.loss.clone(), crate::error::Execution::NotSent);
+            let failure = Failure::Lost(ended.loss.clone(), Execution::NotSent);
             match request.responder.finish(Err(failure)) {
                 true => count(&self.dispatcher.counters.lost),
                 false => count(&self.dispatcher.counters.cancelled),
             }
         }
         if ended.victims > 0 {
-            self.dispatcher
-                .report(crate::messages::News::ConnectionLost(ended.loss));
+            self.dispatcher.report(News::ConnectionLost(ended.loss));
         }
     }
 
@@ -162,7 +166,7 @@ impl PoolActor {
 
     fn publish_waiting(&self) {
         let waiting = &self.dispatcher.counters.waiting;
-        waiting.store(self.ledger.waiting(), std::sync::atomic::Ordering::Relaxed);
+        waiting.store(self.ledger.waiting(), Relaxed);
     }
 }
 

@@ -8,7 +8,7 @@ mod parking;
 mod shared;
 mod sweeping;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use actix::{Actor, AsyncContext, Context, Handler, ResponseFuture};
 use redis::Value;
@@ -179,7 +179,7 @@ impl PoolActor {
 
 /// The age at which a connection is replaced: by up to a tenth earlier than the settings say, so that
 /// connections which were opened together are not closed together.
-fn jittered(lifetime: std::time::Duration, jitter: f64) -> std::time::Duration {
+fn jittered(lifetime: Duration, jitter: f64) -> Duration {
     lifetime.mul_f64(1.0 - 0.1 * jitter)
 }
 
