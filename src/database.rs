@@ -6,6 +6,7 @@ use actix::Recipient;
 use redis::{Cmd, FromRedisValue, Pipeline, RedisFuture, Value, aio::ConnectionLike};
 
 use crate::{
+    blocking::BlockingDatabase,
     dispatch::{Dispatcher, PipelineRun, Terms},
     error::Error,
     lease::Lease,
@@ -68,8 +69,8 @@ use crate::{
 /// ```
 #[derive(Clone)]
 pub struct Database {
-    dispatcher: Arc<Dispatcher>,
-    terms: Terms,
+    pub(crate) dispatcher: Arc<Dispatcher>,
+    pub(crate) terms: Terms,
     // The supervisor runs as long as a handle lives.
     lifeline: Arc<Lifeline>,
 }
@@ -220,6 +221,22 @@ impl Database {
             self.lifeline.clone(),
             Location::caller(),
         )
+    }
+
+    /// The same database for threads without a runtime, with the deadline and the idempotence of this
+    /// handle. It works on plain threads and in `spawn_blocking`, and refuses to block an async task.
+    ///
+    /// ```no_run
+    /// # async fn example(main: redis_steward::Database) -> Result<(), Box<dyn std::error::Error>> {
+    /// use redis::Commands;
+    ///
+    /// let mut main = main.blocking();
+    /// std::thread::spawn(move || main.incr::<_, _, i64>("visits", 1));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn blocking(&self) -> BlockingDatabase {
+        BlockingDatabase::new(self.clone())
     }
 
     /// An address for other actix actors, which send it [`Execute`] and get the reply. It is the

@@ -63,6 +63,11 @@ pub enum Stage {
     Queue,
     /// It had been written and waited for its reply.
     Reply,
+    /// A [blocking](crate::BlockingDatabase) call waited for its connection, whose runtime made no
+    /// progress for a second beyond the deadline: nobody drives it, or all of its threads are
+    /// blocked. With [`Io::Dedicated`](crate::Io::Dedicated) connections depend on no runtime but
+    /// their own.
+    Runtime,
 }
 
 impl fmt::Display for Stage {
@@ -72,6 +77,10 @@ impl fmt::Display for Stage {
             Self::Acquire => "waiting for a connection of its own",
             Self::Queue => "waiting to be written",
             Self::Reply => "waiting for the reply",
+            Self::Runtime => {
+                "waiting for the runtime of its connection, which makes no progress (see \
+                 Io::Dedicated)"
+            }
         })
     }
 }
@@ -214,6 +223,16 @@ pub enum Error {
         /// How often it was tried.
         attempts: u32,
     },
+    /// A [blocking](crate::BlockingDatabase) call was made in an async task, whose runtime it would
+    /// have blocked. Nothing was sent.
+    #[error(
+        "database {database:?}: a blocking call in an async task would block its runtime; use the \
+         async handle there, or spawn_blocking"
+    )]
+    WouldBlockRuntime {
+        /// The database that was asked.
+        database: Arc<str>,
+    },
     /// The supervisor is shutting down, or has.
     #[error("database {database:?}: the supervisor is shutting down; {execution}")]
     ShuttingDown {
@@ -303,6 +322,7 @@ impl Error {
             Self::CircuitOpen { .. }
             | Self::Overloaded { .. }
             | Self::ForbiddenOnShared { .. }
+            | Self::WouldBlockRuntime { .. }
             | Self::Failed { .. }
             | Self::Isolated { .. }
             | Self::UnknownDatabase { .. }
@@ -351,9 +371,10 @@ impl Error {
             Self::ConnectionLost { .. } | Self::Abandoned { .. } => io::ErrorKind::ConnectionReset,
             Self::ShuttingDown { .. } => io::ErrorKind::NotConnected,
             Self::Overloaded { .. } => io::ErrorKind::ResourceBusy,
-            Self::ForbiddenOnShared { .. } | Self::UnknownDatabase { .. } => {
-                io::ErrorKind::Unsupported
-            }
+            // Not `WouldBlock`, which the redis crate takes for a timeout.
+            Self::ForbiddenOnShared { .. }
+            | Self::WouldBlockRuntime { .. }
+            | Self::UnknownDatabase { .. } => io::ErrorKind::Unsupported,
             Self::Server { .. } | Self::Conversion { .. } | Self::Conflict { .. } => {
                 io::ErrorKind::Other
             }

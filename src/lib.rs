@@ -25,6 +25,7 @@
 //! - [`Config`], [`DatabaseConfig`]: what to connect to, and how
 //! - [`Supervisor`]: spawn, handles, health, statistics, shutdown
 //! - [`Database`]: the handle of one named database
+//! - [`BlockingDatabase`]: the same handle for threads without a runtime
 //! - [`HealthEvents`], [`HealthEvent`], [`HealthState`]: what becomes of it
 //! - [`Error`]: why a command failed, and whether it may have run
 //! - [`SupervisorStats`]: what happened so far
@@ -37,7 +38,7 @@
 //! - A reply reaches the caller of its command or nobody. Commands that would break that on a shared
 //!   connection are refused before a byte is written.
 //! - Every command ends by its deadline, counted from the call, while the runtime that its
-//!   connection runs on is driven.
+//!   connection runs on is driven. A blocking call ends a second later even if it is not.
 //! - Every error tells whether the command may have run. Only what may run twice is ever run twice:
 //!   see [`Database`].
 //! - Dropping a future is safe at any point.
@@ -46,6 +47,7 @@
 
 mod config;
 
+mod blocking;
 mod database;
 mod error;
 mod events;
@@ -81,6 +83,7 @@ extern crate self as redis_steward;
 #[path = "../tests/common/mod.rs"]
 mod common;
 
+pub use blocking::BlockingDatabase;
 pub use config::{Config, ConfigError, DatabaseConfig, Io, Keepalive, Problem};
 pub use database::Database;
 pub use error::{Error, Execution, Limit, Stage, StartError};

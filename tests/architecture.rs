@@ -107,7 +107,7 @@ fn no_actor_names_another_but_the_supervisor() {
 
 #[test]
 fn handles_know_no_actor() {
-    for file in ["database.rs", "dispatch"] {
+    for file in ["database.rs", "blocking", "dispatch"] {
         assert_absent(file, &["actors", "Addr"]);
     }
 }
@@ -120,6 +120,7 @@ fn raw_configuration_ends_at_resolve() {
         "policy",
         "dispatch",
         "database.rs",
+        "blocking",
         "registry.rs",
     ] {
         assert_absent(room, &["Config", "DatabaseConfig"]);

@@ -8,7 +8,7 @@ use std::{
 use redis::{ErrorKind, FromRedisValue, RedisError, Value};
 use tokio::time::Instant;
 
-use super::{Dispatcher, persist::Tried};
+use super::{Dispatcher, Terms, persist::Tried};
 use crate::{
     error::{Error, Execution, Limit, Stage},
     events::Reason,
@@ -54,6 +54,24 @@ impl Dispatcher {
             Passage::Failed => Error::Failed { database },
             Passage::Isolated => Error::Isolated { database },
         }
+    }
+
+    /// A blocking call was made where it must not block.
+    pub(crate) fn would_block_runtime(&self) -> Error {
+        count(&self.counters.refused);
+        let database = self.name();
+        Error::WouldBlockRuntime { database }
+    }
+
+    /// A blocking call was given up because nobody has ended it. What became of its request only its
+    /// connection knows.
+    pub(crate) fn stalled(&self, terms: Terms) -> Error {
+        let tried = Tried {
+            attempts: 1,
+            execution: Execution::Unknown,
+            timeout: terms.timeout,
+        };
+        self.timed_out(Stage::Runtime, tried, None)
     }
 
     pub(super) fn overloaded(&self, limit: Limit) -> Error {
@@ -136,7 +154,7 @@ impl Dispatcher {
             Failure::TimedOut(stage) => {
                 let last_error = match stage {
                     Stage::Connect => self.dial_error.load().as_deref().cloned(),
-                    Stage::Acquire | Stage::Queue | Stage::Reply => None,
+                    Stage::Acquire | Stage::Queue | Stage::Reply | Stage::Runtime => None,
                 };
                 self.timed_out(stage, tried, last_error)
             }

@@ -88,6 +88,8 @@ pub(crate) fn judge(end: End<'_>) -> Outcome {
         }
         // A caller in a hurry shall not speak for all.
         End::Hasty => (Unknown, Again::Never, Verdict::Silent),
+        // It is this process that does not get on.
+        End::TimedOut(Stage::Runtime) => (Unknown, Again::Never, Verdict::Silent),
         // The pool reports failed dials and lost connections itself, once for all who were hit.
         End::TimedOut(Stage::Connect | Stage::Acquire | Stage::Queue) => {
             (NotSent, Again::Never, Verdict::Silent)
@@ -175,6 +177,7 @@ mod tests {
                 Never,
                 Failing(Reason::Unresponsive),
             ),
+            (End::TimedOut(Stage::Runtime), Unknown, Never, Silent),
             (End::Hasty, Unknown, Never, Silent),
             (
                 End::ConnectionLost(Unknown),

@@ -56,7 +56,8 @@ pub struct DatabaseStats {
     pub lost: u64,
     /// Commands whose caller had dropped the future before the reply came.
     pub cancelled: u64,
-    /// Commands that were refused without sending: circuit open, overloaded, forbidden.
+    /// Commands that were refused without sending: circuit open, overloaded, forbidden,
+    /// or a blocking call in an async task.
     pub refused: u64,
     /// Attempts that failed and were followed by another.
     pub retried: u64,

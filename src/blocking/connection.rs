@@ -1,0 +1,51 @@
+//! The blocking handle as a connection of the `redis` crate.
+
+use redis::{Cmd, ConnectionLike, RedisResult, Value, aio};
+
+use super::{BlockingDatabase, packed};
+use crate::policy::admission::Passage;
+
+/// Commands run as with [`BlockingDatabase::execute`]; an [`Error`](crate::Error) becomes a
+/// [`redis::RedisError`].
+///
+/// Bytes are taken apart into commands again, so that those are checked and judged like any others.
+/// Nothing is sent of what is not exactly the commands it should be: that is an error of
+/// [`ErrorKind::Client`](redis::ErrorKind::Client).
+impl ConnectionLike for BlockingDatabase {
+    fn req_packed_command(&mut self, bytes: &[u8]) -> RedisResult<Value> {
+        self.req_command(&packed::command(bytes)?)
+    }
+
+    fn req_packed_commands(
+        &mut self,
+        bytes: &[u8],
+        offset: usize,
+        count: usize,
+    ) -> RedisResult<Vec<Value>> {
+        let pipeline = packed::pipeline(bytes, offset, count)?;
+        let mut database = self.database.clone();
+        self.wait(|| {
+            aio::ConnectionLike::req_packed_commands(&mut database, &pipeline, offset, count)
+        })
+    }
+
+    fn req_command(&mut self, command: &Cmd) -> RedisResult<Value> {
+        Ok(self.execute(command)?)
+    }
+
+    fn get_db(&self) -> i64 {
+        aio::ConnectionLike::get_db(&self.database)
+    }
+
+    /// Whether a PING is answered.
+    fn check_connection(&mut self) -> bool {
+        self.execute(&redis::cmd("PING")).is_ok()
+    }
+
+    /// Whether the supervisor has not been shut down. A handle outlives its connections, so that
+    /// those that a generic pool holds are never worth replacing.
+    fn is_open(&self) -> bool {
+        let gate = &self.database.dispatcher.gate;
+        gate.passage() != Passage::ShuttingDown
+    }
+}

@@ -1,0 +1,169 @@
+//! The handle of one database for threads without a runtime.
+
+mod connection;
+mod context;
+mod packed;
+mod wait;
+
+use std::{borrow::Borrow, fmt, future::Future, pin::pin, time::Duration};
+
+use redis::{Cmd, FromRedisValue, Pipeline, Value};
+
+use crate::{database::Database, error::Error};
+
+/// A handle of one named database for threads without a runtime: every call blocks its thread
+/// until it ends. [`Database::blocking`] gives it; it is cheap to clone, safe to share, and never in
+/// need of being replaced.
+///
+/// It is a [`redis::ConnectionLike`], so everything that the `redis` crate offers works on it:
+/// `redis::Commands`, [`Cmd::query`], [`Pipeline::query`], `redis::Script::invoke`, iterators of
+/// scans. Its own [`query`](Self::query), [`pipeline`](Self::pipeline) and
+/// [`execute`](Self::execute) give this crate's [`Error`], which tells whether a failed command may
+/// have run. Commands run as those of the [`Database`] do, on the same connections: what is refused
+/// there is refused here, `redis::transaction` included, which starts with `WATCH`; and deadlines,
+/// the circuit and retries are the same. Threads that share a database share its pipelined
+/// connections, and need no pool.
+///
+/// # Where it may be called
+///
+/// On any thread that runs no async task: plain threads, tokio's `spawn_blocking` and
+/// `block_in_place`, actix' `web::block`. In an async task, a local one and the root future of a
+/// `block_on` included, a call would block all tasks of the thread, and so it gets
+/// [`Error::WouldBlockRuntime`] at once. Tasks of other runtimes than tokio's cannot be told from
+/// plain threads, nor can futures in `tokio::task::unconstrained`.
+///
+/// # Deadlines
+///
+/// A call ends by the deadline of its handle, as those of the [`Database`] do. That is the work of
+/// its connection; where the runtime of the connection makes no progress (a current-thread runtime
+/// that nobody drives, or one whose threads are all blocked), the call gives up a second
+/// later, with [`Stage::Runtime`](crate::Stage::Runtime) in its [`Error::TimedOut`].
+///
+/// # Example
+///
+/// ```no_run
+/// use std::thread;
+///
+/// use redis::Commands;
+/// use redis_steward::{Config, Supervisor};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// // Connections run on a thread of the crate's own: nothing here is async.
+/// let supervisor = Supervisor::spawn_blocking(Config::single("redis://localhost"))?;
+/// let main = supervisor.database("main")?.blocking();
+/// thread::scope(|scope| {
+///     for _ in 0..4 {
+///         let mut main = main.clone();
+///         scope.spawn(move || main.incr::<_, _, i64>("visits", 1));
+///     }
+/// });
+/// let visits: i64 = main.query(redis::cmd("GET").arg("visits"))?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct BlockingDatabase {
+    database: Database,
+}
+
+/// What a call gets beyond its deadline before it ends by itself. Its connection ends it in time and
+/// knows what became of the command, so it shall have the word even on a machine under load. A
+/// runtime that is not heard of for a second is not late, but not driven.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+impl BlockingDatabase {
+    pub(crate) fn new(database: Database) -> Self {
+        Self { database }
+    }
+
+    /// The name under which the database was configured.
+    pub fn name(&self) -> &str {
+        self.database.name()
+    }
+
+    /// The same database with another deadline: see [`Database::with_timeout`].
+    #[must_use]
+    pub fn with_timeout(&self, timeout: Duration) -> Self {
+        Self::new(self.database.with_timeout(timeout))
+    }
+
+    /// The same database for commands that may run twice: see [`Database::idempotent`].
+    #[must_use]
+    pub fn idempotent(&self) -> Self {
+        Self::new(self.database.idempotent())
+    }
+
+    /// The same database for commands that must not run twice: see [`Database::not_idempotent`].
+    #[must_use]
+    pub fn not_idempotent(&self) -> Self {
+        Self::new(self.database.not_idempotent())
+    }
+
+    /// Runs one command and returns its reply as it came. An error reply is an error.
+    ///
+    /// # Errors
+    ///
+    /// As [`Database::execute`], and [`Error::WouldBlockRuntime`] in an async task.
+    pub fn execute(&self, command: &Cmd) -> Result<Value, Error> {
+        self.wait(|| self.database.execute(command))
+    }
+
+    /// Runs one command and converts its reply.
+    ///
+    /// # Errors
+    ///
+    /// As [`Database::query`], and [`Error::WouldBlockRuntime`] in an async task.
+    ///
+    /// ```no_run
+    /// # fn example(main: redis_steward::BlockingDatabase) -> Result<(), redis_steward::Error> {
+    /// let length: usize = main.query(redis::cmd("STRLEN").arg("greeting"))?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn query<T: FromRedisValue>(&self, command: impl Borrow<Cmd>) -> Result<T, Error> {
+        self.wait(|| self.database.query(command))
+    }
+
+    /// Runs a pipeline in one round trip and converts its replies, one per command. The commands
+    /// are written contiguously; with [`Pipeline::atomic`] they are a transaction.
+    ///
+    /// # Errors
+    ///
+    /// As [`Database::pipeline`], and [`Error::WouldBlockRuntime`] in an async task.
+    ///
+    /// ```no_run
+    /// # fn example(main: redis_steward::BlockingDatabase) -> Result<(), redis_steward::Error> {
+    /// let (hits, misses): (i64, i64) = main
+    ///     .pipeline(redis::pipe().atomic().incr("hits", 1).incr("misses", 0))?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn pipeline<T: FromRedisValue>(&self, pipeline: impl Borrow<Pipeline>) -> Result<T, Error> {
+        self.wait(|| self.database.pipeline(pipeline))
+    }
+
+    /// Makes a call of the async handle and waits for its end, where that blocks no runtime.
+    fn wait<T, E, F>(&self, call: impl FnOnce() -> F) -> Result<T, E>
+    where
+        F: Future<Output = Result<T, E>>,
+        E: From<Error>,
+    {
+        let Database {
+            dispatcher, terms, ..
+        } = &self.database;
+        if context::is_async() {
+            return Err(dispatcher.would_block_runtime().into());
+        }
+        let patience = terms.timeout.saturating_add(PATIENCE);
+        // A call that is given up is dropped here: if it was not written yet, it never is.
+        wait::block_on(pin!(call()), patience)
+            .unwrap_or_else(|| Err(dispatcher.stalled(*terms).into()))
+    }
+}
+
+impl fmt::Debug for BlockingDatabase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let database = &self.database;
+        f.debug_tuple("BlockingDatabase").field(database).finish()
+    }
+}
