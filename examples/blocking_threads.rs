@@ -1,0 +1,105 @@
+//! A program without a runtime: threads that share one database, typed commands, a pipeline, a
+//! script, and an error that says everything.
+//!
+//! `cargo run --example blocking_threads`, with `REDIS_URL` for another server than
+//! `redis://127.0.0.1:6379`. It uses keys that begin with `steward:` and expire.
+
+use std::{error::Error, process::ExitCode, thread, time::Duration};
+
+use redis::Commands;
+use redis_steward::{BlockingDatabase, Config, Supervisor};
+
+const THREADS: u64 = 8;
+const JOBS: u64 = 100;
+
+fn main() -> Result<ExitCode, Box<dyn Error>> {
+    let url = std::env::var("REDIS_URL").unwrap_or_else(|_| "redis://127.0.0.1:6379".into());
+    // Connections run on a thread of the crate's own.
+    let supervisor = Supervisor::spawn_blocking(Config::single(url))?;
+    let main = supervisor.database("main")?.blocking();
+
+    // A command waits for the first connection, until its deadline.
+    let patient = main.with_timeout(Duration::from_secs(2));
+    if let Err(error) = patient.query::<String>(redis::cmd("PING")) {
+        eprintln!("Start a server with `redis-server`, or name one by REDIS_URL: {error}");
+        return Ok(ExitCode::FAILURE);
+    }
+
+    fill_queue(&main)?;
+    work(&main)?;
+    sum_up(main.clone())?;
+    show_errors(main.clone());
+
+    println!("\n{:#?}", supervisor.statistics().databases["main"]);
+    // Dropping the last handle stops everything.
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A pipeline is one round trip; `atomic` makes it a transaction.
+fn fill_queue(main: &BlockingDatabase) -> Result<(), redis_steward::Error> {
+    let mut jobs = redis::pipe();
+    jobs.atomic()
+        .set_ex("steward:done", 0, 60)
+        .ignore()
+        .del("steward:jobs")
+        .ignore()
+        .rpush("steward:jobs", (1..=THREADS * JOBS).collect::<Vec<_>>())
+        .expire("steward:jobs", 60);
+    let (queued, expires): (u64, bool) = main.pipeline(jobs)?;
+    println!("{queued} jobs queued, they expire: {expires}");
+    Ok(())
+}
+
+/// Handles are cheap to clone; all threads share one pipelined connection.
+fn work(main: &BlockingDatabase) -> redis::RedisResult<()> {
+    let results: Vec<_> = thread::scope(|scope| {
+        let workers: Vec<_> = (0..THREADS)
+            .map(|_| scope.spawn(|| work_off(main.clone())))
+            .collect();
+        workers
+            .into_iter()
+            .map(thread::ScopedJoinHandle::join)
+            .collect()
+    });
+    for (worker, result) in results.into_iter().enumerate() {
+        match result {
+            Ok(jobs) => println!("thread {worker} did {} jobs", jobs?),
+            Err(_) => println!("thread {worker} panicked"),
+        }
+    }
+    Ok(())
+}
+
+/// Takes jobs until none is left. Typed commands of the `redis` crate work on a handle as on any of
+/// its connections.
+fn work_off(mut main: BlockingDatabase) -> redis::RedisResult<u64> {
+    let mut jobs = 0;
+    while let Some(job) = main.lpop::<_, Option<u64>>("steward:jobs", None)? {
+        main.incr::<_, _, ()>("steward:done", job)?;
+        jobs += 1;
+    }
+    Ok(jobs)
+}
+
+/// A script is loaded when the server does not have it yet.
+fn sum_up(mut main: BlockingDatabase) -> redis::RedisResult<()> {
+    let take = "local sum = redis.call('GET', KEYS[1]); redis.call('DEL', KEYS[1]); return sum";
+    let sum: u64 = redis::Script::new(take)
+        .key("steward:done")
+        .invoke(&mut main)?;
+    println!("the sum of all jobs is {sum}");
+    Ok(())
+}
+
+/// What fails says of which database, why, and whether it may have run.
+fn show_errors(mut main: BlockingDatabase) {
+    // It would make all other threads wait.
+    let refused = main.blpop::<_, (String, u64)>("steward:jobs", 0.0);
+    if let Err(error) = refused {
+        println!("BLPOP: {error}");
+    }
+    let hasty = main.with_timeout(Duration::ZERO);
+    if let Err(error) = hasty.execute(&redis::cmd("PING")) {
+        println!("PING: {error} ({:?})", error.execution());
+    }
+}
