@@ -215,12 +215,15 @@ impl Database {
     /// ```
     #[track_caller]
     pub fn lease(&self) -> impl Future<Output = Result<Lease, Error>> + Send + 'static {
-        Lease::acquire(
-            self.dispatcher.clone(),
-            self.terms,
-            self.lifeline.clone(),
-            Location::caller(),
-        )
+        self.lease_for(Location::caller())
+    }
+
+    pub(crate) fn lease_for(
+        &self,
+        by: &'static Location<'static>,
+    ) -> impl Future<Output = Result<Lease, Error>> + Send + 'static {
+        let (dispatcher, lifeline) = (self.dispatcher.clone(), self.lifeline.clone());
+        Lease::acquire(dispatcher, self.terms, lifeline, by)
     }
 
     /// The same database for threads without a runtime, with the deadline and the idempotence of this

@@ -63,6 +63,15 @@ impl Lease {
         self.terms = self.terms.counted_from(Instant::now());
     }
 
+    /// By whom commands are run, and how.
+    pub(crate) fn terms(&self) -> (Arc<Dispatcher>, Terms) {
+        (self.dispatcher.clone(), self.terms)
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.grant.is_open()
+    }
+
     /// The name under which the database was configured.
     pub fn name(&self) -> &str {
         &self.dispatcher.settings.name

@@ -83,7 +83,7 @@ extern crate self as redis_steward;
 #[path = "../tests/common/mod.rs"]
 mod common;
 
-pub use blocking::BlockingDatabase;
+pub use blocking::{BlockingDatabase, BlockingLease};
 pub use config::{Config, ConfigError, DatabaseConfig, Io, Keepalive, Problem};
 pub use database::Database;
 pub use error::{Error, Execution, Limit, Stage, StartError};

@@ -24,7 +24,8 @@ impl ConnectionLike for BlockingDatabase {
     ) -> RedisResult<Vec<Value>> {
         let pipeline = packed::pipeline(bytes, offset, count)?;
         let mut database = self.database.clone();
-        self.wait(|| {
+        let patience = self.longest(pipeline.cmd_iter());
+        self.wait(patience, || {
             aio::ConnectionLike::req_packed_commands(&mut database, &pipeline, offset, count)
         })
     }

@@ -2,14 +2,21 @@
 
 mod connection;
 mod context;
+mod lease;
 mod packed;
 mod wait;
 
-use std::{borrow::Borrow, fmt, future::Future, pin::pin, time::Duration};
+use std::{borrow::Borrow, fmt, future::Future, panic::Location, pin::pin, time::Duration};
 
 use redis::{Cmd, FromRedisValue, Pipeline, Value};
 
-use crate::{database::Database, error::Error};
+pub use lease::BlockingLease;
+
+use crate::{
+    database::Database,
+    dispatch::{Dispatcher, Terms},
+    error::Error,
+};
 
 /// A handle of one named database for threads without a runtime: every call blocks its thread
 /// until it ends. [`Database::blocking`] gives it; it is cheap to clone, safe to share, and never in
@@ -20,8 +27,8 @@ use crate::{database::Database, error::Error};
 /// scans. Its own [`query`](Self::query), [`pipeline`](Self::pipeline) and
 /// [`execute`](Self::execute) give this crate's [`Error`], which tells whether a failed command may
 /// have run. Commands run as those of the [`Database`] do, on the same connections: what is refused
-/// there is refused here, `redis::transaction` included, which starts with `WATCH`; and deadlines,
-/// the circuit and retries are the same. Threads that share a database share its pipelined
+/// there is refused here, and a [`lease`](Self::lease) may run it: `redis::transaction`, which starts
+/// with `WATCH`, works on one. Deadlines, the circuit and retries are the same. Threads that share a database share its pipelined
 /// connections, and need no pool.
 ///
 /// # Where it may be called
@@ -105,7 +112,8 @@ impl BlockingDatabase {
     ///
     /// As [`Database::execute`], and [`Error::WouldBlockRuntime`] in an async task.
     pub fn execute(&self, command: &Cmd) -> Result<Value, Error> {
-        self.wait(|| self.database.execute(command))
+        let patience = self.longest([command]);
+        self.wait(patience, || self.database.execute(command))
     }
 
     /// Runs one command and converts its reply.
@@ -121,7 +129,8 @@ impl BlockingDatabase {
     /// # }
     /// ```
     pub fn query<T: FromRedisValue>(&self, command: impl Borrow<Cmd>) -> Result<T, Error> {
-        self.wait(|| self.database.query(command))
+        let patience = self.longest([command.borrow()]);
+        self.wait(patience, || self.database.query(command))
     }
 
     /// Runs a pipeline in one round trip and converts its replies, one per command. The commands
@@ -139,11 +148,35 @@ impl BlockingDatabase {
     /// # }
     /// ```
     pub fn pipeline<T: FromRedisValue>(&self, pipeline: impl Borrow<Pipeline>) -> Result<T, Error> {
-        self.wait(|| self.database.pipeline(pipeline))
+        let patience = self.longest(pipeline.borrow().cmd_iter());
+        self.wait(patience, || self.database.pipeline(pipeline))
     }
 
-    /// Makes a call of the async handle and waits for its end, where that blocks no runtime.
-    fn wait<T, E, F>(&self, call: impl FnOnce() -> F) -> Result<T, E>
+    /// A connection that nobody else uses until the lease is dropped: see [`Database::lease`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Database::lease`], and [`Error::WouldBlockRuntime`] in an async task.
+    ///
+    /// ```no_run
+    /// # fn example(main: redis_steward::BlockingDatabase) -> Result<(), redis_steward::Error> {
+    /// let mut lease = main.lease()?;
+    /// lease.query::<()>(redis::cmd("SELECT").arg(3))?;
+    /// let keys: usize = lease.query(redis::cmd("DBSIZE"))?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn lease(&self) -> Result<BlockingLease, Error> {
+        let by = Location::caller();
+        let dispatcher = &self.database.dispatcher;
+        let patience = dispatcher.settings.acquire_timeout;
+        let lease = self.wait(patience, || self.database.lease_for(by))?;
+        Ok(BlockingLease::new(lease))
+    }
+
+    /// Makes a call of the async handle and waits for its end.
+    fn wait<T, E, F>(&self, patience: Duration, call: impl FnOnce() -> F) -> Result<T, E>
     where
         F: Future<Output = Result<T, E>>,
         E: From<Error>,
@@ -151,14 +184,35 @@ impl BlockingDatabase {
         let Database {
             dispatcher, terms, ..
         } = &self.database;
-        if context::is_async() {
-            return Err(dispatcher.would_block_runtime().into());
-        }
-        let patience = terms.timeout.saturating_add(PATIENCE);
-        // A call that is given up is dropped here: if it was not written yet, it never is.
-        wait::block_on(pin!(call()), patience)
-            .unwrap_or_else(|| Err(dispatcher.stalled(*terms).into()))
+        wait(dispatcher, *terms, patience, call)
     }
+
+    fn longest<'a>(&self, commands: impl IntoIterator<Item = &'a Cmd>) -> Duration {
+        let Database {
+            dispatcher, terms, ..
+        } = &self.database;
+        dispatcher.longest(commands, *terms)
+    }
+}
+
+/// Makes an async call and waits for its end, where that blocks no runtime: for so long, and then a
+/// little.
+fn wait<T, E, F>(
+    dispatcher: &Dispatcher,
+    terms: Terms,
+    patience: Duration,
+    call: impl FnOnce() -> F,
+) -> Result<T, E>
+where
+    F: Future<Output = Result<T, E>>,
+    E: From<Error>,
+{
+    if context::is_async() {
+        return Err(dispatcher.would_block_runtime().into());
+    }
+    // A call that is given up is dropped here: if it was not written yet, it never is.
+    wait::block_on(pin!(call()), patience.saturating_add(PATIENCE))
+        .unwrap_or_else(|| Err(dispatcher.stalled(terms).into()))
 }
 
 impl fmt::Debug for BlockingDatabase {

@@ -176,6 +176,27 @@ impl Dispatcher {
         }
     }
 
+    /// How long commands may take at most, waiting for a connection included.
+    pub(crate) fn longest<'a>(
+        &self,
+        commands: impl IntoIterator<Item = &'a Cmd>,
+        terms: Terms,
+    ) -> Duration {
+        let blocks = commands.into_iter().filter_map(|command| {
+            match command::place(args(command), self.settings.allow_admin) {
+                Place::Leased(block) => Some(block),
+                Place::Shared | Place::Refused(_) => None,
+            }
+        });
+        match blocks.reduce(Block::then) {
+            None => terms.patience(None),
+            block => {
+                let acquire = terms.acquire_timeout(self.settings.acquire_timeout);
+                acquire.saturating_add(terms.patience(block))
+            }
+        }
+    }
+
     /// How long the server may keep a command on a connection of its own, if it may run there.
     fn block_on_lease(&self, command: &Cmd) -> Result<Option<Block>, Error> {
         let (args, allow_admin) = (args(command), self.settings.allow_admin);

@@ -58,6 +58,11 @@ impl Grant {
         &self.mailbox
     }
 
+    /// Whether the connection has not ended.
+    pub(crate) fn is_open(&self) -> bool {
+        !self.mailbox.is_closed()
+    }
+
     pub(super) fn by(&self) -> Option<Caller> {
         self.by
     }
