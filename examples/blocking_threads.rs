@@ -93,10 +93,12 @@ fn sum_up(mut main: BlockingDatabase) -> redis::RedisResult<()> {
 
 /// What fails says of which database, why, and whether it may have run.
 fn show_errors(mut main: BlockingDatabase) {
-    // It would make all other threads wait.
-    let refused = main.blpop::<_, (String, u64)>("steward:jobs", 0.0);
-    if let Err(error) = refused {
-        println!("BLPOP: {error}");
+    // It waits on a connection of its own for as long as it says, and delays no other thread.
+    let nothing = main.blpop::<_, Option<(String, u64)>>("steward:jobs", 0.5);
+    println!("BLPOP of the empty queue: {nothing:?}");
+    // It would change the database for all other threads; a lease may do it.
+    if let Err(error) = main.execute(redis::cmd("SELECT").arg(3)) {
+        println!("SELECT: {error} ({:?})", error.execution());
     }
     let hasty = main.with_timeout(Duration::ZERO);
     if let Err(error) = hasty.execute(&redis::cmd("PING")) {
