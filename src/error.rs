@@ -223,6 +223,16 @@ pub enum Error {
         /// How often it was tried.
         attempts: u32,
     },
+    /// The body of a [transaction](crate::Database::transaction) has ended the watch of the keys itself,
+    /// so nothing kept others from changing them. The transaction was not sent.
+    #[error(
+        "database {database:?}: the body of the transaction has ended its watch; leave EXEC, UNWATCH \
+         and atomic pipelines to the transaction"
+    )]
+    Unwatched {
+        /// The database that was asked.
+        database: Arc<str>,
+    },
     /// A [blocking](crate::BlockingDatabase) call was made in an async task, whose runtime it would
     /// have blocked. Nothing was sent.
     #[error(
@@ -323,6 +333,7 @@ impl Error {
             | Self::Overloaded { .. }
             | Self::ForbiddenOnShared { .. }
             | Self::WouldBlockRuntime { .. }
+            | Self::Unwatched { .. }
             | Self::Failed { .. }
             | Self::Isolated { .. }
             | Self::UnknownDatabase { .. }
@@ -374,6 +385,7 @@ impl Error {
             // Not `WouldBlock`, which the redis crate takes for a timeout.
             Self::ForbiddenOnShared { .. }
             | Self::WouldBlockRuntime { .. }
+            | Self::Unwatched { .. }
             | Self::UnknownDatabase { .. } => io::ErrorKind::Unsupported,
             Self::Server { .. } | Self::Conversion { .. } | Self::Conflict { .. } => {
                 io::ErrorKind::Other

@@ -115,11 +115,9 @@ impl Lease {
         replies.map_err(|error| run.explain(error))
     }
 
-    /// Ends what `WATCH` has begun.
-    pub(crate) async fn unwatch(&mut self) -> Result<(), Error> {
-        self.query::<()>(redis::cmd("UNWATCH")).await?;
-        self.grant.unwatched();
-        Ok(())
+    /// Whether keys are watched, or commands are queued.
+    pub(crate) fn is_in_transaction(&self) -> bool {
+        self.grant.is_in_transaction()
     }
 }
 

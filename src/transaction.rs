@@ -1,5 +1,7 @@
 //! Transactions that hold only if nobody else has changed what they are based on.
 
+use std::panic::Location;
+
 use redis::{FromRedisValue, Pipeline, ToRedisArgs, cmd};
 
 use crate::{
@@ -27,7 +29,8 @@ impl Database {
     ///
     /// # Errors
     ///
-    /// What `body` returns; [`Error::Conflict`] after the last attempt; [`Error::ConnectionLost`] and the
+    /// What `body` returns; [`Error::Conflict`] after the last attempt; [`Error::Unwatched`] if `body` has
+    /// ended the watch itself, with `EXEC`, `UNWATCH` or an atomic pipeline on the lease; [`Error::ConnectionLost`] and the
     /// like as for a [pipeline](Self::pipeline), and then [`Error::execution`] tells whether the
     /// transaction may have been executed. It is not tried again after an error.
     ///
@@ -46,7 +49,12 @@ impl Database {
     ///     Ok(doubled)
     /// }
     /// ```
-    pub async fn transaction<K, T, E, F, B>(&self, keys: &[K], mut body: B) -> Result<T, E>
+    #[track_caller]
+    pub fn transaction<K, T, E, F, B>(
+        &self,
+        keys: &[K],
+        body: B,
+    ) -> impl Future<Output = Result<T, E>>
     where
         K: ToRedisArgs + Sync,
         T: FromRedisValue,
@@ -54,7 +62,23 @@ impl Database {
         B: FnMut(Loan<Lease>, Loan<Pipeline>) -> F,
         F: Future<Output = Result<(), E>>,
     {
-        let mut lease = self.lease().await?;
+        self.transact(keys, body, Location::caller())
+    }
+
+    async fn transact<K, T, E, F, B>(
+        &self,
+        keys: &[K],
+        mut body: B,
+        by: &'static Location<'static>,
+    ) -> Result<T, E>
+    where
+        K: ToRedisArgs + Sync,
+        T: FromRedisValue,
+        E: From<Error>,
+        B: FnMut(Loan<Lease>, Loan<Pipeline>) -> F,
+        F: Future<Output = Result<(), E>>,
+    {
+        let mut lease = self.lease_for(by).await?;
         lease.begin();
         for _ in 0..MAX_ATTEMPTS {
             if !keys.is_empty() {
@@ -63,13 +87,21 @@ impl Database {
             let (lent, at_home) = Home::lend(lease);
             let (pipe, filled) = Home::lend(redis::pipe());
             let ended = body(lent, pipe).await;
-            lease = at_home.take().ok_or_else(|| self.withheld())?;
+            let returned = at_home.take();
             if let Err(error) = ended {
-                // Otherwise the connection would be closed. Only the body's error matters now.
-                let _ = lease.unwatch().await;
+                if let Some(mut lease) = returned {
+                    // Otherwise the connection would be closed. Only the body's error matters now.
+                    let _ = lease.execute(&cmd("UNWATCH")).await;
+                }
                 return Err(error);
             }
+            lease = returned.ok_or_else(|| self.withheld())?;
             let mut pipe = filled.take().ok_or_else(|| self.withheld())?;
+            if !keys.is_empty() && !lease.is_in_transaction() {
+                return Err(E::from(Error::Unwatched {
+                    database: self.name().into(),
+                }));
+            }
             if let Some(replies) = lease.pipeline::<Option<T>>(pipe.atomic()).await? {
                 return Ok(replies);
             }

@@ -131,6 +131,9 @@ async fn what_ends_a_transaction_leaves_a_clean_connection() {
     let () = lease.query(words("MULTI")).await.expect("opened");
     let _ = lease.execute(&words("GET k")).await.expect("queued");
     let () = lease.query(words("DISCARD")).await.expect("discarded");
+    let () = lease.query(words("MULTI")).await.expect("opened");
+    lease.execute(&words("GET")).await.expect_err("GET what?");
+    lease.execute(&words("EXEC")).await.expect_err("aborted");
     drop(lease);
     let mut lease = rig.main.lease().await.expect("a lease");
     assert_eq!(client_id(&mut lease).await, id);
@@ -165,6 +168,85 @@ async fn a_lease_dropped_in_the_middle_of_a_command_closes_its_connection() {
         .expect("its own reply");
     assert_eq!(echo, "mine");
     drop(lease);
+    rig.end().await;
+}
+
+#[tokio::test]
+async fn what_a_command_changed_that_was_given_up_counts_all_the_same() {
+    let rig = Rig::start().await;
+    for line in ["SELECT 3", "WATCH k", "MULTI"] {
+        let mut lease = rig.main.lease().await.expect("a lease");
+        // The server answers to nothing before this is over.
+        for line in ["BLPOP nothing 0.1", line] {
+            let command = words(line);
+            let mut given_up = Box::pin(lease.execute(&command));
+            for _ in 0..10 {
+                assert!(futures_util::poll!(&mut given_up).is_pending(), "{line}");
+                // Its connection sends it meanwhile.
+                tokio::task::yield_now().await;
+            }
+        }
+        let _ = lease.execute(&words("PING")).await.expect("a reply");
+        drop(lease);
+        let mut lease = rig.main.lease().await.expect("a lease");
+        let about: String = lease.query(words("CLIENT INFO")).await.expect("info");
+        assert!(
+            about.contains(" db=0 ") && about.contains(" multi=-1 "),
+            "{line}: {about}"
+        );
+    }
+    assert_eq!(rig.settled().await.discarded, 3);
+    rig.end().await;
+}
+
+#[tokio::test]
+async fn a_transaction_that_its_body_has_left_open_is_not_lent_on() {
+    let rig = Rig::start().await;
+    let error = rig
+        .main
+        .transaction::<_, (), Box<dyn std::error::Error>, _, _>(&["n"], |mut lease, _| async move {
+            lease.query::<()>(words("MULTI")).await?;
+            Err("not today".into())
+        })
+        .await
+        .expect_err("given up");
+    assert_eq!(error.to_string(), "not today");
+    let mut lease = rig.main.lease().await.expect("a lease");
+    let about: String = lease.query(words("CLIENT INFO")).await.expect("info");
+    assert!(about.contains(" multi=-1 "), "{about}");
+    drop(lease);
+    rig.end().await;
+}
+
+#[tokio::test]
+async fn a_pipeline_counts_by_what_its_commands_leave_behind() {
+    let rig = Rig::start().await;
+    let mut lease = rig.main.lease().await.expect("a lease");
+    let mut pipeline = pipe();
+    pipeline.add_command(words("WATCH k"));
+    // There is none, and so the key is still watched.
+    pipeline.add_command(words("EXEC"));
+    pipeline.add_command(words("PING"));
+    let replies = lease.pipeline::<()>(&pipeline).await;
+    replies.expect_err("no transaction");
+    drop(lease);
+    assert_eq!(rig.settled().await.discarded, 1);
+    let mut lease = rig.main.lease().await.expect("a lease");
+    let mut pipeline = pipe();
+    for line in ["WATCH k", "MULTI", "SET k 1", "EXEC", "GET k"] {
+        pipeline.add_command(words(line));
+    }
+    let replies = lease.pipeline::<Vec<redis::Value>>(&pipeline).await;
+    assert_eq!(replies.expect("executed").len(), 5);
+    drop(lease);
+    let pool = rig.settled().await;
+    assert_eq!((pool.discarded, pool.idle), (1, 1), "it did end it");
+    let mut lease = rig.main.lease().await.expect("a lease");
+    let mut pipeline = pipe();
+    pipeline.add_command(words("SELECT 3")).get("k");
+    lease.pipeline::<()>(&pipeline).await.expect("two replies");
+    drop(lease);
+    assert_eq!(rig.settled().await.discarded, 2, "another database");
     rig.end().await;
 }
 

@@ -176,6 +176,7 @@ impl SupervisorActor {
             dispatcher.gate.set(Passage::Failed);
             dispatcher.routes.store(None);
             dispatcher.counters.parked.store(0, Relaxed);
+            dispatcher.counters.waiting.store(0, Relaxed);
             dispatcher.report(News::GivenUp);
         }
     }

@@ -1,11 +1,15 @@
 //! Commands on a connection that nobody else uses.
 
-use std::{panic::Location, sync::Arc, time::Duration};
+use std::{panic::Location, time::Duration};
 
 use redis::{Cmd, Pipeline, Value};
 use tokio::time::Instant;
 
-use super::{Dispatcher, Grant, NoGrant, Terms, args, given, persist::Tried, work::Work};
+use super::{
+    Dispatcher, Grant, NoGrant, Terms, args, given,
+    persist::Tried,
+    work::{Work, extra_replies},
+};
 use crate::{
     error::{Error, Execution, Limit, Stage},
     messages::{Acquire, Waiting},
@@ -15,6 +19,7 @@ use crate::{
         outcome::{Again, judge},
         retry::MAX_ATTEMPTS,
     },
+    stats::count,
 };
 
 /// Where a lease was asked for.
@@ -57,7 +62,9 @@ impl Dispatcher {
                 Ok(grant)
             }
             Ok(Err(NoGrant::TimedOut(last_error))) => {
-                Err(self.not_acquired(deadline.saturating_duration_since(now), last_error))
+                count(&self.counters.timed_out);
+                let tried = Tried::in_vain(deadline.saturating_duration_since(now));
+                Err(self.timed_out(Stage::Acquire, tried, last_error))
             }
             Ok(Err(NoGrant::TooManyWait)) => {
                 Err(self.overloaded(Limit::Parked(self.settings.max_parked)))
@@ -66,11 +73,12 @@ impl Dispatcher {
                 database: self.name(),
                 execution: Execution::NotSent,
             }),
-            // The pool has crashed.
-            Err(_) => Err(Error::Abandoned {
-                database: self.name(),
-                execution: Execution::NotSent,
-            }),
+            // The pool has crashed, or has been shut down.
+            Err(_) => {
+                let waited = deadline.saturating_duration_since(now);
+                let failure = Failure::Abandoned(Execution::NotSent);
+                Err(self.explain(failure, Tried::in_vain(waited)))
+            }
         }
     }
 
@@ -118,9 +126,11 @@ impl Dispatcher {
                 block = Some(block.map_or(next, |block: Block| block.then(next)));
             }
         }
-        if pipeline.is_empty() {
+        if pipeline.len() + extra_replies(pipeline) == 0 {
             return Ok((Vec::new(), Tried::at_once(terms)));
         }
+        // In a transaction nothing blocks.
+        let block = block.filter(|_| !pipeline.is_transaction());
         match self.call_on(grant, pipeline, block, terms).await? {
             (Reply::Many(values), tried) => Ok((values, tried)),
             (Reply::One(_), _) => unreachable!("BUG: many replies were expected and one came"),
@@ -139,17 +149,22 @@ impl Dispatcher {
     ) -> Result<(Reply, Tried), Error> {
         let mut attempts = 1;
         loop {
-            let admitted = self.gate.enter().map_err(|passage| self.refused(passage))?;
+            let mut admitted = self.gate.enter().map_err(|passage| self.refused(passage))?;
+            if block.is_some() {
+                // What may take as long as it likes shows nothing, and shall keep nobody from trying.
+                admitted.forgo_trial();
+            }
             let patience = terms.patience(block);
             let deadline = terms.deadline(Instant::now(), patience);
             let packed = (work.pack().0, work.expected_on_lease());
             let is_fresh = grant.is_fresh();
             let sent = self.send(packed, deadline, |request| {
-                grant.begin();
+                grant.begin(work.effect());
                 if let Err(refused) = grant.mailbox().send(request) {
                     let failure = Failure::Lost(Loss::Gone.into(), Execution::NotSent);
                     let mut request = refused.0;
                     request.responder.finish(Err(failure));
+                    count(&self.counters.lost);
                 }
                 None
             });
@@ -158,6 +173,8 @@ impl Dispatcher {
             let was_stale = matches!(answer, Err(Failure::Lost(_, Execution::NotSent)));
             if is_fresh && was_stale && attempts < MAX_ATTEMPTS {
                 attempts += 1;
+                drop(admitted);
+                count(&self.counters.retried);
                 let now = Instant::now();
                 let wait = terms.acquire_timeout(self.settings.acquire_timeout);
                 let until = terms.deadline(now, wait);
@@ -217,15 +234,6 @@ impl Dispatcher {
             None => Ok(()),
         }
     }
-
-    fn not_acquired(&self, timeout: Duration, last_error: Option<Arc<str>>) -> Error {
-        let tried = Tried {
-            attempts: 1,
-            execution: Execution::NotSent,
-            timeout,
-        };
-        self.timed_out(Stage::Acquire, tried, last_error)
-    }
 }
 
 impl Grant {
@@ -238,6 +246,6 @@ impl Grant {
         // The server is another one than it was, or another connection may lead to another.
         let is_suspect = work.error_code(reply) == Some("UNBLOCKED")
             || matches!(again, Again::Elsewhere | Again::OnceReady);
-        self.settle(work.effect(), work.has_ended(reply), is_suspect);
+        self.settle(work.has_ended(reply), is_suspect);
     }
 }

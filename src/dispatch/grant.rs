@@ -72,29 +72,30 @@ impl Grant {
         !self.condition.was_used
     }
 
-    /// Something is sent.
-    pub(super) fn begin(&mut self) {
-        self.condition.was_used = true;
-        self.condition.is_busy = true;
-    }
-
-    /// It is answered. `has_ended` tells whether what ends a transaction has done so.
-    pub(super) fn settle(&mut self, effect: Effect, has_ended: bool, is_suspect: bool) {
+    /// Something is sent. What it leaves behind counts from now on, because whoever has sent it may
+    /// not wait for the answer, and send more.
+    pub(super) fn begin(&mut self, effect: Effect) {
         let condition = &mut self.condition;
-        condition.is_busy = false;
-        condition.is_changed |= is_suspect;
+        condition.was_used = true;
+        condition.is_busy = true;
         match effect {
-            Effect::Nothing => {}
+            Effect::Nothing | Effect::EndsTransaction => {}
             Effect::OpensTransaction => condition.in_transaction = true,
-            Effect::EndsTransaction if has_ended => condition.in_transaction = false,
-            Effect::EndsTransaction => {}
             Effect::Lasting => condition.is_changed = true,
         }
     }
 
-    /// Its keys are not watched any more.
-    pub(crate) fn unwatched(&mut self) {
-        self.condition.in_transaction = false;
+    /// It is answered, and so is what was sent before.
+    pub(super) fn settle(&mut self, has_ended_transaction: bool, is_suspect: bool) {
+        let condition = &mut self.condition;
+        condition.is_busy = false;
+        condition.is_changed |= is_suspect;
+        condition.in_transaction &= !has_ended_transaction;
+    }
+
+    /// Whether keys are watched, or commands are queued.
+    pub(crate) fn is_in_transaction(&self) -> bool {
+        self.condition.in_transaction
     }
 }
 

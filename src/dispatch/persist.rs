@@ -32,6 +32,15 @@ pub(super) struct Tried {
 }
 
 impl Tried {
+    /// A call that has waited for so long, and was not sent.
+    pub(super) fn in_vain(timeout: Duration) -> Self {
+        Self {
+            attempts: 1,
+            execution: Execution::NotSent,
+            timeout,
+        }
+    }
+
     /// A call that went well the first time.
     pub(super) fn at_once(terms: Terms) -> Self {
         Self {

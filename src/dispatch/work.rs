@@ -20,13 +20,11 @@ pub(super) trait Work {
     /// What answers it on a connection that nobody shares.
     fn expected_on_lease(&self) -> Expected;
 
-    /// What it leaves behind on its connection.
+    /// The worst that it may leave behind on its connection.
     fn effect(&self) -> Effect;
 
-    /// Whether what was to end a transaction has ended it, by the reply.
-    fn has_ended(&self, reply: &Reply) -> bool {
-        matches!(self.error_code(reply), None | Some("EXECABORT"))
-    }
+    /// Whether no transaction is open after it, by the reply to what was to end it.
+    fn has_ended(&self, reply: &Reply) -> bool;
 
     /// The code of the last reply, if that is an error.
     fn error_code<'a>(&self, reply: &'a Reply) -> Option<&'a str> {
@@ -62,6 +60,13 @@ impl Work for Cmd {
         command::effect(args(self))
     }
 
+    fn has_ended(&self, reply: &Reply) -> bool {
+        match reply {
+            Reply::One(value) => self.effect() == Effect::EndsTransaction && ends(value),
+            Reply::Many(_) => false,
+        }
+    }
+
     fn runs_script(&self) -> bool {
         command::runs_script(args(self))
     }
@@ -91,22 +96,29 @@ impl Work for Pipeline {
         self.pack().1
     }
 
-    /// The worst, or the last, of what its commands leave behind.
     fn effect(&self) -> Effect {
-        let own = match self.is_transaction() {
-            true => Effect::EndsTransaction,
-            false => Effect::Nothing,
+        let mut worst = Effect::Nothing;
+        for command in self.cmd_iter() {
+            match command.effect() {
+                Effect::Lasting => return Effect::Lasting,
+                Effect::OpensTransaction => worst = Effect::OpensTransaction,
+                Effect::Nothing | Effect::EndsTransaction => {}
+            }
+        }
+        worst
+    }
+
+    fn has_ended(&self, reply: &Reply) -> bool {
+        let Reply::Many(replies) = reply else {
+            return false;
         };
-        let effects = self
-            .cmd_iter()
-            .map(|command| command::effect(args(command)));
-        effects
-            .chain([own])
-            .fold(Effect::Nothing, |before, effect| match (before, effect) {
-                (Effect::Lasting, _) => Effect::Lasting,
-                (before, Effect::Nothing) => before,
-                (_, effect) => effect,
-            })
+        if self.is_transaction() {
+            return replies.last().is_some_and(ends);
+        }
+        // What follows the last of them changes nothing.
+        let effects = self.cmd_iter().map(Work::effect).zip(replies);
+        let last = effects.filter(|it| it.0 != Effect::Nothing).last();
+        last.is_some_and(|(effect, reply)| effect == Effect::EndsTransaction && ends(reply))
     }
 
     fn runs_script(&self) -> bool {
@@ -153,6 +165,12 @@ pub(crate) fn args(command: &Cmd) -> impl Iterator<Item = &[u8]> + Clone {
         // The number of a scan's cursor, which is never a name.
         _ => b"0",
     })
+}
+
+/// Whether what was to end a transaction has done so. (An UNWATCH can be queued itself.)
+fn ends(reply: &Value) -> bool {
+    let is_queued = matches!(reply, Value::SimpleString(text) if text == "QUEUED");
+    !is_queued && matches!(code(reply), None | Some("EXECABORT"))
 }
 
 fn code(reply: &Value) -> Option<&str> {

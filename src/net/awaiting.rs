@@ -133,6 +133,11 @@ impl Awaiting {
             return Err(Loss::Unsolicited);
         };
         entry.outstanding -= 1;
+        // What is refused, or queued, is answered once, however many confirmations it asks for.
+        let is_no_confirmation = matches!(value, Value::ServerError(_) | Value::SimpleString(_));
+        if entry.takes_pushes && is_no_confirmation {
+            entry.collected = None;
+        }
         let reply = match &mut entry.collected {
             None => Reply::One(value),
             Some(values) => {

@@ -106,6 +106,11 @@ pub(crate) struct Admitted {
 }
 
 impl Admitted {
+    /// Leaves the trial to others.
+    pub(crate) fn forgo_trial(&mut self) {
+        self.trial = None;
+    }
+
     /// Whether the circuit is half-open and the result is waited for.
     pub(crate) fn is_trial(&self) -> bool {
         self.trial.is_some()

@@ -183,6 +183,14 @@ impl<W> Ledger<W> {
         self.waiters.push_front(Waiter { who, deadline });
     }
 
+    /// Whether so many wait already, those not counted who are gone.
+    pub(crate) fn is_crowded(&mut self, limit: usize, is_gone: impl Fn(&W) -> bool) -> bool {
+        if self.waiters.len() >= limit {
+            self.waiters.retain(|it| !is_gone(&it.who));
+        }
+        self.waiters.len() >= limit
+    }
+
     pub(crate) fn waiting(&self) -> usize {
         self.waiters.len()
     }
@@ -249,54 +257,53 @@ impl<W> Ledger<W> {
     /// named, because a successor may have to be opened before.
     pub(crate) fn sweep(&mut self, now: Instant, since_last: Duration) -> Vec<(u64, Eviction)> {
         let mut evicted = Vec::new();
-        let counts = self.permits.counts();
-        let serving = counts.of(Lane::Shared, State::InUse);
-        let mut spare = (serving + self.idle.len()).saturating_sub(self.limits.min_idle);
+        let shared = self.serving();
+        let is_calm = self
+            .saturated
+            .is_none_or(|at| now.saturating_duration_since(at) >= since_last);
+        // One at a time, to see whether the others can do without it.
+        let spared = usize::from(is_calm && shared.len() > self.limits.min_shared);
+        let is_expired = |id: &&u64| self.connections[id].is_expired(now);
+        let leasable = self.idle.len() - self.idle.iter().filter(is_expired).count();
+        let left = shared.len() - spared + leasable;
+        let mut unneeded = left.saturating_sub(self.limits.min_idle);
         for id in self.idle.clone() {
             let entry = &self.connections[&id];
             if entry.is_expired(now) {
                 evicted.push((id, Eviction::Lifetime));
-            } else if spare > 0 && entry.is_unused(now, self.limits.idle_timeout) {
-                spare -= 1;
+            } else if unneeded > 0 && entry.is_unused(now, self.limits.idle_timeout) {
+                unneeded -= 1;
                 evicted.push((id, Eviction::Idle));
             }
         }
         for (id, _) in &evicted {
             self.close(*id);
         }
-        self.sweep_shared(now, since_last, spare, &mut evicted);
-        evicted
-    }
-
-    fn sweep_shared(
-        &self,
-        now: Instant,
-        since_last: Duration,
-        mut spare: usize,
-        evicted: &mut Vec<(u64, Eviction)>,
-    ) {
-        let is_shared =
-            |it: &Entry| it.permit.lane() == Lane::Shared && it.permit.state() == State::InUse;
-        let shared = self.connections.iter().filter(|(_, it)| is_shared(it));
-        let mut shared: Vec<_> = shared.map(|(id, entry)| (*id, entry)).collect();
-        // The youngest are the first to go.
-        shared.sort_by_key(|(id, _)| std::cmp::Reverse(*id));
-        let is_calm = self
-            .saturated
-            .is_none_or(|at| now.saturating_duration_since(at) >= since_last);
-        let mut is_larger = shared.len() > self.limits.min_shared;
-        for (id, entry) in shared {
-            if spare > 0 && entry.is_unused(now, self.limits.idle_timeout) {
-                spare -= 1;
+        // As long as one of them is used, there is the minimum of them.
+        let is_unused = |id: &u64| self.connections[id].is_unused(now, self.limits.idle_timeout);
+        let are_unused = shared.iter().all(is_unused);
+        for (index, id) in shared.into_iter().enumerate() {
+            let entry = &self.connections[&id];
+            if index < spared {
+                evicted.push((id, Eviction::Spare));
+            } else if unneeded > 0 && are_unused {
+                unneeded -= 1;
                 evicted.push((id, Eviction::Idle));
             } else if entry.is_expired(now) {
                 evicted.push((id, Eviction::Lifetime));
-            } else if is_larger && is_calm {
-                // One at a time, to see whether the others can do without it.
-                is_larger = false;
-                evicted.push((id, Eviction::Spare));
             }
         }
+        evicted
+    }
+
+    /// Those that all share; the youngest are the first to go, and come first.
+    fn serving(&self) -> Vec<u64> {
+        let is_shared =
+            |it: &Entry| it.permit.lane() == Lane::Shared && it.permit.state() == State::InUse;
+        let shared = self.connections.iter().filter(|(_, it)| is_shared(it));
+        let mut shared: Vec<_> = shared.map(|(id, _)| *id).collect();
+        shared.sort_by_key(|id| std::cmp::Reverse(*id));
+        shared
     }
 }
 
@@ -309,3 +316,7 @@ impl Entry {
         now.saturating_duration_since(self.since) >= idle_timeout
     }
 }
+
+#[cfg(test)]
+#[path = "ledger_tests.rs"]
+mod tests;

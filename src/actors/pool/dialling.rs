@@ -71,8 +71,8 @@ impl PoolActor {
                 self.dispatcher.dial_error.store(Some(Arc::new(text)));
                 self.dispatcher.report(News::DialFailed(error));
             }
-            Lane::Shared => {}
-            Lane::Leased => self.leased_dial_failed(&error, text, ctx),
+            Lane::Shared => self.dial_shared_later(error.reason(), ctx),
+            Lane::Leased => self.leased_dial_failed(error.reason(), text, ctx),
         }
     }
 }
@@ -102,6 +102,7 @@ impl Handler<Dialled> for PoolActor {
                 self.dial_failed(lane, error, ctx);
             }
         }
+        self.fill_shared(ctx);
         self.lend(ctx);
         self.advance_drain(ctx);
     }

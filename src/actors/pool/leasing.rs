@@ -4,18 +4,20 @@ use std::{
     collections::HashMap,
     panic::Location,
     sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
 };
 
 use actix::{AsyncContext, Context, Handler, SpawnHandle};
-use tokio::time::Instant;
+use tokio::{task::AbortHandle, time::Instant};
 
-use super::PoolActor;
+use super::{Held, PoolActor, shared::STABLE_AFTER};
 use crate::{
     dispatch::{Grant, NoGrant},
     error::Execution,
-    messages::{Acquire, LeaseOverdue, News, Released, Waiting},
-    net::{DialError, Ended, Failure},
-    policy::{admission::Passage, ledger::Step, redial::Redial},
+    events::Reason,
+    messages::{Acquire, LeaseOverdue, Released, Waiting},
+    net::{Ended, Failure, Loss},
+    policy::{ledger::Step, redial::Redial},
     stats::count,
 };
 
@@ -27,14 +29,28 @@ pub(super) struct Leasing {
     /// Why the last dial failed, while none has succeeded since.
     last_error: Option<Arc<str>>,
     alarm: Option<(Instant, SpawnHandle)>,
-    /// Where the leases were taken that are out, if anybody is to be told.
-    taken: HashMap<u64, &'static Location<'static>>,
+    looking: Option<SpawnHandle>,
+    /// The leases that are out, if anybody is to be told of those that are forgotten.
+    taken: HashMap<u64, Taken>,
 }
+
+struct Taken {
+    by: &'static Location<'static>,
+    watch: AbortHandle,
+}
+
+/// How often to look whether connections have ended of which nobody tells.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 impl Leasing {
     pub(super) fn succeeded(&mut self) {
-        self.redial.reset();
         self.last_error = None;
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        self.watch.abort();
     }
 }
 
@@ -44,16 +60,34 @@ impl PoolActor {
         if self.draining.is_some() {
             return;
         }
-        let may_open = self.leasing.pausing.is_none()
-            && self.dispatcher.dial_error.load().is_none()
-            && self.dispatcher.gate.passage() != Passage::Open;
-        while let Some(step) = self.ledger.step(may_open, is_gone) {
+        while let Some(step) = self.ledger.step(self.may_open(), is_gone) {
             match step {
                 Step::Open(permit) => self.dial(permit, ctx),
                 Step::HandOver(id, waiting) => self.hand_over(id, waiting, ctx),
             }
         }
         self.publish_waiting();
+        self.look_again_for_orphans(ctx);
+    }
+
+    /// Not while the health actor is to say when the server can be reached.
+    fn may_open(&self) -> bool {
+        self.leasing.pausing.is_none() && self.dispatcher.dial_error.load().is_none()
+    }
+
+    /// Connections that a crashed pool has left take up room, and nobody tells this one of their end.
+    fn look_again_for_orphans(&mut self, ctx: &mut Context<Self>) {
+        let own = self.connections.len() + self.dials.len();
+        let has_orphans = self.dispatcher.permits.counts().total() > own;
+        let is_in_want = self.ledger.waiting() > 0 || self.shared.is_empty();
+        if has_orphans && is_in_want && self.leasing.looking.is_none() {
+            let look = |pool: &mut Self, ctx: &mut Context<Self>| {
+                pool.leasing.looking = None;
+                pool.fill_shared(ctx);
+                pool.lend(ctx);
+            };
+            self.leasing.looking = Some(ctx.run_later(LOOK_AGAIN, look));
+        }
     }
 
     fn hand_over(&mut self, id: u64, waiting: Waiting, ctx: &mut Context<Self>) {
@@ -85,16 +119,23 @@ impl PoolActor {
         held.leases += 1;
         let lease = held.leases;
         if let (Some(limit), Some(by)) = (self.dispatcher.settings.leak_warning, by) {
-            self.leasing.taken.insert(id, by);
             let pool = ctx.address();
-            actix_rt::spawn(async move {
+            let watch = actix_rt::spawn(async move {
                 tokio::time::sleep(limit).await;
                 pool.do_send(LeaseOverdue { id, lease });
             });
+            let watch = watch.abort_handle();
+            self.leasing.taken.insert(id, Taken { by, watch });
         }
     }
 
-    pub(super) fn leased_ended(&mut self, ended: Ended) {
+    /// Its loss is not evidence of its own: what has ended it ends the shared connections as well, or
+    /// is the fate of this one, and a crowd of blocked callers would count as a crowd of failures.
+    pub(super) fn leased_ended(&mut self, held: &Held, ended: Ended, ctx: &mut Context<Self>) {
+        let is_lost = !matches!(*ended.loss, Loss::Drained);
+        if is_lost && held.opened.elapsed() < STABLE_AFTER {
+            self.pause_leased_dials(Reason::ConnectionLost, ctx);
+        }
         for mut request in ended.unsent {
             // It may not go to another connection: that one would lack what was done on this.
             let failure = Failure::Lost(ended.loss.clone(), Execution::NotSent);
@@ -103,20 +144,21 @@ impl PoolActor {
                 false => count(&self.dispatcher.counters.cancelled),
             }
         }
-        if ended.victims > 0 {
-            self.dispatcher.report(News::ConnectionLost(ended.loss));
-        }
     }
 
     pub(super) fn leased_dial_failed(
         &mut self,
-        error: &DialError,
+        reason: Reason,
         text: Arc<str>,
         ctx: &mut Context<Self>,
     ) {
         self.leasing.last_error = Some(text);
+        self.pause_leased_dials(reason, ctx);
+    }
+
+    fn pause_leased_dials(&mut self, reason: Reason, ctx: &mut Context<Self>) {
         if self.leasing.pausing.is_none() {
-            let pause = self.leasing.redial.pause(error.reason(), fastrand::f64());
+            let pause = self.leasing.redial.pause(reason, fastrand::f64());
             let handle = ctx.run_later(pause, |pool, ctx| {
                 pool.leasing.pausing = None;
                 pool.lend(ctx);
@@ -180,7 +222,10 @@ impl Handler<Acquire> for PoolActor {
     fn handle(&mut self, Acquire(waiting): Acquire, ctx: &mut Self::Context) {
         let refusal = if self.draining.is_some() {
             Some(NoGrant::ShuttingDown)
-        } else if self.ledger.waiting() >= self.dispatcher.settings.max_parked {
+        } else if self
+            .ledger
+            .is_crowded(self.dispatcher.settings.max_parked, is_gone)
+        {
             Some(NoGrant::TooManyWait)
         } else {
             None
@@ -206,7 +251,10 @@ impl Handler<Released> for PoolActor {
         self.leasing.taken.remove(&id);
         let counters = &self.dispatcher.counters;
         let closed = match is_clean && self.draining.is_none() {
-            true => self.ledger.released(id, Instant::now().into_std()).err(),
+            true => {
+                self.leasing.redial.reset();
+                self.ledger.released(id, Instant::now().into_std()).err()
+            }
             false => {
                 self.ledger.close(id);
                 Some(None)
@@ -231,11 +279,11 @@ impl Handler<LeaseOverdue> for PoolActor {
     fn handle(&mut self, overdue: LeaseOverdue, _: &mut Self::Context) {
         let held = self.connections.get(&overdue.id);
         let is_same = held.is_some_and(|it| it.leases == overdue.lease);
-        if let (true, Some(by)) = (is_same, self.leasing.taken.get(&overdue.id)) {
+        if let (true, Some(taken)) = (is_same, self.leasing.taken.get(&overdue.id)) {
             let limit = self.dispatcher.settings.leak_warning.unwrap_or_default();
             tracing::warn!(
                 database = %self.dispatcher.name(),
-                taken_at = %by,
+                taken_at = %taken.by,
                 "a lease has been held for more than {limit:?}; is it still needed?"
             );
         }

@@ -168,11 +168,9 @@ impl PoolActor {
         }
         match held.lane {
             Lane::Shared => self.shared_ended(id, &held, ended, ctx),
-            Lane::Leased => self.leased_ended(ended),
+            Lane::Leased => self.leased_ended(&held, ended, ctx),
         }
-        if std::mem::take(&mut self.shared.lacks_room) {
-            self.dial_another(ctx);
-        }
+        self.fill_shared(ctx);
         self.lend(ctx);
     }
 }

@@ -11,12 +11,12 @@ use crate::{
     events::Reason,
     messages::{News, Park, Redial as RedialOrder, Retire, Saturated},
     net::{Activity, Duty, Ended, Failure, Mailbox, Request, Seen},
-    policy::{admission::Passage, permits::Lane, redial::Redial},
+    policy::{admission::Passage, ledger::Eviction, permits::Lane, redial::Redial},
 };
 
 /// A connection that lived for less than this is not replaced at once, so that a server which
 /// accepts and drops connections is not dialled in a tight loop.
-const STABLE_AFTER: Duration = Duration::from_secs(1);
+pub(super) const STABLE_AFTER: Duration = Duration::from_secs(1);
 
 /// Callers who meet the wrong server have its connection replaced at most this often: while a name
 /// leads to a replica, each of their writes would open another.
@@ -27,8 +27,6 @@ pub(super) struct SharedLane {
     routes: Vec<Arc<Route>>,
     /// Those that are taken out of service as soon as there is another.
     expiring: Vec<u64>,
-    /// One was to be opened and could not, because of others.
-    pub(super) lacks_room: bool,
     /// A dial that is due after a pause.
     pausing: Option<SpawnHandle>,
     redial: Redial,
@@ -62,14 +60,25 @@ impl PoolActor {
         }
         match self.ledger.request_shared() {
             Ok(permit) => self.dial(permit, ctx),
-            Err(in_the_way) => {
-                // Whatever ends next makes the room, and then there is another try.
-                self.shared.lacks_room = true;
-                if let Some(idle) = in_the_way {
-                    self.close_leased(idle);
+            // Whatever ends next makes the room, and then there is another try.
+            Err(Some(idle)) => self.close_leased(idle),
+            Err(None) => {
+                // The room may be taken by what a crashed pool has left, which ends without a route.
+                if self.shared.is_empty() {
+                    self.publish_routes();
+                }
+                // Or by one that was to be replaced, and has to make way for its successor.
+                if let Some(id) = self.shared.expiring.pop() {
+                    self.retire_expired(id);
                 }
             }
         }
+    }
+
+    /// After one that failed while others work, which the health actor is not told.
+    pub(super) fn dial_shared_later(&mut self, reason: Reason, ctx: &mut Context<Self>) {
+        let pause = self.shared.redial.pause(reason, fastrand::f64());
+        self.dial_after(pause, ctx);
     }
 
     fn dial_after(&mut self, pause: Duration, ctx: &mut Context<Self>) {
@@ -124,7 +133,7 @@ impl PoolActor {
         };
         self.shared.routes.push(Arc::new(route));
         for id in std::mem::take(&mut self.shared.expiring) {
-            self.retire(id);
+            self.retire_expired(id);
         }
         self.publish_routes();
         self.dispatcher.report(News::Connected(seen));
@@ -143,6 +152,13 @@ impl PoolActor {
             self.shared.routes.retain(|it| it.id != id);
             self.ledger.close(id);
             self.publish_routes();
+        }
+    }
+
+    fn retire_expired(&mut self, id: u64) {
+        if self.is_published(id) {
+            self.dispatcher.counters.evicted(Eviction::Lifetime);
+            self.retire(id);
         }
     }
 
@@ -165,6 +181,14 @@ impl PoolActor {
         self.dial_another(ctx);
     }
 
+    /// Whether any was used within the idle timeout.
+    fn is_used(&self) -> bool {
+        let limit = self.dispatcher.settings.idle_timeout;
+        self.shared.routes.iter().any(|route| {
+            route.activity.outstanding() > 0 || route.activity.last().elapsed() < limit
+        })
+    }
+
     fn is_published(&self, id: u64) -> bool {
         self.shared.routes.iter().any(|it| it.id == id)
     }
@@ -173,14 +197,15 @@ impl PoolActor {
         if self.is_forced() {
             return self.parking.refuse(request);
         }
-        // A connection may have become ready while the request was on its way here.
-        let request = match self.shared.routes.first() {
-            Some(route) => match route.mailbox.send(request) {
+        // A connection may have become ready while the request was on its way here. The end of another
+        // may be on its way, too.
+        let mut request = request;
+        for route in &self.shared.routes {
+            match route.mailbox.send(request) {
                 Ok(()) => return,
-                Err(refused) => refused.0,
-            },
-            None => request,
-        };
+                Err(refused) => request = refused.0,
+            }
+        }
         self.parking.park(request, ctx);
         self.dial_if_needed(ctx);
     }
@@ -211,6 +236,23 @@ impl PoolActor {
         }
         for request in ended.unsent {
             self.park(request, ctx);
+        }
+        // Some may have been parked while the end of this one was on its way here.
+        if let Some(route) = self.shared.routes.first() {
+            self.parking.send_all(&route.mailbox);
+        }
+    }
+
+    /// Opens what there was no room for, or what is missing beside others, if it is still wanted.
+    pub(super) fn fill_shared(&mut self, ctx: &mut Context<Self>) {
+        let is_wanted = self.is_used() || !self.parking.is_empty();
+        let waits = self.shared.pausing.is_some() || self.dispatcher.dial_error.load().is_some();
+        if self.draining.is_some() || waits || !is_wanted {
+            return;
+        }
+        match self.shared.expiring.is_empty() {
+            true => self.dial_shared(ctx),
+            false => self.dial_another(ctx),
         }
     }
 

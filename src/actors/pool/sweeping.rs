@@ -22,23 +22,25 @@ impl PoolActor {
         }
         let interval = self.dispatcher.settings.sweep_interval;
         let evicted = self.ledger.sweep(now, interval);
-        for (id, eviction) in &evicted {
+        let mut closed = 0;
+        for (id, eviction) in evicted {
             let database = self.dispatcher.name();
             tracing::debug!(%database, connection = id, reason = ?eviction, "connection evicted");
-            self.dispatcher.counters.evicted(*eviction);
-            self.evict(*id, *eviction, ctx);
+            match (self.connections.get(&id).map(|it| it.lane), eviction) {
+                (Some(Lane::Shared), Eviction::Lifetime) => {
+                    // It is taken out of service, and counted, once there is another.
+                    self.replace_expired(id, ctx);
+                    continue;
+                }
+                (Some(Lane::Shared), _) => self.retire(id),
+                (Some(Lane::Leased), _) => self.close_leased(id),
+                (None, _) => continue,
+            }
+            self.dispatcher.counters.evicted(eviction);
+            closed += 1;
         }
-        evicted.len()
-    }
-
-    fn evict(&mut self, id: u64, eviction: Eviction, ctx: &mut Context<Self>) {
-        let lane = self.connections.get(&id).map(|it| it.lane);
-        match (lane, eviction) {
-            (Some(Lane::Leased), _) => self.close_leased(id),
-            (Some(Lane::Shared), Eviction::Lifetime) => self.replace_expired(id, ctx),
-            (Some(Lane::Shared), _) => self.retire(id),
-            (None, _) => {}
-        }
+        self.fill_shared(ctx);
+        closed
     }
 }
 

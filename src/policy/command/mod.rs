@@ -57,10 +57,9 @@ pub(crate) fn place<'a>(args: impl Iterator<Item = &'a [u8]>, allow_admin: bool)
         Nature::Administers if allow_admin => Place::Shared,
         Nature::Blocks(block) => Place::Leased(block),
         Nature::Empty => Place::Refused(Refusal::Empty),
-        Nature::Unwatches
-        | Nature::OpensTransaction
-        | Nature::EndsTransaction
-        | Nature::Configures => Place::Refused(Refusal::Session),
+        Nature::OpensTransaction | Nature::EndsTransaction | Nature::Configures => {
+            Place::Refused(Refusal::Session)
+        }
         Nature::Subscribes => Place::Refused(Refusal::Subscription),
         Nature::TakesReplies => Place::Refused(Refusal::Replies),
         Nature::Administers => Place::Refused(Refusal::Administrative),
@@ -84,11 +83,7 @@ pub(crate) fn refuse_on_lease<'a>(
 /// What a command leaves behind on a connection that its caller has to itself.
 pub(crate) fn effect<'a>(args: impl Iterator<Item = &'a [u8]>) -> Effect {
     match Nature::of(args) {
-        Nature::Empty
-        | Nature::Plain
-        | Nature::Blocks(_)
-        | Nature::Unwatches
-        | Nature::Administers => Effect::Nothing,
+        Nature::Empty | Nature::Plain | Nature::Blocks(_) | Nature::Administers => Effect::Nothing,
         Nature::OpensTransaction => Effect::OpensTransaction,
         Nature::EndsTransaction => Effect::EndsTransaction,
         Nature::Configures | Nature::Subscribes | Nature::TakesReplies => Effect::Lasting,

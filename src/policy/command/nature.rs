@@ -11,9 +11,9 @@ pub(super) enum Nature {
     Plain,
     /// Nobody behind it gets a reply before it has one. (In a transaction it does not block.)
     Blocks(Block),
-    /// No keys are watched after it, whoever watched them.
-    Unwatches,
+    /// Keys are watched, or commands queued, after it.
     OpensTransaction,
+    /// Neither, if the server does what it says.
     EndsTransaction,
     /// It changes how the server treats the connection from now on, or ends it.
     Configures,
@@ -48,8 +48,7 @@ impl Nature {
             // one, or undo its watches. An atomic pipeline brings its own MULTI and EXEC, in one
             // piece with what stands between.
             b"MULTI" | b"WATCH" => Self::OpensTransaction,
-            b"EXEC" | b"DISCARD" => Self::EndsTransaction,
-            b"UNWATCH" => Self::Unwatches,
+            b"EXEC" | b"DISCARD" | b"UNWATCH" => Self::EndsTransaction,
 
             b"SUBSCRIBE" | b"PSUBSCRIBE" | b"SSUBSCRIBE" | b"UNSUBSCRIBE" | b"PUNSUBSCRIBE"
             | b"SUNSUBSCRIBE" => Self::Subscribes,

@@ -16,7 +16,6 @@ pub(super) enum Class {
     Blocks,
     OpensTransaction,
     EndsTransaction,
-    Unwatches,
     /// It changes the connection.
     Session,
     /// It makes the connection a subscriber, or ends that.
@@ -39,8 +38,7 @@ pub(super) const REVIEWED: &[(Class, &str)] = &[
     (Class::Other, LATER_OTHERS),
     (Class::Other, OTHERS_OF_MODULES),
     (Class::OpensTransaction, "multi watch"),
-    (Class::EndsTransaction, "discard exec"),
-    (Class::Unwatches, "unwatch"),
+    (Class::EndsTransaction, "discard exec unwatch"),
     (Class::Session, SESSION),
     (Class::Session, LATER_SESSION),
     (

@@ -44,7 +44,6 @@ fn expected(class: Class) -> Expected {
         },
         Class::OpensTransaction => refused(Refusal::Session, Effect::OpensTransaction),
         Class::EndsTransaction => refused(Refusal::Session, Effect::EndsTransaction),
-        Class::Unwatches => refused(Refusal::Session, Effect::Nothing),
         Class::Session => refused(Refusal::Session, Effect::Lasting),
         Class::Subscription => refused(Refusal::Subscription, Effect::Lasting),
         Class::Stream => Expected {
