@@ -5,13 +5,10 @@
 
 mod common;
 
-use std::future::poll_fn;
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
-use common::{FaultProxy, RedisServer, eventually_async, proc};
+use common::{FaultProxy, Patience, RedisServer, eventually_async, proc};
 use redis::AsyncCommands;
 use redis_steward::{
     CircuitState, Config, Database, DatabaseConfig, DatabaseStats, Error, Execution, HealthState,
@@ -281,45 +278,6 @@ async fn a_pipeline_larger_than_all_buffers_does_not_deadlock() {
     assert_eq!(rig.stats().pool.opened, 1, "the connection was never lost");
     rig.end().await;
     assert_eq!(proc::sockets_to(proxy.port()), 0);
-}
-
-/// A caller that gives up on one call in three, at a random point.
-struct Patience {
-    random: fastrand::Rng,
-    gave_up: u64,
-}
-
-impl Patience {
-    fn seeded(seed: u64) -> Self {
-        let random = fastrand::Rng::with_seed(seed);
-        Self { random, gave_up: 0 }
-    }
-
-    async fn wait<F: Future>(&mut self, call: F) -> Option<F::Output> {
-        let output = match self.random.u8(0..6) {
-            0 => polled(call, self.random.u8(1..=3)).await,
-            1 => {
-                let limit = Duration::from_micros(self.random.u64(0..100_000));
-                tokio::time::timeout(limit, call).await.ok()
-            }
-            _ => Some(call.await),
-        };
-        self.gave_up += u64::from(output.is_none());
-        output
-    }
-}
-
-/// Polls so many times, however often others run in between, and then drops.
-async fn polled<F: Future>(call: F, polls: u8) -> Option<F::Output> {
-    let mut call = pin!(call);
-    for _ in 0..polls {
-        let poll = poll_fn(|cx| Poll::Ready(call.as_mut().poll(cx))).await;
-        if let Poll::Ready(output) = poll {
-            return Some(output);
-        }
-        tokio::task::yield_now().await;
-    }
-    None
 }
 
 struct Rig {

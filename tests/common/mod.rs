@@ -8,6 +8,7 @@
 //! - [`scripted`]: a peer that says what a test's [`script`] tells it to say
 //! - [`steward`]: a supervisor under test
 //! - [`resp`]: just enough RESP for the fixtures themselves
+//! - [`patience`]: callers that give up
 //! - [`ports`]: TCP ports that nobody takes while their server is down
 //! - [`proc`]: threads, sockets and memory of this process
 //! - [`wait`]: waiting for a condition, the only place that sleeps
@@ -18,6 +19,7 @@
 
 pub mod inspect;
 pub mod launch;
+pub mod patience;
 pub mod ports;
 pub mod proc;
 pub mod proxy;
@@ -30,6 +32,7 @@ pub mod server;
 pub mod steward;
 pub mod wait;
 
+pub use patience::Patience;
 pub use proxy::{FaultProxy, Mode};
 pub use resp::Reply;
 pub use script::Script;
