@@ -1,6 +1,8 @@
 //! The control plane. Actors sequence what `policy` decides and `net` does; none of them
 //! awaits I/O, and only the supervisor knows the others' types.
 
+#[cfg(test)]
+mod fake_server;
 mod guard;
 mod health;
 mod janitor;
@@ -10,6 +12,8 @@ mod readiness;
 mod sabotage;
 mod supervisor;
 
+#[cfg(test)]
+mod ageing_tests;
 #[cfg(test)]
 mod crash_tests;
 

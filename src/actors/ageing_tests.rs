@@ -1,0 +1,214 @@
+//! Goal: connections are closed at the age, and after the idleness, that the defaults say, and not
+//! before. Method: the actors run on the test's own thread against a server inside the process, and on
+//! a paused clock, so that half an hour passes in a moment.
+
+use std::{collections::BTreeMap, future::Future, sync::Arc, time::Duration};
+
+use futures_util::future::join_all;
+use redis::cmd;
+use tokio::{
+    runtime::{Builder, Handle},
+    sync::oneshot,
+    time::{Instant, sleep, sleep_until},
+};
+
+use super::{
+    fake_server::{FakeServer, Life},
+    supervisor::SupervisorActor,
+};
+use crate::{
+    config::{Config, DatabaseConfig, resolve},
+    dispatch::{Dispatcher, Grant},
+    messages::Shutdown,
+    net::Executor,
+    registry::Registry,
+    runtime::ShutdownReport,
+    stats::PoolStats,
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+/// The defaults.
+const SWEEP_INTERVAL: Duration = MINUTE;
+const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
+const MAX_LIFETIME: Duration = Duration::from_secs(30 * 60);
+
+struct Rig {
+    server: FakeServer,
+    registry: Arc<Registry>,
+    main: Arc<Dispatcher>,
+    stopped: oneshot::Receiver<ShutdownReport>,
+    supervisor: actix::Addr<SupervisorActor>,
+    started: Instant,
+}
+
+impl Rig {
+    async fn start(adjust: impl FnOnce(DatabaseConfig) -> DatabaseConfig) -> Self {
+        let server = FakeServer::default();
+        // Health probes open connections as well, which are not what is looked at here.
+        let seldom = Duration::from_secs(24 * 60 * 60);
+        let main = DatabaseConfig::new().health_check_interval(seldom);
+        let settings = resolve(Config::new().database("main", adjust(main)));
+        let settings = settings.expect("a valid configuration");
+        let executor = Executor::new(Some(Handle::current()));
+        let registry = Registry::new(&settings, executor, Arc::new(server.clone()));
+        let (sender, stopped) = oneshot::channel();
+        let started = Instant::now();
+        let supervisor = SupervisorActor::create_with(registry.clone(), sender);
+        let main = registry.databases.get("main").expect("main").clone();
+        let rig = Self {
+            server,
+            registry,
+            main,
+            stopped,
+            supervisor,
+            started,
+        };
+        rig.ping().await;
+        rig
+    }
+
+    fn pool(&self) -> PoolStats {
+        self.registry.statistics().databases["main"].pool.clone()
+    }
+
+    async fn ping(&self) {
+        let terms = self.main.terms();
+        let pong = self.main.execute(&cmd("PING"), terms).await;
+        pong.expect("pong");
+    }
+
+    async fn lease(&self) -> Grant {
+        let terms = self.main.terms().with_timeout(MINUTE);
+        self.main.acquire(terms, None).await.expect("a lease")
+    }
+
+    async fn leases(&self, number: usize) -> Vec<Grant> {
+        join_all((0..number).map(|_| self.lease())).await
+    }
+
+    /// The time since the start, once the actors have done what was to be done by then.
+    async fn at(&self, time: Duration) {
+        sleep_until(self.started + time).await;
+        // Timers of the same millisecond may be later in turn.
+        sleep(Duration::from_millis(2)).await;
+    }
+
+    /// When connections were closed, after the start.
+    fn closed(&self) -> Vec<Duration> {
+        let closed = |life: Life| Some(life.closed? - self.started);
+        self.server.lives().into_iter().filter_map(closed).collect()
+    }
+
+    async fn stop(self) {
+        self.supervisor.do_send(Shutdown { grace: SECOND });
+        self.stopped.await.expect("it stops");
+        assert_eq!(self.server.open(), 0, "no connection is left");
+    }
+}
+
+fn run(test: impl Future<Output = ()>) {
+    let paused = || {
+        let mut runtime = Builder::new_current_thread();
+        let runtime = runtime.enable_all().start_paused(true).build();
+        runtime.expect("a runtime")
+    };
+    actix_rt::System::with_tokio_rt(paused).block_on(test);
+}
+
+#[test]
+fn idle_connections_stay_for_five_minutes_and_go_with_the_next_sweep() {
+    run(async {
+        let rig = Rig::start(|main| main).await;
+        let leases = rig.leases(3).await;
+        // Not in step with the sweeps.
+        rig.at(10 * SECOND).await;
+        drop(leases);
+        // The one that was used last is used again, and again. So is the one that all share.
+        for minute in 1..=3 {
+            rig.at(10 * SECOND + minute * MINUTE).await;
+            drop(rig.lease().await);
+            rig.ping().await;
+        }
+        let two = 10 * SECOND + IDLE_TIMEOUT;
+        let one = two + 3 * MINUTE;
+        rig.at(two - SECOND).await;
+        let pool = rig.pool();
+        assert_eq!((pool.open, pool.idle, pool.evicted.total()), (4, 3, 0));
+        // The sweep at five minutes came too early by ten seconds, the next comes at six.
+        rig.at(6 * MINUTE).await;
+        let pool = rig.pool();
+        assert_eq!((pool.open, pool.idle, pool.evicted.idle), (2, 1, 2));
+        rig.at(one - SECOND).await;
+        assert_eq!(rig.pool().evicted.total(), 2);
+        rig.at(9 * MINUTE).await;
+        let pool = rig.pool();
+        // One stays open though nobody uses it.
+        assert_eq!((pool.open, pool.shared, pool.evicted.idle), (1, 1, 3));
+        assert_eq!(pool.evicted.total(), 3);
+        assert_eq!(pool.last_sweep.map(|it| it < SECOND), Some(true));
+        rig.at(9 * MINUTE + 30 * SECOND).await;
+        let since = rig.pool().last_sweep.expect("a sweep");
+        assert!(since >= 29 * SECOND && since < SWEEP_INTERVAL, "{since:?}");
+        rig.stop().await;
+    });
+}
+
+#[test]
+fn a_lease_is_never_too_old_while_somebody_has_it() {
+    run(async {
+        let rig = Rig::start(|main| main).await;
+        let lease = rig.lease().await;
+        rig.at(2 * MAX_LIFETIME).await;
+        let pool = rig.pool();
+        // The shared connection was replaced at its age.
+        assert_eq!((pool.shared, pool.in_use, pool.evicted.idle), (1, 1, 0));
+        let (shared, opened) = (pool.evicted.lifetime, pool.opened);
+        assert!(rig.server.lives()[1].closed.is_none());
+        drop(lease);
+        // Not with the next sweep, but now.
+        sleep(Duration::from_millis(2)).await;
+        let pool = rig.pool();
+        assert_eq!((pool.shared, pool.in_use, pool.idle), (1, 0, 0));
+        assert_eq!(pool.evicted.lifetime, shared + 1);
+        assert_eq!((pool.discarded, pool.opened), (0, opened));
+        assert!(rig.server.lives()[1].closed.is_some());
+        rig.stop().await;
+    });
+}
+
+#[test]
+fn connections_of_the_same_age_do_not_end_together() {
+    const LEASED: usize = 100;
+    run(async {
+        let rig = Rig::start(|main| {
+            // Neither their idleness nor a lack of room shall be what ends them.
+            main.max_connections(LEASED + 2)
+                .idle_timeout(2 * MAX_LIFETIME)
+        })
+        .await;
+        drop(rig.leases(LEASED).await);
+        let opened = rig.server.lives().iter().map(|it| it.opened).max();
+        assert!(opened.expect("some") < rig.started + SECOND);
+        let earliest = MAX_LIFETIME.mul_f64(0.9);
+        rig.at(earliest - SECOND).await;
+        assert_eq!(rig.server.open(), LEASED + 1);
+        let latest = MAX_LIFETIME + SWEEP_INTERVAL + SECOND;
+        rig.at(latest).await;
+        let pool = rig.pool();
+        assert_eq!((pool.open, pool.shared), (1, 1));
+        assert_eq!(pool.evicted.lifetime, LEASED as u64 + 1);
+        assert_eq!(pool.evicted.total(), pool.evicted.lifetime);
+        let mut sweeps = BTreeMap::<_, usize>::new();
+        for closed in rig.closed() {
+            assert!(closed >= earliest && closed <= latest, "{closed:?}");
+            *sweeps
+                .entry(closed.as_secs() / SWEEP_INTERVAL.as_secs())
+                .or_default() += 1;
+        }
+        // Three minutes hold three sweeps, and a third goes with each.
+        assert!(sweeps.len() >= 3, "{sweeps:?}");
+        assert!(sweeps.values().all(|it| *it < LEASED * 2 / 3), "{sweeps:?}");
+        rig.stop().await;
+    });
+}

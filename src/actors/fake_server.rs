@@ -1,0 +1,142 @@
+//! A server inside the process, so that time can be paused: nothing of it waits for a system.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll},
+};
+
+use tokio::{
+    io::{
+        AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, ReadBuf, duplex,
+    },
+    time::Instant,
+};
+
+use crate::{
+    common::resp::{bulk, read_command},
+    config::DatabaseSettings,
+    net::{
+        Connector,
+        transport::{Connecting, Transport},
+    },
+};
+
+/// More than a command of a test or its reply takes.
+const BUFFER: usize = 64 * 1024;
+
+/// Accepts every connection, answers the handshake and `PING`, and says `OK` to everything else.
+#[derive(Clone, Debug, Default)]
+pub(super) struct FakeServer(Arc<Mutex<Vec<Life>>>);
+
+/// When a connection was opened, and when its client closed it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Life {
+    pub(super) opened: Instant,
+    pub(super) closed: Option<Instant>,
+}
+
+impl FakeServer {
+    /// All connections there ever were, in the order in which they were opened.
+    pub(super) fn lives(&self) -> Vec<Life> {
+        self.lock().clone()
+    }
+
+    /// How many are open now.
+    pub(super) fn open(&self) -> usize {
+        self.lock().iter().filter(|it| it.closed.is_none()).count()
+    }
+
+    fn accept(&self) -> DuplexStream {
+        let (client, server) = duplex(BUFFER);
+        let number = {
+            let mut lives = self.lock();
+            lives.push(Life {
+                opened: Instant::now(),
+                closed: None,
+            });
+            lives.len() - 1
+        };
+        let lives = self.clone();
+        tokio::spawn(async move {
+            // An error is the client closing, too.
+            let _ = serve(server).await;
+            lives.lock()[number].closed = Some(Instant::now());
+        });
+        client
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Life>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn serve(mut client: DuplexStream) -> io::Result<()> {
+    let mut input = Vec::new();
+    while client.read_buf(&mut input).await? > 0 {
+        let mut rest = &input[..];
+        // What is not whole yet is read again with the next bytes.
+        while let Ok(Some(command)) = read_command(&mut rest) {
+            let left = rest.len();
+            client.write_all(&answer(&command)).await?;
+            input.drain(..input.len() - left);
+            rest = &input[..];
+        }
+    }
+    Ok(())
+}
+
+fn answer(command: &[Vec<u8>]) -> Vec<u8> {
+    match command {
+        [name, ..] if name == b"HELLO" => b"%1\r\n$4\r\nrole\r\n$6\r\nmaster\r\n".to_vec(),
+        [name, nonce] if name == b"PING" => bulk(nonce),
+        _ => b"+OK\r\n".to_vec(),
+    }
+}
+
+impl Connector for FakeServer {
+    fn connect<'a>(&'a self, _: &'a DatabaseSettings) -> Connecting<'a> {
+        Box::pin(async move {
+            let transport: Box<dyn Transport> = Box::new(Line(self.accept()));
+            Ok(transport)
+        })
+    }
+}
+
+struct Line(DuplexStream);
+
+impl Transport for Line {
+    /// Nothing comes that the runtime has not heard of.
+    fn has_input(&self) -> bool {
+        false
+    }
+}
+
+impl AsyncRead for Line {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Line {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
