@@ -1,11 +1,11 @@
 //! Goal: a connection that nobody uses is closed when the configuration wants that, really closed,
-//! and opened again when somebody does; one in use is left alone. Method: a real server, whose
-//! CLIENT LIST says what is open, and short intervals.
+//! and opened again when somebody does; one in use is left alone, and so many stay open as are wanted.
+//! Method: a real server, whose CLIENT LIST says what is open, and short intervals.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use redis::cmd;
-use redis_steward::{Config, DatabaseConfig, PoolStats, Supervisor};
+use redis_steward::{Config, Database, DatabaseConfig, Lease, PoolStats, Supervisor};
 
 mod common;
 use common::{RedisServer, eventually_async};
@@ -107,5 +107,95 @@ async fn each_database_is_swept_at_its_own_interval() {
     }
     let seldom = pool_of(&supervisor, "seldom");
     assert_eq!((seldom.open, seldom.evicted.total()), (1, 0));
+    supervisor.shutdown(SOON).await;
+}
+
+/// What the server calls its clients.
+type Ids = BTreeSet<String>;
+
+fn ids(server: &RedisServer) -> Ids {
+    let clients = server.clients_named("redis-steward");
+    clients
+        .into_iter()
+        .map(|mut it| it.remove("id").expect("an id"))
+        .collect()
+}
+
+async fn id(lease: &mut Lease) -> String {
+    let id: i64 = lease.query(cmd("CLIENT").arg("ID")).await.expect("an id");
+    id.to_string()
+}
+
+async fn shared_id(main: &Database) -> String {
+    let id: i64 = main.query(cmd("CLIENT").arg("ID")).await.expect("an id");
+    id.to_string()
+}
+
+#[tokio::test]
+async fn leased_connections_go_when_they_are_idle_and_the_one_used_last_stays() {
+    let server = RedisServer::start();
+    let supervisor = spawn(&server, 2).await;
+    let main = supervisor.database("main").expect("main");
+    let mut held = main.lease().await.expect("a lease");
+    let of_held = id(&mut held).await;
+    let mut leases = Vec::new();
+    for _ in 0..3 {
+        leases.push(main.lease().await.expect("a lease"));
+    }
+    let of_last = id(&mut leases[2]).await;
+    // One more is there for those to come.
+    eventually_async(SOON, "the minimum is idle", || pool(&supervisor).idle == 1).await;
+    // Each is given back after the one before, and then all callers' own is used.
+    leases.into_iter().for_each(drop);
+    let shared = shared_id(&main).await;
+
+    let left = Ids::from([shared.clone(), of_held.clone(), of_last]);
+    eventually_async(SOON, "three have gone", || ids(&server) == left).await;
+    let stats = || pool(&supervisor);
+    eventually_async(SOON, "the pool knows", || stats().open == 3).await;
+    // That nothing more happens has no condition to wait for: ten sweeps pass.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(
+        ids(&server),
+        left,
+        "the minimum, and what is in use however old it is"
+    );
+    let pool = stats();
+    assert_eq!((pool.shared, pool.idle, pool.in_use), (1, 1, 1));
+    assert_eq!(
+        (pool.evicted.idle, pool.evicted.total(), pool.lost),
+        (3, 3, 0)
+    );
+    assert!(pool.last_sweep.is_some_and(|it| it < SOON));
+
+    assert_eq!(id(&mut held).await, of_held);
+    drop(held);
+    let left = Ids::from([shared, of_held]);
+    eventually_async(SOON, "the other one goes", || ids(&server) == left).await;
+    supervisor.shutdown(SOON).await;
+}
+
+#[tokio::test]
+async fn row_12_what_was_killed_is_open_again_within_a_second() {
+    let server = RedisServer::start();
+    let main = DatabaseConfig::from_url(server.url())
+        .min_idle(5)
+        // No sweep is what opens them.
+        .sweep_interval(Duration::from_secs(3600));
+    let (supervisor, _main) = common::spawn(main).await;
+    let is_full = || pool(&supervisor).open == 5 && ids(&server).len() == 5;
+    eventually_async(SOON, "the minimum is open", is_full).await;
+    for _ in 0..3 {
+        let before = ids(&server);
+        server.cli(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
+        let is_new = || ids(&server).is_disjoint(&before) && is_full();
+        let second = Duration::from_secs(1);
+        eventually_async(second, "the minimum is open again", is_new).await;
+    }
+    let pool = pool(&supervisor);
+    assert_eq!(
+        (pool.shared, pool.idle, pool.opened, pool.lost),
+        (1, 4, 20, 15)
+    );
     supervisor.shutdown(SOON).await;
 }
