@@ -14,7 +14,6 @@
 //! | `Drain` | supervisor | pool | finish what is under way and stop |
 //! | `Dialled`, `ConnectionEnded` | the pool's tasks | the same pool | what became of a task |
 //! | `Saturated` | connections | their pool | there is more to do than one can |
-//! | `LeaseOverdue` | the pool's tasks | the same pool | a lease may have been forgotten |
 //! | `Report` | handles and pools | health | what happened to a database |
 //! | `Knocked`, `Probed` | health's tasks | health | what became of a task |
 //! | `ChildExited` | guards in every child | supervisor | a child is gone |
@@ -139,15 +138,6 @@ pub(crate) struct Released {
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) struct Saturated;
-
-/// A lease has been held for longer than the settings expect.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub(crate) struct LeaseOverdue {
-    pub(crate) id: u64,
-    /// Which of the leases of this connection.
-    pub(crate) lease: u64,
-}
 
 /// Try to open a connection, unless there is one, after this pause.
 #[derive(Debug, Message)]

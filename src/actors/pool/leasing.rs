@@ -1,21 +1,19 @@
 //! The connections that one caller at a time has.
 
 use std::{
-    collections::HashMap,
-    panic::Location,
     sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
 };
 
 use actix::{AsyncContext, Context, Handler, SpawnHandle};
-use tokio::{task::AbortHandle, time::Instant};
+use tokio::time::Instant;
 
 use super::{Held, PoolActor, shared::STABLE_AFTER};
 use crate::{
     dispatch::{Grant, NoGrant},
     error::Execution,
     events::Reason,
-    messages::{Acquire, LeaseOverdue, Released, Waiting},
+    messages::{Acquire, Released, Waiting},
     net::{Ended, Failure, Loss},
     policy::{ledger::Step, redial::Redial},
     stats::count,
@@ -30,13 +28,6 @@ pub(super) struct Leasing {
     last_error: Option<Arc<str>>,
     alarm: Option<(Instant, SpawnHandle)>,
     looking: Option<SpawnHandle>,
-    /// The leases that are out, if anybody is to be told of those that are forgotten.
-    taken: HashMap<u64, Taken>,
-}
-
-struct Taken {
-    by: &'static Location<'static>,
-    watch: AbortHandle,
 }
 
 /// How often to look whether connections have ended of which nobody tells.
@@ -45,12 +36,6 @@ const LOOK_AGAIN: Duration = Duration::from_millis(100);
 impl Leasing {
     pub(super) fn succeeded(&mut self) {
         self.last_error = None;
-    }
-}
-
-impl Drop for Taken {
-    fn drop(&mut self) {
-        self.watch.abort();
     }
 }
 
@@ -104,29 +89,6 @@ impl PoolActor {
         let grant = Grant::new(id, mailbox, ctx.address().recipient(), waiting.by);
         // Who has gone meanwhile drops it, which brings it back.
         let _ = waiting.answer.send(Ok(grant));
-    }
-
-    /// Looks later whether a lease has been forgotten, if that is asked for.
-    fn watch_lease(
-        &mut self,
-        id: u64,
-        by: Option<&'static Location<'static>>,
-        ctx: &mut Context<Self>,
-    ) {
-        let Some(held) = self.connections.get_mut(&id) else {
-            return;
-        };
-        held.leases += 1;
-        let lease = held.leases;
-        if let (Some(limit), Some(by)) = (self.dispatcher.settings.leak_warning, by) {
-            let pool = ctx.address();
-            let watch = actix_rt::spawn(async move {
-                tokio::time::sleep(limit).await;
-                pool.do_send(LeaseOverdue { id, lease });
-            });
-            let watch = watch.abort_handle();
-            self.leasing.taken.insert(id, Taken { by, watch });
-        }
     }
 
     /// Its loss is not evidence of its own: what has ended it ends the shared connections as well, or
@@ -248,7 +210,7 @@ impl Handler<Released> for PoolActor {
     type Result = ();
 
     fn handle(&mut self, Released { id, is_clean }: Released, ctx: &mut Self::Context) {
-        self.leasing.taken.remove(&id);
+        self.watched.returned(id);
         let counters = &self.dispatcher.counters;
         let closed = match is_clean && self.draining.is_none() {
             true => {
@@ -270,22 +232,5 @@ impl Handler<Released> for PoolActor {
         }
         self.lend(ctx);
         self.advance_drain(ctx);
-    }
-}
-
-impl Handler<LeaseOverdue> for PoolActor {
-    type Result = ();
-
-    fn handle(&mut self, overdue: LeaseOverdue, _: &mut Self::Context) {
-        let held = self.connections.get(&overdue.id);
-        let is_same = held.is_some_and(|it| it.leases == overdue.lease);
-        if let (true, Some(taken)) = (is_same, self.leasing.taken.get(&overdue.id)) {
-            let limit = self.dispatcher.settings.leak_warning.unwrap_or_default();
-            tracing::warn!(
-                database = %self.dispatcher.name(),
-                taken_at = %taken.by,
-                "a lease has been held for more than {limit:?}; is it still needed?"
-            );
-        }
     }
 }

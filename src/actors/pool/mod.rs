@@ -4,6 +4,7 @@
 mod dialling;
 mod draining;
 mod leasing;
+mod overdue;
 mod parking;
 mod shared;
 mod sweeping;
@@ -15,7 +16,8 @@ use redis::Value;
 use tokio::{sync::oneshot, task::JoinHandle, time::Instant};
 
 use self::{
-    dialling::Dialling, draining::Draining, leasing::Leasing, parking::Parking, shared::SharedLane,
+    dialling::Dialling, draining::Draining, leasing::Leasing, overdue::Watched, parking::Parking,
+    shared::SharedLane,
 };
 use super::guard::ExitGuard;
 use crate::{
@@ -43,6 +45,7 @@ pub(super) struct PoolActor {
     next_id: u64,
     shared: SharedLane,
     leasing: Leasing,
+    watched: Watched,
     parking: Parking,
     draining: Option<Draining>,
 }
@@ -54,8 +57,6 @@ struct Held {
     mailbox: Option<Mailbox>,
     lane: Lane,
     opened: Instant,
-    /// How often it was leased.
-    leases: u64,
 }
 
 impl PoolActor {
@@ -82,6 +83,7 @@ impl PoolActor {
             next_id: 0,
             shared: SharedLane::default(),
             leasing: Leasing::default(),
+            watched: Watched::default(),
             draining: None,
         }
     }
@@ -137,7 +139,6 @@ impl PoolActor {
             mailbox: (lane == Lane::Leased).then(|| mailbox.clone()),
             lane,
             opened: now,
-            leases: 0,
         };
         self.connections.insert(id, held);
         match lane {

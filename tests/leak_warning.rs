@@ -1,0 +1,181 @@
+//! Goal: a lease that may have been forgotten is named once, with where it was taken, and no other is.
+//! Method: every warning is captured, and each test has a database of its own name to tell them apart.
+
+use std::{
+    panic::Location,
+    sync::{Mutex, Once},
+    time::{Duration, Instant},
+};
+
+use redis::cmd;
+use redis_steward::{Config, Database, DatabaseConfig, Supervisor};
+use tracing::{
+    Event, Level, Metadata, Subscriber,
+    field::{Field, Visit},
+    span,
+};
+
+mod common;
+use common::{RedisServer, eventually_async};
+
+const SOON: Duration = Duration::from_secs(10);
+const LIMIT: Duration = Duration::from_millis(200);
+
+/// A lease that was held for too long.
+#[derive(Clone, Debug)]
+struct Warning {
+    at: Instant,
+    database: String,
+    taken_at: String,
+    text: String,
+}
+
+static WARNINGS: Mutex<Vec<Warning>> = Mutex::new(Vec::new());
+
+/// Keeps what is said of leases.
+struct Capture;
+
+impl Capture {
+    fn install() {
+        static ONCE: Once = Once::new();
+        ONCE.call_once(|| {
+            tracing::subscriber::set_global_default(Capture).expect("the only one");
+        });
+    }
+}
+
+impl Visit for Warning {
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        let field = match field.name() {
+            "database" => &mut self.database,
+            "taken_at" => &mut self.taken_at,
+            "message" => &mut self.text,
+            _ => return,
+        };
+        *field = format!("{value:?}");
+    }
+}
+
+impl Subscriber for Capture {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        *metadata.level() <= Level::WARN
+    }
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+    fn event(&self, event: &Event<'_>) {
+        let mut warning = Warning {
+            at: Instant::now(),
+            database: String::new(),
+            taken_at: String::new(),
+            text: String::new(),
+        };
+        event.record(&mut warning);
+        WARNINGS.lock().expect("no test panics here").push(warning);
+    }
+    fn enter(&self, _: &span::Id) {}
+    fn exit(&self, _: &span::Id) {}
+}
+
+/// What was said of a database.
+fn warnings(database: &Database) -> Vec<Warning> {
+    let mut warnings = WARNINGS.lock().expect("no test panics here").clone();
+    warnings.retain(|it| it.database == database.name());
+    warnings
+}
+
+async fn warned(database: &Database, times: usize) -> Vec<Warning> {
+    let said = || warnings(database).len();
+    eventually_async(SOON, "the warning is logged", || said() >= times).await;
+    let warnings = warnings(database);
+    assert_eq!(warnings.len(), times, "{warnings:?}");
+    warnings
+}
+
+async fn spawn(server: &RedisServer, name: &str) -> (Supervisor, Database) {
+    Capture::install();
+    let database = DatabaseConfig::from_url(server.url())
+        .leak_warning(LIMIT)
+        // One connection, so that it is the same again each time.
+        .max_connections(2);
+    let config = Config::new().database(name, database);
+    let supervisor = Supervisor::spawn(config).await.expect("spawn");
+    supervisor.ready(SOON).await.expect("ready");
+    let database = supervisor.database(name).expect("a database");
+    (supervisor, database)
+}
+
+/// The line that calls this, which is where `lease()` is called on the same line.
+#[track_caller]
+fn here() -> String {
+    let caller = Location::caller();
+    format!("{}:{}:", caller.file(), caller.line())
+}
+
+#[tokio::test]
+async fn a_lease_that_is_held_is_named_once_with_its_place() {
+    let server = RedisServer::start();
+    let (supervisor, held) = spawn(&server, "held").await;
+    let (line, leasing) = (here(), held.lease());
+    let start = Instant::now();
+    let lease = leasing.await.expect("a lease");
+    let warning = warned(&held, 1).await.remove(0);
+    assert!(warning.at >= start + LIMIT);
+    assert!(
+        warning.taken_at.starts_with(&line),
+        "{warning:?}, not {line}"
+    );
+    assert!(warning.text.contains("200ms"), "{warning:?}");
+    // That nothing more is said has no condition to wait for.
+    tokio::time::sleep(3 * LIMIT).await;
+    drop(lease);
+    assert_eq!(warned(&held, 1).await.len(), 1);
+    supervisor.shutdown(SOON).await;
+}
+
+#[tokio::test]
+async fn each_lease_of_a_connection_has_its_own_time() {
+    let server = RedisServer::start();
+    let (supervisor, again) = spawn(&server, "again").await;
+    for _ in 0..4 {
+        let lease = again.lease().await.expect("a lease");
+        // In time, and together longer than one may be held.
+        tokio::time::sleep(LIMIT / 3).await;
+        drop(lease);
+    }
+    for time in 1..=2 {
+        let (line, leasing) = (here(), again.lease());
+        let start = Instant::now();
+        let lease = leasing.await.expect("a lease");
+        let warning = warned(&again, time).await.remove(time - 1);
+        assert!(warning.at >= start + LIMIT, "the time of those before");
+        assert!(
+            warning.taken_at.starts_with(&line),
+            "{warning:?}, not {line}"
+        );
+        drop(lease);
+    }
+    let opened = supervisor.statistics().databases["again"].pool.opened;
+    assert_eq!(opened, 2, "it was the same connection each time");
+    supervisor.shutdown(SOON).await;
+}
+
+#[tokio::test]
+async fn blocking_commands_are_not_leases_that_were_forgotten() {
+    let server = RedisServer::start();
+    let (supervisor, blocking) = spawn(&server, "blocking").await;
+    let pop = cmd("BLPOP")
+        .arg("nothing")
+        .arg(3.5 * LIMIT.as_secs_f64())
+        .take();
+    let popped: Option<(String, String)> = blocking.query(pop).await.expect("nothing");
+    assert_eq!(popped, None);
+    assert!(warnings(&blocking).is_empty());
+    // One on the same connection is warned of.
+    let lease = blocking.lease().await.expect("a lease");
+    warned(&blocking, 1).await;
+    drop(lease);
+    supervisor.shutdown(SOON).await;
+}

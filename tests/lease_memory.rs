@@ -1,0 +1,43 @@
+//! Goal: leases leave no memory behind, also where it is watched how long they are held. Method: an
+//! allocator that counts; it counts the whole process, so this file has one test.
+
+mod common;
+
+use std::{alloc::System, time::Duration};
+
+use common::{RedisServer, eventually_async, spawn};
+use redis_steward::{Database, DatabaseConfig};
+use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+const LEASES: usize = 20_000;
+const SOON: Duration = Duration::from_secs(20);
+/// A byte or two for each lease, where anything that is kept of one has hundreds.
+const SLACK: usize = 32 * 1024;
+
+#[tokio::test]
+async fn leases_leave_no_memory_behind() {
+    let server = RedisServer::start();
+    // None is held for so long, and it is not over when the test is.
+    let watched = DatabaseConfig::from_url(server.url()).leak_warning(Duration::from_secs(3600));
+    let (supervisor, main) = spawn(watched).await;
+    leases(&main, LEASES / 10).await;
+    let before = live_bytes();
+    leases(&main, LEASES).await;
+    let is_as_before = || live_bytes() < before + SLACK;
+    eventually_async(SOON, "there is no more than before", is_as_before).await;
+    supervisor.shutdown(SOON).await;
+}
+
+async fn leases(main: &Database, number: usize) {
+    for _ in 0..number {
+        drop(main.lease().await.expect("a lease"));
+    }
+}
+
+fn live_bytes() -> usize {
+    let stats = ALLOCATOR.stats();
+    stats.bytes_allocated - stats.bytes_deallocated
+}
