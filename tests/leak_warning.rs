@@ -7,8 +7,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use redis::cmd;
-use redis_steward::{Config, Database, DatabaseConfig, Supervisor};
+use redis::{Pipeline, cmd};
+use redis_steward::{Config, Database, DatabaseConfig, Error, Loan, Supervisor};
 use tracing::{
     Event, Level, Metadata, Subscriber,
     field::{Field, Visit},
@@ -145,6 +145,9 @@ async fn each_lease_of_a_connection_has_its_own_time() {
         tokio::time::sleep(LIMIT / 3).await;
         drop(lease);
     }
+    // That nothing is said has no condition to wait for.
+    tokio::time::sleep(2 * LIMIT).await;
+    assert!(warnings(&again).is_empty(), "each was given back in time");
     for time in 1..=2 {
         let (line, leasing) = (here(), again.lease());
         let start = Instant::now();
@@ -159,6 +162,42 @@ async fn each_lease_of_a_connection_has_its_own_time() {
     }
     let opened = supervisor.statistics().databases["again"].pool.opened;
     assert_eq!(opened, 2, "it was the same connection each time");
+    supervisor.shutdown(SOON).await;
+}
+
+#[tokio::test]
+async fn the_lease_of_a_transaction_or_a_thread_is_named_by_who_wanted_it() {
+    let server = RedisServer::start();
+    let (supervisor, others) = spawn(&server, "others").await;
+    let unwarned = || warnings(&others).is_empty();
+    let slow = |_, mut pipe: Loan<Pipeline>| async move {
+        eventually_async(SOON, "the warning is logged", || !unwarned()).await;
+        pipe.set("k", 1).ignore();
+        Ok::<_, Error>(())
+    };
+    let (line, transaction) = (here(), others.transaction::<_, (), _, _, _>(&["k"], slow));
+    transaction.await.expect("executed");
+    let warning = warned(&others, 1).await.remove(0);
+    assert!(
+        warning.taken_at.starts_with(&line),
+        "{warning:?}, not {line}"
+    );
+
+    let blocking = others.blocking();
+    let thread = std::thread::spawn(move || {
+        let (line, lease) = (here(), blocking.lease());
+        (line, lease.expect("a lease"))
+    });
+    while !thread.is_finished() {
+        tokio::task::yield_now().await;
+    }
+    let (line, lease) = thread.join().expect("a lease");
+    let warning = warned(&others, 2).await.remove(1);
+    assert!(
+        warning.taken_at.starts_with(&line),
+        "{warning:?}, not {line}"
+    );
+    drop(lease);
     supervisor.shutdown(SOON).await;
 }
 
