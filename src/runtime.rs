@@ -196,7 +196,8 @@ impl Supervisor {
     /// Closes now what the janitor would close at its next sweep: connections that have been idle for
     /// longer than their [idle timeout](crate::DatabaseConfig::idle_timeout), or are older than their
     /// [lifetime](crate::DatabaseConfig::max_lifetime). Returns how many were taken out of service; after
-    /// a shutdown there are none.
+    /// a shutdown there are none. A shared connection that is too old is not among them yet: it goes,
+    /// and is [counted](crate::Evictions::lifetime), as soon as it has a successor.
     pub async fn sweep(&self) -> usize {
         let swept = self.lifeline.link.sweep.send(SweepAll);
         swept.await.unwrap_or_default()
