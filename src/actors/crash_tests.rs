@@ -25,6 +25,8 @@ use crate::{
 };
 
 const SOON: Duration = Duration::from_secs(10);
+/// Connections of "one".
+const MAX: usize = 3;
 
 /// Makes a child panic.
 #[derive(Message)]
@@ -77,7 +79,10 @@ impl Rig {
     async fn start_with(connector: Arc<dyn Connector>) -> Self {
         let server = RedisServer::start();
         let config = Config::new()
-            .database("one", DatabaseConfig::from_url(server.url()))
+            .database(
+                "one",
+                DatabaseConfig::from_url(server.url()).max_connections(MAX),
+            )
             .database("two", DatabaseConfig::from_url(server.url_with_db(1)));
         let settings = resolve(config).expect("a valid configuration");
         let executor = Executor::new(Some(Handle::current()));
@@ -171,6 +176,47 @@ fn row_40_a_pool_that_panics_is_started_again_and_handles_go_on() {
             [HealthState::Healthy, restarted, HealthState::Healthy]
         );
         rig.ping("two").await.expect("undisturbed");
+        rig.stop().await;
+    });
+}
+
+#[test]
+fn leases_of_a_crashed_pool_go_on_and_count_until_they_are_given_back() {
+    run(async {
+        let rig = Rig::start().await;
+        let one = rig.database("one");
+        let terms = one.terms().with_timeout(SOON);
+        let pool = || {
+            let pool = rig.registry.statistics().databases["one"].pool.clone();
+            assert!(pool.open + pool.opening <= MAX, "{pool:?}");
+            pool
+        };
+        let mut leases = Vec::new();
+        for _ in 1..MAX {
+            leases.push(one.acquire(terms, None).await.expect("a lease"));
+        }
+        rig.crash(Child::Pool("one".into())).await;
+        let is_shared = || (pool().shared, pool().opened) == (1, 4);
+        eventually_async(SOON, "a new pool has a connection", is_shared).await;
+        rig.ping("one").await.expect("over the new connection");
+        for lease in &mut leases {
+            let pong = one.execute_on(lease, &cmd("PING"), terms).await;
+            assert_eq!(pong.expect("pong"), Value::SimpleString("PONG".into()));
+        }
+        // Those that are out take up the room, though the new pool does not know them.
+        let waiting = actix_rt::spawn({
+            let one = one.clone();
+            async move { one.acquire(terms, None).await }
+        });
+        eventually_async(SOON, "there is no third", || pool().waiting == 1).await;
+        assert_eq!((pool().in_use, pool().available), (MAX - 1, 0));
+        drop(leases.pop());
+        let third = waiting.await.expect("a task").expect("in its place");
+        assert_eq!((pool().in_use, pool().open), (MAX - 1, MAX));
+        drop((leases, third));
+        // Only the new pool's can be lent again.
+        let is_settled = || (pool().open, pool().shared, pool().idle) == (2, 1, 1);
+        eventually_async(SOON, "all are back", is_settled).await;
         rig.stop().await;
     });
 }

@@ -61,7 +61,7 @@ impl PoolActor {
     }
 
     /// Connections that a crashed pool has left take up room, and nobody tells this one of their end.
-    fn look_again_for_orphans(&mut self, ctx: &mut Context<Self>) {
+    pub(super) fn look_again_for_orphans(&mut self, ctx: &mut Context<Self>) {
         let own = self.connections.len() + self.dials.len();
         let has_orphans = self.dispatcher.permits.counts().total() > own;
         let is_in_want = self.ledger.waiting() > 0 || self.shared.is_empty();

@@ -27,6 +27,8 @@ pub(super) struct SharedLane {
     routes: Vec<Arc<Route>>,
     /// Those that are taken out of service as soon as there is another.
     expiring: Vec<u64>,
+    /// There was no room for a dial, which is made when there is.
+    lacks_room: bool,
     /// A dial that is due after a pause.
     pausing: Option<SpawnHandle>,
     redial: Redial,
@@ -49,6 +51,7 @@ impl PoolActor {
     /// at a time, however many wait for it.
     pub(super) fn dial_shared(&mut self, ctx: &mut Context<Self>) {
         self.cancel_pause(ctx);
+        self.shared.lacks_room = false;
         if self.shared.routes.len() < self.dispatcher.settings.shared_min {
             self.dial_another(ctx);
         }
@@ -58,9 +61,11 @@ impl PoolActor {
         if self.is_dialling(Lane::Shared) || self.is_forced() {
             return;
         }
-        match self.ledger.request_shared() {
+        let requested = self.ledger.request_shared();
+        // Whatever ends next makes the room, and then there is another try.
+        self.shared.lacks_room = requested.is_err();
+        match requested {
             Ok(permit) => self.dial(permit, ctx),
-            // Whatever ends next makes the room, and then there is another try.
             Err(Some(idle)) => self.close_leased(idle),
             Err(None) => {
                 // The room may be taken by what a crashed pool has left, which ends without a route.
@@ -71,6 +76,7 @@ impl PoolActor {
                 if let Some(id) = self.shared.expiring.pop() {
                     self.retire_expired(id);
                 }
+                self.look_again_for_orphans(ctx);
             }
         }
     }
@@ -245,7 +251,7 @@ impl PoolActor {
 
     /// Opens what there was no room for, or what is missing beside others, if it is still wanted.
     pub(super) fn fill_shared(&mut self, ctx: &mut Context<Self>) {
-        let is_wanted = self.is_used() || !self.parking.is_empty();
+        let is_wanted = self.shared.lacks_room || self.is_used() || !self.parking.is_empty();
         let waits = self.shared.pausing.is_some() || self.dispatcher.dial_error.load().is_some();
         if self.draining.is_some() || waits || !is_wanted {
             return;
