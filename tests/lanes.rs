@@ -7,9 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures_util::StreamExt;
 use redis::{AsyncCommands, Cmd, pipe};
 use redis_steward::{
-    CircuitState, Database, DatabaseConfig, DatabaseStats, Error, HealthState, Supervisor,
+    CircuitState, Database, DatabaseConfig, DatabaseStats, Error, HealthState, Stage, Supervisor,
 };
 
 mod common;
@@ -172,6 +173,54 @@ async fn callers_of_a_shared_connection_that_breaks_go_on_with_the_other() {
         .expect("set");
     rig.until_shared(2).await;
     rig.supervisor.shutdown(SOON).await;
+}
+
+/// What a full server means for those who want connections of their own.
+#[tokio::test]
+async fn row_27_nobody_but_the_borrower_suffers_when_the_server_is_full() {
+    let rig = Rig::with(|main| {
+        main.allow_admin(true)
+            .acquire_timeout(Duration::from_millis(300))
+    })
+    .await;
+    let events = rig.supervisor.subscribe();
+    let () = rig
+        .main
+        .query(words("CONFIG SET maxclients 1"))
+        .await
+        .expect("set");
+    for _ in 0..10 {
+        let error = rig.main.lease().await.expect_err("no room");
+        let Error::TimedOut { stage, .. } = &error else {
+            panic!("{error}");
+        };
+        assert_eq!(*stage, Stage::Acquire);
+        let text = error.to_string();
+        assert!(text.contains("max number of clients"), "{text}");
+        let _: i64 = rig.main.query(words("INCR n")).await.expect("a number");
+    }
+    let stats = rig.stats();
+    assert_eq!(
+        (stats.circuit, stats.pool.shared),
+        (CircuitState::Closed, 1)
+    );
+    assert!(stats.pool.dial_failures <= 5, "{:?}", stats.pool);
+    let () = rig
+        .main
+        .query(words("CONFIG SET maxclients 1000"))
+        .await
+        .expect("set");
+    // It is asked again after 1, 2, 4 ... seconds.
+    let start = Instant::now();
+    while let Err(error) = rig.main.lease().await {
+        assert!(start.elapsed() < 4 * SOON, "{error}");
+    }
+    rig.supervisor.shutdown(SOON).await;
+    let states: Vec<_> = events.map(|it| it.state).collect().await;
+    assert_eq!(states.first(), Some(&HealthState::Healthy), "{states:?}");
+    let is_told =
+        |state: &HealthState| matches!(state, HealthState::Healthy | HealthState::Stopped);
+    assert!(states.iter().all(is_told), "{states:?}");
 }
 
 #[tokio::test]

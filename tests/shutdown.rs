@@ -183,6 +183,75 @@ async fn what_waits_for_a_connection_was_not_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_waits_for_a_lease_is_told_and_who_keeps_one_is_cut_off_after_the_grace() {
+    let turn = TURNS.lock().await;
+    let server = RedisServer::start();
+    let (supervisor, main) = spawn_lender(&server).await;
+    let kept = main.lease().await.expect("a lease");
+    let mut used = main.lease().await.expect("another");
+    let waiting = tokio::spawn(main.with_timeout(SOON).lease());
+    let pool = || supervisor.statistics().databases["main"].pool.clone();
+    eventually_async(SOON, "there is no third", || pool().waiting == 1).await;
+    let blocked = tokio::spawn(async move {
+        let pop = cmd("BLPOP").arg("nothing").arg(0).take();
+        used.query::<()>(pop).await
+    });
+    let is_blocked = || server.info("clients")["blocked_clients"] == "1";
+    eventually_async(SOON, "a command waits", is_blocked).await;
+
+    let report = supervisor.shutdown(Duration::from_millis(300)).await;
+    assert_eq!((report.completed, report.unfinished), (0, 1));
+    let error = waiting.await.expect("task").expect_err("no more leases");
+    assert!(matches!(error, Error::ShuttingDown { .. }), "{error}");
+    assert_eq!(error.execution(), Execution::NotSent);
+    let error = blocked.await.expect("task").expect_err("it was cut off");
+    assert!(matches!(error, Error::ShuttingDown { .. }), "{error}");
+    assert_eq!(error.execution(), Execution::Unknown);
+    let mut kept = kept;
+    assert_eq!(sockets_to(server.port()), 0, "though somebody has a lease");
+    let error = kept.query::<()>(cmd("PING")).await.expect_err("it is over");
+    assert!(matches!(error, Error::ShuttingDown { .. }), "{error}");
+    assert_eq!(error.execution(), Execution::NotSent);
+    assert_nothing_left(&server, turn).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shutdown_waits_for_leases_and_not_longer() {
+    let turn = TURNS.lock().await;
+    let server = RedisServer::start();
+    let (supervisor, main) = spawn_lender(&server).await;
+    let mut lease = main.lease().await.expect("a lease");
+    let popping = tokio::spawn(async move {
+        let pop = cmd("BLPOP").arg("list").arg(0).take();
+        lease.query::<(String, String)>(pop).await
+    });
+    let is_blocked = || server.info("clients")["blocked_clients"] == "1";
+    eventually_async(SOON, "a command waits", is_blocked).await;
+    let shutdown = tokio::spawn({
+        let supervisor = supervisor.clone();
+        async move { supervisor.shutdown(Duration::MAX).await }
+    });
+    let is_closed = || {
+        let error = futures_executor::block_on(main.query::<()>(cmd("PING")));
+        matches!(error, Err(Error::ShuttingDown { .. }))
+    };
+    eventually_async(SOON, "the gate is closed", is_closed).await;
+    assert!(!shutdown.is_finished());
+    server.cli(&["RPUSH", "list", "value"]);
+    let popped = popping.await.expect("task").expect("what it waited for");
+    assert_eq!(popped, ("list".to_owned(), "value".to_owned()));
+    // It was dropped with its task, long before the grace is over.
+    let report = shutdown.await.expect("shutdown");
+    assert_eq!(report.unfinished, 0, "{report:?}");
+    assert_nothing_left(&server, turn).await;
+}
+
+/// Two connections to lend, beside the one that callers share.
+async fn spawn_lender(server: &RedisServer) -> (Supervisor, Database) {
+    common::spawn(DatabaseConfig::from_url(server.url()).max_connections(3)).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn shutting_down_many_times_at_once_is_one_shutdown() {
     let turn = TURNS.lock().await;
     let server = RedisServer::start();
