@@ -224,7 +224,7 @@ impl Handler<Released> for PoolActor {
         };
         if let Some(eviction) = closed {
             match eviction {
-                Some(eviction) => counters.evicted(eviction),
+                Some(eviction) => self.count_eviction(id, eviction),
                 None if self.connections.contains_key(&id) => count(&counters.discarded),
                 None => {}
             }

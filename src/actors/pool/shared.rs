@@ -163,7 +163,7 @@ impl PoolActor {
 
     fn retire_expired(&mut self, id: u64) {
         if self.is_published(id) {
-            self.dispatcher.counters.evicted(Eviction::Lifetime);
+            self.count_eviction(id, Eviction::Lifetime);
             self.retire(id);
         }
     }

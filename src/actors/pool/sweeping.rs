@@ -24,8 +24,6 @@ impl PoolActor {
         let evicted = self.ledger.sweep(now, interval);
         let mut closed = 0;
         for (id, eviction) in evicted {
-            let database = self.dispatcher.name();
-            tracing::debug!(%database, connection = id, reason = ?eviction, "connection evicted");
             match (self.connections.get(&id).map(|it| it.lane), eviction) {
                 (Some(Lane::Shared), Eviction::Lifetime) => {
                     // It is taken out of service, and counted, once there is another.
@@ -36,11 +34,17 @@ impl PoolActor {
                 (Some(Lane::Leased), _) => self.close_leased(id),
                 (None, _) => continue,
             }
-            self.dispatcher.counters.evicted(eviction);
+            self.count_eviction(id, eviction);
             closed += 1;
         }
         self.fill_shared(ctx);
         closed
+    }
+
+    pub(super) fn count_eviction(&self, id: u64, eviction: Eviction) {
+        let database = self.dispatcher.name();
+        tracing::debug!(%database, connection = id, reason = ?eviction, "connection evicted");
+        self.dispatcher.counters.evicted(eviction);
     }
 }
 
