@@ -52,6 +52,8 @@ use crate::{
 /// to it meanwhile.) The error tells how many attempts there were, and whether any of
 /// them may have run.
 ///
+/// Blocking commands, and those on a lease, are never sent again.
+///
 /// # Example
 ///
 /// ```no_run
@@ -92,8 +94,9 @@ impl Database {
     /// The same database with another deadline for each command, counted from its call.
     ///
     /// It holds for everything that is done with that handle: for blocking commands too, which
-    /// otherwise may take as long as their own timeout says, and for waiting for a lease. A timeout of
-    /// zero lets no command through; there is no "for ever", and more than a year is taken as a year.
+    /// otherwise may take as long as their own timeout says, and for waiting for a lease, unless the
+    /// [acquire timeout](crate::DatabaseConfig::acquire_timeout) is shorter. A timeout of zero lets no
+    /// command through; there is no "for ever", and more than a year is taken as a year.
     #[must_use]
     pub fn with_timeout(&self, timeout: Duration) -> Self {
         self.with_terms(self.terms.with_timeout(timeout))
@@ -194,8 +197,8 @@ impl Database {
     /// themselves.
     ///
     /// It waits at most the [acquire timeout](crate::DatabaseConfig::acquire_timeout) of the database,
-    /// or the timeout of a handle that has [one of its own](Self::with_timeout); first come, first
-    /// served. At most [`max_connections`](crate::DatabaseConfig::max_connections) less the shared ones
+    /// or the timeout of a handle that has [one of its own](Self::with_timeout), whichever is shorter;
+    /// first come, first served. At most [`max_connections`](crate::DatabaseConfig::max_connections) less the shared ones
     /// are leased at a time. Dropping the future is safe: a connection that is on its way goes to the
     /// next who waits.
     ///

@@ -18,7 +18,8 @@ use crate::{
 /// it may run what a shared connection may not: `SELECT`, `WATCH`, `MULTI`, `CLIENT TRACKING` ... Only
 /// what would leave commands without replies (`MONITOR`, `CLIENT REPLY` ...) and, unless
 /// [`allow_admin`](crate::DatabaseConfig::allow_admin) is set, what administers the server is refused.
-/// `SUBSCRIBE` and its like are confirmed, but there is no way to read messages.
+/// `SUBSCRIBE` and its like are confirmed, one at a time and not in a pipeline, but there is no way to
+/// read messages: they are dropped, and with RESP2 (servers before 6.0) the first ends the connection.
 ///
 /// # Giving back
 ///
@@ -26,6 +27,9 @@ use crate::{
 /// notice, a transaction is still open, or a command was given up before its reply came, the connection
 /// is closed instead, and another is opened when one is needed. So nobody ever finds another caller's
 /// `SELECT`, `WATCH` or reply.
+///
+/// A [shutdown](crate::Supervisor::shutdown) waits for it until its grace is over, and then closes the
+/// connection.
 ///
 /// # Deadlines, failures and cancellation
 ///

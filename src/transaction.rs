@@ -30,9 +30,10 @@ impl Database {
     /// # Errors
     ///
     /// What `body` returns; [`Error::Conflict`] after the last attempt; [`Error::Unwatched`] if `body` has
-    /// ended the watch itself, with `EXEC`, `UNWATCH` or an atomic pipeline on the lease; [`Error::ConnectionLost`] and the
-    /// like as for a [pipeline](Self::pipeline), and then [`Error::execution`] tells whether the
-    /// transaction may have been executed. It is not tried again after an error.
+    /// ended the watch itself, with `EXEC`, `UNWATCH` or an atomic pipeline on the lease;
+    /// [`Error::ConnectionLost`] and the like as for a [pipeline](Self::pipeline), and then
+    /// [`Error::execution`] tells whether the transaction may have been executed. It is not tried again
+    /// after an error.
     ///
     /// ```no_run
     /// use redis_steward::{Database, Error};

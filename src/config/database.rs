@@ -156,8 +156,8 @@ impl DatabaseConfig {
         self
     }
 
-    /// How long [`Database::lease`](crate::Database::lease) and blocking commands wait for a connection of their own. Default
-    /// 1 s, or the command timeout if that is shorter; range 1 ms to 1 year.
+    /// How long [`Database::lease`](crate::Database::lease) and blocking commands wait for a connection
+    /// of their own. Default 1 s, or the command timeout if that is shorter; range 1 ms to 1 year.
     pub fn acquire_timeout(mut self, timeout: Duration) -> Self {
         self.acquire_timeout = Some(timeout);
         self

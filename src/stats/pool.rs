@@ -15,7 +15,8 @@ use super::WaitHistogram;
 pub struct PoolStats {
     /// Connections whose socket is open.
     pub open: usize,
-    /// Those that all callers share.
+    /// Those that all callers share. While one that is too old has a successor already, there may be
+    /// one more than the [configured](crate::DatabaseConfig::shared_connections) maximum.
     pub shared: usize,
     /// Those that are leased, or run a blocking command.
     pub in_use: usize,
@@ -44,7 +45,7 @@ pub struct PoolStats {
     /// Connections that the janitor closed.
     pub evicted: Evictions,
     /// Leased connections that were closed when they were given back, because something on them had
-    /// been changed, or a reply was missing.
+    /// been changed, a reply was missing, they had led to the wrong server, or a shutdown had begun.
     pub discarded: u64,
     /// Time since the janitor last looked for what to close.
     pub last_sweep: Option<Duration>,
