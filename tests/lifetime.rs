@@ -7,7 +7,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use redis::cmd;
@@ -113,6 +113,35 @@ async fn callers_do_not_notice_that_a_shared_connection_is_replaced() {
     eventually_async(SOON, "each was replaced once", is_settled).await;
     assert_eq!(pool(&supervisor).evicted.total(), lifetime());
     supervisor.shutdown(SOON).await;
+}
+
+#[tokio::test]
+async fn an_idle_lease_makes_room_for_a_successor() {
+    let server = RedisServer::start();
+    let main = DatabaseConfig::from_url(server.url())
+        .max_connections(2)
+        .max_lifetime(LIFETIME)
+        .sweep_interval(Duration::from_secs(3600));
+    let (supervisor, main) = spawn(main).await;
+    let pool = || pool(&supervisor);
+    let start = Instant::now();
+    while pool().evicted.displaced == 0 {
+        assert!(start.elapsed() < SOON, "{:?}", pool());
+        // So that the lease is younger than what all share.
+        tokio::time::sleep(LIFETIME / 2).await;
+        drop(main.lease().await.expect("a lease"));
+        supervisor.sweep().await;
+    }
+    let is_accounted_for = || {
+        let pool = pool();
+        let closed = pool.evicted.total() + pool.discarded;
+        (pool.opening, pool.closing) == (0, 0) && pool.opened == pool.open as u64 + closed
+    };
+    eventually_async(SOON, "what was opened is open or counted", is_accounted_for).await;
+    assert_eq!((pool().lost, pool().discarded), (0, 0));
+    supervisor.shutdown(SOON).await;
+    let pool = pool();
+    assert_eq!(pool.opened, pool.evicted.total() + pool.discarded);
 }
 
 #[tokio::test]

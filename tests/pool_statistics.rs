@@ -16,7 +16,7 @@ use redis_steward::{Database, DatabaseConfig, PoolStats, Supervisor};
 use tokio::task::JoinSet;
 
 const SOON: Duration = Duration::from_secs(20);
-const SAMPLES: usize = 300;
+const SAMPLES: usize = 100;
 const MAX: usize = 12;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -126,7 +126,7 @@ impl Load {
                         _ => lease(&main, &mut random).await,
                     };
                     // So that sometimes few are at it, and then many.
-                    let pause = Duration::from_millis(random.u64(0..150));
+                    let pause = Duration::from_millis(random.u64(0..300));
                     tokio::time::sleep(pause).await;
                 }
                 leases
@@ -156,10 +156,10 @@ async fn block(main: &Database, random: &mut Rng) -> u64 {
     1
 }
 
-/// One in ten is not given back as it was.
+/// One in thirty is not given back as it was.
 async fn lease(main: &Database, random: &mut Rng) -> u64 {
     let mut lease = main.lease().await.expect("a lease");
-    let command = match random.u8(0..10) {
+    let command = match random.u8(0..30) {
         0 => cmd("SELECT").arg(1).take(),
         _ => cmd("PING"),
     };

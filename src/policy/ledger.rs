@@ -71,6 +71,8 @@ pub(crate) enum Eviction {
     Lifetime,
     /// Fewer connections can do the work that is left.
     Spare,
+    /// It is idle, and its place is needed for one that all share.
+    Displaced,
 }
 
 impl<W> Ledger<W> {

@@ -309,6 +309,7 @@ impl World {
                 Some(Eviction::Idle) => assert!(is_unused && (is_shared || !is_expired)),
                 Some(Eviction::Lifetime) => assert!(is_expired),
                 Some(Eviction::Spare) => assert!(is_shared),
+                Some(Eviction::Displaced) => panic!("nobody needs its place"),
                 None => assert!(!is_expired, "it is too old"),
             }
             // A shared one that is too old stays until there is another.

@@ -42,6 +42,7 @@ pub(crate) struct Counters {
     evicted_idle: AtomicU64,
     evicted_lifetime: AtomicU64,
     evicted_spare: AtomicU64,
+    evicted_displaced: AtomicU64,
     // Written once per sweep, so nobody ever waits for it.
     last_sweep: Mutex<Option<Instant>>,
 }
@@ -52,6 +53,7 @@ impl Counters {
             Eviction::Idle => &self.evicted_idle,
             Eviction::Lifetime => &self.evicted_lifetime,
             Eviction::Spare => &self.evicted_spare,
+            Eviction::Displaced => &self.evicted_displaced,
         });
     }
 
@@ -111,6 +113,7 @@ impl Counters {
                 idle: self.evicted_idle.load(Relaxed),
                 lifetime: self.evicted_lifetime.load(Relaxed),
                 spare: self.evicted_spare.load(Relaxed),
+                displaced: self.evicted_displaced.load(Relaxed),
             },
             discarded: self.discarded.load(Relaxed),
             last_sweep: self.since_last_sweep(),

@@ -42,10 +42,11 @@ pub struct PoolStats {
     pub dial_failures: u64,
     /// Connections that broke.
     pub lost: u64,
-    /// Connections that the janitor closed.
+    /// Connections that were closed because they were idle, old or too many.
     pub evicted: Evictions,
-    /// Leased connections that were closed when they were given back, because something on them had
-    /// been changed, a reply was missing, they had led to the wrong server, or a shutdown had begun.
+    /// Connections that were closed for another reason, although they worked: leased ones on which
+    /// something had been changed or a reply was missing, those that had led to the wrong server, and
+    /// all at a shutdown.
     pub discarded: u64,
     /// Time since the janitor last looked for what to close.
     pub last_sweep: Option<Duration>,
@@ -63,11 +64,13 @@ pub struct Evictions {
     pub lifetime: u64,
     /// Fewer shared connections could do the work.
     pub spare: u64,
+    /// They were idle, and their place was needed for one that all share.
+    pub displaced: u64,
 }
 
 impl Evictions {
     /// All of them.
     pub fn total(&self) -> u64 {
-        self.idle + self.lifetime + self.spare
+        self.idle + self.lifetime + self.spare + self.displaced
     }
 }

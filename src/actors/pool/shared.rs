@@ -12,6 +12,7 @@ use crate::{
     messages::{News, Park, Redial as RedialOrder, Retire, Saturated},
     net::{Activity, Duty, Ended, Failure, Mailbox, Request, Seen},
     policy::{admission::Passage, ledger::Eviction, permits::Lane, redial::Redial},
+    stats::count,
 };
 
 /// A connection that lived for less than this is not replaced at once, so that a server which
@@ -66,7 +67,10 @@ impl PoolActor {
         self.shared.lacks_room = requested.is_err();
         match requested {
             Ok(permit) => self.dial(permit, ctx),
-            Err(Some(idle)) => self.close_leased(idle),
+            Err(Some(idle)) => {
+                self.count_eviction(idle, Eviction::Displaced);
+                self.close_leased(idle);
+            }
             Err(None) => {
                 // The room may be taken by what a crashed pool has left, which ends without a route.
                 if self.shared.is_empty() {
@@ -172,10 +176,12 @@ impl PoolActor {
     pub(super) fn retire_all(&mut self) {
         for route in std::mem::take(&mut self.shared.routes) {
             self.ledger.close(route.id);
+            count(&self.dispatcher.counters.discarded);
         }
         self.publish_routes();
         for id in self.ledger.distrust_leased() {
             self.close_leased(id);
+            count(&self.dispatcher.counters.discarded);
         }
     }
 
