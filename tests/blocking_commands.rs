@@ -4,35 +4,15 @@
 use std::time::{Duration, Instant};
 
 use redis::{AsyncCommands, Cmd, Value, cmd, pipe};
-use redis_steward::{Database, DatabaseConfig, DatabaseStats, Error, Execution, Stage, Supervisor};
+use redis_steward::{Database, Error, Execution, Stage};
 use tokio::task::JoinHandle;
 
 mod common;
-use common::{RedisServer, eventually_async, spawn};
+use common::{Rig, eventually_async, words};
 
 const SOON: Duration = Duration::from_secs(10);
 
-struct Rig {
-    server: RedisServer,
-    supervisor: Supervisor,
-    main: Database,
-}
-
 impl Rig {
-    async fn with(adjust: impl FnOnce(DatabaseConfig) -> DatabaseConfig) -> Self {
-        let server = RedisServer::start();
-        let (supervisor, main) = spawn(adjust(DatabaseConfig::from_url(server.url()))).await;
-        Self {
-            server,
-            supervisor,
-            main,
-        }
-    }
-
-    fn stats(&self) -> DatabaseStats {
-        self.supervisor.statistics().databases["main"].clone()
-    }
-
     fn begin(&self, command: Cmd) -> JoinHandle<Result<Value, Error>> {
         let main = self.main.clone();
         tokio::spawn(async move { main.execute(&command).await })
@@ -43,25 +23,6 @@ impl Rig {
         let is_so = || blocked() == clients.to_string();
         eventually_async(SOON, "they wait on the server", is_so).await;
     }
-
-    /// That everything is given back, and the server has as many clients as the pool has connections.
-    async fn end(self) {
-        let is_settled = || {
-            let stats = self.stats();
-            let pool = &stats.pool;
-            let counts = (pool.in_use, pool.opening, pool.closing, pool.waiting);
-            (counts, stats.in_flight) == ((0, 0, 0, 0), 0)
-        };
-        eventually_async(SOON, "nothing is under way", is_settled).await;
-        let clients = || self.server.clients_named("redis-steward").len();
-        let open = self.stats().pool.open;
-        eventually_async(SOON, "the server agrees", || clients() == open).await;
-        self.supervisor.shutdown(SOON).await;
-    }
-}
-
-fn words(line: &str) -> Cmd {
-    Cmd::new().arg(line.split(' ').collect::<Vec<_>>()).take()
 }
 
 /// The median time of some GETs, one after the other.

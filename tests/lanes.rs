@@ -8,38 +8,15 @@ use std::{
 };
 
 use futures_util::StreamExt;
-use redis::{AsyncCommands, Cmd, pipe};
-use redis_steward::{
-    CircuitState, Database, DatabaseConfig, DatabaseStats, Error, HealthState, Stage, Supervisor,
-};
+use redis::{AsyncCommands, pipe};
+use redis_steward::{CircuitState, DatabaseConfig, Error, HealthState, Stage};
 
 mod common;
-use common::{RedisServer, eventually_async, spawn};
+use common::{RedisServer, Rig, eventually_async, spawn, words};
 
 const SOON: Duration = Duration::from_secs(10);
 
-struct Rig {
-    server: RedisServer,
-    supervisor: Supervisor,
-    main: Database,
-}
-
 impl Rig {
-    async fn with(adjust: impl FnOnce(DatabaseConfig) -> DatabaseConfig) -> Self {
-        let server = RedisServer::start();
-        let (supervisor, main) = spawn(adjust(DatabaseConfig::from_url(server.url()))).await;
-        supervisor.ready(SOON).await.expect("ready");
-        Self {
-            server,
-            supervisor,
-            main,
-        }
-    }
-
-    fn stats(&self) -> DatabaseStats {
-        self.supervisor.statistics().databases["main"].clone()
-    }
-
     /// The server's numbers of the pool's connections, oldest first.
     fn client_ids(&self) -> Vec<u64> {
         let clients = self.server.clients_named("redis-steward");
@@ -60,10 +37,6 @@ impl Rig {
         // A server that is full is asked after 1, 2, 4 ... seconds.
         eventually_async(4 * SOON, "so many are shared", are_open).await;
     }
-}
-
-fn words(line: &str) -> Cmd {
-    Cmd::new().arg(line.split(' ').collect::<Vec<_>>()).take()
 }
 
 #[tokio::test]

@@ -3,62 +3,13 @@
 
 use std::time::Duration;
 
-use redis::{AsyncCommands, Cmd, cmd, pipe};
-use redis_steward::{
-    Database, DatabaseConfig, Error, Execution, PoolStats, Refusal, Stage, Supervisor,
-};
+use redis::{AsyncCommands, cmd, pipe};
+use redis_steward::{DatabaseConfig, Error, Execution, Refusal, Stage};
 
 mod common;
-use common::{RedisServer, eventually_async, spawn};
+use common::{RedisServer, Rig, eventually_async, spawn, words};
 
 const SOON: Duration = Duration::from_secs(10);
-
-struct Rig {
-    server: RedisServer,
-    supervisor: Supervisor,
-    main: Database,
-}
-
-impl Rig {
-    async fn start() -> Self {
-        Self::with(|main| main).await
-    }
-
-    async fn with(adjust: impl FnOnce(DatabaseConfig) -> DatabaseConfig) -> Self {
-        let server = RedisServer::start();
-        let (supervisor, main) = spawn(adjust(DatabaseConfig::from_url(server.url()))).await;
-        Self {
-            server,
-            supervisor,
-            main,
-        }
-    }
-
-    fn pool(&self) -> PoolStats {
-        self.supervisor.statistics().databases["main"].pool.clone()
-    }
-
-    /// Waits until no lease is out and nothing is being opened or closed.
-    async fn settled(&self) -> PoolStats {
-        let is_settled = || {
-            let pool = self.pool();
-            (pool.in_use, pool.opening, pool.closing, pool.waiting) == (0, 0, 0, 0)
-        };
-        eventually_async(SOON, "all leases are back", is_settled).await;
-        self.pool()
-    }
-
-    async fn end(self) {
-        let pool = self.settled().await;
-        let clients = || self.server.clients_named("redis-steward").len();
-        eventually_async(SOON, "the server agrees", || clients() == pool.open).await;
-        self.supervisor.shutdown(SOON).await;
-    }
-}
-
-fn words(line: &str) -> Cmd {
-    Cmd::new().arg(line.split(' ').collect::<Vec<_>>()).take()
-}
 
 async fn client_id(lease: &mut redis_steward::Lease) -> i64 {
     lease.query(words("CLIENT ID")).await.expect("an id")

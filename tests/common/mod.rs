@@ -38,5 +38,5 @@ pub use resp::Reply;
 pub use script::Script;
 pub use scripted::ScriptedServer;
 pub use server::RedisServer;
-pub use steward::spawn;
+pub use steward::{Rig, spawn, words};
 pub use wait::{eventually, eventually_async};

@@ -2,14 +2,75 @@
 
 use std::time::Duration;
 
-use redis_steward::{Config, Database, DatabaseConfig, Supervisor};
+use redis::Cmd;
+use redis_steward::{Config, Database, DatabaseConfig, DatabaseStats, PoolStats, Supervisor};
+
+use super::{RedisServer, eventually_async};
+
+const SOON: Duration = Duration::from_secs(10);
+
+/// A server and a supervisor of its own, with one database, "main".
+pub struct Rig {
+    pub server: RedisServer,
+    pub supervisor: Supervisor,
+    pub main: Database,
+}
+
+impl Rig {
+    pub async fn start() -> Self {
+        Self::with(|main| main).await
+    }
+
+    pub async fn with(adjust: impl FnOnce(DatabaseConfig) -> DatabaseConfig) -> Self {
+        let server = RedisServer::start();
+        let (supervisor, main) = spawn(adjust(DatabaseConfig::from_url(server.url()))).await;
+        Self {
+            server,
+            supervisor,
+            main,
+        }
+    }
+
+    pub fn stats(&self) -> DatabaseStats {
+        self.supervisor.statistics().databases["main"].clone()
+    }
+
+    pub fn pool(&self) -> PoolStats {
+        self.stats().pool
+    }
+
+    /// Waits until nobody waits for anything, no lease is out, and nothing is being opened or closed.
+    pub async fn settled(&self) -> PoolStats {
+        let is_settled = || {
+            let DatabaseStats {
+                in_flight, pool, ..
+            } = self.stats();
+            let counts = (pool.in_use, pool.opening, pool.closing, pool.waiting);
+            (counts, in_flight) == ((0, 0, 0, 0), 0)
+        };
+        eventually_async(SOON, "nothing is under way", is_settled).await;
+        self.pool()
+    }
+
+    /// That everything is given back, and the server has as many clients as the pool has connections.
+    pub async fn end(self) {
+        let pool = self.settled().await;
+        let clients = || self.server.clients_named("redis-steward").len();
+        eventually_async(SOON, "the server agrees", || clients() == pool.open).await;
+        self.supervisor.shutdown(SOON).await;
+    }
+}
+
+/// A command of words between spaces.
+pub fn words(line: &str) -> Cmd {
+    Cmd::new().arg(line.split(' ').collect::<Vec<_>>()).take()
+}
 
 /// A supervisor of one database, "main", which is healthy, and its handle.
 pub async fn spawn(main: DatabaseConfig) -> (Supervisor, Database) {
     let config = Config::new().database("main", main);
     let supervisor = Supervisor::spawn(config).await.expect("spawn");
-    let soon = Duration::from_secs(10);
-    supervisor.ready(soon).await.expect("ready");
+    supervisor.ready(SOON).await.expect("ready");
     let main = supervisor.database("main").expect("main");
     (supervisor, main)
 }
