@@ -246,7 +246,8 @@ impl Database {
     }
 
     /// An address for other actix actors, which send it [`Execute`] and get the reply. It is the
-    /// pool's, so a command takes one hop more than a call on the handle.
+    /// pool's, so a command takes one hop more than a call on the handle. Who drops the request gives
+    /// the command up, as with a future of the handle; what was sent with `do_send` runs to its end.
     ///
     /// It does not keep the supervisor running. It is closed once the pool has ended: after a
     /// shutdown, and after a crash of the pool, where asking again gives the address of its successor.

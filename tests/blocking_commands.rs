@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use redis::{AsyncCommands, Cmd, Value, cmd, pipe};
-use redis_steward::{Database, Error, Execution, Stage};
+use redis_steward::{Database, Error, Execute, Execution, Stage};
 use tokio::task::JoinHandle;
 
 mod common;
@@ -220,5 +220,45 @@ async fn a_server_that_dies_ends_them_and_one_that_is_back_serves_them() {
     rig.until_blocked(1).await;
     let _: () = rig.main.clone().rpush("list", 1).await.expect("pushed");
     call.await.expect("a task").expect("popped");
+    rig.end().await;
+}
+
+#[tokio::test]
+async fn who_asks_by_message_and_goes_leaves_nothing_behind() {
+    let rig = Rig::with(|main| main.max_connections(3)).await;
+    let blocks = || words("BLPOP nothing 0");
+    let asked: Vec<_> = (0..2)
+        .map(|_| tokio::spawn(rig.main.recipient().send(Execute::new(blocks()))))
+        .collect();
+    rig.until_blocked(2).await;
+    asked.iter().for_each(JoinHandle::abort);
+    rig.until_blocked(0).await;
+    assert_eq!(rig.settled().await.in_use, 0);
+    drop(rig.main.lease().await.expect("there is room again"));
+    // What nobody wants to hear of is done all the same.
+    rig.main.recipient().do_send(Execute::new(words("INCR n")));
+    let is_done = || rig.server.cli(&["GET", "n"]) == "1";
+    eventually_async(SOON, "it is done", is_done).await;
+    rig.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_lost_in_the_middle_of_a_command_counts_once() {
+    let rig = Rig::start().await;
+    let calls: Vec<_> = (0..20)
+        .map(|_| rig.begin(words("BLPOP nothing 0")))
+        .collect();
+    rig.until_blocked(20).await;
+    rig.server
+        .cli(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
+    for call in calls {
+        let error = call.await.expect("a task").expect_err("killed");
+        assert!(matches!(error, Error::ConnectionLost { .. }), "{error}");
+    }
+    let is_back = || rig.pool().shared == 1;
+    eventually_async(SOON, "what all share is open again", is_back).await;
+    let pool = rig.settled().await;
+    assert_eq!((pool.lost, pool.discarded), (21, 0), "{pool:?}");
+    assert_eq!(pool.opened - pool.open as u64, 21, "{pool:?}");
     rig.end().await;
 }

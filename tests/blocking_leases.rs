@@ -8,7 +8,7 @@ use std::{
 
 use redis::{Commands, ConnectionLike, cmd};
 use redis_steward::{
-    BlockingDatabase, Config, DatabaseConfig, Error, PoolStats, Stage, Supervisor,
+    BlockingDatabase, Config, DatabaseConfig, Error, Execution, PoolStats, Stage, Supervisor,
 };
 
 mod common;
@@ -123,4 +123,18 @@ fn who_gets_no_lease_is_told_in_time_and_a_task_at_once() {
     assert!(matches!(error, Error::WouldBlockRuntime { .. }), "{error}");
     drop(held);
     let _next = rig.main.lease().expect("given back");
+}
+
+#[test]
+fn a_command_on_a_lease_that_broke_was_not_sent() {
+    let timeout = Duration::from_millis(300);
+    let rig = Rig::with(|main| {
+        main.command_timeout(timeout)
+            .acquire_timeout(Duration::from_secs(60))
+    });
+    let mut lease = rig.main.lease().expect("a lease");
+    rig.server.kill();
+    eventually(SOON, "the loss is known", || rig.pool().lost == 2);
+    let error = lease.execute(&cmd("PING")).expect_err("no server");
+    assert_eq!(error.execution(), Execution::NotSent, "{error}");
 }

@@ -1,7 +1,7 @@
 //! Goal: what one caller did on a connection is never seen by another, and a connection that is not
 //! given back whole is closed. Method: leases of a real server, which is asked what its clients are.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use redis::{AsyncCommands, cmd, pipe};
 use redis_steward::{DatabaseConfig, Error, Execution, Refusal, Stage};
@@ -450,5 +450,73 @@ async fn transactions_of_many_tasks_lose_no_update() {
         task.await.expect("all its updates");
     }
     assert_eq!(rig.server.cli(&["GET", "n"]), "200");
+    rig.end().await;
+}
+
+#[tokio::test]
+async fn a_command_on_a_lease_that_broke_ends_by_its_deadline() {
+    let timeout = Duration::from_millis(300);
+    let rig = Rig::with(|main| {
+        main.command_timeout(timeout)
+            .acquire_timeout(Duration::from_secs(60))
+    })
+    .await;
+    let mut lease = rig.main.lease().await.expect("a lease");
+    rig.server.kill();
+    eventually_async(SOON, "the loss is known", || rig.pool().lost == 2).await;
+    let start = Instant::now();
+    let error = lease.execute(&words("PING")).await.expect_err("no server");
+    assert!(start.elapsed() < 10 * timeout, "{:?}", start.elapsed());
+    assert_eq!(error.execution(), Execution::NotSent, "{error}");
+    drop(lease);
+    rig.supervisor.shutdown(SOON).await;
+}
+
+#[tokio::test]
+async fn who_has_gone_does_not_count_as_waiting_after_a_sweep() {
+    let rig = Rig::with(|main| {
+        main.max_connections(2)
+            .acquire_timeout(Duration::from_secs(60))
+    })
+    .await;
+    let lease = rig.main.lease().await.expect("a lease");
+    let patient = tokio::spawn(rig.main.lease());
+    let waiting = || rig.pool().waiting;
+    eventually_async(SOON, "one waits", || waiting() == 1).await;
+    let others: Vec<_> = (0..100).map(|_| tokio::spawn(rig.main.lease())).collect();
+    eventually_async(SOON, "all wait", || waiting() == 101).await;
+    for other in others {
+        other.abort();
+        drop(other.await);
+    }
+    rig.supervisor.sweep().await;
+    assert_eq!(waiting(), 1);
+    drop(lease);
+    drop(patient.await.expect("a task").expect("its turn"));
+    rig.end().await;
+}
+
+#[tokio::test]
+async fn a_transaction_ends_by_the_deadline_of_its_handle() {
+    let rig = Rig::start().await;
+    let timeout = Duration::from_millis(300);
+    let hasty = rig.main.with_timeout(timeout);
+    let start = Instant::now();
+    let outcome = hasty
+        .transaction::<_, (), Error, _, _>(&["n"], |_, mut pipe| {
+            let others = rig.main.clone();
+            async move {
+                // Somebody else is always quicker.
+                others.query::<()>(words("INCR n")).await?;
+                tokio::time::sleep(timeout / 6).await;
+                pipe.set("n", 0);
+                Ok(())
+            }
+        })
+        .await;
+    let error = outcome.expect_err("it has no time for all attempts");
+    assert!(error.is_timeout(), "{error}");
+    assert_eq!(error.execution(), Execution::NotSent, "{error}");
+    assert!(start.elapsed() < 10 * timeout, "{:?}", start.elapsed());
     rig.end().await;
 }

@@ -148,14 +148,14 @@ impl Dispatcher {
         terms: Terms,
     ) -> Result<(Reply, Tried), Error> {
         let mut attempts = 1;
+        let patience = terms.patience(block);
+        let deadline = terms.deadline(Instant::now(), patience);
         loop {
             let mut admitted = self.gate.enter().map_err(|passage| self.refused(passage))?;
             if block.is_some() {
                 // What may take as long as it likes shows nothing, and shall keep nobody from trying.
                 admitted.forgo_trial();
             }
-            let patience = terms.patience(block);
-            let deadline = terms.deadline(Instant::now(), patience);
             let packed = (work.pack().0, work.expected_on_lease());
             let is_fresh = grant.is_fresh();
             let sent = self.send(packed, deadline, |request| {
@@ -177,7 +177,7 @@ impl Dispatcher {
                 count(&self.counters.retried);
                 let now = Instant::now();
                 let wait = terms.acquire_timeout(self.settings.acquire_timeout);
-                let until = terms.deadline(now, wait);
+                let until = deadline.min(now + wait);
                 *grant = self.acquire_until(now, until, grant.by()).await?;
                 continue;
             }

@@ -88,12 +88,11 @@ impl Work for Cmd {
 
 impl Work for Pipeline {
     fn pack(&self) -> (Vec<u8>, Expected) {
-        let replies = Expected::Many(self.len() + extra_replies(self));
-        (self.get_packed_pipeline(), replies)
+        (self.get_packed_pipeline(), self.expected_on_lease())
     }
 
     fn expected_on_lease(&self) -> Expected {
-        self.pack().1
+        Expected::Many(self.len() + extra_replies(self))
     }
 
     fn effect(&self) -> Effect {

@@ -98,9 +98,12 @@ impl<W> Ledger<W> {
     }
 
     /// Whether another connection is to be opened that all share, because one has said at `now` that
-    /// it has more to do than it can.
+    /// it has more to do than it can. Not while somebody waits for one to lease, who has none at all.
     pub(crate) fn grows(&mut self, now: Instant) -> bool {
         self.saturated = Some(now);
+        if !self.waiters.is_empty() {
+            return false;
+        }
         let counts = self.permits.counts();
         let opening = counts.of(Lane::Shared, State::Opening);
         opening == 0 && counts.of(Lane::Shared, State::InUse) < self.limits.max_shared
@@ -188,9 +191,14 @@ impl<W> Ledger<W> {
     /// Whether so many wait already, those not counted who are gone.
     pub(crate) fn is_crowded(&mut self, limit: usize, is_gone: impl Fn(&W) -> bool) -> bool {
         if self.waiters.len() >= limit {
-            self.waiters.retain(|it| !is_gone(&it.who));
+            self.forget_gone(is_gone);
         }
         self.waiters.len() >= limit
+    }
+
+    /// Forgets who `is_gone`.
+    pub(crate) fn forget_gone(&mut self, is_gone: impl Fn(&W) -> bool) {
+        self.waiters.retain(|it| !is_gone(&it.who));
     }
 
     pub(crate) fn waiting(&self) -> usize {

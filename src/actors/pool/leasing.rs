@@ -129,19 +129,26 @@ impl PoolActor {
         }
     }
 
+    fn is_connected(&self, id: u64) -> bool {
+        let mailbox = self.connections.get(&id).and_then(|it| it.mailbox.as_ref());
+        mailbox.is_some_and(|it| !it.is_closed())
+    }
+
     /// Tells those who have waited for too long.
     fn expire_waiting(&mut self, ctx: &mut Context<Self>) {
         self.leasing.alarm = None;
         let now = Instant::now();
         let shared_error = self.dispatcher.dial_error.load().as_deref().cloned();
         let last_error = shared_error.or_else(|| self.leasing.last_error.clone());
-        for waiting in self.ledger.expire(now.into_std(), is_gone) {
+        let expired = self.ledger.expire(now.into_std(), is_gone);
+        // They look at it to tell how many others wait.
+        self.publish_waiting();
+        for waiting in expired {
             // Nobody may be left to hear it.
             let _ = waiting
                 .answer
                 .send(Err(NoGrant::TimedOut(last_error.clone())));
         }
-        self.publish_waiting();
         if let Some(next) = self.ledger.next_deadline() {
             self.arm_waiting(next.into(), ctx);
         }
@@ -174,7 +181,7 @@ impl PoolActor {
     }
 }
 
-fn is_gone(waiting: &Waiting) -> bool {
+pub(super) fn is_gone(waiting: &Waiting) -> bool {
     waiting.answer.is_closed()
 }
 
@@ -211,7 +218,6 @@ impl Handler<Released> for PoolActor {
 
     fn handle(&mut self, Released { id, is_clean }: Released, ctx: &mut Self::Context) {
         self.watched.returned(id);
-        let counters = &self.dispatcher.counters;
         let closed = match is_clean && self.draining.is_none() {
             true => {
                 self.leasing.redial.reset();
@@ -222,11 +228,11 @@ impl Handler<Released> for PoolActor {
                 Some(None)
             }
         };
-        if let Some(eviction) = closed {
+        // The end of one that has ended by itself may be on its way here.
+        if let (Some(eviction), true) = (closed, self.is_connected(id)) {
             match eviction {
                 Some(eviction) => self.count_eviction(id, eviction),
-                None if self.connections.contains_key(&id) => count(&counters.discarded),
-                None => {}
+                None => count(&self.dispatcher.counters.discarded),
             }
             self.close_leased(id);
         }

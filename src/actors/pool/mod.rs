@@ -3,6 +3,7 @@
 
 mod dialling;
 mod draining;
+mod executing;
 mod leasing;
 mod overdue;
 mod parking;
@@ -11,8 +12,7 @@ mod sweeping;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use actix::{Actor, AsyncContext, Context, Handler, ResponseFuture};
-use redis::Value;
+use actix::{Actor, AsyncContext, Context, Handler};
 use tokio::{sync::oneshot, task::JoinHandle, time::Instant};
 
 use self::{
@@ -22,8 +22,7 @@ use self::{
 use super::guard::ExitGuard;
 use crate::{
     dispatch::Dispatcher,
-    error::Error,
-    messages::{ConnectionEnded, Execute, Waiting},
+    messages::{ConnectionEnded, Waiting},
     net::{Connection, DialError, Duty, Ended, Established, Loss, Mailbox},
     policy::{
         ledger::{Ledger, Limits},
@@ -162,17 +161,34 @@ impl PoolActor {
         if matches!(*ended.loss, Loss::RuntimeEnded) && !self.is_forced() {
             self.registry.executor.leave_caller();
         }
-        if !matches!(*ended.loss, Loss::Drained) {
-            let database = self.dispatcher.name();
-            tracing::debug!(%database, loss = %ended.loss, "connection lost");
-            count(&self.dispatcher.counters.connections_lost);
-        }
+        let was_in_service = match held.lane {
+            Lane::Shared => self.is_published(id),
+            Lane::Leased => held.mailbox.is_some(),
+        };
+        self.count_end(&ended.loss, was_in_service);
         match held.lane {
             Lane::Shared => self.shared_ended(id, &held, ended, ctx),
             Lane::Leased => self.leased_ended(&held, ended, ctx),
         }
         self.fill_shared(ctx);
         self.lend(ctx);
+    }
+
+    /// One that was out of service was counted when it was taken out.
+    fn count_end(&self, loss: &Loss, was_in_service: bool) {
+        let counters = &self.dispatcher.counters;
+        let counter = match loss {
+            Loss::Drained => return,
+            Loss::Stopped => &counters.discarded,
+            loss => {
+                let database = self.dispatcher.name();
+                tracing::debug!(%database, %loss, "connection lost");
+                &counters.connections_lost
+            }
+        };
+        if was_in_service {
+            count(counter);
+        }
     }
 }
 
@@ -199,21 +215,6 @@ impl Actor for PoolActor {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         self.dial_shared(ctx);
-    }
-}
-
-impl Handler<Execute> for PoolActor {
-    type Result = ResponseFuture<Result<Value, Error>>;
-
-    fn handle(&mut self, execute: Execute, _: &mut Self::Context) -> Self::Result {
-        let dispatcher = self.dispatcher.clone();
-        Box::pin(async move {
-            let mut terms = dispatcher.terms().with_idempotence(execute.idempotence);
-            if let Some(timeout) = execute.timeout {
-                terms = terms.with_timeout(timeout);
-            }
-            dispatcher.execute(&execute.command, terms).await
-        })
     }
 }
 

@@ -201,7 +201,7 @@ impl PoolActor {
         })
     }
 
-    fn is_published(&self, id: u64) -> bool {
+    pub(super) fn is_published(&self, id: u64) -> bool {
         self.shared.routes.iter().any(|it| it.id == id)
     }
 
@@ -262,9 +262,9 @@ impl PoolActor {
         if self.draining.is_some() || waits || !is_wanted {
             return;
         }
-        match self.shared.expiring.is_empty() {
-            true => self.dial_shared(ctx),
-            false => self.dial_another(ctx),
+        match self.shared.lacks_room || !self.shared.expiring.is_empty() {
+            true => self.dial_another(ctx),
+            false => self.dial_shared(ctx),
         }
     }
 
@@ -342,7 +342,9 @@ impl Handler<Saturated> for PoolActor {
     type Result = ();
 
     fn handle(&mut self, _: Saturated, ctx: &mut Self::Context) {
-        if self.draining.is_none() && self.ledger.grows(Instant::now().into_std()) {
+        let grows = self.ledger.grows(Instant::now().into_std());
+        // A server that is full is not asked for what is only better to have.
+        if grows && self.shared.pausing.is_none() && self.draining.is_none() {
             self.dial_another(ctx);
         }
     }

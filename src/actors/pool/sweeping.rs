@@ -3,7 +3,7 @@
 use actix::{Context, Handler};
 use tokio::time::Instant;
 
-use super::PoolActor;
+use super::{PoolActor, leasing::is_gone};
 use crate::{
     messages::Sweep,
     policy::{ledger::Eviction, permits::Lane},
@@ -53,6 +53,7 @@ impl Handler<Sweep> for PoolActor {
 
     fn handle(&mut self, _: Sweep, ctx: &mut Self::Context) -> usize {
         self.parking.forget_gone();
+        self.ledger.forget_gone(is_gone);
         let evicted = match self.draining {
             None => self.sweep(ctx),
             Some(_) => 0,
