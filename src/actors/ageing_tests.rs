@@ -156,6 +156,27 @@ fn idle_connections_stay_for_five_minutes_and_go_with_the_next_sweep() {
 }
 
 #[test]
+fn what_is_kept_though_nobody_uses_it_can_be_used_by_all() {
+    run(async {
+        for min_idle in [1, 2] {
+            let rig = Rig::start(|main| main.min_idle(min_idle)).await;
+            rig.at(4 * MINUTE).await;
+            // Used later than the one that all share.
+            drop(rig.lease().await);
+            rig.at(10 * MINUTE).await;
+            let pool = rig.pool();
+            assert_eq!((pool.shared, pool.open), (1, min_idle), "{pool:?}");
+            // Each is replaced at its age.
+            rig.at(3 * MAX_LIFETIME).await;
+            let pool = rig.pool();
+            assert_eq!((pool.shared, pool.open), (1, min_idle), "{pool:?}");
+            assert!(pool.evicted.lifetime >= 2, "{pool:?}");
+            rig.stop().await;
+        }
+    });
+}
+
+#[test]
 fn a_lease_is_never_too_old_while_somebody_has_it() {
     run(async {
         let rig = Rig::start(|main| main).await;

@@ -186,8 +186,8 @@ impl DatabaseConfig {
         self
     }
 
-    /// Connections that are kept open though nobody uses them, shared ones included. Default 1;
-    /// range 0 to `max_connections`. With 0, a database that nobody uses closes its last connection.
+    /// Connections that are kept open though nobody uses them, at least one shared one among them.
+    /// Default 1; range 0 to `max_connections`. With 0, a database that nobody uses closes its last connection.
     pub fn min_idle(mut self, connections: usize) -> Self {
         self.min_idle = connections;
         self

@@ -292,12 +292,16 @@ impl<W> Ledger<W> {
         // As long as one of them is used, there is the minimum of them.
         let is_unused = |id: &u64| self.connections[id].is_unused(now, self.limits.idle_timeout);
         let are_unused = shared.iter().all(is_unused);
+        // What is kept though nobody uses it serves everybody: the last of them is among it.
+        let kept = usize::from(self.limits.min_idle > 0);
+        let mut spendable = (shared.len() - spared).saturating_sub(kept);
         for (index, id) in shared.into_iter().enumerate() {
             let entry = &self.connections[&id];
             if index < spared {
                 evicted.push((id, Eviction::Spare));
-            } else if unneeded > 0 && are_unused {
+            } else if unneeded > 0 && spendable > 0 && are_unused {
                 unneeded -= 1;
+                spendable -= 1;
                 evicted.push((id, Eviction::Idle));
             } else if entry.is_expired(now) {
                 evicted.push((id, Eviction::Lifetime));

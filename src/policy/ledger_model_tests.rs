@@ -93,7 +93,8 @@ impl World {
             Event::DialFails(which) => drop(take(&mut self.dials, which)),
             Event::RequestShared => self.request_shared(),
             Event::Saturated => {
-                let expected = self.count(Lane::Shared, State::Opening) == 0
+                let expected = self.queue.is_empty()
+                    && self.count(Lane::Shared, State::Opening) == 0
                     && self.count(Lane::Shared, State::InUse) < self.limits.max_shared;
                 assert_eq!(self.ledger.grows(self.now), expected);
                 self.saturated = Some(self.now);
@@ -294,7 +295,7 @@ impl World {
         });
         assert!(evicted.iter().all(|(id, _)| may_go.contains(id)));
         let serving = self.count_known(Lane::Shared, State::InUse);
-        let (mut left, mut are_kept) = (0, Vec::new());
+        let (mut left, mut are_kept, mut are_shared) = (0, Vec::new(), Vec::new());
         // As long as one of them is used, there is the minimum of them.
         let shares_are_used = may_go.iter().any(|id| {
             let known = &self.connections[id];
@@ -315,6 +316,9 @@ impl World {
             // A shared one that is too old stays until there is another.
             let stays = reason.is_none() || is_shared && reason == Some(Eviction::Lifetime);
             left += usize::from(stays);
+            if is_shared && stays {
+                are_shared.push(id);
+            }
             if is_unused && stays && !(is_shared && shares_are_used) {
                 are_kept.push(id);
             }
@@ -325,6 +329,15 @@ impl World {
         let of = |reason| evicted.iter().filter(|it| it.1 == reason).count();
         let (idle, spare) = (of(Eviction::Idle), of(Eviction::Spare));
         let min_idle = self.limits.min_idle;
+        if min_idle > 0 && serving > 0 {
+            assert!(
+                !are_shared.is_empty(),
+                "the minimum serves everybody: {evicted:?}"
+            );
+            if let [only] = are_shared[..] {
+                are_kept.retain(|id| *id != only);
+            }
+        }
         assert!(
             idle == 0 || left >= min_idle,
             "the minimum is kept: {evicted:?}"
