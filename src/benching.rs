@@ -14,7 +14,7 @@ use crate::{
     config::{Config, resolve},
     dispatch::{Dispatcher, Route, Routes, args},
     events::CircuitState,
-    net::{Connection, Duty, Established, Load, Seen, codec, transport::Transport},
+    net::{Connection, Established, Load, Seen, codec, transport::Transport},
     policy::{
         admission::{Gate, Passage},
         breaker,
@@ -139,7 +139,7 @@ impl Line {
             &dispatcher.settings,
             dispatcher.counters.clone(),
             stop,
-            Duty::Shared(None),
+            None,
         );
         tokio::spawn(connection.run());
         let route = Route {

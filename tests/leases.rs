@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use redis::{AsyncCommands, cmd, pipe};
-use redis_steward::{DatabaseConfig, Error, Execution, Refusal, Stage};
+use redis_steward::{CircuitState, DatabaseConfig, Error, Execution, Refusal, Stage};
 
 mod common;
 use common::{RedisServer, Rig, eventually_async, spawn, words};
@@ -518,5 +518,48 @@ async fn a_transaction_ends_by_the_deadline_of_its_handle() {
     assert!(error.is_timeout(), "{error}");
     assert_eq!(error.execution(), Execution::NotSent, "{error}");
     assert!(start.elapsed() < 10 * timeout, "{:?}", start.elapsed());
+    rig.end().await;
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_answer_leases_opens_the_circuit() {
+    let rig = Rig::with(|main| {
+        main.command_timeout(Duration::from_millis(400))
+            .attempt_timeout(Duration::from_millis(100))
+    })
+    .await;
+    let mut leases = Vec::new();
+    for _ in 0..8 {
+        leases.push(rig.main.lease().await.expect("a lease"));
+    }
+    rig.server.freeze();
+    for lease in &mut leases {
+        // Those to come are refused once the circuit is open.
+        lease.execute(&words("GET k")).await.expect_err("frozen");
+    }
+    assert_eq!(rig.stats().circuit, CircuitState::Open);
+    assert!(rig.stats().slow > 0, "{:?}", rig.stats());
+    rig.server.thaw();
+    drop(leases);
+    rig.supervisor.shutdown(SOON).await;
+}
+
+#[tokio::test]
+async fn what_blocks_on_a_lease_is_not_slow() {
+    let rig = Rig::with(|main| main.attempt_timeout(Duration::from_millis(20))).await;
+    let mut leases = Vec::new();
+    for _ in 0..8 {
+        leases.push(rig.main.lease().await.expect("a lease"));
+    }
+    for lease in &mut leases {
+        let popped: Option<(String, String)> = lease
+            .query(words("BLPOP nothing 0.1"))
+            .await
+            .expect("nothing");
+        assert_eq!(popped, None);
+    }
+    assert_eq!(rig.stats().circuit, CircuitState::Closed);
+    assert_eq!(rig.stats().slow, 0);
+    drop(leases);
     rig.end().await;
 }

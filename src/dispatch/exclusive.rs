@@ -158,7 +158,8 @@ impl Dispatcher {
             }
             let packed = (work.pack().0, work.expected_on_lease());
             let is_fresh = grant.is_fresh();
-            let sent = self.send(packed, deadline, |request| {
+            let sent = self.send(packed, deadline, |mut request| {
+                request.may_block = block.is_some();
                 grant.begin(work.effect());
                 if let Err(refused) = grant.mailbox().send(request) {
                     let failure = Failure::Lost(Loss::Gone.into(), Execution::NotSent);

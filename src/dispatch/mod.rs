@@ -233,6 +233,7 @@ impl Dispatcher {
             bytes,
             expected,
             deadline,
+            may_block: false,
             responder,
         };
         Ok((answer, hand_over(request)))

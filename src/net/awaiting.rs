@@ -1,6 +1,6 @@
 //! Requests that have been packed for writing and wait for their replies, in order.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{collections::VecDeque, sync::Arc};
 
 use bytes::Bytes;
 use redis::{PushKind, Value};
@@ -21,7 +21,6 @@ pub(crate) struct Awaiting {
     entries: VecDeque<Entry>,
     /// No deadline is earlier than this.
     next_deadline: Option<Instant>,
-    slow_after: Duration,
     /// How many at the head have been found to be slow.
     slow: usize,
 }
@@ -30,7 +29,8 @@ pub(crate) struct Awaiting {
 struct Entry {
     responder: Responder,
     deadline: Instant,
-    packed: Instant,
+    /// When the server is slow that has not answered it.
+    slow: Instant,
     // Offset of the request's first byte in the stream.
     start: u64,
     outstanding: usize,
@@ -50,12 +50,10 @@ pub(crate) struct Watched {
 }
 
 impl Awaiting {
-    /// What takes longer than `slow_after` is slow.
-    pub(crate) fn new(slow_after: Duration) -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             entries: VecDeque::new(),
             next_deadline: None,
-            slow_after,
             slow: 0,
         }
     }
@@ -84,7 +82,7 @@ impl Awaiting {
         mut responder: Responder,
         expected: Expected,
         deadline: Instant,
-        packed: Instant,
+        slow: Instant,
         start: u64,
     ) {
         responder.mark_written();
@@ -100,7 +98,7 @@ impl Awaiting {
         self.entries.push_back(Entry {
             responder,
             deadline,
-            packed,
+            slow,
             start,
             outstanding,
             collected,
@@ -169,16 +167,17 @@ impl Awaiting {
             _ => 0,
         };
         let first_quick = self.entries.get(self.slow);
-        let next_slow = first_quick.map(|entry| entry.packed + self.slow_after);
+        let next_slow = first_quick.map(|entry| entry.slow);
         let next = next_slow.into_iter().chain(self.next_deadline).min();
         Watched { expired, next }
     }
 
-    /// They become slow in the order in which they were packed.
+    /// They become slow in the order in which they were packed, but none does behind one that may
+    /// block: the server has not come to it yet.
     fn count_slow(&mut self, now: Instant) -> u64 {
         let mut count = 0;
         while let Some(entry) = self.entries.get(self.slow)
-            && entry.packed + self.slow_after <= now
+            && entry.slow <= now
         {
             // Not those with a shorter deadline, who have been told, nor whose callers have gone.
             count += u64::from(!entry.is_settled && !entry.responder.is_gone());
@@ -199,7 +198,7 @@ impl Awaiting {
             }
             entry.is_settled = true;
             expired += 1;
-            let failure = match entry.packed + self.slow_after <= now {
+            let failure = match entry.slow <= now {
                 true => Failure::TimedOut(Stage::Reply),
                 // In a hurry, or it had spent its time before it came here.
                 false => Failure::Hasty,
@@ -245,6 +244,8 @@ impl Awaiting {
                         Some(_) => Expected::Many(entry.outstanding),
                     },
                     deadline: entry.deadline,
+                    // What may block is not sent elsewhere.
+                    may_block: false,
                     responder: entry.responder,
                 });
             }

@@ -59,15 +59,6 @@ pub(crate) struct Established {
     pub(crate) seen: Seen,
 }
 
-/// Who sends on a connection.
-#[derive(Clone, Debug)]
-pub(crate) enum Duty {
-    /// Everybody. It says when it has more to do than it can, if anybody wants to know.
-    Shared(Option<mpsc::Sender<()>>),
-    /// One at a time, whose commands may take as long as they like.
-    Exclusive,
-}
-
 /// Owns one socket: takes requests from its mailbox, writes them in batches, and hands every reply
 /// to the request that it answers. It ends when nobody holds its mailbox any more and all is
 /// answered, or when the socket breaks. Reading, writing and waiting always advance together: a
@@ -94,22 +85,16 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
+    /// It says when it is `saturated`, if anybody wants to know.
     pub(crate) fn new(
         established: Established,
         settings: &DatabaseSettings,
         counters: Arc<Counters>,
         stop: oneshot::Receiver<()>,
-        duty: Duty,
+        saturated: Option<mpsc::Sender<()>>,
     ) -> (Mailbox, Arc<Activity>, Self) {
         let (sender, mailbox) = mpsc::unbounded_channel();
         let activity = Arc::new(Activity::starting(Instant::now()));
-        let (slow, pressure) = match duty {
-            Duty::Shared(saturated) => {
-                let slow = settings.attempt_timeout.mul_f64(SLOW_SHARE);
-                (slow, saturated.map(Pressure::new))
-            }
-            Duty::Exclusive => (NEVER, None),
-        };
         let connection = Self {
             transport: established.transport,
             mailbox,
@@ -119,12 +104,12 @@ impl Connection {
             queued: VecDeque::new(),
             has_waited: false,
             outbox: Outbox::default(),
-            awaiting: Awaiting::new(slow),
+            awaiting: Awaiting::new(),
             inbox: Inbox::new(established.decoder),
             alarm: Alarm::default(),
             silence: Silence::new(2 * settings.attempt_timeout),
-            slow,
-            pressure,
+            slow: settings.attempt_timeout.mul_f64(SLOW_SHARE),
+            pressure: saturated.map(Pressure::new),
             activity: activity.clone(),
             counters,
         };
@@ -299,7 +284,8 @@ impl Connection {
             return Ok(false);
         }
         self.activity.mark(now);
-        self.alarm.arm(now + self.slow);
+        let slow = now + self.slow;
+        self.alarm.arm(slow);
         while self.outbox.len() < PACK_AHEAD
             && let Some(mut request) = self.queued.pop_front()
         {
@@ -314,11 +300,13 @@ impl Connection {
                 let Request {
                     expected,
                     deadline,
+                    may_block,
                     responder,
                     ..
                 } = request;
+                let slow = if may_block { now + NEVER } else { slow };
                 self.awaiting
-                    .push(responder, expected, deadline, now, start);
+                    .push(responder, expected, deadline, slow, start);
             }
         }
         Ok(!self.outbox.is_empty())

@@ -125,7 +125,7 @@ impl Rig {
             &settings.databases[0],
             Arc::default(),
             stopped,
-            Duty::Shared(None),
+            None,
         );
         let mut rig = Self {
             wire,
@@ -163,6 +163,7 @@ impl Rig {
                 bytes: REQUEST.to_vec(),
                 expected: Expected::One,
                 deadline: Instant::now() + timeout,
+                may_block: false,
                 responder,
             };
             self.mailbox.send(request).expect("the connection runs");

@@ -21,7 +21,7 @@ mod silence;
 mod tally;
 
 pub(crate) use activity::Activity;
-pub(crate) use connection::{Connection, Duty, Established};
+pub(crate) use connection::{Connection, Established};
 pub(crate) use dial::{DialError, Seen, WhileLoading, dial, knock};
 pub(crate) use executor::Executor;
 pub(crate) use load::{Full, Load};

@@ -16,6 +16,8 @@ pub(crate) struct Request {
     pub(crate) bytes: Vec<u8>,
     pub(crate) expected: Expected,
     pub(crate) deadline: Instant,
+    /// The server may keep it for as long as it likes, without being slow.
+    pub(crate) may_block: bool,
     pub(crate) responder: Responder,
 }
 

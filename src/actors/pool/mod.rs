@@ -23,7 +23,7 @@ use super::guard::ExitGuard;
 use crate::{
     dispatch::Dispatcher,
     messages::{ConnectionEnded, Waiting},
-    net::{Connection, DialError, Duty, Ended, Established, Loss, Mailbox},
+    net::{Connection, DialError, Ended, Established, Loss, Mailbox},
     policy::{
         ledger::{Ledger, Limits},
         permits::{Lane, Permit},
@@ -103,16 +103,16 @@ impl PoolActor {
         let lane = permit.lane();
         let seen = established.seen;
         let (stop, stopped) = oneshot::channel();
-        let duty = match lane {
-            Lane::Shared => self.duty_of_shared(ctx),
-            Lane::Leased => Duty::Exclusive,
+        let saturated = match lane {
+            Lane::Shared => self.listen_to_shared(ctx),
+            Lane::Leased => None,
         };
         let (mailbox, activity, connection) = Connection::new(
             established,
             &self.dispatcher.settings,
             self.dispatcher.counters.clone(),
             stopped,
-            duty,
+            saturated,
         );
         let of_the_task = permit.clone();
         let task = async move {

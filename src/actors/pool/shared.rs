@@ -10,7 +10,7 @@ use crate::{
     dispatch::{Route, Routes},
     events::Reason,
     messages::{News, Park, Redial as RedialOrder, Retire, Saturated},
-    net::{Activity, Duty, Ended, Failure, Mailbox, Request, Seen},
+    net::{Activity, Ended, Failure, Mailbox, Request, Seen},
     policy::{admission::Passage, ledger::Eviction, permits::Lane, redial::Redial},
     stats::count,
 };
@@ -107,12 +107,11 @@ impl PoolActor {
         }
     }
 
-    /// What a connection does that all share: it says when it has too much to do, where another could
-    /// help.
-    pub(super) fn duty_of_shared(&self, ctx: &mut Context<Self>) -> Duty {
+    /// Where a connection that all share says that it has too much to do, if another could help.
+    pub(super) fn listen_to_shared(&self, ctx: &mut Context<Self>) -> Option<mpsc::Sender<()>> {
         let settings = &self.dispatcher.settings;
         if settings.shared_max == settings.shared_min {
-            return Duty::Shared(None);
+            return None;
         }
         let (saturated, mut said) = mpsc::channel(1);
         let pool = ctx.address();
@@ -122,7 +121,7 @@ impl PoolActor {
                 pool.do_send(Saturated);
             }
         });
-        Duty::Shared(Some(saturated))
+        Some(saturated)
     }
 
     /// Hands a new connection to everybody who waits for one.
