@@ -23,9 +23,10 @@ use crate::{
 /// [`query`](Self::query), [`pipeline`](Self::pipeline) and [`execute`](Self::execute) give this
 /// crate's [`Error`], which tells whether a failed command may have run.
 ///
-/// Commands of all handles share pipelined connections. Those that may block (`BLPOP`, `XREAD BLOCK`,
-/// `WAIT` ...) run on a connection of their own, by themselves: they delay nobody, and have their own
-/// timeout on top of the deadline. Commands that would change the state of a shared connection are
+/// Commands of all handles share pipelined connections. Those that may block (`BLPOP`, `XREAD BLOCK`
+/// ...) run on a connection of their own, by themselves: they delay nobody, and have their own
+/// timeout on top of the deadline. (`WAIT` and `WAITAOF` ask about the writes before them on the same
+/// connection, and so they run in a pipeline behind those, or on a lease.) Commands that would change the state of a shared connection are
 /// refused with [`Error::ForbiddenOnShared`]; a [`lease`](Self::lease) may run them, and a
 /// [`transaction`](Self::transaction) watches keys.
 ///

@@ -4,11 +4,11 @@
 use std::time::{Duration, Instant};
 
 use redis::{AsyncCommands, Cmd, Value, cmd, pipe};
-use redis_steward::{Database, Error, Execute, Execution, Stage};
+use redis_steward::{Database, Error, Execute, Execution, Refusal, Stage};
 use tokio::task::JoinHandle;
 
 mod common;
-use common::{Rig, eventually_async, words};
+use common::{RedisServer, Rig, eventually_async, words};
 
 const SOON: Duration = Duration::from_secs(10);
 
@@ -171,7 +171,6 @@ async fn every_one_of_them_waits_on_a_connection_of_its_own() {
         "BZMPOP 0 1 z MIN",
         "xread block 0 streams stream $",
         "XREADGROUP GROUP group consumer BLOCK 0 STREAMS stream >",
-        "WAIT 1 0",
     ];
     let calls: Vec<_> = commands.iter().map(|line| rig.begin(words(line))).collect();
     rig.until_blocked(commands.len()).await;
@@ -196,6 +195,54 @@ async fn every_one_of_them_waits_on_a_connection_of_its_own() {
         call.abort();
     }
     rig.until_blocked(0).await;
+    rig.end().await;
+}
+
+/// Another connection has other writes, or none, and then all replicas have them.
+#[tokio::test]
+async fn what_waits_for_replicas_speaks_of_the_writes_before_it() {
+    let rig = Rig::start().await;
+    let replica = RedisServer::start();
+    let port = rig.server.port().to_string();
+    replica.cli(&["REPLICAOF", "127.0.0.1", &port]);
+    let of_replica = || rig.server.info("replication").remove("slave0");
+    let is_online = || of_replica().is_some_and(|it| it.contains("state=online"));
+    eventually_async(3 * SOON, "the replica follows", is_online).await;
+    replica.freeze();
+
+    for alone in ["WAIT 1 100", "waitaof 0 1 100"] {
+        let error = rig.main.execute(&words(alone)).await.expect_err("refused");
+        let is_refused = matches!(
+            error,
+            Error::ForbiddenOnShared {
+                refusal: Refusal::Alone,
+                ..
+            }
+        );
+        assert!(is_refused, "{error}");
+        let mut at_the_head = pipe();
+        at_the_head
+            .add_command(words(alone))
+            .add_command(words("GET k"));
+        let error = rig.main.pipeline::<(Value, Value)>(&at_the_head).await;
+        assert!(
+            matches!(error, Err(Error::ForbiddenOnShared { .. })),
+            "{error:?}"
+        );
+    }
+    let mut both = pipe();
+    both.add_command(words("SET k v"))
+        .add_command(words("WAIT 1 100"));
+    let ((), reached): ((), i64) = rig.main.pipeline(&both).await.expect("both");
+    assert_eq!(reached, 0);
+    let mut lease = rig.main.lease().await.expect("a lease");
+    lease.query::<()>(words("SET k v")).await.expect("set");
+    let reached: i64 = lease.query(words("WAIT 1 100")).await.expect("waited");
+    assert_eq!(reached, 0);
+    replica.thaw();
+    let reached: i64 = lease.query(words("WAIT 1 0")).await.expect("waited");
+    assert_eq!(reached, 1);
+    drop(lease);
     rig.end().await;
 }
 

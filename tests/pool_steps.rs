@@ -397,8 +397,12 @@ impl Caller {
     fn blocking_command(&mut self) -> (Cmd, Expected) {
         match self.random.u8(0..4) {
             0 => (
-                cmd("WAIT").arg(1).arg(self.random.u8(1..20)).take(),
-                Expected::Exactly(Value::Int(0)),
+                cmd("XREAD")
+                    .arg("BLOCK")
+                    .arg(self.random.u8(1..20))
+                    .arg(&["STREAMS", "nothing", "$"])
+                    .take(),
+                Expected::Exactly(Value::Nil),
             ),
             1 => (
                 cmd("BLMOVE")

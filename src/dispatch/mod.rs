@@ -42,7 +42,7 @@ use crate::{
     net::{Answer, Expected, Full, Load, Reply, Request, Responder},
     policy::{
         admission::{Admitted, Gate},
-        command::{self, Block, Place},
+        command::{self, Block, Place, Refusal},
         permits::Permits,
         retry::Budget,
     },
@@ -136,7 +136,10 @@ impl Dispatcher {
         let reply = match self.place(command)? {
             None => self.call(command, terms).await?.0,
             // In a box of its own, because nearly no command needs what it needs.
-            Some(block) => Box::pin(self.call_apart(command, block, terms)).await?.0,
+            Some(block) => {
+                self.refuse_alone(command)?;
+                Box::pin(self.call_apart(command, block, terms)).await?.0
+            }
         };
         match reply {
             Reply::One(value) => Ok(value),
@@ -164,6 +167,10 @@ impl Dispatcher {
         let called = match block {
             // In a transaction nothing blocks.
             Some(block) if !pipeline.is_transaction() => {
+                pipeline
+                    .cmd_iter()
+                    .next()
+                    .map_or(Ok(()), |it| self.refuse_alone(it))?;
                 Box::pin(self.call_apart(pipeline, block, terms)).await?
             }
             _ => self.call(pipeline, terms).await?,
@@ -192,6 +199,15 @@ impl Dispatcher {
             Place::Shared => Ok(None),
             Place::Leased(block) => Ok(Some(block)),
             Place::Refused(refusal) => Err(self.forbidden(args, refusal)),
+        }
+    }
+
+    /// Nothing before it was sent on the connection that is to run it.
+    fn refuse_alone(&self, command: &Cmd) -> Result<(), Error> {
+        let args = args(command);
+        match command::looks_back(args.clone()) {
+            true => Err(self.forbidden(args, Refusal::Alone)),
+            false => Ok(()),
         }
     }
 

@@ -100,6 +100,12 @@ pub(crate) fn confirmations<'a>(mut args: impl Iterator<Item = &'a [u8]>) -> Opt
     }
 }
 
+/// Whether a command asks what has become of those before it on the same connection.
+pub(crate) fn looks_back<'a>(mut args: impl Iterator<Item = &'a [u8]>) -> bool {
+    let name = args.next().unwrap_or_default();
+    matches!(Upper::of(name).as_bytes(), b"WAIT" | b"WAITAOF")
+}
+
 /// Whether a command runs a script or a function, which can have an effect and fail afterwards.
 pub(crate) fn runs_script<'a>(mut args: impl Iterator<Item = &'a [u8]>) -> bool {
     let name = args.next().unwrap_or_default();

@@ -16,6 +16,9 @@ pub enum Refusal {
     /// It takes away the replies by which commands and answers are matched: `MONITOR`, `SYNC`,
     /// `CLIENT REPLY`, `SCRIPT DEBUG` … Not even a connection of your own may run it.
     Replies,
+    /// It asks whether the writes before it on the same connection have reached replicas or the disk:
+    /// `WAIT`, `WAITAOF`. On a plain handle, and at the head of a pipeline, there are none before it.
+    Alone,
     /// It administers the server: `CONFIG SET`, `FLUSHALL`, `SHUTDOWN` …
     Administrative,
     /// It has no name. The server does not answer an empty command, so every later reply would go
@@ -37,6 +40,10 @@ impl fmt::Display for Refusal {
             Self::Replies => {
                 "it would take from the connection the replies that later commands wait for; reach \
                  the server by other means for it"
+            }
+            Self::Alone => {
+                "it asks about what was written before it on the same connection; put it behind the \
+                 writes in a pipeline, or lease a connection for both"
             }
             Self::Administrative => {
                 "it administers the server; set allow_admin for this database to permit it"
