@@ -122,7 +122,8 @@ pub enum Error {
     /// server's health is not in question.
     #[error(
         "database {database:?}: overloaded: {in_flight} commands and {in_flight_bytes} bytes are \
-         outstanding, {parked} of them wait for a connection (limit {limit})"
+         outstanding, and {} (limit {limit})",
+        waiting(*.parked, " for a connection")
     )]
     Overloaded {
         /// The database that was asked.
@@ -131,7 +132,7 @@ pub enum Error {
         in_flight: usize,
         /// Bytes of those commands.
         in_flight_bytes: usize,
-        /// Those of them that wait for a connection.
+        /// Callers who wait for a connection, a shared one or one of their own.
         parked: usize,
         /// The limit that was reached.
         limit: Limit,
@@ -224,12 +225,24 @@ pub enum Error {
         attempts: u32,
     },
     /// The body of a [transaction](crate::Database::transaction) has ended the watch of the keys itself,
-    /// so nothing kept others from changing them. The transaction was not sent.
+    /// so nothing kept others from changing them, or has begun another transaction on the lease, or
+    /// changed the connection. The transaction was not sent.
     #[error(
-        "database {database:?}: the body of the transaction has ended its watch; leave EXEC, UNWATCH \
-         and atomic pipelines to the transaction"
+        "database {database:?}: the body of the transaction has ended its watch, begun another, or \
+         changed the connection; leave MULTI, EXEC, UNWATCH, SELECT, atomic pipelines and the like \
+         out of it"
     )]
     Unwatched {
+        /// The database that was asked.
+        database: Arc<str>,
+    },
+    /// The body of a [transaction](crate::Database::transaction) has ended and still has the lease or
+    /// the pipeline that it was lent. The transaction was not sent.
+    #[error(
+        "database {database:?}: the body of the transaction has kept its lease or its pipeline; drop \
+         both before it ends"
+    )]
+    Withheld {
         /// The database that was asked.
         database: Arc<str>,
     },
@@ -313,7 +326,10 @@ impl fmt::Display for Limit {
             Self::Commands(limit) => write!(f, "max_in_flight = {limit}"),
             Self::Bytes(limit) => write!(f, "max_in_flight_bytes = {limit}"),
             Self::Parked(limit) => write!(f, "max_parked = {limit}"),
-            Self::Connections(limit) => write!(f, "max_connections = {limit}"),
+            Self::Connections(limit) => write!(
+                f,
+                "max_connections = {limit}, which leaves none to lease beside the shared ones; raise it"
+            ),
         }
     }
 }
@@ -334,6 +350,7 @@ impl Error {
             | Self::ForbiddenOnShared { .. }
             | Self::WouldBlockRuntime { .. }
             | Self::Unwatched { .. }
+            | Self::Withheld { .. }
             | Self::Failed { .. }
             | Self::Isolated { .. }
             | Self::UnknownDatabase { .. }
@@ -386,6 +403,7 @@ impl Error {
             Self::ForbiddenOnShared { .. }
             | Self::WouldBlockRuntime { .. }
             | Self::Unwatched { .. }
+            | Self::Withheld { .. }
             | Self::UnknownDatabase { .. } => io::ErrorKind::Unsupported,
             Self::Server { .. } | Self::Conversion { .. } | Self::Conflict { .. } => {
                 io::ErrorKind::Other
@@ -415,12 +433,26 @@ fn crowd(stage: &Stage, in_flight: &usize, parked: &usize, pool: &PoolStats) -> 
     match (stage, parked, in_flight) {
         (Stage::Acquire, _, _) => format!(
             "; of max_connections = {} there are {} leased, {} shared, {} idle, {} opening and {} \
-             closing, and {} others wait",
-            pool.max, pool.in_use, pool.shared, pool.idle, pool.opening, pool.closing, pool.waiting
+             closing, and {}",
+            pool.max,
+            pool.in_use,
+            pool.shared,
+            pool.idle,
+            pool.opening,
+            pool.closing,
+            waiting(pool.waiting, "")
         ),
-        (Stage::Connect, 1.., _) => format!("; {parked} others wait for a connection"),
-        (Stage::Queue, _, 1..) => format!("; {in_flight} others are in flight"),
+        (Stage::Connect, 1.., _) => format!("; {}", waiting(*parked, " for a connection")),
+        (Stage::Queue, _, 1) => "; 1 other is in flight".to_owned(),
+        (Stage::Queue, _, 2..) => format!("; {in_flight} others are in flight"),
         _ => String::new(),
+    }
+}
+
+fn waiting(others: usize, what_for: &str) -> String {
+    match others {
+        1 => format!("1 other waits{what_for}"),
+        others => format!("{others} others wait{what_for}"),
     }
 }
 

@@ -119,9 +119,8 @@ impl Lease {
         replies.map_err(|error| run.explain(error))
     }
 
-    /// Whether keys are watched, or commands are queued.
-    pub(crate) fn is_in_transaction(&self) -> bool {
-        self.grant.is_in_transaction()
+    pub(crate) fn grant(&mut self) -> &mut Grant {
+        &mut self.grant
     }
 }
 

@@ -6,6 +6,8 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use redis::{Cmd, Pipeline, RedisFuture, Value, aio::ConnectionLike};
+
 /// Something that a [transaction](crate::Database::transaction) lends to its body, and gets back when
 /// this is dropped. It is used like what it holds.
 ///
@@ -48,6 +50,26 @@ impl<T> Deref for Loan<T> {
 impl<T> DerefMut for Loan<T> {
     fn deref_mut(&mut self) -> &mut T {
         self.item.as_mut().expect("BUG: it was dropped")
+    }
+}
+
+/// What is lent is used, so that commands and scripts of the `redis` crate run on it.
+impl<T: ConnectionLike> ConnectionLike for Loan<T> {
+    fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
+        (**self).req_packed_command(command)
+    }
+
+    fn req_packed_commands<'a>(
+        &'a mut self,
+        pipeline: &'a Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisFuture<'a, Vec<Value>> {
+        (**self).req_packed_commands(pipeline, offset, count)
+    }
+
+    fn get_db(&self) -> i64 {
+        (**self).get_db()
     }
 }
 

@@ -6,7 +6,7 @@ use redis::{FromRedisValue, Pipeline, ToRedisArgs, cmd};
 
 use crate::{
     database::Database,
-    error::{Error, Execution},
+    error::Error,
     lease::Lease,
     loan::{Home, Loan},
 };
@@ -24,13 +24,32 @@ impl Database {
     /// ends. Its own error ends the transaction without any effect, unless it has written by way of the
     /// lease. The connection is clean afterwards.
     ///
+    /// Typed commands and scripts of the `redis` crate work on the lease as well; a body that uses them
+    /// returns a [`redis::RedisError`], from which [`Error::from_redis`] gets this crate's back.
+    ///
+    /// ```no_run
+    /// # use redis::{AsyncCommands, RedisError};
+    /// # async fn example(main: redis_steward::Database) -> Result<(), RedisError> {
+    /// let (size,): (i64,) = main
+    ///     .transaction(&["members"], |mut lease, mut pipe| async move {
+    ///         let size: i64 = lease.scard("members").await?;
+    ///         pipe.set("size", size).ignore().get("size");
+    ///         Ok::<_, RedisError>(())
+    ///     })
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// All attempts together have the deadline of the handle, from when there is a lease. Dropping the
     /// future is safe at any point; what was not sent by then never is.
     ///
     /// # Errors
     ///
     /// What `body` returns; [`Error::Conflict`] after the last attempt; [`Error::Unwatched`] if `body` has
-    /// ended the watch itself, with `EXEC`, `UNWATCH` or an atomic pipeline on the lease;
+    /// ended the watch itself, with `EXEC`, `UNWATCH` or an atomic pipeline on the lease, begun another
+    /// transaction with `MULTI`, or changed the connection, with `SELECT` and the like;
+    /// [`Error::Withheld`] if it has kept the lease or the pipeline beyond its end;
     /// [`Error::ConnectionLost`] and the like as for a [pipeline](Self::pipeline), and then
     /// [`Error::execution`] tells whether the transaction may have been executed. It is not tried again
     /// after an error.
@@ -85,6 +104,7 @@ impl Database {
             if !keys.is_empty() {
                 lease.query::<()>(cmd("WATCH").arg(keys)).await?;
             }
+            lease.grant().begin_transaction();
             let (lent, at_home) = Home::lend(lease);
             let (pipe, filled) = Home::lend(redis::pipe());
             let ended = body(lent, pipe).await;
@@ -98,7 +118,7 @@ impl Database {
             }
             lease = returned.ok_or_else(|| self.withheld())?;
             let mut pipe = filled.take().ok_or_else(|| self.withheld())?;
-            if !keys.is_empty() && !lease.is_in_transaction() {
+            if !lease.grant().keeps_transaction(!keys.is_empty()) {
                 return Err(E::from(Error::Unwatched {
                     database: self.name().into(),
                 }));
@@ -115,9 +135,8 @@ impl Database {
 
     /// The body has put what it was lent elsewhere, so nothing can be executed.
     fn withheld(&self) -> Error {
-        Error::Abandoned {
+        Error::Withheld {
             database: self.name().into(),
-            execution: Execution::NotSent,
         }
     }
 }

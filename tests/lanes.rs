@@ -8,7 +8,7 @@ use std::{
 };
 
 use futures_util::StreamExt;
-use redis::{AsyncCommands, pipe};
+use redis::{AsyncCommands, Value, pipe};
 use redis_steward::{CircuitState, DatabaseConfig, Error, HealthState, Stage};
 
 mod common;
@@ -329,16 +329,52 @@ async fn a_transaction_may_find_that_there_is_nothing_to_do() {
         .expect("nothing done");
     drop(lease);
     // What its body has ended itself nobody guards any more.
-    let unguarded =
-        rig.main
-            .transaction::<_, (), Error, _, _>(&["k"], |mut lease, mut pipe| async move {
-                lease.query::<()>(words("UNWATCH")).await?;
-                pipe.set("k", 1);
-                Ok(())
+    for strays in [
+        "UNWATCH",
+        "UNWATCH,WATCH other",
+        "MULTI",
+        "MULTI,SET j 1",
+        "MULTI,EXEC,WATCH k",
+        "SELECT 3",
+        "RESET,WATCH k",
+    ] {
+        let unguarded =
+            rig.main
+                .transaction::<_, (), Error, _, _>(&["k"], |mut lease, mut pipe| async move {
+                    for line in strays.split(',') {
+                        lease.query::<Value>(words(line)).await?;
+                    }
+                    pipe.set("k", 1);
+                    Ok(())
+                });
+        let error = unguarded.await.expect_err("unguarded");
+        assert!(
+            matches!(error, Error::Unwatched { .. }),
+            "{strays}: {error}"
+        );
+        assert_eq!(rig.server.cli(&["EXISTS", "j", "k"]), "0");
+    }
+    // It may watch more, and need not name any key before.
+    for keys in [&["k"][..], &[]] {
+        let guarded = rig
+            .main
+            .transaction(keys, |mut lease, mut pipe| async move {
+                lease.query::<()>(words("WATCH other")).await?;
+                pipe.exists("other");
+                Ok::<_, Error>(())
             });
-    let error = unguarded.await.expect_err("unguarded");
-    assert!(matches!(error, Error::Unwatched { .. }), "{error}");
-    assert_eq!(rig.server.cli(&["EXISTS", "k"]), "0");
+        let (exists,): (bool,) = guarded.await.expect("executed");
+        assert!(!exists);
+    }
+    let mut kept = None;
+    let keeps = rig
+        .main
+        .transaction::<_, (), Error, _, _>(&["k"], |_, pipe| {
+            kept = Some(pipe);
+            async { Ok(()) }
+        });
+    let error = keeps.await.expect_err("there is no pipeline");
+    assert!(matches!(error, Error::Withheld { .. }), "{error}");
     // Its own error comes first, whatever it has done with what it was lent.
     let mut kept = None;
     let failed = rig

@@ -26,6 +26,8 @@ struct Condition {
     is_busy: bool,
     in_transaction: bool,
     is_changed: bool,
+    /// Something was sent that a transaction does not survive, since one began.
+    has_strayed: bool,
 }
 
 /// Why there is no connection for a caller.
@@ -78,9 +80,10 @@ impl Grant {
         let condition = &mut self.condition;
         condition.was_used = true;
         condition.is_busy = true;
+        condition.has_strayed |= !matches!(effect, Effect::Nothing | Effect::Watches);
         match effect {
             Effect::Nothing | Effect::EndsTransaction => {}
-            Effect::OpensTransaction => condition.in_transaction = true,
+            Effect::Watches | Effect::Queues => condition.in_transaction = true,
             Effect::Lasting => condition.is_changed = true,
         }
     }
@@ -93,9 +96,16 @@ impl Grant {
         condition.in_transaction &= !has_ended_transaction;
     }
 
-    /// Whether keys are watched, or commands are queued.
-    pub(crate) fn is_in_transaction(&self) -> bool {
-        self.condition.in_transaction
+    /// A transaction begins: keys are watched, if there are any.
+    pub(crate) fn begin_transaction(&mut self) {
+        self.condition.has_strayed = false;
+    }
+
+    /// Whether it can be executed: keys are still watched, if there were any, nothing is queued, and
+    /// the connection is what it was.
+    pub(crate) fn keeps_transaction(&self, has_keys: bool) -> bool {
+        let condition = &self.condition;
+        !condition.has_strayed && (condition.in_transaction || !has_keys)
     }
 }
 

@@ -100,8 +100,9 @@ impl Work for Pipeline {
         for command in self.cmd_iter() {
             match command.effect() {
                 Effect::Lasting => return Effect::Lasting,
-                Effect::OpensTransaction => worst = Effect::OpensTransaction,
-                Effect::Nothing | Effect::EndsTransaction => {}
+                Effect::Queues => worst = Effect::Queues,
+                Effect::Watches if worst != Effect::Queues => worst = Effect::Watches,
+                Effect::Nothing | Effect::Watches | Effect::EndsTransaction => {}
             }
         }
         worst

@@ -40,8 +40,10 @@ pub(crate) enum Place {
 pub(crate) enum Effect {
     /// Nothing that the next user of the connection would notice.
     Nothing,
-    /// Keys are watched, or commands are queued, until the transaction ends.
-    OpensTransaction,
+    /// Keys are watched until the transaction ends.
+    Watches,
+    /// Commands are queued until the transaction ends.
+    Queues,
     /// No keys are watched any more, and no commands are queued.
     EndsTransaction,
     /// Something that only `RESET` or the end of the connection undoes.
@@ -57,7 +59,7 @@ pub(crate) fn place<'a>(args: impl Iterator<Item = &'a [u8]>, allow_admin: bool)
         Nature::Administers if allow_admin => Place::Shared,
         Nature::Blocks(block) => Place::Leased(block),
         Nature::Empty => Place::Refused(Refusal::Empty),
-        Nature::OpensTransaction | Nature::EndsTransaction | Nature::Configures => {
+        Nature::Watches | Nature::Queues | Nature::EndsTransaction | Nature::Configures => {
             Place::Refused(Refusal::Session)
         }
         Nature::Subscribes => Place::Refused(Refusal::Subscription),
@@ -84,7 +86,8 @@ pub(crate) fn refuse_on_lease<'a>(
 pub(crate) fn effect<'a>(args: impl Iterator<Item = &'a [u8]>) -> Effect {
     match Nature::of(args) {
         Nature::Empty | Nature::Plain | Nature::Blocks(_) | Nature::Administers => Effect::Nothing,
-        Nature::OpensTransaction => Effect::OpensTransaction,
+        Nature::Watches => Effect::Watches,
+        Nature::Queues => Effect::Queues,
         Nature::EndsTransaction => Effect::EndsTransaction,
         Nature::Configures | Nature::Subscribes | Nature::TakesReplies => Effect::Lasting,
     }
@@ -115,12 +118,24 @@ pub(crate) fn runs_script<'a>(mut args: impl Iterator<Item = &'a [u8]>) -> bool 
     )
 }
 
-/// The name of a command for an error message: its first word, in capitals and without what a
-/// terminal would obey, because it is the caller's and may be anything.
+/// The name of a command for an error message: its first word, in a family also its member's, in
+/// capitals and without what a terminal would obey, because it is the caller's and may be anything.
 pub(crate) fn display_name<'a>(mut args: impl Iterator<Item = &'a [u8]>) -> String {
-    let name = args.next().unwrap_or_default();
-    let name = &name[..name.len().min(Upper::LONGEST)];
-    name.to_ascii_uppercase().escape_ascii().to_string()
+    let show = |word: &[u8]| {
+        let word = &word[..word.len().min(Upper::LONGEST)];
+        word.to_ascii_uppercase().escape_ascii().to_string()
+    };
+    let Some(name) = args.next() else {
+        return "a command without a name".to_owned();
+    };
+    let member = match Nature::has_members(name) {
+        true => args.next(),
+        false => None,
+    };
+    match member {
+        Some(member) => format!("{} {}", show(name), show(member)),
+        None => show(name),
+    }
 }
 
 #[cfg(test)]

@@ -11,8 +11,10 @@ pub(super) enum Nature {
     Plain,
     /// Nobody behind it gets a reply before it has one. (In a transaction it does not block.)
     Blocks(Block),
-    /// Keys are watched, or commands queued, after it.
-    OpensTransaction,
+    /// Keys are watched after it.
+    Watches,
+    /// Commands are queued after it.
+    Queues,
     /// Neither, if the server does what it says.
     EndsTransaction,
     /// It changes how the server treats the connection from now on, or ends it.
@@ -28,6 +30,26 @@ pub(super) enum Nature {
 }
 
 impl Nature {
+    /// Whether it is a family, whose second word is part of the name.
+    pub(super) fn has_members(name: &[u8]) -> bool {
+        matches!(
+            Upper::of(name).as_bytes(),
+            b"ACL"
+                | b"BACKUP"
+                | b"CLIENT"
+                | b"CLUSTER"
+                | b"COMMANDLOG"
+                | b"CONFIG"
+                | b"FT.CONFIG"
+                | b"FUNCTION"
+                | b"HOTKEYS"
+                | b"LATENCY"
+                | b"MODULE"
+                | b"SCRIPT"
+                | b"SLOWLOG"
+        )
+    }
+
     /// The name comes first in `args`.
     pub(super) fn of<'a>(mut args: impl Iterator<Item = &'a [u8]>) -> Self {
         let Some(name) = args.next() else {
@@ -47,7 +69,8 @@ impl Nature {
             // Other callers' commands would be queued into the transaction, or run inside the wrong
             // one, or undo its watches. An atomic pipeline brings its own MULTI and EXEC, in one
             // piece with what stands between.
-            b"MULTI" | b"WATCH" => Self::OpensTransaction,
+            b"WATCH" => Self::Watches,
+            b"MULTI" => Self::Queues,
             b"EXEC" | b"DISCARD" | b"UNWATCH" => Self::EndsTransaction,
 
             b"SUBSCRIBE" | b"PSUBSCRIBE" | b"SSUBSCRIBE" | b"UNSUBSCRIBE" | b"PUNSUBSCRIBE"

@@ -31,11 +31,11 @@ impl fmt::Display for Refusal {
         f.write_str(match self {
             Self::Session => {
                 "it changes the state of a connection that other callers share; lease one of your own \
-                 for it"
+                 for it, or use an atomic pipeline or a transaction in place of MULTI, WATCH and EXEC"
             }
             Self::Subscription => {
-                "it turns a connection that other callers share into a subscriber; lease one of your \
-                 own for it"
+                "it turns a connection that other callers share into a subscriber, and messages would \
+                 reach nobody; subscribe with a redis::Client"
             }
             Self::Replies => {
                 "it would take from the connection the replies that later commands wait for; reach \

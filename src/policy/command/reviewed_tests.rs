@@ -14,7 +14,8 @@ pub(super) enum Class {
     Other,
     /// It may make those behind it wait.
     Blocks,
-    OpensTransaction,
+    Watches,
+    Queues,
     EndsTransaction,
     /// It changes the connection.
     Session,
@@ -37,7 +38,8 @@ pub(super) const REVIEWED: &[(Class, &str)] = &[
     (Class::Other, OTHERS),
     (Class::Other, LATER_OTHERS),
     (Class::Other, OTHERS_OF_MODULES),
-    (Class::OpensTransaction, "multi watch"),
+    (Class::Watches, "watch"),
+    (Class::Queues, "multi"),
     (Class::EndsTransaction, "discard exec unwatch"),
     (Class::Session, SESSION),
     (Class::Session, LATER_SESSION),

@@ -42,7 +42,8 @@ fn expected(class: Class) -> Expected {
             place: Place::Leased(Block::Forever),
             ..shared
         },
-        Class::OpensTransaction => refused(Refusal::Session, Effect::OpensTransaction),
+        Class::Watches => refused(Refusal::Session, Effect::Watches),
+        Class::Queues => refused(Refusal::Session, Effect::Queues),
         Class::EndsTransaction => refused(Refusal::Session, Effect::EndsTransaction),
         Class::Session => refused(Refusal::Session, Effect::Lasting),
         Class::Subscription => refused(Refusal::Subscription, Effect::Lasting),
