@@ -3,6 +3,7 @@
 //!
 //! `cargo run --example actix_messages`, with `REDIS_URL` for another server than
 //! `redis://127.0.0.1:6379`. It runs for half a minute: kill the server meanwhile, and start it again.
+//! It uses the key `steward:ticks`, and deletes it.
 
 use std::{error::Error, process::ExitCode, time::Duration};
 
@@ -49,7 +50,7 @@ impl Handler<Tick> for Ticker {
             .send(Execute::new(incr).timeout(Duration::from_millis(500)));
         Box::pin(async move {
             match reply.await {
-                Ok(Ok(Value::Int(ticks))) => format!("{ticks} ticks so far"),
+                Ok(Ok(Value::Int(number))) => format!("tick {number}"),
                 Ok(Ok(other)) => format!("INCR gives {other:?}?"),
                 Ok(Err(error)) => format!("no tick: {error}"),
                 Err(closed) => format!("no pool: {closed}"),
@@ -77,6 +78,10 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
         actix_rt::time::sleep(Duration::from_millis(500)).await;
     }
 
+    let tidy = Execute::new(redis::cmd("DEL").arg("steward:ticks").take());
+    if let Err(error) = supervisor.database("main")?.recipient().send(tidy).await? {
+        eprintln!("steward:ticks is left: {error}");
+    }
     let report = supervisor.shutdown(Duration::from_secs(5)).await;
     println!("shut down: {report:?}");
     Ok(ExitCode::SUCCESS)

@@ -12,7 +12,14 @@ use redis_steward::{BlockingDatabase, Config, Supervisor};
 const THREADS: u64 = 8;
 const JOBS: u64 = 100;
 
-fn main() -> Result<ExitCode, Box<dyn Error>> {
+fn main() -> ExitCode {
+    run().unwrap_or_else(|error| {
+        eprintln!("{error}");
+        ExitCode::FAILURE
+    })
+}
+
+fn run() -> Result<ExitCode, Box<dyn Error>> {
     let url = std::env::var("REDIS_URL").unwrap_or_else(|_| "redis://127.0.0.1:6379".into());
     // Connections run on a thread of the crate's own.
     let supervisor = Supervisor::spawn_blocking(Config::single(url))?;

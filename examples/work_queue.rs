@@ -26,7 +26,8 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
         return Ok(ExitCode::FAILURE);
     }
     let mut main = supervisor.database("main")?;
-    let () = main.del(QUEUE).await?;
+    let lists = (1..=WORKERS).map(list_of).chain([QUEUE.to_owned()]);
+    let () = main.del(lists.collect::<Vec<_>>()).await?;
 
     let workers: Vec<_> = (1..=WORKERS)
         .map(|number| tokio::spawn(work(number, main.clone())))
@@ -56,9 +57,13 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
     })
 }
 
+fn list_of(worker: usize) -> String {
+    format!("{QUEUE}:{worker}")
+}
+
 /// Takes jobs until there are none for a second, and tells how many it has done.
 async fn work(number: usize, mut main: Database) -> usize {
-    let mine = format!("{QUEUE}:{number}");
+    let mine = list_of(number);
     let mut done = 0;
     loop {
         // It waits for a second on the server. The client's deadline is that long, and the command
@@ -81,7 +86,7 @@ async fn work(number: usize, mut main: Database) -> usize {
                 let may_have_moved = own.is_none_or(|it| it.execution() == Execution::Unknown);
                 let where_ = if may_have_moved { &mine } else { QUEUE };
                 eprintln!("worker {number}: {error}; look for the job in {where_}");
-                tokio::time::sleep(Duration::from_millis(200)).await;
+                tokio::time::sleep(Duration::from_secs(1)).await;
             }
         }
     }

@@ -4,7 +4,7 @@ use std::{borrow::Borrow, fmt};
 
 use redis::{Cmd, ConnectionLike, FromRedisValue, Pipeline, RedisResult, Value, aio};
 
-use super::{packed, wait};
+use super::{packed, wait_for_reply};
 use crate::{error::Error, lease::Lease};
 
 /// A [`Lease`] for threads without a runtime: a connection that nobody else uses until this is dropped.
@@ -35,7 +35,7 @@ impl BlockingLease {
     pub fn execute(&mut self, command: &Cmd) -> Result<Value, Error> {
         let (dispatcher, terms) = self.lease.terms();
         let patience = dispatcher.longest([command], terms);
-        wait(&dispatcher, terms, patience, || self.lease.execute(command))
+        wait_for_reply(&dispatcher, terms, patience, || self.lease.execute(command))
     }
 
     /// Runs one command and converts its reply.
@@ -46,7 +46,7 @@ impl BlockingLease {
     pub fn query<T: FromRedisValue>(&mut self, command: impl Borrow<Cmd>) -> Result<T, Error> {
         let (dispatcher, terms) = self.lease.terms();
         let patience = dispatcher.longest([command.borrow()], terms);
-        wait(&dispatcher, terms, patience, || self.lease.query(command))
+        wait_for_reply(&dispatcher, terms, patience, || self.lease.query(command))
     }
 
     /// Runs a pipeline and converts its replies, one per command.
@@ -60,7 +60,7 @@ impl BlockingLease {
     ) -> Result<T, Error> {
         let (dispatcher, terms) = self.lease.terms();
         let patience = dispatcher.longest(pipeline.borrow().cmd_iter(), terms);
-        wait(&dispatcher, terms, patience, || {
+        wait_for_reply(&dispatcher, terms, patience, || {
             self.lease.pipeline(pipeline)
         })
     }
@@ -88,7 +88,7 @@ impl ConnectionLike for BlockingLease {
         let pipeline = packed::pipeline(bytes, offset, count)?;
         let (dispatcher, terms) = self.lease.terms();
         let patience = dispatcher.longest(pipeline.cmd_iter(), terms);
-        wait(&dispatcher, terms, patience, || {
+        wait_for_reply(&dispatcher, terms, patience, || {
             aio::ConnectionLike::req_packed_commands(&mut self.lease, &pipeline, offset, count)
         })
     }

@@ -15,7 +15,7 @@ pub use lease::BlockingLease;
 use crate::{
     database::Database,
     dispatch::{Dispatcher, Terms},
-    error::Error,
+    error::{Error, Execution},
 };
 
 /// A handle of one named database for threads without a runtime: every call blocks its thread
@@ -28,8 +28,8 @@ use crate::{
 /// [`execute`](Self::execute) give this crate's [`Error`], which tells whether a failed command may
 /// have run. Commands run as those of the [`Database`] do, on the same connections: what is refused
 /// there is refused here, and a [`lease`](Self::lease) may run it: `redis::transaction`, which starts
-/// with `WATCH`, works on one. Deadlines, the circuit and retries are the same. Threads that share a database share its pipelined
-/// connections, and need no pool.
+/// with `WATCH`, works on one. Deadlines, the circuit and retries are the same. Threads that share a
+/// database share its pipelined connections, and need no pool.
 ///
 /// # Where it may be called
 ///
@@ -171,7 +171,10 @@ impl BlockingDatabase {
         let by = Location::caller();
         let dispatcher = &self.database.dispatcher;
         let patience = dispatcher.settings.acquire_timeout;
-        let lease = self.wait(patience, || self.database.lease_for(by))?;
+        let stalled = || dispatcher.stalled(patience, Execution::NotSent);
+        let lease = wait(dispatcher, patience, stalled, || {
+            self.database.lease_for(by)
+        })?;
         Ok(BlockingLease::new(lease))
     }
 
@@ -184,7 +187,7 @@ impl BlockingDatabase {
         let Database {
             dispatcher, terms, ..
         } = &self.database;
-        wait(dispatcher, *terms, patience, call)
+        wait_for_reply(dispatcher, *terms, patience, call)
     }
 
     fn longest<'a>(&self, commands: impl IntoIterator<Item = &'a Cmd>) -> Duration {
@@ -195,12 +198,27 @@ impl BlockingDatabase {
     }
 }
 
-/// Makes an async call and waits for its end, where that blocks no runtime: for so long, and then a
-/// little.
-fn wait<T, E, F>(
+/// Makes an async call that sends something, and waits for its end.
+fn wait_for_reply<T, E, F>(
     dispatcher: &Dispatcher,
     terms: Terms,
     patience: Duration,
+    call: impl FnOnce() -> F,
+) -> Result<T, E>
+where
+    F: Future<Output = Result<T, E>>,
+    E: From<Error>,
+{
+    let stalled = || dispatcher.stalled(terms.timeout, Execution::Unknown);
+    wait(dispatcher, patience, stalled, call)
+}
+
+/// Makes an async call and waits for its end, where that blocks no runtime: for so long, and then a
+/// little. If it has not ended by then, it is `stalled`.
+fn wait<T, E, F>(
+    dispatcher: &Dispatcher,
+    patience: Duration,
+    stalled: impl FnOnce() -> Error,
     call: impl FnOnce() -> F,
 ) -> Result<T, E>
 where
@@ -212,7 +230,7 @@ where
     }
     // A call that is given up is dropped here: if it was not written yet, it never is.
     wait::block_on(pin!(call()), patience.saturating_add(PATIENCE))
-        .unwrap_or_else(|| Err(dispatcher.stalled(terms).into()))
+        .unwrap_or_else(|| Err(stalled().into()))
 }
 
 impl fmt::Debug for BlockingDatabase {

@@ -1,6 +1,6 @@
 //! Commands on a connection that nobody else uses.
 
-use std::{panic::Location, time::Duration};
+use std::{panic::Location, sync::Arc, time::Duration};
 
 use redis::{Cmd, Pipeline, Value};
 use tokio::time::Instant;
@@ -48,6 +48,9 @@ impl Dispatcher {
             let limit = Limit::Connections(self.settings.max_connections);
             return Err(self.overloaded(limit));
         }
+        if deadline <= now {
+            return Err(self.acquire_timed_out(Duration::ZERO, None));
+        }
         let (answer, granted) = oneshot::async_channel();
         if let Some(pool) = &*self.pool.load() {
             pool.acquire.do_send(Acquire(Waiting {
@@ -62,9 +65,8 @@ impl Dispatcher {
                 Ok(grant)
             }
             Ok(Err(NoGrant::TimedOut(last_error))) => {
-                count(&self.counters.timed_out);
-                let tried = Tried::in_vain(deadline.saturating_duration_since(now));
-                Err(self.timed_out(Stage::Acquire, tried, last_error))
+                let waited = deadline.saturating_duration_since(now);
+                Err(self.acquire_timed_out(waited, last_error))
             }
             Ok(Err(NoGrant::TooManyWait)) => {
                 Err(self.overloaded(Limit::Parked(self.settings.max_parked)))
@@ -80,6 +82,11 @@ impl Dispatcher {
                 Err(self.explain(failure, Tried::in_vain(waited)))
             }
         }
+    }
+
+    fn acquire_timed_out(&self, waited: Duration, last_error: Option<Arc<str>>) -> Error {
+        count(&self.counters.timed_out);
+        self.timed_out(Stage::Acquire, Tried::in_vain(waited), last_error)
     }
 
     /// Runs on a connection of its own what the server may keep for so long.

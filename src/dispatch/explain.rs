@@ -8,7 +8,7 @@ use std::{
 use redis::{ErrorKind, FromRedisValue, RedisError, Value};
 use tokio::time::Instant;
 
-use super::{Dispatcher, Terms, persist::Tried};
+use super::{Dispatcher, persist::Tried};
 use crate::{
     error::{Error, Execution, Limit, Stage},
     events::Reason,
@@ -63,13 +63,13 @@ impl Dispatcher {
         Error::WouldBlockRuntime { database }
     }
 
-    /// A blocking call was given up because nobody has ended it. What became of its request only its
-    /// connection knows.
-    pub(crate) fn stalled(&self, terms: Terms) -> Error {
+    /// A blocking call was given up because nobody has ended it. What became of its request, if it has
+    /// made one, only its connection knows.
+    pub(crate) fn stalled(&self, timeout: Duration, execution: Execution) -> Error {
         let tried = Tried {
             attempts: 1,
-            execution: Execution::Unknown,
-            timeout: terms.timeout,
+            execution,
+            timeout,
         };
         self.timed_out(Stage::Runtime, tried, None)
     }
@@ -81,7 +81,7 @@ impl Dispatcher {
             database: self.name(),
             in_flight,
             in_flight_bytes,
-            parked: self.counters.parked.load(Relaxed),
+            parked: self.counters.parked.load(Relaxed) + self.counters.waiting.load(Relaxed),
             limit,
         }
     }

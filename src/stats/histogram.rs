@@ -1,6 +1,7 @@
 //! How long callers waited.
 
 use std::{
+    fmt,
     sync::atomic::{AtomicU64, Ordering::Relaxed},
     time::Duration,
 };
@@ -12,7 +13,7 @@ const BOUNDS: [u64; 18] = [
 ];
 
 /// How long callers waited, in buckets of 1, 2 and 5 times the powers of ten from 100 us to 50 s.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub struct WaitHistogram {
     counts: [u64; BOUNDS.len() + 1],
 }
@@ -42,6 +43,20 @@ impl WaitHistogram {
             seen >= rank
         })?;
         bound
+    }
+}
+
+/// The buckets that are not empty, by their bounds.
+impl fmt::Debug for WaitHistogram {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut map = f.debug_map();
+        for (bound, count) in self.buckets().filter(|it| it.1 > 0) {
+            match bound {
+                Some(bound) => map.entry(&format_args!("<= {bound:?}"), &count),
+                None => map.entry(&format_args!("longer"), &count),
+            };
+        }
+        map.finish()
     }
 }
 
@@ -88,5 +103,9 @@ mod tests {
         assert_eq!(histogram.quantile(0.6), Some(Duration::from_micros(200)));
         assert_eq!(histogram.quantile(0.8), Some(Duration::from_millis(5)));
         assert_eq!(histogram.quantile(1.0), None);
+        assert_eq!(
+            format!("{histogram:?}"),
+            "{<= 100µs: 2, <= 200µs: 1, <= 5ms: 1, longer: 1}"
+        );
     }
 }
