@@ -25,7 +25,8 @@
 //! - [`Config`], [`DatabaseConfig`]: what to connect to, and how
 //! - [`Supervisor`]: spawn, handles, health, statistics, shutdown
 //! - [`Database`]: the handle of one named database
-//! - [`BlockingDatabase`]: the same handle for threads without a runtime
+//! - [`Lease`]: a connection that one caller has for a while; [`Loan`], in a transaction
+//! - [`BlockingDatabase`], [`BlockingLease`]: the same for threads without a runtime
 //! - [`HealthEvents`], [`HealthEvent`], [`HealthState`]: what becomes of it
 //! - [`Error`]: why a command failed, and whether it may have run
 //! - [`SupervisorStats`]: what happened so far

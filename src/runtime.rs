@@ -79,7 +79,8 @@ impl Supervisor {
     /// Connections run on the tokio runtime that this is called in, unless
     /// [`Config::io`] says otherwise, and on one of the crate's own when there is none. The runtime
     /// must be driven for commands to progress: with a current-thread runtime that is only
-    /// now and then in a `block_on`, choose [`Io::Dedicated`].
+    /// now and then in a `block_on`, choose [`Io::Dedicated`]. It needs tokio's I/O and time drivers
+    /// (`enable_all`), as `#[tokio::main]` and actix have them.
     ///
     /// Dropping the future stops whatever it has started.
     ///

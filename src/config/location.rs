@@ -36,8 +36,8 @@ impl Location {
             "unix" | "redis+unix" | "valkey+unix" => unix(text),
             "rediss" | "valkeys" => unsupported(&scheme, "TLS"),
             "memory" => unsupported(&scheme, "the embedded backend"),
-            "redis+sentinel" => unsupported(&scheme, "Redis Sentinel"),
-            "redis+cluster" => unsupported(&scheme, "Redis Cluster"),
+            "redis+sentinel" | "redis-sentinel" => unsupported(&scheme, "Redis Sentinel"),
+            "redis+cluster" | "redis-cluster" => unsupported(&scheme, "Redis Cluster"),
             _ => Err(vec![format!(
                 "does not start with a known scheme; {EXAMPLES}"
             )]),
@@ -359,6 +359,10 @@ mod tests {
             ),
             (
                 "redis+sentinel://h",
+                "(Redis Sentinel) is not supported yet",
+            ),
+            (
+                "redis-sentinel://h",
                 "(Redis Sentinel) is not supported yet",
             ),
             ("redis+cluster://h", "(Redis Cluster) is not supported yet"),

@@ -37,8 +37,10 @@ impl SupervisorStats {
 
 /// What one database did since the supervisor was spawned.
 ///
-/// A pipeline counts as one command. Every attempt of a command ends in exactly one of `succeeded`,
-/// `error_replies`, `timed_out`, `lost`, `cancelled` and `refused`; nearly all commands need one.
+/// A pipeline counts as one command. Every attempt of a command that was let through ends in exactly one
+/// of `succeeded`, `error_replies`, `timed_out`, `lost` and `cancelled`, and a call that was not let
+/// through in `refused`; nearly all commands need one attempt. Who waits for a connection of its own is
+/// counted when it waits in vain for too long, in `timed_out`, and otherwise not.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct DatabaseStats {
