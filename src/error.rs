@@ -3,7 +3,12 @@
 
 use std::{fmt, io, sync::Arc, time::Duration};
 
-use crate::{config::ConfigError, events::Reason, policy::command::Refusal, stats::PoolStats};
+use crate::{
+    config::ConfigError,
+    events::{CircuitState, Reason},
+    policy::command::Refusal,
+    stats::PoolStats,
+};
 
 /// Why the supervisor could not be started.
 #[derive(thiserror::Error)]
@@ -139,8 +144,9 @@ pub enum Error {
     },
     /// The deadline passed.
     #[error(
-        "database {database:?}: timed out after {timeout:?}{} while {stage}; {execution}{}{}",
-        in_all(.attempts), crowd(.stage, .in_flight, .parked, .pool), because(.last_error)
+        "database {database:?}: timed out after {timeout:?}{} while {stage}; {execution}{}{}{}",
+        in_all(.attempts), crowd(.stage, .in_flight, .parked, .pool), unless_closed(.circuit),
+        because(.last_error)
     )]
     TimedOut {
         /// The database that was asked.
@@ -159,6 +165,8 @@ pub enum Error {
         parked: usize,
         /// The connections of the database.
         pool: Box<PoolStats>,
+        /// State of its circuit.
+        circuit: CircuitState,
         /// Why the last attempt to connect failed, where that is what the command waited for.
         last_error: Option<Arc<str>>,
     },
@@ -453,6 +461,13 @@ fn waiting(others: usize, what_for: &str) -> String {
     match others {
         1 => format!("1 other waits{what_for}"),
         others => format!("{others} others wait{what_for}"),
+    }
+}
+
+fn unless_closed(circuit: &CircuitState) -> String {
+    match circuit {
+        CircuitState::Closed => String::new(),
+        other => format!("; the circuit is {other}"),
     }
 }
 

@@ -3,6 +3,10 @@
 //! beside 100 callers whose replies are checked; the server's `INFO commandstats` has the last word.
 
 mod common;
+// What all commands are, as the crate's own tests know them.
+#[allow(dead_code)]
+#[path = "../src/policy/command/reviewed_tests.rs"]
+mod reviewed;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,6 +18,8 @@ use redis::{AsyncCommands, Cmd, Pipeline, Value};
 use redis_steward::{
     Config, Database, DatabaseConfig, Error, Execute, Execution, Refusal, Supervisor,
 };
+
+use reviewed::Class;
 
 const SOON: Duration = Duration::from_secs(10);
 
@@ -326,19 +332,40 @@ impl Rig {
     }
 }
 
-/// Every listed command in upper and in lower case.
+/// Every forbidden command in upper and in lower case: all there are by their names, and these with
+/// arguments.
 fn forbidden() -> impl Iterator<Item = (Cmd, Refusal)> {
-    [
+    let with_arguments = [
         (SESSION, Refusal::Session),
         (SUBSCRIPTION, Refusal::Subscription),
         (REPLIES, Refusal::Replies),
         (ADMINISTRATIVE, Refusal::Administrative),
     ]
     .into_iter()
-    .flat_map(|(commands, refusal)| commands.split('|').map(move |command| (command, refusal)))
-    .flat_map(|(command, refusal)| {
-        [command.to_owned(), command.to_ascii_lowercase()].map(|it| (command_of(&it), refusal))
-    })
+    .flat_map(|(commands, refusal)| commands.split('|').map(move |it| (it.to_owned(), refusal)));
+    let by_name = reviewed::REVIEWED.iter().flat_map(|(class, names)| {
+        let refusal = refusal_of(*class);
+        let names = names.split_whitespace();
+        names.filter_map(move |name| Some((name.replace('|', " "), refusal?)))
+    });
+    with_arguments
+        .chain(by_name)
+        .flat_map(|(command, refusal)| {
+            [command.to_ascii_uppercase(), command.to_ascii_lowercase()]
+                .map(|it| (command_of(&it), refusal))
+        })
+}
+
+fn refusal_of(class: Class) -> Option<Refusal> {
+    match class {
+        Class::Reads | Class::Writes | Class::Other | Class::Blocks => None,
+        Class::Watches | Class::Queues | Class::EndsTransaction | Class::Session => {
+            Some(Refusal::Session)
+        }
+        Class::Subscription => Some(Refusal::Subscription),
+        Class::Stream => Some(Refusal::Replies),
+        Class::Administrative => Some(Refusal::Administrative),
+    }
 }
 
 fn command_of(words: &str) -> Cmd {

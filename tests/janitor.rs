@@ -199,3 +199,37 @@ async fn row_12_what_was_killed_is_open_again_within_a_second() {
     );
     supervisor.shutdown(SOON).await;
 }
+
+#[tokio::test]
+async fn each_database_has_its_own_idle_timeout_and_a_sweep_tells_what_it_closed() {
+    let server = RedisServer::start();
+    let never = Duration::from_secs(3600);
+    let with = |idle_timeout| {
+        DatabaseConfig::from_url(server.url())
+            .idle_timeout(idle_timeout)
+            .sweep_interval(never)
+    };
+    let config = Config::new()
+        .database("hasty", with(Duration::from_millis(1)))
+        .database("patient", with(never));
+    let supervisor = Supervisor::spawn(config).await.expect("spawn");
+    supervisor.ready(SOON).await.expect("ready");
+    let stats = |name: &str| supervisor.statistics().databases[name].pool.clone();
+    for name in ["hasty", "patient"] {
+        let database = supervisor.database(name).expect("configured");
+        let one = database.lease().await.expect("a lease");
+        let two = database.lease().await.expect("another");
+        drop((one, two));
+        eventually_async(SOON, "both are back", || stats(name).idle == 2).await;
+    }
+    tokio::time::sleep(Duration::from_millis(2)).await;
+    assert_eq!(supervisor.sweep().await, 2);
+    eventually_async(SOON, "they are closed", || stats("hasty").open == 1).await;
+    assert_eq!(stats("hasty").evicted.idle, 2);
+    assert_eq!(
+        (stats("patient").idle, stats("patient").evicted.total()),
+        (2, 0)
+    );
+    assert_eq!(supervisor.sweep().await, 0, "there is nothing more to do");
+    supervisor.shutdown(SOON).await;
+}

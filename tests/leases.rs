@@ -128,7 +128,7 @@ async fn what_a_command_changed_that_was_given_up_counts_all_the_same() {
     for line in ["SELECT 3", "WATCH k", "MULTI"] {
         let mut lease = rig.main.lease().await.expect("a lease");
         // The server answers to nothing before this is over.
-        for line in ["BLPOP nothing 0.1", line] {
+        for line in ["BLPOP nothing 1", line] {
             let command = words(line);
             let mut given_up = Box::pin(lease.execute(&command));
             for _ in 0..10 {
@@ -562,4 +562,57 @@ async fn what_blocks_on_a_lease_is_not_slow() {
     assert_eq!(rig.stats().slow, 0);
     drop(leases);
     rig.end().await;
+}
+
+#[tokio::test]
+async fn replies_of_a_pipeline_on_a_lease_are_typed_and_its_errors_are_told_apart() {
+    let rig = Rig::start().await;
+    let mut lease = rig.main.lease().await.expect("a lease");
+    let mut three = pipe();
+    three.set("text", "x").ignore().incr("n", 2).get("text");
+    let (number, text): (i64, String) = lease.pipeline(&three).await.expect("both");
+    assert_eq!((number, text.as_str()), (2, "x"));
+    three.incr("text", 1).hget("text", "field");
+    let error = lease
+        .pipeline::<redis::Value>(&three)
+        .await
+        .expect_err("two of them fail");
+    let Error::Server {
+        error, execution, ..
+    } = error
+    else {
+        panic!("{error}");
+    };
+    assert_eq!(execution, Execution::Executed);
+    let errors = error.into_server_errors().expect("of the server");
+    let of: Vec<_> = errors.iter().map(|(at, it)| (*at, it.code())).collect();
+    assert_eq!(of, [(3, "ERR"), (4, "WRONGTYPE")]);
+    drop(lease);
+    assert_eq!(rig.settled().await.discarded, 0);
+    rig.end().await;
+}
+
+#[tokio::test]
+async fn who_waits_in_vain_is_told_what_is_wrong_with_the_server() {
+    let rig = Rig::with(|main| main.acquire_timeout(SOON).command_timeout(2 * SOON)).await;
+    rig.server.kill();
+    eventually_async(SOON, "the loss is known", || rig.pool().lost == 1).await;
+    let waiting = tokio::spawn(rig.main.with_timeout(SOON / 4).lease());
+    let is_open = || rig.stats().circuit == CircuitState::Open;
+    eventually_async(SOON, "the circuit is open", is_open).await;
+    let error = waiting.await.expect("a task").expect_err("no server");
+    let Error::TimedOut {
+        circuit,
+        last_error,
+        ..
+    } = &error
+    else {
+        panic!("{error}");
+    };
+    assert_eq!(*circuit, CircuitState::Open);
+    assert!(last_error.is_some(), "{error:?}");
+    let text = error.to_string();
+    assert!(text.contains("the circuit is open"), "{text}");
+    assert!(text.contains("refused"), "{text}");
+    rig.supervisor.shutdown(SOON).await;
 }

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::{Dispatcher, persist::Tried};
 use crate::{
     error::{Error, Execution, Limit, Stage},
-    events::Reason,
+    events::{CircuitState, Reason},
     net::{DialError, Failure, Full, Loss, Reply},
     policy::{
         admission::Passage,
@@ -124,6 +124,13 @@ impl Dispatcher {
             in_flight: self.load.now().0,
             parked: self.counters.parked.load(Relaxed),
             pool: Box::new(self.pool_stats()),
+            circuit: match self.gate.passage() {
+                Passage::Trial => CircuitState::HalfOpen,
+                Passage::Open => CircuitState::Open,
+                Passage::Free | Passage::ShuttingDown | Passage::Failed | Passage::Isolated => {
+                    CircuitState::Closed
+                }
+            },
             last_error,
         }
     }

@@ -35,3 +35,40 @@ impl Routes {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::{sync::mpsc, time::Instant};
+
+    use super::*;
+
+    #[test]
+    fn the_least_loaded_is_chosen() {
+        let route = |id, outstanding| {
+            let activity = Activity::starting(Instant::now());
+            activity.set_outstanding(outstanding);
+            let (mailbox, _) = mpsc::unbounded_channel();
+            Arc::new(Route {
+                id,
+                mailbox,
+                activity: Arc::new(activity),
+            })
+        };
+        let chosen = |loads: &[usize]| {
+            let routes: Vec<_> = (0..)
+                .zip(loads)
+                .map(|(id, load)| route(id, *load))
+                .collect();
+            Routes::of(&routes).map(|it| it.least_loaded().id)
+        };
+        assert_eq!(chosen(&[]), None);
+        assert_eq!(chosen(&[7]), Some(0));
+        assert_eq!(chosen(&[3, 0, 2]), Some(1));
+        assert_eq!(chosen(&[3, 5, 2]), Some(2));
+        assert_eq!(
+            chosen(&[1, 1]),
+            Some(0),
+            "together, if there is no difference"
+        );
+    }
+}

@@ -17,7 +17,7 @@ pub(crate) struct Activity {
 }
 
 impl Activity {
-    pub(super) fn starting(now: Instant) -> Self {
+    pub(crate) fn starting(now: Instant) -> Self {
         Self {
             start: now,
             last_us: AtomicU64::new(0),
@@ -30,7 +30,7 @@ impl Activity {
         self.last_us.store(elapsed, Relaxed);
     }
 
-    pub(super) fn set_outstanding(&self, requests: usize) {
+    pub(crate) fn set_outstanding(&self, requests: usize) {
         self.outstanding.store(requests, Relaxed);
     }
 

@@ -34,8 +34,8 @@ impl fmt::Display for Refusal {
                  for it, or use an atomic pipeline or a transaction in place of MULTI, WATCH and EXEC"
             }
             Self::Subscription => {
-                "it turns a connection that other callers share into a subscriber, and messages would \
-                 reach nobody; subscribe with a redis::Client"
+                "it turns a connection that other callers share into a subscriber, and what is published \
+                 would reach nobody; subscribe by other means"
             }
             Self::Replies => {
                 "it would take from the connection the replies that later commands wait for; reach \
