@@ -8,7 +8,7 @@ use redis::cmd;
 use redis_steward::{Config, Database, DatabaseConfig, Lease, PoolStats, Supervisor};
 
 mod common;
-use common::{RedisServer, eventually_async};
+use common::{RedisServer, Said, eventually_async};
 
 const SOON: Duration = Duration::from_secs(10);
 
@@ -202,6 +202,7 @@ async fn row_12_what_was_killed_is_open_again_within_a_second() {
 
 #[tokio::test]
 async fn each_database_has_its_own_idle_timeout_and_a_sweep_tells_what_it_closed() {
+    Said::listen();
     let server = RedisServer::start();
     let never = Duration::from_secs(3600);
     let with = |idle_timeout| {
@@ -230,6 +231,10 @@ async fn each_database_has_its_own_idle_timeout_and_a_sweep_tells_what_it_closed
         (stats("patient").idle, stats("patient").evicted.total()),
         (2, 0)
     );
+    let said = Said::of("hasty", "connection evicted");
+    let reasons: Vec<_> = said.iter().map(|it| it.get("reason")).collect();
+    assert_eq!(reasons, ["Idle"; 2]);
+    assert!(Said::of("patient", "connection evicted").is_empty());
     assert_eq!(supervisor.sweep().await, 0, "there is nothing more to do");
     supervisor.shutdown(SOON).await;
 }

@@ -3,90 +3,27 @@
 
 use std::{
     panic::Location,
-    sync::{Mutex, Once},
     time::{Duration, Instant},
 };
 
 use redis::{Pipeline, cmd};
 use redis_steward::{Config, Database, DatabaseConfig, Error, Loan, Supervisor};
-use tracing::{
-    Event, Level, Metadata, Subscriber,
-    field::{Field, Visit},
-    span,
-};
+use tracing::Level;
 
 mod common;
-use common::{RedisServer, eventually_async};
+use common::{RedisServer, Said, eventually_async};
 
 const SOON: Duration = Duration::from_secs(10);
 const LIMIT: Duration = Duration::from_millis(200);
 
-/// A lease that was held for too long.
-#[derive(Clone, Debug)]
-struct Warning {
-    at: Instant,
-    database: String,
-    taken_at: String,
-    text: String,
-}
-
-static WARNINGS: Mutex<Vec<Warning>> = Mutex::new(Vec::new());
-
-/// Keeps what is said of leases.
-struct Capture;
-
-impl Capture {
-    fn install() {
-        static ONCE: Once = Once::new();
-        ONCE.call_once(|| {
-            tracing::subscriber::set_global_default(Capture).expect("the only one");
-        });
-    }
-}
-
-impl Visit for Warning {
-    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
-        let field = match field.name() {
-            "database" => &mut self.database,
-            "taken_at" => &mut self.taken_at,
-            "message" => &mut self.text,
-            _ => return,
-        };
-        *field = format!("{value:?}");
-    }
-}
-
-impl Subscriber for Capture {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        *metadata.level() <= Level::WARN
-    }
-    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
-        span::Id::from_u64(1)
-    }
-    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
-    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
-    fn event(&self, event: &Event<'_>) {
-        let mut warning = Warning {
-            at: Instant::now(),
-            database: String::new(),
-            taken_at: String::new(),
-            text: String::new(),
-        };
-        event.record(&mut warning);
-        WARNINGS.lock().expect("no test panics here").push(warning);
-    }
-    fn enter(&self, _: &span::Id) {}
-    fn exit(&self, _: &span::Id) {}
-}
-
-/// What was said of a database.
-fn warnings(database: &Database) -> Vec<Warning> {
-    let mut warnings = WARNINGS.lock().expect("no test panics here").clone();
-    warnings.retain(|it| it.database == database.name());
+/// What was said of leases that were held for too long.
+fn warnings(database: &Database) -> Vec<Said> {
+    let warnings = Said::of(database.name(), "a lease has been held");
+    assert!(warnings.iter().all(|it| it.level == Level::WARN));
     warnings
 }
 
-async fn warned(database: &Database, times: usize) -> Vec<Warning> {
+async fn warned(database: &Database, times: usize) -> Vec<Said> {
     let said = || warnings(database).len();
     eventually_async(SOON, "the warning is logged", || said() >= times).await;
     let warnings = warnings(database);
@@ -95,7 +32,7 @@ async fn warned(database: &Database, times: usize) -> Vec<Warning> {
 }
 
 async fn spawn(server: &RedisServer, name: &str) -> (Supervisor, Database) {
-    Capture::install();
+    Said::listen();
     let database = DatabaseConfig::from_url(server.url())
         .leak_warning(LIMIT)
         // One connection, so that it is the same again each time.
@@ -124,10 +61,10 @@ async fn a_lease_that_is_held_is_named_once_with_its_place() {
     let warning = warned(&held, 1).await.remove(0);
     assert!(warning.at >= start + LIMIT);
     assert!(
-        warning.taken_at.starts_with(&line),
+        warning.get("taken_at").starts_with(&line),
         "{warning:?}, not {line}"
     );
-    assert!(warning.text.contains("200ms"), "{warning:?}");
+    assert!(warning.get("message").contains("200ms"), "{warning:?}");
     // That nothing more is said has no condition to wait for.
     tokio::time::sleep(3 * LIMIT).await;
     drop(lease);
@@ -155,7 +92,7 @@ async fn each_lease_of_a_connection_has_its_own_time() {
         let warning = warned(&again, time).await.remove(time - 1);
         assert!(warning.at >= start + LIMIT, "the time of those before");
         assert!(
-            warning.taken_at.starts_with(&line),
+            warning.get("taken_at").starts_with(&line),
             "{warning:?}, not {line}"
         );
         drop(lease);
@@ -179,7 +116,7 @@ async fn the_lease_of_a_transaction_or_a_thread_is_named_by_who_wanted_it() {
     transaction.await.expect("executed");
     let warning = warned(&others, 1).await.remove(0);
     assert!(
-        warning.taken_at.starts_with(&line),
+        warning.get("taken_at").starts_with(&line),
         "{warning:?}, not {line}"
     );
 
@@ -194,7 +131,7 @@ async fn the_lease_of_a_transaction_or_a_thread_is_named_by_who_wanted_it() {
     let (line, lease) = thread.join().expect("a lease");
     let warning = warned(&others, 2).await.remove(1);
     assert!(
-        warning.taken_at.starts_with(&line),
+        warning.get("taken_at").starts_with(&line),
         "{warning:?}, not {line}"
     );
     drop(lease);

@@ -10,6 +10,7 @@
 //! - [`resp`]: just enough RESP for the fixtures themselves
 //! - [`patience`]: callers that give up
 //! - [`ports`]: TCP ports that nobody takes while their server is down
+//! - [`said`]: what the crate says in its log
 //! - [`proc`]: threads, sockets and memory of this process
 //! - [`wait`]: waiting for a condition, the only place that sleeps
 
@@ -26,6 +27,7 @@ pub mod proxy;
 mod pump;
 mod relay;
 pub mod resp;
+pub mod said;
 pub mod script;
 pub mod scripted;
 pub mod server;
@@ -35,6 +37,7 @@ pub mod wait;
 pub use patience::Patience;
 pub use proxy::{FaultProxy, Mode};
 pub use resp::Reply;
+pub use said::Said;
 pub use script::Script;
 pub use scripted::ScriptedServer;
 pub use server::RedisServer;
