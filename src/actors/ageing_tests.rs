@@ -2,120 +2,16 @@
 //! before. Method: the actors run on the test's own thread against a server inside the process, and on
 //! a paused clock, so that half an hour passes in a moment.
 
-use std::{collections::BTreeMap, future::Future, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
-use actix::{Context, Handler, Message};
-use futures_util::future::join_all;
-use redis::cmd;
-use tokio::{
-    runtime::{Builder, Handle},
-    sync::oneshot,
-    time::{Instant, sleep, sleep_until},
-};
+use tokio::time::sleep;
 
-use super::{
-    fake_server::{FakeServer, Life},
-    supervisor::SupervisorActor,
-};
-use crate::{
-    config::{Config, DatabaseConfig, resolve},
-    dispatch::{Dispatcher, Grant},
-    messages::{Saturated, Shutdown},
-    net::Executor,
-    registry::Registry,
-    runtime::ShutdownReport,
-    stats::PoolStats,
-};
+use super::paused::{MINUTE, Rig, SECOND, run};
 
-const SECOND: Duration = Duration::from_secs(1);
-const MINUTE: Duration = Duration::from_secs(60);
 /// The defaults.
 const SWEEP_INTERVAL: Duration = MINUTE;
 const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
 const MAX_LIFETIME: Duration = Duration::from_secs(30 * 60);
-
-struct Rig {
-    server: FakeServer,
-    registry: Arc<Registry>,
-    main: Arc<Dispatcher>,
-    stopped: oneshot::Receiver<ShutdownReport>,
-    supervisor: actix::Addr<SupervisorActor>,
-    started: Instant,
-}
-
-impl Rig {
-    async fn start(adjust: impl FnOnce(DatabaseConfig) -> DatabaseConfig) -> Self {
-        let server = FakeServer::default();
-        // Health probes open connections as well, which are not what is looked at here.
-        let seldom = Duration::from_secs(24 * 60 * 60);
-        let main = DatabaseConfig::new().health_check_interval(seldom);
-        let settings = resolve(Config::new().database("main", adjust(main)));
-        let settings = settings.expect("a valid configuration");
-        let executor = Executor::new(Some(Handle::current()));
-        let registry = Registry::new(&settings, executor, Arc::new(server.clone()));
-        let (sender, stopped) = oneshot::channel();
-        let started = Instant::now();
-        let supervisor = SupervisorActor::create_with(registry.clone(), sender);
-        let main = registry.databases.get("main").expect("main").clone();
-        let rig = Self {
-            server,
-            registry,
-            main,
-            stopped,
-            supervisor,
-            started,
-        };
-        rig.ping().await;
-        rig
-    }
-
-    fn pool(&self) -> PoolStats {
-        self.registry.statistics().databases["main"].pool.clone()
-    }
-
-    async fn ping(&self) {
-        let terms = self.main.terms();
-        let pong = self.main.execute(&cmd("PING"), terms).await;
-        pong.expect("pong");
-    }
-
-    async fn lease(&self) -> Grant {
-        let terms = self.main.terms().with_timeout(MINUTE);
-        self.main.acquire(terms, None).await.expect("a lease")
-    }
-
-    async fn leases(&self, number: usize) -> Vec<Grant> {
-        join_all((0..number).map(|_| self.lease())).await
-    }
-
-    /// The time since the start, once the actors have done what was to be done by then.
-    async fn at(&self, time: Duration) {
-        sleep_until(self.started + time).await;
-        // Timers of the same millisecond may be later in turn.
-        sleep(Duration::from_millis(2)).await;
-    }
-
-    /// When connections were closed, after the start.
-    fn closed(&self) -> Vec<Duration> {
-        let closed = |life: Life| Some(life.closed? - self.started);
-        self.server.lives().into_iter().filter_map(closed).collect()
-    }
-
-    async fn stop(self) {
-        self.supervisor.do_send(Shutdown { grace: SECOND });
-        self.stopped.await.expect("it stops");
-        assert_eq!(self.server.open(), 0, "no connection is left");
-    }
-}
-
-fn run(test: impl Future<Output = ()>) {
-    let paused = || {
-        let mut runtime = Builder::new_current_thread();
-        let runtime = runtime.enable_all().start_paused(true).build();
-        runtime.expect("a runtime")
-    };
-    actix_rt::System::with_tokio_rt(paused).block_on(test);
-}
 
 #[test]
 fn idle_connections_stay_for_five_minutes_and_go_with_the_next_sweep() {
@@ -231,73 +127,6 @@ fn connections_of_the_same_age_do_not_end_together() {
         // Three minutes hold three sweeps, and a third goes with each.
         assert!(sweeps.len() >= 3, "{sweeps:?}");
         assert!(sweeps.values().all(|it| *it < LEASED * 2 / 3), "{sweeps:?}");
-        rig.stop().await;
-    });
-}
-
-/// Lets the pool believe that a shared connection has more to do than it can.
-#[derive(Message)]
-#[rtype(result = "()")]
-struct Press;
-
-impl Handler<Press> for SupervisorActor {
-    type Result = ();
-
-    fn handle(&mut self, _: Press, _: &mut Context<Self>) {
-        self.pools["main"].do_send(Saturated);
-    }
-}
-
-#[test]
-fn a_full_pool_grows_where_it_is_saturated() {
-    run(async {
-        for min_idle in [1, 4] {
-            let full = |main: DatabaseConfig| {
-                main.max_connections(4)
-                    .shared_connections(1, 2)
-                    .min_idle(min_idle)
-            };
-            let rig = Rig::start(full).await;
-            drop(rig.leases(3).await);
-            rig.at(SECOND).await;
-            assert_eq!((rig.pool().shared, rig.pool().idle), (1, 3));
-            rig.supervisor.do_send(Press);
-            rig.at(2 * SECOND).await;
-            let pool = rig.pool();
-            assert_eq!((pool.shared, pool.idle), (2, 2), "{pool:?}");
-            assert_eq!((pool.opened, pool.evicted.displaced), (5, 1));
-            rig.stop().await;
-        }
-    });
-}
-
-#[test]
-fn a_pool_does_not_grow_at_the_cost_of_those_who_wait() {
-    run(async {
-        let full = |main: DatabaseConfig| {
-            main.max_connections(3)
-                .shared_connections(1, 2)
-                .acquire_timeout(MINUTE)
-        };
-        let rig = Rig::start(full).await;
-        let mut leases = rig.leases(2).await;
-        let waiting = actix_rt::spawn({
-            let main = rig.main.clone();
-            let terms = main.terms().with_timeout(MINUTE);
-            async move { main.acquire(terms, None).await }
-        });
-        rig.at(SECOND).await;
-        assert_eq!(rig.pool().waiting, 1);
-        rig.supervisor.do_send(Press);
-        // A connection that was changed makes room.
-        let mut changed = leases.pop().expect("two");
-        let select = cmd("SELECT").arg(1).take();
-        let done = rig.main.execute_on(&mut changed, &select, rig.main.terms());
-        done.await.expect("selected");
-        drop(changed);
-        let third = waiting.await.expect("a task").expect("in its place");
-        assert_eq!((rig.pool().shared, rig.pool().in_use), (1, 2));
-        drop((leases, third));
         rig.stop().await;
     });
 }

@@ -11,6 +11,7 @@ use tokio::{
     io::{
         AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, ReadBuf, duplex,
     },
+    task::AbortHandle,
     time::Instant,
 };
 
@@ -26,9 +27,17 @@ use crate::{
 /// More than a command of a test or its reply takes.
 const BUFFER: usize = 64 * 1024;
 
-/// Accepts every connection, answers the handshake and `PING`, and says `OK` to everything else.
+/// Accepts every connection, answers the handshake and `PING`, and says `OK` to everything else, until
+/// it dies.
 #[derive(Clone, Debug, Default)]
-pub(super) struct FakeServer(Arc<Mutex<Vec<Life>>>);
+pub(super) struct FakeServer(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    lives: Vec<Life>,
+    tasks: Vec<AbortHandle>,
+    is_down: bool,
+}
 
 /// When a connection was opened, and when its client closed it.
 #[derive(Clone, Copy, Debug)]
@@ -40,34 +49,53 @@ pub(super) struct Life {
 impl FakeServer {
     /// All connections there ever were, in the order in which they were opened.
     pub(super) fn lives(&self) -> Vec<Life> {
-        self.lock().clone()
+        self.lock().lives.clone()
     }
 
     /// How many are open now.
     pub(super) fn open(&self) -> usize {
-        self.lock().iter().filter(|it| it.closed.is_none()).count()
+        let state = self.lock();
+        state.lives.iter().filter(|it| it.closed.is_none()).count()
     }
 
-    fn accept(&self) -> DuplexStream {
+    /// Closes all connections, and refuses others.
+    pub(super) fn die(&self) {
+        let mut state = self.lock();
+        state.is_down = true;
+        for task in state.tasks.drain(..) {
+            task.abort();
+        }
+        for life in &mut state.lives {
+            life.closed.get_or_insert_with(Instant::now);
+        }
+    }
+
+    pub(super) fn revive(&self) {
+        self.lock().is_down = false;
+    }
+
+    fn accept(&self) -> io::Result<DuplexStream> {
+        let mut state = self.lock();
+        if state.is_down {
+            return Err(io::ErrorKind::ConnectionRefused.into());
+        }
         let (client, server) = duplex(BUFFER);
-        let number = {
-            let mut lives = self.lock();
-            lives.push(Life {
-                opened: Instant::now(),
-                closed: None,
-            });
-            lives.len() - 1
-        };
-        let lives = self.clone();
-        tokio::spawn(async move {
+        let number = state.lives.len();
+        state.lives.push(Life {
+            opened: Instant::now(),
+            closed: None,
+        });
+        let own = self.clone();
+        let task = tokio::spawn(async move {
             // An error is the client closing, too.
             let _ = serve(server).await;
-            lives.lock()[number].closed = Some(Instant::now());
+            own.lock().lives[number].closed = Some(Instant::now());
         });
-        client
+        state.tasks.push(task.abort_handle());
+        Ok(client)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Life>> {
+    fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -98,7 +126,7 @@ fn answer(command: &[Vec<u8>]) -> Vec<u8> {
 impl Connector for FakeServer {
     fn connect<'a>(&'a self, _: &'a DatabaseSettings) -> Connecting<'a> {
         Box::pin(async move {
-            let transport: Box<dyn Transport> = Box::new(Line(self.accept()));
+            let transport: Box<dyn Transport> = Box::new(Line(self.accept()?));
             Ok(transport)
         })
     }

@@ -6,6 +6,8 @@ mod fake_server;
 mod guard;
 mod health;
 mod janitor;
+#[cfg(test)]
+mod paused;
 mod pool;
 mod readiness;
 #[cfg(test)]
@@ -16,5 +18,9 @@ mod supervisor;
 mod ageing_tests;
 #[cfg(test)]
 mod crash_tests;
+#[cfg(test)]
+mod growing_tests;
+#[cfg(test)]
+mod outage_tests;
 
 pub(crate) use supervisor::{SupervisorActor, SupervisorLink};
