@@ -26,9 +26,9 @@ use crate::{
 /// Commands of all handles share pipelined connections. Those that may block (`BLPOP`, `XREAD BLOCK`
 /// ...) run on a connection of their own, by themselves: they delay nobody, and have their own
 /// timeout on top of the deadline. (`WAIT` and `WAITAOF` ask about the writes before them on the same
-/// connection, and so they run in a pipeline behind those, or on a lease.) Commands that would change the state of a shared connection are
-/// refused with [`Error::ForbiddenOnShared`]; a [`lease`](Self::lease) may run them, and a
-/// [`transaction`](Self::transaction) watches keys.
+/// connection, and so they run in a pipeline behind those, or on a lease.) Commands that would change
+/// the state of a shared connection are refused with [`Error::ForbiddenOnShared`]; a
+/// [`lease`](Self::lease) may run them, and a [`transaction`](Self::transaction) watches keys.
 ///
 /// # Deadlines and cancellation
 ///
@@ -199,8 +199,9 @@ impl Database {
     ///
     /// It waits at most the [acquire timeout](crate::DatabaseConfig::acquire_timeout) of the database,
     /// or the timeout of a handle that has [one of its own](Self::with_timeout), whichever is shorter;
-    /// first come, first served. At most [`max_connections`](crate::DatabaseConfig::max_connections) less the shared ones
-    /// are leased at a time. Dropping the future is safe: a connection that is on its way goes to the
+    /// first come, first served. At most
+    /// [`max_connections`](crate::DatabaseConfig::max_connections) less the shared ones are leased at a
+    /// time. Dropping the future is safe: a connection that is on its way goes to the
     /// next who waits.
     ///
     /// # Errors

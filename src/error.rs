@@ -137,7 +137,7 @@ pub enum Error {
         in_flight: usize,
         /// Bytes of those commands.
         in_flight_bytes: usize,
-        /// Callers who wait for a connection, a shared one or one of their own.
+        /// Callers who wait for a shared connection, or, where too many wait for one of their own, those.
         parked: usize,
         /// The limit that was reached.
         limit: Limit,

@@ -36,7 +36,8 @@ use crate::{
 /// Each command has the deadline of the handle that leased the connection, blocking ones their own
 /// timeout on top. Nothing is sent a second time, because what was done on a connection is gone with
 /// it; only one that broke before its first command is replaced. Commands are refused while the circuit
-/// of the database is open. A future of it may be dropped at any point.
+/// of the database is open, and are evidence for it as those of a handle are, slow ones included, unless
+/// they may block. A future of it may be dropped at any point.
 #[must_use = "the connection is given back when this is dropped"]
 pub struct Lease {
     dispatcher: Arc<Dispatcher>,

@@ -23,7 +23,9 @@ fn collect(path: &Path, found: &mut Vec<(PathBuf, String)>) {
     } else if path.extension().is_some_and(|it| it == "rs") {
         // Whole files of tests; they may do what the code may not.
         let name = path.file_name().and_then(|it| it.to_str());
-        if name.is_some_and(|it| it.ends_with("_tests.rs") || it == "oracle.rs") {
+        if name
+            .is_some_and(|it| it.ends_with("_tests.rs") || it == "oracle.rs" || it == "paused.rs")
+        {
             return;
         }
         let text = fs::read_to_string(path).expect("a source file");

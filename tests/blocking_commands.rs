@@ -303,8 +303,8 @@ async fn what_is_lost_in_the_middle_of_a_command_counts_once() {
         let error = call.await.expect("a task").expect_err("killed");
         assert!(matches!(error, Error::ConnectionLost { .. }), "{error}");
     }
-    let is_back = || rig.pool().shared == 1;
-    eventually_async(SOON, "what all share is open again", is_back).await;
+    let is_known = || rig.pool().lost == 21 && rig.pool().shared == 1;
+    eventually_async(SOON, "what all share is open again", is_known).await;
     let pool = rig.settled().await;
     assert_eq!((pool.lost, pool.discarded), (21, 0), "{pool:?}");
     assert_eq!(pool.opened - pool.open as u64, 21, "{pool:?}");

@@ -131,10 +131,15 @@ fn a_command_on_a_lease_that_broke_was_not_sent() {
     let rig = Rig::with(|main| {
         main.command_timeout(timeout)
             .acquire_timeout(Duration::from_secs(60))
+            .failure_threshold(10_000)
     });
     let mut lease = rig.main.lease().expect("a lease");
     rig.server.kill();
     eventually(SOON, "the loss is known", || rig.pool().lost == 2);
-    let error = lease.execute(&cmd("PING")).expect_err("no server");
-    assert_eq!(error.execution(), Execution::NotSent, "{error}");
+    match lease.execute(&cmd("PING")).expect_err("no server") {
+        Error::TimedOut {
+            stage, execution, ..
+        } => assert_eq!((stage, execution), (Stage::Acquire, Execution::NotSent)),
+        other => panic!("{other}"),
+    }
 }

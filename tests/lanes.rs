@@ -354,6 +354,26 @@ async fn a_transaction_may_find_that_there_is_nothing_to_do() {
         );
         assert_eq!(rig.server.cli(&["EXISTS", "j", "k"]), "0");
     }
+    let mut atomic = pipe();
+    atomic.atomic().set("j", 1).ignore();
+    let mut others = pipe();
+    others.cmd("UNWATCH").cmd("WATCH").arg("other");
+    for strays in [&atomic, &others] {
+        for keys in [&["k"][..], &[]] {
+            let unguarded = rig.main.transaction::<_, (), Error, _, _>(
+                keys,
+                |mut lease, mut pipe| async move {
+                    lease.query::<()>(words("WATCH k")).await?;
+                    lease.pipeline::<()>(strays).await?;
+                    lease.query::<()>(words("WATCH k")).await?;
+                    pipe.set("k", 1);
+                    Ok(())
+                },
+            );
+            let error = unguarded.await.expect_err("unguarded");
+            assert!(matches!(error, Error::Unwatched { .. }), "{error}");
+        }
+    }
     // It may watch more, and need not name any key before.
     for keys in [&["k"][..], &[]] {
         let guarded = rig

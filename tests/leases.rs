@@ -459,6 +459,7 @@ async fn a_command_on_a_lease_that_broke_ends_by_its_deadline() {
     let rig = Rig::with(|main| {
         main.command_timeout(timeout)
             .acquire_timeout(Duration::from_secs(60))
+            .failure_threshold(10_000)
     })
     .await;
     let mut lease = rig.main.lease().await.expect("a lease");
@@ -467,7 +468,19 @@ async fn a_command_on_a_lease_that_broke_ends_by_its_deadline() {
     let start = Instant::now();
     let error = lease.execute(&words("PING")).await.expect_err("no server");
     assert!(start.elapsed() < 10 * timeout, "{:?}", start.elapsed());
-    assert_eq!(error.execution(), Execution::NotSent, "{error}");
+    match error {
+        Error::TimedOut {
+            stage,
+            execution,
+            timeout: had,
+            attempts,
+            ..
+        } => {
+            assert_eq!((stage, execution), (Stage::Acquire, Execution::NotSent));
+            assert_eq!((had, attempts), (timeout, 2));
+        }
+        other => panic!("{other}"),
+    }
     drop(lease);
     rig.supervisor.shutdown(SOON).await;
 }
@@ -508,7 +521,7 @@ async fn a_transaction_ends_by_the_deadline_of_its_handle() {
             async move {
                 // Somebody else is always quicker.
                 others.query::<()>(words("INCR n")).await?;
-                tokio::time::sleep(timeout / 6).await;
+                tokio::time::sleep(timeout / 2).await;
                 pipe.set("n", 0);
                 Ok(())
             }
@@ -562,6 +575,32 @@ async fn what_blocks_on_a_lease_is_not_slow() {
     assert_eq!(rig.stats().slow, 0);
     drop(leases);
     rig.end().await;
+}
+
+/// The server comes to them when it is done with what blocks.
+#[tokio::test]
+async fn what_waits_behind_something_that_blocks_is_not_slow() {
+    let rig = Rig::with(|main| {
+        main.attempt_timeout(Duration::from_millis(20))
+            .command_timeout(Duration::from_millis(100))
+    })
+    .await;
+    for _ in 0..8 {
+        let mut lease = rig.main.lease().await.expect("a lease");
+        let pop = words("BLPOP nothing 0");
+        let mut given_up = Box::pin(lease.execute(&pop));
+        for _ in 0..10 {
+            assert!(futures_util::poll!(&mut given_up).is_pending());
+            tokio::task::yield_now().await;
+        }
+        drop(given_up);
+        let error = lease.execute(&words("GET k")).await.expect_err("too late");
+        assert!(error.is_timeout(), "{error}");
+        drop(lease);
+    }
+    assert_eq!(rig.stats().circuit, CircuitState::Closed);
+    assert_eq!((rig.stats().slow, rig.stats().timed_out), (0, 8));
+    rig.supervisor.shutdown(Duration::ZERO).await;
 }
 
 #[tokio::test]

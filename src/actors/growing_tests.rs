@@ -57,12 +57,15 @@ fn a_pool_does_not_grow_at_the_cost_of_those_who_wait() {
         };
         let rig = Rig::start(full).await;
         let mut leases = rig.leases(2).await;
+        // There is no room, and none is kept for later.
+        rig.supervisor.do_send(Press);
+        rig.at(SECOND).await;
         let waiting = actix_rt::spawn({
             let main = rig.main.clone();
             let terms = main.terms().with_timeout(MINUTE);
             async move { main.acquire(terms, None).await }
         });
-        rig.at(SECOND).await;
+        rig.at(2 * SECOND).await;
         assert_eq!(rig.pool().waiting, 1);
         rig.supervisor.do_send(Press);
         // A connection that was changed makes room.

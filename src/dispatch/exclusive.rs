@@ -33,7 +33,8 @@ impl Dispatcher {
     pub(crate) async fn acquire(&self, terms: Terms, by: Option<Caller>) -> Result<Grant, Error> {
         let now = Instant::now();
         let wait = terms.acquire_timeout(self.settings.acquire_timeout);
-        self.acquire_until(now, now + wait, by).await
+        self.acquire_until(now, now + wait, by, Tried::in_vain(wait))
+            .await
     }
 
     async fn acquire_until(
@@ -41,6 +42,7 @@ impl Dispatcher {
         now: Instant,
         deadline: Instant,
         by: Option<Caller>,
+        tried: Tried,
     ) -> Result<Grant, Error> {
         // Waiting is no trial: that begins with the first command.
         drop(self.gate.enter().map_err(|passage| self.refused(passage))?);
@@ -49,7 +51,7 @@ impl Dispatcher {
             return Err(self.overloaded(limit));
         }
         if deadline <= now {
-            return Err(self.acquire_timed_out(Duration::ZERO, None));
+            return Err(self.acquire_timed_out(tried, None));
         }
         let (answer, granted) = oneshot::async_channel();
         if let Some(pool) = &*self.pool.load() {
@@ -65,11 +67,11 @@ impl Dispatcher {
                 Ok(grant)
             }
             Ok(Err(NoGrant::TimedOut(last_error))) => {
-                let waited = deadline.saturating_duration_since(now);
-                Err(self.acquire_timed_out(waited, last_error))
+                Err(self.acquire_timed_out(tried, last_error))
             }
             Ok(Err(NoGrant::TooManyWait)) => {
-                Err(self.overloaded(Limit::Parked(self.settings.max_parked)))
+                let limit = Limit::Parked(self.settings.max_parked);
+                Err(self.overloaded_by(limit, &self.counters.waiting))
             }
             Ok(Err(NoGrant::ShuttingDown)) => Err(Error::ShuttingDown {
                 database: self.name(),
@@ -77,16 +79,15 @@ impl Dispatcher {
             }),
             // The pool has crashed, or has been shut down.
             Err(_) => {
-                let waited = deadline.saturating_duration_since(now);
                 let failure = Failure::Abandoned(Execution::NotSent);
-                Err(self.explain(failure, Tried::in_vain(waited)))
+                Err(self.explain(failure, tried))
             }
         }
     }
 
-    fn acquire_timed_out(&self, waited: Duration, last_error: Option<Arc<str>>) -> Error {
+    fn acquire_timed_out(&self, tried: Tried, last_error: Option<Arc<str>>) -> Error {
         count(&self.counters.timed_out);
-        self.timed_out(Stage::Acquire, Tried::in_vain(waited), last_error)
+        self.timed_out(Stage::Acquire, tried, last_error)
     }
 
     /// Runs on a connection of its own what the server may keep for so long.
@@ -98,7 +99,8 @@ impl Dispatcher {
     ) -> Result<(Reply, Tried), Error> {
         let now = Instant::now();
         let wait = terms.acquire_timeout(self.settings.acquire_timeout);
-        let mut grant = self.acquire_until(now, now + wait, None).await?;
+        let tried = Tried::in_vain(wait);
+        let mut grant = self.acquire_until(now, now + wait, None, tried).await?;
         // What the caller has set holds for the wait and the command together.
         let terms = terms.strictly_from(now);
         self.call_on(&mut grant, work, Some(block), terms).await
@@ -146,7 +148,7 @@ impl Dispatcher {
 
     /// Runs it once. There is no other attempt, because what was done on the connection before is gone
     /// with it; but a connection that broke before its first command was not worth having, and is
-    /// replaced.
+    /// replaced. That is part of the time that it may take in all.
     async fn call_on(
         &self,
         grant: &mut Grant,
@@ -186,7 +188,11 @@ impl Dispatcher {
                 let now = Instant::now();
                 let wait = terms.acquire_timeout(self.settings.acquire_timeout);
                 let until = deadline.min(now + wait);
-                *grant = self.acquire_until(now, until, grant.by()).await?;
+                let tried = Tried {
+                    attempts,
+                    ..Tried::in_vain(patience)
+                };
+                *grant = self.acquire_until(now, until, grant.by(), tried).await?;
                 continue;
             }
             let outcome = judge(Self::end(work, &answer));

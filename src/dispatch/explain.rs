@@ -1,7 +1,10 @@
 //! What callers are told when there is no reply.
 
 use std::{
-    sync::{Arc, atomic::Ordering::Relaxed},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -75,13 +78,18 @@ impl Dispatcher {
     }
 
     pub(super) fn overloaded(&self, limit: Limit) -> Error {
+        self.overloaded_by(limit, &self.counters.parked)
+    }
+
+    /// With so many who wait.
+    pub(super) fn overloaded_by(&self, limit: Limit, waiting: &AtomicUsize) -> Error {
         count(&self.counters.refused);
         let (in_flight, in_flight_bytes) = self.load.now();
         Error::Overloaded {
             database: self.name(),
             in_flight,
             in_flight_bytes,
-            parked: self.counters.parked.load(Relaxed) + self.counters.waiting.load(Relaxed),
+            parked: waiting.load(Relaxed),
             limit,
         }
     }
@@ -126,10 +134,8 @@ impl Dispatcher {
             pool: Box::new(self.pool_stats()),
             circuit: match self.gate.passage() {
                 Passage::Trial => CircuitState::HalfOpen,
-                Passage::Open => CircuitState::Open,
-                Passage::Free | Passage::ShuttingDown | Passage::Failed | Passage::Isolated => {
-                    CircuitState::Closed
-                }
+                Passage::Open | Passage::Isolated => CircuitState::Open,
+                Passage::Free | Passage::ShuttingDown | Passage::Failed => CircuitState::Closed,
             },
             last_error,
         }

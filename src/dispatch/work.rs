@@ -96,16 +96,21 @@ impl Work for Pipeline {
     }
 
     fn effect(&self) -> Effect {
-        let mut worst = Effect::Nothing;
-        for command in self.cmd_iter() {
-            match command.effect() {
-                Effect::Lasting => return Effect::Lasting,
-                Effect::Queues => worst = Effect::Queues,
-                Effect::Watches if worst != Effect::Queues => worst = Effect::Watches,
-                Effect::Nothing | Effect::Watches | Effect::EndsTransaction => {}
-            }
+        let has = |effect| self.cmd_iter().any(|it| it.effect() == effect);
+        let ends = self.is_transaction() || has(Effect::EndsTransaction);
+        let watches = has(Effect::Watches);
+        if has(Effect::Lasting) {
+            Effect::Lasting
+        } else if has(Effect::Queues) || watches && ends {
+            // There may be another transaction than before.
+            Effect::Queues
+        } else if watches {
+            Effect::Watches
+        } else if ends {
+            Effect::EndsTransaction
+        } else {
+            Effect::Nothing
         }
-        worst
     }
 
     fn has_ended(&self, reply: &Reply) -> bool {

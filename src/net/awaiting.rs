@@ -93,6 +93,8 @@ impl Awaiting {
             }
         };
         let takes_pushes = matches!(expected, Expected::Confirmations(_));
+        // The server comes to it after those before it, of which one may block.
+        let slow = self.entries.back().map_or(slow, |it| it.slow.max(slow));
         let next = self.next_deadline.get_or_insert(deadline);
         *next = deadline.min(*next);
         self.entries.push_back(Entry {
@@ -172,8 +174,7 @@ impl Awaiting {
         Watched { expired, next }
     }
 
-    /// They become slow in the order in which they were packed, but none does behind one that may
-    /// block: the server has not come to it yet.
+    /// They become slow in the order in which they were packed.
     fn count_slow(&mut self, now: Instant) -> u64 {
         let mut count = 0;
         while let Some(entry) = self.entries.get(self.slow)

@@ -39,8 +39,9 @@ impl SupervisorStats {
 ///
 /// A pipeline counts as one command. Every attempt of a command that was let through ends in exactly one
 /// of `succeeded`, `error_replies`, `timed_out`, `lost` and `cancelled`, and a call that was not let
-/// through in `refused`; nearly all commands need one attempt. Who waits for a connection of its own is
-/// counted when it waits in vain for too long, in `timed_out`, and otherwise not.
+/// through in `refused`; nearly all commands need one attempt. A wait for a connection of one's own is
+/// counted only if it ends badly: in `timed_out`, in `refused` where too many wait, and in `lost` where
+/// the pool crashes.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct DatabaseStats {

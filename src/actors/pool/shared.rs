@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use actix::{AsyncContext, Context, Handler, SpawnHandle};
 use tokio::{sync::mpsc, time::Instant};
 
-use super::{Held, PoolActor};
+use super::{Held, PoolActor, leasing::is_gone};
 use crate::{
     dispatch::{Route, Routes},
     events::Reason,
@@ -62,16 +62,20 @@ impl PoolActor {
         if self.is_dialling(Lane::Shared) || self.is_forced() {
             return;
         }
-        let requested = self.ledger.request_shared();
+        let is_needed = !self.shared.expiring.is_empty()
+            || self.shared.routes.len() < self.dispatcher.settings.shared_min;
         // Whatever ends next makes the room, and then there is another try.
-        self.shared.lacks_room = requested.is_err();
-        match requested {
+        self.shared.lacks_room = false;
+        match self.ledger.request_shared() {
             Ok(permit) => self.dial(permit, ctx),
             Err(Some(idle)) => {
+                self.shared.lacks_room = true;
                 self.count_eviction(idle, Eviction::Displaced);
                 self.close_leased(idle);
             }
             Err(None) => {
+                // One that is only better to have is asked for again if it still is.
+                self.shared.lacks_room = is_needed;
                 // The room may be taken by what a crashed pool has left, which ends without a route.
                 if self.shared.is_empty() {
                     self.publish_routes();
@@ -261,7 +265,9 @@ impl PoolActor {
         if self.draining.is_some() || waits || !is_wanted {
             return;
         }
-        match self.shared.lacks_room || !self.shared.expiring.is_empty() {
+        // Who waits for a lease comes before a connection that is only better to have.
+        let has_place = self.shared.lacks_room && self.ledger.waiting() == 0;
+        match has_place || !self.shared.expiring.is_empty() {
             true => self.dial_another(ctx),
             false => self.dial_shared(ctx),
         }
@@ -341,6 +347,7 @@ impl Handler<Saturated> for PoolActor {
     type Result = ();
 
     fn handle(&mut self, _: Saturated, ctx: &mut Self::Context) {
+        self.ledger.forget_gone(is_gone);
         let grows = self.ledger.grows(Instant::now().into_std());
         // A server that is full is not asked for what is only better to have.
         if grows && self.shared.pausing.is_none() && self.draining.is_none() {
