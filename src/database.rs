@@ -273,7 +273,8 @@ impl fmt::Debug for Database {
 /// Commands run as with [`Database::execute`]; an [`Error`] becomes a [`redis::RedisError`].
 impl ConnectionLike for Database {
     fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
-        Box::pin(async move { Ok(self.execute(command).await?) })
+        // Without the layer of a future that `execute` is.
+        Box::pin(async move { Ok(self.dispatcher.execute(command, self.terms).await?) })
     }
 
     fn req_packed_commands<'a>(

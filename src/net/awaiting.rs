@@ -77,6 +77,7 @@ impl Awaiting {
         self.entries.iter().all(settled)
     }
 
+    #[inline]
     pub(crate) fn push(
         &mut self,
         mut responder: Responder,
@@ -122,6 +123,7 @@ impl Awaiting {
 
     /// Hands a reply to whom it belongs, and tells whether that completes the answer to a request.
     /// What has not been written, at `written` or behind it, cannot have been answered.
+    #[inline]
     pub(crate) fn deliver(
         &mut self,
         value: Value,

@@ -51,6 +51,7 @@ impl Outbox {
         self.written + self.len() as u64
     }
 
+    #[inline]
     pub(crate) fn push(&mut self, bytes: Vec<u8>) {
         if bytes.len() < LARGE {
             self.tail.extend_from_slice(&bytes);
