@@ -73,7 +73,7 @@ impl Database {
     pub fn transaction<K, T, E, F, B>(
         &self,
         keys: &[K],
-        body: B,
+        mut body: B,
     ) -> impl Future<Output = Result<T, E>>
     where
         K: ToRedisArgs + Sync,
@@ -82,55 +82,43 @@ impl Database {
         B: FnMut(Loan<Lease>, Loan<Pipeline>) -> F,
         F: Future<Output = Result<(), E>>,
     {
-        self.transact(keys, body, Location::caller())
-    }
-
-    async fn transact<K, T, E, F, B>(
-        &self,
-        keys: &[K],
-        mut body: B,
-        by: &'static Location<'static>,
-    ) -> Result<T, E>
-    where
-        K: ToRedisArgs + Sync,
-        T: FromRedisValue,
-        E: From<Error>,
-        B: FnMut(Loan<Lease>, Loan<Pipeline>) -> F,
-        F: Future<Output = Result<(), E>>,
-    {
-        let mut lease = self.lease_for(by).await?;
-        lease.begin();
-        for _ in 0..MAX_ATTEMPTS {
-            if !keys.is_empty() {
-                lease.query::<()>(cmd("WATCH").arg(keys)).await?;
-            }
-            lease.grant().begin_transaction();
-            let (lent, at_home) = Home::lend(lease);
-            let (pipe, filled) = Home::lend(redis::pipe());
-            let ended = body(lent, pipe).await;
-            let returned = at_home.take();
-            if let Err(error) = ended {
-                if let Some(mut lease) = returned {
-                    // Otherwise the connection would be closed. Only the body's error matters now.
-                    let _ = lease.execute(&cmd("UNWATCH")).await;
+        // Here, and not in the future, which is polled elsewhere.
+        let by = Location::caller();
+        async move {
+            let mut lease = self.lease_for(by).await?;
+            lease.begin();
+            for _ in 0..MAX_ATTEMPTS {
+                if !keys.is_empty() {
+                    lease.query::<()>(cmd("WATCH").arg(keys)).await?;
                 }
-                return Err(error);
+                lease.grant().begin_transaction();
+                let (lent, at_home) = Home::lend(lease);
+                let (pipe, filled) = Home::lend(redis::pipe());
+                let ended = body(lent, pipe).await;
+                let returned = at_home.take();
+                if let Err(error) = ended {
+                    if let Some(mut lease) = returned {
+                        // Otherwise the connection would be closed. Only the body's error matters now.
+                        let _ = lease.execute(&cmd("UNWATCH")).await;
+                    }
+                    return Err(error);
+                }
+                lease = returned.ok_or_else(|| self.withheld())?;
+                let mut pipe = filled.take().ok_or_else(|| self.withheld())?;
+                if !lease.grant().keeps_transaction(!keys.is_empty()) {
+                    return Err(E::from(Error::Unwatched {
+                        database: self.name().into(),
+                    }));
+                }
+                if let Some(replies) = lease.pipeline::<Option<T>>(pipe.atomic()).await? {
+                    return Ok(replies);
+                }
             }
-            lease = returned.ok_or_else(|| self.withheld())?;
-            let mut pipe = filled.take().ok_or_else(|| self.withheld())?;
-            if !lease.grant().keeps_transaction(!keys.is_empty()) {
-                return Err(E::from(Error::Unwatched {
-                    database: self.name().into(),
-                }));
-            }
-            if let Some(replies) = lease.pipeline::<Option<T>>(pipe.atomic()).await? {
-                return Ok(replies);
-            }
+            Err(E::from(Error::Conflict {
+                database: self.name().into(),
+                attempts: MAX_ATTEMPTS,
+            }))
         }
-        Err(E::from(Error::Conflict {
-            database: self.name().into(),
-            attempts: MAX_ATTEMPTS,
-        }))
     }
 
     /// The body has put what it was lent elsewhere, so nothing can be executed.

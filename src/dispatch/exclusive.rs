@@ -98,9 +98,7 @@ impl Dispatcher {
         terms: Terms,
     ) -> Result<(Reply, Tried), Error> {
         let now = Instant::now();
-        let wait = terms.acquire_timeout(self.settings.acquire_timeout);
-        let tried = Tried::in_vain(wait);
-        let mut grant = self.acquire_until(now, now + wait, None, tried).await?;
+        let mut grant = self.acquire(terms, None).await?;
         // What the caller has set holds for the wait and the command together.
         let terms = terms.strictly_from(now);
         self.call_on(&mut grant, work, Some(block), terms).await

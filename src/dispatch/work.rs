@@ -96,21 +96,14 @@ impl Work for Pipeline {
     }
 
     fn effect(&self) -> Effect {
-        let has = |effect| self.cmd_iter().any(|it| it.effect() == effect);
-        let ends = self.is_transaction() || has(Effect::EndsTransaction);
-        let watches = has(Effect::Watches);
-        if has(Effect::Lasting) {
-            Effect::Lasting
-        } else if has(Effect::Queues) || watches && ends {
-            // There may be another transaction than before.
-            Effect::Queues
-        } else if watches {
-            Effect::Watches
-        } else if ends {
-            Effect::EndsTransaction
-        } else {
-            Effect::Nothing
-        }
+        // An EXEC of its own ends what was begun before.
+        let of_itself = match self.is_transaction() {
+            true => Effect::EndsTransaction,
+            false => Effect::Nothing,
+        };
+        self.cmd_iter()
+            .map(Work::effect)
+            .fold(of_itself, Effect::and)
     }
 
     fn has_ended(&self, reply: &Reply) -> bool {

@@ -217,7 +217,7 @@ impl Handler<Released> for PoolActor {
     type Result = ();
 
     fn handle(&mut self, Released { id, is_clean }: Released, ctx: &mut Self::Context) {
-        self.watched.returned(id);
+        self.leak_watch.returned(id);
         let closed = match is_clean && self.draining.is_none() {
             true => {
                 self.leasing.redial.reset();

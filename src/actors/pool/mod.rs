@@ -4,8 +4,8 @@
 mod dialling;
 mod draining;
 mod executing;
+mod leak_watch;
 mod leasing;
-mod overdue;
 mod parking;
 mod shared;
 mod sweeping;
@@ -16,8 +16,8 @@ use actix::{Actor, AsyncContext, Context, Handler};
 use tokio::{sync::oneshot, task::JoinHandle, time::Instant};
 
 use self::{
-    dialling::Dialling, draining::Draining, leasing::Leasing, overdue::Watched, parking::Parking,
-    shared::SharedLane,
+    dialling::Dialling, draining::Draining, leak_watch::LeakWatch, leasing::Leasing,
+    parking::Parking, shared::SharedLane,
 };
 use super::guard::ExitGuard;
 use crate::{
@@ -44,7 +44,7 @@ pub(super) struct PoolActor {
     next_id: u64,
     shared: SharedLane,
     leasing: Leasing,
-    watched: Watched,
+    leak_watch: LeakWatch,
     parking: Parking,
     draining: Option<Draining>,
 }
@@ -82,7 +82,7 @@ impl PoolActor {
             next_id: 0,
             shared: SharedLane::default(),
             leasing: Leasing::default(),
-            watched: Watched::default(),
+            leak_watch: LeakWatch::default(),
             draining: None,
         }
     }

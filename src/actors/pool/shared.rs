@@ -53,7 +53,7 @@ impl PoolActor {
     pub(super) fn dial_shared(&mut self, ctx: &mut Context<Self>) {
         self.cancel_pause(ctx);
         self.shared.lacks_room = false;
-        if self.shared.routes.len() < self.dispatcher.settings.shared_min {
+        if self.lacks_minimum() {
             self.dial_another(ctx);
         }
     }
@@ -62,8 +62,6 @@ impl PoolActor {
         if self.is_dialling(Lane::Shared) || self.is_forced() {
             return;
         }
-        let is_needed = !self.shared.expiring.is_empty()
-            || self.shared.routes.len() < self.dispatcher.settings.shared_min;
         // Whatever ends next makes the room, and then there is another try.
         self.shared.lacks_room = false;
         match self.ledger.request_shared() {
@@ -75,7 +73,7 @@ impl PoolActor {
             }
             Err(None) => {
                 // One that is only better to have is asked for again if it still is.
-                self.shared.lacks_room = is_needed;
+                self.shared.lacks_room = self.lacks_minimum() || !self.shared.expiring.is_empty();
                 // The room may be taken by what a crashed pool has left, which ends without a route.
                 if self.shared.is_empty() {
                     self.publish_routes();
@@ -87,6 +85,10 @@ impl PoolActor {
                 self.look_again_for_orphans(ctx);
             }
         }
+    }
+
+    fn lacks_minimum(&self) -> bool {
+        self.shared.routes.len() < self.dispatcher.settings.shared_min
     }
 
     /// After one that failed while others work, which the health actor is not told.

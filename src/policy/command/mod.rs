@@ -50,6 +50,19 @@ pub(crate) enum Effect {
     Lasting,
 }
 
+impl Effect {
+    /// Of both, in whatever order. Where one opens and another ends a transaction there may be another
+    /// than before, as there is after `MULTI`.
+    pub(crate) fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Nothing, effect) | (effect, Self::Nothing) => effect,
+            (Self::Lasting, _) | (_, Self::Lasting) => Self::Lasting,
+            (effect, other) if effect == other => effect,
+            _ => Self::Queues,
+        }
+    }
+}
+
 /// Where a command that is given to a plain handle runs. The name comes first in `args`.
 ///
 /// Asked for every command, so it allocates nothing and looks at each byte of the name once.

@@ -10,7 +10,7 @@ use super::PoolActor;
 /// The leases that are out, if anybody is to be told of those that are held for too long. One timer
 /// serves them all.
 #[derive(Default)]
-pub(super) struct Watched {
+pub(super) struct LeakWatch {
     leases: HashMap<u64, Taken>,
     is_armed: bool,
 }
@@ -21,7 +21,7 @@ struct Taken {
     due: Instant,
 }
 
-impl Watched {
+impl LeakWatch {
     /// It is given back.
     pub(super) fn returned(&mut self, id: u64) {
         self.leases.remove(&id);
@@ -38,29 +38,29 @@ impl PoolActor {
     ) {
         if let (Some(limit), Some(at)) = (self.dispatcher.settings.leak_warning, at) {
             let due = Instant::now() + limit;
-            self.watched.leases.insert(id, Taken { at, due });
+            self.leak_watch.leases.insert(id, Taken { at, due });
             self.arm_watch(ctx);
         }
     }
 
     /// Who was there first is due first, so a timer that runs is soon enough for those who come later.
     fn arm_watch(&mut self, ctx: &mut Context<Self>) {
-        if self.watched.is_armed {
+        if self.leak_watch.is_armed {
             return;
         }
-        if let Some(first) = self.watched.leases.values().map(|it| it.due).min() {
-            self.watched.is_armed = true;
+        if let Some(first) = self.leak_watch.leases.values().map(|it| it.due).min() {
+            self.leak_watch.is_armed = true;
             let pause = first.saturating_duration_since(Instant::now());
             ctx.run_later(pause, Self::warn_of_overdue);
         }
     }
 
     fn warn_of_overdue(&mut self, ctx: &mut Context<Self>) {
-        self.watched.is_armed = false;
+        self.leak_watch.is_armed = false;
         let now = Instant::now();
         let settings = &self.dispatcher.settings;
         let limit = settings.leak_warning.unwrap_or_default();
-        self.watched.leases.retain(|_, taken| {
+        self.leak_watch.leases.retain(|_, taken| {
             let is_overdue = taken.due <= now;
             if is_overdue {
                 tracing::warn!(

@@ -1,0 +1,269 @@
+//! Goal: the circuit opens and closes when the rules say so, and never otherwise. Method: single cases,
+//! and random events beside a simple model.
+
+use proptest::prelude::*;
+
+use super::*;
+
+const RECOVERY: Duration = Duration::from_secs(60);
+
+fn opened(now: Instant) -> Breaker {
+    let mut breaker = Breaker::new(5, RECOVERY, now);
+    for _ in 0..5 {
+        assert_eq!(breaker.circuit(), CircuitState::Closed);
+        breaker.failed(Failed::Command, now, 0.0);
+    }
+    assert_eq!(breaker.circuit(), CircuitState::Open);
+    breaker
+}
+
+#[test]
+fn failures_must_come_in_a_row() {
+    let now = Instant::now();
+    let mut breaker = Breaker::new(5, RECOVERY, now);
+    for _ in 0..100 {
+        breaker.failed(Failed::Command, now, 0.0);
+        breaker.failed(Failed::Attempt, now, 0.0);
+        breaker.succeeded(now);
+    }
+    assert_eq!(breaker.circuit(), CircuitState::Closed);
+}
+
+#[test]
+fn a_server_that_greets_and_does_not_serve_opens_it() {
+    let now = Instant::now();
+    let mut breaker = Breaker::new(5, RECOVERY, now);
+    for _ in 0..4 {
+        breaker.failed(Failed::Command, now, 0.0);
+        breaker.probe_succeeded(now);
+        assert_eq!(breaker.circuit(), CircuitState::Closed);
+    }
+    breaker.failed(Failed::Command, now, 0.0);
+    assert_eq!(breaker.circuit(), CircuitState::Open);
+}
+
+#[test]
+fn an_endpoint_that_flaps_does_not() {
+    let now = Instant::now();
+    let mut breaker = Breaker::new(5, RECOVERY, now);
+    for _ in 0..100 {
+        breaker.failed(Failed::Attempt, now, 0.0);
+        breaker.probe_succeeded(now);
+    }
+    assert_eq!(breaker.circuit(), CircuitState::Closed);
+}
+
+#[test]
+fn a_probe_opens_it_halfway_and_successes_close_it() {
+    let now = Instant::now();
+    let mut breaker = opened(now);
+    breaker.succeeded(now);
+    assert_eq!(breaker.circuit(), CircuitState::Open, "a late result");
+    breaker.probe_succeeded(now);
+    for _ in 0..CLOSING_SUCCESSES {
+        assert_eq!(breaker.circuit(), CircuitState::HalfOpen);
+        breaker.succeeded(now);
+    }
+    assert_eq!(breaker.circuit(), CircuitState::Closed);
+}
+
+#[test]
+fn relapses_lengthen_the_pause_up_to_the_recovery_timeout() {
+    let mut now = Instant::now();
+    let mut breaker = opened(now);
+    let mut last = Duration::ZERO;
+    for _ in 0..12 {
+        now += breaker.pause(now);
+        breaker.probe_succeeded(now);
+        assert_eq!(breaker.circuit(), CircuitState::HalfOpen);
+        breaker.failed(Failed::Attempt, now, 1.0);
+        assert_eq!(breaker.circuit(), CircuitState::Open);
+        assert!(breaker.pause(now) >= last);
+        last = breaker.pause(now);
+        breaker.probe_succeeded(now);
+        assert_eq!(breaker.circuit(), CircuitState::Open, "the pause is kept");
+    }
+    assert_eq!(last, RECOVERY);
+}
+
+/// So many calls in a second, some of which fail or are slow, none five times in a row.
+fn second(breaker: &mut Breaker, now: Instant, calls: u64, failures: u64, slow: u64) {
+    for _ in 0..failures {
+        breaker.failed(Failed::Command, now, 0.0);
+        breaker.succeeded(now);
+    }
+    breaker.observe(Observed { calls, slow }, now, 0.0);
+}
+
+#[test]
+fn it_opens_when_half_of_the_recent_calls_failed() {
+    let start = Instant::now();
+    for (calls, failures, expected) in [
+        (2, 1, CircuitState::Open),
+        (3, 1, CircuitState::Closed),
+        (100, 50, CircuitState::Open),
+        (100, 49, CircuitState::Closed),
+    ] {
+        let mut breaker = Breaker::new(5, RECOVERY, start);
+        for passed in 0..10 {
+            assert_eq!(breaker.circuit(), CircuitState::Closed, "{passed} s");
+            let now = start + Duration::from_secs(passed);
+            second(&mut breaker, now, calls, failures, 0);
+            if calls >= 20 {
+                break;
+            }
+        }
+        assert_eq!(breaker.circuit(), expected, "{failures} of {calls}");
+    }
+}
+
+#[test]
+fn few_calls_and_old_ones_say_nothing_about_a_ratio() {
+    let start = Instant::now();
+    let mut breaker = Breaker::new(5, RECOVERY, start);
+    for passed in 0..100 {
+        let now = start + Duration::from_secs(passed);
+        // 19 in ten seconds.
+        second(&mut breaker, now, 1 + u64::from(passed % 10 != 0), 1, 1);
+        assert_eq!(breaker.circuit(), CircuitState::Closed);
+    }
+}
+
+#[test]
+fn it_opens_when_most_of_the_recent_calls_were_slow() {
+    let start = Instant::now();
+    let slow = |slow| {
+        let mut breaker = Breaker::new(5, RECOVERY, start);
+        let seen = Observed { calls: 100, slow };
+        (breaker.observe(seen, start, 0.0), breaker.circuit())
+    };
+    assert_eq!(slow(80), (Some(Excess::Slowness), CircuitState::Open));
+    assert_eq!(slow(79), (None, CircuitState::Closed));
+}
+
+#[test]
+fn an_isolated_circuit_stays_open_until_it_is_reset() {
+    let now = Instant::now();
+    let mut breaker = Breaker::new(5, RECOVERY, now);
+    breaker.isolate();
+    for _ in 0..10 {
+        breaker.probe_succeeded(now);
+        breaker.succeeded(now);
+        assert_eq!(breaker.circuit(), CircuitState::Open);
+    }
+    breaker.reset(now);
+    assert_eq!(breaker.circuit(), CircuitState::Closed);
+    let mut open = opened(now);
+    open.reset(now);
+    assert_eq!(open.circuit(), CircuitState::Closed);
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Event {
+    CommandFails,
+    AttemptFails,
+    Success,
+    ProbeSucceeds,
+    Ended(Observed),
+}
+
+impl Event {
+    fn of(kind: u8) -> Self {
+        match kind {
+            0 => Self::CommandFails,
+            1 => Self::AttemptFails,
+            2 => Self::Success,
+            3 => Self::ProbeSucceeds,
+            4 => Self::Ended(Observed { calls: 4, slow: 3 }),
+            _ => Self::Ended(Observed { calls: 3, slow: 3 }),
+        }
+    }
+
+    fn happen(self, breaker: &mut Breaker, now: Instant) {
+        match self {
+            Self::CommandFails => breaker.failed(Failed::Command, now, 0.5),
+            Self::AttemptFails => breaker.failed(Failed::Attempt, now, 0.5),
+            Self::Success => breaker.succeeded(now),
+            Self::ProbeSucceeds => breaker.probe_succeeded(now),
+            Self::Ended(seen) => drop(breaker.observe(seen, now, 0.5)),
+        }
+    }
+}
+
+/// Reads the whole history, with the second of each event, each time: slow and plain.
+fn says_open(history: &[(u64, Event)]) -> bool {
+    let events = || history.iter().rev().map(|(_, event)| *event);
+    let commands = events()
+        .take_while(|it| *it != Event::Success)
+        .filter(|it| *it == Event::CommandFails);
+    let attempts = events()
+        .take_while(|it| !matches!(it, Event::Success | Event::ProbeSucceeds))
+        .filter(|it| *it == Event::AttemptFails);
+    if commands.count() + attempts.count() >= 3 {
+        return true;
+    }
+    let Some((now, Event::Ended(_))) = history.last() else {
+        return false;
+    };
+    let recent = history.iter().filter(|(second, _)| second + 10 > *now);
+    let (mut calls, mut failures, mut slow) = (0, 0, 0);
+    for (_, event) in recent {
+        match event {
+            Event::CommandFails => failures += 1,
+            Event::Ended(seen) => {
+                calls += seen.calls;
+                slow += seen.slow;
+            }
+            _ => {}
+        }
+    }
+    (calls.max(failures) >= 20 && 2 * failures >= calls)
+        || (calls.max(slow) >= 20 && 10 * slow >= 8 * calls)
+}
+
+proptest! {
+    /// As long as it is closed, it opens exactly when a naive reading of its history says so.
+    #[test]
+    fn it_opens_when_its_history_says_so(
+        events in prop::collection::vec((0..6_u8, 0..3_000_u64), 0..300),
+    ) {
+        let start = Instant::now();
+        let mut breaker = Breaker::new(3, RECOVERY, start);
+        let mut history = Vec::new();
+        let mut millis = 0;
+        for (kind, gap) in events {
+            millis += gap;
+            let event = Event::of(kind);
+            event.happen(&mut breaker, start + Duration::from_millis(millis));
+            history.push((millis / 1_000, event));
+            let is_open = breaker.circuit() == CircuitState::Open;
+            prop_assert_eq!(is_open, says_open(&history), "{:?}", history);
+            if is_open {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Whatever happens, a breaker that is open gets out of it by probes and successes.
+    #[test]
+    fn it_never_sticks(events in prop::collection::vec(0..5_u8, 0..200)) {
+        let mut now = Instant::now();
+        let mut breaker = Breaker::new(3, RECOVERY, now);
+        for event in events {
+            match event {
+                0 => breaker.failed(Failed::Command, now, 0.5),
+                1 => breaker.failed(Failed::Attempt, now, 0.5),
+                2 => breaker.succeeded(now),
+                3 => breaker.trip(now, 0.5),
+                _ => breaker.probe_succeeded(now),
+            }
+            now += Duration::from_millis(100);
+        }
+        now += breaker.pause(now);
+        for _ in 0..=CLOSING_SUCCESSES {
+            breaker.probe_succeeded(now);
+        }
+        breaker.succeeded(now);
+        prop_assert_eq!(breaker.circuit(), CircuitState::Closed);
+    }
+}
