@@ -85,7 +85,7 @@ fn policy_is_pure() {
 fn net_knows_no_actors_and_no_policy() {
     assert_absent(
         "net",
-        &["actix", "actors", "messages", "policy", "dispatch"],
+        &["actix", "actors", "messages", "policy", "state", "call"],
     );
 }
 
@@ -109,7 +109,7 @@ fn no_actor_names_another_but_the_supervisor() {
 
 #[test]
 fn handles_know_no_actor() {
-    for file in ["database.rs", "blocking", "dispatch"] {
+    for file in ["database.rs", "blocking", "call"] {
         assert_absent(file, &["actors", "Addr"]);
     }
 }
@@ -120,7 +120,8 @@ fn raw_configuration_ends_at_resolve() {
         "net",
         "actors",
         "policy",
-        "dispatch",
+        "call",
+        "state",
         "database.rs",
         "blocking",
         "registry.rs",

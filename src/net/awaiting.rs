@@ -11,7 +11,7 @@ use super::{
     request::{Expected, Failure, Reply, Request, Responder},
     tally::Tally,
 };
-use crate::error::{Execution, Stage};
+use crate::execution::{Execution, Stage};
 
 /// The reply accounting of one connection: replies come in the order of the requests, so a reply
 /// belongs to the entry at the head and can reach nobody else. An entry stays until its last

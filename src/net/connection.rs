@@ -26,10 +26,10 @@ use super::{
     pressure::Pressure,
     request::{Failure, Mailbox, Request},
     silence::Silence,
-    tally::Tally,
+    tally::{Tally, TallySink},
     transport::Transport,
 };
-use crate::{config::DatabaseSettings, error::Stage, stats::Counters};
+use crate::{config::DatabaseSettings, execution::Stage};
 
 /// Requests are packed for writing up to this many bytes ahead of the socket. What is not packed
 /// has provably not been sent, so this bounds what a broken connection leaves unknown.
@@ -81,7 +81,7 @@ pub(crate) struct Connection {
     slow: Duration,
     pressure: Option<Pressure>,
     activity: Arc<Activity>,
-    counters: Arc<Counters>,
+    counters: Arc<dyn TallySink>,
 }
 
 impl Connection {
@@ -89,7 +89,7 @@ impl Connection {
     pub(crate) fn new(
         established: Established,
         settings: &DatabaseSettings,
-        counters: Arc<Counters>,
+        counters: Arc<dyn TallySink>,
         stop: oneshot::Receiver<()>,
         saturated: Option<mpsc::Sender<()>>,
     ) -> (Mailbox, Arc<Activity>, Self) {
@@ -137,7 +137,7 @@ impl Connection {
         if let (Some(pressure), Some(turn)) = (&mut self.pressure, turn) {
             pressure.end(turn);
         }
-        tally.add_to(&self.counters);
+        self.counters.add(tally);
         let outstanding = self.awaiting.len() + self.queued.len();
         self.activity.set_outstanding(outstanding);
         match ended {
@@ -391,7 +391,7 @@ impl Connection {
         let mut unsent = self.awaiting.fail(&loss, written, &unwritten, &mut tally);
         unsent.extend(self.queued);
         let victims = tally.lost;
-        tally.add_to(&self.counters);
+        self.counters.add(tally);
         Ended {
             loss,
             unsent,

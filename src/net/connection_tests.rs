@@ -98,6 +98,14 @@ impl Transport for Wire {
     }
 }
 
+/// Counts nothing: these tests look at answers.
+#[derive(Debug)]
+struct Uncounted;
+
+impl TallySink for Uncounted {
+    fn add(&self, _: Tally) {}
+}
+
 /// A connection on a wire, with [`OUTSTANDING`] requests written and none answered.
 struct Rig {
     wire: Wire,
@@ -123,7 +131,7 @@ impl Rig {
         let (mailbox, _, connection) = Connection::new(
             established,
             &settings.databases[0],
-            Arc::default(),
+            Arc::new(Uncounted),
             stopped,
             None,
         );

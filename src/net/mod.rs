@@ -27,4 +27,5 @@ pub(crate) use executor::Executor;
 pub(crate) use load::{Full, Load};
 pub(crate) use loss::{Ended, Loss};
 pub(crate) use request::{Answer, Expected, Failure, Mailbox, Reply, Request, Responder};
+pub(crate) use tally::{Tally, TallySink};
 pub(crate) use transport::{Connector, SocketConnector};

@@ -7,7 +7,7 @@ use redis::Value;
 use tokio::{sync::mpsc, time::Instant};
 
 use super::{load::Slot, loss::Loss};
-use crate::error::{Execution, Stage};
+use crate::execution::{Execution, Stage};
 
 /// Bytes to write, and who waits for what comes back.
 #[derive(Debug)]

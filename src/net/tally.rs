@@ -1,11 +1,10 @@
 //! How requests ended, counted for one batch.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::fmt;
 
 use super::request::Reply;
-use crate::stats::Counters;
 
-/// Plain numbers, added to the shared counters once per batch, so that a command costs no
+/// Plain numbers, added to the counters of the database once per batch, so that a command costs no
 /// atomic operation of its own.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
@@ -25,19 +24,9 @@ impl Tally {
             false => &mut self.succeeded,
         }
     }
-
-    pub(crate) fn add_to(self, counters: &Counters) {
-        add(&counters.succeeded, self.succeeded);
-        add(&counters.error_replies, self.error_replies);
-        add(&counters.timed_out, self.timed_out);
-        add(&counters.lost, self.lost);
-        add(&counters.cancelled, self.cancelled);
-        add(&counters.slow, self.slow);
-    }
 }
 
-fn add(counter: &AtomicU64, amount: u64) {
-    if amount > 0 {
-        counter.fetch_add(amount, Relaxed);
-    }
+/// Where a connection adds what it has counted, once per turn.
+pub(crate) trait TallySink: fmt::Debug + Send + Sync + 'static {
+    fn add(&self, tally: Tally);
 }

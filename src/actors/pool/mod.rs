@@ -21,7 +21,6 @@ use self::{
 };
 use super::guard::ExitGuard;
 use crate::{
-    dispatch::Dispatcher,
     messages::{ConnectionEnded, Waiting},
     net::{Connection, DialError, Ended, Established, Loss, Mailbox},
     policy::{
@@ -29,11 +28,12 @@ use crate::{
         permits::{Lane, Permit},
     },
     registry::Registry,
-    stats::count,
+    state::DatabaseState,
+    state::count,
 };
 
 pub(super) struct PoolActor {
-    dispatcher: Arc<Dispatcher>,
+    dispatcher: Arc<DatabaseState>,
     registry: Arc<Registry>,
     guard: ExitGuard,
     /// Who may have which connection.
@@ -60,7 +60,7 @@ struct Held {
 
 impl PoolActor {
     pub(super) fn new(
-        dispatcher: Arc<Dispatcher>,
+        dispatcher: Arc<DatabaseState>,
         registry: Arc<Registry>,
         guard: ExitGuard,
     ) -> Self {

@@ -7,12 +7,13 @@ use tokio::{sync::mpsc, time::Instant};
 
 use super::{Held, PoolActor, leasing::is_gone};
 use crate::{
-    dispatch::{Route, Routes},
     events::Reason,
     messages::{News, Park, Redial as RedialOrder, Retire, Saturated},
     net::{Activity, Ended, Failure, Mailbox, Request, Seen},
-    policy::{admission::Passage, ledger::Eviction, permits::Lane, redial::Redial},
-    stats::count,
+    policy::{ledger::Eviction, permits::Lane, redial::Redial},
+    state::Passage,
+    state::count,
+    state::{Route, Routes},
 };
 
 /// A connection that lived for less than this is not replaced at once, so that a server which

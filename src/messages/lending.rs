@@ -1,11 +1,37 @@
-//! A connection that one caller has.
+//! Asking for a connection of one's own, having it, and giving it back.
 
-use std::sync::Arc;
+use std::{panic::Location, sync::Arc};
 
-use actix::Recipient;
+use actix::{Message, Recipient};
+use tokio::time::Instant;
 
-use super::exclusive::Caller;
-use crate::{messages::Released, net::Mailbox, policy::command::Effect};
+use crate::{net::Mailbox, policy::command::Effect};
+
+/// Where a lease was asked for.
+pub(crate) type Caller = &'static Location<'static>;
+
+/// Give me a connection that nobody else uses, as soon as there is one.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Acquire(pub(crate) Waiting);
+
+/// Who waits for a connection, and until when.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    pub(crate) answer: oneshot::Sender<Result<Grant, NoGrant>>,
+    pub(crate) deadline: Instant,
+    /// Where it was asked for.
+    pub(crate) by: Option<Caller>,
+}
+
+/// A leased connection is given back.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Released {
+    pub(crate) id: u64,
+    /// Whether the next who leases it would find it as if it were new.
+    pub(crate) is_clean: bool,
+}
 
 /// A connection that nobody else uses until this is dropped. The pool gets it back wherever that
 /// happens, also on the way to a caller who has gone.
@@ -56,7 +82,7 @@ impl Grant {
         }
     }
 
-    pub(super) fn mailbox(&self) -> &Mailbox {
+    pub(crate) fn mailbox(&self) -> &Mailbox {
         &self.mailbox
     }
 
@@ -65,18 +91,18 @@ impl Grant {
         !self.mailbox.is_closed()
     }
 
-    pub(super) fn by(&self) -> Option<Caller> {
+    pub(crate) fn by(&self) -> Option<Caller> {
         self.by
     }
 
     /// Whether nothing has been sent on it yet.
-    pub(super) fn is_fresh(&self) -> bool {
+    pub(crate) fn is_fresh(&self) -> bool {
         !self.condition.was_used
     }
 
     /// Something is sent. What it leaves behind counts from now on, because whoever has sent it may
     /// not wait for the answer, and send more.
-    pub(super) fn begin(&mut self, effect: Effect) {
+    pub(crate) fn begin(&mut self, effect: Effect) {
         let condition = &mut self.condition;
         condition.was_used = true;
         condition.is_busy = true;
@@ -89,7 +115,7 @@ impl Grant {
     }
 
     /// It is answered, and so is what was sent before.
-    pub(super) fn settle(&mut self, has_ended_transaction: bool, is_suspect: bool) {
+    pub(crate) fn settle(&mut self, has_ended_transaction: bool, is_suspect: bool) {
         let condition = &mut self.condition;
         condition.is_busy = false;
         condition.is_changed |= is_suspect;

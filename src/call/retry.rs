@@ -1,84 +1,57 @@
 //! What follows an attempt that gave no good reply: its judgement, and another attempt where that is
 //! safe, or the error that says everything.
 
-use std::{
-    sync::{PoisonError, atomic::Ordering::Relaxed},
-    time::Duration,
-};
+use std::{sync::atomic::Ordering::Relaxed, time::Duration};
 
 use oneshot::AsyncReceiver;
 use tokio::time::Instant;
 
-use super::{Attempt, Dispatcher, Terms, given, work::Work};
+use super::{
+    CallEngine, CallOptions,
+    attempts::{Attempt, Attempts},
+    given,
+    work::Work,
+};
 use crate::{
-    error::{Error, Execution},
+    error::Error,
+    execution::Execution,
     messages::{News, Retire},
     net::{Answer, Failure, Loss, Reply},
     policy::{
-        admission::Admitted,
         outcome::{Again, End, Outcome, Verdict, judge, over_all},
         retry::{self, Next},
     },
-    stats::count,
+    state::{Admitted, count},
 };
 
-/// What a call has been through.
-#[derive(Clone, Copy)]
-pub(super) struct Tried {
-    pub(super) attempts: u32,
-    /// Of all attempts together.
-    pub(super) execution: Execution,
-    pub(super) timeout: Duration,
-}
-
-impl Tried {
-    /// A call that has waited for so long, and was not sent.
-    pub(super) fn in_vain(timeout: Duration) -> Self {
-        Self {
-            attempts: 1,
-            execution: Execution::NotSent,
-            timeout,
-        }
-    }
-
-    /// A call that went well the first time.
-    pub(super) fn at_once(terms: Terms) -> Self {
-        Self {
-            attempts: 1,
-            execution: Execution::Executed,
-            timeout: terms.timeout,
-        }
-    }
-}
-
-impl Dispatcher {
+impl CallEngine {
     /// Judges an attempt, and makes others as long as the judgement, the caller, the budget, the
     /// circuit and the deadline permit it.
-    pub(super) async fn persist(
+    pub(super) async fn retry(
         &self,
         work: &impl Work,
-        terms: Terms,
+        options: CallOptions,
         mut attempt: Attempt,
         mut answer: Answer,
-    ) -> Result<(Reply, Tried), Error> {
-        let mut tried = Tried {
-            attempts: 1,
+    ) -> Result<(Reply, Attempts), Error> {
+        let mut tried = Attempts {
+            count: 1,
             execution: Execution::NotSent,
-            timeout: terms.timeout,
+            timeout: options.timeout,
         };
         loop {
             let outcome = judge(Self::end(work, &answer));
             self.tell(outcome.verdict, &attempt.admitted);
             tried.execution = over_all(tried.execution, outcome.execution);
-            match self.try_again(work, terms, &attempt, outcome, tried.attempts) {
+            match self.try_again(work, options, &attempt, outcome, tried.count) {
                 Some((next, sent)) => {
                     let next_answer = given(sent.await);
                     if let Err(Failure::TooManyParked | Failure::CircuitOpened) = next_answer {
                         // It was not made after all, so the last one has the last word.
-                        self.counters.retried.fetch_sub(1, Relaxed);
+                        self.state.counters.retried.fetch_sub(1, Relaxed);
                         return self.conclude(answer, tried);
                     }
-                    tried.attempts += 1;
+                    tried.count += 1;
                     attempt = next;
                     answer = next_answer;
                 }
@@ -111,9 +84,9 @@ impl Dispatcher {
             Verdict::Healthy => self.succeeded(admitted),
             Verdict::Limited(reason) => {
                 self.succeeded(admitted);
-                self.report(News::CommandRefused { reason });
+                self.state.report(News::CommandRefused { reason });
             }
-            Verdict::Failing(reason) => self.report(News::CommandFailed { epoch, reason }),
+            Verdict::Failing(reason) => self.state.report(News::CommandFailed { epoch, reason }),
             Verdict::Silent => {}
         }
     }
@@ -121,7 +94,7 @@ impl Dispatcher {
     fn try_again(
         &self,
         work: &impl Work,
-        terms: Terms,
+        options: CallOptions,
         last: &Attempt,
         outcome: Outcome,
         attempts: u32,
@@ -134,7 +107,7 @@ impl Dispatcher {
         let jitter = fastrand::f64();
         let next = retry::next(
             outcome.again,
-            terms.idempotence,
+            options.idempotence,
             only_reads,
             attempts,
             jitter,
@@ -147,9 +120,9 @@ impl Dispatcher {
         if now + after >= last.deadline {
             return None;
         }
-        let admitted = self.gate.enter().ok().filter(|it| !it.is_trial())?;
-        if next != Next::OnceReady && !self.withdraw(now) {
-            count(&self.counters.retries_denied);
+        let admitted = self.state.gate.enter().ok().filter(|it| !it.is_trial())?;
+        if next != Next::OnceReady && !self.state.withdraw_retry(now.into_std()) {
+            count(&self.state.counters.retries_denied);
             return None;
         }
         if matches!(outcome.again, Again::Elsewhere | Again::OnceReady) {
@@ -164,7 +137,7 @@ impl Dispatcher {
             None
         });
         let (answer, route) = sent.ok()?;
-        count(&self.counters.retried);
+        count(&self.state.counters.retried);
         let attempt = Attempt {
             admitted,
             deadline,
@@ -173,23 +146,21 @@ impl Dispatcher {
         Some((attempt, answer))
     }
 
-    fn withdraw(&self, now: Instant) -> bool {
-        // A panic elsewhere cannot have left it half-changed.
-        let mut budget = self.budget.lock().unwrap_or_else(PoisonError::into_inner);
-        budget.withdraw(self.calls(), now.into_std())
-    }
-
     /// Takes the connection out of service that leads to the wrong server, or to one that is not ready,
     /// so that the name is looked up and the server asked anew.
     fn retire(&self, route: Option<u64>) {
-        let routes = self.routes.load();
+        let routes = self.state.routes.load();
         let current = routes.as_ref().map(|it| it.least_loaded().id);
-        if let (Some(id), Some(pool)) = (route.or(current), &*self.pool.load()) {
+        if let (Some(id), Some(pool)) = (route.or(current), &*self.state.pool.load()) {
             pool.retire.do_send(Retire { only: Some(id) });
         }
     }
 
-    pub(super) fn conclude(&self, answer: Answer, tried: Tried) -> Result<(Reply, Tried), Error> {
+    pub(super) fn conclude(
+        &self,
+        answer: Answer,
+        tried: Attempts,
+    ) -> Result<(Reply, Attempts), Error> {
         match answer {
             Ok(reply) => self.unless_error(reply, tried),
             Err(failure) => Err(self.explain(failure, tried)),

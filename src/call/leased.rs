@@ -1,39 +1,42 @@
 //! Commands on a connection that nobody else uses.
 
-use std::{panic::Location, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use redis::{Cmd, Pipeline, Value};
 use tokio::time::Instant;
 
 use super::{
-    Dispatcher, Grant, NoGrant, Terms, args, given,
-    persist::Tried,
+    CallEngine, CallOptions, args,
+    attempts::Attempts,
+    given,
     work::{Work, extra_replies},
 };
 use crate::{
-    error::{Error, Execution, Limit, Stage},
-    messages::{Acquire, Waiting},
+    error::{Error, Limit},
+    execution::{Execution, Stage},
+    messages::{Acquire, Caller, Grant, NoGrant, Waiting},
     net::{Answer, Failure, Loss, Reply},
     policy::{
         command::{self, Block, Place, Refusal},
         outcome::{Again, judge},
         retry::MAX_ATTEMPTS,
     },
-    stats::count,
+    state::count,
 };
 
-/// Where a lease was asked for.
-pub(crate) type Caller = &'static Location<'static>;
-
-impl Dispatcher {
+impl CallEngine {
     /// A connection that nobody else uses, as soon as there is one.
     ///
     /// Cancelling it is safe: a connection that is on its way goes back, and one that is being opened
     /// for it is there for the next.
-    pub(crate) async fn acquire(&self, terms: Terms, by: Option<Caller>) -> Result<Grant, Error> {
+    pub(crate) async fn acquire(
+        &self,
+        options: CallOptions,
+        by: Option<Caller>,
+    ) -> Result<Grant, Error> {
         let now = Instant::now();
-        let wait = terms.acquire_timeout(self.settings.acquire_timeout);
-        self.acquire_until(now, now + wait, by, Tried::in_vain(wait))
+        let wait = options.acquire_timeout(self.state.settings.acquire_timeout);
+        self.acquire_until(now, now + wait, by, Attempts::not_sent(wait))
             .await
     }
 
@@ -42,19 +45,24 @@ impl Dispatcher {
         now: Instant,
         deadline: Instant,
         by: Option<Caller>,
-        tried: Tried,
+        tried: Attempts,
     ) -> Result<Grant, Error> {
         // Waiting is no trial: that begins with the first command.
-        drop(self.gate.enter().map_err(|passage| self.refused(passage))?);
-        if !self.permits.permits_leases() {
-            let limit = Limit::Connections(self.settings.max_connections);
+        drop(
+            self.state
+                .gate
+                .enter()
+                .map_err(|passage| self.refused(passage))?,
+        );
+        if !self.state.permits.permits_leases() {
+            let limit = Limit::Connections(self.state.settings.max_connections);
             return Err(self.overloaded(limit));
         }
         if deadline <= now {
             return Err(self.acquire_timed_out(tried, None));
         }
         let (answer, granted) = oneshot::async_channel();
-        if let Some(pool) = &*self.pool.load() {
+        if let Some(pool) = &*self.state.pool.load() {
             pool.acquire.do_send(Acquire(Waiting {
                 answer,
                 deadline,
@@ -63,18 +71,18 @@ impl Dispatcher {
         }
         match granted.await {
             Ok(Ok(grant)) => {
-                self.counters.acquire_wait.record(now.elapsed());
+                self.state.counters.acquire_wait.record(now.elapsed());
                 Ok(grant)
             }
             Ok(Err(NoGrant::TimedOut(last_error))) => {
                 Err(self.acquire_timed_out(tried, last_error))
             }
             Ok(Err(NoGrant::TooManyWait)) => {
-                let limit = Limit::Parked(self.settings.max_parked);
-                Err(self.overloaded_by(limit, &self.counters.waiting))
+                let limit = Limit::Parked(self.state.settings.max_parked);
+                Err(self.overloaded_by(limit, &self.state.counters.waiting))
             }
             Ok(Err(NoGrant::ShuttingDown)) => Err(Error::ShuttingDown {
-                database: self.name(),
+                database: self.state.name(),
                 execution: Execution::NotSent,
             }),
             // The pool has crashed, or has been shut down.
@@ -85,23 +93,23 @@ impl Dispatcher {
         }
     }
 
-    fn acquire_timed_out(&self, tried: Tried, last_error: Option<Arc<str>>) -> Error {
-        count(&self.counters.timed_out);
+    fn acquire_timed_out(&self, tried: Attempts, last_error: Option<Arc<str>>) -> Error {
+        count(&self.state.counters.timed_out);
         self.timed_out(Stage::Acquire, tried, last_error)
     }
 
     /// Runs on a connection of its own what the server may keep for so long.
-    pub(super) async fn call_apart(
+    pub(super) async fn call_leased(
         &self,
         work: &(impl Work + Sync),
         block: Block,
-        terms: Terms,
-    ) -> Result<(Reply, Tried), Error> {
+        options: CallOptions,
+    ) -> Result<(Reply, Attempts), Error> {
         let now = Instant::now();
-        let mut grant = self.acquire(terms, None).await?;
+        let mut grant = self.acquire(options, None).await?;
         // What the caller has set holds for the wait and the command together.
-        let terms = terms.strictly_from(now);
-        self.call_on(&mut grant, work, Some(block), terms).await
+        let options = options.strictly_from(now);
+        self.call_on(&mut grant, work, Some(block), options).await
     }
 
     /// Runs a command on a leased connection.
@@ -109,10 +117,10 @@ impl Dispatcher {
         &self,
         grant: &mut Grant,
         command: &Cmd,
-        terms: Terms,
+        options: CallOptions,
     ) -> Result<Value, Error> {
         let block = self.block_on_lease(command)?;
-        match self.call_on(grant, command, block, terms).await?.0 {
+        match self.call_on(grant, command, block, options).await?.0 {
             Reply::One(value) => Ok(value),
             // Of subscriptions.
             Reply::Many(values) => Ok(Value::Array(values)),
@@ -124,8 +132,8 @@ impl Dispatcher {
         &self,
         grant: &mut Grant,
         pipeline: &Pipeline,
-        terms: Terms,
-    ) -> Result<(Vec<Value>, Tried), Error> {
+        options: CallOptions,
+    ) -> Result<(Vec<Value>, Attempts), Error> {
         let mut block = None;
         for command in pipeline.cmd_iter() {
             self.refuse_in_pipeline(command)?;
@@ -134,11 +142,11 @@ impl Dispatcher {
             }
         }
         if pipeline.len() + extra_replies(pipeline) == 0 {
-            return Ok((Vec::new(), Tried::at_once(terms)));
+            return Ok((Vec::new(), Attempts::first_try(options)));
         }
         // In a transaction nothing blocks.
         let block = block.filter(|_| !pipeline.is_transaction());
-        match self.call_on(grant, pipeline, block, terms).await? {
+        match self.call_on(grant, pipeline, block, options).await? {
             (Reply::Many(values), tried) => Ok((values, tried)),
             (Reply::One(_), _) => unreachable!("BUG: many replies were expected and one came"),
         }
@@ -152,13 +160,17 @@ impl Dispatcher {
         grant: &mut Grant,
         work: &(impl Work + Sync),
         block: Option<Block>,
-        terms: Terms,
-    ) -> Result<(Reply, Tried), Error> {
+        options: CallOptions,
+    ) -> Result<(Reply, Attempts), Error> {
         let mut attempts = 1;
-        let patience = terms.patience(block);
-        let deadline = terms.deadline(Instant::now(), patience);
+        let limit = options.time_limit(block);
+        let deadline = options.deadline(Instant::now(), limit);
         loop {
-            let mut admitted = self.gate.enter().map_err(|passage| self.refused(passage))?;
+            let mut admitted = self
+                .state
+                .gate
+                .enter()
+                .map_err(|passage| self.refused(passage))?;
             if block.is_some() {
                 // What may take as long as it likes shows nothing, and shall keep nobody from trying.
                 admitted.forgo_trial();
@@ -172,7 +184,7 @@ impl Dispatcher {
                     let failure = Failure::Lost(Loss::Gone.into(), Execution::NotSent);
                     let mut request = refused.0;
                     request.responder.finish(Err(failure));
-                    count(&self.counters.lost);
+                    count(&self.state.counters.lost);
                 }
                 None
             });
@@ -182,24 +194,24 @@ impl Dispatcher {
             if is_fresh && was_stale && attempts < MAX_ATTEMPTS {
                 attempts += 1;
                 drop(admitted);
-                count(&self.counters.retried);
+                count(&self.state.counters.retried);
                 let now = Instant::now();
-                let wait = terms.acquire_timeout(self.settings.acquire_timeout);
+                let wait = options.acquire_timeout(self.state.settings.acquire_timeout);
                 let until = deadline.min(now + wait);
-                let tried = Tried {
-                    attempts,
-                    ..Tried::in_vain(patience)
+                let tried = Attempts {
+                    count: attempts,
+                    ..Attempts::not_sent(limit)
                 };
                 *grant = self.acquire_until(now, until, grant.by(), tried).await?;
                 continue;
             }
             let outcome = judge(Self::end(work, &answer));
             self.tell(outcome.verdict, &admitted);
-            grant.finish(work, &answer, outcome.again);
-            let tried = Tried {
-                attempts,
+            settle(grant, work, &answer, outcome.again);
+            let tried = Attempts {
+                count: attempts,
                 execution: outcome.execution,
-                timeout: patience,
+                timeout: limit,
             };
             return self.conclude(answer, tried);
         }
@@ -209,26 +221,26 @@ impl Dispatcher {
     pub(crate) fn longest<'a>(
         &self,
         commands: impl IntoIterator<Item = &'a Cmd>,
-        terms: Terms,
+        options: CallOptions,
     ) -> Duration {
         let blocks = commands.into_iter().filter_map(|command| {
-            match command::place(args(command), self.settings.allow_admin) {
+            match command::place(args(command), self.state.settings.allow_admin) {
                 Place::Leased(block) => Some(block),
                 Place::Shared | Place::Refused(_) => None,
             }
         });
         match blocks.reduce(Block::then) {
-            None => terms.patience(None),
+            None => options.time_limit(None),
             block => {
-                let acquire = terms.acquire_timeout(self.settings.acquire_timeout);
-                acquire.saturating_add(terms.patience(block))
+                let acquire = options.acquire_timeout(self.state.settings.acquire_timeout);
+                acquire.saturating_add(options.time_limit(block))
             }
         }
     }
 
     /// How long the server may keep a command on a connection of its own, if it may run there.
     fn block_on_lease(&self, command: &Cmd) -> Result<Option<Block>, Error> {
-        let (args, allow_admin) = (args(command), self.settings.allow_admin);
+        let (args, allow_admin) = (args(command), self.state.settings.allow_admin);
         if let Some(refusal) = command::refuse_on_lease(args.clone(), allow_admin) {
             return Err(self.forbidden(args, refusal));
         }
@@ -248,16 +260,14 @@ impl Dispatcher {
     }
 }
 
-impl Grant {
-    /// What its answer leaves behind on the connection.
-    fn finish(&mut self, work: &impl Work, answer: &Answer, again: Again) {
-        let Ok(reply) = answer else {
-            // Its reply may still come.
-            return;
-        };
-        // The server is another one than it was, or another connection may lead to another.
-        let is_suspect = work.error_code(reply) == Some("UNBLOCKED")
-            || matches!(again, Again::Elsewhere | Again::OnceReady);
-        self.settle(work.has_ended(reply), is_suspect);
-    }
+/// Notes on the grant what the answer leaves behind on its connection.
+fn settle(grant: &mut Grant, work: &impl Work, answer: &Answer, again: Again) {
+    let Ok(reply) = answer else {
+        // Its reply may still come.
+        return;
+    };
+    // The server is another one than it was, or another connection may lead to another.
+    let is_suspect = work.error_code(reply) == Some("UNBLOCKED")
+        || matches!(again, Again::Elsewhere | Again::OnceReady);
+    grant.settle(work.has_ended(reply), is_suspect);
 }

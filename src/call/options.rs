@@ -4,14 +4,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::config::MAX_WAIT;
 use crate::policy::{command::Block, retry::Idempotence};
-
-/// The longest deadline or grace: "for ever" would overflow the clock.
-pub(crate) const MAX_WAIT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// How a caller wants commands to be run.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Terms {
+pub(crate) struct CallOptions {
     /// From the call to its end, however many attempts it takes.
     pub(crate) timeout: Duration,
     /// The caller has set the timeout, so that it holds for commands too that wait by their nature.
@@ -21,7 +19,7 @@ pub(crate) struct Terms {
     until: Option<Instant>,
 }
 
-impl Terms {
+impl CallOptions {
     pub(crate) fn new(timeout: Duration) -> Self {
         Self {
             timeout,
@@ -49,7 +47,7 @@ impl Terms {
 
     /// How long a command may take from `now` on whose server may keep it waiting: that long, and the
     /// timeout on top, unless the caller has set one.
-    pub(super) fn patience(&self, block: Option<Block>) -> Duration {
+    pub(super) fn time_limit(&self, block: Option<Block>) -> Duration {
         let block = match block {
             Some(_) if self.is_strict => Duration::ZERO,
             Some(Block::AtMost(wait)) => wait,
@@ -67,7 +65,7 @@ impl Terms {
         }
     }
 
-    /// All that is done on these terms has the timeout from `now` on, however much it is.
+    /// All that is done on these options has the timeout from `now` on, however much it is.
     pub(crate) fn counted_from(self, now: Instant) -> Self {
         Self {
             until: Some(now + self.timeout),

@@ -1,94 +1,23 @@
 //! What can go wrong, by moment: [`StartError`] when the supervisor starts (and
 //! [`ConfigError`](crate::ConfigError) before it), [`Error`] when a command runs.
 
-use std::{fmt, io, sync::Arc, time::Duration};
+mod limit;
+mod redis;
+mod start;
+mod text;
+
+use std::{sync::Arc, time::Duration};
+
+pub use limit::Limit;
+pub use start::StartError;
+use text::{Listed, because, crowd, in_all, unless_closed, waiting};
 
 use crate::{
-    config::ConfigError,
     events::{CircuitState, Reason},
+    execution::{Execution, Stage},
     policy::command::Refusal,
     stats::PoolStats,
 };
-
-/// Why the supervisor could not be started.
-#[derive(thiserror::Error)]
-#[non_exhaustive]
-pub enum StartError {
-    /// The configuration has problems; all of them are listed.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// The operating system refused a thread or a runtime for it.
-    #[error("the supervisor could not be started: {0}")]
-    Io(#[from] io::Error),
-}
-
-/// The same as `Display`: it is what a `main` that returns the error prints.
-impl fmt::Debug for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-/// How far the server got with a command that failed.
-///
-/// It answers the one question that decides whether a command may be sent again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Execution {
-    /// No byte of the command left this process. Sending it again is safe.
-    NotSent,
-    /// The server received the command and refused it without any effect. Sending it again is safe.
-    NotExecuted,
-    /// The server ran the command and answered it; the failure came afterwards.
-    Executed,
-    /// The command was written, and no answer came: it may have run or not.
-    Unknown,
-}
-
-impl fmt::Display for Execution {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::NotSent => "it was not sent",
-            Self::NotExecuted => "it was not executed",
-            Self::Executed => "it was executed",
-            Self::Unknown => "it may have been executed",
-        })
-    }
-}
-
-/// Where a command was when its deadline passed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Stage {
-    /// It waited for a connection; none was ready.
-    Connect,
-    /// It waited for a connection of its own; all that may be open were in use.
-    Acquire,
-    /// It waited in a connection's queue and had not been written.
-    Queue,
-    /// It had been written and waited for its reply.
-    Reply,
-    /// A [blocking](crate::BlockingDatabase) call waited for its connection, whose runtime made no
-    /// progress for a second beyond the deadline: nobody drives it, or all of its threads are
-    /// blocked. With [`Io::Dedicated`](crate::Io::Dedicated) connections depend on no runtime but
-    /// their own.
-    Runtime,
-}
-
-impl fmt::Display for Stage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Connect => "waiting for a connection",
-            Self::Acquire => "waiting for a connection of its own",
-            Self::Queue => "waiting to be written",
-            Self::Reply => "waiting for the reply",
-            Self::Runtime => {
-                "waiting for the runtime of its connection, which makes no progress (see \
-                 Io::Dedicated)"
-            }
-        })
-    }
-}
 
 /// Why a command failed. Every variant names its database; [`Error::execution`] tells whether the
 /// command may have run.
@@ -199,7 +128,7 @@ pub enum Error {
         code: Box<str>,
         /// The server's reply, or the replies of a pipeline.
         #[source]
-        error: redis::RedisError,
+        error: ::redis::RedisError,
     },
     /// The reply could not be converted into the type that was asked for. The command ran.
     #[error("database {database:?}: the reply has another type: {error}")]
@@ -208,7 +137,7 @@ pub enum Error {
         database: Arc<str>,
         /// What did not fit.
         #[source]
-        error: redis::RedisError,
+        error: ::redis::RedisError,
     },
     /// The command may not run where it was to run: on a connection that others share, or on any.
     /// Nothing was sent.
@@ -313,35 +242,6 @@ pub enum Error {
     },
 }
 
-/// A limit on what may be outstanding on one database.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Limit {
-    /// [`DatabaseConfig::max_in_flight`](crate::DatabaseConfig::max_in_flight).
-    Commands(usize),
-    /// [`DatabaseConfig::max_in_flight_bytes`](crate::DatabaseConfig::max_in_flight_bytes).
-    Bytes(usize),
-    /// [`DatabaseConfig::max_parked`](crate::DatabaseConfig::max_parked).
-    Parked(usize),
-    /// [`DatabaseConfig::max_connections`](crate::DatabaseConfig::max_connections): those that callers
-    /// share leave none to be leased.
-    Connections(usize),
-}
-
-impl fmt::Display for Limit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Commands(limit) => write!(f, "max_in_flight = {limit}"),
-            Self::Bytes(limit) => write!(f, "max_in_flight_bytes = {limit}"),
-            Self::Parked(limit) => write!(f, "max_parked = {limit}"),
-            Self::Connections(limit) => write!(
-                f,
-                "max_connections = {limit}, which leaves none to lease beside the shared ones; raise it"
-            ),
-        }
-    }
-}
-
 impl Error {
     /// Whether the command may have run; see [`Execution`].
     pub fn execution(&self) -> Execution {
@@ -378,114 +278,5 @@ impl Error {
             Self::Server { code, .. } => Some(code),
             _ => None,
         }
-    }
-
-    /// The error of this crate that a [`redis::RedisError`] was made from, if it was.
-    ///
-    /// Server replies and conversions became errors of the `redis` crate itself and give `None`.
-    ///
-    /// ```
-    /// use redis_steward::Error;
-    ///
-    /// fn circuit_is_open(error: &redis::RedisError) -> bool {
-    ///     matches!(Error::from_redis(error), Some(Error::CircuitOpen { .. }))
-    /// }
-    /// ```
-    pub fn from_redis(error: &redis::RedisError) -> Option<&Self> {
-        // The redis crate keeps its cause behind an `Arc`, and that holds the `io::Error` made below.
-        let cause = std::error::Error::source(error)?
-            .downcast_ref::<Arc<dyn std::error::Error + Send + Sync>>()?;
-        cause.downcast_ref::<io::Error>()?.get_ref()?.downcast_ref()
-    }
-
-    fn io_kind(&self) -> io::ErrorKind {
-        match self {
-            Self::TimedOut { .. } | Self::NotReady { .. } => io::ErrorKind::TimedOut,
-            Self::CircuitOpen { .. } | Self::Failed { .. } | Self::Isolated { .. } => {
-                io::ErrorKind::ConnectionRefused
-            }
-            Self::ConnectionLost { .. } | Self::Abandoned { .. } => io::ErrorKind::ConnectionReset,
-            Self::ShuttingDown { .. } => io::ErrorKind::NotConnected,
-            Self::Overloaded { .. } => io::ErrorKind::ResourceBusy,
-            // Not `WouldBlock`, which the redis crate takes for a timeout.
-            Self::ForbiddenOnShared { .. }
-            | Self::WouldBlockRuntime { .. }
-            | Self::Unwatched { .. }
-            | Self::Withheld { .. }
-            | Self::UnknownDatabase { .. } => io::ErrorKind::Unsupported,
-            Self::Server { .. } | Self::Conversion { .. } | Self::Conflict { .. } => {
-                io::ErrorKind::Other
-            }
-        }
-    }
-}
-
-impl From<Error> for redis::RedisError {
-    fn from(error: Error) -> Self {
-        match error {
-            Error::Server { error, .. } | Error::Conversion { error, .. } => error,
-            other => io::Error::new(other.io_kind(), other).into(),
-        }
-    }
-}
-
-fn in_all(attempts: &u32) -> String {
-    match attempts {
-        0 | 1 => String::new(),
-        attempts => format!(" in {attempts} attempts"),
-    }
-}
-
-/// Who else is there, where that may be what a command has waited for.
-fn crowd(stage: &Stage, in_flight: &usize, parked: &usize, pool: &PoolStats) -> String {
-    match (stage, parked, in_flight) {
-        (Stage::Acquire, _, _) => format!(
-            "; of max_connections = {} there are {} leased, {} shared, {} idle, {} opening and {} \
-             closing, and {}",
-            pool.max,
-            pool.in_use,
-            pool.shared,
-            pool.idle,
-            pool.opening,
-            pool.closing,
-            waiting(pool.waiting, "")
-        ),
-        (Stage::Connect, 1.., _) => format!("; {}", waiting(*parked, " for a connection")),
-        (Stage::Queue, _, 1) => "; 1 other is in flight".to_owned(),
-        (Stage::Queue, _, 2..) => format!("; {in_flight} others are in flight"),
-        _ => String::new(),
-    }
-}
-
-fn waiting(others: usize, what_for: &str) -> String {
-    match others {
-        1 => format!("1 other waits{what_for}"),
-        others => format!("{others} others wait{what_for}"),
-    }
-}
-
-fn unless_closed(circuit: &CircuitState) -> String {
-    match circuit {
-        CircuitState::Closed => String::new(),
-        other => format!("; the circuit is {other}"),
-    }
-}
-
-fn because(last_error: &Option<Arc<str>>) -> String {
-    match last_error {
-        Some(error) => format!(" (last attempt: {error})"),
-        None => String::new(),
-    }
-}
-
-struct Listed<'a>(&'a [Arc<str>], &'static str);
-
-impl fmt::Display for Listed<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, name) in self.0.iter().enumerate() {
-            let separator = if index == 0 { "" } else { self.1 };
-            write!(f, "{separator}{name}")?;
-        }
-        Ok(())
     }
 }

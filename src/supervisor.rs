@@ -1,29 +1,27 @@
-//! The supervisor as applications see it, and the thread that its actors run on.
+//! The supervisor as applications see it.
 
 use std::{
-    fmt, io,
-    sync::{Arc, Mutex, PoisonError, mpsc},
-    thread::{self, JoinHandle},
+    fmt,
+    sync::{Arc, mpsc},
     time::Duration,
 };
 
 use actix::Recipient;
-use tokio::{
-    runtime::{Builder, Handle, Runtime},
-    sync::{oneshot, watch},
-};
+use tokio::{runtime::Handle, sync::oneshot};
 
 use crate::{
-    actors::{SupervisorActor, SupervisorLink},
-    config::{Config, Io, Settings, resolve},
+    call::CallEngine,
+    config::{Config, Io, resolve},
     database::Database,
-    dispatch::Dispatcher,
-    error::{Error, Execution, StartError},
+    error::{Error, StartError},
     events::HealthEvents,
-    messages::{AwaitReady, Order, Revive, Shutdown, Steer, Subscribe, SweepAll},
-    net::{Executor, SocketConnector},
+    execution::Execution,
+    lifeline::{Lifeline, ShutdownReport},
+    messages::{AwaitReady, Order, Revive, Steer, Subscribe, SweepAll},
     registry::Registry,
+    state::DatabaseState,
     stats::SupervisorStats,
+    thread::Starting,
 };
 
 /// Runs the connection manager, and hands out what applications use it by.
@@ -59,19 +57,6 @@ pub struct Supervisor {
     lifeline: Arc<Lifeline>,
 }
 
-const ACTOR_THREAD: &str = "redis-steward";
-
-/// What a shutdown found and left.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ShutdownReport {
-    /// Commands that were under way and got their reply within the grace.
-    pub completed: u64,
-    /// Commands that were under way and did not, though their callers waited. Each caller was told
-    /// whether its command may have been executed.
-    pub unfinished: u64,
-}
-
 impl Supervisor {
     /// Starts the actors and returns when they run, whether or not any server can be
     /// reached: handles start to work when it can. [`ready`](Self::ready) waits for that.
@@ -95,8 +80,9 @@ impl Supervisor {
             _ => Handle::try_current().ok(),
         };
         let (sender, started) = oneshot::channel();
-        let starting = Self::start(settings, caller, |lifeline| sender.send(lifeline).is_ok())?;
-        starting.finish(started.await.ok())
+        let starting =
+            Starting::spawn(&settings, caller, |lifeline| sender.send(lifeline).is_ok())?;
+        Ok(Self::running(starting.finish(started.await.ok())?))
     }
 
     /// [`spawn`](Self::spawn) for programs without a runtime: it blocks until the actors run, and
@@ -111,10 +97,10 @@ impl Supervisor {
     pub fn spawn_blocking(config: Config) -> Result<Self, StartError> {
         let (sender, started) = mpsc::sync_channel(1);
         let settings = resolve(config)?;
-        let starting = Self::start(settings, None, move |lifeline| {
+        let starting = Starting::spawn(&settings, None, move |lifeline| {
             sender.send(lifeline).is_ok()
         })?;
-        starting.finish(started.recv().ok())
+        Ok(Self::running(starting.finish(started.recv().ok())?))
     }
 
     /// The handle of a named database. Ask once and keep it, or ask each time: both are cheap.
@@ -124,8 +110,8 @@ impl Supervisor {
     /// [`Error::UnknownDatabase`], which lists the names there are. There is no default
     /// database that an unknown name could fall back to.
     pub fn database(&self, name: &str) -> Result<Database, Error> {
-        let dispatcher = self.known(name)?;
-        Ok(Database::new(dispatcher, self.lifeline.clone()))
+        let engine = CallEngine::new(self.known(name)?);
+        Ok(Database::new(engine, self.lifeline.clone()))
     }
 
     /// The names of all databases, sorted.
@@ -231,9 +217,9 @@ impl Supervisor {
         steered.await.map_err(|_| stopped(database))
     }
 
-    fn known(&self, name: &str) -> Result<Arc<Dispatcher>, Error> {
+    fn known(&self, name: &str) -> Result<Arc<DatabaseState>, Error> {
         match self.registry.databases.get(name) {
-            Some(dispatcher) => Ok(dispatcher.clone()),
+            Some(state) => Ok(state.clone()),
             None => Err(Error::UnknownDatabase {
                 name: name.into(),
                 known: self.databases(),
@@ -241,19 +227,11 @@ impl Supervisor {
         }
     }
 
-    fn start(
-        settings: Settings,
-        caller: Option<Handle>,
-        started: impl FnOnce(Lifeline) -> bool + Send + 'static,
-    ) -> Result<Starting, StartError> {
-        let executor = Executor::new(caller);
-        let registry = Registry::new(&settings, executor, Arc::new(SocketConnector));
-        let runtime = Builder::new_current_thread().enable_all().build()?;
-        let thread = thread::Builder::new().name(ACTOR_THREAD.into()).spawn({
-            let registry = registry.clone();
-            move || run_actors(runtime, &registry, started)
-        })?;
-        Ok(Starting { registry, thread })
+    fn running((registry, lifeline): (Arc<Registry>, Lifeline)) -> Self {
+        Self {
+            registry,
+            lifeline: Arc::new(lifeline),
+        }
     }
 }
 
@@ -269,98 +247,5 @@ impl fmt::Debug for Supervisor {
         f.debug_struct("Supervisor")
             .field("databases", &self.databases())
             .finish_non_exhaustive()
-    }
-}
-
-/// A supervisor whose thread was spawned and whose actors may not run yet.
-struct Starting {
-    registry: Arc<Registry>,
-    thread: JoinHandle<()>,
-}
-
-impl Starting {
-    fn finish(self, lifeline: Option<Lifeline>) -> Result<Supervisor, StartError> {
-        // Without it the thread has panicked, and has said so.
-        let mut lifeline =
-            lifeline.ok_or_else(|| io::Error::other("the thread of the actors has ended"))?;
-        lifeline.thread = Mutex::new(Some(self.thread));
-        Ok(Supervisor {
-            registry: self.registry,
-            lifeline: Arc::new(lifeline),
-        })
-    }
-}
-
-/// Keeps the supervisor running as long as any handle lives.
-#[derive(Debug)]
-pub(crate) struct Lifeline {
-    link: SupervisorLink,
-    report: watch::Receiver<Option<ShutdownReport>>,
-    thread: Mutex<Option<JoinHandle<()>>>,
-}
-
-impl Lifeline {
-    async fn shutdown(&self, grace: Duration) -> ShutdownReport {
-        self.link.shutdown.do_send(Shutdown { grace });
-        let mut report = self.report.clone();
-        let report = match report.wait_for(Option::is_some).await {
-            Ok(report) => report.unwrap_or_default(),
-            // The thread has panicked; it has nothing to report.
-            Err(_) => ShutdownReport::default(),
-        };
-        // Held while it is joined, so that whoever returns from here finds the thread gone. It has
-        // reported as its last act, so that takes no longer than its exit.
-        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(thread) = thread.take() {
-            // A panic in it has been printed already.
-            let _ = thread.join();
-        }
-        report
-    }
-}
-
-impl Drop for Lifeline {
-    fn drop(&mut self) {
-        // Nobody is left to wait for a reply.
-        let grace = Duration::ZERO;
-        self.link.shutdown.do_send(Shutdown { grace });
-    }
-}
-
-/// Runs the actors until the supervisor has stopped.
-fn run_actors(runtime: Runtime, registry: &Arc<Registry>, started: impl FnOnce(Lifeline) -> bool) {
-    let (sender, report) = watch::channel(None);
-    let mut exit = Exit {
-        registry: registry.clone(),
-        sender,
-        report: ShutdownReport::default(),
-    };
-    let system = actix_rt::System::with_tokio_rt(|| runtime);
-    exit.report = system.block_on(async {
-        let (link, stopped) = SupervisorActor::launch(registry.clone());
-        let lifeline = Lifeline {
-            link,
-            report,
-            thread: Mutex::new(None),
-        };
-        // Whoever asked for the supervisor may have gone; then dropping the lifeline, here or on
-        // its way, stops it.
-        started(lifeline);
-        stopped.await.unwrap_or_default()
-    });
-}
-
-/// What the thread does at its end, also when it panics: it is dropped after the actors.
-struct Exit {
-    registry: Arc<Registry>,
-    sender: watch::Sender<Option<ShutdownReport>>,
-    report: ShutdownReport,
-}
-
-impl Drop for Exit {
-    fn drop(&mut self) {
-        self.registry.close();
-        self.registry.executor.shutdown();
-        self.sender.send_replace(Some(self.report));
     }
 }

@@ -4,34 +4,34 @@ use redis::{
     Cmd, Pipeline, RedisError, RedisFuture, RedisResult, ServerError, Value, aio::ConnectionLike,
 };
 
-use super::{Dispatcher, Grant, Terms, explain::conversion, persist::Tried};
-use crate::{error::Error, sanitize};
+use super::{CallEngine, CallOptions, attempts::Attempts, errors::conversion};
+use crate::{error::Error, messages::Grant, sanitize};
 
 /// Runs one pipeline for [`Pipeline::query_async`], whose errors do not say what became of it, and
 /// remembers that.
 pub(crate) struct PipelineRun<'a> {
-    dispatcher: &'a Dispatcher,
+    engine: &'a CallEngine,
     /// The connection to run it on, if it is not a shared one.
     grant: Option<&'a mut Grant>,
-    terms: Terms,
+    options: CallOptions,
     /// What it took to get the replies.
-    tried: Option<Tried>,
+    tried: Option<Attempts>,
 }
 
 impl<'a> PipelineRun<'a> {
-    pub(crate) fn new(dispatcher: &'a Dispatcher, terms: Terms) -> Self {
+    pub(crate) fn new(engine: &'a CallEngine, options: CallOptions) -> Self {
         Self {
-            dispatcher,
+            engine,
             grant: None,
-            terms,
+            options,
             tried: None,
         }
     }
 
-    pub(crate) fn on(dispatcher: &'a Dispatcher, grant: &'a mut Grant, terms: Terms) -> Self {
+    pub(crate) fn on(engine: &'a CallEngine, grant: &'a mut Grant, options: CallOptions) -> Self {
         Self {
             grant: Some(grant),
-            ..Self::new(dispatcher, terms)
+            ..Self::new(engine, options)
         }
     }
 
@@ -40,12 +40,12 @@ impl<'a> PipelineRun<'a> {
         if let Some(own) = Error::from_redis(&error) {
             return own.clone();
         }
-        let database = self.dispatcher.name();
+        let database = self.engine.state.name();
         match (error.clone().into_server_errors(), self.tried) {
             (Some(replies), Some(tried)) => Error::Server {
                 database,
                 execution: tried.execution,
-                attempts: tried.attempts,
+                attempts: tried.count,
                 code: replies.first().map_or("", |(_, it)| it.code()).into(),
                 error,
             },
@@ -56,11 +56,11 @@ impl<'a> PipelineRun<'a> {
 
 impl ConnectionLike for PipelineRun<'_> {
     fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
-        let (dispatcher, terms) = (self.dispatcher, self.terms);
+        let (engine, options) = (self.engine, self.options);
         Box::pin(async move {
             Ok(match &mut self.grant {
-                Some(grant) => dispatcher.execute_on(grant, command, terms).await?,
-                None => dispatcher.execute(command, terms).await?,
+                Some(grant) => engine.execute_on(grant, command, options).await?,
+                None => engine.execute(command, options).await?,
             })
         })
     }
@@ -72,14 +72,10 @@ impl ConnectionLike for PipelineRun<'_> {
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
         Box::pin(async move {
-            let (dispatcher, terms) = (self.dispatcher, self.terms);
+            let (engine, options) = (self.engine, self.options);
             let (replies, tried) = match &mut self.grant {
-                Some(grant) => {
-                    dispatcher
-                        .execute_pipeline_on(grant, pipeline, terms)
-                        .await?
-                }
-                None => dispatcher.execute_pipeline(pipeline, terms).await?,
+                Some(grant) => engine.execute_pipeline_on(grant, pipeline, options).await?,
+                None => engine.execute_pipeline(pipeline, options).await?,
             };
             self.tried = Some(tried);
             wanted(replies, offset, count)
@@ -87,7 +83,7 @@ impl ConnectionLike for PipelineRun<'_> {
     }
 
     fn get_db(&self) -> i64 {
-        self.dispatcher.settings.number
+        self.engine.state.settings.number
     }
 }
 

@@ -11,34 +11,27 @@ use std::{
 use redis::{ErrorKind, FromRedisValue, RedisError, Value};
 use tokio::time::Instant;
 
-use super::{Dispatcher, persist::Tried};
+use super::{CallEngine, attempts::Attempts};
 use crate::{
-    error::{Error, Execution, Limit, Stage},
+    error::{Error, Limit},
     events::{CircuitState, Reason},
-    net::{DialError, Failure, Full, Loss, Reply},
-    policy::{
-        admission::Passage,
-        command::{self, Refusal},
-    },
-    stats::count,
+    execution::{Execution, Stage},
+    net::{Failure, Full, Loss, Reply},
+    policy::command::{self, Refusal},
+    state::{Passage, count},
 };
 
 /// A probe may be under way, and it takes a few to close a circuit. Whoever asks again as soon as it
 /// is told to shall not do so in a tight loop meanwhile.
 const MIN_RETRY_AFTER: Duration = Duration::from_millis(25);
 
-impl Dispatcher {
-    /// Why no connection could be opened, with where it was to lead.
-    pub(crate) fn explain_dial(&self, error: &DialError) -> Arc<str> {
-        format!("{}: {error}", self.settings.address).into()
-    }
-
+impl CallEngine {
     pub(super) fn refused(&self, passage: Passage) -> Error {
-        count(&self.counters.refused);
-        let database = self.name();
+        count(&self.state.counters.refused);
+        let database = self.state.name();
         match passage {
             Passage::Open | Passage::Free | Passage::Trial => {
-                let outage = self.outage.load();
+                let outage = self.state.outage.load();
                 let outage = outage.as_ref();
                 Error::CircuitOpen {
                     database,
@@ -61,16 +54,16 @@ impl Dispatcher {
 
     /// A blocking call was made where it must not block.
     pub(crate) fn would_block_runtime(&self) -> Error {
-        count(&self.counters.refused);
-        let database = self.name();
+        count(&self.state.counters.refused);
+        let database = self.state.name();
         Error::WouldBlockRuntime { database }
     }
 
     /// A blocking call was given up because nobody has ended it. What became of its request, if it has
     /// made one, only its connection knows.
     pub(crate) fn stalled(&self, timeout: Duration, execution: Execution) -> Error {
-        let tried = Tried {
-            attempts: 1,
+        let tried = Attempts {
+            count: 1,
             execution,
             timeout,
         };
@@ -78,15 +71,15 @@ impl Dispatcher {
     }
 
     pub(super) fn overloaded(&self, limit: Limit) -> Error {
-        self.overloaded_by(limit, &self.counters.parked)
+        self.overloaded_by(limit, &self.state.counters.parked)
     }
 
     /// With so many who wait.
     pub(super) fn overloaded_by(&self, limit: Limit, waiting: &AtomicUsize) -> Error {
-        count(&self.counters.refused);
-        let (in_flight, in_flight_bytes) = self.load.now();
+        count(&self.state.counters.refused);
+        let (in_flight, in_flight_bytes) = self.state.load.now();
         Error::Overloaded {
-            database: self.name(),
+            database: self.state.name(),
             in_flight,
             in_flight_bytes,
             parked: waiting.load(Relaxed),
@@ -95,12 +88,16 @@ impl Dispatcher {
     }
 
     /// A reply, unless it is the server's refusal of the one command there was.
-    pub(super) fn unless_error(&self, reply: Reply, tried: Tried) -> Result<(Reply, Tried), Error> {
+    pub(super) fn unless_error(
+        &self,
+        reply: Reply,
+        tried: Attempts,
+    ) -> Result<(Reply, Attempts), Error> {
         match reply {
             Reply::One(Value::ServerError(error)) => Err(Error::Server {
-                database: self.name(),
+                database: self.state.name(),
                 execution: tried.execution,
-                attempts: tried.attempts,
+                attempts: tried.count,
                 code: error.code().into(),
                 error: error.into(),
             }),
@@ -113,26 +110,26 @@ impl Dispatcher {
         // A script can return errors inside of its reply.
         let reply = reply
             .extract_error()
-            .map_err(|error| nested(self.name(), error))?;
-        T::from_redis_value(reply).map_err(|error| conversion(self.name(), error.into()))
+            .map_err(|error| nested(self.state.name(), error))?;
+        T::from_redis_value(reply).map_err(|error| conversion(self.state.name(), error.into()))
     }
 
     pub(super) fn timed_out(
         &self,
         stage: Stage,
-        tried: Tried,
+        tried: Attempts,
         last_error: Option<Arc<str>>,
     ) -> Error {
         Error::TimedOut {
-            database: self.name(),
+            database: self.state.name(),
             stage,
             execution: tried.execution,
-            attempts: tried.attempts,
+            attempts: tried.count,
             timeout: tried.timeout,
-            in_flight: self.load.now().0,
-            parked: self.counters.parked.load(Relaxed),
-            pool: Box::new(self.pool_stats()),
-            circuit: match self.gate.passage() {
+            in_flight: self.state.load.now().0,
+            parked: self.state.counters.parked.load(Relaxed),
+            pool: Box::new(self.state.pool_stats()),
+            circuit: match self.state.gate.passage() {
                 Passage::Trial => CircuitState::HalfOpen,
                 Passage::Open | Passage::Isolated => CircuitState::Open,
                 Passage::Free | Passage::ShuttingDown | Passage::Failed => CircuitState::Closed,
@@ -147,18 +144,18 @@ impl Dispatcher {
         args: impl Iterator<Item = &'a [u8]>,
         refusal: Refusal,
     ) -> Error {
-        count(&self.counters.refused);
+        count(&self.state.counters.refused);
         Error::ForbiddenOnShared {
-            database: self.name(),
+            database: self.state.name(),
             command: command::display_name(args).into(),
             refusal,
         }
     }
 
-    pub(super) fn explain(&self, failure: Failure, tried: Tried) -> Error {
-        let database = self.name();
-        let Tried {
-            attempts,
+    pub(super) fn explain(&self, failure: Failure, tried: Attempts) -> Error {
+        let database = self.state.name();
+        let Attempts {
+            count: attempts,
             execution,
             ..
         } = tried;
@@ -166,7 +163,7 @@ impl Dispatcher {
             Failure::Hasty => self.explain(Failure::TimedOut(Stage::Reply), tried),
             Failure::TimedOut(stage) => {
                 let last_error = match stage {
-                    Stage::Connect => self.dial_error.load().as_deref().cloned(),
+                    Stage::Connect => self.state.dial_error.load().as_deref().cloned(),
                     Stage::Acquire | Stage::Queue | Stage::Reply | Stage::Runtime => None,
                 };
                 self.timed_out(stage, tried, last_error)
@@ -181,15 +178,17 @@ impl Dispatcher {
                 attempts,
                 cause: loss.to_string().into(),
             },
-            Failure::TooManyParked => self.overloaded(Limit::Parked(self.settings.max_parked)),
+            Failure::TooManyParked => {
+                self.overloaded(Limit::Parked(self.state.settings.max_parked))
+            }
             Failure::CircuitOpened => self.refused(Passage::Open),
             Failure::ShuttingDown(_) => Error::ShuttingDown {
                 database,
                 execution,
             },
             Failure::Abandoned(_) => {
-                count(&self.counters.lost);
-                match self.gate.passage() {
+                count(&self.state.counters.lost);
+                match self.state.gate.passage() {
                     Passage::ShuttingDown => Error::ShuttingDown {
                         database,
                         execution,

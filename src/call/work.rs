@@ -3,7 +3,7 @@
 use redis::{Arg, Cmd, Pipeline, Value};
 
 use crate::{
-    error::Execution,
+    execution::Execution,
     net::{Expected, Reply},
     policy::{
         command::{self, Effect},

@@ -10,13 +10,15 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{DatabaseStats, Evictions, PoolStats, histogram::Waits};
+use super::waits::Waits;
 use crate::{
     events::{CircuitState, HealthState},
+    net::{Tally, TallySink},
     policy::{
         ledger::Eviction,
         permits::{Lane, Permits, State},
     },
+    stats::{DatabaseStats, Evictions, PoolStats},
 };
 
 /// The counters behind [`DatabaseStats`]. Connections add to them once per batch of replies.
@@ -127,6 +129,23 @@ impl Counters {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         last.map(|last| last.elapsed())
+    }
+}
+
+impl TallySink for Counters {
+    fn add(&self, tally: Tally) {
+        add(&self.succeeded, tally.succeeded);
+        add(&self.error_replies, tally.error_replies);
+        add(&self.timed_out, tally.timed_out);
+        add(&self.lost, tally.lost);
+        add(&self.cancelled, tally.cancelled);
+        add(&self.slow, tally.slow);
+    }
+}
+
+fn add(counter: &AtomicU64, amount: u64) {
+    if amount > 0 {
+        counter.fetch_add(amount, Relaxed);
     }
 }
 
