@@ -14,7 +14,7 @@ use crate::{
     call::{CallEngine, args},
     config::{Config, resolve},
     events::CircuitState,
-    net::{Connection, Established, Load, Seen, codec, transport::Transport},
+    net::{Connection, Established, InFlight, Seen, codec, transport::Transport},
     policy::{
         breaker,
         command::{self, Place},
@@ -46,7 +46,7 @@ impl Decoder {
 /// What a command must pass before it is sent.
 pub struct Admission {
     gate: Arc<Gate>,
-    load: Arc<Load>,
+    load: Arc<InFlight>,
 }
 
 impl Admission {
@@ -54,7 +54,7 @@ impl Admission {
     pub fn free() -> Self {
         Self {
             gate: Gate::new(),
-            load: Load::new(65_536, 512 << 20),
+            load: InFlight::new(65_536, 512 << 20),
         }
     }
 

@@ -16,7 +16,7 @@ use crate::{
     error::{Error, Limit},
     events::{CircuitState, Reason},
     execution::{Execution, Stage},
-    net::{Failure, Full, Loss, Reply},
+    net::{AtLimit, Failure, Loss, Reply},
     policy::command::{self, Refusal},
     state::{Passage, count},
 };
@@ -203,11 +203,11 @@ impl CallEngine {
     }
 }
 
-impl From<Full> for Limit {
-    fn from(full: Full) -> Self {
+impl From<AtLimit> for Limit {
+    fn from(full: AtLimit) -> Self {
         match full {
-            Full::Commands(limit) => Self::Commands(limit),
-            Full::Bytes(limit) => Self::Bytes(limit),
+            AtLimit::Commands(limit) => Self::Commands(limit),
+            AtLimit::Bytes(limit) => Self::Bytes(limit),
         }
     }
 }

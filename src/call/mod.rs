@@ -26,7 +26,7 @@ use crate::{
     config::MAX_WAIT,
     error::Error,
     messages::{News, Park},
-    net::{Answer, Expected, Full, Reply, Request, Responder},
+    net::{Answer, AtLimit, Expected, Reply, Request, Responder},
     policy::command::{self, Block, Place, Refusal},
     state::{Admitted, DatabaseState},
 };
@@ -160,7 +160,7 @@ impl CallEngine {
         (bytes, expected): (Vec<u8>, Expected),
         deadline: Instant,
         hand_over: impl FnOnce(Request) -> Option<u64>,
-    ) -> Result<(AsyncReceiver<Answer>, Option<u64>), Full> {
+    ) -> Result<(AsyncReceiver<Answer>, Option<u64>), AtLimit> {
         let slot = self.state.load.enter(bytes.len())?;
         let (responder, answer) = Responder::new(slot);
         let request = Request {

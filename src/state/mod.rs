@@ -28,7 +28,7 @@ use arc_swap::ArcSwapOption;
 use crate::{
     config::DatabaseSettings,
     messages::{News, PoolLink, Report},
-    net::{DialError, Load},
+    net::{DialError, InFlight},
     policy::{permits::Permits, retry::Budget},
     stats::PoolStats,
 };
@@ -38,7 +38,7 @@ use crate::{
 pub(crate) struct DatabaseState {
     pub(crate) settings: Arc<DatabaseSettings>,
     pub(crate) gate: Arc<Gate>,
-    pub(crate) load: Arc<Load>,
+    pub(crate) load: Arc<InFlight>,
     pub(crate) counters: Arc<Counters>,
     /// Where commands go; `None` while no connection is ready.
     pub(crate) routes: ArcSwapOption<Routes>,
@@ -60,7 +60,7 @@ impl DatabaseState {
     pub(crate) fn new(settings: Arc<DatabaseSettings>, now: Instant) -> Arc<Self> {
         Arc::new(Self {
             gate: Gate::new(),
-            load: Load::new(settings.max_in_flight, settings.max_in_flight_bytes),
+            load: InFlight::new(settings.max_in_flight, settings.max_in_flight_bytes),
             counters: Arc::default(),
             routes: ArcSwapOption::empty(),
             permits: Permits::new(settings.max_connections, settings.shared_min),

@@ -1,5 +1,19 @@
 //! One socket, and the pipelined conversation on it.
 
+mod activity;
+mod deadline;
+mod exit;
+mod inbox;
+mod outbox;
+mod pending;
+mod saturation;
+mod silence;
+mod tally;
+
+pub(crate) use activity::Activity;
+pub(crate) use exit::Ended;
+pub(crate) use tally::{Tally, TallySink};
+
 use std::{
     collections::VecDeque,
     future::{Future, poll_fn},
@@ -14,19 +28,14 @@ use tokio::{
     time::Instant,
 };
 
+use self::{
+    deadline::DeadlineTimer, inbox::Inbox, outbox::Outbox, pending::PendingReplies,
+    saturation::Saturation, silence::Silence,
+};
 use super::{
-    activity::Activity,
-    alarm::Alarm,
-    awaiting::Awaiting,
-    codec::Decoder,
-    dial::Seen,
-    inbox::Inbox,
-    loss::{Ended, Loss},
-    outbox::Outbox,
-    pressure::Pressure,
+    close::Loss,
+    dial::Established,
     request::{Failure, Mailbox, Request},
-    silence::Silence,
-    tally::{Tally, TallySink},
     transport::Transport,
 };
 use crate::{config::DatabaseSettings, execution::Stage};
@@ -52,13 +61,6 @@ const NEVER: Duration = Duration::from_secs(2 * 365 * 24 * 60 * 60);
 /// The part of the attempt timeout that a command may take without being slow.
 const SLOW_SHARE: f64 = 0.8;
 
-/// A dialled connection, ready for requests.
-pub(crate) struct Established {
-    pub(crate) transport: Box<dyn Transport>,
-    pub(crate) decoder: Decoder,
-    pub(crate) seen: Seen,
-}
-
 /// Owns one socket: takes requests from its mailbox, writes them in batches, and hands every reply
 /// to the request that it answers. It ends when nobody holds its mailbox any more and all is
 /// answered, or when the socket breaks. Reading, writing and waiting always advance together: a
@@ -73,13 +75,13 @@ pub(crate) struct Connection {
     queued: VecDeque<Request>,
     has_waited: bool,
     outbox: Outbox,
-    awaiting: Awaiting,
+    pending: PendingReplies,
     inbox: Inbox,
-    alarm: Alarm,
+    timer: DeadlineTimer,
     silence: Silence,
     /// What takes longer is slow.
     slow: Duration,
-    pressure: Option<Pressure>,
+    saturation: Option<Saturation>,
     activity: Arc<Activity>,
     counters: Arc<dyn TallySink>,
 }
@@ -104,12 +106,12 @@ impl Connection {
             queued: VecDeque::new(),
             has_waited: false,
             outbox: Outbox::default(),
-            awaiting: Awaiting::new(),
+            pending: PendingReplies::new(),
             inbox: Inbox::new(established.decoder),
-            alarm: Alarm::default(),
+            timer: DeadlineTimer::default(),
             silence: Silence::new(2 * settings.attempt_timeout),
             slow: settings.attempt_timeout.mul_f64(SLOW_SHARE),
-            pressure: saturated.map(Pressure::new),
+            saturation: saturated.map(Saturation::new),
             activity: activity.clone(),
             counters,
         };
@@ -131,14 +133,14 @@ impl Connection {
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Loss> {
         let mut tally = Tally::default();
-        let waiting = self.awaiting.len();
-        let turn = self.pressure.as_mut().and_then(|it| it.begin(waiting));
+        let waiting = self.pending.len();
+        let turn = self.saturation.as_mut().and_then(|it| it.begin(waiting));
         let ended = self.advance(cx, &mut tally);
-        if let (Some(pressure), Some(turn)) = (&mut self.pressure, turn) {
-            pressure.end(turn);
+        if let (Some(saturation), Some(turn)) = (&mut self.saturation, turn) {
+            saturation.end(turn);
         }
         self.counters.add(tally);
-        let outstanding = self.awaiting.len() + self.queued.len();
+        let outstanding = self.pending.len() + self.queued.len();
         self.activity.set_outstanding(outstanding);
         match ended {
             Ok(()) => Poll::Pending,
@@ -159,12 +161,12 @@ impl Connection {
         }
         // With nobody waiting, what has come and was not read is nobody's. It is to be found before
         // there is somebody.
-        if !(has_more && self.awaiting.is_empty()) {
+        if !(has_more && self.pending.is_empty()) {
             self.write(cx, tally)?;
         }
         self.watch_deadlines(cx, has_more, tally)?;
         let is_drained =
-            self.mailbox_is_closed && self.queued.is_empty() && self.awaiting.is_settled();
+            self.mailbox_is_closed && self.queued.is_empty() && self.pending.is_settled();
         match is_drained {
             true => Err(Loss::Drained),
             false => Ok(()),
@@ -190,7 +192,7 @@ impl Connection {
     ///
     /// It reads on where it may not answer, so that little is written to a socket whose end has come.
     fn read(&mut self, cx: &mut Context<'_>, tally: &mut Tally) -> Result<bool, Loss> {
-        let mut answers_left = (self.awaiting.len() / ANSWERED_SHARE).max(MIN_ANSWERS);
+        let mut answers_left = (self.pending.len() / ANSWERED_SHARE).max(MIN_ANSWERS);
         let mut taken = 0;
         loop {
             let has_backlog = self.answer(&mut answers_left, tally)?;
@@ -211,12 +213,12 @@ impl Connection {
     /// Hands out replies that have been read, to so many requests. Tells whether that bound left some.
     fn answer(&mut self, answers_left: &mut usize, tally: &mut Tally) -> Result<bool, Loss> {
         // With nobody waiting it goes on, so that what nobody has asked for is found at once.
-        while *answers_left > 0 || self.awaiting.is_empty() {
+        while *answers_left > 0 || self.pending.is_empty() {
             let Some(value) = self.inbox.next()? else {
                 return Ok(false);
             };
-            if self.awaiting.takes(&value)
-                && self.awaiting.deliver(value, self.outbox.written(), tally)?
+            if self.pending.takes(&value)
+                && self.pending.deliver(value, self.outbox.written(), tally)?
             {
                 *answers_left -= 1;
             }
@@ -239,7 +241,7 @@ impl Connection {
                 Poll::Ready(0) => self.mailbox_is_closed = true,
                 Poll::Ready(_) => {
                     if let Some(earliest) = self.arrived.iter().map(|it| it.deadline).min() {
-                        self.alarm.arm(earliest);
+                        self.timer.arm(earliest);
                     }
                     self.queued.extend(self.arrived.drain(..));
                 }
@@ -251,7 +253,7 @@ impl Connection {
     /// callers whose replies have just come often send more, and one system call can take it all.
     fn waits_for_company(&mut self, cx: &mut Context<'_>) -> bool {
         self.has_waited = !self.has_waited
-            && !self.awaiting.is_empty()
+            && !self.pending.is_empty()
             && !self.queued.is_empty()
             && self.queued.len() < FULL_BATCH;
         if self.has_waited {
@@ -285,7 +287,7 @@ impl Connection {
         }
         self.activity.mark(now);
         let slow = now + self.slow;
-        self.alarm.arm(slow);
+        self.timer.arm(slow);
         while self.outbox.len() < PACK_AHEAD
             && let Some(mut request) = self.queued.pop_front()
         {
@@ -305,7 +307,7 @@ impl Connection {
                     ..
                 } = request;
                 let slow = if may_block { now + NEVER } else { slow };
-                self.awaiting
+                self.pending
                     .push(responder, expected, deadline, slow, start);
             }
         }
@@ -318,7 +320,7 @@ impl Connection {
     /// so a connection that was idle asks the system. What was read and is no whole reply ends it at
     /// once: its rest might never come.
     fn is_stale(&self, now: Instant) -> Result<bool, Loss> {
-        if !self.awaiting.is_empty() {
+        if !self.pending.is_empty() {
             return Ok(false);
         }
         if !self.inbox.is_empty() {
@@ -334,14 +336,14 @@ impl Connection {
         is_busy: bool,
         tally: &mut Tally,
     ) -> Result<(), Loss> {
-        while self.alarm.rings(cx, is_busy) {
+        while self.timer.rings(cx, is_busy) {
             // Whose reply has come in time shall not be told that it did not.
             if is_busy {
                 self.silence.broken();
                 self.answer_all(tally)?;
             }
             let now = Instant::now();
-            let in_flight = self.awaiting.watch(now, tally);
+            let in_flight = self.pending.watch(now, tally);
             self.silence.note_timeouts(in_flight.expired, now);
             let queued = self.expire_queued(now, tally);
             if let Some(silent) = self.silence.is_over(now) {
@@ -349,20 +351,20 @@ impl Connection {
             }
             let next = [in_flight.next, queued, self.silence.end()];
             match next.into_iter().flatten().min() {
-                Some(next) => self.alarm.arm(next),
+                Some(next) => self.timer.arm(next),
                 None => self.give_back_memory(),
             }
         }
         Ok(())
     }
 
-    /// Gives back what was only needed under load. Every command lets the alarm ring while it waits
+    /// Gives back what was only needed under load. Every command lets the timer ring while it waits
     /// or soon after, so a connection that has nothing to do any more comes here without a timer of
     /// its own.
     fn give_back_memory(&mut self) {
         self.arrived = Vec::new();
         self.queued.shrink_to_fit();
-        self.awaiting.shrink();
+        self.pending.shrink();
         self.outbox.shrink();
         self.inbox.shrink();
     }
@@ -388,7 +390,7 @@ impl Connection {
         drop(self.transport);
         let loss = Arc::new(loss);
         let (written, unwritten) = self.outbox.into_unwritten();
-        let mut unsent = self.awaiting.fail(&loss, written, &unwritten, &mut tally);
+        let mut unsent = self.pending.fail(&loss, written, &unwritten, &mut tally);
         unsent.extend(self.queued);
         let victims = tally.lost;
         self.counters.add(tally);
@@ -410,5 +412,4 @@ fn expire(request: &mut Request, tally: &mut Tally) {
 }
 
 #[cfg(test)]
-#[path = "connection_tests.rs"]
 mod tests;

@@ -9,7 +9,7 @@ use std::{
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use super::transport::Transport;
+use crate::net::transport::Transport;
 
 /// Small requests are copied together, so that one system call takes many; large ones keep
 /// their own allocation, because copying them would cost more than another slice.

@@ -10,11 +10,13 @@ use bytes::{BufMut, BytesMut};
 use redis::Value;
 use tokio_util::io::poll_read_buf;
 
-use super::{
-    codec::{Decoder, ProtocolError},
-    transport::Transport,
+use crate::{
+    net::{
+        codec::{Decoder, ProtocolError},
+        transport::Transport,
+    },
+    sanitize,
 };
-use crate::sanitize;
 
 /// Reads as much at a time as the traffic is worth, and takes the replies off the front.
 pub(crate) struct Inbox {

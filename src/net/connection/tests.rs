@@ -14,7 +14,10 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::*;
 use crate::{
     config::{Config, resolve},
-    net::{Answer, Expected, Load, Reply, Responder, codec::Limits},
+    net::{
+        Answer, Expected, InFlight, Reply, Responder, Seen,
+        codec::{Decoder, Limits},
+    },
 };
 
 const REQUEST: &[u8] = b"*1\r\n$4\r\nPING\r\n";
@@ -110,7 +113,7 @@ impl TallySink for Uncounted {
 struct Rig {
     wire: Wire,
     mailbox: Mailbox,
-    load: Arc<Load>,
+    in_flight: Arc<InFlight>,
     answers: Vec<AsyncReceiver<Answer>>,
     attempt_timeout: Duration,
     ended: tokio::task::JoinHandle<Ended>,
@@ -138,7 +141,7 @@ impl Rig {
         let mut rig = Self {
             wire,
             mailbox,
-            load: Load::new(1_000, 1_000_000),
+            in_flight: InFlight::new(1_000, 1_000_000),
             answers: Vec::new(),
             attempt_timeout: settings.databases[0].attempt_timeout,
             ended: tokio::spawn(connection.run()),
@@ -165,8 +168,8 @@ impl Rig {
 
     fn send_within(&mut self, timeout: Duration, requests: usize) {
         for _ in 0..requests {
-            let slot = self.load.enter(REQUEST.len()).expect("room");
-            let (responder, answer) = Responder::new(slot);
+            let permit = self.in_flight.enter(REQUEST.len()).expect("room");
+            let (responder, answer) = Responder::new(permit);
             let request = Request {
                 bytes: REQUEST.to_vec(),
                 expected: Expected::One,
@@ -188,7 +191,7 @@ impl Rig {
 
     /// How many answers have come.
     fn answered(&self) -> usize {
-        OUTSTANDING - self.load.now().0
+        OUTSTANDING - self.in_flight.now().0
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::request::Reply;
+use crate::net::request::Reply;
 
 /// Plain numbers, added to the counters of the database once per batch, so that a command costs no
 /// atomic operation of its own.

@@ -6,18 +6,20 @@ use bytes::Bytes;
 use redis::{PushKind, Value};
 use tokio::time::Instant;
 
-use super::{
-    loss::Loss,
-    request::{Expected, Failure, Reply, Request, Responder},
-    tally::Tally,
+use super::tally::Tally;
+use crate::{
+    execution::{Execution, Stage},
+    net::{
+        close::Loss,
+        request::{Expected, Failure, Reply, Request, Responder},
+    },
 };
-use crate::execution::{Execution, Stage};
 
 /// The reply accounting of one connection: replies come in the order of the requests, so a reply
 /// belongs to the entry at the head and can reach nobody else. An entry stays until its last
 /// reply has come, also when its caller has gone or its deadline has passed.
 #[derive(Debug)]
-pub(crate) struct Awaiting {
+pub(crate) struct PendingReplies {
     entries: VecDeque<Entry>,
     /// No deadline is earlier than this.
     next_deadline: Option<Instant>,
@@ -49,7 +51,7 @@ pub(crate) struct Watched {
     pub(crate) next: Option<Instant>,
 }
 
-impl Awaiting {
+impl PendingReplies {
     pub(crate) fn new() -> Self {
         Self {
             entries: VecDeque::new(),

@@ -7,12 +7,12 @@ use tokio::time::{Instant, Sleep, sleep_until};
 /// Rings at the earliest time it was asked for. Later times cost a comparison only, so a stream
 /// of commands with the same timeout sets the timer once per timeout, not once per command.
 #[derive(Debug, Default)]
-pub(crate) struct Alarm {
+pub(crate) struct DeadlineTimer {
     sleep: Option<Pin<Box<Sleep>>>,
     armed: Option<Instant>,
 }
 
-impl Alarm {
+impl DeadlineTimer {
     /// Makes sure that it rings at `at` or earlier.
     pub(crate) fn arm(&mut self, at: Instant) {
         if self.armed.is_some_and(|armed| armed <= at) {

@@ -15,13 +15,13 @@ const SATURATED: f64 = 0.9;
 
 /// Adds up how long a connection's task runs, and says so when it hardly does anything else.
 #[derive(Debug)]
-pub(super) struct Pressure {
+pub(super) struct Saturation {
     saturated: mpsc::Sender<()>,
     window: Option<Instant>,
     busy: Duration,
 }
 
-impl Pressure {
+impl Saturation {
     pub(super) fn new(saturated: mpsc::Sender<()>) -> Self {
         Self {
             saturated,
@@ -65,12 +65,12 @@ impl Pressure {
 mod tests {
     use super::*;
 
-    async fn turns(pressure: &mut Pressure, waiting: usize, busy: u64, pause: u64) {
+    async fn turns(saturation: &mut Saturation, waiting: usize, busy: u64, pause: u64) {
         for _ in 0..500 {
-            let turn = pressure.begin(waiting);
+            let turn = saturation.begin(waiting);
             tokio::time::advance(Duration::from_micros(busy)).await;
             if let Some(turn) = turn {
-                pressure.end(turn);
+                saturation.end(turn);
             }
             tokio::time::advance(Duration::from_micros(pause)).await;
         }
@@ -79,13 +79,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_task_that_does_nothing_else_is_saturated() {
         let (saturated, mut said) = mpsc::channel(1);
-        let mut pressure = Pressure::new(saturated);
+        let mut saturation = Saturation::new(saturated);
         let mut is_saturated = || said.try_recv().is_ok();
-        turns(&mut pressure, CROWD, 500, 500).await;
+        turns(&mut saturation, CROWD, 500, 500).await;
         assert!(!is_saturated(), "half of the time");
-        turns(&mut pressure, CROWD - 1, 1_000, 0).await;
+        turns(&mut saturation, CROWD - 1, 1_000, 0).await;
         assert!(!is_saturated(), "with few who wait");
-        turns(&mut pressure, CROWD, 960, 40).await;
+        turns(&mut saturation, CROWD, 960, 40).await;
         assert!(is_saturated());
     }
 }

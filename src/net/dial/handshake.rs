@@ -7,9 +7,11 @@ use redis::{Cmd, Value};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{
+    error::DialError,
+    established::{Established, Seen},
+};
+use crate::net::{
     codec::{Decoder, Limits},
-    connection::Established,
-    dial::{DialError, Seen},
     transport::Transport,
 };
 

@@ -11,7 +11,7 @@ use std::sync::{
 /// 24 bits count commands, the lower 40 bits bytes. The configuration keeps both bounds below half of
 /// that, so that callers which enter and are refused do not overflow it.
 #[derive(Debug)]
-pub(crate) struct Load {
+pub(crate) struct InFlight {
     word: AtomicU64,
     max_commands: usize,
     max_bytes: usize,
@@ -23,12 +23,12 @@ const BYTES_MASK: u64 = ONE_COMMAND - 1;
 
 /// Which bound was reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Full {
+pub(crate) enum AtLimit {
     Commands(usize),
     Bytes(usize),
 }
 
-impl Load {
+impl InFlight {
     pub(crate) fn new(max_commands: usize, max_bytes: usize) -> Arc<Self> {
         Arc::new(Self {
             word: AtomicU64::new(0),
@@ -37,23 +37,23 @@ impl Load {
         })
     }
 
-    /// Room for one command of so many bytes, until the slot is dropped.
-    pub(crate) fn enter(self: &Arc<Self>, bytes: usize) -> Result<Slot, Full> {
+    /// Room for one command of so many bytes, until the permit is dropped.
+    pub(crate) fn enter(self: &Arc<Self>, bytes: usize) -> Result<InFlightPermit, AtLimit> {
         if bytes > self.max_bytes {
-            return Err(Full::Bytes(self.max_bytes));
+            return Err(AtLimit::Bytes(self.max_bytes));
         }
         let weight = ONE_COMMAND | bytes as u64;
         let before = self.word.fetch_add(weight, Relaxed);
-        let slot = Slot {
-            load: self.clone(),
+        let permit = InFlightPermit {
+            in_flight: self.clone(),
             weight,
         };
         if commands(before) >= self.max_commands {
-            Err(Full::Commands(self.max_commands))
+            Err(AtLimit::Commands(self.max_commands))
         } else if self::bytes(before) + bytes > self.max_bytes {
-            Err(Full::Bytes(self.max_bytes))
+            Err(AtLimit::Bytes(self.max_bytes))
         } else {
-            Ok(slot)
+            Ok(permit)
         }
     }
 
@@ -67,14 +67,14 @@ impl Load {
 /// The right to be in flight. It travels with the request and ends with it, wherever that is.
 #[must_use = "the room is given back when this is dropped"]
 #[derive(Debug)]
-pub(crate) struct Slot {
-    load: Arc<Load>,
+pub(crate) struct InFlightPermit {
+    in_flight: Arc<InFlight>,
     weight: u64,
 }
 
-impl Drop for Slot {
+impl Drop for InFlightPermit {
     fn drop(&mut self) {
-        self.load.word.fetch_sub(self.weight, Relaxed);
+        self.in_flight.word.fetch_sub(self.weight, Relaxed);
     }
 }
 
@@ -92,43 +92,43 @@ mod tests {
 
     #[test]
     fn slots_give_their_room_back() {
-        let load = Load::new(2, 100);
-        let first = load.enter(40).expect("room for one");
-        let second = load.enter(60).expect("room for two");
-        assert_eq!(load.now(), (2, 100));
-        assert_eq!(load.enter(0).err(), Some(Full::Commands(2)));
+        let in_flight = InFlight::new(2, 100);
+        let first = in_flight.enter(40).expect("room for one");
+        let second = in_flight.enter(60).expect("room for two");
+        assert_eq!(in_flight.now(), (2, 100));
+        assert_eq!(in_flight.enter(0).err(), Some(AtLimit::Commands(2)));
         drop(first);
-        assert_eq!(load.enter(41).err(), Some(Full::Bytes(100)));
+        assert_eq!(in_flight.enter(41).err(), Some(AtLimit::Bytes(100)));
         drop(second);
-        assert_eq!(load.now(), (0, 0));
+        assert_eq!(in_flight.now(), (0, 0));
     }
 
     #[test]
     fn a_request_larger_than_the_bound_never_enters() {
-        let load = Load::new(10, 100);
-        assert_eq!(load.enter(101).err(), Some(Full::Bytes(100)));
-        assert_eq!(load.now(), (0, 0));
+        let in_flight = InFlight::new(10, 100);
+        assert_eq!(in_flight.enter(101).err(), Some(AtLimit::Bytes(100)));
+        assert_eq!(in_flight.now(), (0, 0));
     }
 
     #[test]
     fn the_bound_holds_under_contention() {
-        let load = Load::new(8, 1_000_000);
+        let in_flight = InFlight::new(8, 1_000_000);
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
-                    let mut slots = Vec::new();
+                    let mut permits = Vec::new();
                     for turn in 0..10_000_usize {
-                        if let Ok(slot) = load.enter(3) {
-                            slots.push(slot);
+                        if let Ok(permit) = in_flight.enter(3) {
+                            permits.push(permit);
                         }
                         if turn % 3 == 0 {
-                            slots.pop();
+                            permits.pop();
                         }
                     }
-                    assert!(slots.len() <= 8);
+                    assert!(permits.len() <= 8);
                 });
             }
         });
-        assert_eq!(load.now(), (0, 0));
+        assert_eq!(in_flight.now(), (0, 0));
     }
 }
