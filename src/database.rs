@@ -6,7 +6,6 @@ use actix::Recipient;
 use redis::{Cmd, FromRedisValue, Pipeline, RedisFuture, Value, aio::ConnectionLike};
 
 use crate::{
-    blocking::BlockingDatabase,
     call::{CallEngine, CallOptions, PipelineRun},
     error::Error,
     lease::Lease,
@@ -229,22 +228,6 @@ impl Database {
     ) -> impl Future<Output = Result<Lease, Error>> + Send + 'static {
         let (engine, lifeline) = (self.engine.clone(), self.lifeline.clone());
         Lease::acquire(engine, self.options, lifeline, by)
-    }
-
-    /// The same database for threads without a runtime, with the deadline and the idempotence of this
-    /// handle. It works on plain threads and in `spawn_blocking`, and refuses to block an async task.
-    ///
-    /// ```no_run
-    /// # async fn example(main: redis_steward::Database) -> Result<(), Box<dyn std::error::Error>> {
-    /// use redis::Commands;
-    ///
-    /// let mut main = main.blocking();
-    /// std::thread::spawn(move || main.incr::<_, _, i64>("visits", 1));
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn blocking(&self) -> BlockingDatabase {
-        BlockingDatabase::new(self.clone())
     }
 
     /// An address for other actix actors, which send it [`Execute`] and get the reply. It is the

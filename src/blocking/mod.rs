@@ -74,6 +74,24 @@ pub struct BlockingDatabase {
     database: Database,
 }
 
+impl Database {
+    /// The same database for threads without a runtime, with the deadline and the idempotence of this
+    /// handle. It works on plain threads and in `spawn_blocking`, and refuses to block an async task.
+    ///
+    /// ```no_run
+    /// # async fn example(main: redis_steward::Database) -> Result<(), Box<dyn std::error::Error>> {
+    /// use redis::Commands;
+    ///
+    /// let mut main = main.blocking();
+    /// std::thread::spawn(move || main.incr::<_, _, i64>("visits", 1));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn blocking(&self) -> BlockingDatabase {
+        BlockingDatabase::new(self.clone())
+    }
+}
+
 /// What a call gets beyond its deadline before it ends by itself. Its connection ends it in time and
 /// knows what became of the command, so it shall have the word even on a machine under load. A
 /// runtime that is not heard of for a second is not late, but not driven.

@@ -8,7 +8,7 @@ use std::{
 use actix::{AsyncContext, Context, Handler, SpawnHandle};
 use tokio::time::Instant;
 
-use super::{Held, PoolActor, shared::STABLE_AFTER};
+use super::{Held, PoolActor, STABLE_AFTER};
 use crate::{
     events::Reason,
     execution::Execution,

@@ -32,6 +32,10 @@ use crate::{
     state::count,
 };
 
+/// A connection that lived for less than this is not replaced at once, so that a server which
+/// accepts and drops connections is not dialled in a tight loop.
+const STABLE_AFTER: Duration = Duration::from_secs(1);
+
 pub(super) struct PoolActor {
     dispatcher: Arc<DatabaseState>,
     registry: Arc<Registry>,
