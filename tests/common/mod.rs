@@ -12,6 +12,7 @@
 //! - [`ports`]: TCP ports that nobody takes while their server is down
 //! - [`said`]: what the crate says in its log
 //! - [`proc`]: threads, sockets and memory of this process
+//! - [`version`]: which server this is, and what a test cannot ask of an older one
 //! - [`wait`]: waiting for a condition, the only place that sleeps
 
 // Every test binary compiles all of this and uses a part of it; and as it
@@ -32,6 +33,7 @@ pub mod script;
 pub mod scripted;
 pub mod server;
 pub mod steward;
+pub mod version;
 pub mod wait;
 
 pub use patience::Patience;
@@ -42,4 +44,5 @@ pub use script::Script;
 pub use scripted::ScriptedServer;
 pub use server::RedisServer;
 pub use steward::{Rig, spawn, words};
+pub use version::{older_than, skip_notice, version};
 pub use wait::{eventually, eventually_async};
