@@ -14,10 +14,10 @@ use crate::{
     call::{CallEngine, args},
     config::{Config, resolve},
     events::CircuitState,
-    net::{Connection, Established, InFlight, Seen, codec, transport::Transport},
+    net::{Connection, Established, InFlight, Link, Origin, Seen, codec, transport::Transport},
     policy::{
         breaker,
-        command::{self, Place},
+        command::{Class, Place},
     },
     state::{DatabaseState, Gate, Passage, Route, Routes},
 };
@@ -86,7 +86,7 @@ impl Admission {
 
 /// Why a plain handle does not run a command.
 pub fn refusal(command: &Cmd) -> Option<Refusal> {
-    match command::place(args(command), false) {
+    match Class::of(args(command)).place(false) {
         Place::Refused(refusal) => Some(refusal),
         Place::Shared | Place::Leased(_) => None,
     }
@@ -138,8 +138,12 @@ impl Line {
             established,
             &state.settings,
             state.counters.clone(),
-            stop,
-            None,
+            Link {
+                origin: Origin::Connection(0),
+                stop,
+                saturated: None,
+                pushes: None,
+            },
         );
         tokio::spawn(connection.run());
         let route = Route {

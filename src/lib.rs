@@ -61,6 +61,7 @@ mod execution;
 mod stats;
 
 mod actors;
+mod backend;
 mod call;
 mod lifeline;
 mod messages;

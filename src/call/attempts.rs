@@ -11,8 +11,6 @@ use crate::{execution::Execution, state::Admitted};
 pub(super) struct Attempt {
     pub(super) admitted: Admitted,
     pub(super) deadline: Instant,
-    /// The connection it was handed to; `None` if it was parked.
-    pub(super) route: Option<u64>,
 }
 
 /// What a call has been through.

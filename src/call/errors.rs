@@ -8,15 +8,16 @@ use std::{
     time::Duration,
 };
 
-use redis::{ErrorKind, FromRedisValue, RedisError, Value};
+use redis::{Cmd, ErrorKind, FromRedisValue, RedisError, Value};
 use tokio::time::Instant;
 
-use super::{CallEngine, attempts::Attempts};
+use super::{CallEngine, args, attempts::Attempts};
 use crate::{
+    backend::Backend,
     error::{Error, Limit},
     events::{CircuitState, Reason},
     execution::{Execution, Stage},
-    net::{AtLimit, Failure, Loss, Reply},
+    net::{Answered, AtLimit, Failure, Loss, Reply},
     policy::command::{self, Refusal},
     state::{Passage, count},
 };
@@ -25,7 +26,7 @@ use crate::{
 /// is told to shall not do so in a tight loop meanwhile.
 const MIN_RETRY_AFTER: Duration = Duration::from_millis(25);
 
-impl CallEngine {
+impl<B: Backend> CallEngine<B> {
     pub(super) fn refused(&self, passage: Passage) -> Error {
         count(&self.state.counters.refused);
         let database = self.state.name();
@@ -90,10 +91,10 @@ impl CallEngine {
     /// A reply, unless it is the server's refusal of the one command there was.
     pub(super) fn unless_error(
         &self,
-        reply: Reply,
+        answered: Answered,
         tried: Attempts,
-    ) -> Result<(Reply, Attempts), Error> {
-        match reply {
+    ) -> Result<(Answered, Attempts), Error> {
+        match answered.reply {
             Reply::One(Value::ServerError(error)) => Err(Error::Server {
                 database: self.state.name(),
                 execution: tried.execution,
@@ -101,7 +102,7 @@ impl CallEngine {
                 code: error.code().into(),
                 error: error.into(),
             }),
-            reply => Ok((reply, tried)),
+            _ => Ok((answered, tried)),
         }
     }
 
@@ -139,15 +140,11 @@ impl CallEngine {
     }
 
     /// What may not run here. It was not sent.
-    pub(super) fn forbidden<'a>(
-        &self,
-        args: impl Iterator<Item = &'a [u8]>,
-        refusal: Refusal,
-    ) -> Error {
+    pub(super) fn forbidden(&self, command: &Cmd, refusal: Refusal) -> Error {
         count(&self.state.counters.refused);
         Error::ForbiddenOnShared {
             database: self.state.name(),
-            command: command::display_name(args).into(),
+            command: command::display_name(args(command)).into(),
             refusal,
         }
     }

@@ -9,22 +9,23 @@ use super::{
     CallEngine, CallOptions, args,
     attempts::Attempts,
     given,
-    work::{Work, extra_replies},
+    work::{Single, Work},
 };
 use crate::{
+    backend::Backend,
     error::{Error, Limit},
     execution::{Execution, Stage},
-    messages::{Acquire, Caller, Grant, NoGrant, Waiting},
-    net::{Answer, Failure, Loss, Reply},
+    messages::{Caller, Grant, NoGrant, Waiting},
+    net::{Answer, Answered, Failure, Loss, Reply},
     policy::{
-        command::{self, Block, Place, Refusal},
+        command::{Block, Class, Refusal},
         outcome::{Again, judge},
         retry::MAX_ATTEMPTS,
     },
     state::count,
 };
 
-impl CallEngine {
+impl<B: Backend> CallEngine<B> {
     /// A connection that nobody else uses, as soon as there is one.
     ///
     /// Cancelling it is safe: a connection that is on its way goes back, and one that is being opened
@@ -48,12 +49,7 @@ impl CallEngine {
         tried: Attempts,
     ) -> Result<Grant, Error> {
         // Waiting is no trial: that begins with the first command.
-        drop(
-            self.state
-                .gate
-                .enter()
-                .map_err(|passage| self.refused(passage))?,
-        );
+        drop(self.admit()?);
         if !self.state.permits.permits_leases() {
             let limit = Limit::Connections(self.state.settings.max_connections);
             return Err(self.overloaded(limit));
@@ -62,13 +58,12 @@ impl CallEngine {
             return Err(self.acquire_timed_out(tried, None));
         }
         let (answer, granted) = oneshot::async_channel();
-        if let Some(pool) = &*self.state.pool.load() {
-            pool.acquire.do_send(Acquire(Waiting {
-                answer,
-                deadline,
-                by,
-            }));
-        }
+        let waiting = Waiting {
+            answer,
+            deadline,
+            by,
+        };
+        self.backend.lend(&self.state, waiting);
         match granted.await {
             Ok(Ok(grant)) => {
                 self.state.counters.acquire_wait.record(now.elapsed());
@@ -104,7 +99,7 @@ impl CallEngine {
         work: &(impl Work + Sync),
         block: Block,
         options: CallOptions,
-    ) -> Result<(Reply, Attempts), Error> {
+    ) -> Result<(Answered, Attempts), Error> {
         let now = Instant::now();
         let mut grant = self.acquire(options, None).await?;
         // What the caller has set holds for the wait and the command together.
@@ -119,8 +114,14 @@ impl CallEngine {
         command: &Cmd,
         options: CallOptions,
     ) -> Result<Value, Error> {
-        let block = self.block_on_lease(command)?;
-        match self.call_on(grant, command, block, options).await?.0 {
+        let mut class = Class::of(args(command));
+        if class == Class::Unknown {
+            class = Box::pin(self.surveyed(command, options)).await?;
+        }
+        self.check_on_lease(command, class)?;
+        let work = Single { command, class };
+        let called = self.call_on(grant, &work, class.block(), options).await?;
+        match called.0.reply {
             Reply::One(value) => Ok(value),
             // Of subscriptions.
             Reply::Many(values) => Ok(Value::Array(values)),
@@ -134,22 +135,23 @@ impl CallEngine {
         pipeline: &Pipeline,
         options: CallOptions,
     ) -> Result<(Vec<Value>, Attempts), Error> {
+        let work = self.classified(pipeline, options).await?;
         let mut block = None;
-        for command in pipeline.cmd_iter() {
-            self.refuse_in_pipeline(command)?;
-            if let Some(next) = self.block_on_lease(command)? {
-                block = Some(block.map_or(next, |block: Block| block.then(next)));
+        for (command, class) in work.commands() {
+            // A subscription has as many replies as channels, which a pipeline does not expect.
+            if class.confirmations().is_some() {
+                return Err(self.forbidden(command, Refusal::Replies));
             }
+            self.check_on_lease(command, class)?;
+            block = Block::after(block, class.block());
         }
-        if pipeline.len() + extra_replies(pipeline) == 0 {
+        if work.replies() == 0 {
             return Ok((Vec::new(), Attempts::first_try(options)));
         }
         // In a transaction nothing blocks.
         let block = block.filter(|_| !pipeline.is_transaction());
-        match self.call_on(grant, pipeline, block, options).await? {
-            (Reply::Many(values), tried) => Ok((values, tried)),
-            (Reply::One(_), _) => unreachable!("BUG: many replies were expected and one came"),
-        }
+        let (answered, attempts) = self.call_on(grant, &work, block, options).await?;
+        Ok((answered.reply.into_many(), attempts))
     }
 
     /// Runs it once. There is no other attempt, because what was done on the connection before is gone
@@ -161,16 +163,12 @@ impl CallEngine {
         work: &(impl Work + Sync),
         block: Option<Block>,
         options: CallOptions,
-    ) -> Result<(Reply, Attempts), Error> {
+    ) -> Result<(Answered, Attempts), Error> {
         let mut attempts = 1;
         let limit = options.time_limit(block);
         let deadline = options.deadline(Instant::now(), limit);
         loop {
-            let mut admitted = self
-                .state
-                .gate
-                .enter()
-                .map_err(|passage| self.refused(passage))?;
+            let mut admitted = self.admit()?;
             if block.is_some() {
                 // What may take as long as it likes shows nothing, and shall keep nobody from trying.
                 admitted.forgo_trial();
@@ -186,9 +184,8 @@ impl CallEngine {
                     request.responder.finish(Err(failure));
                     count(&self.state.counters.lost);
                 }
-                None
             });
-            let (answer, _) = sent.map_err(|full| self.overloaded(full.into()))?;
+            let answer = sent.map_err(|limit| self.overloaded(limit.into()))?;
             let answer = given(answer.await);
             let was_stale = matches!(answer, Err(Failure::Lost(_, Execution::NotSent)));
             if is_fresh && was_stale && attempts < MAX_ATTEMPTS {
@@ -223,12 +220,8 @@ impl CallEngine {
         commands: impl IntoIterator<Item = &'a Cmd>,
         options: CallOptions,
     ) -> Duration {
-        let blocks = commands.into_iter().filter_map(|command| {
-            match command::place(args(command), self.state.settings.allow_admin) {
-                Place::Leased(block) => Some(block),
-                Place::Shared | Place::Refused(_) => None,
-            }
-        });
+        let classes = commands.into_iter().map(|command| Class::of(args(command)));
+        let blocks = classes.filter_map(Class::block);
         match blocks.reduce(Block::then) {
             None => options.time_limit(None),
             block => {
@@ -238,23 +231,10 @@ impl CallEngine {
         }
     }
 
-    /// How long the server may keep a command on a connection of its own, if it may run there.
-    fn block_on_lease(&self, command: &Cmd) -> Result<Option<Block>, Error> {
-        let (args, allow_admin) = (args(command), self.state.settings.allow_admin);
-        if let Some(refusal) = command::refuse_on_lease(args.clone(), allow_admin) {
-            return Err(self.forbidden(args, refusal));
-        }
-        Ok(match command::place(args, allow_admin) {
-            Place::Leased(block) => Some(block),
-            Place::Shared | Place::Refused(_) => None,
-        })
-    }
-
-    /// A subscription has as many replies as channels, which a pipeline does not expect.
-    fn refuse_in_pipeline(&self, command: &Cmd) -> Result<(), Error> {
-        let args = args(command);
-        match command::confirmations(args.clone()) {
-            Some(_) => Err(self.forbidden(args, Refusal::Replies)),
+    /// Some commands may not even run on a connection of one's own.
+    fn check_on_lease(&self, command: &Cmd, class: Class) -> Result<(), Error> {
+        match class.refusal_on_lease(self.state.settings.allow_admin) {
+            Some(refusal) => Err(self.forbidden(command, refusal)),
             None => Ok(()),
         }
     }
@@ -262,7 +242,7 @@ impl CallEngine {
 
 /// Notes on the grant what the answer leaves behind on its connection.
 fn settle(grant: &mut Grant, work: &impl Work, answer: &Answer, again: Again) {
-    let Ok(reply) = answer else {
+    let Ok(Answered { reply, .. }) = answer else {
         // Its reply may still come.
         return;
     };

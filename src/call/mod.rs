@@ -1,4 +1,12 @@
-//! The way of a call: admission, route, reply, and another attempt where that is safe.
+//! The way of a call: admission, the hand-over to a backend, the answer, and another attempt where that
+//! is safe.
+//!
+//! # Layout
+//! - this file: [`CallEngine`], and a call that goes well
+//! - `options`: what the caller has asked for · `work`: the command or pipeline of a call
+//! - `retry`: judging an attempt, and making another · `attempts`: what they came to
+//! - `leased`: calls on a connection of one's own · `survey`: commands that are on no list
+//! - `pipeline`: pipelines on their way through the `redis` crate · `errors`: what callers are told
 
 mod attempts;
 mod errors;
@@ -6,13 +14,17 @@ mod leased;
 mod options;
 mod pipeline;
 mod retry;
+mod survey;
 mod work;
+
+#[cfg(test)]
+mod tests;
 
 pub(crate) use options::CallOptions;
 pub(crate) use pipeline::PipelineRun;
 pub(crate) use work::args;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use oneshot::{AsyncReceiver, RecvError};
 use redis::{Cmd, Pipeline, Value};
@@ -20,26 +32,34 @@ use tokio::time::Instant;
 
 use self::{
     attempts::{Attempt, Attempts},
-    work::{Work, extra_replies},
+    work::{Batch, Single, Work},
 };
 use crate::{
-    config::MAX_WAIT,
+    backend::{Backend, Server},
     error::Error,
-    messages::{News, Park},
-    net::{Answer, AtLimit, Expected, Reply, Request, Responder},
-    policy::command::{self, Block, Place, Refusal},
+    messages::News,
+    net::{Answer, Answered, AtLimit, Expected, Reply, Request, Responder},
+    policy::command::{Block, Class, Place, Refusal},
     state::{Admitted, DatabaseState},
 };
 
 /// Runs calls on one database. All its handles share the state, and a clone is another reference.
 #[derive(Clone, Debug)]
-pub(crate) struct CallEngine {
+pub(crate) struct CallEngine<B = Server> {
     pub(crate) state: Arc<DatabaseState>,
+    backend: B,
 }
 
 impl CallEngine {
     pub(crate) fn new(state: Arc<DatabaseState>) -> Self {
-        Self { state }
+        Self::on(state, Server)
+    }
+}
+
+impl<B: Backend> CallEngine<B> {
+    /// An engine whose requests this backend answers.
+    pub(crate) fn on(state: Arc<DatabaseState>, backend: B) -> Self {
+        Self { state, backend }
     }
 
     /// The options of a caller who has asked for nothing else.
@@ -53,15 +73,20 @@ impl CallEngine {
         command: &Cmd,
         options: CallOptions,
     ) -> Result<Value, Error> {
-        let reply = match self.place(command)? {
-            None => self.call(command, options).await?.0,
+        let mut class = Class::of(args(command));
+        if class == Class::Unknown {
+            class = Box::pin(self.surveyed(command, options)).await?;
+        }
+        let work = Single { command, class };
+        let answered = match self.place(command, class)? {
+            None => self.call(&work, options).await?.0,
             // In a box of its own, because nearly no command needs what it needs.
             Some(block) => {
-                self.refuse_alone(command)?;
-                Box::pin(self.call_leased(command, block, options)).await?.0
+                self.refuse_alone(command, class)?;
+                Box::pin(self.call_leased(&work, block, options)).await?.0
             }
         };
-        match reply {
+        match answered.reply {
             Reply::One(value) => Ok(value),
             Reply::Many(_) => unreachable!("BUG: one reply was expected and many came"),
         }
@@ -75,53 +100,63 @@ impl CallEngine {
         pipeline: &Pipeline,
         options: CallOptions,
     ) -> Result<(Vec<Value>, Attempts), Error> {
+        let work = self.classified(pipeline, options).await?;
         let mut block = None;
-        for command in pipeline.cmd_iter() {
-            if let Some(next) = self.place(command)? {
-                block = Some(block.map_or(next, |block: Block| block.then(next)));
-            }
+        for (command, class) in work.commands() {
+            block = Block::after(block, self.place(command, class)?);
         }
-        if pipeline.len() + extra_replies(pipeline) == 0 {
+        if work.replies() == 0 {
             return Ok((Vec::new(), Attempts::first_try(options)));
         }
         let called = match block {
             // In a transaction nothing blocks.
             Some(block) if !pipeline.is_transaction() => {
-                pipeline
-                    .cmd_iter()
-                    .next()
-                    .map_or(Ok(()), |it| self.refuse_alone(it))?;
-                Box::pin(self.call_leased(pipeline, block, options)).await?
+                if let Some((first, class)) = work.commands().next() {
+                    self.refuse_alone(first, class)?;
+                }
+                Box::pin(self.call_leased(&work, block, options)).await?
             }
-            _ => self.call(pipeline, options).await?,
+            _ => self.call(&work, options).await?,
         };
-        match called {
-            (Reply::Many(values), tried) => Ok((values, tried)),
-            (Reply::One(_), _) => unreachable!("BUG: many replies were expected and one came"),
-        }
+        let (answered, attempts) = called;
+        Ok((answered.reply.into_many(), attempts))
     }
 
-    /// Where a command runs: on a connection that others share, or for so long on one of its own. What
-    /// may run on neither is refused before a byte is written.
-    fn place(&self, command: &Cmd) -> Result<Option<Block>, Error> {
-        let args = args(command);
-        match command::place(args.clone(), self.state.settings.allow_admin) {
+    /// A pipeline with the class of each of its commands.
+    async fn classified<'a>(
+        &self,
+        pipeline: &'a Pipeline,
+        options: CallOptions,
+    ) -> Result<Batch<'a>, Error> {
+        let mut work = Batch::new(pipeline);
+        if work.has_unknown() {
+            for (command, class) in work.unknown() {
+                *class = Box::pin(self.surveyed(command, options)).await?;
+            }
+        }
+        Ok(work)
+    }
+
+    /// Where a command runs: on a connection that others share, or for so long on one of its own. A
+    /// command that may run on neither is refused before a byte is written.
+    fn place(&self, command: &Cmd, class: Class) -> Result<Option<Block>, Error> {
+        match class.place(self.state.settings.allow_admin) {
             Place::Shared => Ok(None),
             Place::Leased(block) => Ok(Some(block)),
-            Place::Refused(refusal) => Err(self.forbidden(args, refusal)),
+            Place::Refused(refusal) => Err(self.forbidden(command, refusal)),
         }
     }
 
     /// Nothing before it was sent on the connection that is to run it.
-    fn refuse_alone(&self, command: &Cmd) -> Result<(), Error> {
-        let args = args(command);
-        match command::looks_back(args.clone()) {
-            true => Err(self.forbidden(args, Refusal::Alone)),
-            false => Ok(()),
+    fn refuse_alone(&self, command: &Cmd, class: Class) -> Result<(), Error> {
+        if class.looks_back() {
+            Err(self.forbidden(command, Refusal::Alone))
+        } else {
+            Ok(())
         }
     }
 
-    /// It is packed once it is admitted, so that what an open circuit refuses is not.
+    /// The work is packed once it is admitted, so that a refusal of an open circuit costs no packing.
     ///
     /// Cancelling it is safe at any point: a request that is not written yet is skipped, and the
     /// reply of one that is written is consumed by its connection.
@@ -129,72 +164,47 @@ impl CallEngine {
         &self,
         work: &(impl Work + Sync),
         options: CallOptions,
-    ) -> Result<(Reply, Attempts), Error> {
-        let admitted = self
-            .state
-            .gate
-            .enter()
-            .map_err(|passage| self.refused(passage))?;
-        let deadline = Instant::now() + options.timeout.min(MAX_WAIT);
-        let sent = self.send(work.pack(), deadline, |it| self.hand_over(it));
-        let (answer, route) = sent.map_err(|full| self.overloaded(full.into()))?;
+    ) -> Result<(Answered, Attempts), Error> {
+        let admitted = self.admit()?;
+        let deadline = options.deadline(Instant::now(), options.time_limit(None));
+        let sent = self.send(work.pack(), deadline, |request| {
+            self.backend.send(&self.state, request);
+        });
+        let answer = sent.map_err(|limit| self.overloaded(limit.into()))?;
         match answer.await {
-            Ok(Ok(reply)) if !reply.has_error() => {
+            Ok(Ok(answered)) if !answered.reply.has_error() => {
                 self.succeeded(&admitted);
-                Ok((reply, Attempts::first_try(options)))
+                Ok((answered, Attempts::first_try(options)))
             }
             answer => {
-                let attempt = Attempt {
-                    admitted,
-                    deadline,
-                    route,
-                };
+                let attempt = Attempt { admitted, deadline };
                 // In a box of its own, because nearly no call needs what it needs.
                 Box::pin(self.retry(work, options, attempt, given(answer))).await
             }
         }
     }
 
+    fn admit(&self) -> Result<Admitted, Error> {
+        let entered = self.state.gate.enter();
+        entered.map_err(|passage| self.refused(passage))
+    }
+
     fn send(
         &self,
         (bytes, expected): (Vec<u8>, Expected),
         deadline: Instant,
-        hand_over: impl FnOnce(Request) -> Option<u64>,
-    ) -> Result<(AsyncReceiver<Answer>, Option<u64>), AtLimit> {
-        let slot = self.state.load.enter(bytes.len())?;
-        let (responder, answer) = Responder::new(slot);
-        let request = Request {
+        hand_over: impl FnOnce(Request),
+    ) -> Result<AsyncReceiver<Answer>, AtLimit> {
+        let permit = self.state.load.enter(bytes.len())?;
+        let (responder, answer) = Responder::new(permit);
+        hand_over(Request {
             bytes,
             expected,
             deadline,
             may_block: false,
             responder,
-        };
-        Ok((answer, hand_over(request)))
-    }
-
-    /// To the connection that is ready, or to the pool. Tells to which connection.
-    fn hand_over(&self, request: Request) -> Option<u64> {
-        let routes = self.state.routes.load();
-        let request = match &*routes {
-            Some(routes) => {
-                let route = routes.least_loaded();
-                match route.mailbox.send(request) {
-                    Ok(()) => return Some(route.id),
-                    Err(refused) => refused.0,
-                }
-            }
-            None => request,
-        };
-        self.park(request, Duration::ZERO);
-        None
-    }
-
-    /// A pool that is gone drops the request, which answers it.
-    fn park(&self, request: Request, after: Duration) {
-        if let Some(pool) = &*self.state.pool.load() {
-            pool.park.do_send(Park { request, after });
-        }
+        });
+        Ok(answer)
     }
 
     fn succeeded(&self, admitted: &Admitted) {

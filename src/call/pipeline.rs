@@ -5,12 +5,17 @@ use redis::{
 };
 
 use super::{CallEngine, CallOptions, attempts::Attempts, errors::conversion};
-use crate::{error::Error, messages::Grant, sanitize};
+use crate::{
+    backend::{Backend, Server},
+    error::Error,
+    messages::Grant,
+    sanitize,
+};
 
 /// Runs one pipeline for [`Pipeline::query_async`], whose errors do not say what became of it, and
 /// remembers that.
-pub(crate) struct PipelineRun<'a> {
-    engine: &'a CallEngine,
+pub(crate) struct PipelineRun<'a, B = Server> {
+    engine: &'a CallEngine<B>,
     /// The connection to run it on, if it is not a shared one.
     grant: Option<&'a mut Grant>,
     options: CallOptions,
@@ -18,8 +23,8 @@ pub(crate) struct PipelineRun<'a> {
     tried: Option<Attempts>,
 }
 
-impl<'a> PipelineRun<'a> {
-    pub(crate) fn new(engine: &'a CallEngine, options: CallOptions) -> Self {
+impl<'a, B: Backend> PipelineRun<'a, B> {
+    pub(crate) fn new(engine: &'a CallEngine<B>, options: CallOptions) -> Self {
         Self {
             engine,
             grant: None,
@@ -28,7 +33,11 @@ impl<'a> PipelineRun<'a> {
         }
     }
 
-    pub(crate) fn on(engine: &'a CallEngine, grant: &'a mut Grant, options: CallOptions) -> Self {
+    pub(crate) fn on(
+        engine: &'a CallEngine<B>,
+        grant: &'a mut Grant,
+        options: CallOptions,
+    ) -> Self {
         Self {
             grant: Some(grant),
             ..Self::new(engine, options)
@@ -54,7 +63,7 @@ impl<'a> PipelineRun<'a> {
     }
 }
 
-impl ConnectionLike for PipelineRun<'_> {
+impl<B: Backend> ConnectionLike for PipelineRun<'_, B> {
     fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
         let (engine, options) = (self.engine, self.options);
         Box::pin(async move {

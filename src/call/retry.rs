@@ -13,10 +13,11 @@ use super::{
     work::Work,
 };
 use crate::{
+    backend::Backend,
     error::Error,
     execution::Execution,
-    messages::{News, Retire},
-    net::{Answer, Failure, Loss, Reply},
+    messages::News,
+    net::{Answer, Answered, Failure, Loss, Origin},
     policy::{
         outcome::{Again, End, Outcome, Verdict, judge, over_all},
         retry::{self, Next},
@@ -24,7 +25,7 @@ use crate::{
     state::{Admitted, count},
 };
 
-impl CallEngine {
+impl<B: Backend> CallEngine<B> {
     /// Judges an attempt, and makes others as long as the judgement, the caller, the budget, the
     /// circuit and the deadline permit it.
     pub(super) async fn retry(
@@ -33,7 +34,7 @@ impl CallEngine {
         options: CallOptions,
         mut attempt: Attempt,
         mut answer: Answer,
-    ) -> Result<(Reply, Attempts), Error> {
+    ) -> Result<(Answered, Attempts), Error> {
         let mut tried = Attempts {
             count: 1,
             execution: Execution::NotSent,
@@ -43,7 +44,8 @@ impl CallEngine {
             let outcome = judge(Self::end(work, &answer));
             self.tell(outcome.verdict, &attempt.admitted);
             tried.execution = over_all(tried.execution, outcome.execution);
-            match self.try_again(work, options, &attempt, outcome, tried.count) {
+            let origin = answer.as_ref().ok().map(|answered| answered.origin);
+            match self.try_again(work, options, (&attempt, origin), outcome, tried.count) {
                 Some((next, sent)) => {
                     let next_answer = given(sent.await);
                     if let Err(Failure::TooManyParked | Failure::CircuitOpened) = next_answer {
@@ -63,7 +65,7 @@ impl CallEngine {
     /// What the answer is evidence of.
     pub(super) fn end<'a>(work: &impl Work, answer: &'a Answer) -> End<'a> {
         match answer {
-            Ok(reply) => work.end_of_error(reply),
+            Ok(answered) => work.end_of_error(&answered.reply),
             Err(Failure::Hasty) => End::Hasty,
             Err(Failure::TimedOut(stage)) => End::TimedOut(*stage),
             Err(Failure::Lost(loss, execution)) if matches!(**loss, Loss::Stopped) => {
@@ -95,7 +97,7 @@ impl CallEngine {
         &self,
         work: &impl Work,
         options: CallOptions,
-        last: &Attempt,
+        (last, origin): (&Attempt, Option<Origin>),
         outcome: Outcome,
         attempts: u32,
     ) -> Option<(Attempt, AsyncReceiver<Answer>)> {
@@ -120,49 +122,36 @@ impl CallEngine {
         if now + after >= last.deadline {
             return None;
         }
-        let admitted = self.state.gate.enter().ok().filter(|it| !it.is_trial())?;
+        let admitted = self.state.gate.enter().ok()?;
+        if admitted.is_trial() {
+            return None;
+        }
+        let admitted = admitted;
         if next != Next::OnceReady && !self.state.withdraw_retry(now.into_std()) {
             count(&self.state.counters.retries_denied);
             return None;
         }
-        if matches!(outcome.again, Again::Elsewhere | Again::OnceReady) {
-            self.retire(last.route);
+        if let (Again::Elsewhere | Again::OnceReady, Some(origin)) = (outcome.again, origin) {
+            // So that the name is looked up and the server asked anew.
+            self.backend.distrust(&self.state, origin);
         }
         // If there is no room, the error of the last attempt says more than that.
         let deadline = last.deadline;
         let sent = self.send(work.pack(), deadline, |request| {
-            // By way of the pool, which has a timer, and which learns before of a connection that is
-            // to be left.
-            self.park(request, after);
-            None
+            self.backend.send_later(&self.state, request, after);
         });
-        let (answer, route) = sent.ok()?;
+        let answer = sent.ok()?;
         count(&self.state.counters.retried);
-        let attempt = Attempt {
-            admitted,
-            deadline,
-            route,
-        };
-        Some((attempt, answer))
-    }
-
-    /// Takes the connection out of service that leads to the wrong server, or to one that is not ready,
-    /// so that the name is looked up and the server asked anew.
-    fn retire(&self, route: Option<u64>) {
-        let routes = self.state.routes.load();
-        let current = routes.as_ref().map(|it| it.least_loaded().id);
-        if let (Some(id), Some(pool)) = (route.or(current), &*self.state.pool.load()) {
-            pool.retire.do_send(Retire { only: Some(id) });
-        }
+        Some((Attempt { admitted, deadline }, answer))
     }
 
     pub(super) fn conclude(
         &self,
         answer: Answer,
         tried: Attempts,
-    ) -> Result<(Reply, Attempts), Error> {
+    ) -> Result<(Answered, Attempts), Error> {
         match answer {
-            Ok(reply) => self.unless_error(reply, tried),
+            Ok(answered) => self.unless_error(answered, tried),
             Err(failure) => Err(self.explain(failure, tried)),
         }
     }

@@ -6,9 +6,8 @@ use crate::{
     execution::Execution,
     net::{Expected, Reply},
     policy::{
-        command::{self, Effect},
+        command::{Class, Effect},
         outcome::{End, Verdict, judge},
-        read_only,
     },
 };
 
@@ -44,20 +43,26 @@ pub(super) trait Work {
     fn end_of_error<'a>(&self, reply: &'a Reply) -> End<'a>;
 }
 
-impl Work for Cmd {
+/// One command, and its class.
+pub(super) struct Single<'a> {
+    pub(super) command: &'a Cmd,
+    pub(super) class: Class,
+}
+
+impl Work for Single<'_> {
     fn pack(&self) -> (Vec<u8>, Expected) {
-        (self.get_packed_command(), Expected::One)
+        (self.command.get_packed_command(), Expected::One)
     }
 
     fn expected_on_lease(&self) -> Expected {
-        match command::confirmations(args(self)) {
+        match self.class.confirmations() {
             Some(confirmations) => Expected::Confirmations(confirmations),
             None => Expected::One,
         }
     }
 
     fn effect(&self) -> Effect {
-        command::effect(args(self))
+        self.class.effect()
     }
 
     fn has_ended(&self, reply: &Reply) -> bool {
@@ -68,63 +73,103 @@ impl Work for Cmd {
     }
 
     fn runs_script(&self) -> bool {
-        command::runs_script(args(self))
+        self.class.runs_script()
     }
 
     fn only_reads(&self) -> bool {
-        read_only::only_reads(args(self))
+        self.class.only_reads()
     }
 
     fn end_of_error<'a>(&self, reply: &'a Reply) -> End<'a> {
         let Reply::One(Value::ServerError(error)) = reply else {
             return End::Reply;
         };
-        match self.runs_script() {
-            true => End::ErrorOfScript(error.code()),
-            false => End::ErrorReply(error.code()),
+        if self.runs_script() {
+            End::ErrorOfScript(error.code())
+        } else {
+            End::ErrorReply(error.code())
         }
     }
 }
 
-impl Work for Pipeline {
+/// A pipeline, and the class of each of its commands.
+pub(super) struct Batch<'a> {
+    pipeline: &'a Pipeline,
+    classes: Vec<Class>,
+}
+
+impl<'a> Batch<'a> {
+    pub(super) fn new(pipeline: &'a Pipeline) -> Self {
+        let classes = pipeline.cmd_iter().map(|command| Class::of(args(command)));
+        Self {
+            pipeline,
+            classes: classes.collect(),
+        }
+    }
+
+    pub(super) fn commands(&self) -> impl Iterator<Item = (&'a Cmd, Class)> {
+        self.pipeline.cmd_iter().zip(self.classes.iter().copied())
+    }
+
+    pub(super) fn has_unknown(&self) -> bool {
+        self.classes.contains(&Class::Unknown)
+    }
+
+    /// The commands that are on no list, with their class to fill in.
+    pub(super) fn unknown(&mut self) -> impl Iterator<Item = (&'a Cmd, &mut Class)> {
+        let commands = self.pipeline.cmd_iter().zip(&mut self.classes);
+        commands.filter(|(_, class)| **class == Class::Unknown)
+    }
+
+    /// How many replies answer it, those to the MULTI and EXEC around a transaction included.
+    pub(super) fn replies(&self) -> usize {
+        let around = if self.pipeline.is_transaction() { 2 } else { 0 };
+        self.pipeline.len() + around
+    }
+}
+
+impl Work for Batch<'_> {
     fn pack(&self) -> (Vec<u8>, Expected) {
-        (self.get_packed_pipeline(), self.expected_on_lease())
+        let bytes = self.pipeline.get_packed_pipeline();
+        (bytes, self.expected_on_lease())
     }
 
     fn expected_on_lease(&self) -> Expected {
-        Expected::Many(self.len() + extra_replies(self))
+        Expected::Many(self.replies())
     }
 
     fn effect(&self) -> Effect {
         // An EXEC of its own ends what was begun before.
-        let of_itself = match self.is_transaction() {
-            true => Effect::EndsTransaction,
-            false => Effect::Nothing,
+        let of_itself = if self.pipeline.is_transaction() {
+            Effect::EndsTransaction
+        } else {
+            Effect::Nothing
         };
-        self.cmd_iter()
-            .map(Work::effect)
-            .fold(of_itself, Effect::and)
+        let effects = self.classes.iter().map(|class| class.effect());
+        effects.fold(of_itself, Effect::and)
     }
 
     fn has_ended(&self, reply: &Reply) -> bool {
         let Reply::Many(replies) = reply else {
             return false;
         };
-        if self.is_transaction() {
+        if self.pipeline.is_transaction() {
             return replies.last().is_some_and(ends);
         }
         // What follows the last of them changes nothing.
-        let effects = self.cmd_iter().map(Work::effect).zip(replies);
-        let last = effects.filter(|it| it.0 != Effect::Nothing).last();
+        let effects = self.classes.iter().map(|class| class.effect()).zip(replies);
+        let last = effects
+            .filter(|(effect, _)| *effect != Effect::Nothing)
+            .last();
         last.is_some_and(|(effect, reply)| effect == Effect::EndsTransaction && ends(reply))
     }
 
     fn runs_script(&self) -> bool {
-        self.cmd_iter().any(Work::runs_script)
+        self.classes.iter().any(|class| class.runs_script())
     }
 
     fn only_reads(&self) -> bool {
-        self.cmd_iter().all(Work::only_reads)
+        self.classes.iter().all(|class| class.only_reads())
     }
 
     /// A pipeline that was refused as a whole is judged as a command is.
@@ -140,7 +185,7 @@ impl Work for Pipeline {
             return End::ErrorOfScript(first);
         }
         let was_aborted =
-            self.is_transaction() && replies.last().and_then(code) == Some("EXECABORT");
+            self.pipeline.is_transaction() && replies.last().and_then(code) == Some("EXECABORT");
         let all_were_refused =
             codes.clone().count() == replies.len() && codes.clone().all(is_refusal);
         if was_aborted || all_were_refused {
@@ -150,11 +195,6 @@ impl Work for Pipeline {
         let says_something = |code: &&str| judge(End::ErrorReply(code)).verdict != Verdict::Healthy;
         End::ErrorInPipeline(codes.find(says_something).unwrap_or(first))
     }
-}
-
-/// The replies to the MULTI and EXEC around a transaction.
-pub(super) fn extra_replies(pipeline: &Pipeline) -> usize {
-    if pipeline.is_transaction() { 2 } else { 0 }
 }
 
 pub(crate) fn args(command: &Cmd) -> impl Iterator<Item = &[u8]> + Clone {
@@ -187,45 +227,18 @@ mod tests {
     use redis::{cmd, pipe};
 
     use super::*;
-    use crate::{
-        common::{RedisServer, resp},
-        sanitize,
-    };
+    use crate::sanitize;
 
     /// Replies; those in capitals are errors.
     fn replies(words: &[&str]) -> Reply {
-        let reply = |word: &&str| match word.chars().all(char::is_uppercase) {
-            true => Value::ServerError(sanitize::from_line(&format!("{word} text"))),
-            false => Value::SimpleString((*word).into()),
+        let reply = |word: &&str| {
+            if word.chars().all(char::is_uppercase) {
+                Value::ServerError(sanitize::from_line(&format!("{word} text")))
+            } else {
+                Value::SimpleString((*word).into())
+            }
         };
         Reply::Many(words.iter().map(reply).collect())
-    }
-
-    #[test]
-    fn the_commands_that_only_read_are_those_of_the_server() {
-        let server = RedisServer::start();
-        let resp::Reply::Array(commands) = server.command(&["COMMAND"]) else {
-            panic!("a list")
-        };
-        assert!(commands.len() > 200, "{}", commands.len());
-        for command in commands {
-            let resp::Reply::Array(fields) = command else {
-                panic!("a list of fields")
-            };
-            let (name, flags) = (fields[0].to_string(), fields[2].to_string());
-            let command = cmd(&name);
-            let says_so = flags.contains("readonly");
-            let looks_at_the_server = ["command", "echo", "info", "lastsave", "object", "ping"]
-                .into_iter()
-                .chain(["pubsub", "role", "time", "xinfo"])
-                .any(|other| name == other);
-            assert_eq!(
-                command.only_reads(),
-                says_so || looks_at_the_server,
-                "{name}: {flags}"
-            );
-            assert!(!(command.only_reads() && flags.contains("write")), "{name}");
-        }
     }
 
     #[test]
@@ -234,7 +247,11 @@ mod tests {
         two.get("a").get("b");
         let end = |words: &[&str], expected| {
             let replies = replies(words);
-            assert_eq!(two.end_of_error(&replies), expected, "{words:?}");
+            assert_eq!(
+                Batch::new(&two).end_of_error(&replies),
+                expected,
+                "{words:?}"
+            );
         };
         end(&["LOADING", "LOADING"], End::ErrorReply("LOADING"));
         end(&["READONLY", "MOVED"], End::ErrorReply("READONLY"));
@@ -250,7 +267,11 @@ mod tests {
         two.atomic().set("a", 1).set("b", 1);
         let end = |words: &[&str], expected| {
             let replies = replies(words);
-            assert_eq!(two.end_of_error(&replies), expected, "{words:?}");
+            assert_eq!(
+                Batch::new(&two).end_of_error(&replies),
+                expected,
+                "{words:?}"
+            );
         };
         end(
             &["ok", "READONLY", "READONLY", "EXECABORT"],
@@ -270,9 +291,9 @@ mod tests {
             .add_command(cmd("EVAL").arg("s").arg(0).take());
         let all_refused = replies(&["LOADING", "LOADING"]);
         assert_eq!(
-            pipeline.end_of_error(&all_refused),
+            Batch::new(&pipeline).end_of_error(&all_refused),
             End::ErrorOfScript("LOADING")
         );
-        assert!(!pipeline.only_reads());
+        assert!(!Batch::new(&pipeline).only_reads());
     }
 }

@@ -12,9 +12,11 @@ pub(crate) mod transport;
 mod close;
 
 pub(crate) use close::Loss;
-pub(crate) use connection::{Activity, Connection, Ended, Tally, TallySink};
+pub(crate) use connection::{Activity, Connection, Ended, Link, Tally, TallySink};
 pub(crate) use dial::{DialError, Established, Seen, WhileLoading, dial, knock};
 pub(crate) use executor::Executor;
 pub(crate) use in_flight::{AtLimit, InFlight};
-pub(crate) use request::{Answer, Expected, Failure, Mailbox, Reply, Request, Responder};
+pub(crate) use request::{
+    Answer, Answered, Expected, Failure, Mailbox, Origin, Reply, Request, Responder,
+};
 pub(crate) use transport::{Connector, SocketConnector};

@@ -38,6 +38,18 @@ pub(crate) enum Reply {
 }
 
 impl Reply {
+    /// The replies of a pipeline.
+    ///
+    /// # Panics
+    ///
+    /// When one reply was expected, which is a bug.
+    pub(crate) fn into_many(self) -> Vec<Value> {
+        match self {
+            Self::Many(values) => values,
+            Self::One(_) => unreachable!("BUG: many replies were expected and one came"),
+        }
+    }
+
     /// Whether it is, or holds among the replies of a pipeline, an error.
     pub(crate) fn has_error(&self) -> bool {
         let is_error = |value: &Value| matches!(value, Value::ServerError(_));
@@ -67,7 +79,22 @@ pub(crate) enum Failure {
     Abandoned(Execution),
 }
 
-pub(crate) type Answer = Result<Reply, Failure>;
+/// The answer to a request: its replies with their origin, or why there are none.
+pub(crate) type Answer = Result<Answered, Failure>;
+
+/// The replies to a request, and where they come from.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    pub(crate) reply: Reply,
+    pub(crate) origin: Origin,
+}
+
+/// Where a reply comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// The server at the other end of the connection with this id, which its pool has given it.
+    Connection(u64),
+}
 
 /// Where connections take requests from. It needs no bound of its own, because every request
 /// holds a [`InFlightPermit`] of a bounded [`InFlight`](super::InFlight) until it is answered.

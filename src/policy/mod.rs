@@ -6,7 +6,6 @@ pub(crate) mod command;
 pub(crate) mod ledger;
 pub(crate) mod outcome;
 pub(crate) mod permits;
-pub(crate) mod read_only;
 pub(crate) mod redial;
 pub(crate) mod restarts;
 pub(crate) mod retry;

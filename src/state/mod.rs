@@ -7,12 +7,14 @@ mod counters;
 mod gate;
 mod outage;
 mod routes;
+mod survey;
 mod waits;
 
 pub(crate) use counters::{Counters, count};
 pub(crate) use gate::{Admitted, Gate, Passage};
 pub(crate) use outage::Outage;
 pub(crate) use routes::{Route, Routes};
+pub(crate) use survey::Survey;
 
 use std::{
     sync::{
@@ -52,6 +54,8 @@ pub(crate) struct DatabaseState {
     pub(crate) dial_error: ArcSwapOption<Arc<str>>,
     /// Whether an operator has isolated the database, which outlasts crashes of all actors.
     pub(crate) is_isolated: AtomicBool,
+    /// What the server has said of commands that are on no list.
+    pub(crate) survey: Survey,
     /// What is left for retries; only calls that fail ask.
     budget: Mutex<Budget>,
 }
@@ -69,6 +73,7 @@ impl DatabaseState {
             outage: ArcSwapOption::empty(),
             dial_error: ArcSwapOption::empty(),
             is_isolated: AtomicBool::new(false),
+            survey: Survey::default(),
             budget: Mutex::new(Budget::new(now)),
             settings,
         })

@@ -22,7 +22,7 @@ use self::{
 use super::guard::ExitGuard;
 use crate::{
     messages::{ConnectionEnded, Waiting},
-    net::{Connection, DialError, Ended, Established, Loss, Mailbox},
+    net::{Connection, DialError, Ended, Established, Link, Loss, Mailbox, Origin},
     policy::{
         ledger::{Ledger, Limits},
         permits::{Lane, Permit},
@@ -115,8 +115,12 @@ impl PoolActor {
             established,
             &self.dispatcher.settings,
             self.dispatcher.counters.clone(),
-            stopped,
-            saturated,
+            Link {
+                origin: Origin::Connection(id),
+                stop: stopped,
+                saturated,
+                pushes: None,
+            },
         );
         let of_the_task = permit.clone();
         let task = async move {

@@ -137,6 +137,7 @@ impl PoolActor {
         ctx: &mut Context<Self>,
     ) {
         self.dispatcher.dial_error.store(None);
+        self.dispatcher.survey.forget();
         self.parking.send_all(&mailbox);
         let route = Route {
             id,

@@ -6,12 +6,14 @@ mod exit;
 mod inbox;
 mod outbox;
 mod pending;
+mod pushes;
 mod saturation;
 mod silence;
 mod tally;
 
 pub(crate) use activity::Activity;
 pub(crate) use exit::Ended;
+use pushes::PushSink;
 pub(crate) use tally::{Tally, TallySink};
 
 use std::{
@@ -23,6 +25,7 @@ use std::{
     time::Duration,
 };
 
+use redis::Value;
 use tokio::{
     sync::{mpsc, oneshot},
     time::Instant,
@@ -35,7 +38,7 @@ use self::{
 use super::{
     close::Loss,
     dial::Established,
-    request::{Failure, Mailbox, Request},
+    request::{Failure, Mailbox, Origin, Request},
     transport::Transport,
 };
 use crate::{config::DatabaseSettings, execution::Stage};
@@ -82,18 +85,30 @@ pub(crate) struct Connection {
     /// What takes longer is slow.
     slow: Duration,
     saturation: Option<Saturation>,
+    /// Without one, pushes are dropped.
+    pushes: Option<Box<dyn PushSink>>,
     activity: Arc<Activity>,
     counters: Arc<dyn TallySink>,
 }
 
+/// What ties a connection to its pool.
+pub(crate) struct Link {
+    /// Goes beside each reply.
+    pub(crate) origin: Origin,
+    /// Ends the connection at once; dropped, it lets the connection drain.
+    pub(crate) stop: oneshot::Receiver<()>,
+    /// Told when the connection is saturated, where another connection could help.
+    pub(crate) saturated: Option<mpsc::Sender<()>>,
+    /// Takes pushes; without one they are dropped.
+    pub(crate) pushes: Option<Box<dyn PushSink>>,
+}
+
 impl Connection {
-    /// It says when it is `saturated`, if anybody wants to know.
     pub(crate) fn new(
         established: Established,
         settings: &DatabaseSettings,
         counters: Arc<dyn TallySink>,
-        stop: oneshot::Receiver<()>,
-        saturated: Option<mpsc::Sender<()>>,
+        link: Link,
     ) -> (Mailbox, Arc<Activity>, Self) {
         let (sender, mailbox) = mpsc::unbounded_channel();
         let activity = Arc::new(Activity::starting(Instant::now()));
@@ -101,17 +116,18 @@ impl Connection {
             transport: established.transport,
             mailbox,
             mailbox_is_closed: false,
-            stop: Some(stop),
+            stop: Some(link.stop),
             arrived: Vec::new(),
             queued: VecDeque::new(),
             has_waited: false,
             outbox: Outbox::default(),
-            pending: PendingReplies::new(),
+            pending: PendingReplies::new(link.origin),
             inbox: Inbox::new(established.decoder),
             timer: DeadlineTimer::default(),
             silence: Silence::new(2 * settings.attempt_timeout),
             slow: settings.attempt_timeout.mul_f64(SLOW_SHARE),
-            saturation: saturated.map(Saturation::new),
+            saturation: link.saturated.map(Saturation::new),
+            pushes: link.pushes,
             activity: activity.clone(),
             counters,
         };
@@ -217,13 +233,19 @@ impl Connection {
             let Some(value) = self.inbox.next()? else {
                 return Ok(false);
             };
-            if self.pending.takes(&value)
-                && self.pending.deliver(value, self.outbox.written(), tally)?
-            {
+            if !self.pending.takes(&value) {
+                self.hand_over_push(value);
+            } else if self.pending.deliver(value, self.outbox.written(), tally)? {
                 *answers_left -= 1;
             }
         }
         Ok(!self.inbox.is_empty())
+    }
+
+    fn hand_over_push(&mut self, value: Value) {
+        if let (Some(pushes), Value::Push { kind, data }) = (&mut self.pushes, value) {
+            pushes.push(kind, data);
+        }
     }
 
     fn answer_all(&mut self, tally: &mut Tally) -> Result<(), Loss> {

@@ -11,7 +11,7 @@ use crate::{
     execution::{Execution, Stage},
     net::{
         close::Loss,
-        request::{Expected, Failure, Reply, Request, Responder},
+        request::{Answered, Expected, Failure, Origin, Reply, Request, Responder},
     },
 };
 
@@ -25,6 +25,8 @@ pub(crate) struct PendingReplies {
     next_deadline: Option<Instant>,
     /// How many at the head have been found to be slow.
     slow: usize,
+    /// Goes beside each reply.
+    origin: Origin,
 }
 
 #[derive(Debug)]
@@ -52,8 +54,9 @@ pub(crate) struct Watched {
 }
 
 impl PendingReplies {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(origin: Origin) -> Self {
         Self {
+            origin,
             entries: VecDeque::new(),
             next_deadline: None,
             slow: 0,
@@ -154,7 +157,11 @@ impl PendingReplies {
         };
         if !entry.is_settled {
             let outcome = tally.of_reply(&reply);
-            match entry.responder.finish(Ok(reply)) {
+            let answered = Answered {
+                reply,
+                origin: self.origin,
+            };
+            match entry.responder.finish(Ok(answered)) {
                 true => *outcome += 1,
                 false => tally.cancelled += 1,
             }

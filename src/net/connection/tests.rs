@@ -8,14 +8,14 @@ use std::{
 };
 
 use ::oneshot::AsyncReceiver;
-use redis::Value;
+use redis::{PushKind, Value};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::*;
 use crate::{
     config::{Config, resolve},
     net::{
-        Answer, Expected, InFlight, Reply, Responder, Seen,
+        Answer, Answered, Expected, InFlight, Reply, Responder, Seen,
         codec::{Decoder, Limits},
     },
 };
@@ -122,6 +122,10 @@ struct Rig {
 
 impl Rig {
     async fn start() -> Self {
+        Self::start_with(None).await
+    }
+
+    async fn start_with(pushes: Option<Box<dyn PushSink>>) -> Self {
         let config = Config::single("redis://localhost");
         let settings = resolve(config).expect("a valid configuration");
         let wire = Wire::default();
@@ -135,8 +139,12 @@ impl Rig {
             established,
             &settings.databases[0],
             Arc::new(Uncounted),
-            stopped,
-            None,
+            Link {
+                origin: Origin::Connection(7),
+                stop: stopped,
+                saturated: None,
+                pushes,
+            },
         );
         let mut rig = Self {
             wire,
@@ -199,7 +207,13 @@ async fn assert_answered(answers: impl IntoIterator<Item = AsyncReceiver<Answer>
     for answer in answers {
         let answer = answer.await.expect("a request is answered");
         assert!(
-            matches!(answer, Ok(Reply::One(Value::Okay))),
+            matches!(
+                answer,
+                Ok(Answered {
+                    reply: Reply::One(Value::Okay),
+                    origin: Origin::Connection(7),
+                })
+            ),
             "{answer:?} instead of the reply"
         );
     }
@@ -315,7 +329,7 @@ async fn nothing_is_written_before_all_is_read_that_has_come() {
         let late = rig.answers.split_off(MIN_ANSWERS);
         for answer in rig.answers.drain(..) {
             let answer = answer.await.expect("an answer");
-            assert!(matches!(answer, Ok(Reply::One(_))), "{answer:?}");
+            assert!(answer.is_ok(), "{answer:?}");
         }
         let loss = rig.ended_without_sending(late.len()).await;
         assert!(matches!(*loss, Loss::Unsolicited), "{loss:?}");
@@ -346,6 +360,45 @@ async fn silence_begins_when_something_was_written() {
     let ended = rig.ended.await.expect("the connection did not panic");
     assert!(matches!(*ended.loss, Loss::Silent(_)), "{:?}", ended.loss);
     assert!(written.elapsed() >= limit, "{:?}", written.elapsed());
+}
+
+/// Keeps the pushes, and how many requests had been answered when each came.
+#[derive(Debug)]
+struct KeptPushes {
+    kept: Arc<Mutex<Vec<(PushKind, usize)>>>,
+    in_flight: Arc<Mutex<Option<Arc<InFlight>>>>,
+}
+
+impl PushSink for KeptPushes {
+    fn push(&mut self, kind: PushKind, _: Vec<Value>) {
+        let in_flight = self.in_flight.lock().expect("no panic");
+        let left = in_flight.as_ref().map_or(0, |in_flight| in_flight.now().0);
+        self.kept
+            .lock()
+            .expect("no panic")
+            .push((kind, OUTSTANDING - left));
+    }
+}
+
+#[tokio::test]
+async fn pushes_reach_the_sink_in_order_with_the_replies() {
+    as_a_caller(async {
+        let (kept, in_flight) = (Arc::default(), Arc::<Mutex<_>>::default());
+        let sink = KeptPushes {
+            kept: Arc::clone(&kept),
+            in_flight: in_flight.clone(),
+        };
+        let mut rig = Rig::start_with(Some(Box::new(sink))).await;
+        *in_flight.lock().expect("no panic") = Some(rig.in_flight.clone());
+        let invalidation = ">2\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\nk\r\n";
+        rig.wire.reply(3);
+        rig.wire.lock().replies.extend(invalidation.bytes());
+        rig.wire.reply(2);
+        assert_answered(rig.answers.drain(..5)).await;
+        let kept = kept.lock().expect("no panic");
+        assert_eq!(*kept, [(PushKind::Invalidate, 3)], "after three replies");
+    })
+    .await;
 }
 
 /// Runs it as a task among others, which has its turn between two of the connection's. What a

@@ -20,6 +20,14 @@ impl Block {
     /// A year. Beyond it the clock could overflow.
     const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
+    /// For the commands so far, and this one behind them.
+    pub(crate) fn after(so_far: Option<Self>, next: Option<Self>) -> Option<Self> {
+        match (so_far, next) {
+            (Some(so_far), Some(next)) => Some(so_far.then(next)),
+            (one, other) => one.or(other),
+        }
+    }
+
     /// For one command after the other.
     pub(crate) fn then(self, other: Self) -> Self {
         match (self, other) {
@@ -89,7 +97,7 @@ mod tests {
     use super::*;
     use crate::{
         common::{RedisServer, older_than, resp::Reply},
-        policy::command::{Place, place},
+        policy::command::Class,
     };
 
     fn millis(millis: u64) -> Block {
@@ -99,7 +107,7 @@ mod tests {
     #[track_caller]
     fn assert_blocks(command: &str, expected: Block) {
         let args = command.split(' ').map(str::as_bytes);
-        assert_eq!(place(args, false), Place::Leased(expected), "{command:?}");
+        assert_eq!(Class::of(args).block(), Some(expected), "{command:?}");
     }
 
     #[test]
@@ -220,9 +228,9 @@ mod tests {
             let started = Instant::now();
             let words: Vec<_> = command.split(' ').collect();
             let reply = server.command(&words);
-            let place = place(words.iter().map(|it| it.as_bytes()), false);
-            let expected = Place::Leased(millis(300));
-            assert_eq!(place == expected, waits, "{command}: {place:?}");
+            let class = Class::of(words.iter().map(|word| word.as_bytes()));
+            let expected = Class::block(class) == Some(millis(300));
+            assert_eq!(expected, waits, "{command}: {class:?}");
             assert_eq!(
                 started.elapsed() >= Duration::from_millis(290),
                 waits,

@@ -10,9 +10,12 @@
 //! caller, and some leave even such a connection without replies.
 
 mod block;
-mod nature;
+mod class;
+mod reads;
 mod refusal;
+mod special;
 mod upper;
+mod writes;
 
 #[cfg(test)]
 mod reviewed_tests;
@@ -20,9 +23,9 @@ mod reviewed_tests;
 mod table_tests;
 
 pub(crate) use block::Block;
-use nature::Nature;
+pub(crate) use class::Class;
 pub use refusal::Refusal;
-pub(super) use upper::Upper;
+use upper::Upper;
 
 /// Where a command runs that is given to a plain handle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,74 +66,6 @@ impl Effect {
     }
 }
 
-/// Where a command that is given to a plain handle runs. The name comes first in `args`.
-///
-/// Asked for every command, so it allocates nothing and looks at each byte of the name once.
-pub(crate) fn place<'a>(args: impl Iterator<Item = &'a [u8]>, allow_admin: bool) -> Place {
-    match Nature::of(args) {
-        Nature::Plain => Place::Shared,
-        Nature::Administers if allow_admin => Place::Shared,
-        Nature::Blocks(block) => Place::Leased(block),
-        Nature::Empty => Place::Refused(Refusal::Empty),
-        Nature::Watches | Nature::Queues | Nature::EndsTransaction | Nature::Configures => {
-            Place::Refused(Refusal::Session)
-        }
-        Nature::Subscribes => Place::Refused(Refusal::Subscription),
-        Nature::TakesReplies => Place::Refused(Refusal::Replies),
-        Nature::Administers => Place::Refused(Refusal::Administrative),
-    }
-}
-
-/// The reason not to run a command even on a connection that its caller has to itself; `None` if it
-/// may run.
-pub(crate) fn refuse_on_lease<'a>(
-    args: impl Iterator<Item = &'a [u8]>,
-    allow_admin: bool,
-) -> Option<Refusal> {
-    match Nature::of(args) {
-        Nature::Empty => Some(Refusal::Empty),
-        Nature::TakesReplies => Some(Refusal::Replies),
-        Nature::Administers if !allow_admin => Some(Refusal::Administrative),
-        _ => None,
-    }
-}
-
-/// What a command leaves behind on a connection that its caller has to itself.
-pub(crate) fn effect<'a>(args: impl Iterator<Item = &'a [u8]>) -> Effect {
-    match Nature::of(args) {
-        Nature::Empty | Nature::Plain | Nature::Blocks(_) | Nature::Administers => Effect::Nothing,
-        Nature::Watches => Effect::Watches,
-        Nature::Queues => Effect::Queues,
-        Nature::EndsTransaction => Effect::EndsTransaction,
-        Nature::Configures | Nature::Subscribes | Nature::TakesReplies => Effect::Lasting,
-    }
-}
-
-/// How many confirmations answer a command of subscriptions; `None` for any other. Each channel has its
-/// own, and leaving them all has one when there is none.
-pub(crate) fn confirmations<'a>(mut args: impl Iterator<Item = &'a [u8]>) -> Option<usize> {
-    match Upper::of(args.next().unwrap_or_default()).as_bytes() {
-        b"SUBSCRIBE" | b"PSUBSCRIBE" | b"SSUBSCRIBE" | b"UNSUBSCRIBE" | b"PUNSUBSCRIBE"
-        | b"SUNSUBSCRIBE" => Some(args.count().max(1)),
-        _ => None,
-    }
-}
-
-/// Whether a command asks what has become of those before it on the same connection.
-pub(crate) fn looks_back<'a>(mut args: impl Iterator<Item = &'a [u8]>) -> bool {
-    let name = args.next().unwrap_or_default();
-    matches!(Upper::of(name).as_bytes(), b"WAIT" | b"WAITAOF")
-}
-
-/// Whether a command runs a script or a function, which can have an effect and fail afterwards.
-pub(crate) fn runs_script<'a>(mut args: impl Iterator<Item = &'a [u8]>) -> bool {
-    let name = args.next().unwrap_or_default();
-    matches!(
-        Upper::of(name).as_bytes(),
-        b"EVAL" | b"EVALSHA" | b"EVAL_RO" | b"EVALSHA_RO" | b"FCALL" | b"FCALL_RO"
-    )
-}
-
 /// The name of a command for an error message: its first word, in a family also its member's, in
 /// capitals and without what a terminal would obey, because it is the caller's and may be anything.
 pub(crate) fn display_name<'a>(mut args: impl Iterator<Item = &'a [u8]>) -> String {
@@ -141,7 +76,7 @@ pub(crate) fn display_name<'a>(mut args: impl Iterator<Item = &'a [u8]>) -> Stri
     let Some(name) = args.next() else {
         return "a command without a name".to_owned();
     };
-    let member = match Nature::has_members(name) {
+    let member = match special::is_family(name) {
         true => args.next(),
         false => None,
     };
@@ -162,7 +97,7 @@ mod tests {
     }
 
     fn place_of(command: &str) -> Place {
-        place(args(command), false)
+        Class::of(args(command)).place(false)
     }
 
     #[track_caller]
@@ -191,7 +126,7 @@ mod tests {
     #[test]
     fn unknown_members_count_as_the_dangerous_kind_of_their_family() {
         assert_places("CLIENT NEW", Place::Refused(Refusal::Session));
-        assert_eq!(effect(args("CLIENT NEW")), Effect::Lasting);
+        assert_eq!(Class::of(args("CLIENT NEW")).effect(), Effect::Lasting);
         assert_places(
             "CLUSTER NEW,CONFIG NEW,ACL NEW,MODULE NEW,HOTKEYS NEW",
             Place::Refused(Refusal::Administrative),
@@ -222,27 +157,27 @@ mod tests {
     #[test]
     fn only_a_command_without_a_name_is_empty() {
         for allow_admin in [false, true] {
-            let place = place(iter::empty(), allow_admin);
-            assert_eq!(place, Place::Refused(Refusal::Empty));
-            let refusal = refuse_on_lease(iter::empty(), allow_admin);
-            assert_eq!(refusal, Some(Refusal::Empty));
+            let empty = Class::of(iter::empty());
+            assert_eq!(empty.place(allow_admin), Place::Refused(Refusal::Empty));
+            assert_eq!(empty.refusal_on_lease(allow_admin), Some(Refusal::Empty));
         }
-        assert_eq!(effect(iter::empty()), Effect::Nothing);
+        assert_eq!(Class::of(iter::empty()).effect(), Effect::Nothing);
         // The server answers this one: it is an unknown command like any other.
         assert_eq!(place_of(""), Place::Shared);
-        assert_eq!(refuse_on_lease(args(""), false), None);
+        assert_eq!(Class::of(args("")).refusal_on_lease(false), None);
     }
 
     #[test]
     fn names_of_any_length_and_content_are_looked_up() {
         for byte in 0..=u8::MAX {
-            assert_eq!(place([&[byte][..]].into_iter(), false), Place::Shared);
+            let class = Class::of([&[byte][..]].into_iter());
+            assert_eq!(class.place(false), Place::Shared);
         }
         for len in 1..100 {
             assert_eq!(place_of(&"M".repeat(len)), Place::Shared);
         }
         assert_eq!(
-            place([&b"client"[..], &[b'A'; 1 << 20][..]].into_iter(), false),
+            Class::of([&b"client"[..], &[b'A'; 1 << 20][..]].into_iter()).place(false),
             Place::Refused(Refusal::Session)
         );
     }

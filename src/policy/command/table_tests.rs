@@ -5,8 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    super::read_only::only_reads,
-    Block, Effect, Place, Refusal, effect, place, refuse_on_lease,
+    Block, Class as Parsed, Effect, Place, Refusal,
     reviewed_tests::{
         BLOCKING, Class, FLAGGED_AS_WRITES, HARMFUL, HARMLESS, LOOKS_AT_THE_SERVER, REVIEWED,
     },
@@ -95,16 +94,15 @@ fn disguises(words: &[&str]) -> [Vec<String>; 3] {
 
 #[test]
 fn every_reviewed_command_is_where_it_belongs() {
-    for (name, (class, words)) in reviewed() {
+    for (class, words) in reviewed().into_values() {
         let expected = expected(class);
         let administers = class == Class::Administrative;
-        // Of the commands that block, this one alone counts as one that only reads.
-        let only_reads_here = expected.only_reads || name == "xread";
         for words in disguises(&words) {
-            let args = || words.iter().map(String::as_bytes);
-            assert_eq!(place(args(), false), expected.place, "{words:?}");
+            let parsed = Parsed::of(words.iter().map(String::as_bytes));
+            assert_ne!(parsed, Parsed::Unknown, "{words:?}");
+            assert_eq!(parsed.place(false), expected.place, "{words:?}");
             assert_eq!(
-                refuse_on_lease(args(), false),
+                parsed.refusal_on_lease(false),
                 expected.on_lease,
                 "{words:?}"
             );
@@ -112,10 +110,10 @@ fn every_reviewed_command_is_where_it_belongs() {
                 true => (Place::Shared, None),
                 false => (expected.place, expected.on_lease),
             };
-            let with_permission = (place(args(), true), refuse_on_lease(args(), true));
+            let with_permission = (parsed.place(true), parsed.refusal_on_lease(true));
             assert_eq!(with_permission, permitted, "{words:?}");
-            assert_eq!(effect(args()), expected.effect, "{words:?}");
-            assert_eq!(only_reads(args()), only_reads_here, "{words:?}");
+            assert_eq!(parsed.effect(), expected.effect, "{words:?}");
+            assert_eq!(parsed.only_reads(), expected.only_reads, "{words:?}");
         }
     }
 }
@@ -135,8 +133,9 @@ fn what_follows_a_name_changes_nothing() {
         let more = words.iter().copied().chain(["BLOCK", "0", "REPLY"]);
         let more = more.map(str::as_bytes);
         let expected = expected(*class);
-        assert_eq!(place(more.clone(), false), expected.place, "{name}");
-        assert_eq!(effect(more), expected.effect, "{name}");
+        let parsed = Parsed::of(more);
+        assert_eq!(parsed.place(false), expected.place, "{name}");
+        assert_eq!(parsed.effect(), expected.effect, "{name}");
     }
 }
 

@@ -2,7 +2,7 @@
 
 /// A word in upper case, up to the first NUL: servers compare some names and all options as C
 /// strings, so that to them `BLOCK\0x` is `BLOCK`.
-pub(in crate::policy) struct Upper {
+pub(super) struct Upper {
     bytes: [u8; Self::LONGEST],
     len: usize,
 }
@@ -12,7 +12,7 @@ impl Upper {
     pub(super) const LONGEST: usize = 32;
 
     /// The word; nothing if it is longer than any that is listed.
-    pub(in crate::policy) fn of(word: &[u8]) -> Self {
+    pub(super) fn of(word: &[u8]) -> Self {
         let mut upper = Self {
             bytes: [0; Self::LONGEST],
             len: 0,
@@ -28,7 +28,7 @@ impl Upper {
         upper
     }
 
-    pub(in crate::policy) fn as_bytes(&self) -> &[u8] {
+    pub(super) fn as_bytes(&self) -> &[u8] {
         &self.bytes[..self.len]
     }
 }

@@ -1,0 +1,212 @@
+//! Goal: a call is placed, judged and retried as it should be. Method: the backend is a script of
+//! answers, so that no server and no pool has a part in it.
+
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, MutexGuard},
+    time::Duration,
+};
+
+use redis::{cmd, pipe};
+
+use super::*;
+use crate::{
+    config::{Config, resolve},
+    execution::Execution,
+    messages::Waiting,
+    net::{Failure, Loss, Origin},
+    sanitize,
+};
+
+/// The connection that the script's answers come from.
+const CONNECTION: Origin = Origin::Connection(3);
+
+#[derive(Clone, Debug, Default)]
+struct Script(Arc<Mutex<Played>>);
+
+#[derive(Debug, Default)]
+struct Played {
+    answers: VecDeque<Answer>,
+    sent: Vec<String>,
+    later: usize,
+    lent: usize,
+    distrusted: Vec<Origin>,
+}
+
+impl Script {
+    fn of(answers: impl IntoIterator<Item = Answer>) -> (Self, CallEngine<Self>) {
+        let script = Self::default();
+        script.played().answers.extend(answers);
+        let settings = resolve(Config::single("redis://localhost")).expect("settings");
+        let settings = settings.databases[0].clone();
+        let state = DatabaseState::new(settings, Instant::now().into_std());
+        let engine = CallEngine::on(state, script.clone());
+        (script, engine)
+    }
+
+    fn played(&self) -> MutexGuard<'_, Played> {
+        self.0.lock().expect("no test panicked with the lock")
+    }
+}
+
+impl Backend for Script {
+    fn send(&self, _: &DatabaseState, mut request: Request) {
+        let mut played = self.played();
+        let words = String::from_utf8_lossy(&request.bytes).into_owned();
+        let words = words.split("\r\n").skip(2).step_by(2).collect::<Vec<_>>();
+        played.sent.push(words.join(" ").trim().into());
+        let answer = played.answers.pop_front().expect("an answer is left");
+        assert!(request.responder.finish(answer), "a caller waits");
+    }
+
+    fn send_later(&self, state: &DatabaseState, request: Request, _: Duration) {
+        self.played().later += 1;
+        self.send(state, request);
+    }
+
+    fn lend(&self, _: &DatabaseState, _: Waiting) {
+        // Dropped, it tells its caller that the pool has gone.
+        self.played().lent += 1;
+    }
+
+    fn distrust(&self, _: &DatabaseState, origin: Origin) {
+        self.played().distrusted.push(origin);
+    }
+}
+
+fn answered(value: Value) -> Answer {
+    Ok(Answered {
+        reply: Reply::One(value),
+        origin: CONNECTION,
+    })
+}
+
+fn error(line: &str) -> Answer {
+    answered(Value::ServerError(sanitize::from_line(line)))
+}
+
+fn lost() -> Answer {
+    Err(Failure::Lost(
+        Loss::ClosedByServer.into(),
+        Execution::Unknown,
+    ))
+}
+
+/// What `COMMAND INFO` says of a command with these flags and categories.
+fn description(flags: &[&str], categories: &[&str]) -> Answer {
+    let words = |words: &[&str]| {
+        let words = words.iter().map(|word| Value::SimpleString((*word).into()));
+        Value::Array(words.collect())
+    };
+    let place = Value::Int(1);
+    let fields = vec![
+        Value::BulkString(b"newer".into()),
+        Value::Int(-2),
+        words(flags),
+        place.clone(),
+        place.clone(),
+        place,
+        words(categories),
+    ];
+    answered(Value::Array(vec![Value::Array(fields)]))
+}
+
+#[tokio::test]
+async fn the_connection_that_answered_is_left_by_the_next_attempt() {
+    let (script, engine) = Script::of([error("READONLY replica"), answered(Value::Okay)]);
+    let command = cmd("SET").arg("k").arg(1).take();
+    let reply = engine.execute(&command, engine.options());
+    assert_eq!(reply.await.expect("the second attempt"), Value::Okay);
+    let played = script.played();
+    assert_eq!(played.distrusted, [CONNECTION]);
+    assert_eq!((played.sent.len(), played.later), (2, 1));
+}
+
+#[tokio::test]
+async fn a_write_whose_reply_was_lost_is_sent_once_and_a_read_twice() {
+    let (script, engine) = Script::of([lost()]);
+    let written = engine.execute(cmd("INCR").arg("k"), engine.options()).await;
+    assert_eq!(written.expect_err("lost").execution(), Execution::Unknown);
+    assert_eq!(script.played().sent, ["INCR k"]);
+
+    let (script, engine) = Script::of([lost(), answered(Value::Int(1))]);
+    let read = engine.execute(cmd("GET").arg("k"), engine.options()).await;
+    assert_eq!(read.expect("the second attempt"), Value::Int(1));
+    assert_eq!(script.played().sent, ["GET k", "GET k"]);
+}
+
+#[tokio::test]
+async fn the_server_is_asked_once_for_a_command_that_is_on_no_list() {
+    let plain = description(&["write", "fast"], &["@write"]);
+    let (script, engine) = Script::of([plain, answered(Value::Okay), answered(Value::Okay)]);
+    for _ in 0..2 {
+        let command = cmd("NEWER").arg("k").take();
+        let reply = engine.execute(&command, engine.options());
+        assert_eq!(reply.await.expect("a reply"), Value::Okay);
+    }
+    let sent = &script.played().sent;
+    assert_eq!(*sent, ["COMMAND INFO NEWER", "NEWER k", "NEWER k"]);
+}
+
+#[tokio::test]
+async fn an_unknown_command_that_blocks_gets_a_connection_of_its_own() {
+    let blocks = || description(&["write", "blocking"], &["@blocking"]);
+    let (script, engine) = Script::of([blocks()]);
+    let refused = engine
+        .execute(cmd("NEWER").arg("k"), engine.options())
+        .await;
+    assert!(
+        matches!(refused, Err(Error::Abandoned { .. })),
+        "{refused:?}"
+    );
+    assert_eq!(script.played().lent, 1);
+
+    let (script, engine) = Script::of([blocks()]);
+    let mut pipeline = pipe();
+    pipeline.get("k").cmd("NEWER").arg("k");
+    let refused = engine.execute_pipeline(&pipeline, engine.options()).await;
+    assert!(matches!(refused, Err(Error::Abandoned { .. })));
+    let played = script.played();
+    assert_eq!((played.lent, played.sent.len()), (1, 1));
+}
+
+#[tokio::test]
+async fn an_unknown_command_that_changes_its_connection_is_refused() {
+    for (flags, category) in [("noscript", "@connection"), ("pubsub", "@pubsub")] {
+        let (script, engine) = Script::of([description(&[flags], &[category])]);
+        let refused = engine
+            .execute(cmd("NEWER").arg("k"), engine.options())
+            .await;
+        let refused = refused.expect_err("it is not run");
+        assert_eq!(refused.execution(), Execution::NotSent);
+        assert!(
+            refused.to_string().contains("NEWER is refused"),
+            "{refused}"
+        );
+        assert_eq!(script.played().sent, ["COMMAND INFO NEWER"]);
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_may_not_be_asked_gets_the_command_as_any_other() {
+    let (script, engine) = Script::of([error("NOPERM no"), answered(Value::Okay)]);
+    let command = cmd("NEWER").arg("k").take();
+    let reply = engine.execute(&command, engine.options());
+    assert_eq!(reply.await.expect("a reply"), Value::Okay);
+    assert_eq!(script.played().sent.len(), 2);
+
+    // It is asked again for a command that it does not know itself: a module may bring it.
+    let unknown = || answered(Value::Array(vec![Value::Nil]));
+    let (script, engine) = Script::of([
+        unknown(),
+        error("ERR unknown command"),
+        unknown(),
+        error("ERR unknown command"),
+    ]);
+    for _ in 0..2 {
+        let command = cmd("NEWER").arg("k").take();
+        let reply = engine.execute(&command, engine.options());
+        assert_eq!(reply.await.expect_err("unknown").code(), Some("ERR"));
+    }
+    assert_eq!(script.played().sent.len(), 4);
+}

@@ -1,0 +1,209 @@
+//! The commands that do something to their connection or to the server, by their name and, in families,
+//! their member.
+
+use super::{Block, Class, Upper};
+
+/// Whether it is a family, whose second word is part of the name.
+pub(super) fn is_family(name: &[u8]) -> bool {
+    matches!(
+        Upper::of(name).as_bytes(),
+        b"ACL"
+            | b"BACKUP"
+            | b"CLIENT"
+            | b"CLUSTER"
+            | b"COMMANDLOG"
+            | b"CONFIG"
+            | b"FT.CONFIG"
+            | b"FT.DEBUG"
+            | b"FUNCTION"
+            | b"HOTKEYS"
+            | b"LATENCY"
+            | b"MODULE"
+            | b"SCRIPT"
+            | b"SLOWLOG"
+            | b"_FT.DEBUG"
+    )
+}
+
+/// The class of a command that is more than a read or a write; `None` for any other. `args` follow the
+/// name.
+pub(super) fn special<'a>(name: &Upper, mut args: impl Iterator<Item = &'a [u8]>) -> Option<Class> {
+    Some(match name.as_bytes() {
+        // Who the connection is, which protocol it speaks, and which database it uses: the
+        // handshake's business. All of it would hold for every later caller.
+        b"AUTH" | b"HELLO" | b"SELECT" | b"RESET" => Class::Configures,
+        // The connection ends, with everyone's requests on it.
+        b"QUIT" => Class::Configures,
+        // How a cluster node treats the next commands on this connection.
+        b"ASKING" | b"READONLY" | b"READWRITE" => Class::Configures,
+        // The fields of the hashes to come, by a name that this connection alone knows.
+        b"HIMPORT" => Class::Configures,
+
+        // Other callers' commands would be queued into the transaction, or run inside the wrong
+        // one, or undo its watches. An atomic pipeline brings its own MULTI and EXEC, in one
+        // piece with what stands between.
+        b"WATCH" => Class::Watches,
+        b"MULTI" => Class::Queues,
+        b"EXEC" | b"DISCARD" | b"UNWATCH" => Class::EndsTransaction,
+
+        // Each channel has a confirmation of its own, and leaving them all has one when there is none.
+        b"SUBSCRIBE" | b"PSUBSCRIBE" | b"SSUBSCRIBE" | b"UNSUBSCRIBE" | b"PUNSUBSCRIBE"
+        | b"SUNSUBSCRIBE" => Class::Subscribes {
+            confirmations: args.count().max(1),
+        },
+
+        // The connection becomes a stream of what others do, or a replica's link.
+        b"MONITOR" | b"SYNC" | b"PSYNC" | b"REPLCONF" => Class::TakesReplies,
+        // The server's trap for web browsers (`securityWarningCommand` in Redis' server code),
+        // which hangs up.
+        b"POST" | b"HOST:" => Class::TakesReplies,
+
+        b"BLPOP" | b"BRPOP" | b"BLMOVE" | b"BRPOPLPUSH" | b"BZPOPMIN" | b"BZPOPMAX" => {
+            Class::Blocks(Block::of_seconds(args.last()))
+        }
+        b"BLMPOP" | b"BZMPOP" => Class::Blocks(Block::of_seconds(args.next())),
+        b"BLMOVEM" => Class::Blocks(Block::of_seconds(args.nth(4))),
+        b"BZMOVE" => Class::Blocks(Block::of_seconds(args.nth(3))),
+        b"WAIT" | b"WAITAOF" => Class::LooksBack(Block::of_millis(args.last())),
+        b"XREAD" => Block::of_stream_read(args).map_or(Class::Reads, Class::Blocks),
+        b"XREADGROUP" => Block::of_stream_read(args).map_or(Class::Plain, Class::Blocks),
+        b"TS.READ" => Block::of_series_read(args).map_or(Class::Plain, Class::Blocks),
+
+        b"BGREWRITEAOF" | b"BGSAVE" | b"DEBUG" | b"FAILOVER" | b"FLUSHALL" | b"FLUSHDB"
+        | b"PFDEBUG" | b"PFSELFTEST" | b"REPLICAOF" | b"SAVE" | b"SHUTDOWN" | b"SLAVEOF"
+        | b"SWAPDB" | b"TRIMSLOTS" => Class::Administers,
+        // How the shards of the module for time series find each other and talk.
+        b"TIMESERIES.CLUSTERSET"
+        | b"TIMESERIES.CLUSTERSETFROMSHARD"
+        | b"TIMESERIES.FORCESHARDSCONNECTION"
+        | b"TIMESERIES.HELLO"
+        | b"TIMESERIES.INFOCLUSTER"
+        | b"TIMESERIES.INNERCOMMUNICATION"
+        | b"TIMESERIES.NETWORKTEST"
+        | b"TIMESERIES.REFRESHCLUSTER" => Class::Administers,
+
+        // Families of which some members are harmless. Without a member the server complains.
+        b"ACL" => args.next().map_or(Class::Plain, acl),
+        b"CLIENT" => args.next().map_or(Class::Plain, client),
+        b"CLUSTER" => args.next().map_or(Class::Plain, cluster),
+        b"BACKUP" | b"CONFIG" | b"FT.CONFIG" => args.next().map_or(Class::Plain, configuration),
+        // It stops the collection of garbage, and the expiry of documents.
+        b"FT.DEBUG" | b"_FT.DEBUG" => args.next().map_or(Class::Plain, configuration),
+        b"FUNCTION" => args.next().map_or(Class::Plain, function),
+        b"HOTKEYS" => args.next().map_or(Class::Plain, hotkeys),
+        b"COMMANDLOG" | b"LATENCY" | b"SLOWLOG" => args.next().map_or(Class::Plain, records),
+        b"MODULE" => args.next().map_or(Class::Plain, module),
+        b"SCRIPT" => args.next().map_or(Class::Plain, script),
+        b"MEMORY" => args.next().map_or(Class::Plain, memory),
+
+        b"EVAL" | b"EVALSHA" | b"FCALL" => Class::RunsScript { only_reads: false },
+        // The server keeps these from writing.
+        b"EVAL_RO" | b"EVALSHA_RO" | b"FCALL_RO" => Class::RunsScript { only_reads: true },
+        _ => return None,
+    })
+}
+
+/// The members that say who one is, what there is, or what a user could do. All others change users,
+/// or show them and the hashes of their passwords.
+fn acl(member: &[u8]) -> Class {
+    match Upper::of(member).as_bytes() {
+        b"CAT" | b"DRYRUN" | b"GENPASS" | b"HELP" | b"WHOAMI" => Class::Plain,
+        _ => Class::Administers,
+    }
+}
+
+/// The members that only ask, or speak of other connections. All others count as changing this one,
+/// also those that this list does not know: this is the family in which servers put new connection
+/// state (`CAPA` and `IMPORT-SOURCE` are Valkey's).
+fn client(member: &[u8]) -> Class {
+    match Upper::of(member).as_bytes() {
+        b"GETNAME" | b"GETREDIR" | b"HELP" | b"ID" | b"INFO" | b"LIST" | b"TRACKINGINFO"
+        | b"UNBLOCK" => Class::Plain,
+        b"PAUSE" | b"UNPAUSE" | b"KILL" => Class::Administers,
+        b"REPLY" => Class::TakesReplies,
+        // TRACKING, CACHING, NO-EVICT, NO-TOUCH, SETNAME, SETINFO …
+        _ => Class::Configures,
+    }
+}
+
+/// The members that only ask. All others change the cluster (`FAILOVER`, `RESET`, `SETSLOT`, `MEET`
+/// …).
+fn cluster(member: &[u8]) -> Class {
+    match Upper::of(member).as_bytes() {
+        b"COUNT-FAILURE-REPORTS"
+        | b"COUNTKEYSINSLOT"
+        | b"GETKEYSINSLOT"
+        | b"GETSLOTMIGRATIONS"
+        | b"HELP"
+        | b"INFO"
+        | b"KEYSLOT"
+        | b"LINKS"
+        | b"MYID"
+        | b"MYSHARDID"
+        | b"NODES"
+        | b"REPLICAS"
+        | b"SHARDS"
+        | b"SLAVES"
+        | b"SLOT-STATS"
+        | b"SLOTS" => Class::Plain,
+        // How one node streams slots to another.
+        b"SYNCSLOTS" => Class::TakesReplies,
+        _ => Class::Administers,
+    }
+}
+
+/// Reading is no less than writing here: among the settings are passwords, and among what a debugger
+/// shows are the values of others.
+fn configuration(member: &[u8]) -> Class {
+    match Upper::of(member).as_bytes() {
+        b"HELP" => Class::Plain,
+        _ => Class::Administers,
+    }
+}
+
+fn function(member: &[u8]) -> Class {
+    match Upper::of(member).as_bytes() {
+        b"KILL" | b"FLUSH" => Class::Administers,
+        _ => Class::Plain,
+    }
+}
+
+/// While keys are counted, every command of every client costs more.
+fn hotkeys(member: &[u8]) -> Class {
+    match Upper::of(member).as_bytes() {
+        b"GET" | b"HELP" => Class::Plain,
+        _ => Class::Administers,
+    }
+}
+
+fn module(member: &[u8]) -> Class {
+    match Upper::of(member).as_bytes() {
+        b"HELP" | b"LIST" => Class::Plain,
+        _ => Class::Administers,
+    }
+}
+
+/// What the server has noted of slow commands is there for whoever looks into its troubles. Anybody
+/// may read it, but not take it away from the others, as `CONFIG RESETSTAT` would.
+fn records(member: &[u8]) -> Class {
+    match Upper::of(member).as_bytes() {
+        b"RESET" => Class::Administers,
+        _ => Class::Plain,
+    }
+}
+
+fn script(member: &[u8]) -> Class {
+    match Upper::of(member).as_bytes() {
+        // The connection would stop in the debugger at its next script.
+        b"DEBUG" => Class::TakesReplies,
+        b"KILL" => Class::Administers,
+        _ => Class::Plain,
+    }
+}
+
+fn memory(member: &[u8]) -> Class {
+    match Upper::of(member).as_bytes() {
+        b"USAGE" => Class::Reads,
+        _ => Class::Plain,
+    }
+}
