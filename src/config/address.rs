@@ -1,7 +1,6 @@
 //! Where a server listens.
 
-use std::fmt;
-use std::path::PathBuf;
+use std::{fmt, path::PathBuf};
 
 /// The endpoint of a database: what is dialled, and what databases on one server have in common.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]

@@ -1,10 +1,10 @@
 //! One database.
 
-use super::Keepalive;
-use super::location::Location;
+use std::{fmt, time::Duration};
+
 use secrecy::SecretString;
-use std::fmt;
-use std::time::Duration;
+
+use super::{Keepalive, url::Location};
 
 /// How to reach one database, and the limits of its use.
 ///

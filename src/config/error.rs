@@ -1,7 +1,6 @@
 //! What is wrong with a configuration, all of it at once.
 
-use std::error::Error;
-use std::fmt;
+use std::{error::Error, fmt};
 
 /// A configuration that cannot be used, with every [`Problem`] found in it.
 ///

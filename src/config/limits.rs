@@ -1,7 +1,6 @@
 //! Ranges of the settings, for the checks of the configuration and of the environment alike.
 
-use std::ops::RangeInclusive;
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
 /// A day in seconds, to write the long durations with.
 const DAY: u64 = 86_400;

@@ -4,22 +4,21 @@
 //! # Layout
 //! - this file: [`Config`], the databases and what they share; [`Io`]
 //! - `database`: [`DatabaseConfig`], one database · `keepalive`: [`Keepalive`]
-//! - `source`: [`Config::from_env`] · `environment`: reading variables
+//! - `source/`: [`Config::from_env`]
 //! - `resolve`: `Config` → `Settings`, all checks · `limits`: the ranges · `settings`: the result
-//! - `location`: reading a URL · `percent`: its escapes · `address`: where a server listens
+//! - `url`: reading a URL · `percent`: its escapes · `address`: where a server listens
 //! - `error`: [`ConfigError`] and its [`Problem`]s
 
 mod address;
 mod database;
-mod environment;
 mod error;
 mod keepalive;
 mod limits;
-mod location;
 mod percent;
 mod resolve;
 mod settings;
 mod source;
+mod url;
 
 pub(crate) use address::Address;
 pub use database::DatabaseConfig;
@@ -28,8 +27,7 @@ pub use keepalive::Keepalive;
 pub(crate) use resolve::resolve;
 pub(crate) use settings::{DatabaseSettings, Settings};
 
-use std::fmt;
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 /// The databases a supervisor looks after, and what they share.
 ///

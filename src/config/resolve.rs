@@ -1,16 +1,15 @@
 //! `Config` → `Settings`: every check, and the defaults that depend on other settings.
 
-use super::error::{ConfigError, Problem};
-use super::limits::{self, seconds};
-use super::location::Location;
-use super::settings::Username;
-use super::{Config, DatabaseConfig, DatabaseSettings, Keepalive, Settings};
+use std::{collections::HashSet, fmt::Display, ops::RangeInclusive, sync::Arc, time::Duration};
+
 use secrecy::{ExposeSecret, SecretString};
-use std::collections::HashSet;
-use std::fmt::Display;
-use std::ops::RangeInclusive;
-use std::sync::Arc;
-use std::time::Duration;
+
+use super::{
+    Config, ConfigError, DatabaseConfig, DatabaseSettings, Keepalive, Problem, Settings,
+    limits::{self, seconds},
+    settings::Username,
+    url::Location,
+};
 
 /// Seals a configuration, or says everything that is wrong with it.
 pub(crate) fn resolve(config: Config) -> Result<Settings, ConfigError> {

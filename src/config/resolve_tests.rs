@@ -25,7 +25,7 @@ fn defaults() {
     );
     assert_eq!(
         (
-            main.username.as_ref().map(|it| &*it.0),
+            main.username.as_ref().map(|user| &*user.0),
             main.client_name.as_str()
         ),
         (Some("u"), "redis-steward:main")
@@ -98,7 +98,7 @@ fn a_database_sweeps_at_its_own_interval_or_at_that_of_all() {
     let intervals: Vec<_> = settings
         .databases
         .iter()
-        .map(|it| it.sweep_interval)
+        .map(|database| database.sweep_interval)
         .collect();
     assert_eq!(intervals, [2 * S, 7 * S]);
 }
@@ -159,7 +159,7 @@ fn setters_win_over_the_url() {
     assert_eq!(
         (
             settings.number,
-            settings.username.as_ref().map(|it| &*it.0),
+            settings.username.as_ref().map(|user| &*user.0),
             password
         ),
         (2, Some("v"), Some("q"))

@@ -1,11 +1,11 @@
 //! The sealed result of checking a configuration. Everything past `resolve` reads this, and may
 //! rely on it.
 
-use super::{Address, Io, Keepalive};
+use std::{fmt, sync::Arc, time::Duration};
+
 use secrecy::SecretString;
-use std::fmt;
-use std::sync::Arc;
-use std::time::Duration;
+
+use super::{Address, Io, Keepalive};
 
 /// At least one database, with distinct names, in the order they were given.
 #[derive(Clone, Debug)]

@@ -1,12 +1,13 @@
 //! Reading environment variables, and collecting what is wrong with them.
 
-use super::address::{Address, is_host_name};
-use super::error::{Problem, quoted};
-use super::limits;
-use std::ffi::OsString;
-use std::net::Ipv6Addr;
-use std::str::FromStr;
-use std::time::Duration;
+use std::{ffi::OsString, net::Ipv6Addr, str::FromStr, time::Duration};
+
+use crate::config::{
+    Problem,
+    address::{Address, is_host_name},
+    error::quoted,
+    limits,
+};
 
 /// Finds the value of a variable.
 pub(super) trait Lookup: Fn(&str) -> Option<OsString> {}
