@@ -1,30 +1,63 @@
-//! Reading a URL: where the server is, and as whom to log in.
+//! Reading a URL: the endpoint, the database number and the login.
 
-use secrecy::SecretString;
+use std::fmt;
+
+use secrecy::{ExposeSecret, SecretString};
 use url::{Host, Url};
 
 use super::{
     address::{Address, is_host_name},
     error::quoted,
     percent::percent_decode,
+    settings::Username,
 };
 
-/// What a URL says. What it leaves out is `None`, so that settings from elsewhere can fill it in.
+/// A URL as it was given. It may hold a password, so all of it is a secret.
+#[derive(Clone)]
+pub(super) struct SecretUrl(SecretString);
+
+impl SecretUrl {
+    pub(super) fn new(url: impl Into<String>) -> Self {
+        Self(SecretString::from(url.into()))
+    }
+
+    pub(super) fn parse(&self) -> Result<Location, Vec<String>> {
+        Location::parse(self.0.expose_secret())
+    }
+}
+
+impl Default for SecretUrl {
+    fn default() -> Self {
+        Self::new("redis://localhost:6379/0")
+    }
+}
+
+/// Shows the location. In a URL that cannot be read, any part may be the password.
+impl fmt::Debug for SecretUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = self
+            .parse()
+            .map_or("(not readable)".into(), |location| location.shown());
+        shown.fmt(f)
+    }
+}
+
+/// The parts of a URL. One that is left out is `None`, so that settings from elsewhere can fill it
+/// in.
 pub(super) struct Location {
     pub(super) address: Address,
     pub(super) number: Option<i64>,
-    pub(super) username: Option<String>,
+    pub(super) username: Option<Username>,
     pub(super) password: Option<SecretString>,
 }
 
 impl Location {
-    /// Reads a URL, or says everything that is wrong with it.
+    /// Reads a URL, or reports all its problems.
     ///
-    /// No message quotes the URL: where one is malformed nobody can tell which part of it is the
-    /// password.
+    /// No message quotes the URL: in a malformed one, any part may be the password.
     pub(super) fn parse(text: &str) -> Result<Self, Vec<String>> {
         let text = text.trim();
-        // The URL standard drops these without a word, which would change a password.
+        // The URL standard drops these silently, which would change a password.
         if text.contains(char::is_control) {
             return Err(vec![
                 "holds a line break or another control character; write it percent-encoded".into(),
@@ -47,7 +80,7 @@ impl Location {
         }
     }
 
-    /// The location without its user name, password and options, fit to be shown.
+    /// The location without its user name, password and options, for logs and `Debug`.
     pub(super) fn shown(&self) -> String {
         match (&self.address, self.number) {
             (address @ Address::Tcp { .. }, None) => format!("redis://{address}"),
@@ -127,7 +160,7 @@ fn tcp(text: &str) -> Result<Location, Vec<String>> {
         Location {
             address: Address::Tcp { host, port },
             number,
-            username,
+            username: username.map(Username::new),
             password: password.map(SecretString::from),
         },
     )
@@ -154,7 +187,7 @@ fn unix(text: &str) -> Result<Location, Vec<String>> {
         Location {
             address,
             number,
-            username: username.filter(|text| !text.is_empty()),
+            username: username.filter(|text| !text.is_empty()).map(Username::new),
             password: password
                 .filter(|text| !text.is_empty())
                 .map(SecretString::from),
@@ -173,7 +206,7 @@ fn finish(problems: Vec<String>, location: Location) -> Result<Location, Vec<Str
 #[cfg(unix)]
 fn socket_path(url: &Url, problems: &mut Vec<String>) -> Address {
     let path = url.to_file_path().unwrap_or_default();
-    // The operating system's own rule: no NUL, and about a hundred bytes.
+    // The rule of the operating system: no NUL, and about a hundred bytes.
     let usable = std::os::unix::net::SocketAddr::from_pathname(&path).is_ok();
     if path.file_name().is_none() || !usable {
         problems.push(
@@ -209,7 +242,7 @@ fn read_number(text: &str, place: &str, problems: &mut Vec<String>) -> Option<i6
 /// The decoded query parameters, each at most once. As in a form, a plus sign stands for a space.
 fn options(url: &Url, problems: &mut Vec<String>) -> Vec<(String, String)> {
     if url.fragment().is_some() {
-        problems.push("has a part after #, which means nothing here; write # as %23".into());
+        problems.push("has a part after #, which has no meaning here; write # as %23".into());
     }
     let mut options: Vec<(String, String)> = Vec::new();
     for pair in url
@@ -232,11 +265,11 @@ fn options(url: &Url, problems: &mut Vec<String>) -> Vec<(String, String)> {
     options
 }
 
-/// Judges a parameter that has the same meaning in every URL.
+/// Checks a parameter that has the same meaning in every URL.
 fn common_option(name: &str, value: &str, after_password: bool, problems: &mut Vec<String>) {
     const HINT: &str = "write & in a password as %26, and use the setters for other settings";
-    // What follows a password may be a piece of it, cut off by an unencoded &; and no option is
-    // named like a sentence.
+    // The text after a password may be a piece of it, cut off by an unencoded &. A name with other
+    // characters than those of options may be one as well.
     let nameable = !after_password
         && name.len() <= 32
         && name

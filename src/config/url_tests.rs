@@ -11,7 +11,9 @@ fn read(url: &str) -> String {
         .map(|password| password.expose_secret());
     format!(
         "{} {:?} {:?} {password:?}",
-        location.address, location.number, location.username
+        location.address,
+        location.number,
+        location.username.map(|user| user.0)
     )
 }
 
@@ -78,7 +80,7 @@ fn unix_urls() {
 }
 
 #[test]
-fn bad_urls_say_what_to_do() {
+fn bad_urls_name_the_correction() {
     for (url, expected) in [
         ("", "known scheme"),
         ("localhost:6379", "known scheme"),
@@ -133,7 +135,7 @@ fn bad_urls_say_what_to_do() {
 
 #[cfg(unix)]
 #[test]
-fn bad_unix_urls_say_what_to_do() {
+fn bad_unix_urls_name_the_correction() {
     let long = format!("unix:///{}", "x".repeat(200));
     for (url, expected) in [
         ("unix:relative.sock", "socket file"),
@@ -153,7 +155,7 @@ fn bad_unix_urls_say_what_to_do() {
 }
 
 #[test]
-fn all_problems_of_a_url_are_told() {
+fn all_problems_of_a_url_are_reported() {
     let problems = Location::parse("redis://h:0/x?a=1&a=2#f")
         .map(drop)
         .unwrap_err();
@@ -169,7 +171,7 @@ fn a_piece_of_a_password_is_not_taken_for_the_name_of_an_option() {
 }
 
 #[test]
-fn what_is_shown_names_no_one() {
+fn the_shown_location_has_no_user() {
     for (url, expected) in [
         ("valkey://u:p@h/3?protocol=3", "redis://h:6379/3"),
         ("redis://[::1]", "redis://[::1]:6379"),

@@ -1,7 +1,12 @@
 //! Configuration from the environment.
 
-use super::variables::{Environment, Lookup};
-use crate::config::{Config, ConfigError, DatabaseConfig, limits, url::Location};
+use secrecy::SecretString;
+
+use super::variables::{Lookup, Variables};
+use crate::config::{
+    Config, ConfigError, DatabaseConfig, fields::quantity, layer::Origin, settings::Username,
+    url::SecretUrl,
+};
 
 impl Config {
     /// One database named `main`, from environment variables:
@@ -20,7 +25,7 @@ impl Config {
     /// | `REDIS_FAILURE_THRESHOLD` | `5` | consecutive failures |
     /// | `REDIS_RECOVERY_TIMEOUT` | `60` | seconds |
     ///
-    /// An empty variable counts as unset.
+    /// An empty variable counts as unset. Other settings have their defaults.
     ///
     /// # Errors
     /// All variables that cannot be used, together. The values of `REDIS_URL` and `REDIS_PASSWORD`
@@ -40,122 +45,91 @@ impl Config {
 /// [`Config::from_env`] with the environment as an argument, since a process has only one and tests
 /// run side by side.
 fn from_lookup(lookup: impl Lookup) -> Result<Config, ConfigError> {
-    let mut environment = Environment::new(lookup);
-    let database = database(&mut environment);
-    if environment.problems.is_empty() {
+    let mut variables = Variables::new(lookup);
+    let mut database = DatabaseConfig::new();
+    let parts = read_url(&mut database, &mut variables);
+    read_login(&mut database, &parts, &mut variables);
+    database.read_limits(&mut variables);
+    if variables.problems.is_empty() {
         Ok(Config::new().database("main", database))
     } else {
-        Err(ConfigError::new(environment.problems))
+        Err(ConfigError::new(variables.problems))
     }
 }
 
-fn database<L: Lookup>(environment: &mut Environment<L>) -> DatabaseConfig {
-    let (mut config, given) = server(environment);
-
-    let number = environment.read("REDIS_DB", "0", "a database number", limits::number);
-    if let Some(number) = number.filter(|_| !given.number) {
-        config = config.number(number);
-    }
-    let has_password = given.password || !environment.is_unset("REDIS_PASSWORD");
-    if let Some(username) = environment
-        .text("REDIS_USERNAME")
-        .filter(|_| !given.username)
-    {
-        if !has_password {
-            environment.problem(
-                "REDIS_USERNAME",
-                "comes without a password; set REDIS_PASSWORD",
-            );
-        }
-        config = config.username(username);
-    }
-    if let Some(password) = environment
-        .exact("REDIS_PASSWORD")
-        .filter(|_| !given.password)
-    {
-        config = config.password(password);
-    }
-    tuned(config, environment)
-}
-
-/// Which of these a URL gives, so that the variables for them do not apply.
+/// The parts that `REDIS_URL` has. They override the variables for them, since a URL from a
+/// variable is as strong as any variable and is read last.
 #[derive(Default)]
-struct Given {
-    number: bool,
+struct Parts {
     username: bool,
     password: bool,
 }
 
 /// The server of `REDIS_URL`, or else of `REDIS_HOST` and `REDIS_PORT`.
-fn server<L: Lookup>(environment: &mut Environment<L>) -> (DatabaseConfig, Given) {
+fn read_url<L: Lookup>(database: &mut DatabaseConfig, variables: &mut Variables<L>) -> Parts {
     const URL: &str = "REDIS_URL";
-    let Some(url) = environment.exact(URL).filter(|url| !url.trim().is_empty()) else {
-        let config = match (environment.host(), environment.port()) {
-            (Some(host), Some(port)) => DatabaseConfig::from_url(format!("redis://{host}:{port}")),
-            // Their problems are told, and no database comes of this.
-            _ => DatabaseConfig::new(),
-        };
-        return (config, Given::default());
+    let url = variables.exact(URL);
+    let Some(url) = url.filter(|url| !url.trim().is_empty()) else {
+        // An unusable one has been reported, and no database comes of this.
+        if let (Some(host), Some(port)) = (variables.host(), variables.port()) {
+            let url = SecretUrl::new(format!("redis://{host}:{port}"));
+            database.url.offer(url, Origin::Variable("REDIS_HOST"));
+        }
+        return Parts::default();
     };
-    let given = match Location::parse(&url) {
+    let url = SecretUrl::new(url);
+    let parts = match url.parse() {
         Ok(location) => {
-            if let Some(Err(message)) = location.number.map(limits::number) {
-                environment.problem(URL, format!("{message}, as in redis://localhost:6379/0"));
+            if let Some(Err(message)) = location.number.map(quantity::number) {
+                variables.problem(URL, format!("{message}, as in redis://localhost:6379/0"));
             }
             let (username, password) = (location.username.is_some(), location.password.is_some());
-            if username && !password && environment.is_unset("REDIS_PASSWORD") {
-                environment.problem(
+            if username && !password && variables.is_unset("REDIS_PASSWORD") {
+                variables.problem(
                     URL,
                     "has a user name without a password; set REDIS_PASSWORD",
                 );
             }
-            let number = location.number.is_some();
-            Given {
-                number,
-                username,
-                password,
-            }
+            Parts { username, password }
         }
         Err(messages) => {
             for message in messages {
-                environment.problem(URL, message);
+                variables.problem(URL, message);
             }
-            // Nobody can tell what such a URL gives. Its own problems are enough to correct.
-            Given {
-                number: true,
+            // Such a URL may have any part. Its own problems are enough to correct.
+            Parts {
                 username: true,
                 password: true,
             }
         }
     };
-    (DatabaseConfig::from_url(url), given)
+    database.url.offer(url, Origin::Variable(URL));
+    parts
 }
 
-/// The limits and intervals.
-fn tuned<L: Lookup>(
-    mut config: DatabaseConfig,
-    environment: &mut Environment<L>,
-) -> DatabaseConfig {
-    const WHOLE: &str = "a whole number";
-    let connections = |value| limits::count(value, &limits::CONNECTIONS);
-    let failures = |value| limits::count(value, &limits::FAILURES);
-
-    if let Some(most) = environment.read("REDIS_MAX_CONNECTIONS", "50", WHOLE, connections) {
-        config = config.max_connections(most as usize);
+fn read_login<L: Lookup>(
+    database: &mut DatabaseConfig,
+    parts: &Parts,
+    variables: &mut Variables<L>,
+) {
+    const NUMBER: &str = "REDIS_DB";
+    const USERNAME: &str = "REDIS_USERNAME";
+    const PASSWORD: &str = "REDIS_PASSWORD";
+    if let Some(number) = variables.number(NUMBER) {
+        let origin = Origin::Variable(NUMBER);
+        database.number.offer(Some(number), origin);
     }
-    if let Some(timeout) = environment.seconds("REDIS_SOCKET_TIMEOUT", "5") {
-        config = config.command_timeout(timeout);
+    if let Some(username) = variables.text(USERNAME) {
+        if !parts.username && !parts.password && variables.is_unset(PASSWORD) {
+            variables.problem(USERNAME, "comes without a password; set REDIS_PASSWORD");
+        }
+        let (username, origin) = (Username::new(username), Origin::Variable(USERNAME));
+        database.username.offer(Some(username), origin);
     }
-    if let Some(interval) = environment.seconds("REDIS_HEALTH_CHECK_INTERVAL", "30") {
-        config = config.health_check_interval(interval);
+    if let Some(password) = variables.exact(PASSWORD) {
+        let (password, origin) = (SecretString::from(password), Origin::Variable(PASSWORD));
+        database.password.offer(Some(password), origin);
     }
-    if let Some(threshold) = environment.read("REDIS_FAILURE_THRESHOLD", "5", WHOLE, failures) {
-        config = config.failure_threshold(threshold as u32);
-    }
-    if let Some(timeout) = environment.seconds("REDIS_RECOVERY_TIMEOUT", "60") {
-        config = config.recovery_timeout(timeout);
-    }
-    config
 }
 
 #[cfg(test)]
