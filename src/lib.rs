@@ -65,6 +65,8 @@ mod net;
 mod policy;
 mod registry;
 mod sanitize;
+#[cfg(test)]
+mod state;
 
 #[doc(hidden)]
 pub mod benching;
