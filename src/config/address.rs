@@ -1,9 +1,8 @@
-//! Where a server listens.
+//! The endpoint of a server.
 
-use std::fmt;
-use std::path::PathBuf;
+use std::{fmt, path::PathBuf};
 
-/// The endpoint of a database: what is dialled, and what databases on one server have in common.
+/// The endpoint of a database: the place to dial. Databases on one server have it in common.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Address {
     /// A host name or an IP address (IPv6 without brackets), and a port.
@@ -13,7 +12,7 @@ pub(crate) enum Address {
 }
 
 impl Address {
-    /// The port that Redis and Valkey listen on unless told otherwise.
+    /// The port that Redis and Valkey listen on by default.
     pub(super) const DEFAULT_PORT: u16 = 6379;
 }
 
@@ -31,8 +30,8 @@ impl fmt::Display for Address {
 /// Whether `host` can be a host name or an IPv4 address. International names are given in their
 /// ASCII form.
 pub(super) fn is_host_name(host: &str) -> bool {
-    // 253 is what DNS can carry (RFC 1035 section 2.3.4, as text). Underscores are no part of a
-    // host name by the book, but container networks use them.
+    // DNS carries 253 bytes (RFC 1035 section 2.3.4, as text). Underscores are not
+    // allowed in host names, but container networks use them.
     (1..=253).contains(&host.len())
         && host
             .bytes()

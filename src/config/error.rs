@@ -1,12 +1,11 @@
-//! What is wrong with a configuration, all of it at once.
+//! The problems of a configuration, all at once.
 
-use std::error::Error;
-use std::fmt;
+use std::{error::Error, fmt};
 
 /// A configuration that cannot be used, with every [`Problem`] found in it.
 ///
-/// All of it is checked together, so that one round of corrections is enough. Neither `Display` nor
-/// `Debug` shows a URL, a user name or a password.
+/// Everything is checked together, so that one round of corrections is enough. Neither `Display`
+/// nor `Debug` shows a URL, a user name or a password.
 ///
 /// ```
 /// use redis_steward::Config;
@@ -30,7 +29,7 @@ impl ConfigError {
         Self { problems }
     }
 
-    /// Everything that was found, in the order of the configuration. Never empty.
+    /// All problems, database by database in the order of the configuration. Never empty.
     pub fn problems(&self) -> &[Problem] {
         &self.problems
     }
@@ -51,7 +50,7 @@ impl fmt::Display for ConfigError {
     }
 }
 
-/// The same as `Display`: it is what a `main` that returns the error prints.
+/// The same as `Display`, since a `main` that returns the error prints this.
 impl fmt::Debug for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
@@ -60,7 +59,7 @@ impl fmt::Debug for ConfigError {
 
 impl Error for ConfigError {}
 
-/// One thing to correct: where it is, what is wrong, and what to do about it.
+/// One thing to correct: its place, the problem, and the way to correct it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     database: Option<String>,
@@ -77,18 +76,18 @@ impl Problem {
         }
     }
 
-    /// The database it is about; `None` for the configuration as a whole and for environment
+    /// The database with the problem; `None` for the configuration as a whole and for environment
     /// variables.
     pub fn database(&self) -> Option<&str> {
         self.database.as_deref()
     }
 
-    /// The setter, such as `connect_timeout`, or the environment variable, such as `REDIS_PORT`.
+    /// The setting, such as `connect_timeout`, or the environment variable, such as `REDIS_PORT`.
     pub fn field(&self) -> &str {
         &self.field
     }
 
-    /// What is wrong and how to correct it, in a sentence.
+    /// The problem and the way to correct it, in a sentence.
     pub fn message(&self) -> &str {
         &self.message
     }

@@ -2,55 +2,98 @@
 
 use std::time::Duration;
 
-/// When the operating system asks a silent peer whether it is still there (TCP keepalive, RFC 1122
-/// section 4.2.3.6).
-///
-/// It finds the peer of an *idle* connection gone, and keeps firewalls and NAT tables from
-/// forgetting the connection. A connection with commands under way is watched by the attempt
-/// timeout, which is far quicker.
-///
-/// ```
-/// use redis_steward::{DatabaseConfig, Keepalive};
-/// use std::time::Duration;
-///
-/// let keepalive = Keepalive::new().idle(Duration::from_secs(120)).count(3);
-/// let cache = DatabaseConfig::new().keepalive(keepalive);
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use]
-pub struct Keepalive {
-    pub(crate) idle: Duration,
-    pub(crate) interval: Duration,
-    pub(crate) count: u32,
+use super::{fields::quantity::Quantity, report::Report};
+
+/// From the rows of the table: [`Keepalive`] with its defaults and setters, and its check.
+macro_rules! keepalive {
+    ($(
+        #[doc = $sentence:literal]
+        $(#[doc = $doc:literal])*
+        $name:ident as $key:literal: $type:ty, default($($default:tt)+), range($($range:tt)+);
+    )+) => {
+        /// The times at which the operating system asks a silent peer for a sign of life (TCP
+        /// keepalive, RFC 1122 section 4.2.3.6).
+        ///
+        /// It finds the peer of an *idle* connection gone, and keeps firewalls and NAT tables from
+        /// forgetting the connection. That takes a time shorter than theirs, at the price of a
+        /// packet each time. The [attempt timeout](crate::DatabaseConfig::attempt_timeout) watches
+        /// connections with commands under way, and is far quicker.
+        ///
+        /// ```
+        /// use redis_steward::{DatabaseConfig, Keepalive};
+        /// use std::time::Duration;
+        ///
+        /// let keepalive = Keepalive::new().idle(Duration::from_secs(120)).count(3);
+        /// let cache = DatabaseConfig::new().keepalive(keepalive);
+        /// ```
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[must_use]
+        pub struct Keepalive {
+            $(pub(crate) $name: $type,)+
+        }
+
+        impl Keepalive {
+            /// 5 questions, 60 s apart, after 600 s of silence.
+            pub const fn new() -> Self {
+                Self {
+                    $($name: amount!($($default)+),)+
+                }
+            }
+
+            $(
+                #[doc = $sentence]
+                #[doc = ""]
+                #[doc = facts!(
+                    default(default_text!($($default)+))
+                    range(range_text!(($($range)+) () ()))
+                    variable()
+                )]
+                $(#[doc = $doc])*
+                pub const fn $name(mut self, $name: $type) -> Self {
+                    self.$name = $name;
+                    self
+                }
+            )+
+
+            /// Reports values outside their ranges.
+            pub(super) fn check(&self, report: &mut Report<'_>) {
+                $(report.whole($key, self.$name.measure(), &range!($($range)+));)+
+            }
+
+            /// The table as data.
+            #[cfg(test)]
+            pub(super) const FIELDS: &'static [super::fields::Field] = &[$(super::fields::Field {
+                key: $key,
+                unit: <$type as super::fields::Typed>::UNIT,
+                range: range_text!(($($range)+) () ()),
+                default: default_text!($($default)+),
+                variable: None,
+                sentence: $sentence,
+            },)+];
+        }
+    };
 }
 
-impl Keepalive {
-    /// 5 questions, 60 s apart, after 600 s of silence.
-    pub const fn new() -> Self {
-        Self {
-            idle: Duration::from_secs(600),
-            interval: Duration::from_secs(60),
-            count: 5,
-        }
-    }
+// The limits are those of Linux (`MAX_TCP_KEEPIDLE`, `MAX_TCP_KEEPINTVL` and `MAX_TCP_KEEPCNT` in
+// `include/net/tcp.h`).
+keepalive! {
+    /// The silence before the first question, in whole seconds.
+    ///
+    /// Choose less than the time after which firewalls on the way forget a connection, often some
+    /// minutes. The default spares the network, and leaves the next command to find such a
+    /// connection lost.
+    idle as "keepalive.idle": Duration, default(600 s), range(1 s..=32_767 s);
 
-    /// Silence before the first question, in whole seconds. Default 600 s; range 1 s to 32,767 s.
-    pub const fn idle(mut self, idle: Duration) -> Self {
-        self.idle = idle;
-        self
-    }
+    /// The time between two questions, in whole seconds.
+    ///
+    /// A dead peer is found after this time multiplied by the
+    /// [number of questions](Self::count): 5 min by default.
+    interval as "keepalive.interval": Duration, default(60 s), range(1 s..=32_767 s);
 
-    /// Time between two questions, in whole seconds. Default 60 s; range 1 s to 32,767 s.
-    pub const fn interval(mut self, interval: Duration) -> Self {
-        self.interval = interval;
-        self
-    }
-
-    /// Unanswered questions after which the connection is dead. Default 5; range 1 to 127.
-    pub const fn count(mut self, count: u32) -> Self {
-        self.count = count;
-        self
-    }
+    /// The number of unanswered questions after which the connection is dead.
+    ///
+    /// A low one takes a network that loses packets for a dead peer.
+    count as "keepalive.count": u32, default(5), range(1..=127);
 }
 
 impl Default for Keepalive {

@@ -2,37 +2,40 @@
 //! whole.
 //!
 //! # Layout
-//! - this file: [`Config`], the databases and what they share; [`Io`]
-//! - `database`: [`DatabaseConfig`], one database · `keepalive`: [`Keepalive`]
-//! - `source`: [`Config::from_env`] · `environment`: reading variables
-//! - `resolve`: `Config` → `Settings`, all checks · `limits`: the ranges · `settings`: the result
-//! - `location`: reading a URL · `percent`: its escapes · `address`: where a server listens
+//! - this file: [`Config`], the databases and their common settings; [`Io`]
+//! - `fields/`: the settings of one database, as a table, from which [`DatabaseConfig`] and
+//!   `DatabaseSettings` follow · `database`: the setters that do not · `keepalive`: [`Keepalive`]
+//! - `layer`: values that know their origin · `source/`: [`Config::from_env`]
+//! - `resolve`: `Config` → `Settings`, all checks · `report`: their problems · `settings`: the
+//!   result
+//! - `url`: reading a URL · `percent`: its escapes · `address`: the endpoint of a server
 //! - `error`: [`ConfigError`] and its [`Problem`]s
 
 mod address;
 mod database;
-mod environment;
 mod error;
+#[macro_use]
+mod fields;
 mod keepalive;
-mod limits;
-mod location;
+mod layer;
 mod percent;
+mod report;
 mod resolve;
 mod settings;
 mod source;
+mod url;
 
 pub(crate) use address::Address;
-pub use database::DatabaseConfig;
 pub use error::{ConfigError, Problem};
+pub use fields::DatabaseConfig;
+pub(crate) use fields::DatabaseSettings;
 pub use keepalive::Keepalive;
-pub(crate) use limits::MAX_WAIT;
 pub(crate) use resolve::resolve;
-pub(crate) use settings::{DatabaseSettings, Settings};
+pub(crate) use settings::{MAX_WAIT, Settings};
 
-use std::fmt;
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
-/// The databases a supervisor looks after, and what they share.
+/// The databases of a supervisor, and their common settings.
 ///
 /// Plain data: building one cannot fail, and nothing is checked on the way. Everything is checked
 /// together when the supervisor starts, or by [`check`](Self::check).
@@ -75,29 +78,37 @@ impl Config {
         Self::new().database("main", DatabaseConfig::from_url(url))
     }
 
-    /// Adds a database under a name of 1 to 128 bytes without whitespace. A name that is already
-    /// taken is a problem for [`check`](Self::check); it replaces nothing.
+    /// Adds a database under a name of 1 to 128 bytes, without whitespace and control characters.
+    ///
+    /// A name that is already taken is reported by [`check`](Self::check); it replaces nothing.
+    /// Several databases may have the same URL: each has a pool, limits and a circuit of its own.
     pub fn database(mut self, name: impl Into<String>, database: DatabaseConfig) -> Self {
         self.databases.push((name.into(), database));
         self
     }
 
-    /// Where connection tasks run. Default [`Io::Caller`].
+    /// The runtime that connection tasks run on.
+    ///
+    /// Default: [`Io::Caller`], the fastest. [`Io::Dedicated`] keeps I/O going while the
+    /// application's threads are busy.
     pub fn io(mut self, io: Io) -> Self {
         self.io = io;
         self
     }
 
-    /// How often connections are looked at that are idle or old, in databases without a
-    /// [sweep interval of their own](DatabaseConfig::sweep_interval). Default 60 s; range 1 ms to 1
-    /// year.
+    /// The time between two sweeps, which close idle and replace old connections, in databases
+    /// without a [sweep interval of their own](DatabaseConfig::sweep_interval).
+    ///
+    /// Default: 60 s. Range: 1 ms to 1 year. A connection can outlive its
+    /// [idle timeout](DatabaseConfig::idle_timeout) or its
+    /// [lifetime](DatabaseConfig::max_lifetime) by this. A sweep is cheap, but wakes the process.
     pub fn sweep_interval(mut self, interval: Duration) -> Self {
         self.sweep_interval = interval;
         self
     }
 
-    /// Checks everything a start would check, without starting anything: for tests of a
-    /// deployment's configuration.
+    /// Checks everything that a start checks, without starting anything, so that a test can check
+    /// the configuration of a deployment. It opens no connection.
     ///
     /// # Errors
     /// All problems together.
@@ -131,16 +142,16 @@ impl fmt::Debug for Config {
     }
 }
 
-/// Where connection tasks run.
+/// The runtime that connection tasks run on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Io {
-    /// On the tokio runtime in which `Supervisor::spawn` was called, so that a caller and its
-    /// connection can share a worker thread, which is the fastest; on a runtime of the crate's own
-    /// when there is none.
+    /// On the tokio runtime in which `Supervisor::spawn` was called. A caller and its connection can
+    /// then share a worker thread, which is the fastest. Without such a runtime, on one of the
+    /// crate's own.
     #[default]
     Caller,
-    /// Always on a runtime of the crate's own, with one worker thread: I/O goes on while the
+    /// Always on a runtime of the crate's own, with one worker thread. I/O goes on while the
     /// application's threads are busy, at the price of a thread switch per command.
     Dedicated,
 }

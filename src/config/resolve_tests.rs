@@ -1,4 +1,7 @@
+use std::time::Duration;
+
 use super::*;
+use crate::config::{DatabaseSettings, Keepalive};
 
 const MS: Duration = Duration::from_millis(1);
 const S: Duration = Duration::from_secs(1);
@@ -25,7 +28,7 @@ fn defaults() {
     );
     assert_eq!(
         (
-            main.username.as_ref().map(|it| &*it.0),
+            main.username.as_ref().map(|user| &*user.0),
             main.client_name.as_str()
         ),
         (Some("u"), "redis-steward:main")
@@ -98,7 +101,7 @@ fn a_database_sweeps_at_its_own_interval_or_at_that_of_all() {
     let intervals: Vec<_> = settings
         .databases
         .iter()
-        .map(|it| it.sweep_interval)
+        .map(|database| database.sweep_interval)
         .collect();
     assert_eq!(intervals, [2 * S, 7 * S]);
 }
@@ -159,17 +162,28 @@ fn setters_win_over_the_url() {
     assert_eq!(
         (
             settings.number,
-            settings.username.as_ref().map(|it| &*it.0),
+            settings.username.as_ref().map(|user| &*user.0),
             password
         ),
         (2, Some("v"), Some("q"))
     );
     assert_eq!(settings.client_name, "worker-1");
-    // A number that a setter replaces is nobody's concern.
+    // A number that a setter replaces is not checked.
     assert_eq!(
         good(DatabaseConfig::from_url("redis://h/-7").number(2)).number,
         2
     );
+}
+
+#[test]
+fn a_bound_from_a_variable_is_named_with_it() {
+    let mut config = DatabaseConfig::new().connect_timeout(S);
+    let variable = Origin::Variable("REDIS_SOCKET_TIMEOUT");
+    config.command_timeout.offer(S / 2, variable);
+    let reported = problems(Config::new().database("main", config));
+    let expected = "connect_timeout: 1 s is not below the command timeout of 0.5 s \
+                    (REDIS_SOCKET_TIMEOUT); lower it or raise command_timeout";
+    assert!(reported.ends_with(expected), "{reported}");
 }
 
 #[test]
@@ -266,7 +280,8 @@ fn bad_values_name_their_field() {
         ),
         (
             new().shared_connections(3, 2),
-            "shared_connections.min: 3 is above the maximum, 2; lower it or raise the maximum",
+            "shared_connections.min: 3 is above shared_connections.max, 2; lower it or raise \
+             shared_connections.max",
         ),
         (
             new().shared_connections(1, 51),
@@ -307,11 +322,11 @@ fn bad_values_name_their_field() {
             "max_reply_bytes: 1023 is too small",
         ),
     ] {
-        let told = problems(Config::new().database("cache", config));
-        assert!(told.starts_with("1 problem in"), "{told}");
+        let reported = problems(Config::new().database("cache", config));
+        assert!(reported.starts_with("1 problem in"), "{reported}");
         assert!(
-            told.contains(&format!("\n  database \"cache\": {expected}")),
-            "{told}"
+            reported.contains(&format!("\n  database \"cache\": {expected}")),
+            "{reported}"
         );
     }
 }
@@ -320,15 +335,15 @@ fn bad_values_name_their_field() {
 fn bad_names() {
     let long = "x".repeat(129);
     for name in ["", " ", "a b", "a\n", "\u{2003}", &long] {
-        let told = problems(Config::new().database(name, DatabaseConfig::new()));
-        assert!(told.contains(": name: "), "{name:?}: {told}");
+        let reported = problems(Config::new().database(name, DatabaseConfig::new()));
+        assert!(reported.contains(": name: "), "{name:?}: {reported}");
     }
     assert!(resolve(Config::new().database("x".repeat(128), DatabaseConfig::new())).is_ok());
 }
 
 #[test]
-fn everything_is_told_at_once() {
-    let told = problems(
+fn all_problems_are_reported_at_once() {
+    let reported = problems(
         Config::new()
             .sweep_interval(Duration::ZERO)
             .database("a", DatabaseConfig::from_url("nonsense").max_parked(0))
@@ -342,9 +357,9 @@ fn everything_is_told_at_once() {
         "  database \"a\": name: is given to more than one",
         "  database \"a\": min_idle: 99",
     ];
-    assert_eq!(told.lines().count(), expected.len(), "{told}");
-    for (line, expected) in told.lines().zip(expected) {
-        assert!(line.starts_with(expected), "{told}");
+    assert_eq!(reported.lines().count(), expected.len(), "{reported}");
+    for (line, expected) in reported.lines().zip(expected) {
+        assert!(line.starts_with(expected), "{reported}");
     }
     assert!(problems(Config::new()).contains("databases: none is configured"));
 }

@@ -3,8 +3,9 @@
 //! Method: a canary is put, in every disguise, where passwords go (or where people put them by
 //! mistake), and then looked for in everything that can be printed.
 
-use super::{Config, DatabaseConfig, resolve};
 use proptest::prelude::*;
+
+use super::{Config, DatabaseConfig, resolve};
 
 const CANARY: &str = "kanarie7";
 

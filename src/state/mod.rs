@@ -7,6 +7,7 @@ mod counters;
 mod gate;
 mod outage;
 mod routes;
+mod settings;
 mod survey;
 mod waits;
 

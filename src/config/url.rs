@@ -1,27 +1,63 @@
-//! Reading a URL: where the server is, and as whom to log in.
+//! Reading a URL: the endpoint, the database number and the login.
 
-use super::address::{Address, is_host_name};
-use super::error::quoted;
-use super::percent::percent_decode;
-use secrecy::SecretString;
+use std::fmt;
+
+use secrecy::{ExposeSecret, SecretString};
 use url::{Host, Url};
 
-/// What a URL says. What it leaves out is `None`, so that settings from elsewhere can fill it in.
+use super::{
+    address::{Address, is_host_name},
+    error::quoted,
+    percent::percent_decode,
+    settings::Username,
+};
+
+/// A URL as it was given. It may hold a password, so all of it is a secret.
+#[derive(Clone)]
+pub(super) struct SecretUrl(SecretString);
+
+impl SecretUrl {
+    pub(super) fn new(url: impl Into<String>) -> Self {
+        Self(SecretString::from(url.into()))
+    }
+
+    pub(super) fn parse(&self) -> Result<Location, Vec<String>> {
+        Location::parse(self.0.expose_secret())
+    }
+}
+
+impl Default for SecretUrl {
+    fn default() -> Self {
+        Self::new("redis://localhost:6379/0")
+    }
+}
+
+/// Shows the location. In a URL that cannot be read, any part may be the password.
+impl fmt::Debug for SecretUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = self
+            .parse()
+            .map_or("(not readable)".into(), |location| location.shown());
+        shown.fmt(f)
+    }
+}
+
+/// The parts of a URL. One that is left out is `None`, so that settings from elsewhere can fill it
+/// in.
 pub(super) struct Location {
     pub(super) address: Address,
     pub(super) number: Option<i64>,
-    pub(super) username: Option<String>,
+    pub(super) username: Option<Username>,
     pub(super) password: Option<SecretString>,
 }
 
 impl Location {
-    /// Reads a URL, or says everything that is wrong with it.
+    /// Reads a URL, or reports all its problems.
     ///
-    /// No message quotes the URL: where one is malformed nobody can tell which part of it is the
-    /// password.
+    /// No message quotes the URL: in a malformed one, any part may be the password.
     pub(super) fn parse(text: &str) -> Result<Self, Vec<String>> {
         let text = text.trim();
-        // The URL standard drops these without a word, which would change a password.
+        // The URL standard drops these silently, which would change a password.
         if text.contains(char::is_control) {
             return Err(vec![
                 "holds a line break or another control character; write it percent-encoded".into(),
@@ -44,7 +80,7 @@ impl Location {
         }
     }
 
-    /// The location without its user name, password and options, fit to be shown.
+    /// The location without its user name, password and options, for logs and `Debug`.
     pub(super) fn shown(&self) -> String {
         match (&self.address, self.number) {
             (address @ Address::Tcp { .. }, None) => format!("redis://{address}"),
@@ -124,7 +160,7 @@ fn tcp(text: &str) -> Result<Location, Vec<String>> {
         Location {
             address: Address::Tcp { host, port },
             number,
-            username,
+            username: username.map(Username::new),
             password: password.map(SecretString::from),
         },
     )
@@ -151,7 +187,7 @@ fn unix(text: &str) -> Result<Location, Vec<String>> {
         Location {
             address,
             number,
-            username: username.filter(|text| !text.is_empty()),
+            username: username.filter(|text| !text.is_empty()).map(Username::new),
             password: password
                 .filter(|text| !text.is_empty())
                 .map(SecretString::from),
@@ -170,7 +206,7 @@ fn finish(problems: Vec<String>, location: Location) -> Result<Location, Vec<Str
 #[cfg(unix)]
 fn socket_path(url: &Url, problems: &mut Vec<String>) -> Address {
     let path = url.to_file_path().unwrap_or_default();
-    // The operating system's own rule: no NUL, and about a hundred bytes.
+    // The rule of the operating system: no NUL, and about a hundred bytes.
     let usable = std::os::unix::net::SocketAddr::from_pathname(&path).is_ok();
     if path.file_name().is_none() || !usable {
         problems.push(
@@ -206,7 +242,7 @@ fn read_number(text: &str, place: &str, problems: &mut Vec<String>) -> Option<i6
 /// The decoded query parameters, each at most once. As in a form, a plus sign stands for a space.
 fn options(url: &Url, problems: &mut Vec<String>) -> Vec<(String, String)> {
     if url.fragment().is_some() {
-        problems.push("has a part after #, which means nothing here; write # as %23".into());
+        problems.push("has a part after #, which has no meaning here; write # as %23".into());
     }
     let mut options: Vec<(String, String)> = Vec::new();
     for pair in url
@@ -229,11 +265,11 @@ fn options(url: &Url, problems: &mut Vec<String>) -> Vec<(String, String)> {
     options
 }
 
-/// Judges a parameter that has the same meaning in every URL.
+/// Checks a parameter that has the same meaning in every URL.
 fn common_option(name: &str, value: &str, after_password: bool, problems: &mut Vec<String>) {
     const HINT: &str = "write & in a password as %26, and use the setters for other settings";
-    // What follows a password may be a piece of it, cut off by an unencoded &; and no option is
-    // named like a sentence.
+    // The text after a password may be a piece of it, cut off by an unencoded &. A name with other
+    // characters than those of options may be one as well.
     let nameable = !after_password
         && name.len() <= 32
         && name
@@ -265,187 +301,5 @@ fn decode(text: &str, what: &str, problems: &mut Vec<String>) -> Option<String> 
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use secrecy::ExposeSecret;
-
-    /// Address, number, user name and password of a good URL, on one line.
-    fn read(url: &str) -> String {
-        let location =
-            Location::parse(url).unwrap_or_else(|problems| panic!("{url}: {problems:?}"));
-        let password = location
-            .password
-            .as_ref()
-            .map(|password| password.expose_secret());
-        format!(
-            "{} {:?} {:?} {password:?}",
-            location.address, location.number, location.username
-        )
-    }
-
-    /// The only problem of a bad URL.
-    fn problem(url: &str) -> String {
-        let problems = Location::parse(url)
-            .err()
-            .unwrap_or_else(|| panic!("{url} was accepted"));
-        assert_eq!(problems.len(), 1, "{url}: {problems:?}");
-        problems[0].clone()
-    }
-
-    #[test]
-    fn tcp_urls() {
-        for (url, expected) in [
-            ("redis://localhost", "localhost:6379 None None None"),
-            ("REDIS://h:1/", "h:1 None None None"),
-            (
-                " valkey://10.0.0.1:7000/3 ",
-                "10.0.0.1:7000 Some(3) None None",
-            ),
-            ("redis://[::1]:6380/0", "[::1]:6380 Some(0) None None"),
-            ("redis://:pw@h", "h:6379 None None Some(\"pw\")"),
-            (
-                "redis://u:p%40%2f%3A%25@h",
-                "h:6379 None Some(\"u\") Some(\"p@/:%\")",
-            ),
-            ("redis://u:p@w@h", "h:6379 None Some(\"u\") Some(\"p@w\")"),
-            (
-                "redis://u:50%off+1@h",
-                "h:6379 None Some(\"u\") Some(\"50%off+1\")",
-            ),
-            ("redis://:gr%C3%BCn@h", "h:6379 None None Some(\"grün\")"),
-            ("redis://u@h", "h:6379 None Some(\"u\") None"),
-            ("redis://:@h", "h:6379 None None None"),
-            ("redis://h/?protocol=resp3", "h:6379 None None None"),
-            ("redis://h/-1", "h:6379 Some(-1) None None"),
-        ] {
-            assert_eq!(read(url), expected, "{url}");
-        }
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn unix_urls() {
-        for (url, expected) in [
-            (
-                "unix:///run/redis.sock",
-                "unix:/run/redis.sock None None None",
-            ),
-            (
-                "unix:/run/redis.sock",
-                "unix:/run/redis.sock None None None",
-            ),
-            ("redis+unix:///a%20b?db=2", "unix:/a b Some(2) None None"),
-            (
-                "valkey+unix:///s?user=u&pass=p%26+w&db=1",
-                "unix:/s Some(1) Some(\"u\") Some(\"p& w\")",
-            ),
-            ("unix:///s?pass=", "unix:/s None None None"),
-        ] {
-            assert_eq!(read(url), expected, "{url}");
-        }
-    }
-
-    #[test]
-    fn bad_urls_say_what_to_do() {
-        for (url, expected) in [
-            ("", "known scheme"),
-            ("localhost:6379", "known scheme"),
-            ("http://h", "known scheme"),
-            ("rediss://h", "rediss:// (TLS) is not supported yet"),
-            ("valkeys://h", "valkeys:// (TLS) is not supported yet"),
-            (
-                "memory://",
-                "memory:// (the embedded backend) is not supported yet",
-            ),
-            (
-                "redis+sentinel://h",
-                "(Redis Sentinel) is not supported yet",
-            ),
-            (
-                "redis-sentinel://h",
-                "(Redis Sentinel) is not supported yet",
-            ),
-            ("redis+cluster://h", "(Redis Cluster) is not supported yet"),
-            ("redis://", "names no host"),
-            ("redis:///0", "names no host"),
-            ("redis:h:1", "names no host"),
-            ("redis://h:port", "invalid port"),
-            ("redis://h:65536", "invalid port"),
-            ("redis://h:0", "port 0"),
-            ("redis://::1", "an IPv6 host in brackets"),
-            ("redis://[::1", "IPv6"),
-            ("redis://b%C3%BCcher", "ASCII form"),
-            ("redis://h/main", "database number after the host"),
-            ("redis://h/1/2", "database number after the host"),
-            (
-                "redis://h/99999999999999999999",
-                "database number after the host",
-            ),
-            ("redis://h#0", "part after #"),
-            ("redis://:a/b@h", "@ after its host"),
-            ("redis://:1/b@h", "@ after its host"),
-            ("redis://u:1?b@h", "@ after its host"),
-            ("redis://u:a\tb@h", "control character"),
-            ("redis://u:%FF@h", "password that is not UTF-8"),
-            ("redis://%FF:p@h", "user name that is not UTF-8"),
-            (
-                "redis://h?protocol=resp2",
-                "RESP version is negotiated; remove",
-            ),
-            ("redis://h?timeout=5", "unknown query parameter \"timeout\""),
-            ("redis://h?db=5", "unknown query parameter \"db\""),
-        ] {
-            assert!(problem(url).contains(expected), "{url}: {}", problem(url));
-        }
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn bad_unix_urls_say_what_to_do() {
-        let long = format!("unix:///{}", "x".repeat(200));
-        for (url, expected) in [
-            ("unix:relative.sock", "socket file"),
-            ("unix:///", "socket file"),
-            ("unix://host/s", "socket file"),
-            ("unix:///a%00b", "socket file"),
-            (long.as_str(), "socket file"),
-            ("unix:///s?db=x", "database number given as `db`"),
-            ("unix:///s?pass=%FF", "not UTF-8"),
-            (
-                "unix:///s?password=p",
-                "unknown query parameter \"password\"",
-            ),
-        ] {
-            assert!(problem(url).contains(expected), "{url}: {}", problem(url));
-        }
-    }
-
-    #[test]
-    fn all_problems_of_a_url_are_told() {
-        let problems = Location::parse("redis://h:0/x?a=1&a=2#f")
-            .map(drop)
-            .unwrap_err();
-        // Port, number, fragment, repetition, and `a` unknown, twice.
-        assert_eq!(problems.len(), 6, "{problems:?}");
-    }
-
-    #[test]
-    fn a_piece_of_a_password_is_not_taken_for_the_name_of_an_option() {
-        for url in ["unix:///s?pass=my&canary", "redis://h?canary7=1"] {
-            assert!(!problem(url).contains("canary"), "{url}");
-        }
-    }
-
-    #[test]
-    fn what_is_shown_names_no_one() {
-        for (url, expected) in [
-            ("valkey://u:p@h/3?protocol=3", "redis://h:6379/3"),
-            ("redis://[::1]", "redis://[::1]:6379"),
-        ] {
-            assert_eq!(
-                Location::parse(url).map(|location| location.shown()),
-                Ok(expected.into())
-            );
-        }
-    }
-}
+#[path = "url_tests.rs"]
+mod tests;

@@ -1,25 +1,26 @@
-//! Reading environment variables, and collecting what is wrong with them.
+//! Reading environment variables, and collecting their problems.
 
-use super::address::{Address, is_host_name};
-use super::error::{Problem, quoted};
-use super::limits;
-use std::ffi::OsString;
-use std::net::Ipv6Addr;
-use std::str::FromStr;
-use std::time::Duration;
+use std::{ffi::OsString, net::Ipv6Addr, ops::RangeInclusive};
+
+use crate::config::{
+    Problem,
+    address::{Address, is_host_name},
+    error::quoted,
+    fields::quantity::{self, Measure, Quantity, within},
+};
 
 /// Finds the value of a variable.
-pub(super) trait Lookup: Fn(&str) -> Option<OsString> {}
+pub(in crate::config) trait Lookup: Fn(&str) -> Option<OsString> {}
 
 impl<F: Fn(&str) -> Option<OsString>> Lookup for F {}
 
-/// The variables, and the problems found while reading them.
-pub(super) struct Environment<L> {
+/// The variables, and the problems found in them.
+pub(in crate::config) struct Variables<L> {
     lookup: L,
     pub(super) problems: Vec<Problem>,
 }
 
-impl<L: Lookup> Environment<L> {
+impl<L: Lookup> Variables<L> {
     /// The variables that `lookup` finds.
     pub(super) fn new(lookup: L) -> Self {
         Self {
@@ -36,7 +37,7 @@ impl<L: Lookup> Environment<L> {
         (self.lookup)(variable).is_none_or(|value| value.is_empty())
     }
 
-    /// A value exactly as it stands, since a space can be part of a password.
+    /// A value as it stands, since a space can be part of a password.
     pub(super) fn exact(&mut self, variable: &str) -> Option<String> {
         let value = (self.lookup)(variable)
             .filter(|value| !value.is_empty())?
@@ -54,40 +55,49 @@ impl<L: Lookup> Environment<L> {
         Some(value).filter(|value| !value.is_empty())
     }
 
-    /// A value that is parsed, then checked.
-    pub(super) fn read<T: FromStr>(
+    /// A quantity within its range.
+    pub(in crate::config) fn quantity<Q: Quantity>(
+        &mut self,
+        variable: &str,
+        example: Q,
+        range: &RangeInclusive<Q::Measure>,
+    ) -> Option<Q> {
+        let text = self.text(variable)?;
+        let read = match Q::Measure::read(&text) {
+            Some(read) => read.and_then(|value| within(value, range)),
+            None => Err(format!("{} is not {}", shown(&text), Q::Measure::KIND)),
+        };
+        self.or_problem(variable, &example.measure().bare(), read)
+            .map(Q::of)
+    }
+
+    /// A database number.
+    pub(super) fn number(&mut self, variable: &str) -> Option<i64> {
+        let text = self.text(variable)?;
+        let read = match text.parse() {
+            Ok(number) => quantity::number(number),
+            Err(_) => Err(format!("{} is not a database number", shown(&text))),
+        };
+        self.or_problem(variable, "0", read)
+    }
+
+    fn or_problem<T>(
         &mut self,
         variable: &str,
         example: &str,
-        kind: &str,
-        check: impl FnOnce(T) -> Result<T, String>,
+        read: Result<T, String>,
     ) -> Option<T> {
-        let text = self.text(variable)?;
-        let checked = match text.parse() {
-            Ok(value) => check(value),
-            Err(_) => Err(format!("{} is not {kind}", shown(&text))),
-        };
-        checked
-            .map_err(|message| {
-                self.problem(variable, format!("{message}, as in {variable}={example}"))
-            })
-            .ok()
-    }
-
-    pub(super) fn seconds(&mut self, variable: &str, example: &str) -> Option<Duration> {
-        let check = |seconds: f64| match Duration::try_from_secs_f64(seconds) {
-            Ok(duration) => limits::duration(duration, &limits::DURATION).map(|_| seconds),
-            Err(_) => Err(format!("{seconds} is not a usable number of seconds")),
-        };
-        self.read(variable, example, "a number of seconds", check)
-            .map(Duration::from_secs_f64)
+        read.map_err(|message| {
+            self.problem(variable, format!("{message}, as in {variable}={example}"));
+        })
+        .ok()
     }
 
     /// The host as it stands in a URL; `None` if it is unusable.
     pub(super) fn host(&mut self) -> Option<String> {
         const VARIABLE: &str = "REDIS_HOST";
         let Some(host) = self.text(VARIABLE) else {
-            // Not UTF-8 is not the same as not there, but has been reported.
+            // Text that is not UTF-8 has been reported.
             return Some("localhost".into());
         };
         if is_host_name(&host) {
@@ -100,7 +110,7 @@ impl<L: Lookup> Environment<L> {
         if let Ok(address) = bare.parse::<Ipv6Addr>() {
             return Some(format!("[{address}]"));
         }
-        // Not quoted: people put whole URLs here, with passwords.
+        // Not quoted, since whole URLs with passwords are put here by mistake.
         self.problem(
             VARIABLE,
             "is neither a host name nor an IP address, as in REDIS_HOST=localhost; URLs and socket \
@@ -117,12 +127,13 @@ impl<L: Lookup> Environment<L> {
         };
         match text.parse() {
             Ok(port) if port > 0 => return Some(port),
-            // What Kubernetes sets for a service, see
+            // The variable that Kubernetes sets for a service, see
             // <https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables>.
             _ if text.starts_with("tcp://") => self.problem(
                 VARIABLE,
-                "is not a port from 1 to 65535, as in REDIS_PORT=6379, but what Kubernetes sets \
-                 for a service named redis; set REDIS_URL, or enableServiceLinks: false",
+                "is not a port from 1 to 65535, as in REDIS_PORT=6379, but the address that \
+                 Kubernetes sets for a service named redis; set REDIS_URL, or \
+                 enableServiceLinks: false",
             ),
             _ => self.problem(
                 VARIABLE,
@@ -136,7 +147,7 @@ impl<L: Lookup> Environment<L> {
     }
 }
 
-/// A value as a message may show it. One with an @ may be a URL with a password, put into the wrong
+/// A value as a message may show it. One with an @ may be a URL with a password, in the wrong
 /// variable.
 fn shown(value: &str) -> String {
     if value.contains('@') {

@@ -1,0 +1,287 @@
+//! The grammar of the table: everything that follows from a row.
+
+/// The type that a setting has until it is resolved: one whose default follows from others, or that
+/// can be switched off, may have no value.
+macro_rules! stored {
+    (fixed $type:ty) => { $type };
+    (derived $type:ty) => { Option<$type> };
+    (optional $type:ty) => { Option<$type> };
+}
+
+/// The type that a setting has once it is resolved.
+macro_rules! sealed {
+    (fixed $type:ty) => { $type };
+    (derived $type:ty) => { $type };
+    (optional $type:ty) => { Option<$type> };
+}
+
+/// A value of a setting as it is stored.
+macro_rules! store {
+    (fixed, $value:expr) => {
+        $value
+    };
+    (via $convert:path, $value:expr) => {
+        Some($convert($value))
+    };
+    ($kind:ident, $value:expr) => {
+        Some($value)
+    };
+}
+
+/// The setter of a setting, unless it has no argument.
+macro_rules! setter {
+    ($(#[$doc:meta])+ $name:ident()) => {};
+    ($(#[$doc:meta])+ $name:ident($argument:ident: $given:ty; $($kind:tt)+)) => {
+        $(#[$doc])+
+        pub fn $name(mut self, $argument: $given) -> Self {
+            self.$name.offer(store!($($kind)+, $argument), Origin::Setter);
+            self
+        }
+    };
+}
+
+/// The default of a setting as it is stored.
+macro_rules! initial {
+    (derived $($default:tt)+) => { None };
+    (optional none) => { None };
+    (optional $($default:tt)+) => { Some(amount!($($default)+)) };
+    (fixed $($default:tt)+) => { amount!($($default)+) };
+}
+
+/// A setting as it is resolved.
+macro_rules! seal {
+    ($config:expr, $all:expr, derived $name:ident, $($default:tt)+) => {
+        $config.$name.get().unwrap_or(derive!($config, $all, $($default)+))
+    };
+    ($config:expr, $all:expr, $kind:ident $name:ident, $($default:tt)+) => {
+        *$config.$name.get()
+    };
+}
+
+/// A default that follows from other settings. `all` is the configuration of all databases.
+macro_rules! derive {
+    ($config:expr, $all:expr, $number:literal $unit:ident, at most half of $other:ident) => {
+        amount!($number $unit).min(*$config.$other.get() / 2)
+    };
+    ($config:expr, $all:expr, $number:literal $unit:ident, at most $other:ident) => {
+        amount!($number $unit).min(*$config.$other.get())
+    };
+    ($config:expr, $all:expr, that of Config::$name:ident) => { $all.$name };
+}
+
+/// The check of a setting against its range, if it has one.
+macro_rules! check {
+    ($setting:expr, $key:expr, $report:expr, ()) => {};
+    ($setting:expr, $key:expr, $report:expr, ($($range:tt)+)) => {
+        $report.range_of($key, &$setting, &range!($($range)+));
+    };
+}
+
+/// The check of a setting against the one that bounds it, if there is one.
+macro_rules! compare {
+    ($config:expr, $name:ident, $key:expr, $report:expr, ()) => {};
+    (
+        $config:expr, $name:ident, $key:expr, $report:expr,
+        (at most $other:ident $(as $other_key:literal)?)
+    ) => {
+        $report.at_most(
+            ($key, &$config.$name),
+            (key!($other $($other_key)?), &$config.$other),
+        );
+    };
+    ($config:expr, $name:ident, $key:expr, $report:expr, (below $other:ident)) => {
+        $report.below(($key, &$config.$name), (key!($other), &$config.$other));
+    };
+}
+
+/// The reading of the variable of a setting, whose example is the default.
+macro_rules! read {
+    ($config:expr, $variables:expr, $kind:ident $name:ident, () $default:tt $range:tt) => {};
+    (
+        $config:expr, $variables:expr, $kind:ident $name:ident,
+        ($variable:literal) ($($default:tt)+) ($($range:tt)+)
+    ) => {
+        let (example, range) = (amount!($($default)+), range!($($range)+));
+        if let Some(value) = $variables.quantity($variable, example, &range) {
+            $config.$name.offer(store!($kind, value), Origin::Variable($variable));
+        }
+    };
+}
+
+/// The variable of a setting, if it has one.
+#[cfg(test)]
+macro_rules! variable {
+    () => {
+        None
+    };
+    ($variable:literal) => {
+        Some($variable)
+    };
+}
+
+/// From the rows of the table: [`DatabaseConfig`] with its setters and `Debug`, its checks, the
+/// reading of variables, and [`DatabaseSettings`].
+///
+/// The first line of a row's documentation is its sentence. A row of `login` is resolved by
+/// `resolve.rs`, since these depend on the URL; after `=>` stands the resolved field. A row of
+/// `limits` starts with the way in which it is resolved:
+/// - `fixed`: has a value always;
+/// - `derived`: left out, it follows from other settings;
+/// - `optional`: can be switched off.
+///
+/// A row without an argument in parentheses has its setter in `database.rs`.
+macro_rules! fields {
+    (
+        login {$(
+            #[doc = $login_sentence:literal]
+            $(#[doc = $login_doc:literal])*
+            $login:ident $(($login_argument:ident: $login_given:ty) via $via:path)?:
+                $login_stored:ty => $login_sealed:ident: $login_type:ty,
+                default($login_default:literal),
+                range($login_range:literal)
+                $(, variable($login_variable:literal))?;
+        )+}
+        limits {$(
+            #[doc = $sentence:literal]
+            $(#[doc = $doc:literal])*
+            $kind:ident $name:ident $(as $key:literal)? $(($argument:ident))?: $type:ty,
+                default($($default:tt)+)
+                $(, range($($range:tt)+))?
+                $(, bound($($bound:tt)+))?
+                $(, parts($check_parts:path))?
+                $(, variable($variable:literal))?;
+        )+}
+    ) => {
+        /// How to reach one database, and the limits of its use.
+        ///
+        /// Plain data: no setter fails, and everything is checked together when the supervisor
+        /// starts, or by [`Config::check`](crate::Config::check). The defaults suit a server in
+        /// the same network that answers within milliseconds. Each setter states its default, its
+        /// range, and the reason to choose another value. Setters override the URL.
+        ///
+        /// ```
+        /// use redis_steward::DatabaseConfig;
+        /// use std::time::Duration;
+        ///
+        /// let sessions = DatabaseConfig::from_url("redis://cache.internal:6379")
+        ///     .number(6)
+        ///     .username("app")
+        ///     .password("from a secret store")
+        ///     .command_timeout(Duration::from_millis(500))
+        ///     .max_connections(20);
+        /// # redis_steward::Config::new().database("sessions", sessions).check().unwrap();
+        /// ```
+        #[derive(Clone)]
+        #[must_use]
+        pub struct DatabaseConfig {
+            $(pub(super) $login: Layered<$login_stored>,)+
+            $(pub(super) $name: Layered<stored!($kind $type)>,)+
+        }
+
+        impl Default for DatabaseConfig {
+            fn default() -> Self {
+                Self {
+                    $($login: Layered::new(Default::default()),)+
+                    $($name: Layered::new(initial!($kind $($default)+)),)+
+                }
+            }
+        }
+
+        impl DatabaseConfig {
+            $(setter! {
+                #[doc = $login_sentence]
+                #[doc = ""]
+                #[doc = facts!(
+                    default($login_default) range($login_range) variable($($login_variable)?)
+                )]
+                $(#[doc = $login_doc])*
+                $login($($login_argument: $login_given; via $via)?)
+            })+
+            $(setter! {
+                #[doc = $sentence]
+                #[doc = ""]
+                #[doc = facts!(
+                    default(default_text!($($default)+))
+                    range(range_text!(($($($range)+)?) ($($($bound)+)?) ($($check_parts)?)))
+                    variable($($variable)?)
+                )]
+                $(#[doc = $doc])*
+                $name($($argument: $type; $kind)?)
+            })+
+        }
+
+        /// Shows no secret: the types of `url`, `username` and `password` mask themselves.
+        impl fmt::Debug for DatabaseConfig {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct("DatabaseConfig")
+                    $(.field(stringify!($login), &self.$login))+
+                    $(.field(stringify!($name), &self.$name))+
+                    .finish()
+            }
+        }
+
+        impl DatabaseConfig {
+            /// Checks the limits: each against its range, then against each other.
+            pub(super) fn check_limits(&self, report: &mut Report<'_>) {
+                $(check!(self.$name, key!($name $($key)?), report, ($($($range)+)?));)+
+                $($(
+                    if let Some(parts) = self.$name.get() {
+                        $check_parts(parts, report);
+                    }
+                )?)+
+                $(compare!(self, $name, key!($name $($key)?), report, ($($($bound)+)?));)+
+            }
+
+            /// Takes the limits that variables set.
+            pub(super) fn read_limits<L: Lookup>(&mut self, variables: &mut Variables<L>) {
+                $(read!(
+                    self, variables, $kind $name, ($($variable)?) ($($default)+) ($($($range)+)?)
+                );)+
+            }
+
+            /// The settings, with the defaults of everything that was left out.
+            pub(super) fn seal(&self, name: &str, login: Login, all: &Config) -> DatabaseSettings {
+                DatabaseSettings {
+                    name: name.into(),
+                    $($login_sealed: login.$login_sealed,)+
+                    $($name: seal!(self, all, $kind $name, $($default)+),)+
+                }
+            }
+        }
+
+        /// Where to connect and as which user.
+        pub(super) struct Login {
+            $(pub(super) $login_sealed: $login_type,)+
+        }
+
+        /// One database. The setters of [`DatabaseConfig`] explain each value. Here every one is
+        /// within its range and its bound, and a user name comes with a password.
+        #[derive(Clone, Debug)]
+        pub(crate) struct DatabaseSettings {
+            pub(crate) name: Arc<str>,
+            $(pub(crate) $login_sealed: $login_type,)+
+            $(pub(crate) $name: sealed!($kind $type),)+
+        }
+
+        /// The table as data.
+        #[cfg(test)]
+        pub(super) const FIELDS: &[Field] = &[
+            $(Field {
+                key: stringify!($login),
+                unit: <$login_stored as Typed>::UNIT,
+                range: $login_range,
+                default: $login_default,
+                variable: variable!($($login_variable)?),
+                sentence: $login_sentence,
+            },)+
+            $(Field {
+                key: key!($name $($key)?),
+                unit: <$type as Typed>::UNIT,
+                range: range_text!(($($($range)+)?) ($($($bound)+)?) ($($check_parts)?)),
+                default: default_text!($($default)+),
+                variable: variable!($($variable)?),
+                sentence: $sentence,
+            },)+
+        ];
+    };
+}

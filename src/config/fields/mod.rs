@@ -1,0 +1,271 @@
+//! The settings of a database: one table, in which each is written once.
+//!
+//! From a row follow the field of [`DatabaseConfig`], its setter and its documentation, `Debug`,
+//! the checks, the reading of its variable, and the field of [`DatabaseSettings`].
+//!
+//! - this file: the table · `grammar`: everything that follows from a row
+//! - `quantity`: values that have a range · `text`: their notation in the table
+//! - `view`: the table as data
+
+#[macro_use]
+mod text;
+#[macro_use]
+mod grammar;
+pub(super) mod quantity;
+#[cfg(test)]
+mod view;
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use secrecy::SecretString;
+
+use super::{
+    Address, Config, Keepalive,
+    layer::{Layered, Origin},
+    report::Report,
+    settings::Username,
+    source::{Lookup, Variables},
+    url::SecretUrl,
+};
+#[cfg(test)]
+pub(super) use view::{Field, Typed};
+
+fields! {
+    login {
+        /// The URL of the database.
+        url: SecretUrl => address: Address,
+            default("redis://localhost:6379/0"),
+            range("a redis, valkey or unix URL"),
+            variable("REDIS_URL");
+
+        /// The number of the database on its server.
+        ///
+        /// A server has 16 databases unless its `databases` setting says otherwise. A number that
+        /// it does not have is found out when a connection is opened, and reported as a health
+        /// event. Numbers separate names, not loads: databases of one server share its thread, its
+        /// memory and its eviction policy.
+        number(number: i64) via i64::from: Option<i64> => number: i64,
+            default("the URL's, else 0"),
+            range("0 to 65_535"),
+            variable("REDIS_DB");
+
+        /// The ACL user to log in as.
+        ///
+        /// It needs a password. `Debug` masks it, as it is half of a credential.
+        username(username: impl Into<String>) via Username::new:
+            Option<Username> => username: Option<Username>,
+            default("the URL's, else the server's user `default`"),
+            range("not empty"),
+            variable("REDIS_USERNAME");
+
+        /// The password to log in with.
+        ///
+        /// No error, event, log line or `Debug` text shows it. A setter is the safer place than the
+        /// URL, where special characters have to be percent-encoded.
+        password(password: impl Into<String>) via secret:
+            Option<SecretString> => password: Option<SecretString>,
+            default("the URL's, else none"),
+            range("not empty"),
+            variable("REDIS_PASSWORD");
+
+        /// The name of the connections in the server's `CLIENT LIST`.
+        ///
+        /// Name the process or its role where several applications use one server, so that an
+        /// operator sees which of them holds the connections.
+        client_name(name: impl Into<String>) via Into::<String>::into:
+            Option<String> => client_name: String,
+            default("`redis-steward:` and the name of the database, with `_` for other characters"),
+            range("1 to 128 visible ASCII characters");
+    }
+
+    limits {
+        /// The deadline of a command, from the call to its reply.
+        ///
+        /// It covers everything: waiting for a connection, sending, retries, and the reply. A call
+        /// that reaches it ends with an error that tells whether the command may have run. Choose
+        /// the longest time that a caller can use an answer. A shorter one sheds load sooner when
+        /// the server is slow, a longer one rides out restarts and failovers. Blocking commands may
+        /// wait for their own timeout on top. See also
+        /// [`Database::with_timeout`](crate::Database::with_timeout).
+        fixed command_timeout(timeout): Duration,
+            default(5 s), range(1 ms..=1 year), variable("REDIS_SOCKET_TIMEOUT");
+
+        /// The expected upper bound of a healthy reply; it never ends a command.
+        ///
+        /// Health is measured against it:
+        /// - A reply is slow if it takes longer than 0.8 times this. When four fifths of the calls
+        ///   are slow, the circuit opens.
+        /// - A command that misses its deadline after that time counts against the server.
+        /// - After two timeouts, and no byte for twice this time, the connection is replaced.
+        ///
+        /// A short one detects a frozen server sooner. One that is shorter than your slowest
+        /// regular commands makes a healthy server look slow.
+        derived attempt_timeout(timeout): Duration,
+            default(1 s, at most command_timeout),
+            range(1 ms..=1 year), bound(at most command_timeout);
+
+        /// The limit of opening a connection: DNS, TCP, the handshake, and a loading server.
+        ///
+        /// Addresses of one name are tried one after the other within it. It is below the command
+        /// timeout, so that a command can still use a second attempt. Raise it for distant servers;
+        /// the price is that an address that swallows packets is noticed later.
+        derived connect_timeout(timeout): Duration,
+            default(2 s, at most half of command_timeout),
+            range(1 ms..=1 year), bound(below command_timeout);
+
+        /// The longest wait for a connection of one's own.
+        ///
+        /// It applies to [`Database::lease`](crate::Database::lease), transactions and blocking
+        /// commands, which wait in order of arrival. A short one reports a pool that is too small
+        /// at once, a long one evens out bursts. It may exceed the command timeout.
+        derived acquire_timeout(timeout): Duration,
+            default(1 s, at most command_timeout), range(1 ms..=1 year);
+
+        /// The most connections of the pool at once.
+        ///
+        /// Shared connections count, leased ones, and those being opened or closed. Health probes
+        /// come on top. The minimum of [shared connections](Self::shared_connections) is set apart,
+        /// and the rest can be leased: 49 by default, none with a `max_connections` of 1.
+        ///
+        /// Ordinary commands share one connection, so that only leases, transactions and blocking
+        /// commands need a large number: about as many as run at the same time. Every connection
+        /// takes memory and one of the server's `maxclients`, which all processes share.
+        fixed max_connections(connections): usize,
+            default(50), range(1..=65_535), variable("REDIS_MAX_CONNECTIONS");
+
+        /// The shared connections that are open while the database is in use.
+        fixed shared_min as "shared_connections.min": usize,
+            default(1), range(1..=65_535),
+            bound(at most shared_max as "shared_connections.max");
+
+        /// The most shared connections, reached only while they are saturated.
+        fixed shared_max as "shared_connections.max": usize,
+            default(1), range(1..=65_535), bound(at most max_connections);
+
+        /// The connections that stay open while the database is idle.
+        ///
+        /// At least one of them is a shared connection. Idle connections spare the first commands
+        /// after a pause the time of opening one: a round trip for TCP and two for the handshake.
+        /// With 0, an idle database closes its last connection, which suits one that is used once
+        /// an hour.
+        fixed min_idle(connections): usize,
+            default(1), range(0..=65_535), bound(at most max_connections);
+
+        /// The time after which an idle connection is closed.
+        ///
+        /// Connections up to [`min_idle`](Self::min_idle) stay. Keep it below the `timeout` of the
+        /// server and below the time after which firewalls forget a connection. A long one keeps
+        /// connections of past peaks; a short one opens new ones at each peak. It takes effect at a
+        /// [sweep](Self::sweep_interval).
+        fixed idle_timeout(timeout): Duration, default(300 s), range(1 ms..=1 year);
+
+        /// The age after which a connection is replaced as soon as it is free.
+        ///
+        /// Replacement brings new addresses, passwords and network rules into use, and spreads load
+        /// over servers behind one name. The successor of a shared connection is opened before it
+        /// is closed. The default is that of HikariCP. It is shortened for each connection by a
+        /// random part of up to a tenth, so that connections opened together do not end together,
+        /// and is checked at each [sweep](Self::sweep_interval), so that a connection can grow
+        /// older by that interval. See [`without_max_lifetime`](Self::without_max_lifetime).
+        optional max_lifetime(lifetime): Duration, default(30 min), range(1 s..=1 year);
+
+        /// The time after which a lease that is still held is logged, with the place that took it.
+        ///
+        /// The warning comes once per lease, which is not taken back: it may be in use. Choose more
+        /// than the longest regular use: each warning then is a lease that was forgotten.
+        optional leak_warning(held): Duration, default(none), range(1 ms..=1 year);
+
+        /// The time between two sweeps, which close idle and replace old connections.
+        ///
+        /// [`Config::sweep_interval`](crate::Config::sweep_interval) sets it for all databases. A
+        /// sweep is cheap, but wakes the process.
+        derived sweep_interval(interval): Duration,
+            default(that of Config::sweep_interval), range(1 ms..=1 year);
+
+        /// TCP keepalive, which finds the peer of an idle connection gone.
+        ///
+        /// Without effect on Unix sockets. See [`without_keepalive`](Self::without_keepalive).
+        optional keepalive(keepalive): Keepalive,
+            default(Keepalive::new()), parts(Keepalive::check);
+
+        /// The time that sent bytes may stay unacknowledged before the connection is given up.
+        ///
+        /// This is Linux's `TCP_USER_TIMEOUT` (RFC 5482); other systems ignore it. It finds a dead
+        /// host or cable while commands are under way. It also ends a connection whose server reads
+        /// nothing for that time while its buffers are full: raise it where megabytes are sent to a
+        /// server that runs commands of seconds. Unix sockets ignore it. See
+        /// [`without_tcp_user_timeout`](Self::without_tcp_user_timeout).
+        optional tcp_user_timeout(timeout): Duration, default(2 s), range(1 ms..=24 days);
+
+        /// The time between two health probes of a healthy database.
+        ///
+        /// A probe opens a connection of its own and asks for a reply. Commands are evidence as
+        /// well, so that probes matter for idle databases: a short interval finds an outage there
+        /// sooner, at the price of one connection per interval. The first probes are spread at
+        /// random over the interval.
+        fixed health_check_interval(interval): Duration,
+            default(30 s), range(1 ms..=1 year), variable("REDIS_HEALTH_CHECK_INTERVAL");
+
+        /// The number of consecutive failures that opens the circuit.
+        ///
+        /// While the circuit is open, commands fail at once. A low number fails fast after a short
+        /// disturbance; a high one lets more callers run into their deadline. A lost connection is
+        /// one failure, however many calls were on it; errors that a command deserves are none.
+        ///
+        /// The circuit also opens, at any threshold, when of at least 20 calls in the last 10 s
+        /// half failed (the numbers of Hystrix), or four fifths took longer than 0.8 times the
+        /// [attempt timeout](Self::attempt_timeout).
+        fixed failure_threshold(failures): u32,
+            default(5), range(1..=4_294_967_295), variable("REDIS_FAILURE_THRESHOLD");
+
+        /// The longest time between two probes of an open circuit that has opened again and again.
+        ///
+        /// A circuit that opens is probed at once. If it opens again within 30 s, the next probe
+        /// waits 1 s, and twice as long each further time, with equal jitter, up to this. A short
+        /// one notices a recovery sooner; a long one spares a server that keeps failing under load.
+        /// A server that refuses this client is asked after 1 to 30 s, independently of this.
+        fixed recovery_timeout(timeout): Duration,
+            default(60 s), range(1 ms..=1 year), variable("REDIS_RECOVERY_TIMEOUT");
+
+        /// The most commands in flight at once; further ones are refused as overload.
+        ///
+        /// It bounds the memory and the delay that a slow server can cause in this process. A
+        /// refused command has not run. Lower it to shed load earlier.
+        // They are counted in 24 bits, of which one is room for callers that are refused
+        // (`net/load.rs`).
+        fixed max_in_flight(commands): usize, default(65_536), range(1..=8_388_607);
+
+        /// The most bytes of requests in flight at once; further commands are refused as overload.
+        ///
+        /// The arguments of commands make up most of it. Lower it where memory is scarce, and raise
+        /// it above the largest pipeline that you send.
+        // They are counted in 40 bits.
+        fixed max_in_flight_bytes(bytes): usize, default(512 MiB), range(1 KiB..=512 GiB);
+
+        /// The most requests that wait for a connection; further ones are refused as overload.
+        ///
+        /// Requests wait while a connection is being opened, and while all leases are taken. A high
+        /// number rides out a restart with many callers; a low one lets them fail sooner.
+        fixed max_parked(requests): usize, default(16_384), range(1..);
+
+        /// The longest reply accepted, in bytes; a longer one ends its connection.
+        ///
+        /// The default is the longest string that a server holds, 512 MiB, and room for its frame.
+        /// A lower limit protects the memory of this process against a `HGETALL` of a hash that has
+        /// grown; every command on that connection then fails with it.
+        // Below 1 KiB not even the server's error messages would fit.
+        fixed max_reply_bytes(bytes): usize, default(513 MiB), range(1 KiB..);
+
+        /// Whether commands that administer the server may be sent.
+        ///
+        /// Among them are `CONFIG`, `FLUSHALL` and `SHUTDOWN`. Refused, a mistake or an injected
+        /// command cannot harm other users of the server; an ACL on the server is the stronger
+        /// protection.
+        fixed allow_admin(allow): bool, default(false);
+    }
+}
+
+/// Text that is not shown.
+fn secret(text: impl Into<String>) -> SecretString {
+    SecretString::from(text.into())
+}

@@ -1,0 +1,184 @@
+use secrecy::ExposeSecret;
+
+use super::*;
+
+/// Address, number, user name and password of a good URL, on one line.
+fn read(url: &str) -> String {
+    let location = Location::parse(url).unwrap_or_else(|problems| panic!("{url}: {problems:?}"));
+    let password = location
+        .password
+        .as_ref()
+        .map(|password| password.expose_secret());
+    format!(
+        "{} {:?} {:?} {password:?}",
+        location.address,
+        location.number,
+        location.username.map(|user| user.0)
+    )
+}
+
+/// The only problem of a bad URL.
+fn problem(url: &str) -> String {
+    let problems = Location::parse(url)
+        .err()
+        .unwrap_or_else(|| panic!("{url} was accepted"));
+    assert_eq!(problems.len(), 1, "{url}: {problems:?}");
+    problems[0].clone()
+}
+
+#[test]
+fn tcp_urls() {
+    for (url, expected) in [
+        ("redis://localhost", "localhost:6379 None None None"),
+        ("REDIS://h:1/", "h:1 None None None"),
+        (
+            " valkey://10.0.0.1:7000/3 ",
+            "10.0.0.1:7000 Some(3) None None",
+        ),
+        ("redis://[::1]:6380/0", "[::1]:6380 Some(0) None None"),
+        ("redis://:pw@h", "h:6379 None None Some(\"pw\")"),
+        (
+            "redis://u:p%40%2f%3A%25@h",
+            "h:6379 None Some(\"u\") Some(\"p@/:%\")",
+        ),
+        ("redis://u:p@w@h", "h:6379 None Some(\"u\") Some(\"p@w\")"),
+        (
+            "redis://u:50%off+1@h",
+            "h:6379 None Some(\"u\") Some(\"50%off+1\")",
+        ),
+        ("redis://:gr%C3%BCn@h", "h:6379 None None Some(\"grün\")"),
+        ("redis://u@h", "h:6379 None Some(\"u\") None"),
+        ("redis://:@h", "h:6379 None None None"),
+        ("redis://h/?protocol=resp3", "h:6379 None None None"),
+        ("redis://h/-1", "h:6379 Some(-1) None None"),
+    ] {
+        assert_eq!(read(url), expected, "{url}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn unix_urls() {
+    for (url, expected) in [
+        (
+            "unix:///run/redis.sock",
+            "unix:/run/redis.sock None None None",
+        ),
+        (
+            "unix:/run/redis.sock",
+            "unix:/run/redis.sock None None None",
+        ),
+        ("redis+unix:///a%20b?db=2", "unix:/a b Some(2) None None"),
+        (
+            "valkey+unix:///s?user=u&pass=p%26+w&db=1",
+            "unix:/s Some(1) Some(\"u\") Some(\"p& w\")",
+        ),
+        ("unix:///s?pass=", "unix:/s None None None"),
+    ] {
+        assert_eq!(read(url), expected, "{url}");
+    }
+}
+
+#[test]
+fn bad_urls_name_the_correction() {
+    for (url, expected) in [
+        ("", "known scheme"),
+        ("localhost:6379", "known scheme"),
+        ("http://h", "known scheme"),
+        ("rediss://h", "rediss:// (TLS) is not supported yet"),
+        ("valkeys://h", "valkeys:// (TLS) is not supported yet"),
+        (
+            "memory://",
+            "memory:// (the embedded backend) is not supported yet",
+        ),
+        (
+            "redis+sentinel://h",
+            "(Redis Sentinel) is not supported yet",
+        ),
+        (
+            "redis-sentinel://h",
+            "(Redis Sentinel) is not supported yet",
+        ),
+        ("redis+cluster://h", "(Redis Cluster) is not supported yet"),
+        ("redis://", "names no host"),
+        ("redis:///0", "names no host"),
+        ("redis:h:1", "names no host"),
+        ("redis://h:port", "invalid port"),
+        ("redis://h:65536", "invalid port"),
+        ("redis://h:0", "port 0"),
+        ("redis://::1", "an IPv6 host in brackets"),
+        ("redis://[::1", "IPv6"),
+        ("redis://b%C3%BCcher", "ASCII form"),
+        ("redis://h/main", "database number after the host"),
+        ("redis://h/1/2", "database number after the host"),
+        (
+            "redis://h/99999999999999999999",
+            "database number after the host",
+        ),
+        ("redis://h#0", "part after #"),
+        ("redis://:a/b@h", "@ after its host"),
+        ("redis://:1/b@h", "@ after its host"),
+        ("redis://u:1?b@h", "@ after its host"),
+        ("redis://u:a\tb@h", "control character"),
+        ("redis://u:%FF@h", "password that is not UTF-8"),
+        ("redis://%FF:p@h", "user name that is not UTF-8"),
+        (
+            "redis://h?protocol=resp2",
+            "RESP version is negotiated; remove",
+        ),
+        ("redis://h?timeout=5", "unknown query parameter \"timeout\""),
+        ("redis://h?db=5", "unknown query parameter \"db\""),
+    ] {
+        assert!(problem(url).contains(expected), "{url}: {}", problem(url));
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn bad_unix_urls_name_the_correction() {
+    let long = format!("unix:///{}", "x".repeat(200));
+    for (url, expected) in [
+        ("unix:relative.sock", "socket file"),
+        ("unix:///", "socket file"),
+        ("unix://host/s", "socket file"),
+        ("unix:///a%00b", "socket file"),
+        (long.as_str(), "socket file"),
+        ("unix:///s?db=x", "database number given as `db`"),
+        ("unix:///s?pass=%FF", "not UTF-8"),
+        (
+            "unix:///s?password=p",
+            "unknown query parameter \"password\"",
+        ),
+    ] {
+        assert!(problem(url).contains(expected), "{url}: {}", problem(url));
+    }
+}
+
+#[test]
+fn all_problems_of_a_url_are_reported() {
+    let problems = Location::parse("redis://h:0/x?a=1&a=2#f")
+        .map(drop)
+        .unwrap_err();
+    // Port, number, fragment, repetition, and `a` unknown, twice.
+    assert_eq!(problems.len(), 6, "{problems:?}");
+}
+
+#[test]
+fn a_piece_of_a_password_is_not_taken_for_the_name_of_an_option() {
+    for url in ["unix:///s?pass=my&canary", "redis://h?canary7=1"] {
+        assert!(!problem(url).contains("canary"), "{url}");
+    }
+}
+
+#[test]
+fn the_shown_location_has_no_user() {
+    for (url, expected) in [
+        ("valkey://u:p@h/3?protocol=3", "redis://h:6379/3"),
+        ("redis://[::1]", "redis://[::1]:6379"),
+    ] {
+        assert_eq!(
+            Location::parse(url).map(|location| location.shown()),
+            Ok(expected.into())
+        );
+    }
+}

@@ -1,0 +1,174 @@
+//! The present settings of a database, which change while it is in use.
+
+use std::{fmt, ops::Deref, sync::Arc};
+
+use arc_swap::{ArcSwap, Guard};
+
+use crate::config::DatabaseSettings;
+
+/// Holds the present settings and their generation.
+///
+/// Reading takes no lock and waits for nothing, so that each call can read the settings that it
+/// runs under.
+pub(crate) struct SettingsCell(ArcSwap<Versioned>);
+
+struct Versioned {
+    generation: u64,
+    settings: Arc<DatabaseSettings>,
+}
+
+impl SettingsCell {
+    /// The generation of the settings that a database starts with.
+    pub(crate) const FIRST: u64 = 1;
+
+    pub(crate) fn new(settings: Arc<DatabaseSettings>) -> Self {
+        Self(ArcSwap::from_pointee(Versioned {
+            generation: Self::FIRST,
+            settings,
+        }))
+    }
+
+    /// The present settings, for the length of a call. They stay the same for as long as this is
+    /// held; do not hold it across an `await`, but [`share`](Self::share) them.
+    pub(crate) fn load(&self) -> Present {
+        Present(self.0.load())
+    }
+
+    /// The present settings, to be kept: by a connection, for instance, until it ends.
+    pub(crate) fn share(&self) -> Arc<DatabaseSettings> {
+        self.0.load().settings.clone()
+    }
+
+    /// The number of the present settings. It grows with each change, so that an equal number means
+    /// equal settings.
+    pub(crate) fn generation(&self) -> u64 {
+        self.0.load().generation
+    }
+
+    /// Replaces the settings, and returns their generation. Of two threads that do so at once, the
+    /// one with the higher generation has the last word.
+    pub(crate) fn store(&self, settings: Arc<DatabaseSettings>) -> u64 {
+        let previous = self.0.rcu(|present| Versioned {
+            generation: present.generation + 1,
+            settings: settings.clone(),
+        });
+        previous.generation + 1
+    }
+}
+
+impl fmt::Debug for SettingsCell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let present = self.0.load();
+        f.debug_struct("SettingsCell")
+            .field("generation", &present.generation)
+            .field("settings", &present.settings)
+            .finish()
+    }
+}
+
+/// Settings that are being read, with their generation.
+pub(crate) struct Present(Guard<Arc<Versioned>>);
+
+impl Present {
+    pub(crate) fn generation(&self) -> u64 {
+        self.0.generation
+    }
+}
+
+impl Deref for Present {
+    type Target = DatabaseSettings;
+
+    fn deref(&self) -> &DatabaseSettings {
+        &self.0.settings
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::HashSet, thread, time::Duration};
+
+    use super::*;
+    use crate::config::{Config, DatabaseConfig, resolve};
+
+    fn settings(max_in_flight: usize) -> Arc<DatabaseSettings> {
+        let database = DatabaseConfig::new().max_in_flight(max_in_flight);
+        let settings = resolve(Config::new().database("main", database));
+        settings.expect("a valid configuration").databases[0].clone()
+    }
+
+    #[test]
+    fn the_last_settings_stored_are_the_present_ones() {
+        let cell = SettingsCell::new(settings(1));
+        assert_eq!(cell.generation(), SettingsCell::FIRST);
+        assert_eq!(cell.store(settings(2)), SettingsCell::FIRST + 1);
+        assert_eq!(cell.generation(), SettingsCell::FIRST + 1);
+        assert_eq!(cell.load().max_in_flight, 2);
+        assert_eq!(cell.share().max_in_flight, 2);
+    }
+
+    #[test]
+    fn a_reader_keeps_the_settings_and_the_generation_that_it_began_with() {
+        let cell = SettingsCell::new(settings(1));
+        let (present, kept) = (cell.load(), cell.share());
+        cell.store(settings(2));
+        assert_eq!((present.max_in_flight, kept.max_in_flight), (1, 1));
+        assert_eq!(present.generation(), SettingsCell::FIRST);
+        assert_eq!(cell.load().generation(), SettingsCell::FIRST + 1);
+    }
+
+    #[test]
+    fn every_change_has_a_generation_of_its_own() {
+        const THREADS: usize = 4;
+        const CHANGES: usize = 250;
+        let cell = SettingsCell::new(settings(1));
+        let change = || {
+            let next = settings(2);
+            let store = |_| cell.store(next.clone());
+            (0..CHANGES).map(store).collect::<Vec<_>>()
+        };
+        let seen: Vec<_> = thread::scope(|scope| {
+            let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(change)).collect();
+            let join = |thread: thread::ScopedJoinHandle<'_, Vec<u64>>| thread.join();
+            threads.into_iter().map(join).collect()
+        });
+        let mut generations = HashSet::new();
+        for changes in seen {
+            let changes = changes.expect("no thread panics");
+            assert!(changes.is_sorted(), "{changes:?}");
+            generations.extend(changes);
+        }
+        assert_eq!(generations.len(), THREADS * CHANGES);
+        assert_eq!(cell.generation(), 1 + (THREADS * CHANGES) as u64);
+    }
+
+    #[test]
+    fn generations_and_settings_are_read_as_a_pair() {
+        let cell = SettingsCell::new(settings(1));
+        let changes: Vec<_> = (2..200).map(settings).collect();
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                for next in changes {
+                    cell.store(next);
+                    thread::sleep(Duration::from_micros(20));
+                }
+            });
+            // Each change stores as many commands as its generation is.
+            while cell.generation() < 199 {
+                let present = cell.load();
+                assert_eq!(present.max_in_flight as u64, present.generation());
+            }
+        });
+    }
+
+    #[test]
+    fn debug_shows_no_secret() {
+        let config = Config::single("redis://user:canary@localhost");
+        let settings = resolve(config).expect("a valid configuration");
+        let cell = SettingsCell::new(settings.databases[0].clone());
+        let shown = format!("{cell:?}");
+        assert!(
+            shown.contains("generation: 1") && !shown.contains("canary"),
+            "{shown}"
+        );
+    }
+}
