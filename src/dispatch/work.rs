@@ -188,7 +188,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        common::{RedisServer, resp},
+        common::{RedisServer, older_than, resp},
         sanitize,
     };
 
@@ -203,6 +203,9 @@ mod tests {
 
     #[test]
     fn the_commands_that_only_read_are_those_of_the_server() {
+        if older_than(7, 0, "flags of each member of a family") {
+            return;
+        }
         let server = RedisServer::start();
         let resp::Reply::Array(commands) = server.command(&["COMMAND"]) else {
             panic!("a list")
@@ -214,6 +217,10 @@ mod tests {
             };
             let (name, flags) = (fields[0].to_string(), fields[2].to_string());
             let command = cmd(&name);
+            // Modules flag commands that leave a cursor behind, too.
+            if name.contains('.') {
+                continue;
+            }
             let says_so = flags.contains("readonly");
             let looks_at_the_server = ["command", "echo", "info", "lastsave", "object", "ping"]
                 .into_iter()
