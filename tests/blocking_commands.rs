@@ -8,7 +8,7 @@ use redis_steward::{Database, Error, Execute, Execution, Refusal, Stage};
 use tokio::task::JoinHandle;
 
 mod common;
-use common::{RedisServer, Rig, eventually_async, words};
+use common::{RedisServer, Rig, eventually_async, older_than, words};
 
 const SOON: Duration = Duration::from_secs(10);
 
@@ -162,17 +162,18 @@ async fn every_one_of_them_waits_on_a_connection_of_its_own() {
     let rig = Rig::with(|main| main).await;
     rig.server
         .cli(&["XGROUP", "CREATE", "stream", "group", "$", "MKSTREAM"]);
-    let commands = [
+    let mut commands = vec![
         "BRPOP a 0",
         "BLMOVE a b LEFT LEFT 0",
         "BRPOPLPUSH a b 0",
-        "BLMPOP 0 1 a LEFT",
         "BZPOPMIN z 0",
         "BZPOPMAX z 0",
-        "BZMPOP 0 1 z MIN",
         "xread block 0 streams stream $",
         "XREADGROUP GROUP group consumer BLOCK 0 STREAMS stream >",
     ];
+    if !older_than(7, 0, "BLMPOP and BZMPOP") {
+        commands.extend(["BLMPOP 0 1 a LEFT", "BZMPOP 0 1 z MIN"]);
+    }
     let calls: Vec<_> = commands.iter().map(|line| rig.begin(words(line))).collect();
     rig.until_blocked(commands.len()).await;
     assert_eq!(rig.stats().pool.in_use, commands.len());

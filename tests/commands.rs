@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
-use common::{RedisServer, Script, ScriptedServer, eventually_async, proc};
+use common::{RedisServer, Script, ScriptedServer, eventually_async, older_than, proc};
 use redis::streams::{StreamReadOptions, StreamReadReply};
 use redis::{AsyncCommands, ErrorKind, RedisError, RedisResult, ServerErrorKind, Value};
 use redis_steward::{Config, Database, Error, Execution, Supervisor};
@@ -183,7 +183,9 @@ async fn a_script_is_loaded_again_after_the_server_forgot_it() {
             .await
             .expect("a sum");
         assert_eq!(sum, expected);
-        assert_eq!(rig.server.commandstat("script|load"), round as u64 + 1);
+        if !older_than(7, 0, "a count of each subcommand") {
+            assert_eq!(rig.server.commandstat("script|load"), round as u64 + 1);
+        }
         assert_eq!(rig.server.cli(&["SCRIPT", "FLUSH", "SYNC"]), "OK");
     }
 

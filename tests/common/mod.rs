@@ -44,5 +44,5 @@ pub use script::Script;
 pub use scripted::ScriptedServer;
 pub use server::RedisServer;
 pub use steward::{Rig, spawn, words};
-pub use version::{older_than, skip_notice, version};
+pub use version::{older_than, silent_while_loading, skip_notice, version};
 pub use wait::{eventually, eventually_async};

@@ -48,6 +48,13 @@ pub fn older_than(major: u32, minor: u32, lacks: &str) -> bool {
     older
 }
 
+/// [`older_than`] for the tests of a server that loads: an older one answers to nothing before it has
+/// read the first 2 MB.
+#[must_use]
+pub fn silent_while_loading() -> bool {
+    older_than(7, 0, "loading-process-events-interval-bytes")
+}
+
 /// Says what the running test leaves out. It is seen even when the test passes, because the test
 /// runner captures `println!` alone.
 pub fn skip_notice(reason: &str) {

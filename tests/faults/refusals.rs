@@ -11,7 +11,7 @@ use redis_steward::{
 
 use crate::{
     Rig, SOON, begin,
-    common::{RedisServer, eventually_async, spawn},
+    common::{RedisServer, eventually_async, older_than, spawn},
     degraded, error_of, event_of, event_of_outage, get, incr, refusal, stats,
 };
 
@@ -67,7 +67,8 @@ async fn row_20_oom() {
 
 #[tokio::test]
 async fn row_21_busy_script() {
-    let server = RedisServer::builder().arg("busy-reply-threshold", "50");
+    // Since 7.0 it is called busy-reply-threshold, too.
+    let server = RedisServer::builder().arg("lua-time-limit", "50");
     let server = Arc::new(server.start());
     let main = DatabaseConfig::from_url(server.url()).failure_threshold(20);
     let (supervisor, main) = spawn(main).await;
@@ -90,7 +91,9 @@ async fn row_21_busy_script() {
 
     assert_eq!(server.cli(&["SCRIPT", "KILL"]), "OK");
     script.await.expect("a task").expect("its error reply");
-    assert_eq!(server.commandstat("script|kill"), 1, "only this test's own");
+    if !older_than(7, 0, "a count of each subcommand") {
+        assert_eq!(server.commandstat("script|kill"), 1, "only this test's own");
+    }
     assert_eq!(server.commandstat("incr"), 0);
     supervisor.ready(SOON).await.expect("ready again");
     let count: i64 = main.query(incr()).await.expect("its reply");
@@ -108,7 +111,9 @@ async fn row_22_noscript() {
         let count: i64 = script.key("n").invoke_async(&mut main).await.expect("runs");
         assert_eq!(count, expected);
     }
-    assert_eq!(rig.server.commandstat("script|load"), 2, "each time once");
+    if !older_than(7, 0, "a count of each subcommand") {
+        assert_eq!(rig.server.commandstat("script|load"), 2, "each time once");
+    }
     assert_eq!(rig.server.commandstat("incr"), 2);
     let unknown = cmd("EVALSHA").arg("0".repeat(40)).arg(0).take();
     let error = error_of(&rig.main, &unknown).await;
