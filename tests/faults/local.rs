@@ -57,7 +57,7 @@ async fn row_36_caller_drops_future() {
     rig.end().await;
 }
 
-/// What a lease may do of it is in `tests/leases.rs`.
+/// What a lease may do of it is in `tests/leases`.
 #[tokio::test]
 async fn row_37_session_state_command() {
     let rig = Rig::start().await;

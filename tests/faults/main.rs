@@ -10,12 +10,20 @@ mod common;
 
 mod access;
 mod circuit;
+mod degraded;
 mod down;
+mod fixtures;
+mod frozen;
+mod hostile;
+mod idle_server;
 mod limits;
 mod loading;
+mod loading_states;
 mod local;
+mod recovery;
 mod refusals;
 mod replicas;
+mod restart;
 mod stalls;
 mod wire;
 

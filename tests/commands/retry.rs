@@ -1,0 +1,445 @@
+//! Goal: a command that failed is sent again where that is safe and may help, and nowhere else. Method:
+//! peers that count what reaches them: a scripted server that refuses or hangs up, and a real one.
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+        mpsc,
+    },
+    time::{Duration, Instant},
+};
+
+use redis::{Script as LuaScript, cmd, pipe};
+use redis_steward::{
+    Database, DatabaseConfig, Error, Execution, HealthState, Reason, Stage, Supervisor,
+};
+
+use crate::common::{
+    FaultProxy, Mode, RedisServer, Script, ScriptedServer, eventually_async, spawn,
+};
+
+const SOON: Duration = Duration::from_secs(10);
+
+/// A server that gives these answers to a command, one after the other, and then `+OK`.
+fn answering(answers: &[&'static str]) -> ScriptedServer {
+    let answers = answers.to_vec();
+    let next = AtomicUsize::new(0);
+    ScriptedServer::start([Script::answering(move |_| {
+        let answer = answers.get(next.fetch_add(1, Relaxed)).unwrap_or(&"+OK");
+        format!("{answer}\r\n").into_bytes()
+    })])
+}
+
+async fn to(server: &ScriptedServer) -> (Supervisor, Database) {
+    spawn(DatabaseConfig::from_url(server.url())).await
+}
+
+#[tokio::test]
+async fn what_the_server_did_not_run_is_sent_again_also_if_it_writes() {
+    for code in [
+        "BUSY",
+        "MASTERDOWN",
+        "CLUSTERDOWN",
+        "TRYAGAIN",
+        "NOREPLICAS",
+    ] {
+        let refusal: &str = format!("-{code} not now").leak();
+        let server = answering(&[refusal, refusal]);
+        let (supervisor, main) = to(&server).await;
+        let main = main.not_idempotent();
+        let value: String = main.query(cmd("INCR").arg("n")).await.expect(code);
+        assert_eq!(value, "OK");
+        assert_eq!(server.count("INCR"), 3, "{code}");
+        let stats = &supervisor.statistics().databases["main"];
+        assert_eq!((stats.retried, stats.commands()), (2, 1));
+        supervisor.shutdown(SOON).await;
+    }
+}
+
+#[tokio::test]
+async fn after_three_attempts_the_error_says_so() {
+    let server = answering(&["-TRYAGAIN not now"; 3]);
+    let (supervisor, main) = to(&server).await;
+    let error = main.query::<()>(cmd("INCR").arg("n")).await;
+    let error = error.expect_err("three refusals");
+    assert_eq!(error.code(), Some("TRYAGAIN"));
+    assert_eq!(error.execution(), Execution::NotExecuted);
+    assert!(error.to_string().contains("in 3 attempts"), "{error}");
+    assert_eq!(server.count("INCR"), 3);
+    supervisor.shutdown(SOON).await;
+}
+
+#[tokio::test]
+async fn what_a_command_deserved_is_not_sent_again() {
+    for code in [
+        "ERR",
+        "WRONGTYPE",
+        "MISCONF",
+        "OOM",
+        "NOPERM",
+        "MOVED",
+        "ASK",
+        "CROSSSLOT",
+        "UNBLOCKED",
+        "BUSYGROUP",
+        "EXECABORT",
+        "NOSCRIPT",
+    ] {
+        let refusal: &str = format!("-{code} never").leak();
+        let server = answering(&[refusal]);
+        let (supervisor, main) = to(&server).await;
+        let error = main.query::<()>(cmd("GET").arg("k")).await;
+        assert_eq!(error.expect_err(code).code(), Some(code));
+        assert_eq!(server.count("GET"), 1, "{code}");
+        supervisor.shutdown(SOON).await;
+    }
+}
+
+#[tokio::test]
+async fn a_script_that_failed_may_have_written_and_is_not_sent_again() {
+    let server = answering(&["-BUSY says the author", "-BUSY says the author"]);
+    let (supervisor, main) = to(&server).await;
+    let script = cmd("EVAL").arg("return 1").arg(0).take();
+    let error = main.query::<()>(&script).await.expect_err("its error");
+    assert_eq!(error.execution(), Execution::Unknown);
+    assert_eq!(server.count("EVAL"), 1);
+    // Unless the caller says that it may.
+    let value: String = main.idempotent().query(&script).await.expect("a reply");
+    assert_eq!(value, "OK");
+    assert_eq!(server.count("EVAL"), 3);
+    supervisor.shutdown(SOON).await;
+}
+
+/// A server behind a proxy, whose replies to commands are swallowed until the connection breaks.
+struct Breaking {
+    server: RedisServer,
+    proxy: FaultProxy,
+    supervisor: Supervisor,
+    main: Database,
+}
+
+impl Breaking {
+    async fn start() -> Self {
+        let server = RedisServer::start();
+        let proxy = FaultProxy::start(server.port());
+        let (supervisor, main) = spawn(DatabaseConfig::from_url(proxy.url())).await;
+        Self {
+            server,
+            proxy,
+            supervisor,
+            main,
+        }
+    }
+
+    /// Runs a command that the server executes, and whose connection breaks before the reply comes.
+    async fn call(&self, main: &Database, name: &str) -> Result<i64, Error> {
+        let before = self.server.commandstat(name);
+        self.proxy.set(Mode::SwallowReplies);
+        let call = tokio::spawn({
+            let (main, command) = (main.clone(), cmd(name).arg("n").take());
+            async move { main.query(command).await }
+        });
+        eventually_async(SOON, "it was executed", || {
+            self.server.commandstat(name) > before
+        })
+        .await;
+        self.proxy.heal();
+        self.proxy.reset_all();
+        call.await.expect("a task")
+    }
+}
+
+#[tokio::test]
+async fn a_lost_read_is_sent_again_over_a_new_connection() {
+    let broken = Breaking::start().await;
+    broken.server.cli(&["SET", "n", "7"]);
+    let reads = broken.server.commandstat("get");
+    assert_eq!(
+        broken.call(&broken.main, "get").await.expect("the value"),
+        7
+    );
+    assert_eq!(broken.server.commandstat("get"), reads + 2);
+    assert_eq!(broken.supervisor.statistics().databases["main"].retried, 1);
+}
+
+#[tokio::test]
+async fn a_lost_write_is_not_sent_again_and_nobody_knows_whether_it_ran() {
+    let broken = Breaking::start().await;
+    let error = broken.call(&broken.main, "incr").await.expect_err("lost");
+    assert!(matches!(error, Error::ConnectionLost { .. }), "{error}");
+    assert_eq!(error.execution(), Execution::Unknown);
+    assert_eq!(broken.server.commandstat("incr"), 1);
+    assert_eq!(broken.supervisor.statistics().databases["main"].retried, 0);
+}
+
+#[tokio::test]
+async fn the_caller_decides_what_may_run_twice() {
+    let broken = Breaking::start().await;
+    let twice = broken.call(&broken.main.idempotent(), "incr").await;
+    assert_eq!(twice.expect("the second reply"), 2);
+    assert_eq!(broken.server.commandstat("incr"), 2);
+    let once = broken.call(&broken.main.not_idempotent(), "get").await;
+    assert!(once.is_err());
+    assert_eq!(broken.server.commandstat("get"), 1);
+}
+
+#[tokio::test]
+async fn what_breaks_every_connection_is_sent_twice_at_most() {
+    let server = ScriptedServer::start([Script::replies_then_close::<&str>([])]);
+    let (supervisor, main) = to(&server).await;
+    let error = main.query::<()>(cmd("GET").arg("poison")).await;
+    let error = error.expect_err("it hangs up each time");
+    assert!(error.to_string().contains("in 2 attempts"), "{error}");
+    assert_eq!(error.execution(), Execution::Unknown);
+    assert_eq!(server.count("GET"), 2);
+    supervisor.shutdown(SOON).await;
+}
+
+#[tokio::test]
+async fn a_replica_is_left_for_a_new_connection() {
+    // As behind a name that moves from the old primary to the new one.
+    let old = Script::answering(|_| {
+        b"-READONLY You can't write against a read only replica.\r\n".to_vec()
+    });
+    let server = ScriptedServer::start([old, Script::answer_handshake()]);
+    let (supervisor, main) = to(&server).await;
+    let mut events = supervisor.subscribe();
+    let main = main.not_idempotent();
+    let value: String = main.query(cmd("INCR").arg("n")).await.expect("the new one");
+    assert_eq!(value, "OK");
+    assert_eq!(server.count("INCR"), 2);
+    let mut states = Vec::new();
+    while states.len() < 3 {
+        states.push(events.next().await.expect("an event").state);
+    }
+    let read_only = HealthState::Degraded {
+        reason: Reason::ReadOnly,
+    };
+    assert_eq!(
+        states,
+        [HealthState::Healthy, read_only, HealthState::Healthy]
+    );
+    supervisor.shutdown(SOON).await;
+}
+
+#[tokio::test]
+async fn a_server_that_stays_a_replica_is_asked_twice() {
+    let server = RedisServer::start();
+    assert_eq!(server.cli(&["REPLICAOF", "127.0.0.1", "1"]), "OK");
+    let (supervisor, main) = spawn(DatabaseConfig::from_url(server.url())).await;
+    let opened = || supervisor.statistics().databases["main"].pool.opened;
+    let before = opened();
+    let error = main.query::<()>(cmd("INCR").arg("n")).await;
+    let error = error.expect_err("no write");
+    assert_eq!(error.code(), Some("READONLY"));
+    assert_eq!(error.execution(), Execution::NotExecuted);
+    assert_eq!(opened(), before + 1);
+    let read: Option<i64> = main.query(cmd("GET").arg("n")).await.expect("a read");
+    assert_eq!(read, None);
+    supervisor.shutdown(SOON).await;
+}
+
+#[tokio::test]
+async fn many_who_meet_a_replica_open_one_new_connection() {
+    let server = RedisServer::start();
+    let (supervisor, main) = spawn(DatabaseConfig::from_url(server.url())).await;
+    // Enough calls for a budget that lets all of them try again.
+    for _ in 0..1_000 {
+        main.query::<()>(cmd("PING")).await.expect("pong");
+    }
+    assert_eq!(server.cli(&["REPLICAOF", "127.0.0.1", "1"]), "OK");
+    let opened = || supervisor.statistics().databases["main"].pool.opened;
+    let before = opened();
+    let calls = (0..100).map(|_| {
+        let main = main.clone();
+        async move { main.query::<i64>(cmd("INCR").arg("n")).await }
+    });
+    let calls: tokio::task::JoinSet<_> = calls.collect();
+    for result in calls.join_all().await {
+        assert_eq!(result.expect_err("no write").code(), Some("READONLY"));
+    }
+    assert!(opened() <= before + 2, "{} connections", opened() - before);
+    supervisor.shutdown(SOON).await;
+}
+
+#[tokio::test]
+async fn a_server_that_stays_a_replica_is_not_dialled_in_a_tight_loop() {
+    let server = RedisServer::start();
+    let (supervisor, main) = spawn(DatabaseConfig::from_url(server.url())).await;
+    // Enough calls for a budget that lets all of them try again.
+    for _ in 0..5_000 {
+        main.query::<()>(cmd("PING")).await.expect("pong");
+    }
+    assert_eq!(server.cli(&["REPLICAOF", "127.0.0.1", "1"]), "OK");
+    let opened = || supervisor.statistics().databases["main"].pool.opened;
+    let (before, start) = (opened(), Instant::now());
+    for _ in 0..500 {
+        let error = main.query::<i64>(cmd("INCR").arg("n")).await;
+        assert_eq!(error.expect_err("no write").code(), Some("READONLY"));
+    }
+    let most = 2 + start.elapsed().as_millis() / 100;
+    let opened = u128::from(opened() - before);
+    assert!(opened <= most, "{opened} connections, {most} expected");
+    supervisor.shutdown(SOON).await;
+}
+
+#[tokio::test]
+async fn loading_at_run_time_is_waited_for() {
+    let server = Arc::new(
+        RedisServer::builder()
+            .arg("key-load-delay", "200")
+            .arg("loading-process-events-interval-bytes", "1024")
+            .start(),
+    );
+    assert_eq!(server.cli(&["DEBUG", "POPULATE", "8000"]), "OK");
+    let (supervisor, main) = spawn(DatabaseConfig::from_url(server.url())).await;
+    let reload = tokio::task::spawn_blocking({
+        let server = server.clone();
+        move || server.cli(&["DEBUG", "RELOAD"])
+    });
+    eventually_async(SOON, "it loads", || {
+        server.info("persistence")["loading"] == "1"
+    })
+    .await;
+    // Many at a time do not make it worse than it is.
+    let calls = (0..20).map(|_| {
+        let main = main.clone();
+        async move { main.query::<i64>(cmd("DBSIZE")).await }
+    });
+    let calls: tokio::task::JoinSet<_> = calls.collect();
+    for keys in calls.join_all().await {
+        assert_eq!(keys.expect("all of them"), 8000);
+    }
+    assert!(supervisor.statistics().databases["main"].retried > 0);
+    assert_eq!(reload.await.expect("reload"), "OK");
+    supervisor.shutdown(SOON).await;
+}
+
+#[tokio::test]
+async fn a_pipeline_that_was_refused_as_a_whole_is_sent_again() {
+    let server = answering(&["-TRYAGAIN a", "-TRYAGAIN b"]);
+    let (supervisor, main) = to(&server).await;
+    let mut both = pipe();
+    both.incr("a", 1).incr("b", 1);
+    let replies: (String, String) = main.pipeline(&both).await.expect("replies");
+    assert_eq!(replies, ("OK".into(), "OK".into()));
+    assert_eq!(server.count("INCRBY"), 4);
+    supervisor.shutdown(SOON).await;
+
+    // One that ran in part is not.
+    let server = answering(&["-TRYAGAIN a"]);
+    let (supervisor, main) = to(&server).await;
+    let error = main.pipeline::<(String, String)>(&both).await;
+    assert_eq!(error.expect_err("in part").code(), Some("TRYAGAIN"));
+    assert_eq!(server.count("INCRBY"), 2);
+    supervisor.shutdown(SOON).await;
+}
+
+#[tokio::test]
+async fn a_pipeline_that_may_have_run_is_not_called_refused_for_its_second_attempt() {
+    // The first connection breaks with it, and behind the second is a replica.
+    let replica = Script::answering(|_| b"-READONLY no writes\r\n".to_vec());
+    let server = ScriptedServer::start([Script::replies_then_close::<&str>([]), replica]);
+    let (supervisor, main) = to(&server).await;
+    let mut both = pipe();
+    both.incr("a", 1).incr("b", 1);
+    let error = main.idempotent().pipeline::<(i64, i64)>(&both).await;
+    let error = error.expect_err("refused in the end");
+    assert_eq!(error.code(), Some("READONLY"));
+    assert_eq!(error.execution(), Execution::Unknown, "{error}");
+    assert!(error.to_string().contains("in 2 attempts"), "{error}");
+    supervisor.shutdown(SOON).await;
+}
+
+#[tokio::test]
+async fn a_script_that_the_server_has_forgotten_is_loaded_again() {
+    let server = RedisServer::start();
+    let (supervisor, mut main) = spawn(DatabaseConfig::from_url(server.url())).await;
+    let script = LuaScript::new("return redis.call('INCR', KEYS[1])");
+    for expected in 1..=3 {
+        let count: i64 = script.key("n").invoke_async(&mut main).await.expect("runs");
+        assert_eq!(count, expected);
+        assert_eq!(server.cli(&["SCRIPT", "FLUSH"]), "OK");
+    }
+    supervisor.shutdown(SOON).await;
+}
+
+#[tokio::test]
+async fn an_open_circuit_ends_the_attempts() {
+    // The one would be sent again after a pause, the other over the next connection.
+    for code in ["BUSY", "NOAUTH"] {
+        an_open_circuit_ends_attempts_after(code).await;
+    }
+}
+
+async fn an_open_circuit_ends_attempts_after(code: &'static str) {
+    // It answers nobody until it is told to, and then refuses. Nobody who connects later is
+    // served, so the circuit stays open.
+    let (release, held) = mpsc::channel();
+    let held = Mutex::new(held);
+    let refusing = Script::answering(move |_| {
+        // An error says that the test has ended.
+        let _ = held.lock().unwrap().recv();
+        format!("-{code} always\r\n").into_bytes()
+    });
+    let server = ScriptedServer::start([refusing, Script::close()]);
+    // Gone before the server if the test fails, whose end waits for it otherwise.
+    let release = release;
+    let main = DatabaseConfig::from_url(server.url())
+        .attempt_timeout(Duration::from_millis(500))
+        .failure_threshold(1);
+    let (supervisor, main) = spawn(main).await;
+    let call = tokio::spawn({
+        let main = main.clone();
+        async move { main.query::<()>(cmd("GET").arg("k")).await }
+    });
+    eventually_async(SOON, "it is sent", || server.count("GET") == 1).await;
+    // What times out meanwhile opens the circuit.
+    let patient = main.with_timeout(Duration::from_millis(600));
+    let late = patient.query::<()>(cmd("STRLEN").arg("k")).await;
+    assert!(late.is_err_and(|error| error.is_timeout()));
+    let circuit = || supervisor.statistics().databases["main"].circuit;
+    let open = redis_steward::CircuitState::Open;
+    eventually_async(SOON, "the circuit is open", || circuit() == open).await;
+    release.send(()).expect("a server that waits");
+    let error = call.await.expect("a task").expect_err("refused");
+    assert_eq!(error.code(), Some(code), "{error}");
+    assert!(!error.to_string().contains("attempts"), "{error}");
+    for _ in 0..10 {
+        let error = main.query::<()>(cmd("GET").arg("k")).await;
+        assert!(matches!(error, Err(Error::CircuitOpen { .. })), "{error:?}");
+    }
+    assert_eq!(server.count("GET"), 1);
+    drop(release);
+    supervisor.shutdown(SOON).await;
+}
+
+#[tokio::test]
+async fn attempts_end_at_the_deadline_and_the_error_speaks_for_all_of_them() {
+    let server = RedisServer::start();
+    let main = DatabaseConfig::from_url(server.url())
+        .command_timeout(Duration::from_secs(1))
+        .failure_threshold(1_000);
+    let (supervisor, main) = spawn(main).await;
+    server.freeze();
+    let call = tokio::spawn({
+        let main = main.clone();
+        async move { main.query::<()>(cmd("GET").arg("n")).await }
+    });
+    let in_flight = || supervisor.statistics().databases["main"].in_flight;
+    eventually_async(SOON, "it is sent", || in_flight() == 1).await;
+    let start = Instant::now();
+    server.kill();
+    let error = call.await.expect("a task").expect_err("nobody is there");
+    assert!(start.elapsed() < Duration::from_secs(3));
+    match &error {
+        Error::TimedOut {
+            stage, attempts, ..
+        } => assert_eq!((*stage, *attempts), (Stage::Connect, 2), "{error}"),
+        other => panic!("{other}"),
+    }
+    // The second attempt was not sent, and the first may have run.
+    assert_eq!(error.execution(), Execution::Unknown, "{error}");
+    supervisor.shutdown(SOON).await;
+}

@@ -1,0 +1,252 @@
+//! Goal: what refuses this client, or is no Redis at all, gives a clear error that holds no
+//! secret, and is not dialled in a tight loop. Method: real servers with
+//! other credentials, and scripted peers that talk nonsense.
+
+use std::time::{Duration, Instant};
+
+use redis::cmd;
+use redis_steward::{
+    CircuitState, Config, Database, DatabaseConfig, Error, HealthEvents, HealthState, Reason,
+    Supervisor,
+};
+
+use crate::common::{RedisServer, Script, ScriptedServer, eventually_async, proc::sockets_to};
+
+const SOON: Duration = Duration::from_secs(10);
+const SECRET: &str = "hunter2-canary";
+
+async fn spawn(main: DatabaseConfig) -> (Supervisor, Database) {
+    let main = main
+        .command_timeout(Duration::from_millis(500))
+        .connect_timeout(Duration::from_millis(400))
+        .attempt_timeout(Duration::from_millis(200));
+    let config = Config::new().database("main", main);
+    let supervisor = Supervisor::spawn(config).await.expect("spawn");
+    let main = supervisor.database("main").expect("main");
+    (supervisor, main)
+}
+
+/// The first reason that is given for not being healthy, and its text.
+async fn complaint(events: &mut HealthEvents) -> (Reason, String) {
+    let complaint = async {
+        loop {
+            let event = events.next().await.expect("an event");
+            if let HealthState::Degraded { reason } | HealthState::Down { reason, .. } = event.state
+            {
+                return (reason, event.cause.unwrap_or_default().to_string());
+            }
+        }
+    };
+    tokio::time::timeout(SOON, complaint)
+        .await
+        .expect("a complaint")
+}
+
+/// What a caller gets that waits for a connection to such a peer.
+async fn error_of(main: &Database) -> Error {
+    main.query::<String>(cmd("PING"))
+        .await
+        .expect_err("no such server answers")
+}
+
+#[tokio::test]
+async fn wrong_credentials_are_named_without_the_secret_and_not_tried_in_a_loop() {
+    let server = RedisServer::builder().requirepass("right").start();
+    let url = format!("redis://127.0.0.1:{}", server.port());
+    for (config, expected) in [
+        (
+            DatabaseConfig::from_url(&*url).password(SECRET),
+            "WRONGPASS",
+        ),
+        (
+            DatabaseConfig::from_url(&*url)
+                .username("nobody")
+                .password(SECRET),
+            "WRONGPASS",
+        ),
+        (DatabaseConfig::from_url(&*url), "NOAUTH"),
+    ] {
+        let (supervisor, main) = spawn(config).await;
+        let (reason, cause) = complaint(&mut supervisor.subscribe()).await;
+        assert_eq!(reason, Reason::Rejected, "{cause}");
+        assert!(cause.contains(expected), "{cause}");
+        let error = error_of(&main).await;
+        for text in [format!("{error}"), format!("{error:?}"), cause] {
+            assert!(!text.contains(SECRET), "{text}");
+        }
+        let failures = supervisor.statistics().databases["main"].pool.dial_failures;
+        assert!(failures <= 3, "{failures} dials in half a second");
+        supervisor.shutdown(SOON).await;
+    }
+    assert_eq!(sockets_to(server.port()), 0);
+}
+
+#[tokio::test]
+async fn a_password_that_becomes_right_is_noticed_without_a_restart() {
+    let server = RedisServer::builder().requirepass("old").start();
+    let url = format!("redis://:new@127.0.0.1:{}", server.port());
+    let (supervisor, main) = spawn(DatabaseConfig::from_url(url)).await;
+    let (reason, _) = complaint(&mut supervisor.subscribe()).await;
+    assert_eq!(reason, Reason::Rejected);
+    server.set_password("new");
+    supervisor
+        .ready(SOON)
+        .await
+        .expect("the next attempt gets in");
+    let pong: String = main.query(cmd("PING")).await.expect("ping");
+    assert_eq!(pong, "PONG");
+    supervisor.shutdown(SOON).await;
+}
+
+#[tokio::test]
+async fn a_user_with_an_acl_gets_in() {
+    let server = RedisServer::start();
+    server.cli(&[
+        "ACL", "SETUSER", "app", "on", ">s3cret", "~app:*", "+@all", "-@admin",
+    ]);
+    let url = format!("redis://app:s3cret@127.0.0.1:{}/3", server.port());
+    let (supervisor, main) = spawn(DatabaseConfig::from_url(url)).await;
+    supervisor.ready(SOON).await.expect("ready");
+    let _: () = main
+        .query(cmd("SET").arg("app:key").arg(1))
+        .await
+        .expect("set");
+    let error = main
+        .query::<()>(cmd("SET").arg("other").arg(1))
+        .await
+        .expect_err("not its key");
+    assert_eq!(error.code(), Some("NOPERM"));
+    assert_eq!(
+        supervisor.statistics().databases["main"].circuit,
+        CircuitState::Closed
+    );
+    supervisor.shutdown(SOON).await;
+}
+
+#[tokio::test]
+async fn a_closed_port_is_unreachable() {
+    let server = RedisServer::start();
+    let url = server.url();
+    server.kill();
+    let (supervisor, main) = spawn(DatabaseConfig::from_url(url)).await;
+    let (reason, cause) = complaint(&mut supervisor.subscribe()).await;
+    assert_eq!(reason, Reason::Unreachable);
+    assert!(cause.contains("refused"), "{cause}");
+    let error = error_of(&main).await;
+    assert!(error.to_string().contains("refused"), "{error}");
+    supervisor.shutdown(SOON).await;
+}
+
+#[tokio::test]
+async fn what_is_no_redis_server_is_called_so() {
+    for (script, expected) in [
+        (Script::http(), "HTTP"),
+        (
+            Script::raw("\x00\x01\x02 some garbage \u{1b}[31m\r\n"),
+            "no Redis server",
+        ),
+        (
+            Script::raw("+not what was asked for\r\n".repeat(8)),
+            "no Redis server",
+        ),
+        (Script::raw("$9223372036854775807\r\n"), "no Redis server"),
+        (Script::raw("*2147483647\r\n"), "no Redis server"),
+    ] {
+        let peer = ScriptedServer::start([script]);
+        let (supervisor, main) = spawn(DatabaseConfig::from_url(peer.url())).await;
+        let (reason, cause) = complaint(&mut supervisor.subscribe()).await;
+        assert_eq!(reason, Reason::NotRedis, "{cause}");
+        assert!(cause.contains(expected), "{cause}");
+        assert!(!cause.contains('\u{1b}'), "a terminal escape: {cause:?}");
+        let error = error_of(&main).await;
+        assert!(error.to_string().contains(&*cause), "{error}");
+        assert!(
+            peer.accepted() <= 3,
+            "{} connections in half a second",
+            peer.accepted()
+        );
+        supervisor.shutdown(SOON).await;
+        eventually_async(SOON, "all is closed", || peer.open() == 0).await;
+    }
+}
+
+#[tokio::test]
+async fn a_peer_that_accepts_and_says_nothing_is_unresponsive() {
+    let peer = ScriptedServer::start([Script::silent()]);
+    let (supervisor, _main) = spawn(DatabaseConfig::from_url(peer.url())).await;
+    let (reason, cause) = complaint(&mut supervisor.subscribe()).await;
+    assert_eq!(reason, Reason::Unresponsive, "{cause}");
+    supervisor.shutdown(SOON).await;
+    eventually_async(SOON, "all is closed", || peer.open() == 0).await;
+}
+
+#[tokio::test]
+async fn a_malformed_reply_ends_the_connection_and_reaches_no_other_caller() {
+    let peer = ScriptedServer::start([Script::answering(|command| match &*command[0] {
+        b"GET" => b"?what\r\n".to_vec(),
+        _ => crate::common::resp::bulk(&command[1]),
+    })]);
+    let (supervisor, main) = spawn(DatabaseConfig::from_url(peer.url())).await;
+    supervisor.ready(SOON).await.expect("ready");
+    for turn in 0..20 {
+        let poisoned = main.query::<String>(cmd("GET").arg("key")).await;
+        let error = poisoned.expect_err("malformed");
+        assert!(
+            matches!(
+                error,
+                Error::ConnectionLost { .. } | Error::CircuitOpen { .. }
+            ),
+            "{error}"
+        );
+        let nonce = format!("nonce-{turn}");
+        if let Ok(echo) = main.query::<String>(cmd("ECHO").arg(&nonce)).await {
+            assert_eq!(echo, nonce);
+        }
+    }
+    supervisor.shutdown(SOON).await;
+}
+
+#[tokio::test]
+async fn a_reply_that_nobody_asked_for_reaches_nobody() {
+    // The stray reply comes with the last one of the handshake.
+    let peer = ScriptedServer::start([Script::answering(|command| {
+        let mut reply = crate::common::resp::bulk(&command[1]);
+        reply.extend(b"+stray\r\n");
+        reply
+    })]);
+    let (supervisor, main) = spawn(DatabaseConfig::from_url(peer.url())).await;
+    supervisor.ready(SOON).await.expect("ready");
+    let lost = || supervisor.statistics().databases["main"].pool.lost;
+    for turn in 0..20 {
+        let before = lost();
+        let nonce = format!("nonce-{turn}");
+        if let Ok(echo) = main.query::<String>(cmd("ECHO").arg(&nonce)).await {
+            assert_eq!(echo, nonce);
+            eventually_async(SOON, "the connection is given up", || lost() > before).await;
+        }
+    }
+    assert!(lost() > 0);
+    supervisor.shutdown(SOON).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn input_that_does_not_end_keeps_no_deadline_waiting() {
+    // A debug build needs seconds for so many pushes, and none of them is the reply.
+    let peer = ScriptedServer::start([Script::answering(|_| {
+        b">2\r\n+some\r\n+push\r\n".repeat(3_000_000)
+    })]);
+    let main = DatabaseConfig::from_url(peer.url());
+    let (supervisor, main) = spawn(main).await;
+    supervisor.ready(SOON).await.expect("ready");
+    let start = Instant::now();
+    let timeout = Duration::from_millis(300);
+    let error = main
+        .with_timeout(timeout)
+        .query::<String>(cmd("GET").arg("key"))
+        .await
+        .expect_err("no reply");
+    let took = start.elapsed();
+    assert!(error.is_timeout(), "{error}");
+    assert!(took < timeout + Duration::from_millis(150), "{took:?}");
+    supervisor.shutdown(Duration::ZERO).await;
+}

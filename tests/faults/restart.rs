@@ -1,0 +1,262 @@
+//! Goal: a killed server costs its callers truthful errors or a wait within their deadlines, and
+//! nothing once it is back. Method: a real server is killed with SIGKILL under load, or kills its
+//! clients, and the calls' outcomes are compared with what the server counted.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
+
+use redis::cmd;
+use redis_steward::{Config, Database, DatabaseConfig, Error, Execution, HealthState, Supervisor};
+use tokio::{task::JoinHandle, time::interval};
+
+use crate::common::{RedisServer, eventually_async, proc::sockets_to};
+
+const SOON: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(2);
+
+async fn spawn(url: &str) -> (Supervisor, Database) {
+    let main = DatabaseConfig::from_url(url).command_timeout(TIMEOUT);
+    let config = Config::new().database("main", main);
+    let supervisor = Supervisor::spawn(config).await.expect("spawn");
+    supervisor.ready(SOON).await.expect("ready");
+    let main = supervisor.database("main").expect("main");
+    (supervisor, main)
+}
+
+/// How calls of one task ended.
+#[derive(Default)]
+struct Outcomes {
+    acknowledged: AtomicU64,
+    unknown: AtomicU64,
+    not_sent: AtomicU64,
+}
+
+impl Outcomes {
+    fn note(&self, result: &Result<i64, Error>) {
+        let counter = match result {
+            Ok(_) => &self.acknowledged,
+            Err(error) => match error.execution() {
+                Execution::Unknown => &self.unknown,
+                Execution::NotSent => &self.not_sent,
+                other => panic!("INCR failed with {other:?}: {error}"),
+            },
+        };
+        counter.fetch_add(1, Relaxed);
+    }
+}
+
+/// Callers that increment a counter all the time until told to stop. None of their calls may
+/// outlive its deadline.
+struct Callers {
+    outcomes: Arc<Outcomes>,
+    stop: Arc<AtomicBool>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Callers {
+    fn start(database: &Database, callers: usize) -> Self {
+        let outcomes = Arc::<Outcomes>::default();
+        let stop = Arc::<AtomicBool>::default();
+        let tasks = (0..callers)
+            .map(|_| {
+                let (database, outcomes, stop) = (database.clone(), outcomes.clone(), stop.clone());
+                tokio::spawn(async move {
+                    while !stop.load(Relaxed) {
+                        let start = Instant::now();
+                        let result = database.query(cmd("INCR").arg("counter")).await;
+                        let took = start.elapsed();
+                        assert!(
+                            took < TIMEOUT + Duration::from_millis(250),
+                            "{took:?}: {result:?}"
+                        );
+                        outcomes.note(&result);
+                        if result.is_err() {
+                            tokio::task::yield_now().await;
+                        }
+                    }
+                })
+            })
+            .collect();
+        Self {
+            outcomes,
+            stop,
+            tasks,
+        }
+    }
+
+    fn acknowledged(&self) -> u64 {
+        self.outcomes.acknowledged.load(Relaxed)
+    }
+
+    /// Waits until more calls have succeeded.
+    async fn succeed(&self) {
+        let before = self.acknowledged();
+        let what = "calls succeed again";
+        eventually_async(SOON, what, || self.acknowledged() > before + 100).await;
+    }
+
+    async fn stop(self) -> Arc<Outcomes> {
+        self.stop.store(true, Relaxed);
+        for task in self.tasks {
+            task.await.expect("a call outlived its deadline");
+        }
+        self.outcomes
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_server_loses_nothing_it_acknowledged_and_no_call_hangs() {
+    // Appending each write to disk makes the server remember what it acknowledged.
+    let server = RedisServer::builder()
+        .arg("appendonly", "yes")
+        .arg("appendfsync", "always")
+        .start();
+    let (supervisor, main) = spawn(&server.url()).await;
+    let callers = Callers::start(&main, 32);
+    for _ in 0..3 {
+        callers.succeed().await;
+        server.kill();
+        server.restart();
+    }
+    callers.succeed().await;
+    let outcomes = callers.stop().await;
+
+    let value: u64 = main
+        .query(cmd("GET").arg("counter"))
+        .await
+        .expect("counter");
+    let acknowledged = outcomes.acknowledged.load(Relaxed);
+    let unknown = outcomes.unknown.load(Relaxed);
+    println!("acknowledged {acknowledged}, unknown {unknown}, on the server {value}");
+    assert!(acknowledged <= value && value <= acknowledged + unknown);
+
+    supervisor.shutdown(SOON).await;
+    assert_eq!(sockets_to(server.port()), 0);
+}
+
+/// The pause between the server's accepting and the first success, for an outage of this length.
+async fn first_success_after(outage: Duration) -> Duration {
+    let server = RedisServer::start();
+    let (supervisor, main) = spawn(&server.url()).await;
+    server.kill();
+    let killed = Instant::now();
+    // The outage is what is tested: callers go on asking all along.
+    let mut ticks = interval(Duration::from_millis(5));
+    while killed.elapsed() < outage {
+        ticks.tick().await;
+        let result: Result<i64, Error> = main
+            .with_timeout(Duration::from_millis(20))
+            .query(cmd("INCR").arg("n"))
+            .await;
+        assert!(result.is_err(), "a dead server answered");
+    }
+    let accepting = std::thread::scope(|scope| {
+        scope
+            .spawn(|| {
+                server.restart_without_waiting();
+                server.wait_accepting()
+            })
+            .join()
+            .expect("restart")
+    });
+    loop {
+        let result: Result<i64, Error> = main
+            .with_timeout(Duration::from_millis(20))
+            .query(cmd("INCR").arg("n"))
+            .await;
+        if result.is_ok() {
+            break;
+        }
+        ticks.tick().await;
+    }
+    let pause = accepting.elapsed();
+    supervisor.shutdown(SOON).await;
+    pause
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_first_success_comes_within_100_ms_of_the_server_accepting() {
+    for outage in [50, 1_500, 3_000] {
+        let outage = Duration::from_millis(outage);
+        let pause = first_success_after(outage).await;
+        println!("after {outage:?}: {pause:?}");
+        assert!(
+            pause < Duration::from_millis(100),
+            "{pause:?} after {outage:?}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_clones_recover_from_client_kill() {
+    let server = RedisServer::start();
+    let (supervisor, main) = spawn(&server.url()).await;
+    let callers = Callers::start(&main, 8);
+    for _ in 0..5 {
+        callers.succeed().await;
+        server.cli(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
+    }
+    callers.succeed().await;
+    let outcomes = callers.stop().await;
+    let clones: Vec<_> = (0..50).map(|_| main.clone()).collect();
+    for clone in clones {
+        let pong: String = clone.query(cmd("PING")).await.expect("a clone works");
+        assert_eq!(pong, "PONG");
+    }
+    let value: u64 = main
+        .query(cmd("GET").arg("counter"))
+        .await
+        .expect("counter");
+    let acknowledged = outcomes.acknowledged.load(Relaxed);
+    assert!(acknowledged <= value);
+    assert!(value <= acknowledged + outcomes.unknown.load(Relaxed));
+    supervisor.shutdown(SOON).await;
+    assert_eq!(sockets_to(server.port()), 0);
+}
+
+#[tokio::test]
+async fn a_connection_that_the_server_closed_while_idle_is_never_seen_by_a_caller() {
+    let server = RedisServer::start();
+    let (supervisor, main) = spawn(&server.url()).await;
+    for round in 1..=20 {
+        // Being idle is what is tested.
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        server.cli(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
+        let incremented: i64 = main.query(cmd("INCR").arg("n")).await.expect("no error");
+        assert_eq!(incremented, round);
+    }
+    let stats = supervisor.statistics();
+    assert_eq!(stats.databases["main"].health, HealthState::Healthy);
+    supervisor.shutdown(SOON).await;
+}
+
+#[tokio::test]
+async fn a_handle_taken_while_the_server_is_down_works_when_it_comes() {
+    let server = RedisServer::start();
+    server.kill();
+    let main = DatabaseConfig::from_url(server.url()).failure_threshold(10_000);
+    let config = Config::new().database("main", main);
+    let supervisor = Supervisor::spawn(config)
+        .await
+        .expect("spawn needs no server");
+    let main = supervisor.database("main").expect("main");
+    let waiting = tokio::spawn({
+        let main = main.clone();
+        async move { main.query::<String>(cmd("PING")).await }
+    });
+    let parked = || supervisor.statistics().databases["main"].pool.parked;
+    eventually_async(SOON, "the call is parked", || parked() == 1).await;
+    server.restart();
+    assert_eq!(
+        waiting.await.expect("task").expect("waited for the server"),
+        "PONG"
+    );
+    eventually_async(SOON, "nothing is parked", || parked() == 0).await;
+    supervisor.ready(SOON).await.expect("ready");
+    supervisor.shutdown(SOON).await;
+}

@@ -1,0 +1,133 @@
+//! Goal: a circuit opens also when failures do not come in a row, but make up much of what the server
+//! does, or when it is slow for nearly everybody; and not for a few slow commands. Method: a scripted
+//! server that fails every other command, and a real one behind a proxy that delays.
+
+use std::time::{Duration, Instant};
+
+use redis::cmd;
+use redis_steward::{CircuitState, Database, DatabaseConfig, HealthState, Reason, Supervisor};
+use tokio::task::JoinSet;
+
+use crate::common::{
+    FaultProxy, Mode, RedisServer, Script, ScriptedServer, eventually_async, spawn,
+};
+
+const SOON: Duration = Duration::from_secs(10);
+
+fn circuit(supervisor: &Supervisor) -> CircuitState {
+    supervisor.statistics().databases["main"].circuit
+}
+
+async fn opens(supervisor: &Supervisor, reason: Reason) {
+    let mut events = supervisor.subscribe();
+    let opened = async {
+        loop {
+            let event = events.next().await.expect("an event");
+            if let HealthState::Down { reason, .. } = event.state {
+                return reason;
+            }
+        }
+    };
+    let opened = tokio::time::timeout(SOON, opened).await;
+    assert_eq!(opened.expect("it opens"), reason);
+}
+
+#[tokio::test]
+async fn every_other_command_failing_opens_the_circuit() {
+    let server = ScriptedServer::start([Script::answering(|command| match &*command[0] {
+        b"GET" => b"-BUSY with a script\r\n".to_vec(),
+        _ => b"+OK\r\n".to_vec(),
+    })]);
+    let (supervisor, main) = spawn(DatabaseConfig::from_url(server.url())).await;
+    let load = tokio::spawn(async move {
+        loop {
+            // Three attempts, and so never the five failures in a row that open it as well.
+            let _ = main.query::<()>(cmd("GET").arg("k")).await;
+            let _ = main.query::<()>(cmd("SET").arg("k").arg(1)).await;
+        }
+    });
+    opens(&supervisor, Reason::Busy).await;
+    load.abort();
+    supervisor.shutdown(SOON).await;
+}
+
+#[tokio::test]
+async fn one_in_eight_failing_does_not_although_it_is_tried_again() {
+    let server = ScriptedServer::start([Script::answering(|command| match &*command[0] {
+        b"GET" => b"-BUSY with a script\r\n".to_vec(),
+        _ => b"+OK\r\n".to_vec(),
+    })]);
+    let (supervisor, main) = spawn(DatabaseConfig::from_url(server.url())).await;
+    let end = Instant::now() + Duration::from_secs(2);
+    while Instant::now() < end {
+        let failed = main.query::<()>(cmd("GET").arg("k")).await;
+        assert_eq!(failed.expect_err("busy").code(), Some("BUSY"));
+        for _ in 0..7 {
+            main.query::<()>(cmd("SET").arg("k").arg(1))
+                .await
+                .expect("OK");
+        }
+    }
+    assert!(supervisor.statistics().databases["main"].retried > 0);
+    supervisor.shutdown(SOON).await;
+}
+
+/// Pings at the same time, whose replies take so long.
+async fn pings(main: &Database, count: usize) {
+    let calls = (0..count).map(|_| {
+        let main = main.clone();
+        async move { main.query::<String>(cmd("PING")).await }
+    });
+    let calls: JoinSet<_> = calls.collect();
+    for result in calls.join_all().await {
+        assert_eq!(result.expect("slow, and no failure"), "PONG");
+    }
+}
+
+fn slow_by(proxy: &FaultProxy, replies: Duration) {
+    let requests = Duration::ZERO;
+    proxy.set(Mode::Delay { requests, replies });
+}
+
+#[tokio::test]
+async fn slowness_of_nearly_all_commands_opens_the_circuit() {
+    let server = RedisServer::start();
+    let proxy = FaultProxy::start(server.port());
+    let main = DatabaseConfig::from_url(proxy.url()).attempt_timeout(Duration::from_millis(100));
+    let (supervisor, main) = spawn(main).await;
+    slow_by(&proxy, Duration::from_millis(300));
+    let load = tokio::spawn(async move { pings(&main, 30).await });
+    opens(&supervisor, Reason::Slow).await;
+    load.await
+        .expect("those that were let through end as usual");
+    assert!(supervisor.statistics().databases["main"].slow >= 20);
+    // A quick one again is trusted again.
+    proxy.heal();
+    let is_closed = || circuit(&supervisor) == CircuitState::Closed;
+    eventually_async(SOON, "it closes", is_closed).await;
+    supervisor.shutdown(SOON).await;
+}
+
+#[tokio::test]
+async fn some_slow_commands_among_many_do_not() {
+    let server = RedisServer::start();
+    let proxy = FaultProxy::start(server.port());
+    let main = DatabaseConfig::from_url(proxy.url()).attempt_timeout(Duration::from_millis(500));
+    let (supervisor, main) = spawn(main).await;
+    for _ in 0..20 {
+        pings(&main, 50).await;
+    }
+    let slow = || supervisor.statistics().databases["main"].slow;
+    let before = slow();
+    slow_by(&proxy, Duration::from_millis(800));
+    pings(&main, 30).await;
+    assert_eq!(slow() - before, 30);
+    proxy.heal();
+    // The health actor looks every 250 ms, so by then it has.
+    let end = Instant::now() + Duration::from_secs(1);
+    while Instant::now() < end {
+        pings(&main, 1).await;
+        assert_eq!(circuit(&supervisor), CircuitState::Closed);
+    }
+    supervisor.shutdown(SOON).await;
+}

@@ -1,0 +1,156 @@
+//! Goal: a lease that may have been forgotten is named once, with where it was taken, and no other is.
+//! Method: every warning is captured, and each test has a database of its own name to tell them apart.
+
+use std::{
+    panic::Location,
+    time::{Duration, Instant},
+};
+
+use redis::{Pipeline, cmd};
+use redis_steward::{Config, Database, DatabaseConfig, Error, Loan, Supervisor};
+use tracing::Level;
+
+use crate::common::{RedisServer, Said, eventually_async};
+
+const SOON: Duration = Duration::from_secs(10);
+const LIMIT: Duration = Duration::from_millis(200);
+
+/// What was said of leases that were held for too long.
+fn warnings(database: &Database) -> Vec<Said> {
+    let warnings = Said::of(database.name(), "a lease has been held");
+    assert!(warnings.iter().all(|it| it.level == Level::WARN));
+    warnings
+}
+
+async fn warned(database: &Database, times: usize) -> Vec<Said> {
+    let said = || warnings(database).len();
+    eventually_async(SOON, "the warning is logged", || said() >= times).await;
+    let warnings = warnings(database);
+    assert_eq!(warnings.len(), times, "{warnings:?}");
+    warnings
+}
+
+async fn spawn(server: &RedisServer, name: &str) -> (Supervisor, Database) {
+    Said::listen();
+    let database = DatabaseConfig::from_url(server.url())
+        .leak_warning(LIMIT)
+        // One connection, so that it is the same again each time.
+        .max_connections(2);
+    let config = Config::new().database(name, database);
+    let supervisor = Supervisor::spawn(config).await.expect("spawn");
+    supervisor.ready(SOON).await.expect("ready");
+    let database = supervisor.database(name).expect("a database");
+    (supervisor, database)
+}
+
+/// The line that calls this, which is where `lease()` is called on the same line.
+#[track_caller]
+fn here() -> String {
+    let caller = Location::caller();
+    format!("{}:{}:", caller.file(), caller.line())
+}
+
+#[tokio::test]
+async fn a_lease_that_is_held_is_named_once_with_its_place() {
+    let server = RedisServer::start();
+    let (supervisor, held) = spawn(&server, "held").await;
+    let (line, leasing) = (here(), held.lease());
+    let start = Instant::now();
+    let lease = leasing.await.expect("a lease");
+    let warning = warned(&held, 1).await.remove(0);
+    assert!(warning.at >= start + LIMIT);
+    assert!(
+        warning.get("taken_at").starts_with(&line),
+        "{warning:?}, not {line}"
+    );
+    assert!(warning.get("message").contains("200ms"), "{warning:?}");
+    // That nothing more is said has no condition to wait for.
+    tokio::time::sleep(3 * LIMIT).await;
+    drop(lease);
+    assert_eq!(warned(&held, 1).await.len(), 1);
+    supervisor.shutdown(SOON).await;
+}
+
+#[tokio::test]
+async fn each_lease_of_a_connection_has_its_own_time() {
+    let server = RedisServer::start();
+    let (supervisor, again) = spawn(&server, "again").await;
+    for _ in 0..4 {
+        let lease = again.lease().await.expect("a lease");
+        // In time, and together longer than one may be held.
+        tokio::time::sleep(LIMIT / 3).await;
+        drop(lease);
+    }
+    // That nothing is said has no condition to wait for.
+    tokio::time::sleep(2 * LIMIT).await;
+    assert!(warnings(&again).is_empty(), "each was given back in time");
+    for time in 1..=2 {
+        let (line, leasing) = (here(), again.lease());
+        let start = Instant::now();
+        let lease = leasing.await.expect("a lease");
+        let warning = warned(&again, time).await.remove(time - 1);
+        assert!(warning.at >= start + LIMIT, "the time of those before");
+        assert!(
+            warning.get("taken_at").starts_with(&line),
+            "{warning:?}, not {line}"
+        );
+        drop(lease);
+    }
+    let opened = supervisor.statistics().databases["again"].pool.opened;
+    assert_eq!(opened, 2, "it was the same connection each time");
+    supervisor.shutdown(SOON).await;
+}
+
+#[tokio::test]
+async fn the_lease_of_a_transaction_or_a_thread_is_named_by_who_wanted_it() {
+    let server = RedisServer::start();
+    let (supervisor, others) = spawn(&server, "others").await;
+    let unwarned = || warnings(&others).is_empty();
+    let slow = |_, mut pipe: Loan<Pipeline>| async move {
+        eventually_async(SOON, "the warning is logged", || !unwarned()).await;
+        pipe.set("k", 1).ignore();
+        Ok::<_, Error>(())
+    };
+    let (line, transaction) = (here(), others.transaction::<_, (), _, _, _>(&["k"], slow));
+    transaction.await.expect("executed");
+    let warning = warned(&others, 1).await.remove(0);
+    assert!(
+        warning.get("taken_at").starts_with(&line),
+        "{warning:?}, not {line}"
+    );
+
+    let blocking = others.blocking();
+    let thread = std::thread::spawn(move || {
+        let (line, lease) = (here(), blocking.lease());
+        (line, lease.expect("a lease"))
+    });
+    while !thread.is_finished() {
+        tokio::task::yield_now().await;
+    }
+    let (line, lease) = thread.join().expect("a lease");
+    let warning = warned(&others, 2).await.remove(1);
+    assert!(
+        warning.get("taken_at").starts_with(&line),
+        "{warning:?}, not {line}"
+    );
+    drop(lease);
+    supervisor.shutdown(SOON).await;
+}
+
+#[tokio::test]
+async fn blocking_commands_are_not_leases_that_were_forgotten() {
+    let server = RedisServer::start();
+    let (supervisor, blocking) = spawn(&server, "blocking").await;
+    let pop = cmd("BLPOP")
+        .arg("nothing")
+        .arg(3.5 * LIMIT.as_secs_f64())
+        .take();
+    let popped: Option<(String, String)> = blocking.query(pop).await.expect("nothing");
+    assert_eq!(popped, None);
+    assert!(warnings(&blocking).is_empty());
+    // One on the same connection is warned of.
+    let lease = blocking.lease().await.expect("a lease");
+    warned(&blocking, 1).await;
+    drop(lease);
+    supervisor.shutdown(SOON).await;
+}

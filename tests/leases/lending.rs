@@ -1,0 +1,656 @@
+//! Goal: what one caller did on a connection is never seen by another, and a connection that is not
+//! given back whole is closed. Method: leases of a real server, which is asked what its clients are.
+
+use std::time::{Duration, Instant};
+
+use redis::{AsyncCommands, cmd, pipe};
+use redis_steward::{CircuitState, DatabaseConfig, Error, Execution, Refusal, Stage};
+
+use crate::common::{RedisServer, Rig, eventually_async, spawn, words};
+
+const SOON: Duration = Duration::from_secs(10);
+
+async fn client_id(lease: &mut redis_steward::Lease) -> i64 {
+    lease.query(words("CLIENT ID")).await.expect("an id")
+}
+
+#[tokio::test]
+async fn a_clean_lease_is_lent_again_and_a_changed_one_is_not() {
+    let rig = Rig::start().await;
+    let mut lease = rig.main.lease().await.expect("a lease");
+    let first = client_id(&mut lease).await;
+    let _: () = lease.set("k", 1).await.expect("set");
+    drop(lease);
+    let mut lease = rig.main.lease().await.expect("a lease");
+    assert_eq!(client_id(&mut lease).await, first);
+    drop(lease);
+    let mut last = first;
+    for line in [
+        "SELECT 3",
+        "WATCH k",
+        "MULTI",
+        "SUBSCRIBE news",
+        "SUBSCRIBE one two three",
+        "PSUBSCRIBE *",
+        "CLIENT SETNAME other",
+        "CLIENT TRACKING ON",
+        "CLIENT NO-EVICT ON",
+        "AUTH default any",
+        "RESET",
+        "HELLO 2",
+        "READONLY",
+        "ASKING",
+    ] {
+        let mut lease = rig.main.lease().await.expect("a lease");
+        let same = client_id(&mut lease).await;
+        // Some are refused by a server alone; what matters is what is left behind.
+        let _ = lease.execute(&words(line)).await;
+        drop(lease);
+        let mut lease = rig.main.lease().await.expect("a lease");
+        let next = client_id(&mut lease).await;
+        assert_ne!(next, same, "{line}");
+        assert_ne!(next, last, "{line}");
+        last = next;
+        let about: String = lease.query(words("CLIENT INFO")).await.expect("info");
+        let has = |field: &str| about.contains(field);
+        assert!(
+            has("db=0") && has("name=redis-steward:main") && has("sub=0"),
+            "{line}: {about}"
+        );
+        assert!(
+            has("multi=-1") && has("flags=N ") && has("redir=-1"),
+            "{line}: {about}"
+        );
+        let _: () = lease.set("k", line).await.expect("not in a transaction");
+    }
+    let pool = rig.settled().await;
+    assert_eq!((pool.discarded, pool.idle, pool.shared), (14, 1, 1));
+    rig.end().await;
+}
+
+#[tokio::test]
+async fn what_ends_a_transaction_leaves_a_clean_connection() {
+    let rig = Rig::start().await;
+    let mut lease = rig.main.lease().await.expect("a lease");
+    let id = client_id(&mut lease).await;
+    let () = lease.query(words("WATCH k")).await.expect("watched");
+    let mut both = pipe();
+    both.atomic().set("k", 1).ignore().get("k");
+    let (value,): (i64,) = lease.pipeline(&both).await.expect("executed");
+    assert_eq!(value, 1);
+    let () = lease.query(words("MULTI")).await.expect("opened");
+    let _ = lease.execute(&words("GET k")).await.expect("queued");
+    let () = lease.query(words("DISCARD")).await.expect("discarded");
+    let () = lease.query(words("MULTI")).await.expect("opened");
+    lease.execute(&words("GET")).await.expect_err("GET what?");
+    lease.execute(&words("EXEC")).await.expect_err("aborted");
+    drop(lease);
+    let mut lease = rig.main.lease().await.expect("a lease");
+    assert_eq!(client_id(&mut lease).await, id);
+    // An EXEC without MULTI ends nothing.
+    let () = lease.query(words("WATCH k")).await.expect("watched");
+    lease
+        .execute(&words("EXEC"))
+        .await
+        .expect_err("no transaction");
+    drop(lease);
+    assert_eq!(rig.settled().await.discarded, 1);
+    rig.end().await;
+}
+
+#[tokio::test]
+async fn a_lease_dropped_in_the_middle_of_a_command_closes_its_connection() {
+    let rig = Rig::start().await;
+    let mut lease = rig.main.lease().await.expect("a lease");
+    let blocked = || rig.server.info("clients")["blocked_clients"].clone();
+    let pop = words("BLPOP nothing 0");
+    tokio::select! {
+        _ = lease.execute(&pop) => panic!("nothing was pushed"),
+        _ = eventually_async(SOON, "it waits", || blocked() == "1") => {}
+    }
+    drop(lease);
+    eventually_async(SOON, "the server sees it gone", || blocked() == "0").await;
+    assert_eq!(rig.settled().await.idle, 0);
+    let mut lease = rig.main.lease().await.expect("a lease");
+    let echo: String = lease
+        .query(words("ECHO mine"))
+        .await
+        .expect("its own reply");
+    assert_eq!(echo, "mine");
+    drop(lease);
+    rig.end().await;
+}
+
+#[tokio::test]
+async fn what_a_command_changed_that_was_given_up_counts_all_the_same() {
+    let rig = Rig::start().await;
+    for line in ["SELECT 3", "WATCH k", "MULTI"] {
+        let mut lease = rig.main.lease().await.expect("a lease");
+        // The server answers to nothing before this is over.
+        for line in ["BLPOP nothing 1", line] {
+            let command = words(line);
+            let mut given_up = Box::pin(lease.execute(&command));
+            for _ in 0..10 {
+                assert!(futures_util::poll!(&mut given_up).is_pending(), "{line}");
+                // Its connection sends it meanwhile.
+                tokio::task::yield_now().await;
+            }
+        }
+        let _ = lease.execute(&words("PING")).await.expect("a reply");
+        drop(lease);
+        let mut lease = rig.main.lease().await.expect("a lease");
+        let about: String = lease.query(words("CLIENT INFO")).await.expect("info");
+        assert!(
+            about.contains(" db=0 ") && about.contains(" multi=-1 "),
+            "{line}: {about}"
+        );
+    }
+    assert_eq!(rig.settled().await.discarded, 3);
+    rig.end().await;
+}
+
+#[tokio::test]
+async fn a_transaction_that_its_body_has_left_open_is_not_lent_on() {
+    let rig = Rig::start().await;
+    let error = rig
+        .main
+        .transaction::<_, (), Box<dyn std::error::Error>, _, _>(&["n"], |mut lease, _| async move {
+            lease.query::<()>(words("MULTI")).await?;
+            Err("not today".into())
+        })
+        .await
+        .expect_err("given up");
+    assert_eq!(error.to_string(), "not today");
+    let mut lease = rig.main.lease().await.expect("a lease");
+    let about: String = lease.query(words("CLIENT INFO")).await.expect("info");
+    assert!(about.contains(" multi=-1 "), "{about}");
+    drop(lease);
+    rig.end().await;
+}
+
+#[tokio::test]
+async fn a_pipeline_counts_by_what_its_commands_leave_behind() {
+    let rig = Rig::start().await;
+    let mut lease = rig.main.lease().await.expect("a lease");
+    let mut pipeline = pipe();
+    pipeline.add_command(words("WATCH k"));
+    // There is none, and so the key is still watched.
+    pipeline.add_command(words("EXEC"));
+    pipeline.add_command(words("PING"));
+    let replies = lease.pipeline::<()>(&pipeline).await;
+    replies.expect_err("no transaction");
+    drop(lease);
+    assert_eq!(rig.settled().await.discarded, 1);
+    let mut lease = rig.main.lease().await.expect("a lease");
+    let mut pipeline = pipe();
+    for line in ["WATCH k", "MULTI", "SET k 1", "EXEC", "GET k"] {
+        pipeline.add_command(words(line));
+    }
+    let replies = lease.pipeline::<Vec<redis::Value>>(&pipeline).await;
+    assert_eq!(replies.expect("executed").len(), 5);
+    drop(lease);
+    let pool = rig.settled().await;
+    assert_eq!((pool.discarded, pool.idle), (1, 1), "it did end it");
+    let mut lease = rig.main.lease().await.expect("a lease");
+    let mut pipeline = pipe();
+    pipeline.add_command(words("SELECT 3")).get("k");
+    lease.pipeline::<()>(&pipeline).await.expect("two replies");
+    drop(lease);
+    assert_eq!(rig.settled().await.discarded, 2, "another database");
+    rig.end().await;
+}
+
+#[tokio::test]
+async fn what_would_leave_commands_without_replies_is_refused() {
+    let rig = Rig::start().await;
+    let mut lease = rig.main.lease().await.expect("a lease");
+    let id = client_id(&mut lease).await;
+    for (line, expected) in [
+        ("MONITOR", Refusal::Replies),
+        ("client reply OFF", Refusal::Replies),
+        ("SYNC", Refusal::Replies),
+        ("FLUSHALL", Refusal::Administrative),
+    ] {
+        let alone = lease.execute(&words(line)).await.expect_err("refused");
+        let mut pipeline = pipe();
+        pipeline.get("k").add_command(words(line));
+        let inside = lease.pipeline::<(Option<i64>, i64)>(&pipeline).await;
+        for error in [alone, inside.expect_err("refused")] {
+            assert_eq!(error.execution(), Execution::NotSent);
+            match error {
+                Error::ForbiddenOnShared { refusal, .. } => assert_eq!(refusal, expected, "{line}"),
+                other => panic!("{line}: {other}"),
+            }
+        }
+    }
+    let mut pipeline = pipe();
+    pipeline.add_command(words("SUBSCRIBE a"));
+    lease.pipeline::<()>(&pipeline).await.expect_err("refused");
+    drop(lease);
+    let mut lease = rig.main.lease().await.expect("a lease");
+    assert_eq!(client_id(&mut lease).await, id, "nothing was sent");
+    drop(lease);
+    rig.end().await;
+}
+
+#[tokio::test]
+async fn who_waits_for_too_long_is_told_who_has_the_connections() {
+    let rig = Rig::with(|main| {
+        main.max_connections(3)
+            .acquire_timeout(Duration::from_millis(200))
+    })
+    .await;
+    let one = rig.main.lease().await.expect("a lease");
+    let two = rig.main.lease().await.expect("another");
+    let error = rig.main.lease().await.expect_err("there is no third");
+    assert_eq!(error.execution(), Execution::NotSent);
+    match &error {
+        Error::TimedOut {
+            stage,
+            pool,
+            timeout,
+            ..
+        } => {
+            assert_eq!(
+                (*stage, *timeout),
+                (Stage::Acquire, Duration::from_millis(200))
+            );
+            assert_eq!(
+                (pool.in_use, pool.shared, pool.idle, pool.max),
+                (2, 1, 0, 3)
+            );
+        }
+        other => panic!("{other}"),
+    }
+    let text = error.to_string();
+    assert!(
+        text.contains("max_connections = 3 there are 2 leased, 1 shared"),
+        "{text}"
+    );
+    // Ordinary commands do not mind, and who comes first is served first.
+    let _: () = rig.main.clone().set("k", 1).await.expect("set");
+    let patient = rig.main.with_timeout(SOON);
+    let waiting = tokio::spawn(async move { patient.lease().await });
+    eventually_async(SOON, "it waits", || rig.pool().waiting == 1).await;
+    drop(one);
+    let third = waiting
+        .await
+        .expect("a task")
+        .expect("the lease that was given back");
+    drop((two, third));
+    assert_eq!(rig.settled().await.idle, 2);
+    assert_eq!(rig.pool().acquire_wait.count(), 3);
+    rig.end().await;
+}
+
+#[tokio::test]
+async fn a_database_of_one_connection_lends_none() {
+    let rig = Rig::with(|main| main.max_connections(1)).await;
+    let error = rig.main.lease().await.expect_err("none to lend");
+    assert!(matches!(error, Error::Overloaded { .. }), "{error}");
+    assert!(error.to_string().contains("max_connections = 1"), "{error}");
+    let error = rig
+        .main
+        .query::<()>(words("BLPOP k 0.1"))
+        .await
+        .expect_err("none to lend");
+    assert!(matches!(error, Error::Overloaded { .. }), "{error}");
+    rig.end().await;
+}
+
+#[tokio::test]
+async fn a_lease_that_broke_before_it_was_used_is_replaced() {
+    let rig = Rig::start().await;
+    let mut lease = rig.main.lease().await.expect("a lease");
+    rig.server
+        .cli(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
+    eventually_async(SOON, "its end is known", || rig.pool().lost >= 1).await;
+    let echo: String = lease
+        .query(words("ECHO alive"))
+        .await
+        .expect("on another connection");
+    assert_eq!(echo, "alive");
+    // From here on there is something to lose.
+    rig.server
+        .cli(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
+    eventually_async(SOON, "its end is known", || rig.pool().lost >= 3).await;
+    let error = lease
+        .query::<String>(words("ECHO lost"))
+        .await
+        .expect_err("gone");
+    assert!(matches!(error, Error::ConnectionLost { .. }), "{error}");
+    assert_eq!(error.execution(), Execution::NotSent);
+    drop(lease);
+    rig.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dial_belongs_to_the_pool_and_not_to_who_has_asked_for_it() {
+    use crate::common::{FaultProxy, Mode};
+    let server = RedisServer::start();
+    let proxy = FaultProxy::start(server.port());
+    let config = DatabaseConfig::from_url(proxy.url());
+    let (supervisor, main) = spawn(config).await;
+    let pool = || supervisor.statistics().databases["main"].pool.clone();
+    proxy.set(Mode::Delay {
+        requests: Duration::ZERO,
+        replies: Duration::from_millis(50),
+    });
+    let hasty = main.with_timeout(Duration::from_millis(10));
+    let error = hasty.lease().await.expect_err("too slow");
+    assert!(
+        matches!(
+            error,
+            Error::TimedOut {
+                stage: Stage::Acquire,
+                ..
+            }
+        ),
+        "{error}"
+    );
+    eventually_async(SOON, "the connection joins the pool", || pool().idle == 1).await;
+    assert_eq!((pool().opened, pool().opening), (2, 0));
+    supervisor.shutdown(SOON).await;
+}
+
+#[tokio::test]
+async fn keys_that_others_change_make_a_transaction_begin_anew() {
+    let rig = Rig::start().await;
+    let others = rig.main.clone();
+    let mut rounds = 0;
+    let (sum,): (i64,) = rig
+        .main
+        .transaction(&["n"], |mut lease, mut pipe| {
+            rounds += 1;
+            let (round, others) = (rounds, others.clone());
+            async move {
+                let now: Option<i64> = lease.query(words("GET n")).await?;
+                if round < 3 {
+                    let set = cmd("SET").arg("n").arg(round * 10).take();
+                    others.query::<()>(set).await?;
+                }
+                pipe.incr("n", now.unwrap_or_default()).ignore().get("n");
+                Ok::<_, Error>(())
+            }
+        })
+        .await
+        .expect("in the third round");
+    assert_eq!((rounds, sum), (3, 40));
+    // A body that gives up leaves a clean connection, and its own error.
+    let error = rig
+        .main
+        .transaction::<_, (), Box<dyn std::error::Error>, _, _>(&["n"], |_, mut pipe| async move {
+            pipe.del("n");
+            Err("not today".into())
+        })
+        .await
+        .expect_err("given up");
+    assert_eq!(error.to_string(), "not today");
+    assert_eq!(rig.server.cli(&["GET", "n"]), "40");
+    // Whoever always loses is told so.
+    let error = rig
+        .main
+        .transaction::<_, (), Error, _, _>(&["n"], |_, mut pipe| {
+            let others = others.clone();
+            async move {
+                others.query::<()>(words("INCR n")).await?;
+                pipe.set("n", 0);
+                Ok(())
+            }
+        })
+        .await
+        .expect_err("always too late");
+    assert!(
+        matches!(error, Error::Conflict { attempts: 32, .. }),
+        "{error}"
+    );
+    assert_eq!(rig.server.cli(&["GET", "n"]), "72");
+    let pool = rig.settled().await;
+    assert_eq!(
+        (pool.discarded, pool.idle),
+        (0, 1),
+        "one connection did it all"
+    );
+    rig.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn transactions_of_many_tasks_lose_no_update() {
+    let rig = Rig::with(|main| main.acquire_timeout(SOON)).await;
+    let tasks: Vec<_> = (0..4)
+        .map(|_| {
+            let main = rig.main.clone();
+            tokio::spawn(async move {
+                // Something from around the body, and borrowed.
+                let name = String::from("n");
+                let key = name.as_str();
+                let mut done = 0;
+                while done < 50 {
+                    let added = main
+                        .transaction::<_, (i64,), Error, _, _>(
+                            &[key],
+                            |mut lease, mut pipe| async move {
+                                let now: Option<i64> = lease.query(cmd("GET").arg(key)).await?;
+                                pipe.set(key, now.unwrap_or_default() + 1).ignore().get(key);
+                                Ok(())
+                            },
+                        )
+                        .await;
+                    match added {
+                        Ok(_) => done += 1,
+                        Err(Error::Conflict { .. }) => {}
+                        Err(error) => panic!("{error}"),
+                    }
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.expect("all its updates");
+    }
+    assert_eq!(rig.server.cli(&["GET", "n"]), "200");
+    rig.end().await;
+}
+
+#[tokio::test]
+async fn a_command_on_a_lease_that_broke_ends_by_its_deadline() {
+    let timeout = Duration::from_millis(300);
+    let rig = Rig::with(|main| {
+        main.command_timeout(timeout)
+            .acquire_timeout(Duration::from_secs(60))
+            .failure_threshold(10_000)
+    })
+    .await;
+    let mut lease = rig.main.lease().await.expect("a lease");
+    rig.server.kill();
+    eventually_async(SOON, "the loss is known", || rig.pool().lost == 2).await;
+    let start = Instant::now();
+    let error = lease.execute(&words("PING")).await.expect_err("no server");
+    assert!(start.elapsed() < 10 * timeout, "{:?}", start.elapsed());
+    match error {
+        Error::TimedOut {
+            stage,
+            execution,
+            timeout: had,
+            attempts,
+            ..
+        } => {
+            assert_eq!((stage, execution), (Stage::Acquire, Execution::NotSent));
+            assert_eq!((had, attempts), (timeout, 2));
+        }
+        other => panic!("{other}"),
+    }
+    drop(lease);
+    rig.supervisor.shutdown(SOON).await;
+}
+
+#[tokio::test]
+async fn who_has_gone_does_not_count_as_waiting_after_a_sweep() {
+    let rig = Rig::with(|main| {
+        main.max_connections(2)
+            .acquire_timeout(Duration::from_secs(60))
+    })
+    .await;
+    let lease = rig.main.lease().await.expect("a lease");
+    let patient = tokio::spawn(rig.main.lease());
+    let waiting = || rig.pool().waiting;
+    eventually_async(SOON, "one waits", || waiting() == 1).await;
+    let others: Vec<_> = (0..100).map(|_| tokio::spawn(rig.main.lease())).collect();
+    eventually_async(SOON, "all wait", || waiting() == 101).await;
+    for other in others {
+        other.abort();
+        drop(other.await);
+    }
+    rig.supervisor.sweep().await;
+    assert_eq!(waiting(), 1);
+    drop(lease);
+    drop(patient.await.expect("a task").expect("its turn"));
+    rig.end().await;
+}
+
+#[tokio::test]
+async fn a_transaction_ends_by_the_deadline_of_its_handle() {
+    let rig = Rig::start().await;
+    let timeout = Duration::from_millis(300);
+    let hasty = rig.main.with_timeout(timeout);
+    let start = Instant::now();
+    let outcome = hasty
+        .transaction::<_, (), Error, _, _>(&["n"], |_, mut pipe| {
+            let others = rig.main.clone();
+            async move {
+                // Somebody else is always quicker.
+                others.query::<()>(words("INCR n")).await?;
+                tokio::time::sleep(timeout / 2).await;
+                pipe.set("n", 0);
+                Ok(())
+            }
+        })
+        .await;
+    let error = outcome.expect_err("it has no time for all attempts");
+    assert!(error.is_timeout(), "{error}");
+    assert_eq!(error.execution(), Execution::NotSent, "{error}");
+    assert!(start.elapsed() < 10 * timeout, "{:?}", start.elapsed());
+    rig.end().await;
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_answer_leases_opens_the_circuit() {
+    let rig = Rig::with(|main| {
+        main.command_timeout(Duration::from_millis(400))
+            .attempt_timeout(Duration::from_millis(100))
+    })
+    .await;
+    let mut leases = Vec::new();
+    for _ in 0..8 {
+        leases.push(rig.main.lease().await.expect("a lease"));
+    }
+    rig.server.freeze();
+    for lease in &mut leases {
+        // Those to come are refused once the circuit is open.
+        lease.execute(&words("GET k")).await.expect_err("frozen");
+    }
+    assert_eq!(rig.stats().circuit, CircuitState::Open);
+    assert!(rig.stats().slow > 0, "{:?}", rig.stats());
+    rig.server.thaw();
+    drop(leases);
+    rig.supervisor.shutdown(SOON).await;
+}
+
+#[tokio::test]
+async fn what_blocks_on_a_lease_is_not_slow() {
+    let rig = Rig::with(|main| main.attempt_timeout(Duration::from_millis(20))).await;
+    let mut leases = Vec::new();
+    for _ in 0..8 {
+        leases.push(rig.main.lease().await.expect("a lease"));
+    }
+    for lease in &mut leases {
+        let popped: Option<(String, String)> = lease
+            .query(words("BLPOP nothing 0.1"))
+            .await
+            .expect("nothing");
+        assert_eq!(popped, None);
+    }
+    assert_eq!(rig.stats().circuit, CircuitState::Closed);
+    assert_eq!(rig.stats().slow, 0);
+    drop(leases);
+    rig.end().await;
+}
+
+/// The server comes to them when it is done with what blocks.
+#[tokio::test]
+async fn what_waits_behind_something_that_blocks_is_not_slow() {
+    let rig = Rig::with(|main| {
+        main.attempt_timeout(Duration::from_millis(20))
+            .command_timeout(Duration::from_millis(100))
+    })
+    .await;
+    for _ in 0..8 {
+        let mut lease = rig.main.lease().await.expect("a lease");
+        let pop = words("BLPOP nothing 0");
+        let mut given_up = Box::pin(lease.execute(&pop));
+        for _ in 0..10 {
+            assert!(futures_util::poll!(&mut given_up).is_pending());
+            tokio::task::yield_now().await;
+        }
+        drop(given_up);
+        let error = lease.execute(&words("GET k")).await.expect_err("too late");
+        assert!(error.is_timeout(), "{error}");
+        drop(lease);
+    }
+    assert_eq!(rig.stats().circuit, CircuitState::Closed);
+    assert_eq!((rig.stats().slow, rig.stats().timed_out), (0, 8));
+    rig.supervisor.shutdown(Duration::ZERO).await;
+}
+
+#[tokio::test]
+async fn replies_of_a_pipeline_on_a_lease_are_typed_and_its_errors_are_told_apart() {
+    let rig = Rig::start().await;
+    let mut lease = rig.main.lease().await.expect("a lease");
+    let mut three = pipe();
+    three.set("text", "x").ignore().incr("n", 2).get("text");
+    let (number, text): (i64, String) = lease.pipeline(&three).await.expect("both");
+    assert_eq!((number, text.as_str()), (2, "x"));
+    three.incr("text", 1).hget("text", "field");
+    let error = lease
+        .pipeline::<redis::Value>(&three)
+        .await
+        .expect_err("two of them fail");
+    let Error::Server {
+        error, execution, ..
+    } = error
+    else {
+        panic!("{error}");
+    };
+    assert_eq!(execution, Execution::Executed);
+    let errors = error.into_server_errors().expect("of the server");
+    let of: Vec<_> = errors.iter().map(|(at, it)| (*at, it.code())).collect();
+    assert_eq!(of, [(3, "ERR"), (4, "WRONGTYPE")]);
+    drop(lease);
+    assert_eq!(rig.settled().await.discarded, 0);
+    rig.end().await;
+}
+
+#[tokio::test]
+async fn who_waits_in_vain_is_told_what_is_wrong_with_the_server() {
+    let rig = Rig::with(|main| main.acquire_timeout(SOON).command_timeout(2 * SOON)).await;
+    rig.server.kill();
+    eventually_async(SOON, "the loss is known", || rig.pool().lost == 1).await;
+    let waiting = tokio::spawn(rig.main.with_timeout(SOON / 4).lease());
+    let is_open = || rig.stats().circuit == CircuitState::Open;
+    eventually_async(SOON, "the circuit is open", is_open).await;
+    let error = waiting.await.expect("a task").expect_err("no server");
+    let Error::TimedOut {
+        circuit,
+        last_error,
+        ..
+    } = &error
+    else {
+        panic!("{error}");
+    };
+    assert_eq!(*circuit, CircuitState::Open);
+    assert!(last_error.is_some(), "{error:?}");
+    let text = error.to_string();
+    assert!(text.contains("the circuit is open"), "{text}");
+    assert!(text.contains("refused"), "{text}");
+    rig.supervisor.shutdown(SOON).await;
+}

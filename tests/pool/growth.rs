@@ -1,0 +1,96 @@
+//! Goal: a shared connection that cannot keep up gets others beside it, and they go when they are not
+//! needed any more. Method: a real server, and so many callers with replies of so many parts that the
+//! task of a connection does nothing else; the server tells which connections have carried commands.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use futures_util::future::join_all;
+use redis::{Value, cmd};
+use redis_steward::{Database, DatabaseConfig, PoolStats, Supervisor};
+
+use crate::common::{RedisServer, eventually_async, spawn};
+
+const SOON: Duration = Duration::from_secs(30);
+const CALLERS: usize = 256;
+const PARTS: usize = 1000;
+const MOST: usize = 3;
+
+fn pool(supervisor: &Supervisor) -> PoolStats {
+    let pool = supervisor.statistics().databases["main"].pool.clone();
+    assert!(pool.shared + pool.opening <= MOST, "{pool:?}");
+    pool
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_saturated_connection_gets_others_beside_it_while_they_are_needed() {
+    let server = RedisServer::start();
+    let mut push = vec!["RPUSH", "k"];
+    push.extend(["v"; PARTS]);
+    server.cli(&push);
+    let database = DatabaseConfig::from_url(server.url())
+        .shared_connections(1, MOST)
+        .sweep_interval(Duration::from_millis(200))
+        // However slow the machine is.
+        .command_timeout(SOON)
+        .attempt_timeout(SOON);
+    let (supervisor, main) = spawn(database).await;
+    let load = Load::start(&main);
+    let are_open = || pool(&supervisor).shared == MOST;
+    eventually_async(SOON, "there are as many as there may be", are_open).await;
+    let are_used = || {
+        let clients = server.clients_named("redis-steward:main");
+        let used = clients.iter().filter(|it| it["cmd"] == "lrange");
+        used.count() == MOST
+    };
+    eventually_async(SOON, "all of them carry commands", are_used).await;
+    tokio::task::block_in_place(|| load.stop());
+
+    eventually_async(SOON, "one is enough", || pool(&supervisor).open == 1).await;
+    let clients = || server.clients_named("redis-steward").len();
+    eventually_async(SOON, "the server agrees", || clients() == 1).await;
+    let pool = pool(&supervisor);
+    assert_eq!(pool.evicted.spare, pool.opened - 1);
+    assert_eq!((pool.evicted.total(), pool.lost), (pool.evicted.spare, 0));
+    supervisor.shutdown(SOON).await;
+}
+
+/// Callers on a thread of their own, so that they leave the connections' tasks alone.
+struct Load {
+    callers: JoinHandle<()>,
+    is_over: Arc<AtomicBool>,
+}
+
+impl Load {
+    fn start(main: &Database) -> Self {
+        let is_over = Arc::<AtomicBool>::default();
+        let calls = (0..CALLERS).map(|_| call(main.clone(), is_over.clone()));
+        let calls = join_all(calls);
+        let callers = thread::spawn(move || {
+            futures_executor::block_on(calls);
+        });
+        Self { callers, is_over }
+    }
+
+    fn stop(self) {
+        self.is_over.store(true, Relaxed);
+        self.callers.join().expect("no command fails");
+    }
+}
+
+/// The same again and again.
+async fn call(main: Database, is_over: Arc<AtomicBool>) {
+    let all = cmd("LRANGE").arg("k").arg(0).arg(-1).take();
+    while !is_over.load(Relaxed) {
+        match main.execute(&all).await.expect("no command fails") {
+            Value::Array(parts) => assert_eq!(parts.len(), PARTS),
+            other => panic!("{other:?}"),
+        }
+    }
+}

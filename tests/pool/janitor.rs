@@ -1,0 +1,246 @@
+//! Goal: a connection that nobody uses is closed when the configuration wants that, really closed,
+//! and opened again when somebody does; one in use is left alone, and so many stay open as are wanted.
+//! Method: a real server, whose CLIENT LIST says what is open, and short intervals.
+
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
+
+use redis::cmd;
+use redis_steward::{Config, Database, DatabaseConfig, Lease, PoolStats, Supervisor};
+
+use crate::common::{RedisServer, Said, eventually_async};
+
+const SOON: Duration = Duration::from_secs(10);
+
+async fn spawn(server: &RedisServer, min_idle: usize) -> Supervisor {
+    let main = DatabaseConfig::from_url(server.url())
+        .min_idle(min_idle)
+        .idle_timeout(Duration::from_millis(200));
+    let config = Config::new()
+        .database("main", main)
+        .sweep_interval(Duration::from_millis(50));
+    let supervisor = Supervisor::spawn(config).await.expect("spawn");
+    supervisor.ready(SOON).await.expect("ready");
+    supervisor
+}
+
+fn pool(supervisor: &Supervisor) -> PoolStats {
+    pool_of(supervisor, "main")
+}
+
+fn pool_of(supervisor: &Supervisor, database: &str) -> PoolStats {
+    supervisor.statistics().databases[database].pool.clone()
+}
+
+#[tokio::test]
+async fn an_unused_connection_is_closed_and_opened_again_on_demand() {
+    let server = RedisServer::start();
+    let supervisor = spawn(&server, 0).await;
+    let main = supervisor.database("main").expect("main");
+    for round in 1..=3 {
+        let clients = || server.clients_named("redis-steward").len();
+        eventually_async(SOON, "the server has no client of ours", || clients() == 0).await;
+        // The server may know before the pool does.
+        let open = || pool(&supervisor).open;
+        eventually_async(SOON, "the pool has none open", || open() == 0).await;
+        let stats = pool(&supervisor);
+        assert_eq!((stats.evicted.idle, stats.lost), (round, 0));
+        let pong: String = main.query(cmd("PING")).await.expect("on demand");
+        assert_eq!(pong, "PONG");
+        assert_eq!(pool(&supervisor).open, 1);
+    }
+    supervisor
+        .ready(SOON)
+        .await
+        .expect("an idle database is a healthy one");
+    supervisor.shutdown(SOON).await;
+}
+
+#[tokio::test]
+async fn a_connection_in_use_is_left_alone() {
+    let server = RedisServer::start();
+    let supervisor = spawn(&server, 0).await;
+    let main = supervisor.database("main").expect("main");
+    // The call takes longer than a connection may be idle.
+    server.freeze();
+    let call = tokio::spawn(async move { main.query::<String>(cmd("PING")).await });
+    // That nothing happens has no condition to wait for: ten sweeps pass.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(pool(&supervisor).evicted.total(), 0);
+    server.thaw();
+    assert_eq!(call.await.expect("task").expect("its reply"), "PONG");
+    supervisor.shutdown(SOON).await;
+}
+
+#[tokio::test]
+async fn the_minimum_is_kept() {
+    let server = RedisServer::start();
+    let supervisor = spawn(&server, 1).await;
+    // That nothing happens has no condition to wait for: twelve sweeps pass.
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    let stats = pool(&supervisor);
+    assert_eq!((stats.open, stats.opened, stats.evicted.total()), (1, 1, 0));
+    supervisor.shutdown(SOON).await;
+}
+
+#[tokio::test]
+async fn each_database_is_swept_at_its_own_interval() {
+    let server = RedisServer::start();
+    let idle = || {
+        DatabaseConfig::from_url(server.url())
+            .min_idle(0)
+            .idle_timeout(Duration::from_millis(50))
+    };
+    let config = Config::new()
+        .database("often", idle().sweep_interval(Duration::from_millis(20)))
+        .database("seldom", idle())
+        .sweep_interval(Duration::from_secs(3600));
+    let supervisor = Supervisor::spawn(config).await.expect("spawn");
+    supervisor.ready(SOON).await.expect("ready");
+    let often = supervisor.database("often").expect("often");
+    // In the later rounds the other database's connection has been idle for long enough, too.
+    for round in 1..=3 {
+        let evicted = || pool_of(&supervisor, "often").evicted.idle;
+        eventually_async(SOON, "the idle connection is closed", || evicted() == round).await;
+        let pong: String = often.query(cmd("PING")).await.expect("on demand");
+        assert_eq!(pong, "PONG");
+    }
+    let seldom = pool_of(&supervisor, "seldom");
+    assert_eq!((seldom.open, seldom.evicted.total()), (1, 0));
+    supervisor.shutdown(SOON).await;
+}
+
+/// What the server calls its clients.
+type Ids = BTreeSet<String>;
+
+fn ids(server: &RedisServer) -> Ids {
+    let clients = server.clients_named("redis-steward");
+    clients
+        .into_iter()
+        .map(|mut it| it.remove("id").expect("an id"))
+        .collect()
+}
+
+async fn id(lease: &mut Lease) -> String {
+    let id: i64 = lease.query(cmd("CLIENT").arg("ID")).await.expect("an id");
+    id.to_string()
+}
+
+async fn shared_id(main: &Database) -> String {
+    let id: i64 = main.query(cmd("CLIENT").arg("ID")).await.expect("an id");
+    id.to_string()
+}
+
+#[tokio::test]
+async fn leased_connections_go_when_they_are_idle_and_the_one_used_last_stays() {
+    let server = RedisServer::start();
+    let supervisor = spawn(&server, 2).await;
+    let main = supervisor.database("main").expect("main");
+    let mut held = main.lease().await.expect("a lease");
+    let of_held = id(&mut held).await;
+    let mut leases = Vec::new();
+    for _ in 0..3 {
+        leases.push(main.lease().await.expect("a lease"));
+    }
+    let of_last = id(&mut leases[2]).await;
+    // One more is there for those to come.
+    eventually_async(SOON, "the minimum is idle", || pool(&supervisor).idle == 1).await;
+    // Each is given back after the one before, and then all callers' own is used.
+    leases.into_iter().for_each(drop);
+    let shared = shared_id(&main).await;
+
+    let left = Ids::from([shared.clone(), of_held.clone(), of_last]);
+    eventually_async(SOON, "three have gone", || ids(&server) == left).await;
+    let stats = || pool(&supervisor);
+    eventually_async(SOON, "the pool knows", || stats().open == 3).await;
+    // That nothing more happens has no condition to wait for: ten sweeps pass.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(
+        ids(&server),
+        left,
+        "the minimum, and what is in use however old it is"
+    );
+    let pool = stats();
+    assert_eq!((pool.shared, pool.idle, pool.in_use), (1, 1, 1));
+    assert_eq!(
+        (pool.evicted.idle, pool.evicted.total(), pool.lost),
+        (3, 3, 0)
+    );
+    assert!(pool.last_sweep.is_some_and(|it| it < SOON));
+
+    assert_eq!(id(&mut held).await, of_held);
+    drop(held);
+    let left = Ids::from([shared, of_held]);
+    eventually_async(SOON, "the other one goes", || ids(&server) == left).await;
+    supervisor.shutdown(SOON).await;
+}
+
+#[tokio::test]
+async fn row_12_what_was_killed_is_open_again_within_a_second() {
+    let server = RedisServer::start();
+    let main = DatabaseConfig::from_url(server.url())
+        .min_idle(5)
+        // No sweep is what opens them.
+        .sweep_interval(Duration::from_secs(3600));
+    let (supervisor, _main) = crate::common::spawn(main).await;
+    let is_full = || pool(&supervisor).open == 5 && ids(&server).len() == 5;
+    eventually_async(SOON, "the minimum is open", is_full).await;
+    for _ in 0..3 {
+        let before = ids(&server);
+        server.cli(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
+        let is_new = || ids(&server).is_disjoint(&before) && is_full();
+        let second = Duration::from_secs(1);
+        eventually_async(second, "the minimum is open again", is_new).await;
+    }
+    let pool = pool(&supervisor);
+    assert_eq!(
+        (pool.shared, pool.idle, pool.opened, pool.lost),
+        (1, 4, 20, 15)
+    );
+    supervisor.shutdown(SOON).await;
+}
+
+#[tokio::test]
+async fn each_database_has_its_own_idle_timeout_and_a_sweep_tells_what_it_closed() {
+    Said::listen();
+    let server = RedisServer::start();
+    let never = Duration::from_secs(3600);
+    let with = |idle_timeout| {
+        DatabaseConfig::from_url(server.url())
+            .idle_timeout(idle_timeout)
+            .sweep_interval(never)
+    };
+    let config = Config::new()
+        .database("hasty", with(Duration::from_millis(1)))
+        .database("patient", with(never));
+    let supervisor = Supervisor::spawn(config).await.expect("spawn");
+    supervisor.ready(SOON).await.expect("ready");
+    let stats = |name: &str| supervisor.statistics().databases[name].pool.clone();
+    for name in ["hasty", "patient"] {
+        let database = supervisor.database(name).expect("configured");
+        let one = database.lease().await.expect("a lease");
+        let two = database.lease().await.expect("another");
+        drop((one, two));
+        eventually_async(SOON, "both are back", || stats(name).idle == 2).await;
+    }
+    let (start, mut swept) = (Instant::now(), 0);
+    while swept < 2 {
+        assert!(start.elapsed() < SOON, "{swept} swept");
+        swept += supervisor.sweep().await;
+    }
+    assert_eq!(swept, 2);
+    eventually_async(SOON, "they are closed", || stats("hasty").open == 1).await;
+    assert_eq!(stats("hasty").evicted.idle, 2);
+    assert_eq!(
+        (stats("patient").idle, stats("patient").evicted.total()),
+        (2, 0)
+    );
+    let said = Said::of("hasty", "connection evicted");
+    let reasons: Vec<_> = said.iter().map(|it| it.get("reason")).collect();
+    assert_eq!(reasons, ["Idle"; 2]);
+    assert!(Said::of("patient", "connection evicted").is_empty());
+    assert_eq!(supervisor.sweep().await, 0, "there is nothing more to do");
+    supervisor.shutdown(SOON).await;
+}

@@ -1,0 +1,410 @@
+//! Goal: what happens to the connections of one lane does not harm the callers of the other, and a pool in
+//! want finds its way back. Method: a real server that kills connections and refuses new ones.
+
+use std::{
+    sync::Arc,
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
+    time::{Duration, Instant},
+};
+
+use futures_util::StreamExt;
+use redis::{AsyncCommands, Value, pipe};
+use redis_steward::{CircuitState, DatabaseConfig, Error, HealthState, Stage};
+
+use crate::common::{RedisServer, Rig, eventually_async, spawn, words};
+
+const SOON: Duration = Duration::from_secs(10);
+
+impl Rig {
+    /// The server's numbers of the pool's connections, oldest first.
+    fn client_ids(&self) -> Vec<u64> {
+        let clients = self.server.clients_named("redis-steward");
+        let mut ids: Vec<_> = clients
+            .iter()
+            .map(|it| it["id"].parse().expect("a number"))
+            .collect();
+        ids.sort_unstable();
+        ids
+    }
+
+    fn kill(&self, id: u64) {
+        self.server.cli(&["CLIENT", "KILL", "ID", &id.to_string()]);
+    }
+
+    async fn until_shared(&self, connections: usize) {
+        let are_open = || self.stats().pool.shared == connections;
+        // A server that is full is asked after 1, 2, 4 ... seconds.
+        eventually_async(4 * SOON, "so many are shared", are_open).await;
+    }
+}
+
+#[tokio::test]
+async fn blocked_callers_that_are_killed_are_no_reason_to_refuse_others() {
+    let rig = Rig::with(|main| main).await;
+    let shared = rig.client_ids();
+    let blocked: Vec<_> = (0..10)
+        .map(|list| {
+            let main = rig.main.clone();
+            tokio::spawn(async move { main.execute(&words(&format!("BLPOP list:{list} 0"))).await })
+        })
+        .collect();
+    let are_blocked = || rig.server.info("clients")["blocked_clients"] == "10";
+    eventually_async(SOON, "they wait", are_blocked).await;
+    for id in rig.client_ids() {
+        if !shared.contains(&id) {
+            rig.kill(id);
+        }
+    }
+    for call in blocked {
+        let error = call.await.expect("a task").expect_err("killed");
+        assert!(matches!(error, Error::ConnectionLost { .. }), "{error}");
+    }
+    // Whatever they were evidence of has been judged by the time that this has been answered.
+    let mut main = rig.main.clone();
+    for _ in 0..100 {
+        let _: i64 = main.incr("n", 1).await.expect("as usual");
+    }
+    let stats = rig.stats();
+    assert_eq!(
+        (stats.circuit, stats.health),
+        (CircuitState::Closed, HealthState::Healthy)
+    );
+    rig.supervisor.shutdown(SOON).await;
+}
+
+#[tokio::test]
+async fn who_waits_for_a_lease_has_one_when_the_server_is_back() {
+    let rig = Rig::with(|main| main.acquire_timeout(2 * SOON).min_idle(3)).await;
+    let is_full = || rig.stats().pool.idle >= 2;
+    eventually_async(SOON, "the minimum is there", is_full).await;
+    rig.server.kill();
+    let is_gone = || rig.stats().pool.open == 0;
+    eventually_async(SOON, "nothing is left", is_gone).await;
+    let main = rig.main.clone();
+    let waiting = tokio::spawn(async move { main.lease().await.map(drop) });
+    let is_open = || rig.stats().circuit == CircuitState::Open;
+    eventually_async(SOON, "the circuit is open", is_open).await;
+    assert_eq!(rig.stats().pool.waiting, 1);
+    rig.server.restart();
+    let start = Instant::now();
+    waiting.await.expect("a task").expect("a lease");
+    assert!(start.elapsed() < SOON, "{:?}", start.elapsed());
+    eventually_async(SOON, "the minimum is there again", is_full).await;
+    rig.supervisor.shutdown(SOON).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn callers_of_a_shared_connection_that_breaks_go_on_with_the_other() {
+    let rig = Rig::with(|main| {
+        main.shared_connections(2, 2)
+            .command_timeout(Duration::from_secs(2))
+            .allow_admin(true)
+    })
+    .await;
+    rig.until_shared(2).await;
+    let first = rig.client_ids()[0];
+    let mut admin = rig.main.lease().await.expect("a lease");
+    let stop = Arc::new(AtomicBool::new(false));
+    let callers: Vec<_> = (0..2_000)
+        .map(|_| {
+            let (main, stop) = (rig.main.clone(), stop.clone());
+            tokio::spawn(async move {
+                while !stop.load(Relaxed) {
+                    main.query::<Option<i64>>(words("GET n")).await?;
+                }
+                Ok::<_, Error>(())
+            })
+        })
+        .collect();
+    eventually_async(SOON, "they are at it", || rig.stats().succeeded > 10_000).await;
+    // No other can be opened.
+    let () = admin
+        .query(words("CONFIG SET maxclients 1"))
+        .await
+        .expect("set");
+    let () = admin
+        .query(words(&format!("CLIENT KILL ID {first}")))
+        .await
+        .expect("killed");
+    rig.until_shared(1).await;
+    let parked = || rig.stats().pool.parked;
+    eventually_async(SOON, "nobody is left behind", || parked() == 0).await;
+    let so_far = rig.stats().succeeded;
+    eventually_async(SOON, "they go on", || {
+        rig.stats().succeeded > so_far + 10_000
+    })
+    .await;
+    stop.store(true, Relaxed);
+    for caller in callers {
+        caller.await.expect("a task").expect("its replies");
+    }
+    // The other is opened when there is room for it, though nobody waits for it.
+    let () = admin
+        .query(words("CONFIG SET maxclients 1000"))
+        .await
+        .expect("set");
+    rig.until_shared(2).await;
+    rig.supervisor.shutdown(SOON).await;
+}
+
+/// What a full server means for those who want connections of their own.
+#[tokio::test]
+async fn row_27_nobody_but_the_borrower_suffers_when_the_server_is_full() {
+    let rig = Rig::with(|main| {
+        main.allow_admin(true)
+            .acquire_timeout(Duration::from_millis(300))
+    })
+    .await;
+    let events = rig.supervisor.subscribe();
+    let () = rig
+        .main
+        .query(words("CONFIG SET maxclients 1"))
+        .await
+        .expect("set");
+    for _ in 0..10 {
+        let error = rig.main.lease().await.expect_err("no room");
+        let Error::TimedOut { stage, .. } = &error else {
+            panic!("{error}");
+        };
+        assert_eq!(*stage, Stage::Acquire);
+        let text = error.to_string();
+        assert!(text.contains("max number of clients"), "{text}");
+        let _: i64 = rig.main.query(words("INCR n")).await.expect("a number");
+    }
+    let stats = rig.stats();
+    assert_eq!(
+        (stats.circuit, stats.pool.shared),
+        (CircuitState::Closed, 1)
+    );
+    assert!(stats.pool.dial_failures <= 5, "{:?}", stats.pool);
+    let () = rig
+        .main
+        .query(words("CONFIG SET maxclients 1000"))
+        .await
+        .expect("set");
+    // It is asked again after 1, 2, 4 ... seconds.
+    let start = Instant::now();
+    while let Err(error) = rig.main.lease().await {
+        assert!(start.elapsed() < 4 * SOON, "{error}");
+    }
+    rig.supervisor.shutdown(SOON).await;
+    let states: Vec<_> = events.map(|it| it.state).collect().await;
+    assert_eq!(states.first(), Some(&HealthState::Healthy), "{states:?}");
+    let is_told =
+        |state: &HealthState| matches!(state, HealthState::Healthy | HealthState::Stopped);
+    assert!(states.iter().all(is_told), "{states:?}");
+}
+
+#[tokio::test]
+async fn the_minimum_is_shared_while_the_database_is_used() {
+    let idle = Duration::from_millis(200);
+    let rig = Rig::with(|main| {
+        main.shared_connections(2, 2)
+            .idle_timeout(idle)
+            .sweep_interval(idle / 4)
+    })
+    .await;
+    rig.until_shared(2).await;
+    // One caller at a time uses only one of them.
+    let start = Instant::now();
+    while start.elapsed() < 3 * idle {
+        rig.main
+            .query::<Option<i64>>(words("GET n"))
+            .await
+            .expect("a reply");
+    }
+    let pool = rig.stats().pool;
+    assert_eq!((pool.shared, pool.opened, pool.evicted.total()), (2, 2, 0));
+    // Unused, they shrink to what is kept in any case, and stay so.
+    rig.until_shared(1).await;
+    let swept = rig.stats().pool.opened;
+    rig.supervisor.sweep().await;
+    rig.supervisor.sweep().await;
+    assert_eq!(
+        (rig.stats().pool.shared, rig.stats().pool.opened),
+        (1, swept)
+    );
+    rig.supervisor.shutdown(SOON).await;
+}
+
+#[tokio::test]
+async fn a_connection_that_is_too_old_makes_room_for_its_successor() {
+    let rig = Rig::with(|main| {
+        main.max_connections(1)
+            .max_lifetime(Duration::from_secs(1))
+            .sweep_interval(Duration::from_millis(50))
+    })
+    .await;
+    let first = rig.client_ids();
+    let is_another = || {
+        let now = rig.client_ids();
+        now.len() == 1 && now != first
+    };
+    let mut main = rig.main.clone();
+    let start = Instant::now();
+    while !is_another() {
+        assert!(start.elapsed() < SOON);
+        let _: i64 = main.incr("n", 1).await.expect("as usual");
+    }
+    let is_counted = || (rig.stats().pool.evicted.lifetime, rig.stats().pool.opened) == (1, 2);
+    eventually_async(SOON, "it is counted once", is_counted).await;
+    rig.supervisor.shutdown(SOON).await;
+}
+
+#[tokio::test]
+async fn a_server_that_drops_idle_connections_at_once_is_not_dialled_in_a_tight_loop() {
+    let rig = Rig::with(|main| main.min_idle(3)).await;
+    let shared = rig.client_ids()[0];
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(1) {
+        for id in rig.client_ids() {
+            if id != shared {
+                rig.kill(id);
+            }
+        }
+        tokio::task::yield_now().await;
+    }
+    let pool = rig.stats().pool;
+    let dials = pool.opened + pool.dial_failures;
+    assert!((3..=120).contains(&dials), "{dials}");
+    rig.supervisor.shutdown(SOON).await;
+}
+
+#[tokio::test]
+async fn a_refused_subscription_is_an_error_and_the_replies_stay_in_step() {
+    let server = RedisServer::start();
+    server.cli(&[
+        "ACL",
+        "SETUSER",
+        "app",
+        "on",
+        ">secret",
+        "~*",
+        "+@all",
+        "resetchannels",
+    ]);
+    let config = DatabaseConfig::from_url(server.url())
+        .username("app")
+        .password("secret");
+    let (supervisor, mut main) = spawn(config).await;
+    let _: () = main.set("k", "mine").await.expect("set");
+    let mut lease = main.lease().await.expect("a lease");
+    for line in ["SUBSCRIBE one", "SUBSCRIBE one two three"] {
+        let error = lease
+            .execute(&words(line))
+            .await
+            .expect_err("not permitted");
+        assert_eq!(error.code(), Some("NOPERM"), "{line}: {error}");
+        let value: String = lease.query(words("GET k")).await.expect("its own reply");
+        assert_eq!(value, "mine");
+    }
+    drop(lease);
+    supervisor.shutdown(SOON).await;
+    // What is queued is answered once as well.
+    let (supervisor, main) = spawn(DatabaseConfig::from_url(server.url())).await;
+    let mut lease = main.lease().await.expect("a lease");
+    let () = lease.query(words("MULTI")).await.expect("opened");
+    let () = lease
+        .query(words("SUBSCRIBE one two"))
+        .await
+        .expect("queued");
+    let () = lease.query(words("DISCARD")).await.expect("discarded");
+    let value: String = lease.query(words("GET k")).await.expect("its own reply");
+    assert_eq!(value, "mine");
+    supervisor.shutdown(SOON).await;
+}
+
+#[tokio::test]
+async fn a_transaction_may_find_that_there_is_nothing_to_do() {
+    let rig = Rig::with(|main| main).await;
+    let nothing = rig
+        .main
+        .transaction::<_, (), Error, _, _>(&["k"], |_, _| async { Ok(()) });
+    nothing.await.expect("nothing done");
+    let mut lease = rig.main.lease().await.expect("a lease");
+    lease
+        .pipeline::<()>(pipe().atomic())
+        .await
+        .expect("nothing done");
+    drop(lease);
+    // What its body has ended itself nobody guards any more.
+    for strays in [
+        "UNWATCH",
+        "UNWATCH,WATCH other",
+        "MULTI",
+        "MULTI,SET j 1",
+        "MULTI,EXEC,WATCH k",
+        "SELECT 3",
+        "RESET,WATCH k",
+    ] {
+        let unguarded =
+            rig.main
+                .transaction::<_, (), Error, _, _>(&["k"], |mut lease, mut pipe| async move {
+                    for line in strays.split(',') {
+                        lease.query::<Value>(words(line)).await?;
+                    }
+                    pipe.set("k", 1);
+                    Ok(())
+                });
+        let error = unguarded.await.expect_err("unguarded");
+        assert!(
+            matches!(error, Error::Unwatched { .. }),
+            "{strays}: {error}"
+        );
+        assert_eq!(rig.server.cli(&["EXISTS", "j", "k"]), "0");
+    }
+    let mut atomic = pipe();
+    atomic.atomic().set("j", 1).ignore();
+    let mut others = pipe();
+    others.cmd("UNWATCH").cmd("WATCH").arg("other");
+    for strays in [&atomic, &others] {
+        for keys in [&["k"][..], &[]] {
+            let unguarded = rig.main.transaction::<_, (), Error, _, _>(
+                keys,
+                |mut lease, mut pipe| async move {
+                    lease.query::<()>(words("WATCH k")).await?;
+                    lease.pipeline::<()>(strays).await?;
+                    lease.query::<()>(words("WATCH k")).await?;
+                    pipe.set("k", 1);
+                    Ok(())
+                },
+            );
+            let error = unguarded.await.expect_err("unguarded");
+            assert!(matches!(error, Error::Unwatched { .. }), "{error}");
+        }
+    }
+    // It may watch more, and need not name any key before.
+    for keys in [&["k"][..], &[]] {
+        let guarded = rig
+            .main
+            .transaction(keys, |mut lease, mut pipe| async move {
+                lease.query::<()>(words("WATCH other")).await?;
+                pipe.exists("other");
+                Ok::<_, Error>(())
+            });
+        let (exists,): (bool,) = guarded.await.expect("executed");
+        assert!(!exists);
+    }
+    let mut kept = None;
+    let keeps = rig
+        .main
+        .transaction::<_, (), Error, _, _>(&["k"], |_, pipe| {
+            kept = Some(pipe);
+            async { Ok(()) }
+        });
+    let error = keeps.await.expect_err("there is no pipeline");
+    assert!(matches!(error, Error::Withheld { .. }), "{error}");
+    // Its own error comes first, whatever it has done with what it was lent.
+    let mut kept = None;
+    let failed = rig
+        .main
+        .transaction::<_, (), Box<dyn std::error::Error>, _, _>(&["k"], |lease, _| {
+            kept = Some(lease);
+            async { Err("not today".into()) }
+        });
+    assert_eq!(failed.await.expect_err("failed").to_string(), "not today");
+    drop(kept);
+    let are_back = || rig.stats().pool.in_use == 0;
+    eventually_async(SOON, "all leases are back", are_back).await;
+    rig.supervisor.shutdown(SOON).await;
+}

@@ -1,0 +1,169 @@
+//! Goal: connections do not grow older than they may, and nobody notices that they are replaced.
+//! Method: the shortest lifetime there may be, sweeps that come often or when they are asked for, and a
+//! real server behind a proxy that makes a dial take its time.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
+
+use redis::cmd;
+use redis_steward::{Database, DatabaseConfig, PoolStats, Supervisor};
+use tokio::task::JoinHandle;
+
+use crate::common::{FaultProxy, Mode, RedisServer, eventually_async, spawn};
+
+const SOON: Duration = Duration::from_secs(20);
+const LIFETIME: Duration = Duration::from_secs(1);
+
+fn pool(supervisor: &Supervisor) -> PoolStats {
+    supervisor.statistics().databases["main"].pool.clone()
+}
+
+fn ids(server: &RedisServer) -> Vec<String> {
+    let clients = server.clients_named("redis-steward");
+    clients
+        .into_iter()
+        .map(|mut it| it.remove("id").expect("an id"))
+        .collect()
+}
+
+/// Increments until it is told to stop, and tells how often.
+fn load(main: &Database, is_over: &Arc<AtomicBool>) -> JoinHandle<i64> {
+    let (main, is_over) = (main.clone(), is_over.clone());
+    tokio::spawn(async move {
+        let mut done = 0;
+        while !is_over.load(Relaxed) {
+            main.query::<()>(cmd("INCR").arg("n"))
+                .await
+                .expect("no command fails");
+            done += 1;
+        }
+        done
+    })
+}
+
+#[tokio::test]
+async fn a_lease_that_is_too_old_is_closed_when_it_is_given_back() {
+    let server = RedisServer::start();
+    let main = DatabaseConfig::from_url(server.url())
+        .max_lifetime(LIFETIME)
+        .sweep_interval(Duration::from_secs(3600));
+    let (supervisor, main) = spawn(main).await;
+    let mut lease = main.lease().await.expect("a lease");
+    let id: i64 = lease.query(cmd("CLIENT").arg("ID")).await.expect("an id");
+    let is_open = || ids(&server).contains(&id.to_string());
+    // It is its age that is waited for.
+    tokio::time::sleep(LIFETIME).await;
+    let swept = supervisor.sweep().await;
+    assert_eq!(swept, 0, "the one that all share goes after its successor");
+    let lifetime = || pool(&supervisor).evicted.lifetime;
+    eventually_async(SOON, "it is replaced", || lifetime() == 1).await;
+    let same: i64 = lease
+        .query(cmd("CLIENT").arg("ID"))
+        .await
+        .expect("still open");
+    assert_eq!(same, id);
+    drop(lease);
+    eventually_async(SOON, "it is closed", || !is_open()).await;
+    eventually_async(SOON, "the pool knows", || pool(&supervisor).open == 1).await;
+    let pool = pool(&supervisor);
+    assert_eq!((pool.evicted.lifetime, pool.evicted.total()), (2, 2));
+    assert_eq!((pool.discarded, pool.lost, pool.idle), (0, 0, 0));
+    supervisor.shutdown(SOON).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn callers_do_not_notice_that_a_shared_connection_is_replaced() {
+    let server = RedisServer::start();
+    let proxy = FaultProxy::start(server.port());
+    let main = DatabaseConfig::from_url(proxy.url())
+        .max_lifetime(LIFETIME)
+        .sweep_interval(Duration::from_millis(10));
+    let (supervisor, main) = spawn(main).await;
+    // A dial takes several round trips, and so several sweeps.
+    proxy.set(Mode::Delay {
+        requests: Duration::ZERO,
+        replies: Duration::from_millis(30),
+    });
+    let is_over = Arc::default();
+    let callers: Vec<_> = (0..16).map(|_| load(&main, &is_over)).collect();
+    let lifetime = || pool(&supervisor).evicted.lifetime;
+    while lifetime() < 3 {
+        let pool = pool(&supervisor);
+        assert_eq!((pool.parked, pool.lost), (0, 0));
+        assert!(pool.shared >= 1, "its successor comes first: {pool:?}");
+        assert!(pool.shared <= 2, "one successor is enough: {pool:?}");
+        tokio::task::yield_now().await;
+    }
+    is_over.store(true, Relaxed);
+    let mut done = 0;
+    for caller in callers {
+        done += caller.await.expect("no command fails");
+    }
+    assert_eq!(server.cli(&["GET", "n"]), done.to_string());
+    let is_settled = || {
+        let pool = pool(&supervisor);
+        (pool.open, pool.opening) == (1, 0) && pool.opened == pool.evicted.lifetime + 1
+    };
+    eventually_async(SOON, "each was replaced once", is_settled).await;
+    assert_eq!(pool(&supervisor).evicted.total(), lifetime());
+    supervisor.shutdown(SOON).await;
+}
+
+#[tokio::test]
+async fn an_idle_lease_makes_room_for_a_successor() {
+    let server = RedisServer::start();
+    let main = DatabaseConfig::from_url(server.url())
+        .max_connections(2)
+        .max_lifetime(LIFETIME)
+        .sweep_interval(Duration::from_secs(3600));
+    let (supervisor, main) = spawn(main).await;
+    let pool = || pool(&supervisor);
+    let start = Instant::now();
+    while pool().evicted.displaced == 0 {
+        assert!(start.elapsed() < SOON, "{:?}", pool());
+        // So that the lease is younger than what all share.
+        tokio::time::sleep(LIFETIME / 2).await;
+        drop(main.lease().await.expect("a lease"));
+        supervisor.sweep().await;
+    }
+    let is_accounted_for = || {
+        let pool = pool();
+        let closed = pool.evicted.total() + pool.discarded;
+        (pool.opening, pool.closing) == (0, 0) && pool.opened == pool.open as u64 + closed
+    };
+    eventually_async(SOON, "what was opened is open or counted", is_accounted_for).await;
+    assert_eq!((pool().lost, pool().discarded), (0, 0));
+    supervisor.shutdown(SOON).await;
+    let pool = pool();
+    assert_eq!(pool.opened, pool.evicted.total() + pool.discarded);
+}
+
+#[tokio::test]
+async fn an_old_connection_serves_on_while_there_can_be_no_successor() {
+    let server = RedisServer::start();
+    let proxy = FaultProxy::start(server.port());
+    let main = DatabaseConfig::from_url(proxy.url())
+        .max_lifetime(LIFETIME)
+        .sweep_interval(Duration::from_millis(20));
+    let (supervisor, main) = spawn(main).await;
+    // What is open stays so.
+    proxy.refuse();
+    let failures = || pool(&supervisor).dial_failures;
+    eventually_async(SOON, "successors are tried", || failures() >= 5).await;
+    let pong: String = main.query(cmd("PING")).await.expect("the old one");
+    assert_eq!(pong, "PONG");
+    let pool = || pool(&supervisor);
+    assert_eq!(
+        (pool().shared, pool().opened, pool().evicted.total()),
+        (1, 1, 0)
+    );
+    proxy.heal();
+    eventually_async(SOON, "it is replaced", || pool().evicted.lifetime == 1).await;
+    assert_eq!((pool().lost, pool().shared), (0, 1));
+    supervisor.shutdown(SOON).await;
+}
