@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use redis::{AsyncCommands, cmd, pipe};
+use redis::{AsyncCommands, pipe};
 use redis_steward::{CircuitState, DatabaseConfig, Error, Execution, Refusal, Stage};
 
 use crate::common::{RedisServer, Rig, eventually_async, spawn, words};
@@ -146,25 +146,6 @@ async fn what_a_command_changed_that_was_given_up_counts_all_the_same() {
         );
     }
     assert_eq!(rig.settled().await.discarded, 3);
-    rig.end().await;
-}
-
-#[tokio::test]
-async fn a_transaction_that_its_body_has_left_open_is_not_lent_on() {
-    let rig = Rig::start().await;
-    let error = rig
-        .main
-        .transaction::<_, (), Box<dyn std::error::Error>, _, _>(&["n"], |mut lease, _| async move {
-            lease.query::<()>(words("MULTI")).await?;
-            Err("not today".into())
-        })
-        .await
-        .expect_err("given up");
-    assert_eq!(error.to_string(), "not today");
-    let mut lease = rig.main.lease().await.expect("a lease");
-    let about: String = lease.query(words("CLIENT INFO")).await.expect("info");
-    assert!(about.contains(" multi=-1 "), "{about}");
-    drop(lease);
     rig.end().await;
 }
 
@@ -354,105 +335,6 @@ async fn a_dial_belongs_to_the_pool_and_not_to_who_has_asked_for_it() {
 }
 
 #[tokio::test]
-async fn keys_that_others_change_make_a_transaction_begin_anew() {
-    let rig = Rig::start().await;
-    let others = rig.main.clone();
-    let mut rounds = 0;
-    let (sum,): (i64,) = rig
-        .main
-        .transaction(&["n"], |mut lease, mut pipe| {
-            rounds += 1;
-            let (round, others) = (rounds, others.clone());
-            async move {
-                let now: Option<i64> = lease.query(words("GET n")).await?;
-                if round < 3 {
-                    let set = cmd("SET").arg("n").arg(round * 10).take();
-                    others.query::<()>(set).await?;
-                }
-                pipe.incr("n", now.unwrap_or_default()).ignore().get("n");
-                Ok::<_, Error>(())
-            }
-        })
-        .await
-        .expect("in the third round");
-    assert_eq!((rounds, sum), (3, 40));
-    // A body that gives up leaves a clean connection, and its own error.
-    let error = rig
-        .main
-        .transaction::<_, (), Box<dyn std::error::Error>, _, _>(&["n"], |_, mut pipe| async move {
-            pipe.del("n");
-            Err("not today".into())
-        })
-        .await
-        .expect_err("given up");
-    assert_eq!(error.to_string(), "not today");
-    assert_eq!(rig.server.cli(&["GET", "n"]), "40");
-    // Whoever always loses is told so.
-    let error = rig
-        .main
-        .transaction::<_, (), Error, _, _>(&["n"], |_, mut pipe| {
-            let others = others.clone();
-            async move {
-                others.query::<()>(words("INCR n")).await?;
-                pipe.set("n", 0);
-                Ok(())
-            }
-        })
-        .await
-        .expect_err("always too late");
-    assert!(
-        matches!(error, Error::Conflict { attempts: 32, .. }),
-        "{error}"
-    );
-    assert_eq!(rig.server.cli(&["GET", "n"]), "72");
-    let pool = rig.settled().await;
-    assert_eq!(
-        (pool.discarded, pool.idle),
-        (0, 1),
-        "one connection did it all"
-    );
-    rig.end().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn transactions_of_many_tasks_lose_no_update() {
-    let rig = Rig::with(|main| main.acquire_timeout(SOON)).await;
-    let tasks: Vec<_> = (0..4)
-        .map(|_| {
-            let main = rig.main.clone();
-            tokio::spawn(async move {
-                // Something from around the body, and borrowed.
-                let name = String::from("n");
-                let key = name.as_str();
-                let mut done = 0;
-                while done < 50 {
-                    let added = main
-                        .transaction::<_, (i64,), Error, _, _>(
-                            &[key],
-                            |mut lease, mut pipe| async move {
-                                let now: Option<i64> = lease.query(cmd("GET").arg(key)).await?;
-                                pipe.set(key, now.unwrap_or_default() + 1).ignore().get(key);
-                                Ok(())
-                            },
-                        )
-                        .await;
-                    match added {
-                        Ok(_) => done += 1,
-                        Err(Error::Conflict { .. }) => {}
-                        Err(error) => panic!("{error}"),
-                    }
-                }
-            })
-        })
-        .collect();
-    for task in tasks {
-        task.await.expect("all its updates");
-    }
-    assert_eq!(rig.server.cli(&["GET", "n"]), "200");
-    rig.end().await;
-}
-
-#[tokio::test]
 async fn a_command_on_a_lease_that_broke_ends_by_its_deadline() {
     let timeout = Duration::from_millis(300);
     let rig = Rig::with(|main| {
@@ -505,31 +387,6 @@ async fn who_has_gone_does_not_count_as_waiting_after_a_sweep() {
     assert_eq!(waiting(), 1);
     drop(lease);
     drop(patient.await.expect("a task").expect("its turn"));
-    rig.end().await;
-}
-
-#[tokio::test]
-async fn a_transaction_ends_by_the_deadline_of_its_handle() {
-    let rig = Rig::start().await;
-    let timeout = Duration::from_millis(300);
-    let hasty = rig.main.with_timeout(timeout);
-    let start = Instant::now();
-    let outcome = hasty
-        .transaction::<_, (), Error, _, _>(&["n"], |_, mut pipe| {
-            let others = rig.main.clone();
-            async move {
-                // Somebody else is always quicker.
-                others.query::<()>(words("INCR n")).await?;
-                tokio::time::sleep(timeout / 2).await;
-                pipe.set("n", 0);
-                Ok(())
-            }
-        })
-        .await;
-    let error = outcome.expect_err("it has no time for all attempts");
-    assert!(error.is_timeout(), "{error}");
-    assert_eq!(error.execution(), Execution::NotSent, "{error}");
-    assert!(start.elapsed() < 10 * timeout, "{:?}", start.elapsed());
     rig.end().await;
 }
 
@@ -653,4 +510,48 @@ async fn who_waits_in_vain_is_told_what_is_wrong_with_the_server() {
     assert!(text.contains("the circuit is open"), "{text}");
     assert!(text.contains("refused"), "{text}");
     rig.supervisor.shutdown(SOON).await;
+}
+
+#[tokio::test]
+async fn a_refused_subscription_is_an_error_and_the_replies_stay_in_step() {
+    let server = RedisServer::start();
+    server.cli(&[
+        "ACL",
+        "SETUSER",
+        "app",
+        "on",
+        ">secret",
+        "~*",
+        "+@all",
+        "resetchannels",
+    ]);
+    let config = DatabaseConfig::from_url(server.url())
+        .username("app")
+        .password("secret");
+    let (supervisor, mut main) = spawn(config).await;
+    let _: () = main.set("k", "mine").await.expect("set");
+    let mut lease = main.lease().await.expect("a lease");
+    for line in ["SUBSCRIBE one", "SUBSCRIBE one two three"] {
+        let error = lease
+            .execute(&words(line))
+            .await
+            .expect_err("not permitted");
+        assert_eq!(error.code(), Some("NOPERM"), "{line}: {error}");
+        let value: String = lease.query(words("GET k")).await.expect("its own reply");
+        assert_eq!(value, "mine");
+    }
+    drop(lease);
+    supervisor.shutdown(SOON).await;
+    // What is queued is answered once as well.
+    let (supervisor, main) = spawn(DatabaseConfig::from_url(server.url())).await;
+    let mut lease = main.lease().await.expect("a lease");
+    let () = lease.query(words("MULTI")).await.expect("opened");
+    let () = lease
+        .query(words("SUBSCRIBE one two"))
+        .await
+        .expect("queued");
+    let () = lease.query(words("DISCARD")).await.expect("discarded");
+    let value: String = lease.query(words("GET k")).await.expect("its own reply");
+    assert_eq!(value, "mine");
+    supervisor.shutdown(SOON).await;
 }

@@ -7,3 +7,4 @@ mod common;
 mod leak_warning;
 mod lending;
 mod threads;
+mod transactions;

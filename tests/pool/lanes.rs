@@ -8,10 +8,10 @@ use std::{
 };
 
 use futures_util::StreamExt;
-use redis::{AsyncCommands, Value, pipe};
-use redis_steward::{CircuitState, DatabaseConfig, Error, HealthState, Stage};
+use redis::AsyncCommands;
+use redis_steward::{CircuitState, Error, HealthState, Stage};
 
-use crate::common::{RedisServer, Rig, eventually_async, spawn, words};
+use crate::common::{Rig, eventually_async, words};
 
 const SOON: Duration = Duration::from_secs(10);
 
@@ -228,30 +228,6 @@ async fn the_minimum_is_shared_while_the_database_is_used() {
 }
 
 #[tokio::test]
-async fn a_connection_that_is_too_old_makes_room_for_its_successor() {
-    let rig = Rig::with(|main| {
-        main.max_connections(1)
-            .max_lifetime(Duration::from_secs(1))
-            .sweep_interval(Duration::from_millis(50))
-    })
-    .await;
-    let first = rig.client_ids();
-    let is_another = || {
-        let now = rig.client_ids();
-        now.len() == 1 && now != first
-    };
-    let mut main = rig.main.clone();
-    let start = Instant::now();
-    while !is_another() {
-        assert!(start.elapsed() < SOON);
-        let _: i64 = main.incr("n", 1).await.expect("as usual");
-    }
-    let is_counted = || (rig.stats().pool.evicted.lifetime, rig.stats().pool.opened) == (1, 2);
-    eventually_async(SOON, "it is counted once", is_counted).await;
-    rig.supervisor.shutdown(SOON).await;
-}
-
-#[tokio::test]
 async fn a_server_that_drops_idle_connections_at_once_is_not_dialled_in_a_tight_loop() {
     let rig = Rig::with(|main| main.min_idle(3)).await;
     let shared = rig.client_ids()[0];
@@ -267,144 +243,5 @@ async fn a_server_that_drops_idle_connections_at_once_is_not_dialled_in_a_tight_
     let pool = rig.stats().pool;
     let dials = pool.opened + pool.dial_failures;
     assert!((3..=120).contains(&dials), "{dials}");
-    rig.supervisor.shutdown(SOON).await;
-}
-
-#[tokio::test]
-async fn a_refused_subscription_is_an_error_and_the_replies_stay_in_step() {
-    let server = RedisServer::start();
-    server.cli(&[
-        "ACL",
-        "SETUSER",
-        "app",
-        "on",
-        ">secret",
-        "~*",
-        "+@all",
-        "resetchannels",
-    ]);
-    let config = DatabaseConfig::from_url(server.url())
-        .username("app")
-        .password("secret");
-    let (supervisor, mut main) = spawn(config).await;
-    let _: () = main.set("k", "mine").await.expect("set");
-    let mut lease = main.lease().await.expect("a lease");
-    for line in ["SUBSCRIBE one", "SUBSCRIBE one two three"] {
-        let error = lease
-            .execute(&words(line))
-            .await
-            .expect_err("not permitted");
-        assert_eq!(error.code(), Some("NOPERM"), "{line}: {error}");
-        let value: String = lease.query(words("GET k")).await.expect("its own reply");
-        assert_eq!(value, "mine");
-    }
-    drop(lease);
-    supervisor.shutdown(SOON).await;
-    // What is queued is answered once as well.
-    let (supervisor, main) = spawn(DatabaseConfig::from_url(server.url())).await;
-    let mut lease = main.lease().await.expect("a lease");
-    let () = lease.query(words("MULTI")).await.expect("opened");
-    let () = lease
-        .query(words("SUBSCRIBE one two"))
-        .await
-        .expect("queued");
-    let () = lease.query(words("DISCARD")).await.expect("discarded");
-    let value: String = lease.query(words("GET k")).await.expect("its own reply");
-    assert_eq!(value, "mine");
-    supervisor.shutdown(SOON).await;
-}
-
-#[tokio::test]
-async fn a_transaction_may_find_that_there_is_nothing_to_do() {
-    let rig = Rig::with(|main| main).await;
-    let nothing = rig
-        .main
-        .transaction::<_, (), Error, _, _>(&["k"], |_, _| async { Ok(()) });
-    nothing.await.expect("nothing done");
-    let mut lease = rig.main.lease().await.expect("a lease");
-    lease
-        .pipeline::<()>(pipe().atomic())
-        .await
-        .expect("nothing done");
-    drop(lease);
-    // What its body has ended itself nobody guards any more.
-    for strays in [
-        "UNWATCH",
-        "UNWATCH,WATCH other",
-        "MULTI",
-        "MULTI,SET j 1",
-        "MULTI,EXEC,WATCH k",
-        "SELECT 3",
-        "RESET,WATCH k",
-    ] {
-        let unguarded =
-            rig.main
-                .transaction::<_, (), Error, _, _>(&["k"], |mut lease, mut pipe| async move {
-                    for line in strays.split(',') {
-                        lease.query::<Value>(words(line)).await?;
-                    }
-                    pipe.set("k", 1);
-                    Ok(())
-                });
-        let error = unguarded.await.expect_err("unguarded");
-        assert!(
-            matches!(error, Error::Unwatched { .. }),
-            "{strays}: {error}"
-        );
-        assert_eq!(rig.server.cli(&["EXISTS", "j", "k"]), "0");
-    }
-    let mut atomic = pipe();
-    atomic.atomic().set("j", 1).ignore();
-    let mut others = pipe();
-    others.cmd("UNWATCH").cmd("WATCH").arg("other");
-    for strays in [&atomic, &others] {
-        for keys in [&["k"][..], &[]] {
-            let unguarded = rig.main.transaction::<_, (), Error, _, _>(
-                keys,
-                |mut lease, mut pipe| async move {
-                    lease.query::<()>(words("WATCH k")).await?;
-                    lease.pipeline::<()>(strays).await?;
-                    lease.query::<()>(words("WATCH k")).await?;
-                    pipe.set("k", 1);
-                    Ok(())
-                },
-            );
-            let error = unguarded.await.expect_err("unguarded");
-            assert!(matches!(error, Error::Unwatched { .. }), "{error}");
-        }
-    }
-    // It may watch more, and need not name any key before.
-    for keys in [&["k"][..], &[]] {
-        let guarded = rig
-            .main
-            .transaction(keys, |mut lease, mut pipe| async move {
-                lease.query::<()>(words("WATCH other")).await?;
-                pipe.exists("other");
-                Ok::<_, Error>(())
-            });
-        let (exists,): (bool,) = guarded.await.expect("executed");
-        assert!(!exists);
-    }
-    let mut kept = None;
-    let keeps = rig
-        .main
-        .transaction::<_, (), Error, _, _>(&["k"], |_, pipe| {
-            kept = Some(pipe);
-            async { Ok(()) }
-        });
-    let error = keeps.await.expect_err("there is no pipeline");
-    assert!(matches!(error, Error::Withheld { .. }), "{error}");
-    // Its own error comes first, whatever it has done with what it was lent.
-    let mut kept = None;
-    let failed = rig
-        .main
-        .transaction::<_, (), Box<dyn std::error::Error>, _, _>(&["k"], |lease, _| {
-            kept = Some(lease);
-            async { Err("not today".into()) }
-        });
-    assert_eq!(failed.await.expect_err("failed").to_string(), "not today");
-    drop(kept);
-    let are_back = || rig.stats().pool.in_use == 0;
-    eventually_async(SOON, "all leases are back", are_back).await;
     rig.supervisor.shutdown(SOON).await;
 }

@@ -167,3 +167,27 @@ async fn an_old_connection_serves_on_while_there_can_be_no_successor() {
     assert_eq!((pool().lost, pool().shared), (0, 1));
     supervisor.shutdown(SOON).await;
 }
+
+#[tokio::test]
+async fn a_pool_of_one_connection_replaces_it_when_it_is_too_old() {
+    let server = RedisServer::start();
+    let main = DatabaseConfig::from_url(server.url())
+        .max_connections(1)
+        .max_lifetime(LIFETIME)
+        .sweep_interval(Duration::from_millis(50));
+    let (supervisor, main) = spawn(main).await;
+    let first = ids(&server);
+    let is_another = || {
+        let now = ids(&server);
+        now.len() == 1 && now != first
+    };
+    let start = Instant::now();
+    while !is_another() {
+        assert!(start.elapsed() < SOON);
+        let _: i64 = main.query(cmd("INCR").arg("n")).await.expect("as usual");
+    }
+    let counts = || (pool(&supervisor).evicted.lifetime, pool(&supervisor).opened);
+    let is_counted = || counts() == (1, 2);
+    eventually_async(SOON, "it is counted once", is_counted).await;
+    supervisor.shutdown(SOON).await;
+}
