@@ -6,11 +6,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::common::{FaultProxy, Patience, RedisServer, eventually_async, proc};
+use crate::common::{Patience, RedisServer, eventually_async, proc};
 use redis::AsyncCommands;
 use redis_steward::{
-    CircuitState, Config, Database, DatabaseConfig, DatabaseStats, Error, Execution, HealthState,
-    Io, Limit, Supervisor,
+    Config, Database, DatabaseConfig, DatabaseStats, Error, Execution, Io, Supervisor,
 };
 use tokio::task::{JoinHandle, JoinSet};
 
@@ -124,116 +123,6 @@ async fn a_shutdown_does_not_report_a_call_that_was_given_up_as_completed() {
     rig.end().await;
 }
 
-#[tokio::test]
-async fn calls_beyond_the_limit_are_refused_at_once_and_room_comes_back() {
-    let rig = Rig::start(|database| database.max_in_flight(100)).await;
-    rig.pause_writes();
-    let mut admitted: Vec<_> = (0..100).map(|n| rig.set(n, 1)).collect();
-    rig.until_in_flight(100).await;
-
-    for _ in 0..50 {
-        let error = rig
-            .main
-            .execute(&redis::cmd("PING"))
-            .await
-            .expect_err("no room");
-        assert_eq!(error.execution(), Execution::NotSent);
-        match error {
-            Error::Overloaded {
-                in_flight,
-                parked,
-                limit,
-                ..
-            } => {
-                assert_eq!((in_flight, parked, limit), (100, 0, Limit::Commands(100)));
-            }
-            other => panic!("{other}"),
-        }
-    }
-    let stats = rig.stats();
-    assert_eq!((stats.refused, stats.in_flight), (50, 100));
-    assert_eq!(
-        (stats.circuit, stats.health),
-        (CircuitState::Closed, HealthState::Healthy)
-    );
-
-    // Whoever gives up makes no room yet: the server still has to answer the command.
-    admitted.pop().expect("a caller").abort();
-    rig.unpause();
-    for caller in admitted {
-        caller.await.expect("a task").expect("the command ran");
-    }
-    let stats = rig.settled().await;
-    assert_eq!(
-        (stats.succeeded, stats.cancelled, stats.refused),
-        (99, 1, 50)
-    );
-    rig.main
-        .execute(&redis::cmd("PING"))
-        .await
-        .expect("there is room again");
-    rig.end().await;
-}
-
-#[tokio::test]
-async fn bytes_beyond_the_limit_are_refused_at_once_and_room_comes_back() {
-    const MIB: usize = 1 << 20;
-    let rig = Rig::start(|database| database.max_in_flight_bytes(MIB)).await;
-    let never = rig
-        .set(0, 2 * MIB)
-        .await
-        .expect("a task")
-        .expect_err("it never fits");
-    assert!(
-        matches!(
-            never,
-            Error::Overloaded {
-                limit: Limit::Bytes(MIB),
-                ..
-            }
-        ),
-        "{never}"
-    );
-
-    rig.pause_writes();
-    let admitted: Vec<_> = (0..3).map(|n| rig.set(n, 300_000)).collect();
-    rig.until_in_flight(3).await;
-    let error = rig
-        .set(3, 300_000)
-        .await
-        .expect("a task")
-        .expect_err("no room");
-    match error {
-        Error::Overloaded {
-            in_flight: 3,
-            in_flight_bytes,
-            limit: Limit::Bytes(MIB),
-            ..
-        } => {
-            assert!(
-                (900_000..MIB).contains(&in_flight_bytes),
-                "{in_flight_bytes}"
-            );
-        }
-        other => panic!("{other}"),
-    }
-    let small = rig.set(4, 1);
-    rig.until_in_flight(4).await;
-    assert_eq!(rig.stats().circuit, CircuitState::Closed);
-
-    rig.unpause();
-    for caller in admitted.into_iter().chain([small]) {
-        caller.await.expect("a task").expect("the command ran");
-    }
-    let stats = rig.settled().await;
-    assert_eq!((stats.succeeded, stats.refused), (4, 2));
-    rig.set(3, 300_000)
-        .await
-        .expect("a task")
-        .expect("there is room again");
-    rig.end().await;
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn as_many_callers_as_the_limit_are_never_refused() {
     // A runtime of its own for the connection: a caller learns its reply on another thread.
@@ -254,30 +143,6 @@ async fn as_many_callers_as_the_limit_are_never_refused() {
     rig.end().await;
 }
 
-#[tokio::test]
-async fn a_pipeline_larger_than_all_buffers_does_not_deadlock() {
-    // The server stops reading while nobody reads its replies; whoever only writes until all is
-    // written waits for ever.
-    let server = RedisServer::start();
-    let proxy = FaultProxy::with_buffers(server.port(), 4096);
-    let rig = Rig::spawn(server, Io::Caller, DatabaseConfig::from_url(proxy.url())).await;
-    let parts: Vec<Vec<u8>> = (0..64).map(|part| vec![part; 1 << 20]).collect();
-    let mut pipeline = redis::pipe();
-    for part in &parts {
-        pipeline.cmd("ECHO").arg(part);
-    }
-    let echoed: Vec<Vec<u8>> = rig
-        .main
-        .with_timeout(LONG)
-        .pipeline(&pipeline)
-        .await
-        .expect("all replies");
-    assert!(echoed == parts, "other replies came back");
-    assert_eq!(rig.stats().pool.opened, 1, "the connection was never lost");
-    rig.end().await;
-    assert_eq!(proc::sockets_to(proxy.port()), 0);
-}
-
 struct Rig {
     server: Arc<RedisServer>,
     supervisor: Supervisor,
@@ -292,10 +157,6 @@ impl Rig {
     async fn start_on(io: Io, configure: impl FnOnce(DatabaseConfig) -> DatabaseConfig) -> Self {
         let server = RedisServer::start();
         let database = configure(DatabaseConfig::from_url(server.url()));
-        Self::spawn(server, io, database).await
-    }
-
-    async fn spawn(server: RedisServer, io: Io, database: DatabaseConfig) -> Self {
         let config = Config::new().database("main", database.command_timeout(LONG));
         let supervisor = Supervisor::spawn(config.io(io))
             .await

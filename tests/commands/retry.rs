@@ -3,17 +3,15 @@
 
 use std::{
     sync::{
-        Arc, Mutex,
+        Mutex,
         atomic::{AtomicUsize, Ordering::Relaxed},
         mpsc,
     },
     time::{Duration, Instant},
 };
 
-use redis::{Script as LuaScript, cmd, pipe};
-use redis_steward::{
-    Database, DatabaseConfig, Error, Execution, HealthState, Reason, Stage, Supervisor,
-};
+use redis::{cmd, pipe};
+use redis_steward::{Database, DatabaseConfig, Error, Execution, Stage, Supervisor};
 
 use crate::common::{
     FaultProxy, Mode, RedisServer, Script, ScriptedServer, eventually_async, spawn,
@@ -197,126 +195,6 @@ async fn what_breaks_every_connection_is_sent_twice_at_most() {
 }
 
 #[tokio::test]
-async fn a_replica_is_left_for_a_new_connection() {
-    // As behind a name that moves from the old primary to the new one.
-    let old = Script::answering(|_| {
-        b"-READONLY You can't write against a read only replica.\r\n".to_vec()
-    });
-    let server = ScriptedServer::start([old, Script::answer_handshake()]);
-    let (supervisor, main) = to(&server).await;
-    let mut events = supervisor.subscribe();
-    let main = main.not_idempotent();
-    let value: String = main.query(cmd("INCR").arg("n")).await.expect("the new one");
-    assert_eq!(value, "OK");
-    assert_eq!(server.count("INCR"), 2);
-    let mut states = Vec::new();
-    while states.len() < 3 {
-        states.push(events.next().await.expect("an event").state);
-    }
-    let read_only = HealthState::Degraded {
-        reason: Reason::ReadOnly,
-    };
-    assert_eq!(
-        states,
-        [HealthState::Healthy, read_only, HealthState::Healthy]
-    );
-    supervisor.shutdown(SOON).await;
-}
-
-#[tokio::test]
-async fn a_server_that_stays_a_replica_is_asked_twice() {
-    let server = RedisServer::start();
-    assert_eq!(server.cli(&["REPLICAOF", "127.0.0.1", "1"]), "OK");
-    let (supervisor, main) = spawn(DatabaseConfig::from_url(server.url())).await;
-    let opened = || supervisor.statistics().databases["main"].pool.opened;
-    let before = opened();
-    let error = main.query::<()>(cmd("INCR").arg("n")).await;
-    let error = error.expect_err("no write");
-    assert_eq!(error.code(), Some("READONLY"));
-    assert_eq!(error.execution(), Execution::NotExecuted);
-    assert_eq!(opened(), before + 1);
-    let read: Option<i64> = main.query(cmd("GET").arg("n")).await.expect("a read");
-    assert_eq!(read, None);
-    supervisor.shutdown(SOON).await;
-}
-
-#[tokio::test]
-async fn many_who_meet_a_replica_open_one_new_connection() {
-    let server = RedisServer::start();
-    let (supervisor, main) = spawn(DatabaseConfig::from_url(server.url())).await;
-    // Enough calls for a budget that lets all of them try again.
-    for _ in 0..1_000 {
-        main.query::<()>(cmd("PING")).await.expect("pong");
-    }
-    assert_eq!(server.cli(&["REPLICAOF", "127.0.0.1", "1"]), "OK");
-    let opened = || supervisor.statistics().databases["main"].pool.opened;
-    let before = opened();
-    let calls = (0..100).map(|_| {
-        let main = main.clone();
-        async move { main.query::<i64>(cmd("INCR").arg("n")).await }
-    });
-    let calls: tokio::task::JoinSet<_> = calls.collect();
-    for result in calls.join_all().await {
-        assert_eq!(result.expect_err("no write").code(), Some("READONLY"));
-    }
-    assert!(opened() <= before + 2, "{} connections", opened() - before);
-    supervisor.shutdown(SOON).await;
-}
-
-#[tokio::test]
-async fn a_server_that_stays_a_replica_is_not_dialled_in_a_tight_loop() {
-    let server = RedisServer::start();
-    let (supervisor, main) = spawn(DatabaseConfig::from_url(server.url())).await;
-    // Enough calls for a budget that lets all of them try again.
-    for _ in 0..5_000 {
-        main.query::<()>(cmd("PING")).await.expect("pong");
-    }
-    assert_eq!(server.cli(&["REPLICAOF", "127.0.0.1", "1"]), "OK");
-    let opened = || supervisor.statistics().databases["main"].pool.opened;
-    let (before, start) = (opened(), Instant::now());
-    for _ in 0..500 {
-        let error = main.query::<i64>(cmd("INCR").arg("n")).await;
-        assert_eq!(error.expect_err("no write").code(), Some("READONLY"));
-    }
-    let most = 2 + start.elapsed().as_millis() / 100;
-    let opened = u128::from(opened() - before);
-    assert!(opened <= most, "{opened} connections, {most} expected");
-    supervisor.shutdown(SOON).await;
-}
-
-#[tokio::test]
-async fn loading_at_run_time_is_waited_for() {
-    let server = Arc::new(
-        RedisServer::builder()
-            .arg("key-load-delay", "200")
-            .arg("loading-process-events-interval-bytes", "1024")
-            .start(),
-    );
-    assert_eq!(server.cli(&["DEBUG", "POPULATE", "8000"]), "OK");
-    let (supervisor, main) = spawn(DatabaseConfig::from_url(server.url())).await;
-    let reload = tokio::task::spawn_blocking({
-        let server = server.clone();
-        move || server.cli(&["DEBUG", "RELOAD"])
-    });
-    eventually_async(SOON, "it loads", || {
-        server.info("persistence")["loading"] == "1"
-    })
-    .await;
-    // Many at a time do not make it worse than it is.
-    let calls = (0..20).map(|_| {
-        let main = main.clone();
-        async move { main.query::<i64>(cmd("DBSIZE")).await }
-    });
-    let calls: tokio::task::JoinSet<_> = calls.collect();
-    for keys in calls.join_all().await {
-        assert_eq!(keys.expect("all of them"), 8000);
-    }
-    assert!(supervisor.statistics().databases["main"].retried > 0);
-    assert_eq!(reload.await.expect("reload"), "OK");
-    supervisor.shutdown(SOON).await;
-}
-
-#[tokio::test]
 async fn a_pipeline_that_was_refused_as_a_whole_is_sent_again() {
     let server = answering(&["-TRYAGAIN a", "-TRYAGAIN b"]);
     let (supervisor, main) = to(&server).await;
@@ -349,19 +227,6 @@ async fn a_pipeline_that_may_have_run_is_not_called_refused_for_its_second_attem
     assert_eq!(error.code(), Some("READONLY"));
     assert_eq!(error.execution(), Execution::Unknown, "{error}");
     assert!(error.to_string().contains("in 2 attempts"), "{error}");
-    supervisor.shutdown(SOON).await;
-}
-
-#[tokio::test]
-async fn a_script_that_the_server_has_forgotten_is_loaded_again() {
-    let server = RedisServer::start();
-    let (supervisor, mut main) = spawn(DatabaseConfig::from_url(server.url())).await;
-    let script = LuaScript::new("return redis.call('INCR', KEYS[1])");
-    for expected in 1..=3 {
-        let count: i64 = script.key("n").invoke_async(&mut main).await.expect("runs");
-        assert_eq!(count, expected);
-        assert_eq!(server.cli(&["SCRIPT", "FLUSH"]), "OK");
-    }
     supervisor.shutdown(SOON).await;
 }
 

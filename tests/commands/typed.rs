@@ -169,48 +169,6 @@ async fn scans(mut main: Database) -> RedisResult<()> {
 }
 
 #[tokio::test]
-async fn a_script_is_loaded_again_after_the_server_forgot_it() {
-    let rig = Rig::start(RedisServer::start()).await;
-    let mut main = rig.main.clone();
-    let add = redis::Script::new("return redis.call('INCRBY', KEYS[1], ARGV[1])");
-    for (round, expected) in [2, 4].into_iter().enumerate() {
-        let mut invocation = add.key("n");
-        let sum: i64 = invocation
-            .arg(2)
-            .invoke_async(&mut main)
-            .await
-            .expect("a sum");
-        assert_eq!(sum, expected);
-        assert_eq!(rig.server.commandstat("script|load"), round as u64 + 1);
-        assert_eq!(rig.server.cli(&["SCRIPT", "FLUSH", "SYNC"]), "OK");
-    }
-
-    let mut by_hash = redis::cmd("EVALSHA");
-    by_hash.arg(add.get_hash()).arg(1).arg("n").arg(2);
-    let error = main
-        .execute(&by_hash)
-        .await
-        .expect_err("the script is unknown");
-    assert_eq!(
-        (error.code(), error.execution()),
-        (Some("NOSCRIPT"), Execution::NotExecuted)
-    );
-
-    let mut failing = redis::cmd("EVAL");
-    failing.arg("redis.call('SET', KEYS[1], 'written'); return redis.error_reply('ERR late')");
-    let error = main
-        .execute(failing.arg(1).arg("k"))
-        .await
-        .expect_err("the script fails");
-    assert_eq!(
-        (error.code(), error.execution()),
-        (Some("ERR"), Execution::Unknown)
-    );
-    assert_eq!(rig.server.cli(&["GET", "k"]), "written");
-    rig.end().await;
-}
-
-#[tokio::test]
 async fn of_a_pipeline_with_a_failure_the_other_commands_run() {
     let rig = Rig::start(RedisServer::start()).await;
     for atomic in [false, true] {
@@ -244,42 +202,6 @@ async fn of_a_pipeline_with_a_failure_the_other_commands_run() {
         let succeeded: Vec<_> = each.iter().map(Result::is_ok).collect();
         assert_eq!(succeeded, [true, false, true], "atomic: {atomic}");
     }
-    rig.end().await;
-}
-
-#[tokio::test]
-async fn a_transaction_that_cannot_be_queued_runs_nothing() {
-    let rig = Rig::start(RedisServer::start()).await;
-    let mut transaction = redis::pipe();
-    transaction
-        .atomic()
-        .set("k", 1)
-        .cmd("NOSUCH")
-        .arg("hunter2secret");
-    let error = rig
-        .main
-        .pipeline::<Value>(&transaction)
-        .await
-        .expect_err("an unknown command");
-    assert_eq!(
-        (error.code(), error.execution()),
-        (Some("EXECABORT"), Execution::NotExecuted)
-    );
-    assert!(
-        error.to_string().contains("command 1: ERR unknown command"),
-        "{error}"
-    );
-    assert!(
-        !format!("{error} {error:?}").contains("hunter2"),
-        "{error:?}"
-    );
-
-    let through_redis = transaction
-        .query_async::<Value>(&mut rig.main.clone())
-        .await;
-    let error = through_redis.expect_err("an unknown command");
-    assert_eq!(error.kind(), ErrorKind::Server(ServerErrorKind::ExecAbort));
-    assert_eq!(rig.server.cli(&["DBSIZE"]), "0");
     rig.end().await;
 }
 

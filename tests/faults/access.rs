@@ -15,8 +15,8 @@ use redis_steward::{
 
 use crate::{
     Rig, SOON,
-    common::{RedisServer, Script, ScriptedServer, spawn},
-    degraded, error_of, error_within, event_of, event_of_outage, incr, refusal, stats,
+    common::{RedisServer, Script, ScriptedServer, proc::sockets_to, spawn},
+    degraded, error_of, error_within, event_of, event_of_outage, incr, refusal, stats, until_open,
 };
 
 const KILL: [&str; 6] = ["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"];
@@ -34,7 +34,14 @@ async fn assert_rejected(supervisor: &Supervisor, code: &str) -> (HealthEvent, E
     let error = error_of(&main, &incr()).await;
     assert_eq!(error.execution(), NotSent);
     match &error {
-        Error::CircuitOpen { reason, .. } => assert_eq!(*reason, Reason::Rejected),
+        Error::CircuitOpen {
+            reason,
+            retry_after,
+            ..
+        } => {
+            assert_eq!(*reason, Reason::Rejected);
+            assert!(!retry_after.is_zero());
+        }
         other => panic!("another error: {other}"),
     }
     let dials = stats(supervisor).pool.dial_failures - before;
@@ -94,6 +101,40 @@ async fn row_25_wrongpass() {
 }
 
 #[tokio::test]
+async fn row_25_wrong_credentials_from_the_start() {
+    let server = RedisServer::builder().requirepass("right").start();
+    let url = format!("redis://127.0.0.1:{}", server.port());
+    let plain = || DatabaseConfig::from_url(&*url);
+    for (main, expected) in [
+        (plain(), "NOAUTH"),
+        (plain().username("stranger").password(SECRET), "WRONGPASS"),
+        (plain().password(SECRET), "WRONGPASS"),
+    ] {
+        let config = Config::new().database("main", main);
+        let supervisor = Supervisor::spawn(config).await.expect("spawn");
+        until_open(&supervisor).await;
+        let dials = stats(&supervisor).pool.dial_failures;
+        assert_eq!(dials, 1, "the first attempt opens the circuit");
+        let (event, error) = assert_rejected(&supervisor, expected).await;
+        let said = format!("{event} {event:?} {error} {error:?}");
+        assert!(!said.contains(SECRET), "{said}");
+        supervisor.shutdown(SOON).await;
+    }
+    assert_eq!(sockets_to(server.port()), 0);
+
+    // A password that becomes right is noticed.
+    let config = Config::new().database("main", plain().password(SECRET));
+    let supervisor = Supervisor::spawn(config).await.expect("spawn");
+    until_open(&supervisor).await;
+    server.set_password(SECRET);
+    supervisor.ready(PATIENCE).await.expect("the next attempt");
+    let main = supervisor.database("main").expect("main");
+    let pong: String = main.query(cmd("PING")).await.expect("a reply");
+    assert_eq!(pong, "PONG");
+    supervisor.shutdown(SOON).await;
+}
+
+#[tokio::test]
 async fn row_26_noperm() {
     let server = RedisServer::start();
     let set = ["ACL", "SETUSER", "bob", "on", ">pw", "~x*", "+get"];
@@ -115,6 +156,20 @@ async fn row_26_noperm() {
     assert_eq!(value, None);
     assert_eq!(stats(&supervisor).circuit, CircuitState::Closed);
     assert_eq!(server.commandstat("set"), 0);
+    supervisor.shutdown(SOON).await;
+
+    // A user with the rights of an application.
+    let set = [
+        "ACL", "SETUSER", "app", "on", ">s3cret", "~app:*", "+@all", "-@admin",
+    ];
+    assert_eq!(server.cli(&set), "OK");
+    let url = format!("redis://app:s3cret@127.0.0.1:{}/3", server.port());
+    let (supervisor, main) = spawn(DatabaseConfig::from_url(url)).await;
+    let own = cmd("SET").arg("app:key").arg(1).take();
+    main.query::<()>(own).await.expect("its own key");
+    let error = error_of(&main, cmd("SET").arg("other").arg(1)).await;
+    assert_eq!(refusal(&error), ("NOPERM", NotExecuted, 1));
+    assert_eq!(stats(&supervisor).circuit, CircuitState::Closed);
     supervisor.shutdown(SOON).await;
 }
 

@@ -12,6 +12,23 @@ use crate::{
     degraded, error_within, event, event_of, event_of_outage, get, incr, lost, stats, until_open,
 };
 
+/// The call has waited for a connection, and says why there was none.
+#[track_caller]
+fn assert_refused_dial(error: &Error) {
+    assert_eq!(error.execution(), Execution::NotSent, "{error}");
+    match error {
+        Error::TimedOut {
+            stage, last_error, ..
+        } => {
+            assert_eq!(*stage, Stage::Connect);
+            let last_error = last_error.as_deref().expect("a reason");
+            assert!(last_error.contains("refused"), "{last_error}");
+        }
+        other => panic!("another error: {other}"),
+    }
+    assert!(error.to_string().contains("refused"), "{error}");
+}
+
 #[tokio::test]
 async fn row_01_server_down_at_start() {
     // Failures that only probes see count four times per attempt timeout at most.
@@ -29,22 +46,14 @@ async fn row_01_server_down_at_start() {
     let calls: Vec<_> = (0..100).map(|_| begin(&main, &incr())).collect();
     let parked = || stats(&supervisor).pool.parked;
     eventually_async(SOON, "all wait for a connection", || parked() == 100).await;
-    event_of(&mut events, degraded(Reason::Unreachable)).await;
+    let event = event_of(&mut events, degraded(Reason::Unreachable)).await;
+    let cause = event.cause.expect("a cause");
+    assert!(cause.contains("refused"), "{cause}");
     let now = stats(&supervisor);
     assert_eq!(now.pool.dial_failures, 1, "one dial for all who wait");
     assert_eq!(now.circuit, CircuitState::Closed, "and one failure");
     for call in calls {
-        let error = call.await.expect("a task").expect_err("no server");
-        assert_eq!(error.execution(), Execution::NotSent);
-        match &error {
-            Error::TimedOut {
-                stage, last_error, ..
-            } => {
-                assert_eq!(*stage, Stage::Connect);
-                assert!(last_error.as_ref().is_some_and(|it| it.contains("refused")));
-            }
-            other => panic!("another error: {other}"),
-        }
+        assert_refused_dial(&call.await.expect("a task").expect_err("no server"));
     }
     assert!(start.elapsed() < Duration::from_secs(1) + 2 * SLACK);
 
@@ -52,6 +61,30 @@ async fn row_01_server_down_at_start() {
     let error = error_within(SOON, &main, &incr()).await;
     assert!(matches!(error, Error::CircuitOpen { .. }), "{error}");
     assert_eq!(error.execution(), Execution::NotSent);
+    supervisor.shutdown(SOON).await;
+}
+
+#[tokio::test]
+async fn row_01_a_parked_call_runs_when_the_server_comes() {
+    let server = RedisServer::start();
+    server.kill();
+    let main = DatabaseConfig::from_url(server.url()).failure_threshold(10_000);
+    let config = Config::new().database("main", main);
+    let supervisor = Supervisor::spawn(config)
+        .await
+        .expect("spawn needs no server");
+    let main = supervisor.database("main").expect("main");
+    let waiting = begin(&main, &incr());
+    let parked = || stats(&supervisor).pool.parked;
+    eventually_async(SOON, "the call is parked", || parked() == 1).await;
+    server.restart();
+    let count = waiting
+        .await
+        .expect("a task")
+        .expect("waited for the server");
+    assert_eq!(count, 1);
+    eventually_async(SOON, "nothing is parked", || parked() == 0).await;
+    supervisor.ready(SOON).await.expect("ready");
     supervisor.shutdown(SOON).await;
 }
 
@@ -65,8 +98,10 @@ async fn row_02_dies_while_idle() {
     let count: i64 = main.query(incr()).await.expect("no stale end of file");
     assert_eq!(count, 1);
     server.kill();
+    let failures = || stats(&supervisor).pool.dial_failures;
+    eventually_async(SOON, "a dial has failed", || failures() > 0).await;
     let error = error_within(Duration::from_millis(300), &main, &incr()).await;
-    assert_eq!(error.execution(), Execution::NotSent, "{error}");
+    assert_refused_dial(&error);
     supervisor.shutdown(SOON).await;
 }
 

@@ -6,14 +6,12 @@ use std::time::{Duration, Instant};
 
 use redis::cmd;
 use redis_steward::{
-    CircuitState, Config, Database, DatabaseConfig, Error, HealthEvents, HealthState, Reason,
-    Supervisor,
+    Config, Database, DatabaseConfig, Error, HealthEvents, HealthState, Reason, Supervisor,
 };
 
-use crate::common::{RedisServer, Script, ScriptedServer, eventually_async, proc::sockets_to};
+use crate::common::{Script, ScriptedServer, eventually_async};
 
 const SOON: Duration = Duration::from_secs(10);
-const SECRET: &str = "hunter2-canary";
 
 async fn spawn(main: DatabaseConfig) -> (Supervisor, Database) {
     let main = main
@@ -47,94 +45,6 @@ async fn error_of(main: &Database) -> Error {
     main.query::<String>(cmd("PING"))
         .await
         .expect_err("no such server answers")
-}
-
-#[tokio::test]
-async fn wrong_credentials_are_named_without_the_secret_and_not_tried_in_a_loop() {
-    let server = RedisServer::builder().requirepass("right").start();
-    let url = format!("redis://127.0.0.1:{}", server.port());
-    for (config, expected) in [
-        (
-            DatabaseConfig::from_url(&*url).password(SECRET),
-            "WRONGPASS",
-        ),
-        (
-            DatabaseConfig::from_url(&*url)
-                .username("nobody")
-                .password(SECRET),
-            "WRONGPASS",
-        ),
-        (DatabaseConfig::from_url(&*url), "NOAUTH"),
-    ] {
-        let (supervisor, main) = spawn(config).await;
-        let (reason, cause) = complaint(&mut supervisor.subscribe()).await;
-        assert_eq!(reason, Reason::Rejected, "{cause}");
-        assert!(cause.contains(expected), "{cause}");
-        let error = error_of(&main).await;
-        for text in [format!("{error}"), format!("{error:?}"), cause] {
-            assert!(!text.contains(SECRET), "{text}");
-        }
-        let failures = supervisor.statistics().databases["main"].pool.dial_failures;
-        assert!(failures <= 3, "{failures} dials in half a second");
-        supervisor.shutdown(SOON).await;
-    }
-    assert_eq!(sockets_to(server.port()), 0);
-}
-
-#[tokio::test]
-async fn a_password_that_becomes_right_is_noticed_without_a_restart() {
-    let server = RedisServer::builder().requirepass("old").start();
-    let url = format!("redis://:new@127.0.0.1:{}", server.port());
-    let (supervisor, main) = spawn(DatabaseConfig::from_url(url)).await;
-    let (reason, _) = complaint(&mut supervisor.subscribe()).await;
-    assert_eq!(reason, Reason::Rejected);
-    server.set_password("new");
-    supervisor
-        .ready(SOON)
-        .await
-        .expect("the next attempt gets in");
-    let pong: String = main.query(cmd("PING")).await.expect("ping");
-    assert_eq!(pong, "PONG");
-    supervisor.shutdown(SOON).await;
-}
-
-#[tokio::test]
-async fn a_user_with_an_acl_gets_in() {
-    let server = RedisServer::start();
-    server.cli(&[
-        "ACL", "SETUSER", "app", "on", ">s3cret", "~app:*", "+@all", "-@admin",
-    ]);
-    let url = format!("redis://app:s3cret@127.0.0.1:{}/3", server.port());
-    let (supervisor, main) = spawn(DatabaseConfig::from_url(url)).await;
-    supervisor.ready(SOON).await.expect("ready");
-    let _: () = main
-        .query(cmd("SET").arg("app:key").arg(1))
-        .await
-        .expect("set");
-    let error = main
-        .query::<()>(cmd("SET").arg("other").arg(1))
-        .await
-        .expect_err("not its key");
-    assert_eq!(error.code(), Some("NOPERM"));
-    assert_eq!(
-        supervisor.statistics().databases["main"].circuit,
-        CircuitState::Closed
-    );
-    supervisor.shutdown(SOON).await;
-}
-
-#[tokio::test]
-async fn a_closed_port_is_unreachable() {
-    let server = RedisServer::start();
-    let url = server.url();
-    server.kill();
-    let (supervisor, main) = spawn(DatabaseConfig::from_url(url)).await;
-    let (reason, cause) = complaint(&mut supervisor.subscribe()).await;
-    assert_eq!(reason, Reason::Unreachable);
-    assert!(cause.contains("refused"), "{cause}");
-    let error = error_of(&main).await;
-    assert!(error.to_string().contains("refused"), "{error}");
-    supervisor.shutdown(SOON).await;
 }
 
 #[tokio::test]

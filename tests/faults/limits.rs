@@ -3,7 +3,7 @@
 use std::{env, fs::File, process::Command, time::Duration};
 
 use redis::cmd;
-use redis_steward::{CircuitState, DatabaseConfig, Error, Execution, Limit, Reason};
+use redis_steward::{CircuitState, DatabaseConfig, Error, Execution, HealthState, Limit, Reason};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::{
@@ -30,33 +30,97 @@ async fn refused(calls: Vec<Call>, expected: usize, limit: Limit) -> Vec<Call> {
     waiting
 }
 
+/// Writes, and everything behind them on their connection, wait from now on.
+fn pause_writes(rig: &Rig) {
+    let pause = ["CLIENT", "PAUSE", "60000", "WRITE"];
+    assert_eq!(rig.server.cli(&pause), "OK");
+}
+
 /// Deviation: there is no time limit for getting a connection, because all callers share one;
 /// bounds on what is under way take its place.
 #[tokio::test]
 async fn row_38_saturated() {
     let rig = Rig::with(|main| {
-        let main = main.max_in_flight(100).max_in_flight_bytes(100 * 1024);
-        main.command_timeout(SOON).failure_threshold(2)
+        let main = main.max_in_flight(100).failure_threshold(2);
+        main.command_timeout(SOON)
     })
     .await;
-    let pause = ["CLIENT", "PAUSE", "60000", "WRITE"];
-    assert_eq!(rig.server.cli(&pause), "OK");
+    pause_writes(&rig);
     let calls = (0..10_000).map(|_| begin(&rig.main, &incr())).collect();
-    let waiting = refused(calls, 9_900, Limit::Commands(100)).await;
-    assert_eq!(
-        rig.stats().circuit,
-        CircuitState::Closed,
-        "the server is well"
-    );
+    let mut waiting = refused(calls, 9_900, Limit::Commands(100)).await;
+    match error_of(&rig.main, &incr()).await {
+        Error::Overloaded {
+            in_flight, parked, ..
+        } => assert_eq!((in_flight, parked), (100, 0)),
+        other => panic!("another error: {other}"),
+    }
+    let stats = rig.stats();
+    assert_eq!((stats.refused, stats.in_flight), (9_901, 100));
+    assert_eq!(stats.circuit, CircuitState::Closed, "the server is well");
+    assert_eq!(stats.health, HealthState::Healthy);
+
+    // A caller that gives up makes no room yet: the server still has to answer the command.
+    waiting.pop().expect("a caller").abort();
     assert_eq!(rig.server.cli(&["CLIENT", "UNPAUSE"]), "OK");
     for call in waiting {
         call.await.expect("a task").expect("its reply");
     }
     assert_eq!(rig.server.commandstat("incr"), 100);
-    let big = cmd("SET").arg("big").arg("x".repeat(200 * 1024)).take();
-    let error = error_of(&rig.main, &big).await;
-    let limit = Limit::Bytes(100 * 1024);
-    assert!(matches!(error, Error::Overloaded { limit: it, .. } if it == limit));
+    let counts = || {
+        let stats = rig.stats();
+        (stats.succeeded, stats.cancelled, stats.refused)
+    };
+    eventually_async(SOON, "all are counted", || counts() == (99, 1, 9_901)).await;
+    let count: i64 = rig.main.query(incr()).await.expect("there is room again");
+    assert_eq!(count, 101);
+    rig.end().await;
+}
+
+#[tokio::test]
+async fn row_38_saturated_with_bytes() {
+    const MIB: usize = 1 << 20;
+    let rig = Rig::with(|main| main.max_in_flight_bytes(MIB).command_timeout(SOON)).await;
+    let set = |bytes| cmd("SET").arg("k").arg("x".repeat(bytes)).take();
+    let begin_set = |bytes| {
+        let (main, set) = (rig.main.clone(), set(bytes));
+        tokio::spawn(async move { main.execute(&set).await })
+    };
+    match error_of(&rig.main, &set(2 * MIB)).await {
+        Error::Overloaded {
+            limit: Limit::Bytes(MIB),
+            ..
+        } => {}
+        other => panic!("it never fits, and {other}"),
+    }
+
+    pause_writes(&rig);
+    let mut waiting: Vec<_> = (0..3).map(|_| begin_set(300_000)).collect();
+    let in_flight = || rig.stats().in_flight;
+    eventually_async(SOON, "three are in flight", || in_flight() == 3).await;
+    match error_of(&rig.main, &set(300_000)).await {
+        Error::Overloaded {
+            in_flight: 3,
+            in_flight_bytes,
+            limit: Limit::Bytes(MIB),
+            ..
+        } => {
+            let expected = 900_000..MIB;
+            assert!(expected.contains(&in_flight_bytes), "{in_flight_bytes}");
+        }
+        other => panic!("another error: {other}"),
+    }
+    waiting.push(begin_set(1));
+    eventually_async(SOON, "a small one fits", || in_flight() == 4).await;
+    assert_eq!(rig.stats().circuit, CircuitState::Closed);
+
+    assert_eq!(rig.server.cli(&["CLIENT", "UNPAUSE"]), "OK");
+    for call in waiting {
+        call.await.expect("a task").expect("its reply");
+    }
+    let counts = || (rig.stats().succeeded, rig.stats().refused, in_flight());
+    eventually_async(SOON, "all are counted", || counts() == (4, 2, 0)).await;
+    let again = rig.main.execute(&set(300_000)).await;
+    again.expect("there is room again");
     rig.end().await;
 }
 

@@ -2,8 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures_util::future::join_all;
 use redis::cmd;
-use redis_steward::{Config, DatabaseConfig, Error, Execution, Reason, Stage, Supervisor};
+use redis_steward::{
+    CircuitState, Config, DatabaseConfig, Error, Execution, HealthState, Reason, Stage, Supervisor,
+};
 
 use crate::{
     SOON,
@@ -56,6 +59,8 @@ async fn row_14_loading_at_startup() {
     let keys: i64 = patient.query(cmd("DBSIZE")).await.expect("waited for");
     assert_eq!(keys, 20_000);
     assert_eq!(server.commandstat("incr"), 0);
+    supervisor.ready(SOON).await.expect("ready");
+    event_of(&mut events, HealthState::Healthy).await;
     supervisor.shutdown(SOON).await;
 }
 
@@ -81,5 +86,63 @@ async fn row_15_loading_at_run_time() {
     assert_eq!((stats.retried, stats.pool.opened), (1, 2));
     assert_eq!(reload.await.expect("reload"), "OK");
     supervisor.ready(SOON).await.expect("ready again");
+    supervisor.shutdown(SOON).await;
+}
+
+#[tokio::test]
+async fn row_15_many_calls_wait_for_loading() {
+    let server = Arc::new(slow_loader().start());
+    assert_eq!(server.cli(&["DEBUG", "POPULATE", "8000"]), "OK");
+    let (supervisor, main) = spawn(DatabaseConfig::from_url(server.url())).await;
+    let reload = tokio::task::spawn_blocking({
+        let server = server.clone();
+        move || server.cli(&["DEBUG", "RELOAD"])
+    });
+    eventually_async(SOON, "it loads", || is_loading(&server)).await;
+    let size = cmd("DBSIZE");
+    let calls = (0..20).map(|_| main.query::<i64>(&size));
+    for keys in join_all(calls).await {
+        assert_eq!(keys.expect("waited for"), 8_000);
+    }
+    assert!(stats(&supervisor).retried > 0);
+    assert_eq!(reload.await.expect("reload"), "OK");
+    supervisor.shutdown(SOON).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn row_15_increments_during_loading_run_once_or_are_refused() {
+    let server = Arc::new(slow_loader().start());
+    assert_eq!(server.cli(&["DEBUG", "POPULATE", "8000"]), "OK");
+    let (supervisor, main) = spawn(DatabaseConfig::from_url(server.url())).await;
+    let reload = tokio::task::spawn_blocking({
+        let server = server.clone();
+        move || server.cli(&["DEBUG", "RELOAD"])
+    });
+    let (mut executed, mut refused) = (0, 0);
+    while !reload.is_finished() {
+        match main.query::<i64>(incr()).await {
+            Ok(_) => executed += 1,
+            Err(error) => {
+                let is_loading =
+                    error.code() == Some("LOADING") || error.to_string().contains("loading");
+                assert!(is_loading, "{error}");
+                let did_not_run = matches!(
+                    error.execution(),
+                    Execution::NotExecuted | Execution::NotSent
+                );
+                assert!(did_not_run, "{error}");
+                refused += 1;
+            }
+        }
+    }
+    assert_eq!(reload.await.expect("reload"), "OK");
+    let retried = stats(&supervisor).retried;
+    assert!(refused + retried > 0, "the injection works");
+    supervisor.ready(SOON).await.expect("ready again");
+    let is_closed = || stats(&supervisor).circuit == CircuitState::Closed;
+    eventually_async(SOON, "the circuit is closed", is_closed).await;
+    // Increments before the reload were saved and loaded with the rest.
+    let count: i64 = main.query(incr()).await.expect("its reply");
+    assert_eq!(count, executed + 1);
     supervisor.shutdown(SOON).await;
 }

@@ -4,13 +4,12 @@ use std::{sync::mpsc, time::Duration};
 
 use actix::{Actor, Context, Handler};
 use futures_util::FutureExt;
-use redis::{Cmd, cmd, pipe};
-use redis_steward::{CircuitState, Error, Execution, HealthEvent, HealthState, Refusal, Subscribe};
+use redis_steward::{CircuitState, Error, HealthEvent, HealthState, Subscribe};
 
 use crate::{
-    Rig, SOON, assert_in_step, begin,
-    common::{eventually_async, proc::sockets_to, resp},
-    error_of, error_within, incr,
+    Rig, SOON, assert_in_step,
+    common::{eventually_async, resp},
+    error_within, incr,
 };
 
 /// Deviation: connections of one's own, which such a caller would close, come later.
@@ -55,86 +54,6 @@ async fn row_36_caller_drops_future() {
     let is_settled = || (rig.stats().cancelled, rig.stats().in_flight) == (200, 0);
     eventually_async(SOON, "nothing is under way", is_settled).await;
     rig.end().await;
-}
-
-/// What a lease may do of it is in `tests/leases`.
-#[tokio::test]
-async fn row_37_session_state_command() {
-    let rig = Rig::start().await;
-    let before = rig.proxy.request_bytes();
-    for (line, expected) in [
-        ("SELECT 1", Refusal::Session),
-        ("multi", Refusal::Session),
-        ("Client Reply SKIP", Refusal::Replies),
-        ("MONITOR", Refusal::Replies),
-        ("RESET", Refusal::Session),
-        ("SUBSCRIBE news", Refusal::Subscription),
-        ("FLUSHALL", Refusal::Administrative),
-    ] {
-        let command = Cmd::new().arg(line.split(' ').collect::<Vec<_>>()).take();
-        let mut pipeline = pipe();
-        pipeline.add_command(incr()).add_command(command.clone());
-        let in_pipeline = rig.main.pipeline::<(i64, i64)>(&pipeline).await;
-        for error in [
-            error_of(&rig.main, &command).await,
-            in_pipeline.expect_err("refused"),
-        ] {
-            assert_eq!(error.execution(), Execution::NotSent, "{error}");
-            match error {
-                Error::ForbiddenOnShared { refusal, .. } => assert_eq!(refusal, expected, "{line}"),
-                other => panic!("another error: {other}"),
-            }
-        }
-    }
-    assert_in_step(&rig.main).await;
-    let echoes: usize = (0..50)
-        .map(|turn| resp::encode(&["ECHO", &format!("nonce-{turn}")]).len())
-        .sum();
-    let written = rig.proxy.request_bytes() - before;
-    assert_eq!(written, echoes as u64, "not a byte of them was written");
-    rig.end().await;
-}
-
-#[tokio::test]
-async fn row_51_shutdown_with_calls_in_flight() {
-    // With enough time they finish.
-    let rig = Rig::with(|main| main.command_timeout(SOON).attempt_timeout(SOON)).await;
-    rig.server.freeze();
-    let calls: Vec<_> = (0..10).map(|_| begin(&rig.main, &incr())).collect();
-    let in_flight = || rig.stats().in_flight;
-    eventually_async(SOON, "they are under way", || in_flight() == 10).await;
-    let shutdown = tokio::spawn({
-        let supervisor = rig.supervisor.clone();
-        async move { supervisor.shutdown(SOON).await }
-    });
-    let new = rig.main.with_timeout(Duration::from_millis(20));
-    let echo = cmd("ECHO").arg("late").take();
-    let error = loop {
-        match new.query::<String>(&echo).await {
-            Err(error @ Error::ShuttingDown { .. }) => break error,
-            // The gate is not closed yet.
-            other => assert!(other.is_err_and(|it| it.is_timeout())),
-        }
-    };
-    assert_eq!(error.execution(), Execution::NotSent);
-    rig.server.thaw();
-    for call in calls {
-        call.await.expect("a task").expect("its reply");
-    }
-    assert!(shutdown.await.expect("a task").completed >= 10);
-    assert_eq!(sockets_to(rig.proxy.port()), 0, "nothing is left");
-
-    // With too little, they may have run.
-    let rig = Rig::start().await;
-    let calls = rig.unanswered(&incr(), 10).await;
-    let report = rig.supervisor.shutdown(Duration::from_millis(100)).await;
-    assert_eq!((report.completed, report.unfinished), (0, 10));
-    for call in calls {
-        let error = call.await.expect("a task").expect_err("no reply");
-        assert!(matches!(error, Error::ShuttingDown { .. }), "{error}");
-        assert_eq!(error.execution(), Execution::Unknown);
-    }
-    assert_eq!(sockets_to(rig.proxy.port()), 0, "nothing is left");
 }
 
 /// An actor of the application that blocks its thread until it is let go.

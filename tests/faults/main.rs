@@ -10,15 +10,12 @@ mod common;
 
 mod access;
 mod circuit;
-mod degraded;
 mod down;
 mod fixtures;
-mod frozen;
 mod hostile;
-mod idle_server;
+mod idle_close;
 mod limits;
 mod loading;
-mod loading_states;
 mod local;
 mod recovery;
 mod refusals;

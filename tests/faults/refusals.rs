@@ -1,11 +1,11 @@
 //! A server that works and refuses some commands, or all for a while.
 
-use std::{fs, sync::Arc};
+use std::{fs, sync::Arc, time::Duration};
 
-use redis::{Script as LuaScript, cmd, pipe};
+use redis::{ErrorKind, Script as LuaScript, ServerErrorKind, Value, cmd, pipe};
 use redis_steward::{
     CircuitState, DatabaseConfig, Error,
-    Execution::{Executed, NotExecuted},
+    Execution::{Executed, NotExecuted, Unknown},
     HealthState, Reason,
 };
 
@@ -17,7 +17,8 @@ use crate::{
 
 #[tokio::test]
 async fn row_19_misconf() {
-    let rig = Rig::start().await;
+    // The server refuses PING as well, and so the probes.
+    let rig = Rig::with(|main| main.health_check_interval(Duration::from_millis(50))).await;
     let mut events = rig.supervisor.subscribe();
     // A folder in the place of its file is a disk that cannot be written to.
     let dump = rig.server.dir().join("dump.rdb");
@@ -34,9 +35,13 @@ async fn row_19_misconf() {
         assert_eq!(refusal(&error), ("MISCONF", NotExecuted, 1));
     }
     event_of(&mut events, degraded(Reason::CannotSave)).await;
+    let refused = || rig.server.errorstat("MISCONF");
+    let before = refused();
+    eventually_async(SOON, "it is probed", || refused() >= before + 5).await;
     let value: Option<i64> = rig.main.query(get()).await.expect("a read");
     assert_eq!(value, None);
     assert_eq!(rig.stats().circuit, CircuitState::Closed);
+    assert_eq!(rig.stats().health, degraded(Reason::CannotSave));
 
     fs::remove_dir(&dump).expect("an empty folder");
     save();
@@ -51,8 +56,8 @@ async fn row_19_misconf() {
 async fn row_20_oom() {
     let rig = Rig::start().await;
     let mut events = rig.supervisor.subscribe();
-    let set = ["CONFIG", "SET", "maxmemory", "1"];
-    assert_eq!(rig.server.cli(&set), "OK");
+    let limit = |bytes| ["CONFIG", "SET", "maxmemory", bytes];
+    assert_eq!(rig.server.cli(&limit("1")), "OK");
     for _ in 0..10 {
         let error = error_of(&rig.main, &incr()).await;
         assert_eq!(refusal(&error), ("OOM", NotExecuted, 1));
@@ -62,6 +67,12 @@ async fn row_20_oom() {
     let value: Option<i64> = rig.main.query(get()).await.expect("a read");
     assert_eq!(value, None);
     assert_eq!(rig.stats().circuit, CircuitState::Closed);
+    assert_eq!(rig.stats().health, degraded(Reason::OutOfMemory));
+
+    assert_eq!(rig.server.cli(&limit("0")), "OK");
+    event_of(&mut events, HealthState::Healthy).await;
+    let count: i64 = rig.main.query(incr()).await.expect("a write");
+    assert_eq!(count, 1);
     rig.end().await;
 }
 
@@ -113,6 +124,12 @@ async fn row_22_noscript() {
     let unknown = cmd("EVALSHA").arg("0".repeat(40)).arg(0).take();
     let error = error_of(&rig.main, &unknown).await;
     assert_eq!(refusal(&error), ("NOSCRIPT", NotExecuted, 1));
+    // A script that runs and fails may have written.
+    let body = "redis.call('SET', KEYS[1], 'written'); return redis.error_reply('ERR late')";
+    let failing = cmd("EVAL").arg(body).arg(1).arg("k").take();
+    let error = error_of(&rig.main, &failing).await;
+    assert_eq!(refusal(&error), ("ERR", Unknown, 1));
+    assert_eq!(rig.server.cli(&["GET", "k"]), "written");
     assert_eq!(rig.stats().circuit, CircuitState::Closed);
     rig.end().await;
 }
@@ -122,12 +139,20 @@ async fn row_22_noscript() {
 async fn row_23_execabort() {
     let rig = Rig::start().await;
     let mut aborted = pipe();
-    aborted.atomic().incr("n", 1).cmd("NO-SUCH-COMMAND");
+    aborted.atomic().incr("n", 1);
+    aborted.cmd("NO-SUCH-COMMAND").arg("hunter2-canary");
     let error = rig.main.pipeline::<(i64, i64)>(&aborted).await;
     let error = error.expect_err("aborted");
     assert_eq!(refusal(&error), ("EXECABORT", NotExecuted, 1));
-    assert_eq!(rig.server.cli(&["EXISTS", "n"]), "0");
+    assert_eq!(rig.server.cli(&["DBSIZE"]), "0");
     assert_eq!(rig.server.commandstat("multi"), 1, "not sent again");
+    let cause = "command 1: ERR unknown command";
+    assert!(error.to_string().contains(cause), "{error}");
+    let said = format!("{error} {error:?}");
+    assert!(!said.contains("canary"), "{said}");
+    let through_redis = aborted.query_async::<Value>(&mut rig.main.clone()).await;
+    let error = through_redis.expect_err("aborted");
+    assert_eq!(error.kind(), ErrorKind::Server(ServerErrorKind::ExecAbort));
 
     let mut partial = pipe();
     partial.atomic().incr("n", 1).lpush("n", "no list");
@@ -135,7 +160,7 @@ async fn row_23_execabort() {
     let error = error.expect_err("its second command failed");
     assert_eq!(refusal(&error), ("WRONGTYPE", Executed, 1));
     assert_eq!(rig.server.cli(&["GET", "n"]), "1", "the first one ran");
-    assert_eq!(rig.server.commandstat("multi"), 2);
+    assert_eq!(rig.server.commandstat("multi"), 3);
 
     let error = error_of(&rig.main, cmd("WATCH").arg("n")).await;
     assert!(matches!(error, Error::ForbiddenOnShared { .. }), "{error}");

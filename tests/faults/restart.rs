@@ -11,7 +11,7 @@ use std::{
 };
 
 use redis::cmd;
-use redis_steward::{Config, Database, DatabaseConfig, Error, Execution, HealthState, Supervisor};
+use redis_steward::{Config, Database, DatabaseConfig, Error, Execution, Supervisor};
 use tokio::{task::JoinHandle, time::interval};
 
 use crate::common::{RedisServer, eventually_async, proc::sockets_to};
@@ -217,46 +217,4 @@ async fn all_clones_recover_from_client_kill() {
     assert!(value <= acknowledged + outcomes.unknown.load(Relaxed));
     supervisor.shutdown(SOON).await;
     assert_eq!(sockets_to(server.port()), 0);
-}
-
-#[tokio::test]
-async fn a_connection_that_the_server_closed_while_idle_is_never_seen_by_a_caller() {
-    let server = RedisServer::start();
-    let (supervisor, main) = spawn(&server.url()).await;
-    for round in 1..=20 {
-        // Being idle is what is tested.
-        tokio::time::sleep(Duration::from_millis(5)).await;
-        server.cli(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
-        let incremented: i64 = main.query(cmd("INCR").arg("n")).await.expect("no error");
-        assert_eq!(incremented, round);
-    }
-    let stats = supervisor.statistics();
-    assert_eq!(stats.databases["main"].health, HealthState::Healthy);
-    supervisor.shutdown(SOON).await;
-}
-
-#[tokio::test]
-async fn a_handle_taken_while_the_server_is_down_works_when_it_comes() {
-    let server = RedisServer::start();
-    server.kill();
-    let main = DatabaseConfig::from_url(server.url()).failure_threshold(10_000);
-    let config = Config::new().database("main", main);
-    let supervisor = Supervisor::spawn(config)
-        .await
-        .expect("spawn needs no server");
-    let main = supervisor.database("main").expect("main");
-    let waiting = tokio::spawn({
-        let main = main.clone();
-        async move { main.query::<String>(cmd("PING")).await }
-    });
-    let parked = || supervisor.statistics().databases["main"].pool.parked;
-    eventually_async(SOON, "the call is parked", || parked() == 1).await;
-    server.restart();
-    assert_eq!(
-        waiting.await.expect("task").expect("waited for the server"),
-        "PONG"
-    );
-    eventually_async(SOON, "nothing is parked", || parked() == 0).await;
-    supervisor.ready(SOON).await.expect("ready");
-    supervisor.shutdown(SOON).await;
 }

@@ -178,31 +178,6 @@ async fn leased_connections_go_when_they_are_idle_and_the_one_used_last_stays() 
 }
 
 #[tokio::test]
-async fn row_12_what_was_killed_is_open_again_within_a_second() {
-    let server = RedisServer::start();
-    let main = DatabaseConfig::from_url(server.url())
-        .min_idle(5)
-        // No sweep is what opens them.
-        .sweep_interval(Duration::from_secs(3600));
-    let (supervisor, _main) = crate::common::spawn(main).await;
-    let is_full = || pool(&supervisor).open == 5 && ids(&server).len() == 5;
-    eventually_async(SOON, "the minimum is open", is_full).await;
-    for _ in 0..3 {
-        let before = ids(&server);
-        server.cli(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
-        let is_new = || ids(&server).is_disjoint(&before) && is_full();
-        let second = Duration::from_secs(1);
-        eventually_async(second, "the minimum is open again", is_new).await;
-    }
-    let pool = pool(&supervisor);
-    assert_eq!(
-        (pool.shared, pool.idle, pool.opened, pool.lost),
-        (1, 4, 20, 15)
-    );
-    supervisor.shutdown(SOON).await;
-}
-
-#[tokio::test]
 async fn each_database_has_its_own_idle_timeout_and_a_sweep_tells_what_it_closed() {
     Said::listen();
     let server = RedisServer::start();
