@@ -90,7 +90,7 @@ fn net_knows_no_actors_and_no_policy() {
 }
 
 #[test]
-fn no_actor_names_another_but_the_supervisor() {
+fn only_the_supervisor_names_other_actors() {
     let actors = [
         "SupervisorActor",
         "PoolActor",
@@ -108,14 +108,14 @@ fn no_actor_names_another_but_the_supervisor() {
 }
 
 #[test]
-fn handles_know_no_actor() {
+fn handles_do_not_name_actors() {
     for file in ["database.rs", "blocking", "dispatch"] {
         assert_absent(file, &["actors", "Addr"]);
     }
 }
 
 #[test]
-fn raw_configuration_ends_at_resolve() {
+fn raw_configuration_is_not_used_after_resolve() {
     for room in [
         "net",
         "actors",
@@ -130,7 +130,7 @@ fn raw_configuration_ends_at_resolve() {
 }
 
 #[test]
-fn no_room_is_called_after_nothing() {
+fn no_module_is_called_util_or_common() {
     for (path, _) in sources("") {
         let path = path.with_extension("");
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
@@ -143,7 +143,7 @@ fn no_room_is_called_after_nothing() {
 }
 
 #[test]
-fn nothing_is_unsafe_and_nothing_unwraps_bare() {
+fn no_unsafe_no_unwrap_and_expectations_say_bug() {
     for (path, code) in sources("") {
         assert!(!names(&code, "unsafe"), "{} names unsafe", path.display());
         assert!(!code.contains(".unwrap()"), "{} unwraps", path.display());

@@ -67,7 +67,7 @@ fn assert_clean(text: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_secret_shows_anywhere() {
+async fn no_secret_appears_in_logs_errors_or_debug_texts() {
     let captured = Captured::default();
     tracing::subscriber::set_global_default(captured.clone()).expect("the only test of its binary");
     let mut said = String::new();

@@ -47,7 +47,7 @@ const CALLERS: u64 = 200;
 static ALONE: Alone<()> = Alone::const_new(());
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn under_random_faults_nothing_is_lost_mixed_up_or_left_behind() {
+async fn random_faults_violate_no_invariant() {
     let _alone = ALONE.lock().await;
     let seed = number("CHAOS_SEED").unwrap_or_else(|| fastrand::u64(..));
     let length = Duration::from_secs(number("CHAOS_SECONDS").unwrap_or(60));

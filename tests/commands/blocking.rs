@@ -37,7 +37,7 @@ async fn usual_latency(main: &Database) -> Duration {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_command_that_waits_for_five_seconds_works_and_delays_nobody() {
+async fn a_five_second_blpop_works_and_delays_no_other_command() {
     // The default command timeout is 5 s as well.
     let rig = Rig::with(|main| main).await;
     let start = Instant::now();
@@ -65,7 +65,7 @@ async fn a_command_that_waits_for_five_seconds_works_and_delays_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_hundred_of_them_share_what_there_is() {
+async fn two_hundred_blocking_commands_share_fifty_connections() {
     // In that time fifty can be opened on any machine.
     let acquire = Duration::from_secs(2);
     let rig = Rig::with(|main| main.max_connections(50).acquire_timeout(acquire)).await;
@@ -121,7 +121,7 @@ async fn two_hundred_of_them_share_what_there_is() {
 }
 
 #[tokio::test]
-async fn for_ever_is_for_ever_unless_the_caller_says_otherwise() {
+async fn an_endless_blpop_ignores_the_default_timeout_but_not_the_callers_own() {
     let timeout = Duration::from_millis(200);
     let rig = Rig::with(|main| main.command_timeout(timeout)).await;
     let patient = rig.begin(words("BLPOP patient 0"));
@@ -157,7 +157,7 @@ async fn for_ever_is_for_ever_unless_the_caller_says_otherwise() {
 }
 
 #[tokio::test]
-async fn every_one_of_them_waits_on_a_connection_of_its_own() {
+async fn every_blocking_command_has_its_own_connection() {
     let rig = Rig::with(|main| main).await;
     rig.server
         .cli(&["XGROUP", "CREATE", "stream", "group", "$", "MKSTREAM"]);
@@ -200,7 +200,7 @@ async fn every_one_of_them_waits_on_a_connection_of_its_own() {
 
 /// Another connection has other writes, or none, and then all replicas have them.
 #[tokio::test]
-async fn what_waits_for_replicas_speaks_of_the_writes_before_it() {
+async fn wait_needs_a_write_before_it_on_the_same_connection() {
     let rig = Rig::start().await;
     let replica = RedisServer::start();
     let port = rig.server.port().to_string();
@@ -247,7 +247,7 @@ async fn what_waits_for_replicas_speaks_of_the_writes_before_it() {
 }
 
 #[tokio::test]
-async fn a_server_that_dies_ends_them_and_one_that_is_back_serves_them() {
+async fn a_dead_server_ends_blocking_commands_and_a_restarted_one_serves_them() {
     let rig = Rig::with(|main| main.failure_threshold(1_000)).await;
     let calls: Vec<_> = (0..5).map(|_| rig.begin(words("BLPOP list 0"))).collect();
     rig.until_blocked(5).await;
@@ -271,7 +271,7 @@ async fn a_server_that_dies_ends_them_and_one_that_is_back_serves_them() {
 }
 
 #[tokio::test]
-async fn who_asks_by_message_and_goes_leaves_nothing_behind() {
+async fn dropped_execute_message_cancels_the_command() {
     let rig = Rig::with(|main| main.max_connections(3)).await;
     let blocks = || words("BLPOP nothing 0");
     let asked: Vec<_> = (0..2)
@@ -290,7 +290,7 @@ async fn who_asks_by_message_and_goes_leaves_nothing_behind() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_lost_in_the_middle_of_a_command_counts_once() {
+async fn a_connection_lost_during_a_command_counts_once() {
     let rig = Rig::start().await;
     let calls: Vec<_> = (0..20)
         .map(|_| rig.begin(words("BLPOP nothing 0")))

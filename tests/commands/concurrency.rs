@@ -47,7 +47,7 @@ async fn each_of_10_000_concurrent_callers_gets_its_own_replies() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn callers_that_give_up_take_nobody_elses_reply_and_are_counted() {
+async fn cancelled_calls_take_no_other_reply_and_are_counted() {
     let seed = fastrand::u64(..);
     println!("seed {seed}");
     let rig = Rig::start(|database| database).await;
@@ -92,7 +92,7 @@ async fn callers_that_give_up_take_nobody_elses_reply_and_are_counted() {
 }
 
 #[tokio::test]
-async fn every_call_that_a_shutdown_cuts_short_counts_once() {
+async fn calls_cut_short_by_a_shutdown_count_once() {
     let rig = Rig::start(|database| database).await;
     rig.pause_writes();
     let (waits, gives_up) = (rig.set(0, 1), rig.set(1, 1));
@@ -109,7 +109,7 @@ async fn every_call_that_a_shutdown_cuts_short_counts_once() {
 }
 
 #[tokio::test]
-async fn a_shutdown_does_not_report_a_call_that_was_given_up_as_completed() {
+async fn a_shutdown_does_not_report_a_cancelled_call_as_completed() {
     let rig = Rig::start(|database| database).await;
     rig.pause_writes();
     let gives_up = rig.set(0, 1);

@@ -59,7 +59,7 @@ async fn a_forbidden_command_is_refused_before_a_byte_is_written() {
 }
 
 #[tokio::test]
-async fn a_forbidden_command_anywhere_in_a_pipeline_refuses_all_of_it() {
+async fn a_forbidden_command_refuses_its_whole_pipeline() {
     let rig = Rig::start(false).await;
     let before = rig.proxy.request_bytes();
     for (command, refusal) in forbidden() {
@@ -86,7 +86,7 @@ async fn a_forbidden_command_anywhere_in_a_pipeline_refuses_all_of_it() {
 }
 
 #[tokio::test]
-async fn typed_commands_get_the_refusal_as_an_error_of_the_redis_crate() {
+async fn typed_commands_return_the_refusal_as_a_redis_error() {
     let rig = Rig::start(false).await;
     let before = rig.proxy.request_bytes();
     let mut main = rig.main.clone();
@@ -115,7 +115,7 @@ async fn typed_commands_get_the_refusal_as_an_error_of_the_redis_crate() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn others_get_their_own_replies_while_forbidden_commands_are_tried() {
+async fn forbidden_commands_do_not_disturb_other_callers() {
     let rig = Rig::start(false).await;
     let before = calls_by_command(&rig.server);
     let stop = Arc::new(AtomicBool::new(false));
@@ -173,7 +173,7 @@ async fn others_get_their_own_replies_while_forbidden_commands_are_tried() {
 }
 
 #[tokio::test]
-async fn administration_needs_permission_and_the_rest_stays_forbidden_with_it() {
+async fn allow_admin_permits_administration_only() {
     let rig = Rig::start(true).await;
     let port: BTreeMap<String, u16> = rig
         .main
@@ -230,7 +230,7 @@ async fn an_empty_command_is_refused() {
 }
 
 #[tokio::test]
-async fn what_only_looks_forbidden_runs() {
+async fn permitted_commands_that_resemble_forbidden_ones_run() {
     let rig = Rig::start(false).await;
     let mut main = rig.main.clone();
     main.xadd::<_, _, _, _, ()>("BLOCK", "1-1", &[("f", "v")])

@@ -34,7 +34,7 @@ async fn to(server: &ScriptedServer) -> (Supervisor, Database) {
 }
 
 #[tokio::test]
-async fn what_the_server_did_not_run_is_sent_again_also_if_it_writes() {
+async fn a_refused_write_is_sent_again() {
     for code in [
         "BUSY",
         "MASTERDOWN",
@@ -56,7 +56,7 @@ async fn what_the_server_did_not_run_is_sent_again_also_if_it_writes() {
 }
 
 #[tokio::test]
-async fn after_three_attempts_the_error_says_so() {
+async fn the_error_of_the_third_attempt_is_returned() {
     let server = answering(&["-TRYAGAIN not now"; 3]);
     let (supervisor, main) = to(&server).await;
     let error = main.query::<()>(cmd("INCR").arg("n")).await;
@@ -69,7 +69,7 @@ async fn after_three_attempts_the_error_says_so() {
 }
 
 #[tokio::test]
-async fn what_a_command_deserved_is_not_sent_again() {
+async fn errors_of_the_command_itself_are_not_retried() {
     for code in [
         "ERR",
         "WRONGTYPE",
@@ -95,7 +95,7 @@ async fn what_a_command_deserved_is_not_sent_again() {
 }
 
 #[tokio::test]
-async fn a_script_that_failed_may_have_written_and_is_not_sent_again() {
+async fn a_failed_script_is_sent_again_only_if_idempotent() {
     let server = answering(&["-BUSY says the author", "-BUSY says the author"]);
     let (supervisor, main) = to(&server).await;
     let script = cmd("EVAL").arg("return 1").arg(0).take();
@@ -162,7 +162,7 @@ async fn a_lost_read_is_sent_again_over_a_new_connection() {
 }
 
 #[tokio::test]
-async fn a_lost_write_is_not_sent_again_and_nobody_knows_whether_it_ran() {
+async fn a_lost_write_is_unknown_and_not_sent_again() {
     let broken = Breaking::start().await;
     let error = broken.call(&broken.main, "incr").await.expect_err("lost");
     assert!(matches!(error, Error::ConnectionLost { .. }), "{error}");
@@ -172,7 +172,7 @@ async fn a_lost_write_is_not_sent_again_and_nobody_knows_whether_it_ran() {
 }
 
 #[tokio::test]
-async fn the_caller_decides_what_may_run_twice() {
+async fn idempotent_and_not_idempotent_override_the_default() {
     let broken = Breaking::start().await;
     let twice = broken.call(&broken.main.idempotent(), "incr").await;
     assert_eq!(twice.expect("the second reply"), 2);
@@ -183,7 +183,7 @@ async fn the_caller_decides_what_may_run_twice() {
 }
 
 #[tokio::test]
-async fn what_breaks_every_connection_is_sent_twice_at_most() {
+async fn a_command_that_breaks_its_connection_is_sent_twice_at_most() {
     let server = ScriptedServer::start([Script::replies_then_close::<&str>([])]);
     let (supervisor, main) = to(&server).await;
     let error = main.query::<()>(cmd("GET").arg("poison")).await;
@@ -195,7 +195,7 @@ async fn what_breaks_every_connection_is_sent_twice_at_most() {
 }
 
 #[tokio::test]
-async fn a_pipeline_that_was_refused_as_a_whole_is_sent_again() {
+async fn a_pipeline_refused_as_a_whole_is_sent_again() {
     let server = answering(&["-TRYAGAIN a", "-TRYAGAIN b"]);
     let (supervisor, main) = to(&server).await;
     let mut both = pipe();
@@ -215,7 +215,7 @@ async fn a_pipeline_that_was_refused_as_a_whole_is_sent_again() {
 }
 
 #[tokio::test]
-async fn a_pipeline_that_may_have_run_is_not_called_refused_for_its_second_attempt() {
+async fn a_refused_second_attempt_leaves_a_pipeline_unknown() {
     // The first connection breaks with it, and behind the second is a replica.
     let replica = Script::answering(|_| b"-READONLY no writes\r\n".to_vec());
     let server = ScriptedServer::start([Script::replies_then_close::<&str>([]), replica]);
@@ -281,7 +281,7 @@ async fn an_open_circuit_ends_attempts_after(code: &'static str) {
 }
 
 #[tokio::test]
-async fn attempts_end_at_the_deadline_and_the_error_speaks_for_all_of_them() {
+async fn attempts_end_at_the_deadline_and_the_error_covers_all_of_them() {
     let server = RedisServer::start();
     let main = DatabaseConfig::from_url(server.url())
         .command_timeout(Duration::from_secs(1))

@@ -58,7 +58,7 @@ fn errors_are_those_of_the_async_handle() {
 }
 
 #[test]
-fn pipelines_work_by_either_way() {
+fn pipelines_work_through_both_interfaces() {
     let rig = Rig::start();
     let mut main = rig.main.clone();
     for atomic in [false, true] {
@@ -138,7 +138,7 @@ fn scripts_are_loaded_and_invoked() {
 }
 
 #[test]
-fn scans_visit_everything() {
+fn a_scan_visits_every_key() {
     let rig = Rig::start();
     let mut main = rig.main.clone();
     let mut pipeline = pipe();
@@ -178,7 +178,7 @@ fn many_threads_share_one_connection_and_get_their_own_replies() {
 }
 
 #[test]
-fn what_is_forbidden_is_refused_in_every_shape_before_a_byte_is_written() {
+fn forbidden_commands_are_refused_in_every_form_before_a_byte_is_written() {
     let rig = Rig::start();
     let mut main = rig.main.clone();
     let before = rig.proxy.request_bytes();
@@ -217,7 +217,7 @@ fn what_is_forbidden_is_refused_in_every_shape_before_a_byte_is_written() {
 }
 
 #[test]
-fn bytes_that_are_not_the_commands_they_should_be_are_not_sent() {
+fn packed_bytes_that_are_not_the_stated_commands_are_not_sent() {
     let rig = Rig::start();
     let mut main = rig.main.clone();
     let before = rig.proxy.request_bytes();
@@ -243,7 +243,7 @@ fn bytes_that_are_not_the_commands_they_should_be_are_not_sent() {
 }
 
 #[test]
-fn it_says_what_a_connection_says_of_itself() {
+fn the_handle_answers_the_queries_of_connection_like() {
     let server = RedisServer::start();
     let config = Config::single(server.url_with_db(3));
     let supervisor = Supervisor::spawn_blocking(config).expect("a supervisor");
@@ -262,7 +262,7 @@ fn it_says_what_a_connection_says_of_itself() {
 }
 
 #[test]
-fn a_frozen_server_costs_a_thread_its_deadline() {
+fn a_call_to_a_frozen_server_ends_at_its_deadline() {
     let rig = Rig::start();
     let timeout = Duration::from_millis(200);
     let hasty = rig.main.with_timeout(timeout);
@@ -288,7 +288,7 @@ fn a_frozen_server_costs_a_thread_its_deadline() {
 }
 
 #[test]
-fn a_handle_keeps_its_terms() {
+fn a_blocking_handle_keeps_timeout_and_idempotence() {
     let rig = Rig::start();
     // Of the async handle, through the blocking one, and back to the default.
     let none = rig.supervisor.database("main").expect("main");
@@ -408,7 +408,7 @@ fn no_async_context_is_ever_blocked() {
 }
 
 #[test]
-fn where_a_runtime_lets_one_block_it_works() {
+fn calls_work_where_a_runtime_permits_blocking() {
     let rig = Rig::start();
     let ping = |main: &BlockingDatabase| {
         let pong: String = main.query(cmd("PING")).expect("a reply");
@@ -438,7 +438,7 @@ fn where_a_runtime_lets_one_block_it_works() {
 
 /// On the runtime that the connections run on, so that a call would wait for itself.
 #[test]
-fn spawn_blocking_works_beside_the_connections() {
+fn spawn_blocking_works_on_the_runtime_of_the_connections() {
     let server = RedisServer::start();
     for runtime in [current_thread(), multi_thread()] {
         runtime.block_on(async {
@@ -460,7 +460,7 @@ fn spawn_blocking_works_beside_the_connections() {
 }
 
 #[test]
-fn a_runtime_that_nobody_drives_does_not_hang_a_thread() {
+fn a_runtime_that_is_not_driven_does_not_hang_a_thread() {
     let server = RedisServer::start();
     let home = current_thread();
     let main = DatabaseConfig::from_url(server.url());
@@ -503,7 +503,7 @@ fn a_runtime_that_nobody_drives_does_not_hang_a_thread() {
 }
 
 #[test]
-fn a_thread_that_waits_is_told_of_the_shutdown() {
+fn a_shutdown_ends_the_call_of_a_waiting_thread() {
     let rig = Rig::start();
     rig.server.freeze();
     let main = rig.main.with_timeout(Duration::from_secs(60));
@@ -523,7 +523,7 @@ fn a_thread_that_waits_is_told_of_the_shutdown() {
 }
 
 #[test]
-fn the_last_handle_stops_everything_from_a_plain_thread() {
+fn dropping_the_last_handle_on_a_plain_thread_stops_everything() {
     let rig = Rig::start();
     let Rig {
         server,
@@ -541,7 +541,7 @@ fn the_last_handle_stops_everything_from_a_plain_thread() {
 }
 
 #[test]
-fn handles_are_shared_and_shown_without_secrets() {
+fn handles_are_shareable_and_their_debug_text_has_no_secret() {
     fn is_shared<T: Clone + Send + Sync + 'static>(_: &T) {}
     let server = RedisServer::start();
     let supervisor =
@@ -559,7 +559,7 @@ fn handles_are_shared_and_shown_without_secrets() {
 /// Compiles only if each handle is a connection of one kind and not of the other: a type that were
 /// both would have both of the functions, and the name would be ambiguous.
 #[test]
-fn a_handle_is_of_one_kind() {
+fn each_handle_is_a_connection_of_one_kind() {
     trait NotBlocking<Which> {
         fn check() {}
     }

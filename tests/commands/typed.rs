@@ -169,7 +169,7 @@ async fn scans(mut main: Database) -> RedisResult<()> {
 }
 
 #[tokio::test]
-async fn of_a_pipeline_with_a_failure_the_other_commands_run() {
+async fn the_other_commands_of_a_failing_pipeline_run() {
     let rig = Rig::start(RedisServer::start()).await;
     for atomic in [false, true] {
         let mut pipeline = redis::pipe();
@@ -206,7 +206,7 @@ async fn of_a_pipeline_with_a_failure_the_other_commands_run() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nobody_sees_half_of_a_transaction() {
+async fn no_reader_sees_half_of_a_transaction() {
     let rig = Rig::start(RedisServer::start()).await;
     let writers: Vec<_> = (0..50)
         .map(|_| {
@@ -290,7 +290,7 @@ async fn keys_and_values_may_hold_any_bytes() {
 }
 
 #[tokio::test]
-async fn a_value_of_64_megabytes_comes_back_as_it_went() {
+async fn a_value_of_64_megabytes_comes_back_unchanged() {
     let rig = Rig::start(RedisServer::start()).await;
     let mut main = rig.main.with_timeout(LONG);
     let value: Vec<u8> = (0..64 << 20)
@@ -374,7 +374,7 @@ async fn an_error_tells_whether_the_command_ran() {
 }
 
 #[tokio::test]
-async fn errors_of_the_crate_survive_the_way_through_the_redis_crate() {
+async fn errors_of_the_crate_survive_conversion_to_redis_errors() {
     let rig = Rig::start(RedisServer::start()).await;
     let mut main = rig.main.clone();
     let error = main
@@ -432,7 +432,7 @@ async fn an_unknown_database_is_an_error_that_lists_the_known_ones() {
 }
 
 #[tokio::test]
-async fn what_a_server_echoes_of_an_unknown_command_is_not_shown() {
+async fn arguments_echoed_by_the_server_are_not_shown() {
     let rig = Rig::start(RedisServer::start()).await;
     let mut secret = redis::cmd("AUTHX");
     secret.arg("user").arg("hunter2secret");
@@ -507,7 +507,7 @@ async fn a_conversion_error_does_not_show_the_value() {
 
 /// A script puts error replies where it likes.
 #[tokio::test]
-async fn a_servers_text_is_harmless_wherever_it_stands_in_a_reply() {
+async fn server_text_is_sanitized_everywhere_in_a_reply() {
     let rig = Rig::start(RedisServer::start()).await;
     let text = "'ERR \\27[31m, with args beginning with: hunter2secret'";
     for script in [
@@ -553,7 +553,7 @@ async fn a_servers_text_is_harmless_wherever_it_stands_in_a_reply() {
 }
 
 #[tokio::test]
-async fn a_servers_text_is_harmless_in_the_cause_of_an_aborted_transaction() {
+async fn server_text_is_sanitized_in_the_cause_of_an_aborted_transaction() {
     let hostile = Script::answering(|command| match &command[0][..] {
         b"MULTI" => b"+OK\r\n".to_vec(),
         b"EXEC" => b"-EXECABORT discarded\r\n".to_vec(),

@@ -134,7 +134,7 @@ fn a_refusing_proxy_keeps_its_connections_and_its_port() {
 }
 
 #[test]
-fn delayed_replies_keep_their_order_and_duplicated_ones_come_twice() {
+fn delayed_replies_keep_their_order_and_duplicated_replies_come_twice() {
     let (_server, proxy, mut client) = behind_a_proxy();
 
     let replies = Duration::from_millis(100);

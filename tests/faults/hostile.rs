@@ -48,7 +48,7 @@ async fn error_of(main: &Database) -> Error {
 }
 
 #[tokio::test]
-async fn what_is_no_redis_server_is_called_so() {
+async fn a_peer_that_is_no_redis_server_is_reported_as_such() {
     for (script, expected) in [
         (Script::http(), "HTTP"),
         (
@@ -81,7 +81,7 @@ async fn what_is_no_redis_server_is_called_so() {
 }
 
 #[tokio::test]
-async fn a_peer_that_accepts_and_says_nothing_is_unresponsive() {
+async fn a_silent_peer_is_unresponsive() {
     let peer = ScriptedServer::start([Script::silent()]);
     let (supervisor, _main) = spawn(DatabaseConfig::from_url(peer.url())).await;
     let (reason, cause) = complaint(&mut supervisor.subscribe()).await;
@@ -117,7 +117,7 @@ async fn a_malformed_reply_ends_the_connection_and_reaches_no_other_caller() {
 }
 
 #[tokio::test]
-async fn a_reply_that_nobody_asked_for_reaches_nobody() {
+async fn an_unsolicited_reply_reaches_no_caller() {
     // The stray reply comes with the last one of the handshake.
     let peer = ScriptedServer::start([Script::answering(|command| {
         let mut reply = crate::common::resp::bulk(&command[1]);
@@ -140,7 +140,7 @@ async fn a_reply_that_nobody_asked_for_reaches_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn input_that_does_not_end_keeps_no_deadline_waiting() {
+async fn endless_input_delays_no_deadline() {
     // A debug build needs seconds for so many pushes, and none of them is the reply.
     let peer = ScriptedServer::start([Script::answering(|_| {
         b">2\r\n+some\r\n+push\r\n".repeat(3_000_000)

@@ -61,7 +61,7 @@ async fn a_pool_that_was_rejected_during_a_probe_tries_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_takes_its_time_is_found_again() {
+async fn a_slow_server_is_found_again() {
     let server = RedisServer::start();
     let proxy = FaultProxy::start(server.port());
     proxy.set(Mode::Delay {

@@ -110,7 +110,7 @@ impl Callers {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_killed_server_loses_nothing_it_acknowledged_and_no_call_hangs() {
+async fn a_killed_server_loses_no_acknowledged_write_and_no_call_hangs() {
     // Appending each write to disk makes the server remember what it acknowledged.
     let server = RedisServer::builder()
         .arg("appendonly", "yes")

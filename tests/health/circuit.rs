@@ -43,7 +43,7 @@ async fn until(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_outage_is_told_once_and_in_order() {
+async fn events_tell_an_outage_once_and_in_order() {
     let server = RedisServer::start();
     let (supervisor, _main) = spawn(DatabaseConfig::from_url(server.url())).await;
     let mut events = supervisor.subscribe();
@@ -155,7 +155,7 @@ async fn an_open_circuit_refuses_at_once_and_sends_nothing() {
 }
 
 #[tokio::test]
-async fn errors_that_commands_deserve_never_open_the_circuit() {
+async fn errors_of_commands_never_open_the_circuit() {
     let server = RedisServer::start();
     let (supervisor, main) = spawn(DatabaseConfig::from_url(server.url())).await;
     let _: () = main
@@ -184,7 +184,7 @@ async fn errors_that_commands_deserve_never_open_the_circuit() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_dead_database_never_delays_another() {
+async fn a_dead_database_does_not_delay_another() {
     let alive = RedisServer::start();
     let dead = RedisServer::start();
     let config = Config::new()
@@ -217,7 +217,7 @@ async fn one_dead_database_never_delays_another() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn many_databases_on_one_endpoint_ask_for_it_once() {
+async fn one_endpoint_is_probed_once_for_many_databases() {
     let server = RedisServer::start();
     let proxy = FaultProxy::start(server.port());
     let config = (0..100).fold(Config::new(), |config, number| {
@@ -274,7 +274,7 @@ async fn every_database_is_probed_at_its_interval() {
 }
 
 #[tokio::test]
-async fn a_server_that_greets_and_does_not_serve_opens_the_circuit() {
+async fn a_server_that_only_answers_handshakes_opens_the_circuit() {
     // Handshakes and probes succeed, and no command is ever answered.
     let peer = ScriptedServer::start([Script::answering(|_| Vec::new())]);
     let main = DatabaseConfig::from_url(peer.url())
@@ -296,7 +296,7 @@ async fn a_server_that_greets_and_does_not_serve_opens_the_circuit() {
 }
 
 #[tokio::test]
-async fn a_caller_in_a_hurry_does_not_open_the_circuit_for_all() {
+async fn short_deadlines_do_not_open_the_circuit() {
     let server = RedisServer::start();
     let proxy = FaultProxy::start(server.port());
     let (supervisor, main) = spawn(DatabaseConfig::from_url(proxy.url())).await;
@@ -315,7 +315,7 @@ async fn a_caller_in_a_hurry_does_not_open_the_circuit_for_all() {
 }
 
 #[tokio::test]
-async fn what_a_script_says_is_not_the_servers_word() {
+async fn error_codes_of_scripts_do_not_count_against_the_server() {
     let server = RedisServer::start();
     let (supervisor, main) = spawn(DatabaseConfig::from_url(server.url())).await;
     let script = "redis.call('incr', 'n') return redis.error_reply('BUSY the lock is held')";

@@ -61,7 +61,7 @@ async fn a_reset_closes_a_circuit_that_probes_would_keep_open() {
 }
 
 #[tokio::test]
-async fn what_does_not_exist_or_has_ended_says_so() {
+async fn operator_actions_fail_for_unknown_databases_and_after_shutdown() {
     let server = RedisServer::start();
     let (supervisor, _main) = spawn(DatabaseConfig::from_url(server.url())).await;
     let unknown = |error: Result<(), Error>| {

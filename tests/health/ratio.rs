@@ -33,7 +33,7 @@ async fn opens(supervisor: &Supervisor, reason: Reason) {
 }
 
 #[tokio::test]
-async fn every_other_command_failing_opens_the_circuit() {
+async fn half_of_the_commands_failing_opens_the_circuit() {
     let server = ScriptedServer::start([Script::answering(|command| match &*command[0] {
         b"GET" => b"-BUSY with a script\r\n".to_vec(),
         _ => b"+OK\r\n".to_vec(),
@@ -52,7 +52,7 @@ async fn every_other_command_failing_opens_the_circuit() {
 }
 
 #[tokio::test]
-async fn one_in_eight_failing_does_not_although_it_is_tried_again() {
+async fn one_in_eight_commands_failing_does_not_open_the_circuit() {
     let server = ScriptedServer::start([Script::answering(|command| match &*command[0] {
         b"GET" => b"-BUSY with a script\r\n".to_vec(),
         _ => b"+OK\r\n".to_vec(),
@@ -90,7 +90,7 @@ fn slow_by(proxy: &FaultProxy, replies: Duration) {
 }
 
 #[tokio::test]
-async fn slowness_of_nearly_all_commands_opens_the_circuit() {
+async fn nearly_all_commands_slow_opens_the_circuit() {
     let server = RedisServer::start();
     let proxy = FaultProxy::start(server.port());
     let main = DatabaseConfig::from_url(proxy.url()).attempt_timeout(Duration::from_millis(100));
@@ -109,7 +109,7 @@ async fn slowness_of_nearly_all_commands_opens_the_circuit() {
 }
 
 #[tokio::test]
-async fn some_slow_commands_among_many_do_not() {
+async fn a_few_slow_commands_do_not_open_the_circuit() {
     let server = RedisServer::start();
     let proxy = FaultProxy::start(server.port());
     let main = DatabaseConfig::from_url(proxy.url()).attempt_timeout(Duration::from_millis(500));

@@ -51,7 +51,7 @@ fn here() -> String {
 }
 
 #[tokio::test]
-async fn a_lease_that_is_held_is_named_once_with_its_place() {
+async fn a_long_lease_is_reported_once_with_its_place() {
     let server = RedisServer::start();
     let (supervisor, held) = spawn(&server, "held").await;
     let (line, leasing) = (here(), held.lease());
@@ -72,7 +72,7 @@ async fn a_lease_that_is_held_is_named_once_with_its_place() {
 }
 
 #[tokio::test]
-async fn each_lease_of_a_connection_has_its_own_time() {
+async fn each_lease_of_a_connection_is_timed_anew() {
     let server = RedisServer::start();
     let (supervisor, again) = spawn(&server, "again").await;
     for _ in 0..4 {
@@ -102,7 +102,7 @@ async fn each_lease_of_a_connection_has_its_own_time() {
 }
 
 #[tokio::test]
-async fn the_lease_of_a_transaction_or_a_thread_is_named_by_who_wanted_it() {
+async fn transactions_and_threads_are_reported_with_their_callers_place() {
     let server = RedisServer::start();
     let (supervisor, others) = spawn(&server, "others").await;
     let unwarned = || warnings(&others).is_empty();
@@ -138,7 +138,7 @@ async fn the_lease_of_a_transaction_or_a_thread_is_named_by_who_wanted_it() {
 }
 
 #[tokio::test]
-async fn blocking_commands_are_not_leases_that_were_forgotten() {
+async fn blocking_commands_are_not_reported() {
     let server = RedisServer::start();
     let (supervisor, blocking) = spawn(&server, "blocking").await;
     let pop = cmd("BLPOP")

@@ -15,7 +15,7 @@ async fn client_id(lease: &mut redis_steward::Lease) -> i64 {
 }
 
 #[tokio::test]
-async fn a_clean_lease_is_lent_again_and_a_changed_one_is_not() {
+async fn a_clean_connection_is_lent_again_and_a_changed_one_is_closed() {
     let rig = Rig::start().await;
     let mut lease = rig.main.lease().await.expect("a lease");
     let first = client_id(&mut lease).await;
@@ -69,7 +69,7 @@ async fn a_clean_lease_is_lent_again_and_a_changed_one_is_not() {
 }
 
 #[tokio::test]
-async fn what_ends_a_transaction_leaves_a_clean_connection() {
+async fn exec_and_discard_leave_a_clean_connection() {
     let rig = Rig::start().await;
     let mut lease = rig.main.lease().await.expect("a lease");
     let id = client_id(&mut lease).await;
@@ -99,7 +99,7 @@ async fn what_ends_a_transaction_leaves_a_clean_connection() {
 }
 
 #[tokio::test]
-async fn a_lease_dropped_in_the_middle_of_a_command_closes_its_connection() {
+async fn a_lease_dropped_during_a_command_closes_its_connection() {
     let rig = Rig::start().await;
     let mut lease = rig.main.lease().await.expect("a lease");
     let blocked = || rig.server.info("clients")["blocked_clients"].clone();
@@ -122,7 +122,7 @@ async fn a_lease_dropped_in_the_middle_of_a_command_closes_its_connection() {
 }
 
 #[tokio::test]
-async fn what_a_command_changed_that_was_given_up_counts_all_the_same() {
+async fn changes_by_cancelled_commands_count() {
     let rig = Rig::start().await;
     for line in ["SELECT 3", "WATCH k", "MULTI"] {
         let mut lease = rig.main.lease().await.expect("a lease");
@@ -150,7 +150,7 @@ async fn what_a_command_changed_that_was_given_up_counts_all_the_same() {
 }
 
 #[tokio::test]
-async fn a_pipeline_counts_by_what_its_commands_leave_behind() {
+async fn a_pipeline_counts_by_its_effects() {
     let rig = Rig::start().await;
     let mut lease = rig.main.lease().await.expect("a lease");
     let mut pipeline = pipe();
@@ -182,7 +182,7 @@ async fn a_pipeline_counts_by_what_its_commands_leave_behind() {
 }
 
 #[tokio::test]
-async fn what_would_leave_commands_without_replies_is_refused() {
+async fn commands_that_break_the_order_of_replies_are_refused() {
     let rig = Rig::start().await;
     let mut lease = rig.main.lease().await.expect("a lease");
     let id = client_id(&mut lease).await;
@@ -215,7 +215,7 @@ async fn what_would_leave_commands_without_replies_is_refused() {
 }
 
 #[tokio::test]
-async fn who_waits_for_too_long_is_told_who_has_the_connections() {
+async fn an_acquire_timeout_shows_the_counts_of_the_pool() {
     let rig = Rig::with(|main| {
         main.max_connections(3)
             .acquire_timeout(Duration::from_millis(200))
@@ -280,7 +280,7 @@ async fn a_database_of_one_connection_lends_none() {
 }
 
 #[tokio::test]
-async fn a_lease_that_broke_before_it_was_used_is_replaced() {
+async fn a_lease_broken_before_its_first_use_is_replaced() {
     let rig = Rig::start().await;
     let mut lease = rig.main.lease().await.expect("a lease");
     rig.server
@@ -306,7 +306,7 @@ async fn a_lease_that_broke_before_it_was_used_is_replaced() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_dial_belongs_to_the_pool_and_not_to_who_has_asked_for_it() {
+async fn a_dial_outlives_the_caller_that_started_it() {
     use crate::common::{FaultProxy, Mode};
     let server = RedisServer::start();
     let proxy = FaultProxy::start(server.port());
@@ -335,7 +335,7 @@ async fn a_dial_belongs_to_the_pool_and_not_to_who_has_asked_for_it() {
 }
 
 #[tokio::test]
-async fn a_command_on_a_lease_that_broke_ends_by_its_deadline() {
+async fn a_command_on_a_broken_lease_ends_by_its_deadline() {
     let timeout = Duration::from_millis(300);
     let rig = Rig::with(|main| {
         main.command_timeout(timeout)
@@ -367,7 +367,7 @@ async fn a_command_on_a_lease_that_broke_ends_by_its_deadline() {
 }
 
 #[tokio::test]
-async fn who_has_gone_does_not_count_as_waiting_after_a_sweep() {
+async fn a_sweep_removes_cancelled_callers_from_the_queue() {
     let rig = Rig::with(|main| {
         main.max_connections(2)
             .acquire_timeout(Duration::from_secs(60))
@@ -414,7 +414,7 @@ async fn a_server_that_does_not_answer_leases_opens_the_circuit() {
 }
 
 #[tokio::test]
-async fn what_blocks_on_a_lease_is_not_slow() {
+async fn blocking_commands_on_leases_are_not_slow() {
     let rig = Rig::with(|main| main.attempt_timeout(Duration::from_millis(20))).await;
     let mut leases = Vec::new();
     for _ in 0..8 {
@@ -435,7 +435,7 @@ async fn what_blocks_on_a_lease_is_not_slow() {
 
 /// The server comes to them when it is done with what blocks.
 #[tokio::test]
-async fn what_waits_behind_something_that_blocks_is_not_slow() {
+async fn commands_behind_a_blocking_command_are_not_slow() {
     let rig = Rig::with(|main| {
         main.attempt_timeout(Duration::from_millis(20))
             .command_timeout(Duration::from_millis(100))
@@ -460,7 +460,7 @@ async fn what_waits_behind_something_that_blocks_is_not_slow() {
 }
 
 #[tokio::test]
-async fn replies_of_a_pipeline_on_a_lease_are_typed_and_its_errors_are_told_apart() {
+async fn a_pipeline_on_a_lease_has_typed_replies_and_separate_errors() {
     let rig = Rig::start().await;
     let mut lease = rig.main.lease().await.expect("a lease");
     let mut three = pipe();
@@ -488,7 +488,7 @@ async fn replies_of_a_pipeline_on_a_lease_are_typed_and_its_errors_are_told_apar
 }
 
 #[tokio::test]
-async fn who_waits_in_vain_is_told_what_is_wrong_with_the_server() {
+async fn an_acquire_timeout_names_the_problem_of_the_server() {
     let rig = Rig::with(|main| main.acquire_timeout(SOON).command_timeout(2 * SOON)).await;
     rig.server.kill();
     eventually_async(SOON, "the loss is known", || rig.pool().lost == 1).await;
@@ -513,7 +513,7 @@ async fn who_waits_in_vain_is_told_what_is_wrong_with_the_server() {
 }
 
 #[tokio::test]
-async fn a_refused_subscription_is_an_error_and_the_replies_stay_in_step() {
+async fn a_refused_subscription_is_an_error_and_replies_stay_in_order() {
     let server = RedisServer::start();
     server.cli(&[
         "ACL",

@@ -70,7 +70,7 @@ fn transactions_of_the_redis_crate_work_on_a_lease() {
 }
 
 #[test]
-fn what_a_thread_changes_on_a_lease_nobody_else_sees() {
+fn changes_on_a_lease_stay_with_its_thread() {
     let rig = Rig::with(|main| main);
     let mut lease = rig.main.lease().expect("a lease");
     let () = lease.query(cmd("SELECT").arg(3)).expect("selected");
@@ -88,7 +88,7 @@ fn what_a_thread_changes_on_a_lease_nobody_else_sees() {
 }
 
 #[test]
-fn a_thread_waits_for_as_long_as_its_command_says() {
+fn a_blocking_command_waits_for_its_own_timeout() {
     let rig = Rig::with(|main| main.command_timeout(Duration::from_millis(100)));
     let mut main = rig.main.clone();
     let start = Instant::now();
@@ -105,7 +105,7 @@ fn a_thread_waits_for_as_long_as_its_command_says() {
 }
 
 #[test]
-fn who_gets_no_lease_is_told_in_time_and_a_task_at_once() {
+fn no_lease_is_an_error_in_time_on_a_thread_and_at_once_in_a_task() {
     let acquire = Duration::from_millis(100);
     let rig = Rig::with(|main| main.max_connections(2).acquire_timeout(acquire));
     let held = rig.main.lease().expect("the only one");
@@ -125,7 +125,7 @@ fn who_gets_no_lease_is_told_in_time_and_a_task_at_once() {
 }
 
 #[test]
-fn a_command_on_a_lease_that_broke_was_not_sent() {
+fn a_command_on_a_broken_lease_is_not_sent() {
     let timeout = Duration::from_millis(300);
     let rig = Rig::with(|main| {
         main.command_timeout(timeout)

@@ -12,7 +12,7 @@ use crate::common::{Rig, eventually_async, words};
 const SOON: Duration = Duration::from_secs(10);
 
 #[tokio::test]
-async fn keys_that_others_change_make_a_transaction_begin_anew() {
+async fn a_changed_key_restarts_the_transaction() {
     let rig = Rig::start().await;
     let others = rig.main.clone();
     let mut rounds = 0;
@@ -73,7 +73,7 @@ async fn keys_that_others_change_make_a_transaction_begin_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn transactions_of_many_tasks_lose_no_update() {
+async fn concurrent_transactions_lose_no_update() {
     let rig = Rig::with(|main| main.acquire_timeout(SOON)).await;
     let tasks: Vec<_> = (0..4)
         .map(|_| {
@@ -136,7 +136,7 @@ async fn a_transaction_ends_by_the_deadline_of_its_handle() {
 }
 
 #[tokio::test]
-async fn a_transaction_that_its_body_has_left_open_is_not_lent_on() {
+async fn an_open_transaction_is_not_lent_on() {
     let rig = Rig::start().await;
     let error = rig
         .main

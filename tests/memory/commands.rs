@@ -27,12 +27,12 @@ const LARGE: usize = 12 * 1024;
 const ALLOCATIONS_PER_GET: usize = 3;
 
 #[test]
-fn commands_leave_no_memory_behind_and_ask_for_little() {
+fn commands_leak_no_memory_and_allocate_little() {
     let mut runtime = Builder::new_multi_thread();
-    alone(runtime.worker_threads(2), commands_leave_no_memory());
+    alone(runtime.worker_threads(2), commands_run());
 }
 
-async fn commands_leave_no_memory() {
+async fn commands_run() {
     let server = RedisServer::start();
     // No command is meant to time out, on whatever machine.
     let database = DatabaseConfig::from_url(server.url())

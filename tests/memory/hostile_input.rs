@@ -15,7 +15,7 @@ use crate::{
 const SOON: Duration = Duration::from_secs(10);
 
 #[test]
-fn a_stream_that_never_ends_costs_no_memory() {
+fn an_endless_stream_costs_no_memory() {
     alone(&mut Builder::new_current_thread(), endless_streams());
 }
 

@@ -18,11 +18,11 @@ const SOON: Duration = Duration::from_secs(20);
 const SLACK: usize = 32 * 1024;
 
 #[test]
-fn leases_leave_no_memory_behind() {
-    alone(&mut Builder::new_current_thread(), leases_leave_no_memory());
+fn leases_leak_no_memory() {
+    alone(&mut Builder::new_current_thread(), leases_run());
 }
 
-async fn leases_leave_no_memory() {
+async fn leases_run() {
     let server = RedisServer::start();
     // None is held for so long, and it is not over when the test is.
     let watched = DatabaseConfig::from_url(server.url()).leak_warning(Duration::from_secs(3600));

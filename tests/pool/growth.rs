@@ -29,7 +29,7 @@ fn pool(supervisor: &Supervisor) -> PoolStats {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_saturated_connection_gets_others_beside_it_while_they_are_needed() {
+async fn saturation_opens_more_shared_connections_and_idleness_closes_them() {
     let server = RedisServer::start();
     let mut push = vec!["RPUSH", "k"];
     push.extend(["v"; PARTS]);

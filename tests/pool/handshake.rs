@@ -20,7 +20,7 @@ fn words(commands: &[Vec<Vec<u8>>]) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn it_speaks_resp3_selects_its_number_and_gives_its_name() {
+async fn the_handshake_selects_resp3_database_and_name() {
     let server = RedisServer::builder().requirepass("s3cret").start();
     let (supervisor, main) = spawn(DatabaseConfig::from_url(server.url_with_db(5))).await;
     let _: () = main
@@ -38,7 +38,7 @@ async fn it_speaks_resp3_selects_its_number_and_gives_its_name() {
 }
 
 #[tokio::test]
-async fn it_works_over_a_unix_socket() {
+async fn the_handshake_works_over_a_unix_socket() {
     let server = RedisServer::builder().unix().requirepass("s3cret").start();
     let (supervisor, main) = spawn(DatabaseConfig::from_url(server.url_with_db(2))).await;
     let count: i64 = main.query(cmd("INCR").arg("n")).await.expect("incr");
@@ -62,7 +62,7 @@ fn old_server(command: &[Vec<u8>]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_server_without_hello_is_spoken_to_in_resp2() {
+async fn a_server_without_hello_is_used_in_resp2() {
     let peer = ScriptedServer::start([Script::answering_all(old_server)]);
     let url = format!("redis://:s3cret@127.0.0.1:{}/3", peer.port());
     let (supervisor, main) = spawn(DatabaseConfig::from_url(url)).await;
@@ -83,7 +83,7 @@ async fn a_server_without_hello_is_spoken_to_in_resp2() {
 }
 
 #[tokio::test]
-async fn what_is_mere_courtesy_may_be_refused() {
+async fn optional_steps_of_the_handshake_may_be_refused() {
     let peer = ScriptedServer::start([Script::answering_all(|command| {
         match &*command[0].to_ascii_uppercase() {
             b"HELLO" => b"%1\r\n+proto\r\n:3\r\n".to_vec(),
@@ -97,7 +97,7 @@ async fn what_is_mere_courtesy_may_be_refused() {
 }
 
 #[tokio::test]
-async fn a_number_that_the_server_does_not_have_is_said() {
+async fn an_unknown_database_number_is_named_in_the_error() {
     let server = RedisServer::start();
     let config = DatabaseConfig::from_url(server.url_with_db(99))
         .command_timeout(Duration::from_millis(300));
@@ -139,7 +139,7 @@ async fn bytes_left_over_from_the_handshake_are_not_taken_for_a_reply() {
 }
 
 #[tokio::test]
-async fn however_many_wait_for_a_connection_one_is_dialled() {
+async fn many_waiting_callers_cause_one_dial() {
     let server = RedisServer::start();
     let proxy = FaultProxy::start(server.port());
     proxy.set(Mode::Delay {

@@ -59,7 +59,7 @@ async fn an_unused_connection_is_closed_and_opened_again_on_demand() {
 }
 
 #[tokio::test]
-async fn a_connection_in_use_is_left_alone() {
+async fn a_connection_in_use_is_not_closed() {
     let server = RedisServer::start();
     let supervisor = spawn(&server, 0).await;
     let main = supervisor.database("main").expect("main");
@@ -75,7 +75,7 @@ async fn a_connection_in_use_is_left_alone() {
 }
 
 #[tokio::test]
-async fn the_minimum_is_kept() {
+async fn the_idle_minimum_is_kept() {
     let server = RedisServer::start();
     let supervisor = spawn(&server, 1).await;
     // That nothing happens has no condition to wait for: twelve sweeps pass.
@@ -134,7 +134,7 @@ async fn shared_id(main: &Database) -> String {
 }
 
 #[tokio::test]
-async fn leased_connections_go_when_they_are_idle_and_the_one_used_last_stays() {
+async fn idle_leased_connections_are_closed_except_the_last_used() {
     let server = RedisServer::start();
     let supervisor = spawn(&server, 2).await;
     let main = supervisor.database("main").expect("main");
@@ -178,7 +178,7 @@ async fn leased_connections_go_when_they_are_idle_and_the_one_used_last_stays() 
 }
 
 #[tokio::test]
-async fn each_database_has_its_own_idle_timeout_and_a_sweep_tells_what_it_closed() {
+async fn each_database_has_its_own_idle_timeout_and_a_sweep_logs_evictions() {
     Said::listen();
     let server = RedisServer::start();
     let never = Duration::from_secs(3600);

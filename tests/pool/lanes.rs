@@ -39,7 +39,7 @@ impl Rig {
 }
 
 #[tokio::test]
-async fn blocked_callers_that_are_killed_are_no_reason_to_refuse_others() {
+async fn killed_blocking_connections_do_not_open_the_circuit() {
     let rig = Rig::with(|main| main).await;
     let shared = rig.client_ids();
     let blocked: Vec<_> = (0..10)
@@ -73,7 +73,7 @@ async fn blocked_callers_that_are_killed_are_no_reason_to_refuse_others() {
 }
 
 #[tokio::test]
-async fn who_waits_for_a_lease_has_one_when_the_server_is_back() {
+async fn a_waiting_caller_gets_a_lease_when_the_server_is_back() {
     let rig = Rig::with(|main| main.acquire_timeout(2 * SOON).min_idle(3)).await;
     let is_full = || rig.stats().pool.idle >= 2;
     eventually_async(SOON, "the minimum is there", is_full).await;
@@ -94,7 +94,7 @@ async fn who_waits_for_a_lease_has_one_when_the_server_is_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn callers_of_a_shared_connection_that_breaks_go_on_with_the_other() {
+async fn callers_of_a_broken_shared_connection_go_on_with_the_other() {
     let rig = Rig::with(|main| {
         main.shared_connections(2, 2)
             .command_timeout(Duration::from_secs(2))
@@ -149,7 +149,7 @@ async fn callers_of_a_shared_connection_that_breaks_go_on_with_the_other() {
 
 /// What a full server means for those who want connections of their own.
 #[tokio::test]
-async fn row_27_nobody_but_the_borrower_suffers_when_the_server_is_full() {
+async fn row_27_a_full_server_fails_leases_only() {
     let rig = Rig::with(|main| {
         main.allow_admin(true)
             .acquire_timeout(Duration::from_millis(300))
@@ -196,7 +196,7 @@ async fn row_27_nobody_but_the_borrower_suffers_when_the_server_is_full() {
 }
 
 #[tokio::test]
-async fn the_minimum_is_shared_while_the_database_is_used() {
+async fn the_shared_minimum_is_kept_while_the_database_is_used() {
     let idle = Duration::from_millis(200);
     let rig = Rig::with(|main| {
         main.shared_connections(2, 2)

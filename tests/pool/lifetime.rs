@@ -47,7 +47,7 @@ fn load(main: &Database, is_over: &Arc<AtomicBool>) -> JoinHandle<i64> {
 }
 
 #[tokio::test]
-async fn a_lease_that_is_too_old_is_closed_when_it_is_given_back() {
+async fn a_lease_past_its_lifetime_is_closed_when_it_is_returned() {
     let server = RedisServer::start();
     let main = DatabaseConfig::from_url(server.url())
         .max_lifetime(LIFETIME)
@@ -77,7 +77,7 @@ async fn a_lease_that_is_too_old_is_closed_when_it_is_given_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn callers_do_not_notice_that_a_shared_connection_is_replaced() {
+async fn replacing_a_shared_connection_fails_no_command() {
     let server = RedisServer::start();
     let proxy = FaultProxy::start(server.port());
     let main = DatabaseConfig::from_url(proxy.url())
@@ -115,7 +115,7 @@ async fn callers_do_not_notice_that_a_shared_connection_is_replaced() {
 }
 
 #[tokio::test]
-async fn an_idle_lease_makes_room_for_a_successor() {
+async fn an_idle_connection_is_displaced_by_a_successor() {
     let server = RedisServer::start();
     let main = DatabaseConfig::from_url(server.url())
         .max_connections(2)
@@ -144,7 +144,7 @@ async fn an_idle_lease_makes_room_for_a_successor() {
 }
 
 #[tokio::test]
-async fn an_old_connection_serves_on_while_there_can_be_no_successor() {
+async fn an_old_connection_serves_until_its_successor_is_open() {
     let server = RedisServer::start();
     let proxy = FaultProxy::start(server.port());
     let main = DatabaseConfig::from_url(proxy.url())

@@ -30,7 +30,7 @@ const SOON: Duration = Duration::from_secs(20);
 const PROBES: usize = 2;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn after_random_steps_every_connection_is_back_and_no_reply_went_astray() {
+async fn random_steps_lose_no_connection_and_misdirect_no_reply() {
     let seed = number("STEPS_SEED").unwrap_or_else(|| fastrand::u64(..));
     let steps = number("STEPS").unwrap_or(STEPS);
     println!("STEPS_SEED={seed} STEPS={steps}");

@@ -19,7 +19,7 @@ const SAMPLES: usize = 300;
 const MAX: usize = 8;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn at_every_sample_of_a_load_run_pool_server_and_kernel_agree() {
+async fn statistics_agree_with_server_and_kernel_under_load() {
     let server = RedisServer::start();
     let config = DatabaseConfig::from_url(server.url())
         .max_connections(MAX)

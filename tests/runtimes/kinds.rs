@@ -24,21 +24,21 @@ const THREADS: &str = "redis-steward";
 const IO_THREAD: &str = "redis-steward-i";
 
 #[test]
-fn it_works_on_a_multi_thread_runtime() {
+fn spawn_works_on_a_multi_thread_runtime() {
     let rig = Rig::new();
     multi_thread().block_on(use_and_shut_down(&rig.server));
     rig.end();
 }
 
 #[test]
-fn it_works_on_a_current_thread_runtime() {
+fn spawn_works_on_a_current_thread_runtime() {
     let rig = Rig::new();
     current_thread().block_on(use_and_shut_down(&rig.server));
     rig.end();
 }
 
 #[test]
-fn it_works_in_an_actix_system() {
+fn spawn_works_in_an_actix_system() {
     let rig = Rig::new();
     actix_rt::System::new().block_on(use_and_shut_down(&rig.server));
     rig.end();
@@ -57,7 +57,7 @@ async fn use_and_shut_down(server: &RedisServer) {
 }
 
 #[test]
-fn it_works_without_a_runtime() {
+fn spawn_blocking_works_without_a_runtime() {
     let rig = Rig::new();
     let supervisor =
         Supervisor::spawn_blocking(Config::single(rig.server.url())).expect("a supervisor");
@@ -73,7 +73,7 @@ fn it_works_without_a_runtime() {
 }
 
 #[test]
-fn spawn_works_on_a_thread_without_a_runtime_too() {
+fn spawn_works_without_a_runtime() {
     let rig = Rig::new();
     block_on(async {
         let config = Config::single(rig.server.url());
@@ -166,7 +166,7 @@ fn dropping_the_last_handle_stops_everything() {
 }
 
 #[test]
-fn a_command_under_way_does_not_keep_a_dropped_supervisor_running() {
+fn a_command_in_flight_does_not_keep_a_dropped_supervisor_running() {
     let rig = Rig::new();
     multi_thread().block_on(async {
         let supervisor = rig.spawn().await;
@@ -184,7 +184,7 @@ fn a_command_under_way_does_not_keep_a_dropped_supervisor_running() {
 }
 
 #[test]
-fn handles_work_on_after_the_runtime_of_the_spawn_has_ended() {
+fn handles_work_after_the_runtime_of_spawn_has_ended() {
     let rig = Rig::new();
     for home in [multi_thread(), current_thread()] {
         let supervisor = home.block_on(rig.spawn());
@@ -207,7 +207,7 @@ fn handles_work_on_after_the_runtime_of_the_spawn_has_ended() {
 }
 
 #[test]
-fn a_command_on_a_runtime_that_ends_is_told_that_nobody_knows() {
+fn a_command_on_a_runtime_that_ends_is_unknown() {
     let rig = Rig::new();
     let home = multi_thread();
     let supervisor = home.block_on(rig.spawn());
@@ -236,7 +236,7 @@ fn a_command_on_a_runtime_that_ends_is_told_that_nobody_knows() {
 }
 
 #[test]
-fn dedicated_connections_need_nobody_to_drive_them() {
+fn dedicated_connections_run_without_the_callers_runtime() {
     let rig = Rig::new();
     let home = current_thread();
     let config = Config::single(rig.server.url()).io(Io::Dedicated);
@@ -256,7 +256,7 @@ fn dedicated_connections_need_nobody_to_drive_them() {
 /// The limit that the documentation of `spawn` states: connections progress while their runtime is
 /// driven. When it is again, what is overdue is told so, and was not sent.
 #[test]
-fn a_command_that_is_overdue_ends_when_its_runtime_is_driven_again() {
+fn an_overdue_command_ends_when_its_runtime_is_driven_again() {
     let rig = Rig::new();
     let home = current_thread();
     let supervisor = home.block_on(rig.spawn());
@@ -277,7 +277,7 @@ fn a_command_that_is_overdue_ends_when_its_runtime_is_driven_again() {
 }
 
 #[test]
-fn shutdown_does_not_wait_for_a_runtime_that_nobody_drives() {
+fn shutdown_does_not_wait_for_a_runtime_that_is_not_driven() {
     let rig = Rig::new();
     let home = current_thread();
     let supervisor = home.block_on(rig.spawn());
@@ -291,7 +291,7 @@ fn shutdown_does_not_wait_for_a_runtime_that_nobody_drives() {
 }
 
 #[test]
-fn an_actor_of_the_application_sends_commands_to_a_recipient() {
+fn an_actor_sends_commands_to_a_recipient() {
     let rig = Rig::new();
     actix_rt::System::new().block_on(async {
         let supervisor = rig.spawn().await;
@@ -312,7 +312,7 @@ fn an_actor_of_the_application_sends_commands_to_a_recipient() {
 }
 
 #[test]
-fn an_actor_of_the_application_gets_every_health_event_to_the_last() {
+fn an_actor_receives_every_health_event() {
     let rig = Rig::new();
     actix_rt::System::new().block_on(async {
         let supervisor = rig.spawn().await;

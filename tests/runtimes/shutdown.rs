@@ -28,7 +28,7 @@ async fn spawn(server: &RedisServer) -> (Supervisor, Database) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn for_ever_is_a_grace_and_a_deadline() {
+async fn duration_max_is_a_valid_grace_and_timeout() {
     let turn = ALONE.lock().await;
     let server = RedisServer::start();
     let (supervisor, main) = spawn(&server).await;
@@ -80,7 +80,7 @@ async fn assert_nothing_left(server: &RedisServer, turn: MutexGuard<'_, ()>) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn it_leaves_no_thread_no_socket_and_no_task() {
+async fn a_shutdown_leaves_no_thread_socket_or_task() {
     let turn = ALONE.lock().await;
     let server = RedisServer::start();
     for _ in 0..20 {
@@ -94,7 +94,7 @@ async fn it_leaves_no_thread_no_socket_and_no_task() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn commands_under_way_finish_within_the_grace_and_new_ones_are_refused() {
+async fn commands_in_flight_finish_within_the_grace_and_new_ones_are_refused() {
     let turn = ALONE.lock().await;
     let server = RedisServer::start();
     let (supervisor, main) = spawn(&server).await;
@@ -135,7 +135,7 @@ async fn commands_under_way_finish_within_the_grace_and_new_ones_are_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_does_not_finish_is_told_whether_it_may_have_run() {
+async fn commands_cut_off_by_the_shutdown_are_unknown() {
     let turn = ALONE.lock().await;
     let server = RedisServer::start();
     let (supervisor, main) = spawn(&server).await;
@@ -155,7 +155,7 @@ async fn what_does_not_finish_is_told_whether_it_may_have_run() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_waits_for_a_connection_was_not_sent() {
+async fn commands_that_wait_for_a_connection_were_not_sent() {
     let turn = ALONE.lock().await;
     let server = RedisServer::start();
     let main = DatabaseConfig::from_url(server.url()).failure_threshold(10_000);
@@ -182,7 +182,7 @@ async fn what_waits_for_a_connection_was_not_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_waits_for_a_lease_is_told_and_who_keeps_one_is_cut_off_after_the_grace() {
+async fn a_shutdown_refuses_waiting_callers_and_closes_kept_leases_after_the_grace() {
     let turn = ALONE.lock().await;
     let server = RedisServer::start();
     let (supervisor, main) = spawn_lender(&server).await;
@@ -215,7 +215,7 @@ async fn who_waits_for_a_lease_is_told_and_who_keeps_one_is_cut_off_after_the_gr
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_shutdown_waits_for_leases_and_not_longer() {
+async fn a_shutdown_ends_with_the_last_lease() {
     let turn = ALONE.lock().await;
     let server = RedisServer::start();
     let (supervisor, main) = spawn_lender(&server).await;
@@ -251,7 +251,7 @@ async fn spawn_lender(server: &RedisServer) -> (Supervisor, Database) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn shutting_down_many_times_at_once_is_one_shutdown() {
+async fn concurrent_shutdowns_are_one() {
     let turn = ALONE.lock().await;
     let server = RedisServer::start();
     let (supervisor, _main) = spawn(&server).await;
