@@ -1,13 +1,13 @@
-//! Goal: a transaction of the handle changes what its body read and nobody else did, or nothing, and
-//! leaves a clean connection. Method: bodies that are overtaken, that give up, or that undo the watch
-//! themselves, on a real server.
+//! Goal: a transaction commits only if its watched keys are unchanged, and leaves a clean connection.
+//! Method: bodies whose keys change meanwhile, that give up, or that end the watch themselves, on a
+//! real server.
 
 use std::time::{Duration, Instant};
 
 use redis::{Value, cmd, pipe};
 use redis_steward::{Error, Execution};
 
-use crate::common::{Rig, eventually_async, words};
+use crate::common::{Rig, words};
 
 const SOON: Duration = Duration::from_secs(10);
 
@@ -34,7 +34,7 @@ async fn a_changed_key_restarts_the_transaction() {
         .await
         .expect("in the third round");
     assert_eq!((rounds, sum), (3, 40));
-    // A body that gives up leaves a clean connection, and its own error.
+    // A body that gives up returns its own error and leaves a clean connection.
     let error = rig
         .main
         .transaction::<_, (), Box<dyn std::error::Error>, _, _>(&["n"], |_, mut pipe| async move {
@@ -45,7 +45,7 @@ async fn a_changed_key_restarts_the_transaction() {
         .expect_err("given up");
     assert_eq!(error.to_string(), "not today");
     assert_eq!(rig.server.cli(&["GET", "n"]), "40");
-    // Whoever always loses is told so.
+    // A transaction that conflicts every time returns a conflict.
     let error = rig
         .main
         .transaction::<_, (), Error, _, _>(&["n"], |_, mut pipe| {
@@ -79,7 +79,7 @@ async fn concurrent_transactions_lose_no_update() {
         .map(|_| {
             let main = rig.main.clone();
             tokio::spawn(async move {
-                // Something from around the body, and borrowed.
+                // The body borrows a value from outside.
                 let name = String::from("n");
                 let key = name.as_str();
                 let mut done = 0;
@@ -120,7 +120,7 @@ async fn a_transaction_ends_by_the_deadline_of_its_handle() {
         .transaction::<_, (), Error, _, _>(&["n"], |_, mut pipe| {
             let others = rig.main.clone();
             async move {
-                // Somebody else is always quicker.
+                // Another caller always changes the key first.
                 others.query::<()>(words("INCR n")).await?;
                 tokio::time::sleep(timeout / 2).await;
                 pipe.set("n", 0);
@@ -155,20 +155,24 @@ async fn an_open_transaction_is_not_lent_on() {
 }
 
 #[tokio::test]
-async fn a_transaction_may_find_that_there_is_nothing_to_do() {
-    let rig = Rig::with(|main| main).await;
+async fn a_transaction_without_commands_does_nothing() {
+    let rig = Rig::start().await;
     let nothing = rig
         .main
         .transaction::<_, (), Error, _, _>(&["k"], |_, _| async { Ok(()) });
     nothing.await.expect("nothing done");
     let mut lease = rig.main.lease().await.expect("a lease");
-    lease
-        .pipeline::<()>(pipe().atomic())
-        .await
-        .expect("nothing done");
+    let nothing = lease.pipeline::<()>(pipe().atomic()).await;
+    nothing.expect("nothing done");
     drop(lease);
-    // What its body has ended itself nobody guards any more.
-    for strays in [
+    rig.end().await;
+}
+
+/// The keys are no longer watched when the body has ended the watch or opened a transaction.
+#[tokio::test]
+async fn a_body_that_ends_its_own_watch_does_not_commit() {
+    let rig = Rig::start().await;
+    for lines in [
         "UNWATCH",
         "UNWATCH,WATCH other",
         "MULTI",
@@ -177,54 +181,68 @@ async fn a_transaction_may_find_that_there_is_nothing_to_do() {
         "SELECT 3",
         "RESET,WATCH k",
     ] {
-        let unguarded =
+        let unwatched =
             rig.main
                 .transaction::<_, (), Error, _, _>(&["k"], |mut lease, mut pipe| async move {
-                    for line in strays.split(',') {
+                    for line in lines.split(',') {
                         lease.query::<Value>(words(line)).await?;
                     }
                     pipe.set("k", 1);
                     Ok(())
                 });
-        let error = unguarded.await.expect_err("unguarded");
-        assert!(
-            matches!(error, Error::Unwatched { .. }),
-            "{strays}: {error}"
-        );
+        let error = unwatched.await.expect_err("not watched");
+        assert!(matches!(error, Error::Unwatched { .. }), "{lines}: {error}");
         assert_eq!(rig.server.cli(&["EXISTS", "j", "k"]), "0");
     }
+    rig.end().await;
+}
+
+#[tokio::test]
+async fn a_body_that_ends_its_own_watch_in_a_pipeline_does_not_commit() {
+    let rig = Rig::start().await;
     let mut atomic = pipe();
     atomic.atomic().set("j", 1).ignore();
-    let mut others = pipe();
-    others.cmd("UNWATCH").cmd("WATCH").arg("other");
-    for strays in [&atomic, &others] {
+    let mut unwatch = pipe();
+    unwatch.cmd("UNWATCH").cmd("WATCH").arg("other");
+    for ending in [&atomic, &unwatch] {
         for keys in [&["k"][..], &[]] {
-            let unguarded = rig.main.transaction::<_, (), Error, _, _>(
+            let unwatched = rig.main.transaction::<_, (), Error, _, _>(
                 keys,
                 |mut lease, mut pipe| async move {
                     lease.query::<()>(words("WATCH k")).await?;
-                    lease.pipeline::<()>(strays).await?;
+                    lease.pipeline::<()>(ending).await?;
                     lease.query::<()>(words("WATCH k")).await?;
                     pipe.set("k", 1);
                     Ok(())
                 },
             );
-            let error = unguarded.await.expect_err("unguarded");
+            let error = unwatched.await.expect_err("not watched");
             assert!(matches!(error, Error::Unwatched { .. }), "{error}");
         }
     }
-    // It may watch more, and need not name any key before.
+    rig.end().await;
+}
+
+#[tokio::test]
+async fn a_body_may_watch_further_keys() {
+    let rig = Rig::start().await;
     for keys in [&["k"][..], &[]] {
-        let guarded = rig
+        let watched = rig
             .main
             .transaction(keys, |mut lease, mut pipe| async move {
                 lease.query::<()>(words("WATCH other")).await?;
                 pipe.exists("other");
                 Ok::<_, Error>(())
             });
-        let (exists,): (bool,) = guarded.await.expect("executed");
+        let (exists,): (bool,) = watched.await.expect("executed");
         assert!(!exists);
     }
+    rig.end().await;
+}
+
+#[tokio::test]
+async fn a_body_that_keeps_its_pipeline_is_an_error() {
+    let rig = Rig::start().await;
     let mut kept = None;
     let keeps = rig
         .main
@@ -234,17 +252,16 @@ async fn a_transaction_may_find_that_there_is_nothing_to_do() {
         });
     let error = keeps.await.expect_err("there is no pipeline");
     assert!(matches!(error, Error::Withheld { .. }), "{error}");
-    // Its own error comes first, whatever it has done with what it was lent.
+
+    // The error of the body has precedence.
     let mut kept = None;
-    let failed = rig
+    let fails = rig
         .main
         .transaction::<_, (), Box<dyn std::error::Error>, _, _>(&["k"], |lease, _| {
             kept = Some(lease);
             async { Err("not today".into()) }
         });
-    assert_eq!(failed.await.expect_err("failed").to_string(), "not today");
+    assert_eq!(fails.await.expect_err("failed").to_string(), "not today");
     drop(kept);
-    let are_back = || rig.stats().pool.in_use == 0;
-    eventually_async(SOON, "all leases are back", are_back).await;
-    rig.supervisor.shutdown(SOON).await;
+    rig.end().await;
 }
