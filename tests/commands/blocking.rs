@@ -1,5 +1,6 @@
-//! Goal: commands that wait on the server work with the default settings, wait as long as they say, and
-//! delay nobody. Method: a real server that tells who is blocked, and ordinary commands beside them.
+//! Goal: blocking commands work with the default settings, wait for their own timeout, and delay no
+//! other command. Method: a real server that counts its blocked clients, and ordinary commands
+//! meanwhile.
 
 use std::time::{Duration, Instant};
 
@@ -20,7 +21,7 @@ impl Rig {
     async fn until_blocked(&self, clients: usize) {
         let blocked = || self.server.info("clients")["blocked_clients"].clone();
         let is_so = || blocked() == clients.to_string();
-        eventually_async(SOON, "they wait on the server", is_so).await;
+        eventually_async(SOON, "the clients are blocked", is_so).await;
     }
 }
 
@@ -45,7 +46,7 @@ async fn a_five_second_blpop_works_and_delays_no_other_command() {
     rig.until_blocked(1).await;
     let mut gets = 0;
     while !waiting.is_finished() {
-        // Behind the other on its connection each would take what is left of the five seconds.
+        // On the connection of the blocked command, each would wait for the rest of the five seconds.
         assert!(usual_latency(&rig.main).await < Duration::from_secs(1));
         gets += 200;
     }
@@ -57,7 +58,7 @@ async fn a_five_second_blpop_works_and_delays_no_other_command() {
         start.elapsed()
     );
     assert!(gets >= 1_000, "{gets}");
-    assert_eq!(rig.stats().slow, 0, "to wait is no slowness");
+    assert_eq!(rig.stats().slow, 0, "blocking is not slowness");
     // Counts are added in batches.
     let all = || rig.stats().succeeded == gets + 1;
     eventually_async(SOON, "all are counted", all).await;
@@ -66,19 +67,19 @@ async fn a_five_second_blpop_works_and_delays_no_other_command() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_hundred_blocking_commands_share_fifty_connections() {
-    // In that time fifty can be opened on any machine.
+    // Long enough to open fifty connections on a slow machine.
     let acquire = Duration::from_secs(2);
     let rig = Rig::with(|main| main.max_connections(50).acquire_timeout(acquire)).await;
     let start = Instant::now();
     let calls: Vec<_> = (0..200)
         .map(|number| rig.begin(words(&format!("BLPOP list:{number} 0"))))
         .collect();
-    // One of the fifty is the one that all share.
+    // One of the fifty connections is the shared one.
     rig.until_blocked(49).await;
     let mut usual = rig.main.clone();
     let _: () = usual.set("k", 1).await.expect("as usual");
     let is_over = || rig.stats().pool.waiting == 0;
-    eventually_async(SOON, "the others are told", is_over).await;
+    eventually_async(SOON, "no caller waits any more", is_over).await;
     assert!(start.elapsed() >= acquire);
     let mut waiting = Vec::new();
     let mut told = 0;
@@ -145,7 +146,7 @@ async fn an_endless_blpop_ignores_the_default_timeout_but_not_the_callers_own() 
         }
         other => panic!("{other}"),
     }
-    // What it had asked for is not popped for nobody: its connection is closed.
+    // Its connection is closed, so the server pops no value for it.
     rig.until_blocked(1).await;
     let mut usual = rig.main.clone();
     let _: () = usual.rpush("hasty", 1).await.expect("pushed");
@@ -176,14 +177,14 @@ async fn every_blocking_command_has_its_own_connection() {
     rig.until_blocked(commands.len()).await;
     assert_eq!(rig.stats().pool.in_use, commands.len());
     let _: Option<i64> = rig.main.query(words("GET k")).await.expect("as usual");
-    // In a transaction none of them waits, so it runs where all do.
+    // Inside MULTI no command blocks, so the transaction runs on the shared connection.
     let mut both = pipe();
     both.atomic()
         .add_command(words("BLPOP a 0"))
         .add_command(words("GET k"));
     let replies: (Value, Value) = rig.main.pipeline(&both).await.expect("at once");
     assert_eq!(replies, (Value::Nil, Value::Nil));
-    // In a pipeline they do, one after the other.
+    // In a plain pipeline they block, one after the other.
     let mut two = pipe();
     two.add_command(words("BLPOP none 0.2"))
         .add_command(words("BLPOP none 0.2"));
@@ -198,7 +199,8 @@ async fn every_blocking_command_has_its_own_connection() {
     rig.end().await;
 }
 
-/// Another connection has other writes, or none, and then all replicas have them.
+/// WAIT reports the writes of its own connection. On a connection without writes it reports that all
+/// replicas have them.
 #[tokio::test]
 async fn wait_needs_a_write_before_it_on_the_same_connection() {
     let rig = Rig::start().await;
@@ -206,7 +208,7 @@ async fn wait_needs_a_write_before_it_on_the_same_connection() {
     let port = rig.server.port().to_string();
     replica.cli(&["REPLICAOF", "127.0.0.1", &port]);
     let of_replica = || rig.server.info("replication").remove("slave0");
-    let is_online = || of_replica().is_some_and(|it| it.contains("state=online"));
+    let is_online = || of_replica().is_some_and(|replica| replica.contains("state=online"));
     eventually_async(3 * SOON, "the replica follows", is_online).await;
     replica.freeze();
 
@@ -282,7 +284,7 @@ async fn dropped_execute_message_cancels_the_command() {
     rig.until_blocked(0).await;
     assert_eq!(rig.settled().await.in_use, 0);
     drop(rig.main.lease().await.expect("there is room again"));
-    // What nobody wants to hear of is done all the same.
+    // A message without a receiver for its reply is executed all the same.
     rig.main.recipient().do_send(Execute::new(words("INCR n")));
     let is_done = || rig.server.cli(&["GET", "n"]) == "1";
     eventually_async(SOON, "it is done", is_done).await;
@@ -303,7 +305,7 @@ async fn a_connection_lost_during_a_command_counts_once() {
         assert!(matches!(error, Error::ConnectionLost { .. }), "{error}");
     }
     let is_known = || rig.pool().lost == 21 && rig.pool().shared == 1;
-    eventually_async(SOON, "what all share is open again", is_known).await;
+    eventually_async(SOON, "the shared connection is open again", is_known).await;
     let pool = rig.settled().await;
     assert_eq!((pool.lost, pool.discarded), (21, 0), "{pool:?}");
     assert_eq!(pool.opened - pool.open as u64, 21, "{pool:?}");

@@ -1,20 +1,19 @@
-//! Goal: however many call at once, and however many of them give up, a reply reaches the caller
-//! of its command or nobody, every command is counted once, and the bounds hold and come back.
-//! Method: every value carries the nonce of its caller; a server that holds back writes (`CLIENT
-//! PAUSE`) keeps commands in flight for as long as a test needs.
+//! Goal: with thousands of concurrent and cancelled calls, a reply reaches only the caller of its
+//! command, and every command is counted once. Method: every value carries the nonce of its caller; a
+//! server that holds back writes (`CLIENT PAUSE`) keeps commands in flight for as long as a test needs.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use crate::common::{Patience, RedisServer, eventually_async, proc};
 use redis::AsyncCommands;
 use redis_steward::{
     Config, Database, DatabaseConfig, DatabaseStats, Error, Execution, Io, Supervisor,
 };
 use tokio::task::{JoinHandle, JoinSet};
 
+use crate::common::{ImpatientCaller, RedisServer, eventually_async, proc};
+
 const SOON: Duration = Duration::from_secs(20);
-/// No command of these tests is meant to time out, on whatever machine.
+/// Long enough that no command times out on a slow machine.
 const LONG: Duration = Duration::from_secs(120);
 const CALLERS: u64 = 10_000;
 
@@ -54,38 +53,41 @@ async fn cancelled_calls_take_no_other_reply_and_are_counted() {
     let mut callers = JoinSet::new();
     for caller in 0..CALLERS {
         let mut main = rig.main.clone();
-        let mut patience = Patience::seeded(seed.wrapping_add(caller));
+        let mut impatient = ImpatientCaller::seeded(seed.wrapping_add(caller));
         callers.spawn(async move {
             let (key, nonce) = (format!("key:{caller}"), format!("nonce:{caller}"));
             let mut echo = redis::cmd("ECHO");
-            if let Some(echoed) = patience.wait(main.query::<String>(echo.arg(&nonce))).await {
+            if let Some(echoed) = impatient.wait(main.query::<String>(echo.arg(&nonce))).await {
                 assert_eq!(echoed.expect("echo"), nonce);
             }
-            let was_set = patience
+            let was_set = impatient
                 .wait(main.set::<_, _, ()>(&key, &nonce))
                 .await
                 .is_some();
-            if let Some(found) = patience.wait(main.get::<_, Option<String>>(&key)).await {
+            if let Some(found) = impatient.wait(main.get::<_, Option<String>>(&key)).await {
                 match found.expect("get") {
                     Some(found) => assert_eq!(found, nonce),
                     None => assert!(!was_set, "a value that was set is missing"),
                 }
             }
-            patience.gave_up
+            impatient.cancelled
         });
     }
-    let mut gave_up = 0;
+    let mut cancelled = 0;
     while let Some(caller) = callers.join_next().await {
-        gave_up += caller.expect("a caller got its own replies");
+        cancelled += caller.expect("a caller got its own replies");
     }
     let stats = rig.settled().await;
-    // Every call was polled at least once, so every one has been counted, in exactly one place.
+    // Every call was polled at least once, so each is counted exactly once.
     assert_eq!(stats.commands(), 3 * CALLERS, "{stats:?}");
-    // A reply may have come, and counted, just before its caller gave up.
-    println!("{gave_up} gave up, {} count as cancelled", stats.cancelled);
+    // A reply may have been counted just before its call was cancelled.
+    println!(
+        "{cancelled} cancelled, {} counted as cancelled",
+        stats.cancelled
+    );
     assert!(
-        stats.cancelled > 0 && stats.cancelled <= gave_up,
-        "{gave_up} gave up, {stats:?}"
+        stats.cancelled > 0 && stats.cancelled <= cancelled,
+        "{cancelled} cancelled, {stats:?}"
     );
     assert_eq!(stats.succeeded + stats.cancelled, 3 * CALLERS, "{stats:?}");
     rig.end().await;
@@ -95,10 +97,10 @@ async fn cancelled_calls_take_no_other_reply_and_are_counted() {
 async fn calls_cut_short_by_a_shutdown_count_once() {
     let rig = Rig::start(|database| database).await;
     rig.pause_writes();
-    let (waits, gives_up) = (rig.set(0, 1), rig.set(1, 1));
+    let (waits, cancelled) = (rig.set(0, 1), rig.set(1, 1));
     rig.until_in_flight(2).await;
-    gives_up.abort();
-    gives_up.await.expect_err("the caller is gone");
+    cancelled.abort();
+    cancelled.await.expect_err("the caller is gone");
     rig.supervisor.shutdown(Duration::ZERO).await;
     let error = waits.await.expect("a task").expect_err("it was cut short");
     assert_eq!(error.execution(), Execution::Unknown, "{error}");
@@ -112,10 +114,10 @@ async fn calls_cut_short_by_a_shutdown_count_once() {
 async fn a_shutdown_does_not_report_a_cancelled_call_as_completed() {
     let rig = Rig::start(|database| database).await;
     rig.pause_writes();
-    let gives_up = rig.set(0, 1);
+    let cancelled = rig.set(0, 1);
     rig.until_in_flight(1).await;
-    gives_up.abort();
-    gives_up.await.expect_err("the caller is gone");
+    cancelled.abort();
+    cancelled.await.expect_err("the caller is gone");
     // The server never answers.
     assert_eq!(rig.supervisor.shutdown(SOON).await.completed, 0);
     assert_eq!(rig.settled().await.commands(), 1);
@@ -125,7 +127,7 @@ async fn a_shutdown_does_not_report_a_cancelled_call_as_completed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn as_many_callers_as_the_limit_are_never_refused() {
-    // A runtime of its own for the connection: a caller learns its reply on another thread.
+    // With Io::Dedicated the reply arrives from another thread.
     let rig = Rig::start_on(Io::Dedicated, |database| database.max_in_flight(4)).await;
     let mut callers = JoinSet::new();
     for _ in 0..4 {
@@ -174,7 +176,7 @@ impl Rig {
         self.supervisor.statistics().databases["main"].clone()
     }
 
-    /// Writes, and everything behind them on their connection, wait from now on.
+    /// From now on writes wait, and so does everything behind them on the same connection.
     fn pause_writes(&self) {
         assert_eq!(
             self.server.cli(&["CLIENT", "PAUSE", "100000", "WRITE"]),
@@ -195,22 +197,22 @@ impl Rig {
     }
 
     async fn until_in_flight(&self, commands: usize) {
-        eventually_async(SOON, "so many are in flight", || {
+        eventually_async(SOON, "the calls are in flight", || {
             self.stats().in_flight == commands
         })
         .await;
     }
 
-    /// The counters once every command has ended: those whose callers are gone end later.
+    /// The counters after the last command has ended. Cancelled commands end later than their calls.
     async fn settled(&self) -> DatabaseStats {
         eventually_async(SOON, "nothing is in flight", || {
             let stats = self.stats();
             (stats.in_flight, stats.in_flight_bytes) == (0, 0)
         })
         .await;
-        // A batch is counted after its last reply was handed out: ask until it is.
+        // A batch is counted after its last reply is delivered.
         let mut before = self.stats();
-        eventually_async(SOON, "the counters stand still", || {
+        eventually_async(SOON, "the counters no longer change", || {
             let after = self.stats();
             let stands_still = before.commands() == after.commands();
             before = after;

@@ -1,24 +1,28 @@
-//! Goal: what would give one caller's replies to another never leaves this process. Method: every
-//! listed command, in every disguise, through a proxy that counts the bytes it was sent, and
-//! beside 100 callers whose replies are checked; the server's `INFO commandstats` has the last word.
+//! Goal: commands that could give one caller's replies to another are never sent (row 37 of
+//! `docs/faults.md`). Method: every listed command in every form, through a proxy that counts request
+//! bytes, and beside 100 callers that check their replies; `INFO commandstats` confirms the result.
 
-// What all commands are, as the crate's own tests know them.
+// The reviewed list of all commands, shared with the unit tests.
 #[allow(dead_code)]
 #[path = "../../src/policy/command/reviewed_tests.rs"]
 mod reviewed;
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::time::Duration;
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
-use crate::common::{FaultProxy, RedisServer, eventually_async, proc};
 use redis::{AsyncCommands, Cmd, Pipeline, Value};
 use redis_steward::{
     Config, Database, DatabaseConfig, Error, Execute, Execution, Refusal, Supervisor,
 };
-
 use reviewed::Class;
+
+use crate::common::{FaultProxy, RedisServer, eventually_async, proc};
 
 const SOON: Duration = Duration::from_secs(10);
 
@@ -46,7 +50,7 @@ async fn a_forbidden_command_is_refused_before_a_byte_is_written() {
     let before = rig.proxy.request_bytes();
     for (command, refusal) in forbidden() {
         rig.assert_refused(rig.main.execute(&command).await, refusal, &command);
-        // As an actor would send it.
+        // The same as a message.
         let sent = rig
             .main
             .recipient()
@@ -67,10 +71,11 @@ async fn a_forbidden_command_refuses_its_whole_pipeline() {
             for atomic in [false, true] {
                 let mut pipeline = Pipeline::new();
                 for at in 0..3 {
-                    match at == position {
-                        true => pipeline.add_command(command.clone()),
-                        false => pipeline.cmd("INCR").arg("neighbour"),
-                    };
+                    if at == position {
+                        pipeline.add_command(command.clone());
+                    } else {
+                        pipeline.cmd("INCR").arg("neighbour");
+                    }
                 }
                 if atomic {
                     pipeline.atomic();
@@ -150,9 +155,9 @@ async fn forbidden_commands_do_not_disturb_other_callers() {
         );
         let result = rig.main.pipeline::<Value>(pipeline.atomic()).await;
         rig.assert_refused(result, refusal, &command);
-        // The attempt stands between echoes, not before the first or after the last.
+        // Each attempt lies between two echoes.
         let seen = echoes.load(Relaxed);
-        eventually_async(SOON, "callers go on", || echoes.load(Relaxed) > seen).await;
+        eventually_async(SOON, "callers continue", || echoes.load(Relaxed) > seen).await;
     }
 
     stop.store(true, Relaxed);
@@ -260,8 +265,8 @@ async fn permitted_commands_that_resemble_forbidden_ones_run() {
     rig.end().await;
 }
 
-/// A server behind a proxy that counts bytes, and one database of which nothing but the tests'
-/// commands is on the wire.
+/// A server behind a proxy that counts bytes, and a database without health probes: all bytes come
+/// from the commands of the test.
 struct Rig {
     server: RedisServer,
     proxy: FaultProxy,
@@ -275,7 +280,7 @@ impl Rig {
         let proxy = FaultProxy::start(server.port());
         let database = DatabaseConfig::from_url(proxy.url())
             .allow_admin(allow_admin)
-            // A health probe is bytes too.
+            // Probes would be counted as request bytes.
             .health_check_interval(Duration::from_secs(3600));
         let supervisor = Supervisor::spawn(Config::new().database("main", database))
             .await
@@ -305,8 +310,7 @@ impl Rig {
         }
     }
 
-    /// A later command marks the end: whatever was written before it has arrived when its reply
-    /// comes.
+    /// The reply to a PING shows that all bytes written before it have arrived.
     async fn assert_nothing_written_since(&self, before: u64) {
         let mark = redis::cmd("PING");
         self.main.execute(&mark).await.expect("a reply");
@@ -316,7 +320,7 @@ impl Rig {
 
     async fn end(self) {
         let stats = || self.supervisor.statistics().databases["main"].clone();
-        // A caller has its reply a moment before the room of its command is given back.
+        // The permit of a command is returned a moment after its reply is delivered.
         eventually_async(SOON, "nothing is in flight", || {
             (stats().in_flight, stats().in_flight_bytes) == (0, 0)
         })
@@ -331,8 +335,8 @@ impl Rig {
     }
 }
 
-/// Every forbidden command in upper and in lower case: all there are by their names, and these with
-/// arguments.
+/// Every forbidden command in upper and lower case: all names of the reviewed list, and the lists above
+/// with arguments.
 fn forbidden() -> impl Iterator<Item = (Cmd, Refusal)> {
     let with_arguments = [
         (SESSION, Refusal::Session),
@@ -341,7 +345,11 @@ fn forbidden() -> impl Iterator<Item = (Cmd, Refusal)> {
         (ADMINISTRATIVE, Refusal::Administrative),
     ]
     .into_iter()
-    .flat_map(|(commands, refusal)| commands.split('|').map(move |it| (it.to_owned(), refusal)));
+    .flat_map(|(commands, refusal)| {
+        commands
+            .split('|')
+            .map(move |command| (command.to_owned(), refusal))
+    });
     let by_name = reviewed::REVIEWED.iter().flat_map(|(class, names)| {
         let refusal = refusal_of(*class);
         let names = names.split_whitespace();
@@ -351,7 +359,7 @@ fn forbidden() -> impl Iterator<Item = (Cmd, Refusal)> {
         .chain(by_name)
         .flat_map(|(command, refusal)| {
             [command.to_ascii_uppercase(), command.to_ascii_lowercase()]
-                .map(|it| (command_of(&it), refusal))
+                .map(|words| (command_of(&words), refusal))
         })
 }
 

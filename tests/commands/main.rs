@@ -1,5 +1,5 @@
-//! Commands through the handles: what they do, which are refused or sent again, and how many at a
-//! time.
+//! Commands through the async and the blocking handle: types, refusals, retries, blocking commands and
+//! concurrency.
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -1,5 +1,5 @@
-//! Goal: a command that failed is sent again where that is safe and may help, and nowhere else. Method:
-//! peers that count what reaches them: a scripted server that refuses or hangs up, and a real one.
+//! Goal: a failed command is retried only where that is safe and useful. Method: a scripted server that
+//! refuses or closes, and a real one; both count the commands that they receive.
 
 use std::{
     sync::{
@@ -19,7 +19,7 @@ use crate::common::{
 
 const SOON: Duration = Duration::from_secs(10);
 
-/// A server that gives these answers to a command, one after the other, and then `+OK`.
+/// A server that answers commands with these lines in turn, and later commands with `+OK`.
 fn answering(answers: &[&'static str]) -> ScriptedServer {
     let answers = answers.to_vec();
     let next = AtomicUsize::new(0);
@@ -29,7 +29,7 @@ fn answering(answers: &[&'static str]) -> ScriptedServer {
     })])
 }
 
-async fn to(server: &ScriptedServer) -> (Supervisor, Database) {
+async fn connect(server: &ScriptedServer) -> (Supervisor, Database) {
     spawn(DatabaseConfig::from_url(server.url())).await
 }
 
@@ -44,7 +44,7 @@ async fn a_refused_write_is_sent_again() {
     ] {
         let refusal: &str = format!("-{code} not now").leak();
         let server = answering(&[refusal, refusal]);
-        let (supervisor, main) = to(&server).await;
+        let (supervisor, main) = connect(&server).await;
         let main = main.not_idempotent();
         let value: String = main.query(cmd("INCR").arg("n")).await.expect(code);
         assert_eq!(value, "OK");
@@ -58,7 +58,7 @@ async fn a_refused_write_is_sent_again() {
 #[tokio::test]
 async fn the_error_of_the_third_attempt_is_returned() {
     let server = answering(&["-TRYAGAIN not now"; 3]);
-    let (supervisor, main) = to(&server).await;
+    let (supervisor, main) = connect(&server).await;
     let error = main.query::<()>(cmd("INCR").arg("n")).await;
     let error = error.expect_err("three refusals");
     assert_eq!(error.code(), Some("TRYAGAIN"));
@@ -86,7 +86,7 @@ async fn errors_of_the_command_itself_are_not_retried() {
     ] {
         let refusal: &str = format!("-{code} never").leak();
         let server = answering(&[refusal]);
-        let (supervisor, main) = to(&server).await;
+        let (supervisor, main) = connect(&server).await;
         let error = main.query::<()>(cmd("GET").arg("k")).await;
         assert_eq!(error.expect_err(code).code(), Some(code));
         assert_eq!(server.count("GET"), 1, "{code}");
@@ -97,27 +97,27 @@ async fn errors_of_the_command_itself_are_not_retried() {
 #[tokio::test]
 async fn a_failed_script_is_sent_again_only_if_idempotent() {
     let server = answering(&["-BUSY says the author", "-BUSY says the author"]);
-    let (supervisor, main) = to(&server).await;
+    let (supervisor, main) = connect(&server).await;
     let script = cmd("EVAL").arg("return 1").arg(0).take();
     let error = main.query::<()>(&script).await.expect_err("its error");
     assert_eq!(error.execution(), Execution::Unknown);
     assert_eq!(server.count("EVAL"), 1);
-    // Unless the caller says that it may.
+    // An idempotent script is retried.
     let value: String = main.idempotent().query(&script).await.expect("a reply");
     assert_eq!(value, "OK");
     assert_eq!(server.count("EVAL"), 3);
     supervisor.shutdown(SOON).await;
 }
 
-/// A server behind a proxy, whose replies to commands are swallowed until the connection breaks.
-struct Breaking {
+/// A server behind a proxy that swallows replies until the connection breaks.
+struct BreakingConnection {
     server: RedisServer,
     proxy: FaultProxy,
     supervisor: Supervisor,
     main: Database,
 }
 
-impl Breaking {
+impl BreakingConnection {
     async fn start() -> Self {
         let server = RedisServer::start();
         let proxy = FaultProxy::start(server.port());
@@ -130,7 +130,7 @@ impl Breaking {
         }
     }
 
-    /// Runs a command that the server executes, and whose connection breaks before the reply comes.
+    /// Runs a command whose connection breaks after the server has executed it and before the reply.
     async fn call(&self, main: &Database, name: &str) -> Result<i64, Error> {
         let before = self.server.commandstat(name);
         self.proxy.set(Mode::SwallowReplies);
@@ -150,42 +150,54 @@ impl Breaking {
 
 #[tokio::test]
 async fn a_lost_read_is_sent_again_over_a_new_connection() {
-    let broken = Breaking::start().await;
-    broken.server.cli(&["SET", "n", "7"]);
-    let reads = broken.server.commandstat("get");
+    let breaking = BreakingConnection::start().await;
+    breaking.server.cli(&["SET", "n", "7"]);
+    let reads = breaking.server.commandstat("get");
     assert_eq!(
-        broken.call(&broken.main, "get").await.expect("the value"),
+        breaking
+            .call(&breaking.main, "get")
+            .await
+            .expect("the value"),
         7
     );
-    assert_eq!(broken.server.commandstat("get"), reads + 2);
-    assert_eq!(broken.supervisor.statistics().databases["main"].retried, 1);
+    assert_eq!(breaking.server.commandstat("get"), reads + 2);
+    assert_eq!(
+        breaking.supervisor.statistics().databases["main"].retried,
+        1
+    );
 }
 
 #[tokio::test]
 async fn a_lost_write_is_unknown_and_not_sent_again() {
-    let broken = Breaking::start().await;
-    let error = broken.call(&broken.main, "incr").await.expect_err("lost");
+    let breaking = BreakingConnection::start().await;
+    let error = breaking
+        .call(&breaking.main, "incr")
+        .await
+        .expect_err("lost");
     assert!(matches!(error, Error::ConnectionLost { .. }), "{error}");
     assert_eq!(error.execution(), Execution::Unknown);
-    assert_eq!(broken.server.commandstat("incr"), 1);
-    assert_eq!(broken.supervisor.statistics().databases["main"].retried, 0);
+    assert_eq!(breaking.server.commandstat("incr"), 1);
+    assert_eq!(
+        breaking.supervisor.statistics().databases["main"].retried,
+        0
+    );
 }
 
 #[tokio::test]
 async fn idempotent_and_not_idempotent_override_the_default() {
-    let broken = Breaking::start().await;
-    let twice = broken.call(&broken.main.idempotent(), "incr").await;
+    let breaking = BreakingConnection::start().await;
+    let twice = breaking.call(&breaking.main.idempotent(), "incr").await;
     assert_eq!(twice.expect("the second reply"), 2);
-    assert_eq!(broken.server.commandstat("incr"), 2);
-    let once = broken.call(&broken.main.not_idempotent(), "get").await;
+    assert_eq!(breaking.server.commandstat("incr"), 2);
+    let once = breaking.call(&breaking.main.not_idempotent(), "get").await;
     assert!(once.is_err());
-    assert_eq!(broken.server.commandstat("get"), 1);
+    assert_eq!(breaking.server.commandstat("get"), 1);
 }
 
 #[tokio::test]
 async fn a_command_that_breaks_its_connection_is_sent_twice_at_most() {
     let server = ScriptedServer::start([Script::replies_then_close::<&str>([])]);
-    let (supervisor, main) = to(&server).await;
+    let (supervisor, main) = connect(&server).await;
     let error = main.query::<()>(cmd("GET").arg("poison")).await;
     let error = error.expect_err("it hangs up each time");
     assert!(error.to_string().contains("in 2 attempts"), "{error}");
@@ -197,7 +209,7 @@ async fn a_command_that_breaks_its_connection_is_sent_twice_at_most() {
 #[tokio::test]
 async fn a_pipeline_refused_as_a_whole_is_sent_again() {
     let server = answering(&["-TRYAGAIN a", "-TRYAGAIN b"]);
-    let (supervisor, main) = to(&server).await;
+    let (supervisor, main) = connect(&server).await;
     let mut both = pipe();
     both.incr("a", 1).incr("b", 1);
     let replies: (String, String) = main.pipeline(&both).await.expect("replies");
@@ -205,9 +217,9 @@ async fn a_pipeline_refused_as_a_whole_is_sent_again() {
     assert_eq!(server.count("INCRBY"), 4);
     supervisor.shutdown(SOON).await;
 
-    // One that ran in part is not.
+    // A pipeline that ran in part is not sent again.
     let server = answering(&["-TRYAGAIN a"]);
-    let (supervisor, main) = to(&server).await;
+    let (supervisor, main) = connect(&server).await;
     let error = main.pipeline::<(String, String)>(&both).await;
     assert_eq!(error.expect_err("in part").code(), Some("TRYAGAIN"));
     assert_eq!(server.count("INCRBY"), 2);
@@ -216,10 +228,10 @@ async fn a_pipeline_refused_as_a_whole_is_sent_again() {
 
 #[tokio::test]
 async fn a_refused_second_attempt_leaves_a_pipeline_unknown() {
-    // The first connection breaks with it, and behind the second is a replica.
+    // The first connection breaks during the pipeline, and the second leads to a replica.
     let replica = Script::answering(|_| b"-READONLY no writes\r\n".to_vec());
     let server = ScriptedServer::start([Script::replies_then_close::<&str>([]), replica]);
-    let (supervisor, main) = to(&server).await;
+    let (supervisor, main) = connect(&server).await;
     let mut both = pipe();
     both.incr("a", 1).incr("b", 1);
     let error = main.idempotent().pipeline::<(i64, i64)>(&both).await;
@@ -232,24 +244,24 @@ async fn a_refused_second_attempt_leaves_a_pipeline_unknown() {
 
 #[tokio::test]
 async fn an_open_circuit_ends_the_attempts() {
-    // The one would be sent again after a pause, the other over the next connection.
+    // BUSY would be retried after a pause, NOAUTH on the next connection.
     for code in ["BUSY", "NOAUTH"] {
         an_open_circuit_ends_attempts_after(code).await;
     }
 }
 
 async fn an_open_circuit_ends_attempts_after(code: &'static str) {
-    // It answers nobody until it is told to, and then refuses. Nobody who connects later is
-    // served, so the circuit stays open.
+    // The server answers only after the release, with a refusal. It closes later connections, so
+    // the circuit stays open.
     let (release, held) = mpsc::channel();
     let held = Mutex::new(held);
     let refusing = Script::answering(move |_| {
-        // An error says that the test has ended.
+        // An error means that the test has ended.
         let _ = held.lock().unwrap().recv();
         format!("-{code} always\r\n").into_bytes()
     });
     let server = ScriptedServer::start([refusing, Script::close()]);
-    // Gone before the server if the test fails, whose end waits for it otherwise.
+    // Dropped before the server, whose own drop would otherwise wait for it when the test fails.
     let release = release;
     let main = DatabaseConfig::from_url(server.url())
         .attempt_timeout(Duration::from_millis(500))
@@ -260,7 +272,7 @@ async fn an_open_circuit_ends_attempts_after(code: &'static str) {
         async move { main.query::<()>(cmd("GET").arg("k")).await }
     });
     eventually_async(SOON, "it is sent", || server.count("GET") == 1).await;
-    // What times out meanwhile opens the circuit.
+    // A timeout meanwhile opens the circuit.
     let patient = main.with_timeout(Duration::from_millis(600));
     let late = patient.query::<()>(cmd("STRLEN").arg("k")).await;
     assert!(late.is_err_and(|error| error.is_timeout()));
@@ -296,7 +308,7 @@ async fn attempts_end_at_the_deadline_and_the_error_covers_all_of_them() {
     eventually_async(SOON, "it is sent", || in_flight() == 1).await;
     let start = Instant::now();
     server.kill();
-    let error = call.await.expect("a task").expect_err("nobody is there");
+    let error = call.await.expect("a task").expect_err("the server is down");
     assert!(start.elapsed() < Duration::from_secs(3));
     match &error {
         Error::TimedOut {

@@ -1,7 +1,6 @@
-//! Goal: threads without a runtime have everything that tasks have, and a runtime is never
-//! blocked by mistake. Method: the `redis` crate's blocking interface against a real server, from
-//! plain threads and from every context there is; commands that must not be sent go through a proxy
-//! that counts bytes.
+//! Goal: the blocking handle offers threads the same as the async handle offers tasks, and never blocks
+//! a runtime. Method: the `redis` crate's blocking interface against a real server, from plain threads
+//! and from every async context; a proxy counts the bytes of commands that must not be sent.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -9,12 +8,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::common::{FaultProxy, Mode, RedisServer, eventually, proc::sockets_to};
 use redis::{Commands, ConnectionLike, ErrorKind, RedisResult, Script, Value, cmd, pipe};
 use redis_steward::{
     BlockingDatabase, CircuitState, Config, Database, DatabaseConfig, Error, Execution, Refusal,
     Stage, Supervisor,
 };
+
+use crate::common::{FaultProxy, Mode, RedisServer, eventually, proc::sockets_to};
 
 const SOON: Duration = Duration::from_secs(10);
 
@@ -147,7 +147,7 @@ fn a_scan_visits_every_key() {
         pipeline.set(key, 1).ignore();
     }
     main.pipeline::<()>(&pipeline).expect("set");
-    // In more steps than one, of which all but the first come as bytes.
+    // The scan takes several steps; all but the first are sent as packed bytes.
     let scanned: RedisResult<BTreeSet<String>> = main.scan().expect("a scan").collect();
     assert_eq!(scanned.expect("keys"), expected);
     assert!(rig.server.commandstat("scan") > 1);
@@ -205,11 +205,11 @@ fn forbidden_commands_are_refused_in_every_form_before_a_byte_is_written() {
             assert_refused(pipeline.query::<Value>(&mut main), refusal);
         }
     }
-    // A transaction by hand, in one piece.
+    // A hand-written transaction.
     let mut by_hand = pipe();
     by_hand.cmd("MULTI").cmd("PING").cmd("EXEC");
     assert_refused(by_hand.query::<Value>(&mut main), Refusal::Session);
-    // It begins with WATCH.
+    // `redis::transaction` begins with WATCH.
     let result = redis::transaction(&mut main, &["k"], |_, _| Ok(Some(())));
     assert_refused(result, Refusal::Session);
     rig.assert_nothing_written_since(before);
@@ -275,7 +275,7 @@ fn a_call_to_a_frozen_server_ends_at_its_deadline() {
     );
     rig.server.thaw();
     assert!(took >= timeout, "{took:?}: {error}");
-    // The connection has ended it, not the last resort.
+    // The connection has ended the call, not the fallback timer of the thread.
     assert!(
         took < timeout + Duration::from_millis(500),
         "{took:?}: {error}"
@@ -290,16 +290,16 @@ fn a_call_to_a_frozen_server_ends_at_its_deadline() {
 #[test]
 fn a_blocking_handle_keeps_timeout_and_idempotence() {
     let rig = Rig::start();
-    // Of the async handle, through the blocking one, and back to the default.
+    // The timeout of the async handle holds for the blocking one, and can be replaced.
     let none = rig.supervisor.database("main").expect("main");
     let none = none.with_timeout(Duration::ZERO).blocking();
     none.execute(&cmd("PING")).expect_err("there is no time");
     let some = none.clone().with_timeout(SOON);
     some.execute(&cmd("PING")).expect("a reply");
 
-    // A connection that breaks before the reply comes shows which terms a command has.
+    // A connection that breaks before the reply shows whether the command counts as idempotent.
     let lost = |main: &BlockingDatabase, command: &redis::Cmd| {
-        // So that no reply to the handshake of a new connection is taken for the command's.
+        // The handshake of the connection must be over before replies are swallowed.
         main.execute(&cmd("PING")).expect("a connection");
         let before = rig.proxy.swallowed_bytes();
         rig.proxy.set(Mode::SwallowReplies);
@@ -328,7 +328,7 @@ fn threads_go_on_when_a_killed_server_is_back() {
     rig.server.kill();
     let circuit = || rig.supervisor.statistics().databases["main"].circuit;
     eventually(SOON, "the circuit is open", || {
-        let error = main.get::<_, Value>("k").expect_err("nobody is there");
+        let error = main.get::<_, Value>("k").expect_err("the server is down");
         assert!(Error::from_redis(&error).is_some(), "{error}");
         circuit() == CircuitState::Open
     });
@@ -364,7 +364,7 @@ fn no_async_context_is_ever_blocked() {
             let task = async { local().await.expect("a task") };
             tasks.run_until(task).await;
         });
-        // After other work of the same task, and between others.
+        // After other work of the same task, and between other tasks.
         runtime.block_on(async {
             for _ in 0..300 {
                 tokio::task::coop::consume_budget().await;
@@ -377,7 +377,7 @@ fn no_async_context_is_ever_blocked() {
             };
             tokio::join!(both, async { assert_would_block(main) });
         });
-        // One that blocks, of which a part is async again.
+        // An async block inside spawn_blocking.
         let inner = main.clone();
         runtime.block_on(async {
             let thread = tokio::task::spawn_blocking(move || {
@@ -418,7 +418,7 @@ fn calls_work_where_a_runtime_permits_blocking() {
         let main = rig.main.clone();
         let of_blocking = async { tokio::task::spawn_blocking(move || ping(&main)).await };
         runtime.block_on(of_blocking).expect("a thread");
-        // Plain threads that know a runtime.
+        // A plain thread that has entered a runtime.
         let _entered = runtime.enter();
         ping(&rig.main);
     }
@@ -428,7 +428,7 @@ fn calls_work_where_a_runtime_permits_blocking() {
     runtime.block_on(async {
         let task = tokio::spawn(async move {
             tokio::task::block_in_place(|| ping(&main));
-            // And not any more afterwards.
+            // The task may not block any more after block_in_place.
             assert_would_block(&main);
         });
         task.await.expect("a task");
@@ -436,7 +436,7 @@ fn calls_work_where_a_runtime_permits_blocking() {
     rig.end();
 }
 
-/// On the runtime that the connections run on, so that a call would wait for itself.
+/// The connections run on the same runtime, where a blocking call would wait for itself.
 #[test]
 fn spawn_blocking_works_on_the_runtime_of_the_connections() {
     let server = RedisServer::start();
@@ -471,7 +471,7 @@ fn a_runtime_that_is_not_driven_does_not_hang_a_thread() {
     let error = main
         .with_timeout(timeout)
         .execute(cmd("INCR").arg("n"))
-        .expect_err("nobody drives its connection");
+        .expect_err("its runtime is not driven");
     let took = start.elapsed();
     assert!(took >= timeout, "{took:?}: {error}");
     assert!(took < timeout + Duration::from_secs(2), "{took:?}: {error}");
@@ -489,7 +489,7 @@ fn a_runtime_that_is_not_driven_does_not_hang_a_thread() {
     }
     assert!(error.to_string().contains("Io::Dedicated"), "{error}");
 
-    // What was given up is not sent when the runtime is driven again.
+    // The timed-out command is not sent when the runtime is driven again.
     let driven = home.block_on(async {
         let main = main.clone();
         let exists = move || main.query::<bool>(cmd("EXISTS").arg("n"));
@@ -509,7 +509,7 @@ fn a_shutdown_ends_the_call_of_a_waiting_thread() {
     let main = rig.main.with_timeout(Duration::from_secs(60));
     let caller = thread::spawn(move || main.execute(cmd("INCR").arg("n")));
     let in_flight = || rig.supervisor.statistics().databases["main"].in_flight;
-    eventually(SOON, "the command is under way", || in_flight() == 1);
+    eventually(SOON, "the command is in flight", || in_flight() == 1);
     futures_executor::block_on(rig.supervisor.shutdown(Duration::ZERO));
     let error = caller.join().expect("a thread").expect_err("no reply");
     assert!(matches!(error, Error::ShuttingDown { .. }), "{error}");
@@ -556,8 +556,8 @@ fn handles_are_shareable_and_their_debug_text_has_no_secret() {
     assert!(!shown.contains("127.0.0.1"), "{shown}");
 }
 
-/// Compiles only if each handle is a connection of one kind and not of the other: a type that were
-/// both would have both of the functions, and the name would be ambiguous.
+/// Compiles only if each handle is a connection of exactly one kind: a type of both kinds would have
+/// two functions `check`, and the name would be ambiguous.
 #[test]
 fn each_handle_is_a_connection_of_one_kind() {
     trait NotBlocking<Which> {
@@ -579,8 +579,7 @@ fn each_handle_is_a_connection_of_one_kind() {
     is_async::<Database>();
 }
 
-/// A server behind a proxy that counts bytes, with a supervisor that no runtime of the test has a
-/// part in.
+/// A server behind a proxy that counts bytes, and a supervisor that uses no runtime of the test.
 struct Rig {
     server: RedisServer,
     proxy: FaultProxy,
@@ -593,7 +592,7 @@ impl Rig {
         let server = RedisServer::start();
         let proxy = FaultProxy::start(server.port());
         let database = DatabaseConfig::from_url(proxy.url())
-            // A health probe is bytes too.
+            // Probes would be counted as request bytes.
             .health_check_interval(Duration::from_secs(3600));
         let supervisor = Supervisor::spawn_blocking(Config::new().database("main", database));
         let supervisor = supervisor.expect("a supervisor");
@@ -607,8 +606,7 @@ impl Rig {
         }
     }
 
-    /// A later command marks the end: whatever was written before it has arrived when its reply
-    /// comes.
+    /// The reply to a PING shows that all bytes written before it have arrived.
     #[track_caller]
     fn assert_nothing_written_since(&self, before: u64) {
         let mark = cmd("PING");
@@ -637,7 +635,7 @@ fn assert_refused<T>(result: RedisResult<T>, expected: Refusal) {
     }
 }
 
-/// Each of the ways to make a call.
+/// Tries every kind of call.
 #[track_caller]
 fn assert_would_block(main: &BlockingDatabase) {
     let mut main = main.clone();

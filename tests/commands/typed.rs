@@ -1,19 +1,26 @@
-//! Goal: a handle does what the server does, for every kind of command, pipeline, value and error.
-//! Method: a real server, over TCP and over a Unix socket; what was written is compared with what
-//! is read back, through the handle and past it.
+//! Goal: every kind of command, pipeline, value and error works through the async handle. Method: a
+//! real server, over TCP and over a Unix socket; values are written, read back through the handle and
+//! past it, and compared.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::time::Duration;
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
-use crate::common::{RedisServer, Script, ScriptedServer, eventually_async, proc};
-use redis::streams::{StreamReadOptions, StreamReadReply};
-use redis::{AsyncCommands, ErrorKind, RedisError, RedisResult, ServerErrorKind, Value};
+use redis::{
+    AsyncCommands, ErrorKind, RedisError, RedisResult, ServerErrorKind, Value,
+    streams::{StreamReadOptions, StreamReadReply},
+};
 use redis_steward::{Config, Database, Error, Execution, Supervisor};
 
+use crate::common::{RedisServer, Script, ScriptedServer, eventually_async, proc};
+
 const SOON: Duration = Duration::from_secs(10);
-/// For tests that move a lot of data in a debug build.
+/// For tests that move much data in a debug build.
 const LONG: Duration = Duration::from_secs(120);
 
 #[tokio::test]
@@ -103,7 +110,10 @@ async fn sets_and_sorted_sets(mut main: Database) -> RedisResult<()> {
         main.zscore::<_, _, Option<f64>>("z", "low").await?,
         Some(1.5)
     );
-    assert_eq!(main.zscore::<_, _, Option<f64>>("z", "nobody").await?, None);
+    assert_eq!(
+        main.zscore::<_, _, Option<f64>>("z", "stranger").await?,
+        None
+    );
     Ok(())
 }
 
@@ -505,7 +515,7 @@ async fn a_conversion_error_does_not_show_the_value() {
     rig.end().await;
 }
 
-/// A script puts error replies where it likes.
+/// A script can place an error reply anywhere in its result.
 #[tokio::test]
 async fn server_text_is_sanitized_everywhere_in_a_reply() {
     let rig = Rig::start(RedisServer::start()).await;
@@ -578,7 +588,7 @@ async fn server_text_is_sanitized_in_the_cause_of_an_aborted_transaction() {
     assert_eq!(proc::sockets_to(server.port()), 0);
 }
 
-/// A server, and the handle of one database of it.
+/// A server, a supervisor, and the handle of one database.
 struct Rig {
     server: RedisServer,
     supervisor: Supervisor,
@@ -602,14 +612,14 @@ impl Rig {
         }
     }
 
-    /// Shuts down, and proves that nothing is left.
+    /// Shuts down, and checks that no call, socket or client is left.
     async fn end(self) {
-        // A caller has its reply a moment before the room of its command is given back.
+        // The permit of a command is returned a moment after its reply is delivered.
         eventually_async(SOON, "nothing is in flight", || {
             let databases = self.supervisor.statistics().databases;
             databases
                 .values()
-                .all(|it| (it.in_flight, it.in_flight_bytes) == (0, 0))
+                .all(|stats| (stats.in_flight, stats.in_flight_bytes) == (0, 0))
         })
         .await;
         let report = self.supervisor.shutdown(SOON).await;

@@ -39,7 +39,7 @@ impl Rig {
         self.stats().pool
     }
 
-    /// Waits until nobody waits for anything, no lease is out, and nothing is being opened or closed.
+    /// Waits until no call is in flight or waits, no lease is out, and no connection opens or closes.
     pub async fn settled(&self) -> PoolStats {
         let is_settled = || {
             let DatabaseStats {
@@ -48,11 +48,12 @@ impl Rig {
             let counts = (pool.in_use, pool.opening, pool.closing, pool.waiting);
             (counts, in_flight) == ((0, 0, 0, 0), 0)
         };
-        eventually_async(SOON, "nothing is under way", is_settled).await;
+        eventually_async(SOON, "nothing is in flight", is_settled).await;
         self.pool()
     }
 
-    /// That everything is given back, and the server has as many clients as the pool has connections.
+    /// Checks that all leases are returned and the server lists the connections of the pool, and shuts
+    /// down.
     pub async fn end(self) {
         let pool = self.settled().await;
         let clients = || self.server.clients_named("redis-steward").len();
@@ -61,12 +62,12 @@ impl Rig {
     }
 }
 
-/// A command of words between spaces.
+/// The command of a line, split at spaces.
 pub fn words(line: &str) -> Cmd {
     Cmd::new().arg(line.split(' ').collect::<Vec<_>>()).take()
 }
 
-/// A supervisor of one database, "main", which is healthy, and its handle.
+/// A supervisor of one healthy database, "main", and its handle.
 pub async fn spawn(main: DatabaseConfig) -> (Supervisor, Database) {
     let config = Config::new().database("main", main);
     let supervisor = Supervisor::spawn(config).await.expect("spawn");

@@ -1,19 +1,21 @@
-//! Goal: the fixtures do what they say, so that a failure of another test is a
-//! failure of the crate. Method: a blocking client of our own against a real
-//! server, directly and through the proxy; `INCR` tells what reached it.
+//! Goal: the fixtures work as documented, so a failure of another test is a failure of the crate.
+//! Method: a blocking client against a real server, directly and through the proxy; `INCR` counts the
+//! requests that arrived.
 
-use std::io::{self, BufReader, ErrorKind, Read, Write};
-use std::net::TcpStream;
-use std::time::{Duration, Instant};
+use std::{
+    io::{self, BufReader, ErrorKind, Read, Write},
+    net::TcpStream,
+    time::{Duration, Instant},
+};
 
-use crate::common::resp::{encode, read_reply};
 use crate::common::{
     FaultProxy, Mode, RedisServer, Reply, Script, ScriptedServer, eventually, proc,
+    resp::{encode, read_reply},
 };
 
 /// Long enough for any reply on a loaded machine.
 const SOON: Duration = Duration::from_secs(5);
-/// Long enough to say that nothing came; the server answers within 1 ms.
+/// Long enough to conclude that no reply comes: the server answers within 1 ms.
 const NEVER: Duration = Duration::from_millis(200);
 
 #[test]
@@ -182,7 +184,7 @@ fn a_scripted_server_plays_one_script_per_connection() {
     assert_eq!(proc::sockets_to(server.port()), 1);
 }
 
-/// A client that has spoken to a server through a proxy once.
+/// A client that is connected to a server through a proxy.
 fn behind_a_proxy() -> (RedisServer, FaultProxy, Client) {
     let server = RedisServer::start();
     let proxy = FaultProxy::start(server.port());

@@ -1,6 +1,6 @@
-//! Goal: what refuses this client, or is no Redis at all, gives a clear error that holds no
-//! secret, and is not dialled in a tight loop. Method: real servers with
-//! other credentials, and scripted peers that talk nonsense.
+//! Goal: a peer that is no Redis server or breaks the protocol causes a clear error, is not dialled in a
+//! tight loop, and never gives a caller a wrong reply (row 35 of `docs/faults.md`). Method: scripted
+//! peers.
 
 use std::time::{Duration, Instant};
 
@@ -24,9 +24,9 @@ async fn spawn(main: DatabaseConfig) -> (Supervisor, Database) {
     (supervisor, main)
 }
 
-/// The first reason that is given for not being healthy, and its text.
-async fn complaint(events: &mut HealthEvents) -> (Reason, String) {
-    let complaint = async {
+/// The first reported problem, and its cause.
+async fn first_problem(events: &mut HealthEvents) -> (Reason, String) {
+    let problem = async {
         loop {
             let event = events.next().await.expect("an event");
             if let HealthState::Degraded { reason } | HealthState::Down { reason, .. } = event.state
@@ -35,12 +35,12 @@ async fn complaint(events: &mut HealthEvents) -> (Reason, String) {
             }
         }
     };
-    tokio::time::timeout(SOON, complaint)
+    tokio::time::timeout(SOON, problem)
         .await
-        .expect("a complaint")
+        .expect("a problem")
 }
 
-/// What a caller gets that waits for a connection to such a peer.
+/// The error of a call that waits for a connection to the peer.
 async fn error_of(main: &Database) -> Error {
     main.query::<String>(cmd("PING"))
         .await
@@ -64,7 +64,7 @@ async fn a_peer_that_is_no_redis_server_is_reported_as_such() {
     ] {
         let peer = ScriptedServer::start([script]);
         let (supervisor, main) = spawn(DatabaseConfig::from_url(peer.url())).await;
-        let (reason, cause) = complaint(&mut supervisor.subscribe()).await;
+        let (reason, cause) = first_problem(&mut supervisor.subscribe()).await;
         assert_eq!(reason, Reason::NotRedis, "{cause}");
         assert!(cause.contains(expected), "{cause}");
         assert!(!cause.contains('\u{1b}'), "a terminal escape: {cause:?}");
@@ -84,7 +84,7 @@ async fn a_peer_that_is_no_redis_server_is_reported_as_such() {
 async fn a_silent_peer_is_unresponsive() {
     let peer = ScriptedServer::start([Script::silent()]);
     let (supervisor, _main) = spawn(DatabaseConfig::from_url(peer.url())).await;
-    let (reason, cause) = complaint(&mut supervisor.subscribe()).await;
+    let (reason, cause) = first_problem(&mut supervisor.subscribe()).await;
     assert_eq!(reason, Reason::Unresponsive, "{cause}");
     supervisor.shutdown(SOON).await;
     eventually_async(SOON, "all is closed", || peer.open() == 0).await;
@@ -118,7 +118,7 @@ async fn a_malformed_reply_ends_the_connection_and_reaches_no_other_caller() {
 
 #[tokio::test]
 async fn an_unsolicited_reply_reaches_no_caller() {
-    // The stray reply comes with the last one of the handshake.
+    // Each reply is followed by a stray one.
     let peer = ScriptedServer::start([Script::answering(|command| {
         let mut reply = crate::common::resp::bulk(&command[1]);
         reply.extend(b"+stray\r\n");
@@ -132,7 +132,7 @@ async fn an_unsolicited_reply_reaches_no_caller() {
         let nonce = format!("nonce-{turn}");
         if let Ok(echo) = main.query::<String>(cmd("ECHO").arg(&nonce)).await {
             assert_eq!(echo, nonce);
-            eventually_async(SOON, "the connection is given up", || lost() > before).await;
+            eventually_async(SOON, "the connection is closed", || lost() > before).await;
         }
     }
     assert!(lost() > 0);
@@ -141,7 +141,7 @@ async fn an_unsolicited_reply_reaches_no_caller() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn endless_input_delays_no_deadline() {
-    // A debug build needs seconds for so many pushes, and none of them is the reply.
+    // A debug build needs seconds to read these pushes, and none of them is the reply.
     let peer = ScriptedServer::start([Script::answering(|_| {
         b">2\r\n+some\r\n+push\r\n".repeat(3_000_000)
     })]);

@@ -1,5 +1,5 @@
-//! Goal: callers do not notice that a server closes idle connections. Method: a real server with
-//! `timeout 1`, or with CLIENT KILL, and calls and leases around the time when it closes.
+//! Goal: callers do not notice that a server closes idle connections. Method: a real server that closes
+//! them by `timeout 1` or CLIENT KILL, and calls and leases before and after.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -27,7 +27,7 @@ fn ids(server: &RedisServer) -> BTreeSet<String> {
         .collect()
 }
 
-/// Leases so many at a time, and uses each.
+/// Takes `number` leases at the same time, and uses each.
 async fn use_leases(main: &Database, number: usize) {
     let mut leases = Vec::new();
     for turn in 0..number {
@@ -49,12 +49,12 @@ async fn row_13_closed_connections_are_not_lent() {
     server.cli(&["CONFIG", "SET", "timeout", "1"]);
     for round in 1..=3 {
         use_leases(&main, 5).await;
-        // Given back a moment ago.
+        // They were returned a moment ago.
         let is_back = || pool(&supervisor).idle == 5;
         eventually_async(SOON, "all are back", is_back).await;
         assert!(pool(&supervisor).available >= 5);
         let are_gone = || (pool(&supervisor).idle, pool(&supervisor).closing) == (0, 0);
-        eventually_async(SOON, "the pool knows that they are gone", are_gone).await;
+        eventually_async(SOON, "the pool has noticed", are_gone).await;
         let pool = pool(&supervisor);
         assert!(pool.lost >= 5 * round, "{pool:?}");
         assert_eq!((pool.evicted.total(), pool.discarded), (0, 0));
@@ -92,7 +92,7 @@ async fn row_13_connections_closed_unnoticed_are_not_lent() {
     supervisor.shutdown(SOON).await;
 }
 
-/// Deviation: the loss of an idle connection is counted and is no event, because nobody felt it.
+/// Deviation: the loss of an idle connection is counted but is no event, because no call failed.
 #[tokio::test]
 async fn row_13_server_idle_timeout() {
     let rig = Rig::start().await;
@@ -101,7 +101,7 @@ async fn row_13_server_idle_timeout() {
     assert_eq!(rig.server.cli(&["CONFIG", "SET", "timeout", "1"]), "OK");
     let closed = || rig.stats().pool.lost;
     eventually_async(SOON, "the server has closed it", || closed() > 0).await;
-    let count: i64 = rig.main.query(incr()).await.expect("nobody sees it");
+    let count: i64 = rig.main.query(incr()).await.expect("no call fails");
     assert_eq!(count, 1);
     let stats = rig.stats();
     assert_eq!((stats.lost, stats.retried), (0, 0));
@@ -114,7 +114,7 @@ async fn row_13_server_idle_timeout() {
 async fn row_12_killed_while_idle() {
     let rig = Rig::start().await;
     for round in 1..=20 {
-        // Being idle is what is tested.
+        // The connection has to be idle.
         tokio::time::sleep(Duration::from_millis(5)).await;
         assert_eq!(rig.server.cli(&KILL), "1");
         let count: i64 = rig.main.query(incr()).await.expect("no error");
@@ -129,7 +129,7 @@ async fn row_12_killed_connections_are_open_again_within_a_second() {
     let server = RedisServer::start();
     let main = DatabaseConfig::from_url(server.url())
         .min_idle(5)
-        // No sweep is what opens them.
+        // The pool has to refill without a sweep.
         .sweep_interval(Duration::from_secs(3600));
     let (supervisor, _main) = spawn(main).await;
     let is_full = || pool(&supervisor).open == 5 && ids(&server).len() == 5;

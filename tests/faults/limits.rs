@@ -1,4 +1,4 @@
-//! What is limited: calls under way, calls that wait, and files of this process.
+//! Limits: calls in flight, parked calls, and file descriptors of this process.
 
 use std::{env, fs::File, process::Command, time::Duration};
 
@@ -12,13 +12,13 @@ use crate::{
     degraded, error_of, error_within, event_of, incr, stats,
 };
 
-/// Splits calls into those that were refused at once, because of this limit, and the others.
+/// Checks that `expected` of the calls are refused because of this limit. Returns the other calls.
 async fn refused(calls: Vec<Call>, expected: usize, limit: Limit) -> Vec<Call> {
     let count = |calls: &[Call]| calls.iter().filter(|call| call.is_finished()).count();
-    eventually_async(SOON, "the others are refused", || count(&calls) == expected).await;
+    eventually_async(SOON, "the excess is refused", || count(&calls) == expected).await;
     let (refused, waiting) = calls
         .into_iter()
-        .partition::<Vec<_>, _>(|it| it.is_finished());
+        .partition::<Vec<_>, _>(|call| call.is_finished());
     for call in refused {
         let error = call.await.expect("a task").expect_err("refused");
         assert_eq!(error.execution(), Execution::NotSent);
@@ -30,14 +30,14 @@ async fn refused(calls: Vec<Call>, expected: usize, limit: Limit) -> Vec<Call> {
     waiting
 }
 
-/// Writes, and everything behind them on their connection, wait from now on.
+/// From now on writes wait, and so does everything behind them on the same connection.
 fn pause_writes(rig: &Rig) {
     let pause = ["CLIENT", "PAUSE", "60000", "WRITE"];
     assert_eq!(rig.server.cli(&pause), "OK");
 }
 
-/// Deviation: there is no time limit for getting a connection, because all callers share one;
-/// bounds on what is under way take its place.
+/// Deviation: callers share one connection and do not wait for it. Bounds on calls and bytes in flight
+/// take the place of an acquire timeout.
 #[tokio::test]
 async fn row_38_saturated() {
     let rig = Rig::with(|main| {
@@ -56,10 +56,10 @@ async fn row_38_saturated() {
     }
     let stats = rig.stats();
     assert_eq!((stats.refused, stats.in_flight), (9_901, 100));
-    assert_eq!(stats.circuit, CircuitState::Closed, "the server is well");
+    assert_eq!(stats.circuit, CircuitState::Closed, "the server works");
     assert_eq!(stats.health, HealthState::Healthy);
 
-    // A caller that gives up makes no room yet: the server still has to answer the command.
+    // A cancelled call makes no room yet: the server still has to answer its command.
     waiting.pop().expect("a caller").abort();
     assert_eq!(rig.server.cli(&["CLIENT", "UNPAUSE"]), "OK");
     for call in waiting {
@@ -148,7 +148,7 @@ async fn row_39_mailbox_overflow() {
 
 const URL: &str = "REDIS_STEWARD_TEST_EMFILE_URL";
 
-/// The limit holds for a whole process, so the test runs itself again in one of its own.
+/// The limit holds for the whole process, so the test runs itself again in a child process.
 #[tokio::test]
 async fn row_45_no_file_descriptor_left() {
     if let Ok(url) = env::var(URL) {
@@ -166,9 +166,9 @@ async fn row_45_no_file_descriptor_left() {
     };
     let output = tokio::task::spawn_blocking(run).await.expect("a task");
     let output = output.expect("this program runs again");
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{said}");
-    assert!(said.contains("1 passed"), "{said}");
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{stdout}");
+    assert!(stdout.contains("1 passed"), "{stdout}");
     assert_eq!(server.commandstat("incr"), 2);
 }
 
@@ -176,7 +176,7 @@ async fn without_file_descriptors(url: String) {
     let main = DatabaseConfig::from_url(url).allow_admin(true);
     let (supervisor, main) = spawn(main.failure_threshold(10_000)).await;
     let mut events = supervisor.subscribe();
-    // What is open stays open, and what it leaves behind when it is closed is above the limit.
+    // Open files stay open, but the number of a closed one is above the limit and cannot be reused.
     let usual = getrlimit(Resource::Nofile);
     let none = Rlimit {
         current: Some(3),

@@ -1,4 +1,4 @@
-//! A server that is loading its dataset.
+//! The server is loading its dataset.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,7 +14,7 @@ use crate::{
     degraded, error_within, event_of, incr, stats,
 };
 
-/// A server that takes a millisecond for five keys.
+/// A server that loads five keys in a millisecond.
 fn slow_loader() -> Builder {
     RedisServer::builder()
         .arg("key-load-delay", "200")
@@ -25,7 +25,7 @@ fn is_loading(server: &RedisServer) -> bool {
     server.info("persistence")["loading"] == "1"
 }
 
-/// Deviation: loading has no estimate in the error, and degrades the database until it is over.
+/// Deviation: the error has no estimate of the remaining time, and the database is degraded meanwhile.
 #[tokio::test]
 async fn row_14_loading_at_startup() {
     let server = slow_loader().start();
@@ -51,7 +51,11 @@ async fn row_14_loading_at_startup() {
             stage, last_error, ..
         } => {
             assert_eq!(*stage, Stage::Connect);
-            assert!(last_error.as_ref().is_some_and(|it| it.contains("loading")));
+            assert!(
+                last_error
+                    .as_ref()
+                    .is_some_and(|error| error.contains("loading"))
+            );
         }
         other => panic!("another error: {other}"),
     }

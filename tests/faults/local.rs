@@ -1,4 +1,4 @@
-//! Faults of this process: callers who leave, commands that must not be sent, and the end.
+//! Faults of this process: cancelled calls and a blocked arbiter.
 
 use std::{sync::mpsc, time::Duration};
 
@@ -7,12 +7,12 @@ use futures_util::FutureExt;
 use redis_steward::{CircuitState, Error, HealthEvent, HealthState, Subscribe};
 
 use crate::{
-    Rig, SOON, assert_in_step,
+    Rig, SOON, assert_own_replies,
     common::{eventually_async, resp},
     error_within, incr,
 };
 
-/// Deviation: connections of one's own, which such a caller would close, come later.
+/// Leases are in `leases/lending.rs`: a lease dropped during a command closes its connection.
 #[tokio::test]
 async fn row_36_caller_drops_future() {
     let rig = Rig::with(|main| main.failure_threshold(2)).await;
@@ -26,7 +26,7 @@ async fn row_36_caller_drops_future() {
         }
         calls
     };
-    // In flight: the server executes them, and their replies reach nobody.
+    // In flight: the server executes the commands, and their replies are discarded.
     rig.server.freeze();
     let before = rig.proxy.request_bytes();
     let calls = polled();
@@ -35,11 +35,11 @@ async fn row_36_caller_drops_future() {
     eventually_async(SOON, "all are written", written).await;
     drop(calls);
     rig.server.thaw();
-    assert_in_step(&rig.main).await;
+    assert_own_replies(&rig.main).await;
     assert_eq!(rig.server.commandstat("incr"), 100);
     assert_eq!(rig.stats().circuit, CircuitState::Closed);
 
-    // Waiting: they are never sent.
+    // Parked: the commands are never sent.
     rig.server.kill();
     let failures = || rig.stats().pool.dial_failures;
     eventually_async(SOON, "it has no connection", || failures() > 0).await;
@@ -49,14 +49,14 @@ async fn row_36_caller_drops_future() {
     drop(calls);
     rig.server.restart();
     rig.supervisor.ready(SOON).await.expect("ready again");
-    assert_in_step(&rig.main).await;
+    assert_own_replies(&rig.main).await;
     assert_eq!(rig.server.commandstat("incr"), 0);
     let is_settled = || (rig.stats().cancelled, rig.stats().in_flight) == (200, 0);
-    eventually_async(SOON, "nothing is under way", is_settled).await;
+    eventually_async(SOON, "nothing is in flight", is_settled).await;
     rig.end().await;
 }
 
-/// An actor of the application that blocks its thread until it is let go.
+/// An actor of the application that blocks its thread until it is released.
 struct Blocking {
     blocked: mpsc::Sender<()>,
     let_go: mpsc::Receiver<()>,
@@ -71,12 +71,12 @@ impl Handler<HealthEvent> for Blocking {
 
     fn handle(&mut self, _: HealthEvent, _: &mut Self::Context) {
         let _ = self.blocked.send(());
-        // An error says that the test is over.
+        // An error means that the test is over.
         let _ = self.let_go.recv();
     }
 }
 
-/// The crate's actors have a thread of their own, so this is the application's arbiter.
+/// The crate's actors have their own thread, so the blocked arbiter is the application's.
 #[tokio::test]
 async fn row_42_blocked_arbiter() {
     let rig = Rig::start().await;
@@ -88,7 +88,7 @@ async fn row_42_blocked_arbiter() {
             let blocking = Blocking { blocked, let_go }.start();
             let subscribed = subscribe.send(Subscribe(blocking.recipient())).await;
             subscribed.expect("a supervisor that runs");
-            // Until the last of its events has come, when its recipient is gone.
+            // Lets the actor receive its last event before the system ends.
             tokio::time::sleep(Duration::from_millis(1)).await;
         });
     });
@@ -97,7 +97,7 @@ async fn row_42_blocked_arbiter() {
     let mut events = rig.supervisor.subscribe();
     let healthy = events.next().await.expect("the current state");
     assert_eq!(healthy.state, HealthState::Healthy);
-    assert_in_step(&rig.main).await;
+    assert_own_replies(&rig.main).await;
     rig.server.freeze();
     let error = error_within(Duration::from_secs(1), &rig.main, &incr()).await;
     assert!(matches!(error, Error::TimedOut { .. }), "{error}");
@@ -105,7 +105,7 @@ async fn row_42_blocked_arbiter() {
     let down =
         async { while events.next().await.expect("an event").circuit != CircuitState::Open {} };
     let told = tokio::time::timeout(SOON, down).await;
-    told.expect("others are told of the outage");
+    told.expect("other subscribers see the outage");
 
     drop(let_it_go);
     arbiter.join().expect("it did not panic");

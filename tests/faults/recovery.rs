@@ -1,5 +1,5 @@
-//! Goal: no sequence of failures leaves a database stuck that could work. Method: each test plays one
-//! such sequence, with scripted peers, a proxy and real servers, and waits for it to work.
+//! Goal: no sequence of failures leaves a working database unusable. Method: each test plays one
+//! sequence, with scripted peers, a proxy and real servers, and waits until commands work.
 
 use std::{
     sync::{
@@ -18,8 +18,8 @@ use crate::common::{
 
 const SOON: Duration = Duration::from_secs(10);
 
-/// The first connection is the pool's and dies with its first command; the second is a probe that is
-/// answered late; the third, the pool's again, is rejected meanwhile; all later ones are good.
+/// The first connection is the pool's and is closed at its first command. The second is a probe that is
+/// answered late. The third is the pool's again, and is rejected meanwhile. All later ones work.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_pool_that_was_rejected_during_a_probe_tries_again() {
     let is_probed = Arc::new(AtomicBool::new(false));
@@ -49,7 +49,7 @@ async fn a_pool_that_was_rejected_during_a_probe_tries_again() {
         .command_timeout(Duration::from_secs(20))
         .connect_timeout(Duration::from_secs(15));
     let (supervisor, main) = spawn(main).await;
-    eventually_async(SOON, "the probe is under way", || is_probed.load(SeqCst)).await;
+    eventually_async(SOON, "the probe is in flight", || is_probed.load(SeqCst)).await;
     let lost: Result<(), Error> = main.query(cmd("SET").arg("key").arg(1)).await;
     lost.expect_err("the connection closes");
     let failures = || supervisor.statistics().databases["main"].pool.dial_failures;
@@ -68,7 +68,7 @@ async fn a_slow_server_is_found_again() {
         requests: Duration::from_millis(15),
         replies: Duration::from_millis(15),
     });
-    // Each answer takes longer than one should, and a dial has the time for it.
+    // Each reply takes longer than the attempt timeout, but a dial has enough time.
     let main = DatabaseConfig::from_url(proxy.url()).attempt_timeout(Duration::from_millis(25));
     let (supervisor, main) = spawn(main).await;
     server.kill();
@@ -81,24 +81,8 @@ async fn a_slow_server_is_found_again() {
     supervisor.shutdown(SOON).await;
 }
 
-#[test]
-fn a_runtime_without_io_is_left_for_one_that_has_it() {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_time()
-        .build()
-        .expect("a runtime");
-    let server = RedisServer::start();
-    runtime.block_on(async {
-        let (supervisor, main) = spawn(DatabaseConfig::from_url(server.url())).await;
-        let pong: String = main.query(cmd("PING")).await.expect("ping");
-        assert_eq!(pong, "PONG");
-        supervisor.shutdown(SOON).await;
-    });
-}
-
 #[tokio::test]
-async fn a_server_that_hangs_up_on_every_command_opens_the_circuit() {
+async fn a_server_that_closes_on_every_command_opens_the_circuit() {
     let peer = ScriptedServer::start([Script::replies_then_close(Vec::<Vec<u8>>::new())]);
     let (supervisor, main) = spawn(DatabaseConfig::from_url(peer.url())).await;
     let mut lost = 0;
@@ -106,14 +90,14 @@ async fn a_server_that_hangs_up_on_every_command_opens_the_circuit() {
         match main.query::<i64>(cmd("INCR").arg("n")).await {
             Err(Error::CircuitOpen { .. }) => break,
             Err(Error::ConnectionLost { .. }) => lost += 1,
-            other => panic!("{other:?} from a server that hangs up"),
+            other => panic!("{other:?} from a server that closes"),
         }
         assert!(
             lost < 50,
             "{lost} connections lost, and the circuit is closed"
         );
     }
-    // Callers meet the gate a moment before the state is published.
+    // Calls are refused a moment before the state is published.
     let is_open = || supervisor.statistics().databases["main"].circuit == CircuitState::Open;
     eventually_async(SOON, "the circuit is open", is_open).await;
     supervisor.shutdown(SOON).await;

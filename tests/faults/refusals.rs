@@ -1,4 +1,4 @@
-//! A server that works and refuses some commands, or all for a while.
+//! The server works but refuses some commands, or all commands for a while.
 
 use std::{fs, sync::Arc, time::Duration};
 
@@ -17,10 +17,10 @@ use crate::{
 
 #[tokio::test]
 async fn row_19_misconf() {
-    // The server refuses PING as well, and so the probes.
+    // The server refuses PING as well, so probes see the error too.
     let rig = Rig::with(|main| main.health_check_interval(Duration::from_millis(50))).await;
     let mut events = rig.supervisor.subscribe();
-    // A folder in the place of its file is a disk that cannot be written to.
+    // A folder in the place of the file has the effect of a full disk.
     let dump = rig.server.dir().join("dump.rdb");
     fs::create_dir(&dump).expect("a folder");
     let set = ["CONFIG", "SET", "save", "3600 1"];
@@ -94,7 +94,7 @@ async fn row_21_busy_script() {
     assert_eq!(refusal(&error), ("BUSY", NotExecuted, 3));
     event_of(&mut events, degraded(Reason::Busy)).await;
     while stats(&supervisor).circuit == CircuitState::Closed {
-        // The one that meets an open circuit is the last.
+        // The first call that finds the circuit open is the last.
         error_of(&main, &incr()).await;
     }
     event_of_outage(&mut events, Reason::Busy).await;
@@ -124,7 +124,7 @@ async fn row_22_noscript() {
     let unknown = cmd("EVALSHA").arg("0".repeat(40)).arg(0).take();
     let error = error_of(&rig.main, &unknown).await;
     assert_eq!(refusal(&error), ("NOSCRIPT", NotExecuted, 1));
-    // A script that runs and fails may have written.
+    // A failed script may have written.
     let body = "redis.call('SET', KEYS[1], 'written'); return redis.error_reply('ERR late')";
     let failing = cmd("EVAL").arg(body).arg(1).arg("k").take();
     let error = error_of(&rig.main, &failing).await;
@@ -134,7 +134,7 @@ async fn row_22_noscript() {
     rig.end().await;
 }
 
-/// Deviation: WATCH needs a connection of its own, so that a transaction never meets a conflict.
+/// WATCH needs a lease. Conflicts are tested in `leases/transactions.rs`.
 #[tokio::test]
 async fn row_23_execabort() {
     let rig = Rig::start().await;
@@ -148,8 +148,8 @@ async fn row_23_execabort() {
     assert_eq!(rig.server.commandstat("multi"), 1, "not sent again");
     let cause = "command 1: ERR unknown command";
     assert!(error.to_string().contains(cause), "{error}");
-    let said = format!("{error} {error:?}");
-    assert!(!said.contains("canary"), "{said}");
+    let text = format!("{error} {error:?}");
+    assert!(!text.contains("canary"), "{text}");
     let through_redis = aborted.query_async::<Value>(&mut rig.main.clone()).await;
     let error = through_redis.expect_err("aborted");
     assert_eq!(error.kind(), ErrorKind::Server(ServerErrorKind::ExecAbort));
@@ -174,11 +174,11 @@ async fn row_34_unblocked() {
     let call = begin(&rig.main, cmd("BLPOP").arg("list").arg(0));
     let is_blocked = || rig.server.info("clients")["blocked_clients"] == "1";
     eventually_async(SOON, "it waits", is_blocked).await;
-    // It becomes a replica of nobody.
+    // It becomes a replica of a server that does not exist.
     rig.server.cli(&["REPLICAOF", "127.0.0.1", "1"]);
     let error = call.await.expect("a task").expect_err("unblocked");
     assert_eq!(refusal(&error), ("UNBLOCKED", NotExecuted, 1));
-    // By whoever is quicker: the server hangs up, too.
+    // Either side may close first: the server disconnects it, too.
     let is_closed = || {
         let pool = rig.stats().pool;
         (pool.discarded + pool.lost, pool.closing) == (1, 0)

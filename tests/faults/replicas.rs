@@ -1,4 +1,4 @@
-//! A server whose place in its replication is not what its clients need.
+//! The server is a replica, or a primary without the required replicas.
 
 use std::time::Instant;
 
@@ -41,7 +41,7 @@ async fn row_16_readonly() {
 
 #[tokio::test]
 async fn row_16_a_write_is_sent_again_over_a_new_connection() {
-    // As behind a name that moves from the old primary to the new one.
+    // A name has moved from the old primary to the new one.
     let old = Script::answering(|_| {
         b"-READONLY You can't write against a read only replica.\r\n".to_vec()
     });
@@ -88,7 +88,7 @@ async fn row_16_a_replica_from_the_start_is_asked_twice() {
 async fn row_16_many_callers_open_one_new_connection() {
     let server = RedisServer::start();
     let (supervisor, main) = spawn(DatabaseConfig::from_url(server.url())).await;
-    // Enough calls for a budget that lets all of them try again.
+    // Earlier calls fill the retry budget, so that every refused call may retry.
     for _ in 0..1_000 {
         main.query::<()>(cmd("PING")).await.expect("pong");
     }
@@ -111,7 +111,7 @@ async fn row_16_many_callers_open_one_new_connection() {
 async fn row_16_a_replica_is_not_dialled_in_a_tight_loop() {
     let server = RedisServer::start();
     let (supervisor, main) = spawn(DatabaseConfig::from_url(server.url())).await;
-    // Enough calls for a budget that lets all of them try again.
+    // Earlier calls fill the retry budget, so that every refused call may retry.
     for _ in 0..5_000 {
         main.query::<()>(cmd("PING")).await.expect("pong");
     }
@@ -139,7 +139,7 @@ async fn row_17_masterdown() {
     assert_eq!(refusal(&error), ("MASTERDOWN", NotExecuted, 3));
     event_of(&mut events, degraded(Reason::PrimaryDown)).await;
     while rig.stats().circuit == CircuitState::Closed {
-        // The one that meets an open circuit is the last.
+        // The first call that finds the circuit open is the last.
         error_of(&rig.main, &get()).await;
     }
     event_of_outage(&mut events, Reason::PrimaryDown).await;

@@ -1,6 +1,6 @@
-//! Goal: a killed server costs its callers truthful errors or a wait within their deadlines, and
-//! nothing once it is back. Method: a real server is killed with SIGKILL under load, or kills its
-//! clients, and the calls' outcomes are compared with what the server counted.
+//! Goal: during a crash callers get truthful errors or wait within their deadlines, and after the
+//! restart no call fails. Method: a real server is killed with SIGKILL under load, or kills its clients,
+//! and the outcomes of the calls are compared with the counter on the server.
 
 use std::{
     sync::{
@@ -28,7 +28,7 @@ async fn spawn(url: &str) -> (Supervisor, Database) {
     (supervisor, main)
 }
 
-/// How calls of one task ended.
+/// The outcomes of the calls.
 #[derive(Default)]
 struct Outcomes {
     acknowledged: AtomicU64,
@@ -50,8 +50,8 @@ impl Outcomes {
     }
 }
 
-/// Callers that increment a counter all the time until told to stop. None of their calls may
-/// outlive its deadline.
+/// Callers that increment a counter until they are stopped. None of their calls may outlive its
+/// deadline.
 struct Callers {
     outcomes: Arc<Outcomes>,
     stop: Arc<AtomicBool>,
@@ -96,8 +96,8 @@ impl Callers {
     /// Waits until more calls have succeeded.
     async fn succeed(&self) {
         let before = self.acknowledged();
-        let what = "calls succeed again";
-        eventually_async(SOON, what, || self.acknowledged() > before + 100).await;
+        let have_succeeded = || self.acknowledged() > before + 100;
+        eventually_async(SOON, "calls succeed again", have_succeeded).await;
     }
 
     async fn stop(self) -> Arc<Outcomes> {
@@ -111,7 +111,7 @@ impl Callers {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_server_loses_no_acknowledged_write_and_no_call_hangs() {
-    // Appending each write to disk makes the server remember what it acknowledged.
+    // With every write on disk, the server keeps all acknowledged increments.
     let server = RedisServer::builder()
         .arg("appendonly", "yes")
         .arg("appendfsync", "always")
@@ -139,13 +139,13 @@ async fn a_killed_server_loses_no_acknowledged_write_and_no_call_hangs() {
     assert_eq!(sockets_to(server.port()), 0);
 }
 
-/// The pause between the server's accepting and the first success, for an outage of this length.
+/// The time between the server accepting connections and the first success, after an outage.
 async fn first_success_after(outage: Duration) -> Duration {
     let server = RedisServer::start();
     let (supervisor, main) = spawn(&server.url()).await;
     server.kill();
     let killed = Instant::now();
-    // The outage is what is tested: callers go on asking all along.
+    // Calls go on during the outage.
     let mut ticks = interval(Duration::from_millis(5));
     while killed.elapsed() < outage {
         ticks.tick().await;

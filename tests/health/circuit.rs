@@ -1,6 +1,6 @@
-//! Goal: the circuit opens after failures in a row, refuses without touching the server, and closes
-//! again by way of probes; and the events tell exactly that. Method: real servers that die and
-//! return, a proxy, and a scripted peer; states are read from events and statistics.
+//! Goal: the circuit opens after consecutive failures, refuses without touching the server, and closes
+//! after successful probes; the events report each change. Method: real servers that die and return, a
+//! proxy, and a scripted peer; states are read from events and statistics.
 
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,7 @@ fn circuit(supervisor: &Supervisor) -> CircuitState {
     supervisor.statistics().databases["main"].circuit
 }
 
-/// Events up to the first that the condition accepts.
+/// Collects events up to the first that the condition accepts.
 async fn until(
     events: &mut HealthEvents,
     mut condition: impl FnMut(&HealthEvent) -> bool,
@@ -84,7 +84,7 @@ async fn events_tell_an_outage_once_and_in_order() {
         _ => None,
     });
     assert!(
-        down.is_some_and(|it| !it.is_zero()),
+        down.is_some_and(|pause| !pause.is_zero()),
         "{down:?}: when it is probed next"
     );
     let last = seen.last().expect("events");
@@ -98,7 +98,7 @@ async fn events_tell_an_outage_once_and_in_order() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_open_circuit_refuses_at_once_and_sends_nothing() {
-    // Commands time out, and the server is there all the time: what is refused would arrive.
+    // The server works and only its replies are lost, so it would count a command that was not refused.
     let server = RedisServer::start();
     let proxy = FaultProxy::start(server.port());
     let main = DatabaseConfig::from_url(proxy.url())
@@ -130,10 +130,10 @@ async fn an_open_circuit_refuses_at_once_and_sends_nothing() {
                 ..
             } => {
                 assert_eq!(reason, Reason::Unresponsive);
-                // Also while a probe waits for its answer.
+                // The bound holds also while a probe is in flight.
                 assert!(retry_after >= Duration::from_millis(25), "{retry_after:?}");
             }
-            // A probe may have just succeeded on another connection.
+            // No probe can succeed while replies are swallowed.
             other => panic!("{other}"),
         }
         assert_eq!(error.execution(), Execution::NotSent);
@@ -228,21 +228,21 @@ async fn one_endpoint_is_probed_once_for_many_databases() {
     supervisor.ready(SOON).await.expect("ready");
     let all = |circuit: CircuitState| {
         let stats = supervisor.statistics();
-        stats.databases.values().all(|it| it.circuit == circuit)
+        stats
+            .databases
+            .values()
+            .all(|stats| stats.circuit == circuit)
     };
-    // Connections are accepted and reset at once, so every attempt is counted.
+    // The proxy accepts and resets each connection, and so counts every attempt.
     server.kill();
     eventually_async(SOON, "all circuits are open", || all(CircuitState::Open)).await;
     let before = proxy.accepted();
     let start = Instant::now();
-    // A rate is what is tested, and it needs a time to be one of.
+    // The test measures a rate, for one second.
     tokio::time::sleep(Duration::from_secs(1)).await;
     let attempts = proxy.accepted() - before;
     let elapsed = start.elapsed().as_secs_f64();
-    assert!(
-        attempts >= 5,
-        "{attempts} attempts in {elapsed} s: nobody asks"
-    );
+    assert!(attempts >= 5, "only {attempts} attempts in {elapsed} s");
     assert!(
         (attempts as f64) < 60.0 * elapsed,
         "{attempts} attempts in {elapsed} s"
@@ -275,7 +275,7 @@ async fn every_database_is_probed_at_its_interval() {
 
 #[tokio::test]
 async fn a_server_that_only_answers_handshakes_opens_the_circuit() {
-    // Handshakes and probes succeed, and no command is ever answered.
+    // Handshakes and probes succeed, but no command is answered.
     let peer = ScriptedServer::start([Script::answering(|_| Vec::new())]);
     let main = DatabaseConfig::from_url(peer.url())
         .command_timeout(Duration::from_millis(200))

@@ -1,4 +1,4 @@
-//! The circuit, the health of a database and its events, and what an operator can do about them.
+//! The circuit and health of a database, their events, and the actions of an operator.
 
 #[path = "../common/mod.rs"]
 mod common;

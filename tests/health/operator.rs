@@ -1,5 +1,5 @@
-//! Goal: an operator can take a database out of use, put it back, and close its circuit. Method: a real
-//! server that counts what reaches it.
+//! Goal: an operator can isolate a database, put it back, and close its circuit. Method: a real server
+//! that counts the commands it receives.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ async fn an_isolated_database_refuses_everything_until_it_is_reset() {
     let stats = || supervisor.statistics().databases["main"].clone();
     assert_eq!(stats().health, HealthState::Isolated);
     assert_eq!(stats().circuit, CircuitState::Open);
-    // It is not put back by probes that find it well.
+    // Successful probes do not end the isolation.
     let probed = || server.commandstat("ping") > pings + 3;
     eventually_async(SOON, "it was probed", probed).await;
     assert_eq!(stats().health, HealthState::Isolated);
@@ -71,7 +71,7 @@ async fn operator_actions_fail_for_unknown_databases_and_after_shutdown() {
     unknown(supervisor.isolate("other").await);
     unknown(supervisor.reset("other").await);
     unknown(supervisor.revive("other").await);
-    // One that was not given up is left alone.
+    // A database that has not failed is left alone.
     supervisor.revive("main").await.expect("nothing to do");
     assert_eq!(supervisor.statistics().databases["main"].pool.restarts, 0);
     supervisor.shutdown(SOON).await;

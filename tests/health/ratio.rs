@@ -1,6 +1,5 @@
-//! Goal: a circuit opens also when failures do not come in a row, but make up much of what the server
-//! does, or when it is slow for nearly everybody; and not for a few slow commands. Method: a scripted
-//! server that fails every other command, and a real one behind a proxy that delays.
+//! Goal: the circuit also opens at a high ratio of failed or slow commands, and not because of a few of
+//! them. Method: a scripted server that fails some commands, and a real one behind a proxy that delays.
 
 use std::time::{Duration, Instant};
 
@@ -41,7 +40,7 @@ async fn half_of_the_commands_failing_opens_the_circuit() {
     let (supervisor, main) = spawn(DatabaseConfig::from_url(server.url())).await;
     let load = tokio::spawn(async move {
         loop {
-            // Three attempts, and so never the five failures in a row that open it as well.
+            // A GET fails three times at most, so there are never five consecutive failures.
             let _ = main.query::<()>(cmd("GET").arg("k")).await;
             let _ = main.query::<()>(cmd("SET").arg("k").arg(1)).await;
         }
@@ -72,7 +71,7 @@ async fn one_in_eight_commands_failing_does_not_open_the_circuit() {
     supervisor.shutdown(SOON).await;
 }
 
-/// Pings at the same time, whose replies take so long.
+/// Sends concurrent PINGs. All must succeed.
 async fn pings(main: &Database, count: usize) {
     let calls = (0..count).map(|_| {
         let main = main.clone();
@@ -98,10 +97,9 @@ async fn nearly_all_commands_slow_opens_the_circuit() {
     slow_by(&proxy, Duration::from_millis(300));
     let load = tokio::spawn(async move { pings(&main, 30).await });
     opens(&supervisor, Reason::Slow).await;
-    load.await
-        .expect("those that were let through end as usual");
+    load.await.expect("admitted commands succeed");
     assert!(supervisor.statistics().databases["main"].slow >= 20);
-    // A quick one again is trusted again.
+    // The circuit closes when the server is fast again.
     proxy.heal();
     let is_closed = || circuit(&supervisor) == CircuitState::Closed;
     eventually_async(SOON, "it closes", is_closed).await;
@@ -123,7 +121,7 @@ async fn a_few_slow_commands_do_not_open_the_circuit() {
     pings(&main, 30).await;
     assert_eq!(slow() - before, 30);
     proxy.heal();
-    // The health actor looks every 250 ms, so by then it has.
+    // Longer than the 250 ms after which the health actor evaluates the ratio.
     let end = Instant::now() + Duration::from_secs(1);
     while Instant::now() < end {
         pings(&main, 1).await;

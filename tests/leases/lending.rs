@@ -1,5 +1,5 @@
-//! Goal: what one caller did on a connection is never seen by another, and a connection that is not
-//! given back whole is closed. Method: leases of a real server, which is asked what its clients are.
+//! Goal: a lease never shows the changes of an earlier caller, and a connection that is returned in a
+//! changed state is closed. Method: leases of a real server, and its own `CLIENT INFO`.
 
 use std::time::{Duration, Instant};
 
@@ -43,7 +43,7 @@ async fn a_clean_connection_is_lent_again_and_a_changed_one_is_closed() {
     ] {
         let mut lease = rig.main.lease().await.expect("a lease");
         let same = client_id(&mut lease).await;
-        // Some are refused by a server alone; what matters is what is left behind.
+        // Some are refused by a standalone server. Only the state left behind matters.
         let _ = lease.execute(&words(line)).await;
         drop(lease);
         let mut lease = rig.main.lease().await.expect("a lease");
@@ -82,12 +82,15 @@ async fn exec_and_discard_leave_a_clean_connection() {
     let _ = lease.execute(&words("GET k")).await.expect("queued");
     let () = lease.query(words("DISCARD")).await.expect("discarded");
     let () = lease.query(words("MULTI")).await.expect("opened");
-    lease.execute(&words("GET")).await.expect_err("GET what?");
+    lease
+        .execute(&words("GET"))
+        .await
+        .expect_err("GET without a key");
     lease.execute(&words("EXEC")).await.expect_err("aborted");
     drop(lease);
     let mut lease = rig.main.lease().await.expect("a lease");
     assert_eq!(client_id(&mut lease).await, id);
-    // An EXEC without MULTI ends nothing.
+    // An EXEC without MULTI does not end the watch.
     let () = lease.query(words("WATCH k")).await.expect("watched");
     lease
         .execute(&words("EXEC"))
@@ -126,13 +129,13 @@ async fn changes_by_cancelled_commands_count() {
     let rig = Rig::start().await;
     for line in ["SELECT 3", "WATCH k", "MULTI"] {
         let mut lease = rig.main.lease().await.expect("a lease");
-        // The server answers to nothing before this is over.
+        // The server answers the next command only after the BLPOP.
         for line in ["BLPOP nothing 1", line] {
             let command = words(line);
             let mut given_up = Box::pin(lease.execute(&command));
             for _ in 0..10 {
                 assert!(futures_util::poll!(&mut given_up).is_pending(), "{line}");
-                // Its connection sends it meanwhile.
+                // The connection sends it meanwhile.
                 tokio::task::yield_now().await;
             }
         }
@@ -155,7 +158,7 @@ async fn a_pipeline_counts_by_its_effects() {
     let mut lease = rig.main.lease().await.expect("a lease");
     let mut pipeline = pipe();
     pipeline.add_command(words("WATCH k"));
-    // There is none, and so the key is still watched.
+    // Without MULTI, so the key is still watched.
     pipeline.add_command(words("EXEC"));
     pipeline.add_command(words("PING"));
     let replies = lease.pipeline::<()>(&pipeline).await;
@@ -171,7 +174,7 @@ async fn a_pipeline_counts_by_its_effects() {
     assert_eq!(replies.expect("executed").len(), 5);
     drop(lease);
     let pool = rig.settled().await;
-    assert_eq!((pool.discarded, pool.idle), (1, 1), "it did end it");
+    assert_eq!((pool.discarded, pool.idle), (1, 1), "EXEC ended the watch");
     let mut lease = rig.main.lease().await.expect("a lease");
     let mut pipeline = pipe();
     pipeline.add_command(words("SELECT 3")).get("k");
@@ -248,16 +251,13 @@ async fn an_acquire_timeout_shows_the_counts_of_the_pool() {
         text.contains("max_connections = 3 there are 2 leased, 1 shared"),
         "{text}"
     );
-    // Ordinary commands do not mind, and who comes first is served first.
+    // Ordinary commands are not affected, and waiting callers are served in order.
     let _: () = rig.main.clone().set("k", 1).await.expect("set");
     let patient = rig.main.with_timeout(SOON);
     let waiting = tokio::spawn(async move { patient.lease().await });
     eventually_async(SOON, "it waits", || rig.pool().waiting == 1).await;
     drop(one);
-    let third = waiting
-        .await
-        .expect("a task")
-        .expect("the lease that was given back");
+    let third = waiting.await.expect("a task").expect("the returned lease");
     drop((two, third));
     assert_eq!(rig.settled().await.idle, 2);
     assert_eq!(rig.pool().acquire_wait.count(), 3);
@@ -285,16 +285,16 @@ async fn a_lease_broken_before_its_first_use_is_replaced() {
     let mut lease = rig.main.lease().await.expect("a lease");
     rig.server
         .cli(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
-    eventually_async(SOON, "its end is known", || rig.pool().lost >= 1).await;
+    eventually_async(SOON, "the loss is known", || rig.pool().lost >= 1).await;
     let echo: String = lease
         .query(words("ECHO alive"))
         .await
         .expect("on another connection");
     assert_eq!(echo, "alive");
-    // From here on there is something to lose.
+    // After its first use a lease is not replaced.
     rig.server
         .cli(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
-    eventually_async(SOON, "its end is known", || rig.pool().lost >= 3).await;
+    eventually_async(SOON, "the loss is known", || rig.pool().lost >= 3).await;
     let error = lease
         .query::<String>(words("ECHO lost"))
         .await
@@ -377,11 +377,11 @@ async fn a_sweep_removes_cancelled_callers_from_the_queue() {
     let patient = tokio::spawn(rig.main.lease());
     let waiting = || rig.pool().waiting;
     eventually_async(SOON, "one waits", || waiting() == 1).await;
-    let others: Vec<_> = (0..100).map(|_| tokio::spawn(rig.main.lease())).collect();
+    let cancelled: Vec<_> = (0..100).map(|_| tokio::spawn(rig.main.lease())).collect();
     eventually_async(SOON, "all wait", || waiting() == 101).await;
-    for other in others {
-        other.abort();
-        drop(other.await);
+    for caller in cancelled {
+        caller.abort();
+        drop(caller.await);
     }
     rig.supervisor.sweep().await;
     assert_eq!(waiting(), 1);
@@ -403,7 +403,7 @@ async fn a_server_that_does_not_answer_leases_opens_the_circuit() {
     }
     rig.server.freeze();
     for lease in &mut leases {
-        // Those to come are refused once the circuit is open.
+        // Later commands are refused once the circuit is open.
         lease.execute(&words("GET k")).await.expect_err("frozen");
     }
     assert_eq!(rig.stats().circuit, CircuitState::Open);
@@ -433,7 +433,7 @@ async fn blocking_commands_on_leases_are_not_slow() {
     rig.end().await;
 }
 
-/// The server comes to them when it is done with what blocks.
+/// The server answers them only after the blocking command.
 #[tokio::test]
 async fn commands_behind_a_blocking_command_are_not_slow() {
     let rig = Rig::with(|main| {
@@ -480,7 +480,10 @@ async fn a_pipeline_on_a_lease_has_typed_replies_and_separate_errors() {
     };
     assert_eq!(execution, Execution::Executed);
     let errors = error.into_server_errors().expect("of the server");
-    let of: Vec<_> = errors.iter().map(|(at, it)| (*at, it.code())).collect();
+    let of: Vec<_> = errors
+        .iter()
+        .map(|(index, error)| (*index, error.code()))
+        .collect();
     assert_eq!(of, [(3, "ERR"), (4, "WRONGTYPE")]);
     drop(lease);
     assert_eq!(rig.settled().await.discarded, 0);
@@ -542,7 +545,7 @@ async fn a_refused_subscription_is_an_error_and_replies_stay_in_order() {
     }
     drop(lease);
     supervisor.shutdown(SOON).await;
-    // What is queued is answered once as well.
+    // A queued SUBSCRIBE has one reply as well.
     let (supervisor, main) = spawn(DatabaseConfig::from_url(server.url())).await;
     let mut lease = main.lease().await.expect("a lease");
     let () = lease.query(words("MULTI")).await.expect("opened");

@@ -1,5 +1,4 @@
-//! Connections of one's own: what a lease guarantees, in tasks and in threads, and the warning about
-//! one that is kept.
+//! Leases: exclusive connections in tasks and threads, transactions on them, and the leak warning.
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -1,5 +1,5 @@
-//! Goal: threads have leases and blocking commands as tasks have them. Method: plain threads, and a real
-//! server that tells who is there.
+//! Goal: threads have the same leases and blocking commands as tasks. Method: plain threads, and a real
+//! server that lists its clients.
 
 use std::{
     thread,
@@ -84,7 +84,7 @@ fn changes_on_a_lease_stay_with_its_thread() {
     assert_eq!(nothing, None);
     rig.server
         .cli(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
-    eventually(SOON, "its end is known", || !lease.is_open());
+    eventually(SOON, "the loss is known", || !lease.is_open());
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn no_lease_is_an_error_in_time_on_a_thread_and_at_once_in_a_task() {
     let acquire = Duration::from_millis(100);
     let rig = Rig::with(|main| main.max_connections(2).acquire_timeout(acquire));
     let held = rig.main.lease().expect("the only one");
-    let error = rig.main.lease().expect_err("there is no other");
+    let error = rig.main.lease().expect_err("there is no second connection");
     match error {
         Error::TimedOut { stage, timeout, .. } => {
             assert_eq!((stage, timeout), (Stage::Acquire, acquire));
@@ -121,7 +121,7 @@ fn no_lease_is_an_error_in_time_on_a_thread_and_at_once_in_a_task() {
     let error = refused.expect_err("in a task");
     assert!(matches!(error, Error::WouldBlockRuntime { .. }), "{error}");
     drop(held);
-    let _next = rig.main.lease().expect("given back");
+    let _next = rig.main.lease().expect("the returned lease");
 }
 
 #[test]

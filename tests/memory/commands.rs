@@ -1,5 +1,5 @@
-//! Goal: commands leave no memory behind, however many there are or how large, and ask for no more
-//! of it than they do now. Method: an allocator that counts.
+//! Goal: commands leak no memory, whatever their number and size, and allocate no more than today.
+//! Method: an allocator that counts.
 
 use std::time::Duration;
 
@@ -16,14 +16,14 @@ use crate::{
 const COMMANDS: usize = 1_000_000;
 const OUTSTANDING: usize = 256;
 const LONG: Duration = Duration::from_secs(120);
-/// Buffers, queues and the runtime's own lists are not equally full each time, which makes some 20 KiB.
-/// A byte that every command left would be a million.
+/// The fill of buffers, queues and lists of the runtime varies by about 20 KiB. A leak of one byte per
+/// command would be a million bytes.
 const SLACK: usize = 256 * 1024;
-/// What many values of [`LARGE`] bytes at a time need is much more.
+/// Much less than the buffers of a burst of [`LARGE`] values.
 const SMALL_SLACK: usize = 32 * 1024;
 const LARGE: usize = 12 * 1024;
-/// A ratchet: what it takes now, to be lowered with every allocation that is saved. They are the
-/// encoded command, the way of the answer, and the value.
+/// A ratchet, to be lowered with every saved allocation. Today: the encoded command, the reply channel,
+/// and the value.
 const ALLOCATIONS_PER_GET: usize = 3;
 
 #[test]
@@ -34,7 +34,7 @@ fn commands_leak_no_memory_and_allocate_little() {
 
 async fn commands_run() {
     let server = RedisServer::start();
-    // No command is meant to time out, on whatever machine.
+    // No command may time out on a slow machine.
     let database = DatabaseConfig::from_url(server.url())
         .command_timeout(LONG)
         .attempt_timeout(LONG);
@@ -51,24 +51,24 @@ async fn commands_run() {
     );
 
     let allocations = allocations_per_get(&main).await;
-    // What the actors do meanwhile is counted too.
+    // Allocations of the actors are counted as well.
     assert!(
         allocations < ALLOCATIONS_PER_GET as f64 + 0.5,
         "{allocations} allocations per GET"
     );
 
     burst(&main).await;
-    // Buffers are given back when a connection looks at its deadlines and has nothing to do.
+    // An idle connection frees its buffers when it checks its deadlines.
     let soon = main.with_timeout(Duration::from_secs(1));
     soon.query::<()>(cmd("PING")).await.expect("pong");
     let no_more = || live_bytes() < unused + SMALL_SLACK;
-    eventually_async(LONG, "buffers and queues are given back", no_more).await;
+    eventually_async(LONG, "buffers and queues are freed", no_more).await;
 
     drop(main);
     supervisor.shutdown(Duration::ZERO).await;
 }
 
-/// So many commands, some of each kind.
+/// Runs this number of commands: SET, GET and INCR.
 async fn mixed(main: &Database, commands: usize) {
     let mut callers = JoinSet::new();
     for caller in 0..OUTSTANDING {
@@ -93,7 +93,7 @@ async fn mixed(main: &Database, commands: usize) {
     }
 }
 
-/// Many commands at a time, with large values.
+/// Runs many concurrent commands with large values.
 async fn burst(main: &Database) {
     let value = "v".repeat(LARGE);
     let calls = (0..OUTSTANDING).map(|number| {

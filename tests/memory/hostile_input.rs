@@ -1,5 +1,5 @@
-//! Goal: input that never ends costs no memory. Method: scripted peers that write without end, and
-//! the resident memory of this process.
+//! Goal: endless input costs no memory. Method: scripted peers that write without end, and the resident
+//! memory of this process.
 
 use std::time::Duration;
 

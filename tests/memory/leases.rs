@@ -1,5 +1,4 @@
-//! Goal: leases leave no memory behind, also where it is watched how long they are held. Method: an
-//! allocator that counts.
+//! Goal: leases leak no memory, also with the leak warning enabled. Method: an allocator that counts.
 
 use std::time::Duration;
 
@@ -14,7 +13,7 @@ use crate::{
 
 const LEASES: usize = 20_000;
 const SOON: Duration = Duration::from_secs(20);
-/// A byte or two for each lease, where anything that is kept of one has hundreds.
+/// Less than two bytes per lease. Any leaked part of a lease would be hundreds.
 const SLACK: usize = 32 * 1024;
 
 #[test]
@@ -24,7 +23,7 @@ fn leases_leak_no_memory() {
 
 async fn leases_run() {
     let server = RedisServer::start();
-    // None is held for so long, and it is not over when the test is.
+    // Longer than the test, so no warning is due.
     let watched = DatabaseConfig::from_url(server.url()).leak_warning(Duration::from_secs(3600));
     let (supervisor, main) = spawn(watched).await;
     leases(&main, LEASES / 10).await;

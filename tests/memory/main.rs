@@ -1,4 +1,4 @@
-//! Memory, which is counted for the whole process: the tests take turns.
+//! Memory use. Memory is counted for the whole process, so the tests take turns.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -18,7 +18,7 @@ use tokio::runtime::Builder;
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-/// Runs a test while no other one runs, and without what another one's runtime holds.
+/// Runs a test on its own runtime, while no other test runs or holds a runtime.
 fn alone(runtime: &mut Builder, test: impl Future<Output = ()>) {
     static ALONE: Mutex<()> = Mutex::new(());
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);

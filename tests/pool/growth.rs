@@ -1,6 +1,6 @@
-//! Goal: a shared connection that cannot keep up gets others beside it, and they go when they are not
-//! needed any more. Method: a real server, and so many callers with replies of so many parts that the
-//! task of a connection does nothing else; the server tells which connections have carried commands.
+//! Goal: the pool opens more shared connections when one is saturated, and closes them when they are
+//! spare. Method: a real server, and callers with large array replies that keep the task of a
+//! connection busy; the server lists the connections that carried commands.
 
 use std::{
     sync::{
@@ -37,22 +37,25 @@ async fn saturation_opens_more_shared_connections_and_idleness_closes_them() {
     let database = DatabaseConfig::from_url(server.url())
         .shared_connections(1, MOST)
         .sweep_interval(Duration::from_millis(200))
-        // However slow the machine is.
+        // Long enough for a slow machine.
         .command_timeout(SOON)
         .attempt_timeout(SOON);
     let (supervisor, main) = spawn(database).await;
     let load = Load::start(&main);
     let are_open = || pool(&supervisor).shared == MOST;
-    eventually_async(SOON, "there are as many as there may be", are_open).await;
+    eventually_async(SOON, "the maximum is open", are_open).await;
     let are_used = || {
         let clients = server.clients_named("redis-steward:main");
-        let used = clients.iter().filter(|it| it["cmd"] == "lrange");
+        let used = clients.iter().filter(|client| client["cmd"] == "lrange");
         used.count() == MOST
     };
     eventually_async(SOON, "all of them carry commands", are_used).await;
     tokio::task::block_in_place(|| load.stop());
 
-    eventually_async(SOON, "one is enough", || pool(&supervisor).open == 1).await;
+    eventually_async(SOON, "the spare connections are closed", || {
+        pool(&supervisor).open == 1
+    })
+    .await;
     let clients = || server.clients_named("redis-steward").len();
     eventually_async(SOON, "the server agrees", || clients() == 1).await;
     let pool = pool(&supervisor);
@@ -61,7 +64,7 @@ async fn saturation_opens_more_shared_connections_and_idleness_closes_them() {
     supervisor.shutdown(SOON).await;
 }
 
-/// Callers on a thread of their own, so that they leave the connections' tasks alone.
+/// Callers on a separate thread, which leaves the runtime to the tasks of the connections.
 struct Load {
     callers: JoinHandle<()>,
     is_over: Arc<AtomicBool>,
@@ -84,7 +87,7 @@ impl Load {
     }
 }
 
-/// The same again and again.
+/// Repeats one command until the load ends.
 async fn call(main: Database, is_over: Arc<AtomicBool>) {
     let all = cmd("LRANGE").arg("k").arg(0).arg(-1).take();
     while !is_over.load(Relaxed) {

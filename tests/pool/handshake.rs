@@ -1,6 +1,5 @@
-//! Goal: a connection introduces itself to every kind of server, and is used only when the server
-//! takes commands. Method: real servers over TCP and Unix sockets, and scripted ones that are older
-//! or stricter.
+//! Goal: the handshake works with every kind of server, and a connection is used only after it. Method:
+//! real servers over TCP and Unix sockets, and scripted servers that are older or stricter.
 
 use std::time::Duration;
 
@@ -68,17 +67,17 @@ async fn a_server_without_hello_is_used_in_resp2() {
     let (supervisor, main) = spawn(DatabaseConfig::from_url(url)).await;
     let value: String = main.query(cmd("GET").arg("key")).await.expect("get");
     assert_eq!(value, "from RESP2");
-    let said = words(&peer.seen_on(0));
-    assert_eq!(said[0], "HELLO 3 AUTH default s3cret");
+    let commands = words(&peer.seen_on(0));
+    assert_eq!(commands[0], "HELLO 3 AUTH default s3cret");
     assert_eq!(
-        said[1..4],
+        commands[1..4],
         [
             "AUTH s3cret",
             "SELECT 3",
             "CLIENT SETNAME redis-steward:main"
         ]
     );
-    assert!(said[4].starts_with("PING "), "{said:?}");
+    assert!(commands[4].starts_with("PING "), "{commands:?}");
     supervisor.shutdown(SOON).await;
 }
 
@@ -126,7 +125,7 @@ async fn bytes_left_over_from_the_handshake_are_not_taken_for_a_reply() {
         }),
         Script::answering(|command| bulk(&command[1])),
     ]);
-    // The second connection is a good one, and the pause before it is one second.
+    // The second connection works, after a pause of one second.
     let (supervisor, main) = spawn(DatabaseConfig::from_url(peer.url())).await;
     let echo: String = main
         .query(cmd("ECHO").arg("nonce"))

@@ -1,6 +1,6 @@
-//! Goal: a connection that nobody uses is closed when the configuration wants that, really closed,
-//! and opened again when somebody does; one in use is left alone, and so many stay open as are wanted.
-//! Method: a real server, whose CLIENT LIST says what is open, and short intervals.
+//! Goal: idle connections are closed after the configured time and opened again on demand; connections
+//! in use and the minimum stay open. Method: short intervals, and a real server whose CLIENT LIST shows
+//! the open connections.
 
 use std::{
     collections::BTreeSet,
@@ -10,7 +10,7 @@ use std::{
 use redis::cmd;
 use redis_steward::{Config, Database, DatabaseConfig, Lease, PoolStats, Supervisor};
 
-use crate::common::{RedisServer, Said, eventually_async};
+use crate::common::{LogCapture, RedisServer, eventually_async};
 
 const SOON: Duration = Duration::from_secs(10);
 
@@ -42,7 +42,7 @@ async fn an_unused_connection_is_closed_and_opened_again_on_demand() {
     for round in 1..=3 {
         let clients = || server.clients_named("redis-steward").len();
         eventually_async(SOON, "the server has no client of ours", || clients() == 0).await;
-        // The server may know before the pool does.
+        // The server may notice earlier than the pool.
         let open = || pool(&supervisor).open;
         eventually_async(SOON, "the pool has none open", || open() == 0).await;
         let stats = pool(&supervisor);
@@ -66,7 +66,7 @@ async fn a_connection_in_use_is_not_closed() {
     // The call takes longer than a connection may be idle.
     server.freeze();
     let call = tokio::spawn(async move { main.query::<String>(cmd("PING")).await });
-    // That nothing happens has no condition to wait for: ten sweeps pass.
+    // The absence of an eviction has no condition to wait for: ten sweeps pass.
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert_eq!(pool(&supervisor).evicted.total(), 0);
     server.thaw();
@@ -78,7 +78,7 @@ async fn a_connection_in_use_is_not_closed() {
 async fn the_idle_minimum_is_kept() {
     let server = RedisServer::start();
     let supervisor = spawn(&server, 1).await;
-    // That nothing happens has no condition to wait for: twelve sweeps pass.
+    // The absence of an eviction has no condition to wait for: twelve sweeps pass.
     tokio::time::sleep(Duration::from_millis(600)).await;
     let stats = pool(&supervisor);
     assert_eq!((stats.open, stats.opened, stats.evicted.total()), (1, 1, 0));
@@ -100,7 +100,7 @@ async fn each_database_is_swept_at_its_own_interval() {
     let supervisor = Supervisor::spawn(config).await.expect("spawn");
     supervisor.ready(SOON).await.expect("ready");
     let often = supervisor.database("often").expect("often");
-    // In the later rounds the other database's connection has been idle for long enough, too.
+    // In later rounds the connection of the second database has been idle for long enough, too.
     for round in 1..=3 {
         let evicted = || pool_of(&supervisor, "often").evicted.idle;
         eventually_async(SOON, "the idle connection is closed", || evicted() == round).await;
@@ -112,14 +112,14 @@ async fn each_database_is_swept_at_its_own_interval() {
     supervisor.shutdown(SOON).await;
 }
 
-/// What the server calls its clients.
+/// The server's ids of clients.
 type Ids = BTreeSet<String>;
 
 fn ids(server: &RedisServer) -> Ids {
     let clients = server.clients_named("redis-steward");
     clients
         .into_iter()
-        .map(|mut it| it.remove("id").expect("an id"))
+        .map(|mut client| client.remove("id").expect("an id"))
         .collect()
 }
 
@@ -145,41 +145,37 @@ async fn idle_leased_connections_are_closed_except_the_last_used() {
         leases.push(main.lease().await.expect("a lease"));
     }
     let of_last = id(&mut leases[2]).await;
-    // One more is there for those to come.
+    // The pool keeps one more idle.
     eventually_async(SOON, "the minimum is idle", || pool(&supervisor).idle == 1).await;
-    // Each is given back after the one before, and then all callers' own is used.
+    // They are returned one after the other, and the shared connection is used last.
     leases.into_iter().for_each(drop);
     let shared = shared_id(&main).await;
 
     let left = Ids::from([shared.clone(), of_held.clone(), of_last]);
-    eventually_async(SOON, "three have gone", || ids(&server) == left).await;
+    eventually_async(SOON, "three are closed", || ids(&server) == left).await;
     let stats = || pool(&supervisor);
     eventually_async(SOON, "the pool knows", || stats().open == 3).await;
-    // That nothing more happens has no condition to wait for: ten sweeps pass.
+    // The absence of an eviction has no condition to wait for: ten sweeps pass.
     tokio::time::sleep(Duration::from_millis(500)).await;
-    assert_eq!(
-        ids(&server),
-        left,
-        "the minimum, and what is in use however old it is"
-    );
+    assert_eq!(ids(&server), left, "the minimum and the lease stay");
     let pool = stats();
     assert_eq!((pool.shared, pool.idle, pool.in_use), (1, 1, 1));
     assert_eq!(
         (pool.evicted.idle, pool.evicted.total(), pool.lost),
         (3, 3, 0)
     );
-    assert!(pool.last_sweep.is_some_and(|it| it < SOON));
+    assert!(pool.last_sweep.is_some_and(|time| time < SOON));
 
     assert_eq!(id(&mut held).await, of_held);
     drop(held);
     let left = Ids::from([shared, of_held]);
-    eventually_async(SOON, "the other one goes", || ids(&server) == left).await;
+    eventually_async(SOON, "the last one is closed", || ids(&server) == left).await;
     supervisor.shutdown(SOON).await;
 }
 
 #[tokio::test]
 async fn each_database_has_its_own_idle_timeout_and_a_sweep_logs_evictions() {
-    Said::listen();
+    LogCapture::start();
     let server = RedisServer::start();
     let never = Duration::from_secs(3600);
     let with = |idle_timeout| {
@@ -212,10 +208,10 @@ async fn each_database_has_its_own_idle_timeout_and_a_sweep_logs_evictions() {
         (stats("patient").idle, stats("patient").evicted.total()),
         (2, 0)
     );
-    let said = Said::of("hasty", "connection evicted");
-    let reasons: Vec<_> = said.iter().map(|it| it.get("reason")).collect();
+    let evictions = LogCapture::events("hasty", "connection evicted");
+    let reasons: Vec<_> = evictions.iter().map(|event| event.get("reason")).collect();
     assert_eq!(reasons, ["Idle"; 2]);
-    assert!(Said::of("patient", "connection evicted").is_empty());
+    assert!(LogCapture::events("patient", "connection evicted").is_empty());
     assert_eq!(supervisor.sweep().await, 0, "there is nothing more to do");
     supervisor.shutdown(SOON).await;
 }

@@ -1,9 +1,11 @@
-//! Goal: what happens to the connections of one lane does not harm the callers of the other, and a pool in
-//! want finds its way back. Method: a real server that kills connections and refuses new ones.
+//! Goal: lost or refused connections of one lane (shared, leased) do not harm callers of the other, and
+//! the pool refills. Method: a real server that kills connections and refuses new ones.
 
 use std::{
-    sync::Arc,
-    sync::atomic::{AtomicBool, Ordering::Relaxed},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::{Duration, Instant},
 };
 
@@ -16,12 +18,12 @@ use crate::common::{Rig, eventually_async, words};
 const SOON: Duration = Duration::from_secs(10);
 
 impl Rig {
-    /// The server's numbers of the pool's connections, oldest first.
+    /// The server's ids of the pool's connections, oldest first.
     fn client_ids(&self) -> Vec<u64> {
         let clients = self.server.clients_named("redis-steward");
         let mut ids: Vec<_> = clients
             .iter()
-            .map(|it| it["id"].parse().expect("a number"))
+            .map(|client| client["id"].parse().expect("a number"))
             .collect();
         ids.sort_unstable();
         ids
@@ -33,8 +35,8 @@ impl Rig {
 
     async fn until_shared(&self, connections: usize) {
         let are_open = || self.stats().pool.shared == connections;
-        // A server that is full is asked after 1, 2, 4 ... seconds.
-        eventually_async(4 * SOON, "so many are shared", are_open).await;
+        // A full server is dialled again after 1, 2, 4 ... seconds.
+        eventually_async(4 * SOON, "the shared connections are open", are_open).await;
     }
 }
 
@@ -59,7 +61,7 @@ async fn killed_blocking_connections_do_not_open_the_circuit() {
         let error = call.await.expect("a task").expect_err("killed");
         assert!(matches!(error, Error::ConnectionLost { .. }), "{error}");
     }
-    // Whatever they were evidence of has been judged by the time that this has been answered.
+    // By the last reply the health actor has processed all evidence of the losses.
     let mut main = rig.main.clone();
     for _ in 0..100 {
         let _: i64 = main.incr("n", 1).await.expect("as usual");
@@ -116,8 +118,8 @@ async fn callers_of_a_broken_shared_connection_go_on_with_the_other() {
             })
         })
         .collect();
-    eventually_async(SOON, "they are at it", || rig.stats().succeeded > 10_000).await;
-    // No other can be opened.
+    eventually_async(SOON, "the load runs", || rig.stats().succeeded > 10_000).await;
+    // No connection can be opened.
     let () = admin
         .query(words("CONFIG SET maxclients 1"))
         .await
@@ -128,9 +130,9 @@ async fn callers_of_a_broken_shared_connection_go_on_with_the_other() {
         .expect("killed");
     rig.until_shared(1).await;
     let parked = || rig.stats().pool.parked;
-    eventually_async(SOON, "nobody is left behind", || parked() == 0).await;
+    eventually_async(SOON, "no call is parked", || parked() == 0).await;
     let so_far = rig.stats().succeeded;
-    eventually_async(SOON, "they go on", || {
+    eventually_async(SOON, "they continue", || {
         rig.stats().succeeded > so_far + 10_000
     })
     .await;
@@ -138,7 +140,7 @@ async fn callers_of_a_broken_shared_connection_go_on_with_the_other() {
     for caller in callers {
         caller.await.expect("a task").expect("its replies");
     }
-    // The other is opened when there is room for it, though nobody waits for it.
+    // The second connection is opened when the server has room, though no call waits for it.
     let () = admin
         .query(words("CONFIG SET maxclients 1000"))
         .await
@@ -147,7 +149,7 @@ async fn callers_of_a_broken_shared_connection_go_on_with_the_other() {
     rig.supervisor.shutdown(SOON).await;
 }
 
-/// What a full server means for those who want connections of their own.
+/// The case of leases: row_27_max_clients covers shared connections.
 #[tokio::test]
 async fn row_27_a_full_server_fails_leases_only() {
     let rig = Rig::with(|main| {
@@ -182,13 +184,13 @@ async fn row_27_a_full_server_fails_leases_only() {
         .query(words("CONFIG SET maxclients 1000"))
         .await
         .expect("set");
-    // It is asked again after 1, 2, 4 ... seconds.
+    // The server is dialled again after 1, 2, 4 ... seconds.
     let start = Instant::now();
     while let Err(error) = rig.main.lease().await {
         assert!(start.elapsed() < 4 * SOON, "{error}");
     }
     rig.supervisor.shutdown(SOON).await;
-    let states: Vec<_> = events.map(|it| it.state).collect().await;
+    let states: Vec<_> = events.map(|event| event.state).collect().await;
     assert_eq!(states.first(), Some(&HealthState::Healthy), "{states:?}");
     let is_told =
         |state: &HealthState| matches!(state, HealthState::Healthy | HealthState::Stopped);
@@ -205,7 +207,7 @@ async fn the_shared_minimum_is_kept_while_the_database_is_used() {
     })
     .await;
     rig.until_shared(2).await;
-    // One caller at a time uses only one of them.
+    // A single caller uses only one of them.
     let start = Instant::now();
     while start.elapsed() < 3 * idle {
         rig.main
@@ -215,7 +217,7 @@ async fn the_shared_minimum_is_kept_while_the_database_is_used() {
     }
     let pool = rig.stats().pool;
     assert_eq!((pool.shared, pool.opened, pool.evicted.total()), (2, 2, 0));
-    // Unused, they shrink to what is kept in any case, and stay so.
+    // Unused, they shrink to the idle minimum, and stay there.
     rig.until_shared(1).await;
     let swept = rig.stats().pool.opened;
     rig.supervisor.sweep().await;

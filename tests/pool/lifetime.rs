@@ -1,6 +1,5 @@
-//! Goal: connections do not grow older than they may, and nobody notices that they are replaced.
-//! Method: the shortest lifetime there may be, sweeps that come often or when they are asked for, and a
-//! real server behind a proxy that makes a dial take its time.
+//! Goal: connections are replaced at their maximum lifetime, and no caller notices. Method: the shortest
+//! permitted lifetime, frequent or requested sweeps, and a real server behind a proxy that delays dials.
 
 use std::{
     sync::{
@@ -27,11 +26,11 @@ fn ids(server: &RedisServer) -> Vec<String> {
     let clients = server.clients_named("redis-steward");
     clients
         .into_iter()
-        .map(|mut it| it.remove("id").expect("an id"))
+        .map(|mut client| client.remove("id").expect("an id"))
         .collect()
 }
 
-/// Increments until it is told to stop, and tells how often.
+/// Increments until the end of the load. Returns the number of increments.
 fn load(main: &Database, is_over: &Arc<AtomicBool>) -> JoinHandle<i64> {
     let (main, is_over) = (main.clone(), is_over.clone());
     tokio::spawn(async move {
@@ -56,10 +55,13 @@ async fn a_lease_past_its_lifetime_is_closed_when_it_is_returned() {
     let mut lease = main.lease().await.expect("a lease");
     let id: i64 = lease.query(cmd("CLIENT").arg("ID")).await.expect("an id");
     let is_open = || ids(&server).contains(&id.to_string());
-    // It is its age that is waited for.
+    // The connection has to age.
     tokio::time::sleep(LIFETIME).await;
     let swept = supervisor.sweep().await;
-    assert_eq!(swept, 0, "the one that all share goes after its successor");
+    assert_eq!(
+        swept, 0,
+        "the shared connection is closed after its successor is open"
+    );
     let lifetime = || pool(&supervisor).evicted.lifetime;
     eventually_async(SOON, "it is replaced", || lifetime() == 1).await;
     let same: i64 = lease
@@ -84,7 +86,7 @@ async fn replacing_a_shared_connection_fails_no_command() {
         .max_lifetime(LIFETIME)
         .sweep_interval(Duration::from_millis(10));
     let (supervisor, main) = spawn(main).await;
-    // A dial takes several round trips, and so several sweeps.
+    // A dial takes several round trips, which is several sweeps.
     proxy.set(Mode::Delay {
         requests: Duration::ZERO,
         replies: Duration::from_millis(30),
@@ -126,7 +128,7 @@ async fn an_idle_connection_is_displaced_by_a_successor() {
     let start = Instant::now();
     while pool().evicted.displaced == 0 {
         assert!(start.elapsed() < SOON, "{:?}", pool());
-        // So that the lease is younger than what all share.
+        // The leased connection is younger than the shared one.
         tokio::time::sleep(LIFETIME / 2).await;
         drop(main.lease().await.expect("a lease"));
         supervisor.sweep().await;
@@ -136,7 +138,12 @@ async fn an_idle_connection_is_displaced_by_a_successor() {
         let closed = pool.evicted.total() + pool.discarded;
         (pool.opening, pool.closing) == (0, 0) && pool.opened == pool.open as u64 + closed
     };
-    eventually_async(SOON, "what was opened is open or counted", is_accounted_for).await;
+    eventually_async(
+        SOON,
+        "every opened connection is open or counted as closed",
+        is_accounted_for,
+    )
+    .await;
     assert_eq!((pool().lost, pool().discarded), (0, 0));
     supervisor.shutdown(SOON).await;
     let pool = pool();
@@ -151,7 +158,7 @@ async fn an_old_connection_serves_until_its_successor_is_open() {
         .max_lifetime(LIFETIME)
         .sweep_interval(Duration::from_millis(20));
     let (supervisor, main) = spawn(main).await;
-    // What is open stays so.
+    // Open connections stay.
     proxy.refuse();
     let failures = || pool(&supervisor).dial_failures;
     eventually_async(SOON, "successors are tried", || failures() >= 5).await;

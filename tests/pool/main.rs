@@ -1,4 +1,5 @@
-//! The connections of a pool: how they are opened, shared, lent, counted and closed.
+//! The connections of a pool: handshake, shared and leased lanes, growth, lifetime, idle sweep and
+//! statistics.
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -1,32 +1,38 @@
-//! Goal: whatever callers do with connections of their own, wherever they give up, and whatever happens
-//! to connections and the server meanwhile, no reply reaches anybody else, nobody finds what another
-//! has left behind, and every place comes back. Method: thirty callers take random steps with few
-//! connections, while some of these are killed and the server restarts; each value tells whose it is,
-//! and the connections are counted by the pool, by the server and by the kernel.
+//! Goal: under random use and cancellation of shared and leased connections, no reply reaches a wrong
+//! caller, no caller finds the state of another, and every connection is accounted for. Method: thirty
+//! callers take random steps with few connections, while connections are killed and the server
+//! restarts; each value names its owner, and pool, server and kernel count the connections.
 //!
-//! `STEPS` sets how many steps they take (10,000), and `STEPS_SEED` which: it is printed at the start.
-//! The callers' choices follow from it; their timing does not.
+//! `STEPS` sets the number of steps (10,000) and `STEPS_SEED` the seed, which is printed at the start.
+//! The seed determines the choices of the callers, not their timing.
 
-use std::collections::BTreeMap;
-use std::env;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::mpsc;
-use std::time::Duration;
+use std::{
+    collections::BTreeMap,
+    env,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+        mpsc,
+    },
+    time::Duration,
+};
 
-use crate::common::{Patience, RedisServer, eventually, eventually_async, proc};
 use fastrand::Rng;
 use redis::{Cmd, Value, cmd, pipe};
 use redis_steward::{Database, DatabaseConfig, Error, Lease, PoolStats, Supervisor};
-use tokio::runtime::Handle;
-use tokio::task::{JoinSet, block_in_place};
+use tokio::{
+    runtime::Handle,
+    task::{JoinSet, block_in_place},
+};
+
+use crate::common::{ImpatientCaller, RedisServer, eventually, eventually_async, proc};
 
 const STEPS: u64 = 10_000;
 const CALLERS: u64 = 30;
-/// In each of them the server dies and comes back, and after each of them nothing may be left.
+/// The server restarts once in each round, and after each round nothing may be in use.
 const ROUNDS: u64 = 4;
 const SOON: Duration = Duration::from_secs(20);
-/// A health probe, and a look at whether the port accepts, which are none of the pool's.
+/// Connections outside the pool: a health probe, and a check whether the port accepts.
 const PROBES: usize = 2;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -48,11 +54,11 @@ async fn random_steps_lose_no_connection_and_misdirect_no_reply() {
     let tally = callers.iter().fold(Tally::default(), Tally::add);
     let pool = rig.pool();
     println!("{tally:?}\n{pool:?}");
-    // Some were dropped before they reached who had asked for them, which count, too.
+    // A lease counts even if it was dropped before it reached its caller.
     assert!(pool.acquire_wait.count() >= tally.leases);
     if steps >= STEPS {
-        let happened = [tally.leases, tally.gave_up, pool.lost, pool.discarded];
-        assert!(happened.iter().all(|it| *it > 0), "{happened:?}");
+        let happened = [tally.leases, tally.cancelled, pool.lost, pool.discarded];
+        assert!(happened.iter().all(|count| *count > 0), "{happened:?}");
     }
     rig.end().await;
 }
@@ -65,14 +71,14 @@ fn number(variable: &str) -> Option<u64> {
     )
 }
 
-/// A server, a database, and an eye on both.
+/// A server and a database.
 struct Rig {
     server: RedisServer,
     supervisor: Supervisor,
     main: Database,
     /// Steps taken so far.
     taken: Arc<AtomicU64>,
-    /// Which of the connections is to be killed.
+    /// Requests to kill a connection, by its position in the client list.
     kills: mpsc::Receiver<usize>,
 }
 
@@ -102,8 +108,7 @@ impl Rig {
         }
     }
 
-    /// Lets each of the callers take so many steps. The server restarts when so many have been taken
-    /// since the start.
+    /// Lets each caller take `steps` steps. The server restarts after `restart_at` steps in total.
     async fn play(&self, callers: Vec<Caller>, steps: u64, restart_at: u64) -> Vec<Caller> {
         let mut playing = JoinSet::new();
         for caller in callers {
@@ -113,7 +118,7 @@ impl Rig {
         let (mut played, mut has_restarted) = (Vec::new(), false);
         eventually_async(3 * SOON, "all steps are taken", || {
             while let Some(caller) = playing.try_join_next() {
-                played.push(caller.expect("a caller who got its own replies"));
+                played.push(caller.expect("a caller that got its own replies"));
             }
             block_in_place(|| {
                 self.look();
@@ -129,7 +134,7 @@ impl Rig {
         played
     }
 
-    /// Counts, and kills. Nobody else connects to the server meanwhile.
+    /// Checks the counts, and kills the requested connections.
     fn look(&self) {
         let pool = self.pool();
         let clients = self.clients();
@@ -138,7 +143,7 @@ impl Rig {
         assert!(sockets <= pool.max + PROBES, "{sockets} sockets");
         for order in self.kills.try_iter() {
             if let Some(id) = clients.get(order % clients.len().max(1)) {
-                // It may have ended meanwhile.
+                // The connection may have ended meanwhile.
                 self.server.cli(&["CLIENT", "KILL", "ID", id]);
             }
         }
@@ -147,13 +152,13 @@ impl Rig {
     fn restart(&self) {
         let failures = self.pool().dial_failures;
         self.server.kill();
-        eventually(SOON, "it is missed", || {
+        eventually(SOON, "the pool notices", || {
             self.pool().dial_failures > failures
         });
         self.server.restart();
     }
 
-    /// The statistics, which have to add up at any time.
+    /// The statistics, whose parts must add up at any time.
     fn pool(&self) -> PoolStats {
         let pool = self.supervisor.statistics().databases["main"].pool.clone();
         let parts = pool.shared + pool.in_use + pool.idle + pool.closing;
@@ -163,7 +168,7 @@ impl Rig {
         pool
     }
 
-    /// The ids of our connections, by the server.
+    /// The server's ids of the pool's connections.
     fn clients(&self) -> Vec<String> {
         let clients = self.server.clients_named("redis-steward");
         clients
@@ -172,10 +177,10 @@ impl Rig {
             .collect()
     }
 
-    /// Waits until nobody has or wants anything, and then all have to agree.
+    /// Waits until nothing is in use. Then pool, server and kernel must agree.
     async fn settle(&self) {
         self.supervisor.ready(SOON).await.expect("healthy");
-        eventually_async(SOON, "everything is given back", || {
+        eventually_async(SOON, "everything is returned", || {
             let stats = self.supervisor.statistics().databases["main"].clone();
             let pool = self.pool();
             (stats.in_flight, pool.parked, pool.waiting) == (0, 0, 0)
@@ -201,18 +206,18 @@ impl Rig {
     }
 }
 
-/// What happened.
+/// Counts of one run.
 #[derive(Debug, Default)]
 struct Tally {
     leases: u64,
-    gave_up: u64,
+    cancelled: u64,
     errors: BTreeMap<&'static str, u64>,
 }
 
 impl Tally {
     fn add(mut self, caller: &Caller) -> Self {
         self.leases += caller.tally.leases;
-        self.gave_up += caller.patience.gave_up;
+        self.cancelled += caller.impatient.cancelled;
         for (error, times) in &caller.tally.errors {
             *self.errors.entry(error).or_default() += times;
         }
@@ -220,12 +225,12 @@ impl Tally {
     }
 }
 
-/// Takes random steps, and may give up each of them. Its keys and values are its own.
+/// Takes random steps, each of which it may cancel. Its keys and values are its own.
 struct Caller {
     number: u64,
     main: Database,
     random: Rng,
-    patience: Patience,
+    impatient: ImpatientCaller,
     kill: mpsc::Sender<usize>,
     taken: Arc<AtomicU64>,
     values: u64,
@@ -238,7 +243,7 @@ impl Caller {
         Self {
             number,
             main: rig.main.clone(),
-            patience: Patience::seeded(random.u64(..)),
+            impatient: ImpatientCaller::seeded(random.u64(..)),
             random,
             kill,
             taken: rig.taken.clone(),
@@ -264,7 +269,7 @@ impl Caller {
             };
             if let Err(error) = taken {
                 *self.tally.errors.entry(kind(&error)).or_default() += 1;
-                // Or all would be over before the server is back.
+                // Without a pause the run would end before the server is back.
                 tokio::time::sleep(Duration::from_millis(self.random.u64(0..50))).await;
             }
         }
@@ -278,7 +283,7 @@ impl Caller {
 
     async fn call(&mut self, command: Cmd, expected: Expected) -> Result<(), Error> {
         let call = self.main.execute(&command);
-        let reply = self.patience.wait(call).await.transpose()?;
+        let reply = self.impatient.wait(call).await.transpose()?;
         self.check(reply, expected);
         Ok(())
     }
@@ -293,7 +298,7 @@ impl Caller {
             echoes.cmd("ECHO").arg(value);
         }
         let call = self.main.pipeline::<[String; 3]>(echoes);
-        if let Some(replies) = self.patience.wait(call).await.transpose()? {
+        if let Some(replies) = self.impatient.wait(call).await.transpose()? {
             assert_eq!(replies, values);
         }
         Ok(())
@@ -301,13 +306,13 @@ impl Caller {
 
     async fn lease(&mut self) -> Result<(), Error> {
         let call = self.main.lease();
-        let Some(mut lease) = self.patience.wait(call).await.transpose()? else {
+        let Some(mut lease) = self.impatient.wait(call).await.transpose()? else {
             return Ok(());
         };
         self.tally.leases += 1;
         let info = cmd("CLIENT").arg("INFO").take();
         let call = lease.query::<String>(info);
-        if let Some(about) = self.patience.wait(call).await.transpose()? {
+        if let Some(about) = self.impatient.wait(call).await.transpose()? {
             let is_untouched = [
                 " db=0 ",
                 " sub=0 ",
@@ -316,7 +321,7 @@ impl Caller {
             ]
             .into_iter()
             .all(|field| about.contains(field));
-            assert!(is_untouched, "somebody has left {about}");
+            assert!(is_untouched, "state of an earlier caller: {about}");
         }
         for _ in 0..self.random.u8(0..4) {
             match self.random.u8(0..10) {
@@ -327,7 +332,7 @@ impl Caller {
                 _ => {
                     let (command, expected) = self.own_command();
                     let call = lease.query::<Value>(command);
-                    let reply = self.patience.wait(call).await.transpose()?;
+                    let reply = self.impatient.wait(call).await.transpose()?;
                     self.check(reply, expected);
                 }
             }
@@ -336,15 +341,15 @@ impl Caller {
         Ok(())
     }
 
-    /// Changes something on the connection that the next caller is not to find.
+    /// Changes the state of the connection. The next caller must not find the change.
     async fn change(&mut self, lease: &mut Lease, words: &[&str]) -> Result<(), Error> {
         let command = Cmd::new().arg(words).take();
         let call = lease.query::<Value>(command);
-        self.patience.wait(call).await.transpose()?;
-        // Its reply is the last, and tells that the others have come.
+        self.impatient.wait(call).await.transpose()?;
+        // The reply to PING shows that the earlier replies have arrived.
         let ping = cmd("PING");
         let call = lease.query::<Value>(ping);
-        self.patience.wait(call).await.transpose()?;
+        self.impatient.wait(call).await.transpose()?;
         Ok(())
     }
 
@@ -364,18 +369,18 @@ impl Caller {
             .main
             .transaction(&keys, |mut lease, mut pipe| async move {
                 let before: Option<String> = lease.query(cmd("GET").arg(key)).await?;
-                assert!(before.is_none_or(|it| it.starts_with(own)));
+                assert!(before.is_none_or(|value| value.starts_with(own)));
                 pipe.set(key, value).ignore().get(key);
                 Ok::<_, Error>(())
             });
-        if let Some((read,)) = self.patience.wait(call).await.transpose()? {
+        if let Some((read,)) = self.impatient.wait(call).await.transpose()? {
             let read: String = read;
             assert_eq!(read, value);
         }
         Ok(())
     }
 
-    /// A command on keys of its own, and what the reply has to be.
+    /// A command on the caller's own keys, and the expected reply.
     fn own_command(&mut self) -> (Cmd, Expected) {
         let value = self.value();
         match self.random.u8(0..4) {
@@ -441,8 +446,8 @@ impl Caller {
         );
     }
 
-    fn key(&self, what: &str) -> String {
-        format!("{what}:{}", self.number)
+    fn key(&self, kind: &str) -> String {
+        format!("{kind}:{}", self.number)
     }
 
     fn value(&mut self) -> String {
@@ -455,19 +460,19 @@ impl Caller {
     }
 }
 
-/// What the reply to a command has to be.
+/// The expected reply to a command.
 #[derive(Debug)]
 enum Expected {
     Exactly(Value),
     /// A value of the caller's own, or none.
     Own,
-    /// One of the caller's own from its list, or none.
+    /// A value popped from the caller's list, or none.
     Popped,
-    /// Of its list.
+    /// The length of the caller's list.
     Length,
 }
 
-/// What may go wrong where connections are killed, servers restart, and there are few connections.
+/// The permitted errors when connections are few or killed and the server restarts.
 fn kind(error: &Error) -> &'static str {
     match error {
         Error::CircuitOpen { .. } => "circuit open",

@@ -1,18 +1,22 @@
-//! Goal: what the statistics say of the connections is what the server and the kernel say, at any time.
-//! Method: callers of every kind keep a pool busy whose connections come and go; the server and the
-//! kernel are asked between two looks at the statistics, and may know a moment later of a connection's
-//! end.
+//! Goal: the connection statistics agree with the server and the kernel at any time. Method: callers of
+//! every kind keep a pool busy whose connections come and go; server and kernel are sampled between two
+//! snapshots of the statistics, and may learn of the end of a connection a moment later.
 
-use std::ops::RangeInclusive;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::time::{Duration, Instant};
+use std::{
+    ops::RangeInclusive,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
 
-use crate::common::{RedisServer, eventually, proc, spawn};
 use fastrand::Rng;
 use redis::cmd;
 use redis_steward::{Database, DatabaseConfig, PoolStats, Supervisor};
 use tokio::task::JoinSet;
+
+use crate::common::{RedisServer, eventually, proc, spawn};
 
 const SOON: Duration = Duration::from_secs(20);
 const SAMPLES: usize = 300;
@@ -34,8 +38,8 @@ async fn statistics_agree_with_server_and_kernel_under_load() {
     let load = Load::start(&main);
     tokio::task::block_in_place(|| {
         let start = Instant::now();
-        let mut seen = Seen::default();
-        while seen.samples < SAMPLES || !seen.is_all() {
+        let mut seen = SeenStates::default();
+        while seen.samples < SAMPLES || !seen.is_complete() {
             assert!(start.elapsed() < 6 * SOON, "{seen:?}");
             seen.add(&agreed_sample(&supervisor, &server));
         }
@@ -45,17 +49,21 @@ async fn statistics_agree_with_server_and_kernel_under_load() {
     let pool = pool(&supervisor);
     assert_eq!(pool.acquire_wait.count(), leases);
     assert_eq!((pool.lost, pool.dial_failures), (0, 0), "{pool:?}");
-    eventually(SOON, "all that was opened is closed, or open", || {
-        let pool = agreed_sample(&supervisor, &server);
-        let closed = pool.evicted.total() + pool.discarded;
-        (pool.opening, pool.closing) == (0, 0) && pool.opened - closed == pool.open as u64
-    });
+    eventually(
+        SOON,
+        "every opened connection is open or counted as closed",
+        || {
+            let pool = agreed_sample(&supervisor, &server);
+            let closed = pool.evicted.total() + pool.discarded;
+            (pool.opening, pool.closing) == (0, 0) && pool.opened - closed == pool.open as u64
+        },
+    );
     supervisor.shutdown(SOON).await;
     assert_eq!(self::pool(&supervisor).open, 0);
     assert_eq!(proc::sockets_to(server.port()), 0);
 }
 
-/// The statistics, which have to add up at any time.
+/// The statistics, whose parts must add up at any time.
 fn pool(supervisor: &Supervisor) -> PoolStats {
     let pool = supervisor.statistics().databases["main"].pool.clone();
     let parts = pool.shared + pool.in_use + pool.idle + pool.closing;
@@ -64,11 +72,11 @@ fn pool(supervisor: &Supervisor) -> PoolStats {
     pool
 }
 
-/// The statistics at a moment at which the others agree.
+/// The statistics at a moment at which server and kernel agree.
 fn agreed_sample(supervisor: &Supervisor, server: &RedisServer) -> PoolStats {
     let mut sample = None;
     eventually(SOON, "pool, server and kernel agree", || {
-        // What is counted over time is not of the same moment as the rest.
+        // Running totals are read at another moment than the rest.
         let opened_before = pool(supervisor).opened;
         let before = pool(supervisor);
         let clients = server.clients_named("redis-steward").len();
@@ -76,7 +84,10 @@ fn agreed_sample(supervisor: &Supervisor, server: &RedisServer) -> PoolStats {
         let after = pool(supervisor);
         let opened = pool(supervisor).opened - opened_before;
         let between = open_between(&before, &after, opened);
-        if [clients, sockets].iter().all(|it| between.contains(it)) {
+        if [clients, sockets]
+            .iter()
+            .all(|count| between.contains(count))
+        {
             sample = Some(after);
         }
         sample.is_some()
@@ -84,41 +95,41 @@ fn agreed_sample(supervisor: &Supervisor, server: &RedisServer) -> PoolStats {
     sample.expect("it was waited for")
 }
 
-/// How many can have been open at any time between two moments, if so many were opened meanwhile. It is
-/// one number if none was opened or closed.
+/// The possible numbers of open connections between two snapshots with `opened` dials in between. It is
+/// a single number if none was opened or closed.
 fn open_between(before: &PoolStats, after: &PoolStats, opened: u64) -> RangeInclusive<usize> {
     let most = before.open + usize::try_from(opened).expect("a few");
     let closed = most.saturating_sub(after.open);
     before.open.saturating_sub(closed)..=most + after.opening
 }
 
-/// What the samples have shown.
+/// The states that the samples have shown.
 #[derive(Debug, Default)]
-struct Seen {
+struct SeenStates {
     samples: usize,
     in_use: bool,
     idle: bool,
     is_full: bool,
-    has_idled: bool,
-    has_aged: bool,
+    was_idle_evicted: bool,
+    was_lifetime_evicted: bool,
     was_discarded: bool,
 }
 
-impl Seen {
+impl SeenStates {
     fn add(&mut self, pool: &PoolStats) {
         self.samples += 1;
         self.in_use |= pool.in_use > 0;
         self.idle |= pool.idle > 0;
         self.is_full |= pool.open == pool.max;
-        self.has_idled |= pool.evicted.idle > 0;
-        self.has_aged |= pool.evicted.lifetime > 0;
+        self.was_idle_evicted |= pool.evicted.idle > 0;
+        self.was_lifetime_evicted |= pool.evicted.lifetime > 0;
         self.was_discarded |= pool.discarded > 0;
     }
 
-    /// Otherwise it is no load, or nothing comes and goes.
-    fn is_all(&self) -> bool {
+    /// Whether the load has produced every state.
+    fn is_complete(&self) -> bool {
         let states = self.in_use && self.idle && self.is_full;
-        states && self.has_idled && self.has_aged && self.was_discarded
+        states && self.was_idle_evicted && self.was_lifetime_evicted && self.was_discarded
     }
 }
 
@@ -142,7 +153,7 @@ impl Load {
                         1 => block(&main, &mut random).await,
                         _ => lease(&main, &mut random).await,
                     };
-                    // So that sometimes few are at it, and then many.
+                    // Varies the number of active callers.
                     let pause = Duration::from_millis(random.u64(0..200));
                     tokio::time::sleep(pause).await;
                 }
@@ -152,7 +163,7 @@ impl Load {
         Self { callers, is_over }
     }
 
-    /// How many connections were lent.
+    /// Ends the load. Returns the number of leases.
     async fn stop(self) -> u64 {
         self.is_over.store(true, Relaxed);
         self.callers.join_all().await.into_iter().sum()
@@ -173,7 +184,7 @@ async fn block(main: &Database, random: &mut Rng) -> u64 {
     1
 }
 
-/// One in thirty is not given back as it was.
+/// One lease in thirty is returned in a changed state.
 async fn lease(main: &Database, random: &mut Rng) -> u64 {
     let mut lease = main.lease().await.expect("a lease");
     let command = match random.u8(0..30) {

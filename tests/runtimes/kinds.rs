@@ -1,11 +1,12 @@
-//! Goal: the crate works from every kind of runtime and from none, outlives the one it was spawned
-//! in, and leaves no thread and no socket. Method: each test builds the runtimes it is about; the
-//! kernel tells which threads this process has, the server which clients it has.
+//! Goal: the crate works on every kind of runtime and without one, outlives the runtime of `spawn`, and
+//! leaves no thread or socket. Method: each test builds its runtimes; the kernel lists the threads of
+//! this process, and the server its clients.
 
-use std::thread;
-use std::time::{Duration, Instant};
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
-use crate::common::{RedisServer, eventually, eventually_async, proc};
 use actix::{Actor, Context, Handler, Message, Recipient, ResponseFuture};
 use futures_executor::block_on;
 use redis::{AsyncCommands, Value};
@@ -13,14 +14,19 @@ use redis_steward::{
     Config, Database, Error, Execute, Execution, HealthEvent, HealthState, Io, Subscribe,
     Supervisor,
 };
-use tokio::runtime::{Builder, Runtime};
-use tokio::sync::MutexGuard;
+use tokio::{
+    runtime::{Builder, Runtime},
+    sync::MutexGuard,
+};
 
-use crate::ALONE;
+use crate::{
+    ALONE,
+    common::{RedisServer, eventually, eventually_async, proc},
+};
 
 const SOON: Duration = Duration::from_secs(10);
 const THREADS: &str = "redis-steward";
-/// As much of `redis-steward-io` as the kernel keeps.
+/// `redis-steward-io`, as the kernel truncates it.
 const IO_THREAD: &str = "redis-steward-i";
 
 #[test]
@@ -44,12 +50,28 @@ fn spawn_works_in_an_actix_system() {
     rig.end();
 }
 
+#[test]
+fn spawn_works_on_a_runtime_without_io() {
+    let rig = Rig::new();
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_time()
+        .build()
+        .expect("a runtime");
+    runtime.block_on(async {
+        let supervisor = rig.spawn().await;
+        assert_works(&supervisor).await;
+        supervisor.shutdown(SOON).await;
+    });
+    rig.end();
+}
+
 async fn use_and_shut_down(server: &RedisServer) {
     let supervisor = Supervisor::spawn(Config::single(server.url()))
         .await
         .expect("a supervisor");
     supervisor.ready(SOON).await.expect("a healthy database");
-    // Connections run here, so only the actors have a thread.
+    // Connections run on this runtime, so the actors have the only thread.
     assert_eq!(proc::threads_named(THREADS), [THREADS]);
     assert_works(&supervisor).await;
     let report = supervisor.shutdown(SOON).await;
@@ -92,7 +114,7 @@ fn a_handle_works_on_another_runtime_than_its_supervisor() {
     current_thread().block_on(assert_works(&supervisor));
     actix_rt::System::new().block_on(assert_works(&supervisor));
     block_on(assert_works(&supervisor));
-    // Shutting down is possible from elsewhere as well.
+    // A shutdown works from another thread, too.
     block_on(supervisor.shutdown(SOON));
     rig.end();
 }
@@ -102,7 +124,7 @@ fn supervisors_in_one_process_do_not_disturb_each_other() {
     let rig = Rig::new();
     multi_thread().block_on(async {
         let (first, second) = (rig.spawn().await, rig.spawn().await);
-        let goes_on = tokio::spawn({
+        let continues = tokio::spawn({
             let mut main = second.database("main").expect("the database");
             async move {
                 for turn in 0..2_000 {
@@ -126,7 +148,7 @@ fn supervisors_in_one_process_do_not_disturb_each_other() {
             ),
             "{refused}"
         );
-        goes_on.await.expect("the second one goes on");
+        continues.await.expect("the second one continues");
         assert_works(&second).await;
         second.shutdown(SOON).await;
     });
@@ -139,7 +161,7 @@ fn dropping_the_last_handle_stops_everything() {
     multi_thread().block_on(async {
         let supervisor = rig.spawn().await;
         let main = supervisor.database("main").expect("the database");
-        // None of these keeps it running.
+        // None of these keeps the supervisor running.
         let mut events = supervisor.subscribe();
         let (subscribe, execute) = (supervisor.recipient(), main.recipient());
 
@@ -193,7 +215,7 @@ fn handles_work_after_the_runtime_of_spawn_has_ended() {
         eventually(SOON, "commands work again", || {
             match block_on(ping(&main)) {
                 Ok(()) => true,
-                // A command that was caught in between is told so.
+                // A command in flight during the move fails.
                 Err(Error::Abandoned { .. } | Error::ConnectionLost { .. }) => false,
                 Err(other) => panic!("{other}"),
             }
@@ -245,7 +267,7 @@ fn dedicated_connections_run_without_the_callers_runtime() {
         .expect("a supervisor");
     for _ in 0..3 {
         home.block_on(assert_works(&supervisor));
-        // Nobody drives `home` now.
+        // `home` is not driven now.
         block_on(assert_works(&supervisor));
     }
     assert!(proc::threads_named(THREADS).contains(&IO_THREAD.to_owned()));
@@ -253,8 +275,8 @@ fn dedicated_connections_run_without_the_callers_runtime() {
     rig.end();
 }
 
-/// The limit that the documentation of `spawn` states: connections progress while their runtime is
-/// driven. When it is again, what is overdue is told so, and was not sent.
+/// A documented limit of `spawn`: connections progress only while their runtime is driven. When it is
+/// driven again, overdue commands time out and are not sent.
 #[test]
 fn an_overdue_command_ends_when_its_runtime_is_driven_again() {
     let rig = Rig::new();
@@ -266,7 +288,7 @@ fn an_overdue_command_ends_when_its_runtime_is_driven_again() {
     let caller = thread::spawn(move || block_on(ping(&main)));
     let overdue = || start.elapsed() > Duration::from_millis(60);
     eventually(SOON, "the command is overdue", overdue);
-    assert!(!caller.is_finished(), "nobody drives its connection");
+    assert!(!caller.is_finished(), "its runtime is not driven");
     let driven = async { eventually_async(SOON, "it ends", || caller.is_finished()).await };
     home.block_on(driven);
     let error = caller.join().expect("a thread").expect_err("too late");
@@ -283,7 +305,7 @@ fn shutdown_does_not_wait_for_a_runtime_that_is_not_driven() {
     let supervisor = home.block_on(rig.spawn());
     let start = Instant::now();
     block_on(supervisor.shutdown(Duration::ZERO));
-    // Two patiences of one second, and slack for a loaded machine.
+    // Two bounded waits of one second, and slack for a loaded machine.
     assert!(start.elapsed() < SOON, "{:?}", start.elapsed());
     until_no_thread_is_left();
     drop(home);
@@ -419,8 +441,7 @@ fn until_no_thread_is_left() {
     });
 }
 
-/// A server, and this process to itself: threads have the same names in every test, so one that
-/// counts them cannot run beside another.
+/// A server, and the lock that keeps other tests from running.
 struct Rig {
     server: RedisServer,
     _alone: MutexGuard<'static, ()>,
@@ -429,7 +450,7 @@ struct Rig {
 impl Rig {
     fn new() -> Self {
         let alone = ALONE.blocking_lock();
-        // What a test before this one has left when it failed.
+        // Waits for the threads of an earlier test that failed.
         until_no_thread_is_left();
         Self {
             server: RedisServer::start(),
@@ -444,7 +465,7 @@ impl Rig {
         supervisor
     }
 
-    /// Everything was stopped: proves that nothing is left.
+    /// Checks that no thread, socket or client is left.
     fn end(self) {
         until_no_thread_is_left();
         assert_eq!(proc::sockets_to(self.server.port()), 0);

@@ -1,5 +1,5 @@
-//! Where the crate runs and what it leaves when it ends. The threads of all supervisors have the
-//! same names, and the tests count them: they take turns.
+//! Kinds of runtimes, and the shutdown. The tests count threads by name, and the threads of all
+//! supervisors have the same names, so the tests take turns.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -9,5 +9,5 @@ mod shutdown;
 
 use tokio::sync::Mutex;
 
-/// Held by the test that runs.
+/// Held by the running test.
 static ALONE: Mutex<()> = Mutex::const_new(());

@@ -1,5 +1,6 @@
-//! Goal: a shutdown tells everybody the truth and leaves nothing behind. Method: calls under way on
-//! a real server that is frozen or slow, and then a look at /proc and CLIENT LIST.
+//! Goal: a shutdown gives every call a truthful result and leaves nothing behind (row 51 of
+//! `docs/faults.md`). Method: calls in flight on a real server that is frozen or slow, and then the
+//! contents of /proc and CLIENT LIST.
 
 use std::time::Duration;
 
@@ -44,7 +45,7 @@ async fn duration_max_is_a_valid_grace_and_timeout() {
     server.freeze();
     let calls = start_calls(&main, 1);
     let in_flight = || supervisor.statistics().databases["main"].in_flight;
-    eventually_async(SOON, "it is under way", || in_flight() == 1).await;
+    eventually_async(SOON, "it is in flight", || in_flight() == 1).await;
     let shutdown = tokio::spawn({
         let supervisor = supervisor.clone();
         async move { supervisor.shutdown(Duration::MAX).await }
@@ -63,13 +64,13 @@ async fn duration_max_is_a_valid_grace_and_timeout() {
     assert_nothing_left(&server, turn).await;
 }
 
-/// No thread and no socket of ours is left, as seen from here and from the server.
+/// Checks that no thread, socket, client or task is left.
 async fn assert_nothing_left(server: &RedisServer, turn: MutexGuard<'_, ()>) {
     // The kernel lists a thread for a moment after it was joined.
     let is_gone = || threads_named("redis-steward").is_empty();
     eventually_async(SOON, "no thread is left", is_gone).await;
     assert_eq!(sockets_to(server.port()), 0);
-    // The server hears of it in its own time.
+    // The server notices a moment later.
     let clients = || server.clients_named("redis-steward").len();
     eventually_async(SOON, "the server has no client of ours", || clients() == 0).await;
     let tasks = tokio::runtime::Handle::current()
@@ -101,7 +102,7 @@ async fn commands_in_flight_finish_within_the_grace_and_new_ones_are_refused() {
     server.freeze();
     let calls = start_calls(&main, 100);
     let in_flight = || supervisor.statistics().databases["main"].in_flight;
-    eventually_async(SOON, "all are under way", || in_flight() == 100).await;
+    eventually_async(SOON, "all are in flight", || in_flight() == 100).await;
 
     let shutdown = tokio::spawn({
         let supervisor = supervisor.clone();
@@ -127,7 +128,7 @@ async fn commands_in_flight_finish_within_the_grace_and_new_ones_are_refused() {
     }
     let report = shutdown.await.expect("shutdown");
     assert!(report.completed >= 100, "{report:?}");
-    // The impatient call above may have been under way when the shutdown began.
+    // The last PING above may have been in flight when the shutdown began.
     assert!(report.unfinished <= 1, "{report:?}");
     let again = supervisor.shutdown(SOON).await;
     assert_eq!(again, report, "it is idempotent");
@@ -142,7 +143,7 @@ async fn commands_cut_off_by_the_shutdown_are_unknown() {
     server.freeze();
     let written = start_calls(&main, 50);
     let in_flight = || supervisor.statistics().databases["main"].in_flight;
-    eventually_async(SOON, "they are under way", || in_flight() == 50).await;
+    eventually_async(SOON, "they are in flight", || in_flight() == 50).await;
     let report = supervisor.shutdown(Duration::from_millis(300)).await;
     assert_eq!((report.completed, report.unfinished), (0, 50));
     for call in written {
@@ -207,7 +208,7 @@ async fn a_shutdown_refuses_waiting_callers_and_closes_kept_leases_after_the_gra
     assert!(matches!(error, Error::ShuttingDown { .. }), "{error}");
     assert_eq!(error.execution(), Execution::Unknown);
     let mut kept = kept;
-    assert_eq!(sockets_to(server.port()), 0, "though somebody has a lease");
+    assert_eq!(sockets_to(server.port()), 0, "the kept lease has no socket");
     let error = kept.query::<()>(cmd("PING")).await.expect_err("it is over");
     assert!(matches!(error, Error::ShuttingDown { .. }), "{error}");
     assert_eq!(error.execution(), Execution::NotSent);
@@ -237,15 +238,15 @@ async fn a_shutdown_ends_with_the_last_lease() {
     eventually_async(SOON, "the gate is closed", is_closed).await;
     assert!(!shutdown.is_finished());
     server.cli(&["RPUSH", "list", "value"]);
-    let popped = popping.await.expect("task").expect("what it waited for");
+    let popped = popping.await.expect("task").expect("the pushed value");
     assert_eq!(popped, ("list".to_owned(), "value".to_owned()));
-    // It was dropped with its task, long before the grace is over.
+    // The lease was dropped with its task, long before the end of the grace.
     let report = shutdown.await.expect("shutdown");
     assert_eq!(report.unfinished, 0, "{report:?}");
     assert_nothing_left(&server, turn).await;
 }
 
-/// Two connections to lend, beside the one that callers share.
+/// A database with two connections to lend, beside the shared one.
 async fn spawn_lender(server: &RedisServer) -> (Supervisor, Database) {
     crate::common::spawn(DatabaseConfig::from_url(server.url()).max_connections(3)).await
 }
