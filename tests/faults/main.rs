@@ -9,6 +9,7 @@ mod common;
 
 mod access;
 mod circuit;
+mod cluster;
 mod down;
 mod fixtures;
 mod hostile;
