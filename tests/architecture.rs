@@ -1,12 +1,13 @@
-//! Goal: the rooms of the house stay apart. Method: the sources are read, and each rule of
-//! ARCHITECTURE.md is a row here.
+//! Goal: the layers of the crate stay apart, and `docs/faults.md` is true about the tests. Method: the
+//! tests read the sources, with one test for each rule of ARCHITECTURE.md.
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
 };
 
-/// The files of a room, or a single one, without their unit tests.
+/// The files of a folder of `src`, or a single file, without unit tests and comments.
 fn sources(room: &str) -> Vec<(PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut found = Vec::new();
@@ -20,26 +21,26 @@ fn collect(path: &Path, found: &mut Vec<(PathBuf, String)>) {
         for entry in fs::read_dir(path).expect("a folder") {
             collect(&entry.expect("an entry").path(), found);
         }
-    } else if path.extension().is_some_and(|it| it == "rs") {
-        // Whole files of tests; they may do what the code may not.
-        let name = path.file_name().and_then(|it| it.to_str());
-        if name
-            .is_some_and(|it| it.ends_with("_tests.rs") || it == "oracle.rs" || it == "paused.rs")
-        {
+    } else if path.extension().is_some_and(|extension| extension == "rs") {
+        // These files hold only tests, to which the rules do not apply.
+        let name = path.file_name().and_then(|name| name.to_str());
+        if name.is_some_and(|name| {
+            name.ends_with("_tests.rs") || name == "oracle.rs" || name == "paused.rs"
+        }) {
             return;
         }
         let text = fs::read_to_string(path).expect("a source file");
         let tests = ["#[cfg(test)]\nmod tests", "#[cfg(test)]\n#[path"];
-        let ends = tests.iter().filter_map(|it| text.find(it));
+        let ends = tests.iter().filter_map(|marker| text.find(marker));
         let code = &text[..ends.min().unwrap_or(text.len())];
-        // Comments may name what code may not.
+        // The rules do not apply to comments.
         let is_code = |line: &&str| !line.trim_start().starts_with("//");
         let code: Vec<_> = code.lines().filter(is_code).collect();
         found.push((path.to_owned(), code.join("\n")));
     }
 }
 
-/// Whether a word stands in the code, not as a part of another.
+/// Whether the code contains this word as a whole.
 fn names(code: &str, word: &str) -> bool {
     let is_part = |c: char| c.is_alphanumeric() || c == '_';
     code.match_indices(word).any(|(at, _)| {
@@ -102,8 +103,8 @@ fn only_the_supervisor_names_other_actors() {
         ("actors/health", "HealthActor"),
         ("actors/janitor.rs", "JanitorActor"),
     ] {
-        let others: Vec<_> = actors.into_iter().filter(|it| *it != own).collect();
-        assert_absent(file, &others);
+        let other_actors: Vec<_> = actors.into_iter().filter(|actor| *actor != own).collect();
+        assert_absent(file, &other_actors);
     }
 }
 
@@ -135,7 +136,7 @@ fn no_module_is_called_util_or_common() {
         let path = path.with_extension("");
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
         let inside = path.strip_prefix(root).expect("a source file");
-        for part in inside.iter().filter_map(|it| it.to_str()) {
+        for part in inside.iter().filter_map(|part| part.to_str()) {
             let nothing = ["utils", "util", "helpers", "common", "misc"];
             assert!(!nothing.contains(&part), "{}", path.display());
         }
@@ -153,6 +154,105 @@ fn no_unsafe_no_unwrap_and_expectations_say_bug() {
                 "{} expects more",
                 path.display()
             );
+        }
+    }
+}
+
+const FAULTS: &str = "docs/faults.md";
+
+/// The text of a file of the crate.
+fn read(path: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The names of the tests in a source text.
+fn tests_of(source: &str) -> BTreeSet<&str> {
+    let attributes = ["#[test]", "#[tokio::test"];
+    let is_attribute = |line: &&str| attributes.iter().any(|start| line.starts_with(start));
+    let lines = source.lines().map(str::trim_start);
+    let mut names = BTreeSet::new();
+    let mut is_test = false;
+    for line in lines {
+        if is_attribute(&line) {
+            is_test = true;
+        } else if let Some((_, signature)) = line.split_once("fn ").filter(|_| is_test) {
+            names.extend(signature.split('(').next());
+            is_test = false;
+        }
+    }
+    names
+}
+
+/// The tests that the fault matrix names, as file and name.
+fn cited_tests(text: &str) -> Vec<(String, &str)> {
+    let quoted = text.split('`').skip(1).step_by(2);
+    let tests = quoted.filter_map(|quoted| quoted.split_once(".rs::"));
+    let in_folder = |file: &str| {
+        if file.starts_with("src/") {
+            format!("{file}.rs")
+        } else {
+            format!("tests/{file}.rs")
+        }
+    };
+    tests.map(|(file, name)| (in_folder(file), name)).collect()
+}
+
+#[test]
+fn the_fault_matrix_names_existing_tests() {
+    let text = read(FAULTS);
+    let cited = cited_tests(&text);
+    assert!(cited.len() > 80, "only {} tests are found", cited.len());
+    for (file, name) in cited {
+        let is_there = tests_of(&read(&file)).contains(name);
+        assert!(is_there, "{FAULTS} names {file}::{name}, which is no test");
+    }
+}
+
+#[test]
+fn the_fault_matrix_has_every_row_and_names_every_test_of_a_row() {
+    let text = read(FAULTS);
+    let rows = text.split("## 2.").next().expect("the matrix");
+    let numbers = rows.lines().filter_map(|line| {
+        let first = line.strip_prefix("| ")?.split(" |").next()?;
+        first.parse::<u32>().ok()
+    });
+    let mut numbers: Vec<_> = numbers.collect();
+    numbers.sort_unstable();
+    assert!(numbers.into_iter().eq(1..=52), "each row stands there once");
+
+    let cited: BTreeSet<_> = cited_tests(&text).into_iter().collect();
+    let mut files = Vec::new();
+    for folder in ["src", "tests"] {
+        collect_paths(
+            &Path::new(env!("CARGO_MANIFEST_DIR")).join(folder),
+            &mut files,
+        );
+    }
+    for path in files {
+        let inside = path.strip_prefix(env!("CARGO_MANIFEST_DIR"));
+        let file = inside
+            .expect("a source file")
+            .to_string_lossy()
+            .into_owned();
+        for name in tests_of(&read(&file)) {
+            let is_cited = cited.contains(&(file.clone(), name));
+            assert!(
+                is_cited || !name.starts_with("row_"),
+                "{FAULTS} does not name {file}::{name}"
+            );
+        }
+    }
+}
+
+/// The source files of a folder.
+fn collect_paths(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            collect_paths(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
         }
     }
 }
