@@ -11,15 +11,15 @@ use tokio::{io::DuplexStream, sync::oneshot};
 
 use crate::{
     Error, Refusal,
+    call::{CallEngine, args},
     config::{Config, resolve},
-    dispatch::{Dispatcher, Route, Routes, args},
     events::CircuitState,
-    net::{Connection, Established, Load, Seen, codec, transport::Transport},
+    net::{Connection, Established, InFlight, Seen, codec, transport::Transport},
     policy::{
-        admission::{Gate, Passage},
         breaker,
         command::{self, Place},
     },
+    state::{DatabaseState, Gate, Passage, Route, Routes},
 };
 
 /// The decoder of a connection.
@@ -46,7 +46,7 @@ impl Decoder {
 /// What a command must pass before it is sent.
 pub struct Admission {
     gate: Arc<Gate>,
-    load: Arc<Load>,
+    load: Arc<InFlight>,
 }
 
 impl Admission {
@@ -54,7 +54,7 @@ impl Admission {
     pub fn free() -> Self {
         Self {
             gate: Gate::new(),
-            load: Load::new(65_536, 512 << 20),
+            load: InFlight::new(65_536, 512 << 20),
         }
     }
 
@@ -119,14 +119,14 @@ impl Breaker {
 }
 
 /// The data plane of one database on a stream in memory, with no actor and no socket.
-pub struct Line(Arc<Dispatcher>);
+pub struct Line(CallEngine);
 
 impl Line {
     /// Runs the connection on the tokio runtime that this is called in, until the line is dropped.
     pub fn open(stream: DuplexStream) -> Self {
         let config = Config::single("redis://localhost");
         let settings = resolve(config).expect("BUG: the defaults are valid");
-        let dispatcher = Dispatcher::new(settings.databases[0].clone());
+        let state = DatabaseState::new(settings.databases[0].clone(), Instant::now());
         let established = Established {
             transport: Box::new(stream),
             decoder: codec::Decoder::new(codec::Limits::default()),
@@ -136,8 +136,8 @@ impl Line {
         let (_, stop) = oneshot::channel();
         let (mailbox, activity, connection) = Connection::new(
             established,
-            &dispatcher.settings,
-            dispatcher.counters.clone(),
+            &state.settings,
+            state.counters.clone(),
             stop,
             None,
         );
@@ -147,8 +147,8 @@ impl Line {
             mailbox,
             activity,
         };
-        dispatcher.routes.store(Routes::of(&[Arc::new(route)]));
-        Self(dispatcher)
+        state.routes.store(Routes::of(&[Arc::new(route)]));
+        Self(CallEngine::new(state))
     }
 
     /// Runs one command, as a handle does.
@@ -157,12 +157,12 @@ impl Line {
     ///
     /// As [`Database::execute`](crate::Database::execute).
     pub async fn execute(&self, command: &Cmd) -> Result<Value, Error> {
-        self.0.execute(command, self.0.terms()).await
+        self.0.execute(command, self.0.options()).await
     }
 
     /// Reads the route, as every command does, and tells whether there is one.
     pub fn has_route(&self) -> bool {
-        self.0.routes.load().is_some()
+        self.0.state.routes.load().is_some()
     }
 }
 

@@ -6,13 +6,12 @@ use actix::Recipient;
 use redis::{Cmd, FromRedisValue, Pipeline, RedisFuture, Value, aio::ConnectionLike};
 
 use crate::{
-    blocking::BlockingDatabase,
-    dispatch::{Dispatcher, PipelineRun, Terms},
+    call::{CallEngine, CallOptions, PipelineRun},
     error::Error,
     lease::Lease,
+    lifeline::Lifeline,
     messages::Execute,
     policy::retry::Idempotence,
-    runtime::Lifeline,
 };
 
 /// A handle of one named database: cheap to clone, safe to share, and never in need of
@@ -72,24 +71,24 @@ use crate::{
 /// ```
 #[derive(Clone)]
 pub struct Database {
-    pub(crate) dispatcher: Arc<Dispatcher>,
-    pub(crate) terms: Terms,
+    pub(crate) engine: CallEngine,
+    pub(crate) options: CallOptions,
     // The supervisor runs as long as a handle lives.
     lifeline: Arc<Lifeline>,
 }
 
 impl Database {
-    pub(crate) fn new(dispatcher: Arc<Dispatcher>, lifeline: Arc<Lifeline>) -> Self {
+    pub(crate) fn new(engine: CallEngine, lifeline: Arc<Lifeline>) -> Self {
         Self {
-            terms: dispatcher.terms(),
-            dispatcher,
+            options: engine.options(),
+            engine,
             lifeline,
         }
     }
 
     /// The name under which the database was configured.
     pub fn name(&self) -> &str {
-        &self.dispatcher.settings.name
+        &self.engine.state.settings.name
     }
 
     /// The same database with another deadline for each command, counted from its call.
@@ -100,7 +99,7 @@ impl Database {
     /// command through; there is no "for ever", and more than a year is taken as a year.
     #[must_use]
     pub fn with_timeout(&self, timeout: Duration) -> Self {
-        self.with_terms(self.terms.with_timeout(timeout))
+        self.with_terms(self.options.with_timeout(timeout))
     }
 
     /// The same database for commands that may run twice: they are sent again also when nobody knows
@@ -119,19 +118,19 @@ impl Database {
     /// ```
     #[must_use]
     pub fn idempotent(&self) -> Self {
-        self.with_terms(self.terms.with_idempotence(Idempotence::Yes))
+        self.with_terms(self.options.with_idempotence(Idempotence::Yes))
     }
 
     /// The same database for commands that must not run twice, also if they only read. What the
     /// server has certainly not run is sent again all the same.
     #[must_use]
     pub fn not_idempotent(&self) -> Self {
-        self.with_terms(self.terms.with_idempotence(Idempotence::No))
+        self.with_terms(self.options.with_idempotence(Idempotence::No))
     }
 
-    fn with_terms(&self, terms: Terms) -> Self {
+    fn with_terms(&self, options: CallOptions) -> Self {
         Self {
-            terms,
+            options,
             ..self.clone()
         }
     }
@@ -142,7 +141,7 @@ impl Database {
     ///
     /// Everything that [`Error`] lists for a command.
     pub async fn execute(&self, command: &Cmd) -> Result<Value, Error> {
-        self.dispatcher.execute(command, self.terms).await
+        self.engine.execute(command, self.options).await
     }
 
     /// Runs one command and converts its reply.
@@ -163,7 +162,7 @@ impl Database {
         command: impl std::borrow::Borrow<Cmd>,
     ) -> Result<T, Error> {
         let value = self.execute(command.borrow()).await?;
-        self.dispatcher.convert(value)
+        self.engine.convert(value)
     }
 
     /// Runs a pipeline in one round trip and converts its replies, one per command. The commands
@@ -188,7 +187,7 @@ impl Database {
         &self,
         pipeline: impl std::borrow::Borrow<Pipeline>,
     ) -> Result<T, Error> {
-        let mut run = PipelineRun::new(&self.dispatcher, self.terms);
+        let mut run = PipelineRun::new(&self.engine, self.options);
         let replies = pipeline.borrow().query_async(&mut run).await;
         replies.map_err(|error| run.explain(error))
     }
@@ -227,24 +226,8 @@ impl Database {
         &self,
         by: &'static Location<'static>,
     ) -> impl Future<Output = Result<Lease, Error>> + Send + 'static {
-        let (dispatcher, lifeline) = (self.dispatcher.clone(), self.lifeline.clone());
-        Lease::acquire(dispatcher, self.terms, lifeline, by)
-    }
-
-    /// The same database for threads without a runtime, with the deadline and the idempotence of this
-    /// handle. It works on plain threads and in `spawn_blocking`, and refuses to block an async task.
-    ///
-    /// ```no_run
-    /// # async fn example(main: redis_steward::Database) -> Result<(), Box<dyn std::error::Error>> {
-    /// use redis::Commands;
-    ///
-    /// let mut main = main.blocking();
-    /// std::thread::spawn(move || main.incr::<_, _, i64>("visits", 1));
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn blocking(&self) -> BlockingDatabase {
-        BlockingDatabase::new(self.clone())
+        let (engine, lifeline) = (self.engine.clone(), self.lifeline.clone());
+        Lease::acquire(engine, self.options, lifeline, by)
     }
 
     /// An address for other actix actors, which send it [`Execute`] and get the reply. It is the
@@ -254,7 +237,7 @@ impl Database {
     /// It does not keep the supervisor running. It is closed once the pool has ended: after a
     /// shutdown, and after a crash of the pool, where asking again gives the address of its successor.
     pub fn recipient(&self) -> Recipient<Execute> {
-        let pool = self.dispatcher.pool.load();
+        let pool = self.engine.state.pool.load();
         let pool = pool.as_ref().expect("BUG: a handle exists before its pool");
         pool.execute.clone()
     }
@@ -264,8 +247,8 @@ impl fmt::Debug for Database {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Database")
             .field("name", &self.name())
-            .field("timeout", &self.terms.timeout)
-            .field("idempotence", &self.terms.idempotence)
+            .field("timeout", &self.options.timeout)
+            .field("idempotence", &self.options.idempotence)
             .finish_non_exhaustive()
     }
 }
@@ -274,7 +257,7 @@ impl fmt::Debug for Database {
 impl ConnectionLike for Database {
     fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
         // Without the layer of a future that `execute` is.
-        Box::pin(async move { Ok(self.dispatcher.execute(command, self.terms).await?) })
+        Box::pin(async move { Ok(self.engine.execute(command, self.options).await?) })
     }
 
     fn req_packed_commands<'a>(
@@ -284,12 +267,12 @@ impl ConnectionLike for Database {
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
         Box::pin(async move {
-            let mut run = PipelineRun::new(&self.dispatcher, self.terms);
+            let mut run = PipelineRun::new(&self.engine, self.options);
             run.req_packed_commands(pipeline, offset, count).await
         })
     }
 
     fn get_db(&self) -> i64 {
-        self.dispatcher.settings.number
+        self.engine.state.settings.number
     }
 }

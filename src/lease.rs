@@ -6,9 +6,10 @@ use redis::{Cmd, FromRedisValue, Pipeline, RedisFuture, Value, aio::ConnectionLi
 use tokio::time::Instant;
 
 use crate::{
-    dispatch::{Dispatcher, Grant, PipelineRun, Terms},
+    call::{CallEngine, CallOptions, PipelineRun},
     error::Error,
-    runtime::Lifeline,
+    lifeline::Lifeline,
+    messages::Grant,
 };
 
 /// A connection of a [`Database`](crate::Database) that nobody else uses until this is dropped; see
@@ -40,37 +41,37 @@ use crate::{
 /// they may block. A future of it may be dropped at any point.
 #[must_use = "the connection is given back when this is dropped"]
 pub struct Lease {
-    dispatcher: Arc<Dispatcher>,
+    engine: CallEngine,
     grant: Grant,
-    terms: Terms,
+    options: CallOptions,
     // Never read: the supervisor runs as long as a lease lives.
     _lifeline: Arc<Lifeline>,
 }
 
 impl Lease {
     pub(crate) async fn acquire(
-        dispatcher: Arc<Dispatcher>,
-        terms: Terms,
+        engine: CallEngine,
+        options: CallOptions,
         lifeline: Arc<Lifeline>,
         by: &'static Location<'static>,
     ) -> Result<Self, Error> {
-        let grant = dispatcher.acquire(terms, Some(by)).await?;
+        let grant = engine.acquire(options, Some(by)).await?;
         Ok(Self {
-            dispatcher,
+            engine,
             grant,
-            terms,
+            options,
             _lifeline: lifeline,
         })
     }
 
     /// All that is done with it from now on has the timeout of the handle together.
     pub(crate) fn begin(&mut self) {
-        self.terms = self.terms.counted_from(Instant::now());
+        self.options = self.options.counted_from(Instant::now());
     }
 
     /// By whom commands are run, and how.
-    pub(crate) fn terms(&self) -> (Arc<Dispatcher>, Terms) {
-        (self.dispatcher.clone(), self.terms)
+    pub(crate) fn options(&self) -> (CallEngine, CallOptions) {
+        (self.engine.clone(), self.options)
     }
 
     pub(crate) fn is_open(&self) -> bool {
@@ -79,7 +80,7 @@ impl Lease {
 
     /// The name under which the database was configured.
     pub fn name(&self) -> &str {
-        &self.dispatcher.settings.name
+        &self.engine.state.settings.name
     }
 
     /// Runs one command and returns its reply as it came. An error reply is an error.
@@ -88,8 +89,8 @@ impl Lease {
     ///
     /// Everything that [`Error`] lists for a command.
     pub async fn execute(&mut self, command: &Cmd) -> Result<Value, Error> {
-        self.dispatcher
-            .execute_on(&mut self.grant, command, self.terms)
+        self.engine
+            .execute_on(&mut self.grant, command, self.options)
             .await
     }
 
@@ -103,7 +104,7 @@ impl Lease {
         command: impl Borrow<Cmd>,
     ) -> Result<T, Error> {
         let value = self.execute(command.borrow()).await?;
-        self.dispatcher.convert(value)
+        self.engine.convert(value)
     }
 
     /// Runs a pipeline and converts its replies, one per command.
@@ -115,7 +116,7 @@ impl Lease {
         &mut self,
         pipeline: impl Borrow<Pipeline>,
     ) -> Result<T, Error> {
-        let mut run = PipelineRun::on(&self.dispatcher, &mut self.grant, self.terms);
+        let mut run = PipelineRun::on(&self.engine, &mut self.grant, self.options);
         let replies = pipeline.borrow().query_async(&mut run).await;
         replies.map_err(|error| run.explain(error))
     }
@@ -146,13 +147,13 @@ impl ConnectionLike for Lease {
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
         Box::pin(async move {
-            let mut run = PipelineRun::on(&self.dispatcher, &mut self.grant, self.terms);
+            let mut run = PipelineRun::on(&self.engine, &mut self.grant, self.options);
             run.req_packed_commands(pipeline, offset, count).await
         })
     }
 
     /// The number of the database in the configuration; a `SELECT` on the lease does not change it.
     fn get_db(&self) -> i64 {
-        self.dispatcher.settings.number
+        self.engine.state.settings.number
     }
 }

@@ -50,21 +50,26 @@ mod config;
 
 mod blocking;
 mod database;
-mod error;
-mod events;
 mod lease;
 mod loan;
-mod messages;
-mod runtime;
-mod stats;
+mod supervisor;
 mod transaction;
 
+mod error;
+mod events;
+mod execution;
+mod stats;
+
 mod actors;
-mod dispatch;
+mod call;
+mod lifeline;
+mod messages;
 mod net;
 mod policy;
 mod registry;
 mod sanitize;
+mod state;
+mod thread;
 
 #[doc(hidden)]
 pub mod benching;
@@ -87,14 +92,16 @@ mod common;
 pub use blocking::{BlockingDatabase, BlockingLease};
 pub use config::{Config, ConfigError, DatabaseConfig, Io, Keepalive, Problem};
 pub use database::Database;
-pub use error::{Error, Execution, Limit, Stage, StartError};
+pub use error::{Error, Limit, StartError};
 pub use events::{CircuitState, HealthEvent, HealthEvents, HealthState, Reason};
+pub use execution::{Execution, Stage};
 pub use lease::Lease;
+pub use lifeline::ShutdownReport;
 pub use loan::Loan;
 pub use messages::{Execute, Subscribe};
 pub use policy::command::Refusal;
-pub use runtime::{ShutdownReport, Supervisor};
 pub use stats::{DatabaseStats, Evictions, PoolStats, SupervisorStats, WaitHistogram};
+pub use supervisor::Supervisor;
 
 /// The `redis` crate, whose commands, pipelines, scripts and types work on a [`Database`].
 pub use redis;

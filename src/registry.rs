@@ -11,17 +11,17 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::{DatabaseSettings, Settings},
-    dispatch::Dispatcher,
     events::{Change, CircuitState, EventHub, HealthState},
     net::{Connector, Executor},
-    policy::admission::Passage,
+    state::DatabaseState,
+    state::Passage,
     stats::{DatabaseStats, SupervisorStats},
 };
 
 /// The named databases of one supervisor, and the means to reach them.
 #[derive(Debug)]
 pub(crate) struct Registry {
-    pub(crate) databases: DashMap<Arc<str>, Arc<Dispatcher>>,
+    pub(crate) databases: DashMap<Arc<str>, Arc<DatabaseState>>,
     pub(crate) hub: EventHub,
     pub(crate) executor: Executor,
     pub(crate) connector: Arc<dyn Connector>,
@@ -40,13 +40,17 @@ impl Registry {
         connector: Arc<dyn Connector>,
     ) -> Arc<Self> {
         let databases = settings.databases.iter();
-        let entry = |it: &Arc<DatabaseSettings>| (it.name.clone(), Dispatcher::new(it.clone()));
+        let now = Instant::now();
+        let entry = |settings: &Arc<DatabaseSettings>| {
+            let state = DatabaseState::new(settings.clone(), now);
+            (settings.name.clone(), state)
+        };
         Arc::new(Self {
             databases: databases.map(entry).collect(),
             hub: EventHub::default(),
             executor,
             connector,
-            started: Instant::now(),
+            started: now,
             stopping: CancellationToken::new(),
         })
     }
@@ -74,7 +78,7 @@ impl Registry {
         names
     }
 
-    pub(crate) fn dispatchers(&self) -> Vec<Arc<Dispatcher>> {
+    pub(crate) fn dispatchers(&self) -> Vec<Arc<DatabaseState>> {
         self.databases.iter().map(|it| it.value().clone()).collect()
     }
 
@@ -104,7 +108,7 @@ impl Registry {
         self.hub.close();
     }
 
-    fn statistics_of(&self, dispatcher: &Dispatcher) -> DatabaseStats {
+    fn statistics_of(&self, dispatcher: &DatabaseState) -> DatabaseStats {
         let latest = self.hub.latest(&dispatcher.settings.name);
         let (health, circuit) = match latest {
             Some(event) => (event.state, event.circuit),

@@ -86,7 +86,7 @@ fn policy_is_pure() {
 fn net_knows_no_actors_and_no_policy() {
     assert_absent(
         "net",
-        &["actix", "actors", "messages", "policy", "dispatch"],
+        &["actix", "actors", "messages", "policy", "state", "call"],
     );
 }
 
@@ -110,7 +110,7 @@ fn only_the_supervisor_names_other_actors() {
 
 #[test]
 fn handles_do_not_name_actors() {
-    for file in ["database.rs", "blocking", "dispatch"] {
+    for file in ["database.rs", "blocking", "call"] {
         assert_absent(file, &["actors", "Addr"]);
     }
 }
@@ -121,7 +121,8 @@ fn raw_configuration_is_not_used_after_resolve() {
         "net",
         "actors",
         "policy",
-        "dispatch",
+        "call",
+        "state",
         "database.rs",
         "blocking",
         "registry.rs",

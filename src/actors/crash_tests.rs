@@ -13,15 +13,15 @@ use super::{
     supervisor::SupervisorActor,
 };
 use crate::{
+    call::CallEngine,
     common::{RedisServer, eventually_async},
     config::{Config, DatabaseConfig, resolve},
-    dispatch::Dispatcher,
     error::Error,
     events::{HealthState, Reason},
+    lifeline::ShutdownReport,
     messages::{Child, Order, Revive, Shutdown, Steer},
     net::{Connector, Executor, SocketConnector},
     registry::Registry,
-    runtime::ShutdownReport,
 };
 
 const SOON: Duration = Duration::from_secs(10);
@@ -100,18 +100,15 @@ impl Rig {
         rig
     }
 
-    fn database(&self, name: &str) -> Arc<Dispatcher> {
-        self.registry
-            .databases
-            .get(name)
-            .expect("a database")
-            .clone()
+    fn database(&self, name: &str) -> CallEngine {
+        let state = self.registry.databases.get(name).expect("a database");
+        CallEngine::new(state.clone())
     }
 
     fn ping(&self, name: &str) -> impl Future<Output = Result<Value, Error>> + use<> {
         let database = self.database(name);
-        let terms = database.terms().with_timeout(SOON);
-        async move { database.execute(&cmd("PING"), terms).await }
+        let options = database.options().with_timeout(SOON);
+        async move { database.execute(&cmd("PING"), options).await }
     }
 
     async fn crash(&self, child: Child) {
@@ -185,7 +182,7 @@ fn leases_of_a_crashed_pool_go_on_and_count_until_they_are_given_back() {
     run(async {
         let rig = Rig::start().await;
         let one = rig.database("one");
-        let terms = one.terms().with_timeout(SOON);
+        let options = one.options().with_timeout(SOON);
         let pool = || {
             let pool = rig.registry.statistics().databases["one"].pool.clone();
             assert!(pool.open + pool.opening <= MAX, "{pool:?}");
@@ -193,20 +190,20 @@ fn leases_of_a_crashed_pool_go_on_and_count_until_they_are_given_back() {
         };
         let mut leases = Vec::new();
         for _ in 1..MAX {
-            leases.push(one.acquire(terms, None).await.expect("a lease"));
+            leases.push(one.acquire(options, None).await.expect("a lease"));
         }
         rig.crash(Child::Pool("one".into())).await;
         let is_shared = || (pool().shared, pool().opened) == (1, 4);
         eventually_async(SOON, "a new pool has a connection", is_shared).await;
         rig.ping("one").await.expect("over the new connection");
         for lease in &mut leases {
-            let pong = one.execute_on(lease, &cmd("PING"), terms).await;
+            let pong = one.execute_on(lease, &cmd("PING"), options).await;
             assert_eq!(pong.expect("pong"), Value::SimpleString("PONG".into()));
         }
         // Those that are out take up the room, though the new pool does not know them.
         let waiting = actix_rt::spawn({
             let one = one.clone();
-            async move { one.acquire(terms, None).await }
+            async move { one.acquire(options, None).await }
         });
         eventually_async(SOON, "there is no third", || pool().waiting == 1).await;
         assert_eq!((pool().in_use, pool().available), (MAX - 1, 0));
@@ -235,7 +232,7 @@ fn a_connection_that_panics_is_replaced_and_its_callers_learn_of_it() {
         assert_eq!((rig.restarts("one"), rig.restarts("two")), (0, 0));
         let pools = rig.registry.statistics().databases;
         assert_eq!((pools["one"].pool.lost, pools["two"].pool.lost), (1, 0));
-        let load = || rig.database("one").load.now();
+        let load = || rig.database("one").state.load.now();
         assert_eq!(load(), (0, 0), "its room came back");
         rig.stop().await;
     });

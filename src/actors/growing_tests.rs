@@ -62,8 +62,8 @@ fn a_pool_does_not_grow_at_the_cost_of_those_who_wait() {
         rig.at(SECOND).await;
         let waiting = actix_rt::spawn({
             let main = rig.main.clone();
-            let terms = main.terms().with_timeout(MINUTE);
-            async move { main.acquire(terms, None).await }
+            let options = main.options().with_timeout(MINUTE);
+            async move { main.acquire(options, None).await }
         });
         rig.at(2 * SECOND).await;
         assert_eq!(rig.pool().waiting, 1);
@@ -71,7 +71,9 @@ fn a_pool_does_not_grow_at_the_cost_of_those_who_wait() {
         // A connection that was changed makes room.
         let mut changed = leases.pop().expect("two");
         let select = cmd("SELECT").arg(1).take();
-        let done = rig.main.execute_on(&mut changed, &select, rig.main.terms());
+        let done = rig
+            .main
+            .execute_on(&mut changed, &select, rig.main.options());
         done.await.expect("selected");
         drop(changed);
         let third = waiting.await.expect("a task").expect("in its place");

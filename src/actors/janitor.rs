@@ -6,9 +6,9 @@ use actix::{Actor, AsyncContext, Context, Handler, ResponseFuture};
 
 use super::guard::ExitGuard;
 use crate::{
-    dispatch::Dispatcher,
     messages::{Sweep, SweepAll},
     registry::Registry,
+    state::DatabaseState,
 };
 
 pub(super) struct JanitorActor {
@@ -47,7 +47,7 @@ impl Handler<SweepAll> for JanitorActor {
 }
 
 /// Asks the pool that the database has at the moment.
-fn sweep(dispatcher: &Dispatcher) {
+fn sweep(dispatcher: &DatabaseState) {
     if let Some(pool) = &*dispatcher.pool.load() {
         pool.sweep.do_send(Sweep);
     }

@@ -23,4 +23,4 @@ mod growing_tests;
 #[cfg(test)]
 mod outage_tests;
 
-pub(crate) use supervisor::{SupervisorActor, SupervisorLink};
+pub(crate) use supervisor::SupervisorActor;

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::paused::{MINUTE, Rig, SECOND, run};
-use crate::error::{Error, Execution};
+use crate::{error::Error, execution::Execution};
 
 const OUTAGE: Duration = Duration::from_secs(15 * 60);
 

@@ -16,13 +16,14 @@ use super::{
     supervisor::SupervisorActor,
 };
 use crate::{
+    call::CallEngine,
     config::{Config, DatabaseConfig, resolve},
-    dispatch::{Dispatcher, Grant},
     error::Error,
+    lifeline::ShutdownReport,
+    messages::Grant,
     messages::Shutdown,
     net::Executor,
     registry::Registry,
-    runtime::ShutdownReport,
     stats::PoolStats,
 };
 
@@ -33,7 +34,7 @@ pub(super) const MINUTE: Duration = Duration::from_secs(60);
 pub(super) struct Rig {
     pub(super) server: FakeServer,
     pub(super) registry: Arc<Registry>,
-    pub(super) main: Arc<Dispatcher>,
+    pub(super) main: CallEngine,
     stopped: oneshot::Receiver<ShutdownReport>,
     pub(super) supervisor: actix::Addr<SupervisorActor>,
     pub(super) started: Instant,
@@ -53,6 +54,7 @@ impl Rig {
         let started = Instant::now();
         let supervisor = SupervisorActor::create_with(registry.clone(), sender);
         let main = registry.databases.get("main").expect("main").clone();
+        let main = CallEngine::new(main);
         let rig = Self {
             server,
             registry,
@@ -70,8 +72,8 @@ impl Rig {
     }
 
     pub(super) async fn try_ping(&self) -> Result<Value, Error> {
-        let terms = self.main.terms();
-        self.main.execute(&cmd("PING"), terms).await
+        let options = self.main.options();
+        self.main.execute(&cmd("PING"), options).await
     }
 
     pub(super) async fn ping(&self) {
@@ -79,8 +81,8 @@ impl Rig {
     }
 
     pub(super) async fn lease(&self) -> Grant {
-        let terms = self.main.terms().with_timeout(MINUTE);
-        self.main.acquire(terms, None).await.expect("a lease")
+        let options = self.main.options().with_timeout(MINUTE);
+        self.main.acquire(options, None).await.expect("a lease")
     }
 
     pub(super) async fn leases(&self, number: usize) -> Vec<Grant> {

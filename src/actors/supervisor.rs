@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use actix::{Actor, Addr, AsyncContext, Context, Handler, Recipient, ResponseFuture};
+use actix::{Actor, Addr, AsyncContext, Context, Handler, ResponseFuture};
 use tokio::{
     sync::oneshot,
     task::JoinHandle,
@@ -21,19 +21,18 @@ use super::{
     guard::ExitGuard, health::HealthActor, janitor::JanitorActor, pool::PoolActor, readiness,
 };
 use crate::{
-    dispatch::{Dispatcher, MAX_WAIT, PoolLink},
+    config::MAX_WAIT,
     error::Error,
+    lifeline::ShutdownReport,
     messages::{
         AwaitReady, Child, ChildExited, Drain, News, Order, Revive, Shutdown, Steer, Subscribe,
         SweepAll,
     },
-    policy::{
-        admission::Passage,
-        restarts::{Decision, Restarts},
-    },
+    messages::{PoolLink, SupervisorLink},
+    policy::restarts::{Decision, Restarts},
     registry::Registry,
-    runtime::ShutdownReport,
-    stats::{Counters, count},
+    state::{Counters, count},
+    state::{DatabaseState, Passage},
 };
 
 /// The pause before an actor that nothing works without is started again after repeated crashes.
@@ -53,17 +52,6 @@ pub(crate) struct SupervisorActor {
     deliveries: Vec<JoinHandle<()>>,
     stopped: Option<oneshot::Sender<ShutdownReport>>,
     is_stopping: bool,
-}
-
-/// What the application's side can ask of the supervisor.
-#[derive(Clone, Debug)]
-pub(crate) struct SupervisorLink {
-    pub(crate) ready: Recipient<AwaitReady>,
-    pub(crate) subscribe: Recipient<Subscribe>,
-    pub(crate) steer: Recipient<Steer>,
-    pub(crate) revive: Recipient<Revive>,
-    pub(crate) sweep: Recipient<SweepAll>,
-    pub(crate) shutdown: Recipient<Shutdown>,
 }
 
 impl SupervisorActor {
@@ -115,7 +103,7 @@ impl SupervisorActor {
         self.start_janitor(ctx);
     }
 
-    fn start_pool(&mut self, dispatcher: &Arc<Dispatcher>, ctx: &mut Context<Self>) {
+    fn start_pool(&mut self, dispatcher: &Arc<DatabaseState>, ctx: &mut Context<Self>) {
         let name = dispatcher.name();
         let guard = ExitGuard::new(Child::Pool(name.clone()), ctx.address().recipient());
         let pool = PoolActor::new(dispatcher.clone(), self.registry.clone(), guard).start();
@@ -346,7 +334,7 @@ impl Handler<Shutdown> for SupervisorActor {
     }
 }
 
-fn unless_isolated(dispatcher: &Dispatcher) -> Passage {
+fn unless_isolated(dispatcher: &DatabaseState) -> Passage {
     match dispatcher.is_isolated.load(Relaxed) {
         true => Passage::Isolated,
         false => Passage::Free,
@@ -367,7 +355,7 @@ async fn deliver(deliveries: Vec<JoinHandle<()>>) {
 }
 
 /// How the commands of all databases have ended so far.
-fn ended(dispatchers: &[Arc<Dispatcher>]) -> ShutdownReport {
+fn ended(dispatchers: &[Arc<DatabaseState>]) -> ShutdownReport {
     let sum = |counters: fn(&Counters) -> [&AtomicU64; 2]| {
         let counters = dispatchers.iter().flat_map(|it| counters(&it.counters));
         counters.map(|counter| counter.load(Relaxed)).sum()

@@ -3,7 +3,7 @@
 use redis::{Cmd, ConnectionLike, RedisResult, Value, aio};
 
 use super::{BlockingDatabase, packed};
-use crate::policy::admission::Passage;
+use crate::state::Passage;
 
 /// Commands run as with [`BlockingDatabase::execute`]; an [`Error`](crate::Error) becomes a
 /// [`redis::RedisError`].
@@ -46,7 +46,7 @@ impl ConnectionLike for BlockingDatabase {
     /// Whether the supervisor has not been shut down. A handle outlives its connections, so that
     /// those that a generic pool holds are never worth replacing.
     fn is_open(&self) -> bool {
-        let gate = &self.database.dispatcher.gate;
+        let gate = &self.database.engine.state.gate;
         gate.passage() != Passage::ShuttingDown
     }
 }

@@ -33,9 +33,9 @@ impl BlockingLease {
     ///
     /// As [`Lease::execute`], and [`Error::WouldBlockRuntime`] in an async task.
     pub fn execute(&mut self, command: &Cmd) -> Result<Value, Error> {
-        let (dispatcher, terms) = self.lease.terms();
-        let patience = dispatcher.longest([command], terms);
-        wait_for_reply(&dispatcher, terms, patience, || self.lease.execute(command))
+        let (engine, options) = self.lease.options();
+        let patience = engine.longest([command], options);
+        wait_for_reply(&engine, options, patience, || self.lease.execute(command))
     }
 
     /// Runs one command and converts its reply.
@@ -44,9 +44,9 @@ impl BlockingLease {
     ///
     /// As [`Lease::query`], and [`Error::WouldBlockRuntime`] in an async task.
     pub fn query<T: FromRedisValue>(&mut self, command: impl Borrow<Cmd>) -> Result<T, Error> {
-        let (dispatcher, terms) = self.lease.terms();
-        let patience = dispatcher.longest([command.borrow()], terms);
-        wait_for_reply(&dispatcher, terms, patience, || self.lease.query(command))
+        let (engine, options) = self.lease.options();
+        let patience = engine.longest([command.borrow()], options);
+        wait_for_reply(&engine, options, patience, || self.lease.query(command))
     }
 
     /// Runs a pipeline and converts its replies, one per command.
@@ -58,11 +58,9 @@ impl BlockingLease {
         &mut self,
         pipeline: impl Borrow<Pipeline>,
     ) -> Result<T, Error> {
-        let (dispatcher, terms) = self.lease.terms();
-        let patience = dispatcher.longest(pipeline.borrow().cmd_iter(), terms);
-        wait_for_reply(&dispatcher, terms, patience, || {
-            self.lease.pipeline(pipeline)
-        })
+        let (engine, options) = self.lease.options();
+        let patience = engine.longest(pipeline.borrow().cmd_iter(), options);
+        wait_for_reply(&engine, options, patience, || self.lease.pipeline(pipeline))
     }
 }
 
@@ -86,9 +84,9 @@ impl ConnectionLike for BlockingLease {
         count: usize,
     ) -> RedisResult<Vec<Value>> {
         let pipeline = packed::pipeline(bytes, offset, count)?;
-        let (dispatcher, terms) = self.lease.terms();
-        let patience = dispatcher.longest(pipeline.cmd_iter(), terms);
-        wait_for_reply(&dispatcher, terms, patience, || {
+        let (engine, options) = self.lease.options();
+        let patience = engine.longest(pipeline.cmd_iter(), options);
+        wait_for_reply(&engine, options, patience, || {
             aio::ConnectionLike::req_packed_commands(&mut self.lease, &pipeline, offset, count)
         })
     }

@@ -13,9 +13,10 @@ use redis::{Cmd, FromRedisValue, Pipeline, Value};
 pub use lease::BlockingLease;
 
 use crate::{
+    call::{CallEngine, CallOptions},
     database::Database,
-    dispatch::{Dispatcher, Terms},
-    error::{Error, Execution},
+    error::Error,
+    execution::Execution,
 };
 
 /// A handle of one named database for threads without a runtime: every call blocks its thread
@@ -71,6 +72,24 @@ use crate::{
 #[derive(Clone)]
 pub struct BlockingDatabase {
     database: Database,
+}
+
+impl Database {
+    /// The same database for threads without a runtime, with the deadline and the idempotence of this
+    /// handle. It works on plain threads and in `spawn_blocking`, and refuses to block an async task.
+    ///
+    /// ```no_run
+    /// # async fn example(main: redis_steward::Database) -> Result<(), Box<dyn std::error::Error>> {
+    /// use redis::Commands;
+    ///
+    /// let mut main = main.blocking();
+    /// std::thread::spawn(move || main.incr::<_, _, i64>("visits", 1));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn blocking(&self) -> BlockingDatabase {
+        BlockingDatabase::new(self.clone())
+    }
 }
 
 /// What a call gets beyond its deadline before it ends by itself. Its connection ends it in time and
@@ -169,12 +188,10 @@ impl BlockingDatabase {
     #[track_caller]
     pub fn lease(&self) -> Result<BlockingLease, Error> {
         let by = Location::caller();
-        let dispatcher = &self.database.dispatcher;
-        let patience = dispatcher.settings.acquire_timeout;
-        let stalled = || dispatcher.stalled(patience, Execution::NotSent);
-        let lease = wait(dispatcher, patience, stalled, || {
-            self.database.lease_for(by)
-        })?;
+        let engine = &self.database.engine;
+        let patience = engine.state.settings.acquire_timeout;
+        let stalled = || engine.stalled(patience, Execution::NotSent);
+        let lease = wait(engine, patience, stalled, || self.database.lease_for(by))?;
         Ok(BlockingLease::new(lease))
     }
 
@@ -185,23 +202,23 @@ impl BlockingDatabase {
         E: From<Error>,
     {
         let Database {
-            dispatcher, terms, ..
+            engine, options, ..
         } = &self.database;
-        wait_for_reply(dispatcher, *terms, patience, call)
+        wait_for_reply(engine, *options, patience, call)
     }
 
     fn longest<'a>(&self, commands: impl IntoIterator<Item = &'a Cmd>) -> Duration {
         let Database {
-            dispatcher, terms, ..
+            engine, options, ..
         } = &self.database;
-        dispatcher.longest(commands, *terms)
+        engine.longest(commands, *options)
     }
 }
 
 /// Makes an async call that sends something, and waits for its end.
 fn wait_for_reply<T, E, F>(
-    dispatcher: &Dispatcher,
-    terms: Terms,
+    engine: &CallEngine,
+    options: CallOptions,
     patience: Duration,
     call: impl FnOnce() -> F,
 ) -> Result<T, E>
@@ -209,14 +226,14 @@ where
     F: Future<Output = Result<T, E>>,
     E: From<Error>,
 {
-    let stalled = || dispatcher.stalled(terms.timeout, Execution::Unknown);
-    wait(dispatcher, patience, stalled, call)
+    let stalled = || engine.stalled(options.timeout, Execution::Unknown);
+    wait(engine, patience, stalled, call)
 }
 
 /// Makes an async call and waits for its end, where that blocks no runtime: for so long, and then a
 /// little. If it has not ended by then, it is `stalled`.
 fn wait<T, E, F>(
-    dispatcher: &Dispatcher,
+    engine: &CallEngine,
     patience: Duration,
     stalled: impl FnOnce() -> Error,
     call: impl FnOnce() -> F,
@@ -226,7 +243,7 @@ where
     E: From<Error>,
 {
     if context::is_async() {
-        return Err(dispatcher.would_block_runtime().into());
+        return Err(engine.would_block_runtime().into());
     }
     // A call that is given up is dropped here: if it was not written yet, it never is.
     wait::block_on(pin!(call()), patience.saturating_add(PATIENCE))

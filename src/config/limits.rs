@@ -6,9 +6,11 @@ use std::time::Duration;
 /// A day in seconds, to write the long durations with.
 const DAY: u64 = 86_400;
 
+/// The longest deadline, grace or interval: an endless one would overflow the clock.
+pub(crate) const MAX_WAIT: Duration = Duration::from_secs(365 * DAY);
+
 /// Timeouts and intervals. Timers tick in milliseconds, and `Instant + Duration` must not overflow.
-pub(super) const DURATION: RangeInclusive<Duration> =
-    Duration::from_millis(1)..=Duration::from_secs(365 * DAY);
+pub(super) const DURATION: RangeInclusive<Duration> = Duration::from_millis(1)..=MAX_WAIT;
 
 /// Times of TCP keepalive: whole seconds, which Linux takes up to 32,767 (`MAX_TCP_KEEPIDLE`,
 /// `include/net/tcp.h`).

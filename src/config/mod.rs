@@ -25,6 +25,7 @@ pub(crate) use address::Address;
 pub use database::DatabaseConfig;
 pub use error::{ConfigError, Problem};
 pub use keepalive::Keepalive;
+pub(crate) use limits::MAX_WAIT;
 pub(crate) use resolve::resolve;
 pub(crate) use settings::{DatabaseSettings, Settings};
 

@@ -6,8 +6,8 @@ use oneshot::AsyncReceiver;
 use redis::Value;
 use tokio::{sync::mpsc, time::Instant};
 
-use super::{load::Slot, loss::Loss};
-use crate::error::{Execution, Stage};
+use super::{close::Loss, in_flight::InFlightPermit};
+use crate::execution::{Execution, Stage};
 
 /// Bytes to write, and who waits for what comes back.
 #[derive(Debug)]
@@ -70,7 +70,7 @@ pub(crate) enum Failure {
 pub(crate) type Answer = Result<Reply, Failure>;
 
 /// Where connections take requests from. It needs no bound of its own, because every request
-/// holds a [`Slot`] of a bounded load until it is answered.
+/// holds a [`InFlightPermit`] of a bounded [`InFlight`](super::InFlight) until it is answered.
 pub(crate) type Mailbox = mpsc::UnboundedSender<Request>;
 
 /// The one answer that a request gets: given, or, when the request is dropped on the way, made up
@@ -80,16 +80,16 @@ pub(crate) struct Responder {
     // `None` once answered.
     caller: Option<oneshot::Sender<Answer>>,
     may_be_written: bool,
-    slot: Option<Slot>,
+    permit: Option<InFlightPermit>,
 }
 
 impl Responder {
-    pub(crate) fn new(slot: Slot) -> (Self, AsyncReceiver<Answer>) {
+    pub(crate) fn new(permit: InFlightPermit) -> (Self, AsyncReceiver<Answer>) {
         let (caller, answer) = oneshot::async_channel();
         let responder = Self {
             caller: Some(caller),
             may_be_written: false,
-            slot: Some(slot),
+            permit: Some(permit),
         };
         (responder, answer)
     }
@@ -97,7 +97,7 @@ impl Responder {
     /// Gives the request's room back and answers, in this order, so that a caller who has its
     /// answer finds the room. Tells whether anybody still waited.
     pub(crate) fn finish(&mut self, answer: Answer) -> bool {
-        self.slot = None;
+        self.permit = None;
         self.answer(answer)
     }
 

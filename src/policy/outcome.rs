@@ -1,8 +1,8 @@
 //! What the end of an attempt says: about the command, about the server, and about another attempt.
 
 use crate::{
-    error::{Execution, Stage},
     events::Reason,
+    execution::{Execution, Stage},
 };
 
 /// How an attempt ended, as far as anybody judges it.

@@ -4,8 +4,8 @@ use super::command::Upper;
 
 /// Whether a command only reads, by its name, which comes first in `args`.
 ///
-/// These are the commands that a server flags as `readonly` (up to Redis 8.10 and Valkey 9.1, with
-/// the modules that come with Redis 8), but for the few that leave a cursor behind, and some that look
+/// These are the commands that a server flags as `readonly` (up to Redis 8.12 and Valkey 9.1, with
+/// the modules that come with Redis 8, and those of Redis Stack before it), but for the few that leave a cursor behind, and some that look
 /// at the server alone. What is not listed counts as a write, so a command that this crate does not
 /// know is never run twice.
 pub(crate) fn only_reads<'a>(mut args: impl Iterator<Item = &'a [u8]>) -> bool {
@@ -16,8 +16,9 @@ pub(crate) fn only_reads<'a>(mut args: impl Iterator<Item = &'a [u8]>) -> bool {
         | b"PEXPIRETIME" | b"PTTL" | b"RANDOMKEY" | b"SCAN" | b"SORT_RO" | b"TOUCH" | b"TTL"
         | b"TYPE" => true,
         // Strings and bits.
-        b"BITCOUNT" | b"BITFIELD_RO" | b"BITPOS" | b"DIGEST" | b"GET" | b"GETBIT" | b"GETRANGE"
-        | b"LCS" | b"MGET" | b"PFCOUNT" | b"STRLEN" | b"SUBSTR" => true,
+        b"BITCOUNT" | b"BITFIELD_RO" | b"BITPOS" | b"BITRANGEINTARRAY" | b"DIGEST" | b"GET"
+        | b"GETBIT" | b"GETRANGE" | b"LCS" | b"MGET" | b"PFCOUNT" | b"STRALGO" | b"STRLEN"
+        | b"SUBSTR" => true,
         // Hashes.
         b"HEXISTS" | b"HEXPIRETIME" | b"HGET" | b"HGETALL" | b"HKEYS" | b"HLEN" | b"HMGET"
         | b"HPEXPIRETIME" | b"HPTTL" | b"HRANDFIELD" | b"HSCAN" | b"HSTRLEN" | b"HTTL"
@@ -29,10 +30,9 @@ pub(crate) fn only_reads<'a>(mut args: impl Iterator<Item = &'a [u8]>) -> bool {
         b"LINDEX" | b"LLEN" | b"LPOS" | b"LRANGE" | b"XINFO" | b"XLEN" | b"XPENDING"
         | b"XRANGE" | b"XREAD" | b"XREVRANGE" => true,
         // Sets.
-        b"SCARD" | b"SDIFF" | b"SDIFFCARD" | b"SINTER" | b"SINTERCARD" | b"SISMEMBER"
-        | b"SMEMBERS" | b"SMISMEMBER" | b"SRANDMEMBER" | b"SSCAN" | b"SUNION" | b"SUNIONCARD" => {
-            true
-        }
+        b"SCARD" | b"SDIFF" | b"SDIFFCARD" | b"SEXPIRETIME" | b"SINTER" | b"SINTERCARD"
+        | b"SISMEMBER" | b"SMEMBERS" | b"SMISMEMBER" | b"SPEXPIRETIME" | b"SPTTL"
+        | b"SRANDMEMBER" | b"SSCAN" | b"STTL" | b"SUNION" | b"SUNIONCARD" => true,
         // Sorted sets and positions.
         b"ZCARD" | b"ZCOUNT" | b"ZDIFF" | b"ZINTER" | b"ZINTERCARD" | b"ZLEXCOUNT" | b"ZMSCORE"
         | b"ZRANDMEMBER" | b"ZRANGE" | b"ZRANGEBYLEX" | b"ZRANGEBYSCORE" | b"ZRANK"
@@ -73,9 +73,9 @@ pub(crate) fn only_reads<'a>(mut args: impl Iterator<Item = &'a [u8]>) -> bool {
         | b"TOPK.LIST"
         | b"TOPK.QUERY" => true,
         // Searches that leave no cursor.
-        b"FT._LIST" | b"FT.DICTDUMP" | b"FT.EXPLAIN" | b"FT.EXPLAINCLI" | b"FT.INFO"
-        | b"FT.SEARCH" | b"FT.SPELLCHECK" | b"FT.SUGGET" | b"FT.SUGLEN" | b"FT.SYNDUMP"
-        | b"FT.TAGVALS" => true,
+        b"FT._LIST" | b"FT.DICTDUMP" | b"FT.EXPLAIN" | b"FT.EXPLAINCLI" | b"FT.GET"
+        | b"FT.INFO" | b"FT.MGET" | b"FT.SEARCH" | b"FT.SPELLCHECK" | b"FT.SUGGET"
+        | b"FT.SUGLEN" | b"FT.SYNDUMP" | b"FT.TAGVALS" => true,
         // Documents.
         b"JSON.ARRINDEX" | b"JSON.ARRLEN" | b"JSON.GET" | b"JSON.MGET" | b"JSON.OBJKEYS"
         | b"JSON.OBJLEN" | b"JSON.RESP" | b"JSON.STRLEN" | b"JSON.TYPE" => true,

@@ -1,10 +1,9 @@
-//! Counters inside, plain snapshots outside.
+//! Plain snapshots of what happened so far.
 
-mod counters;
 mod histogram;
 mod pool;
 
-pub(crate) use counters::{Counters, count};
+pub(crate) use histogram::BOUNDS;
 pub use histogram::WaitHistogram;
 pub use pool::{Evictions, PoolStats};
 

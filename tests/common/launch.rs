@@ -7,6 +7,7 @@ use std::{
 };
 
 use super::server::{Endpoint, RedisServer};
+use super::version::{self, version};
 
 /// How to start a [`RedisServer`].
 #[derive(Clone, Default)]
@@ -77,8 +78,11 @@ pub(super) fn spawn(settings: &Builder, endpoint: &Endpoint, dir: &Path) -> Chil
         own("save", ""),
         own("appendonly", "no"),
         own("daemonize", "no"),
-        own("enable-debug-command", "local"),
     ];
+    // Before 7.0 there is no such setting, and everyone may use DEBUG.
+    if version() >= (7, 0) {
+        args.push(own("enable-debug-command", "local"));
+    }
     match endpoint {
         Endpoint::Tcp(port) => {
             args.push(own("bind", "127.0.0.1"));
@@ -105,7 +109,7 @@ pub(super) fn spawn(settings: &Builder, endpoint: &Endpoint, dir: &Path) -> Chil
         .append(true)
         .open(dir.join(LOG))
         .expect("a log file");
-    let program = std::env::var_os("REDIS_SERVER").unwrap_or_else(|| "redis-server".into());
+    let program = version::program();
     Command::new(&program)
         .args(
             args.into_iter()

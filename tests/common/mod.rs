@@ -12,6 +12,7 @@
 //! - [`ports`]: TCP ports that stay free while their server is down
 //! - [`log_capture`]: the log of the crate
 //! - [`proc`]: threads, sockets and memory of this process
+//! - [`version`]: which server this is, and what a test cannot ask of an older one
 //! - [`wait`]: waiting for a condition, the only place that sleeps
 
 // Every test binary compiles this module and uses a part of it. Nothing is exported, so `pub` means:
@@ -32,6 +33,7 @@ pub mod script;
 pub mod scripted;
 pub mod server;
 pub mod steward;
+pub mod version;
 pub mod wait;
 
 pub use impatient_caller::ImpatientCaller;
@@ -42,4 +44,5 @@ pub use script::Script;
 pub use scripted::ScriptedServer;
 pub use server::RedisServer;
 pub use steward::{Rig, spawn, words};
+pub use version::{older_than, skip_notice, version};
 pub use wait::{eventually, eventually_async};

@@ -123,17 +123,23 @@ async fn row_35_garbage() {
 }
 
 /// Deviation: the cause of the loss is not visible, so a read is retried once. A write is not.
+///
+/// Many small values: Valkey 9 and Redis 8 do not copy a big value into the buffer, so it does not count.
 #[tokio::test]
 async fn row_43_output_buffer_limit() {
     let rig = Rig::with(|main| main.failure_threshold(10)).await;
-    rig.server.cli(&["SETRANGE", "n", "1000000", "x"]);
+    let value = "x".repeat(1_000);
+    let mut fill = vec!["RPUSH", "list"];
+    fill.resize(1_002, &value);
+    assert_eq!(rig.server.cli(&fill), "1000");
     let limit = "normal 100000 0 0";
     let set = ["CONFIG", "SET", "client-output-buffer-limit", limit];
     assert_eq!(rig.server.cli(&set), "OK");
-    let error = error_of(&rig.main, &get()).await;
+    let all = cmd("LRANGE").arg("list").arg(0).arg(-1).take();
+    let error = error_of(&rig.main, &all).await;
     assert_eq!(lost(&error), 2);
-    assert_eq!(rig.server.commandstat("get"), 2);
-    let script = "return string.rep('x', 1000000)";
+    assert_eq!(rig.server.commandstat("lrange"), 2);
+    let script = "return redis.call('LRANGE', 'list', 0, -1)";
     let error = error_of(&rig.main, cmd("EVAL").arg(script).arg(0)).await;
     assert_eq!(lost(&error), 1);
     assert_eq!(rig.server.commandstat("eval"), 1);

@@ -43,6 +43,8 @@ async fn half_of_the_commands_failing_opens_the_circuit() {
             // A GET fails three times at most, so there are never five consecutive failures.
             let _ = main.query::<()>(cmd("GET").arg("k")).await;
             let _ = main.query::<()>(cmd("SET").arg("k").arg(1)).await;
+            // An open circuit refuses at once, and this loop would let no other task run.
+            tokio::task::yield_now().await;
         }
     });
     opens(&supervisor, Reason::Busy).await;

@@ -316,7 +316,8 @@ impl Caller {
             let is_untouched = [
                 " db=0 ",
                 " sub=0 ",
-                " multi=-1 ",
+                // In no transaction, and watching nothing.
+                " flags=N ",
                 " name=redis-steward:main ",
             ]
             .into_iter()

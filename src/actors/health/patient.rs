@@ -8,20 +8,19 @@ use std::{
 use tokio::time::Instant;
 
 use crate::{
-    dispatch::{Dispatcher, Outage},
     events::{Change, CircuitState, HealthState, Reason},
     messages::Retire,
     net::{DialError, Seen},
     policy::{
-        admission::Passage,
         breaker::{Breaker, Excess, Failed, Observed},
         redial::{Redial, is_about_the_endpoint},
     },
+    state::{DatabaseState, Outage, Passage},
 };
 
 /// One database under observation: its breaker, and what the last evidence was.
 pub(super) struct Patient {
-    pub(super) dispatcher: Arc<Dispatcher>,
+    pub(super) dispatcher: Arc<DatabaseState>,
     breaker: Breaker,
     /// The present epoch of the gate; evidence of an earlier one is ignored.
     epoch: u64,
@@ -65,7 +64,7 @@ enum Condition {
 
 impl Patient {
     /// Observation begins anew, also after a restart of the health actor; what was given up stays so.
-    pub(super) fn new(dispatcher: Arc<Dispatcher>, now: Instant) -> Self {
+    pub(super) fn new(dispatcher: Arc<DatabaseState>, now: Instant) -> Self {
         let settings = &dispatcher.settings;
         let is_connected = dispatcher.routes.load().is_some();
         // The first checks are spread over the interval, so that many databases do not all
@@ -382,7 +381,7 @@ impl Patient {
 }
 
 impl Counted {
-    fn of(dispatcher: &Dispatcher) -> Self {
+    fn of(dispatcher: &DatabaseState) -> Self {
         Self {
             calls: dispatcher.attempts(),
             slow: dispatcher.counters.slow.load(Relaxed),

@@ -10,7 +10,7 @@ use crate::{
     messages::{Dialled, News},
     net::{DialError, WhileLoading, dial},
     policy::permits::{Lane, Permit},
-    stats::count,
+    state::count,
 };
 
 /// A dial that is under way. It is the pool's and nobody else's: who has waited for it may go, and the

@@ -13,7 +13,7 @@ use actix::{
 use redis::Value;
 
 use super::PoolActor;
-use crate::{error::Error, messages::Execute};
+use crate::{call::CallEngine, error::Error, messages::Execute};
 
 type Outcome = Result<Value, Error>;
 
@@ -46,13 +46,13 @@ impl Handler<Execute> for PoolActor {
     type Result = Executing;
 
     fn handle(&mut self, execute: Execute, _: &mut Self::Context) -> Self::Result {
-        let dispatcher = self.dispatcher.clone();
+        let engine = CallEngine::new(self.dispatcher.clone());
         Executing(Box::pin(async move {
-            let mut terms = dispatcher.terms().with_idempotence(execute.idempotence);
+            let mut options = engine.options().with_idempotence(execute.idempotence);
             if let Some(timeout) = execute.timeout {
-                terms = terms.with_timeout(timeout);
+                options = options.with_timeout(timeout);
             }
-            dispatcher.execute(&execute.command, terms).await
+            engine.execute(&execute.command, options).await
         }))
     }
 }

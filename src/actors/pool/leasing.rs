@@ -8,15 +8,15 @@ use std::{
 use actix::{AsyncContext, Context, Handler, SpawnHandle};
 use tokio::time::Instant;
 
-use super::{Held, PoolActor, shared::STABLE_AFTER};
+use super::{Held, PoolActor, STABLE_AFTER};
 use crate::{
-    dispatch::{Grant, NoGrant},
-    error::Execution,
     events::Reason,
+    execution::Execution,
     messages::{Acquire, Released, Waiting},
+    messages::{Grant, NoGrant},
     net::{Ended, Failure, Loss},
     policy::{ledger::Step, redial::Redial},
-    stats::count,
+    state::count,
 };
 
 #[derive(Default)]

@@ -21,7 +21,6 @@ use self::{
 };
 use super::guard::ExitGuard;
 use crate::{
-    dispatch::Dispatcher,
     messages::{ConnectionEnded, Waiting},
     net::{Connection, DialError, Ended, Established, Loss, Mailbox},
     policy::{
@@ -29,11 +28,16 @@ use crate::{
         permits::{Lane, Permit},
     },
     registry::Registry,
-    stats::count,
+    state::DatabaseState,
+    state::count,
 };
 
+/// A connection that lived for less than this is not replaced at once, so that a server which
+/// accepts and drops connections is not dialled in a tight loop.
+const STABLE_AFTER: Duration = Duration::from_secs(1);
+
 pub(super) struct PoolActor {
-    dispatcher: Arc<Dispatcher>,
+    dispatcher: Arc<DatabaseState>,
     registry: Arc<Registry>,
     guard: ExitGuard,
     /// Who may have which connection.
@@ -60,7 +64,7 @@ struct Held {
 
 impl PoolActor {
     pub(super) fn new(
-        dispatcher: Arc<Dispatcher>,
+        dispatcher: Arc<DatabaseState>,
         registry: Arc<Registry>,
         guard: ExitGuard,
     ) -> Self {

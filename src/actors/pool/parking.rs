@@ -10,22 +10,22 @@ use tokio::time::Instant;
 
 use super::PoolActor;
 use crate::{
-    dispatch::Dispatcher,
-    error::{Execution, Stage},
+    execution::{Execution, Stage},
     net::{Failure, Mailbox, Request},
-    stats::count,
+    state::DatabaseState,
+    state::count,
 };
 
 /// Requests of one database that wait for a connection, first come, first sent, each at most
 /// until its deadline. One timer serves them all.
 pub(super) struct Parking {
-    dispatcher: Arc<Dispatcher>,
+    dispatcher: Arc<DatabaseState>,
     requests: VecDeque<Request>,
     alarm: Option<(Instant, SpawnHandle)>,
 }
 
 impl Parking {
-    pub(super) fn new(dispatcher: Arc<Dispatcher>) -> Self {
+    pub(super) fn new(dispatcher: Arc<DatabaseState>) -> Self {
         let parking = Self {
             dispatcher,
             requests: VecDeque::new(),

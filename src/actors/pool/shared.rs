@@ -5,19 +5,16 @@ use std::{sync::Arc, time::Duration};
 use actix::{AsyncContext, Context, Handler, SpawnHandle};
 use tokio::{sync::mpsc, time::Instant};
 
-use super::{Held, PoolActor, leasing::is_gone};
+use super::{Held, PoolActor, STABLE_AFTER, leasing::is_gone};
 use crate::{
-    dispatch::{Route, Routes},
     events::Reason,
     messages::{News, Park, Redial as RedialOrder, Retire, Saturated},
     net::{Activity, Ended, Failure, Mailbox, Request, Seen},
-    policy::{admission::Passage, ledger::Eviction, permits::Lane, redial::Redial},
-    stats::count,
+    policy::{ledger::Eviction, permits::Lane, redial::Redial},
+    state::Passage,
+    state::count,
+    state::{Route, Routes},
 };
-
-/// A connection that lived for less than this is not replaced at once, so that a server which
-/// accepts and drops connections is not dialled in a tight loop.
-pub(super) const STABLE_AFTER: Duration = Duration::from_secs(1);
 
 /// Callers who meet the wrong server have its connection replaced at most this often: while a name
 /// leads to a replica, each of their writes would open another.

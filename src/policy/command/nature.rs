@@ -41,12 +41,14 @@ impl Nature {
                 | b"COMMANDLOG"
                 | b"CONFIG"
                 | b"FT.CONFIG"
+                | b"FT.DEBUG"
                 | b"FUNCTION"
                 | b"HOTKEYS"
                 | b"LATENCY"
                 | b"MODULE"
                 | b"SCRIPT"
                 | b"SLOWLOG"
+                | b"_FT.DEBUG"
         )
     }
 
@@ -87,6 +89,7 @@ impl Nature {
             }
             b"BLMPOP" | b"BZMPOP" => Self::Blocks(Block::of_seconds(args.next())),
             b"BLMOVEM" => Self::Blocks(Block::of_seconds(args.nth(4))),
+            b"BZMOVE" => Self::Blocks(Block::of_seconds(args.nth(3))),
             b"WAIT" | b"WAITAOF" => Self::Blocks(Block::of_millis(args.last())),
             b"XREAD" | b"XREADGROUP" => {
                 Block::of_stream_read(args).map_or(Self::Plain, Self::Blocks)
@@ -96,12 +99,23 @@ impl Nature {
             b"BGREWRITEAOF" | b"BGSAVE" | b"DEBUG" | b"FAILOVER" | b"FLUSHALL" | b"FLUSHDB"
             | b"PFDEBUG" | b"PFSELFTEST" | b"REPLICAOF" | b"SAVE" | b"SHUTDOWN" | b"SLAVEOF"
             | b"SWAPDB" | b"TRIMSLOTS" => Self::Administers,
+            // How the shards of the module for time series find each other and talk.
+            b"TIMESERIES.CLUSTERSET"
+            | b"TIMESERIES.CLUSTERSETFROMSHARD"
+            | b"TIMESERIES.FORCESHARDSCONNECTION"
+            | b"TIMESERIES.HELLO"
+            | b"TIMESERIES.INFOCLUSTER"
+            | b"TIMESERIES.INNERCOMMUNICATION"
+            | b"TIMESERIES.NETWORKTEST"
+            | b"TIMESERIES.REFRESHCLUSTER" => Self::Administers,
 
             // Families of which some members are harmless. Without a member the server complains.
             b"ACL" => args.next().map_or(Self::Plain, acl),
             b"CLIENT" => args.next().map_or(Self::Plain, client),
             b"CLUSTER" => args.next().map_or(Self::Plain, cluster),
             b"BACKUP" | b"CONFIG" | b"FT.CONFIG" => args.next().map_or(Self::Plain, configuration),
+            // It stops the collection of garbage, and the expiry of documents.
+            b"FT.DEBUG" | b"_FT.DEBUG" => args.next().map_or(Self::Plain, configuration),
             b"FUNCTION" => args.next().map_or(Self::Plain, function),
             b"HOTKEYS" => args.next().map_or(Self::Plain, hotkeys),
             b"COMMANDLOG" | b"LATENCY" | b"SLOWLOG" => args.next().map_or(Self::Plain, records),
@@ -161,7 +175,8 @@ fn cluster(member: &[u8]) -> Nature {
     }
 }
 
-/// Reading is no less than writing here: among the settings are passwords.
+/// Reading is no less than writing here: among the settings are passwords, and among what a debugger
+/// shows are the values of others.
 fn configuration(member: &[u8]) -> Nature {
     match Upper::of(member).as_bytes() {
         b"HELP" => Nature::Plain,

@@ -1,5 +1,6 @@
 //! Every command of the servers, reviewed: those that redis-server 7.0 lists, and those that came
-//! after, up to Redis 8.10 and Valkey 9.1, with the modules that come with Redis 8.
+//! after, up to Redis 8.12 and Valkey 9.1, with the modules that come with Redis 8 and those of
+//! Redis Stack 7.4. `STRALGO` went with 7.0.
 //!
 //! A name is in one list. A member of a family stands as the server writes it, `family|member`.
 
@@ -50,6 +51,7 @@ pub(super) const REVIEWED: &[(Class, &str)] = &[
     (Class::Stream, STREAM),
     (Class::Administrative, ADMINISTRATIVE),
     (Class::Administrative, LATER_ADMINISTRATIVE),
+    (Class::Administrative, ADMINISTRATIVE_OF_MODULES),
 ];
 
 /// With the arguments that make them block.
@@ -60,6 +62,7 @@ pub(super) const BLOCKING: &[&str] = &[
     "blpop k 0",
     "brpop k 0",
     "brpoplpush a b 0",
+    "bzmove a b min 0 count 2",
     "bzmpop 0 1 k min",
     "bzpopmax k 0",
     "bzpopmin k 0",
@@ -73,28 +76,29 @@ pub(super) const BLOCKING: &[&str] = &[
 /// The server flags them `readonly`.
 const READS: &str = "bitcount bitfield_ro bitpos dbsize dump eval_ro evalsha_ro exists expiretime \
     fcall_ro geodist geohash geopos georadius_ro georadiusbymember_ro geosearch get getbit getrange \
-    hexists hget hgetall hkeys hlen hmget hrandfield hscan hstrlen hvals keys lcs lindex llen lolwut \
-    lpos lrange memory|usage mget object|encoding object|freq object|idletime object|refcount \
-    pexpiretime pfcount pttl randomkey scan scard sdiff sinter sintercard sismember smembers \
-    smismember sort_ro srandmember sscan strlen substr sunion touch ttl type xinfo|consumers \
-    xinfo|groups xinfo|stream xlen xpending xrange xrevrange zcard zcount zdiff zinter zintercard \
-    zlexcount zmscore zrandmember zrange zrangebylex zrangebyscore zrank zrevrange zrevrangebylex \
-    zrevrangebyscore zrevrank zscan zscore zunion";
+    hexists hget hgetall hkeys hlen hmget hrandfield hscan hstrlen hvals keys lcs lindex llen \
+    lolwut lpos lrange memory|usage mget object|encoding object|freq object|idletime \
+    object|refcount pexpiretime pfcount pttl randomkey scan scard sdiff sinter sintercard sismember \
+    smembers smismember sort_ro srandmember sscan stralgo strlen substr sunion touch ttl type \
+    xinfo|consumers xinfo|groups xinfo|stream xlen xpending xrange xrevrange zcard zcount zdiff \
+    zinter zintercard zlexcount zmscore zrandmember zrange zrangebylex zrangebyscore zrank \
+    zrevrange zrevrangebylex zrevrangebyscore zrevrank zscan zscore zunion";
 
 /// Fields that expire are of 7.4, vector sets of 8.0, the digest of 8.4, arrays of 8.8, the
-/// cardinalities of 8.10, and the scan of a cluster is Valkey's.
-const LATER_READS: &str = "arcount arget argetrange argrep arinfo arlastitems arlen armget arnext arop \
-    arscan clusterscan digest hexpiretime hpexpiretime hpttl httl sdiffcard sunioncard vcard vdim vemb \
-    vgetattr vinfo vismember vlinks vrandmember vrange vsim";
+/// cardinalities of 8.10, members that expire of 8.12, and the scan of a cluster is Valkey's.
+const LATER_READS: &str = "arcount arget argetrange argrep arinfo arlastitems arlen armget arnext \
+    arop arscan bitrangeintarray clusterscan digest hexpiretime hpexpiretime hpttl httl sdiffcard \
+    sexpiretime spexpiretime spttl sttl sunioncard vcard vdim vemb vgetattr vinfo vismember vlinks \
+    vrandmember vrange vsim";
 
 const READS_OF_MODULES: &str = "bf.card bf.exists bf.info bf.mexists cf.count cf.exists cf.info \
-    cf.mexists cms.info cms.query ft._list ft.dictdump ft.explain ft.explaincli ft.info ft.search \
-    ft.spellcheck ft.sugget ft.suglen ft.syndump ft.tagvals json.arrindex json.arrlen json.get \
-    json.mget json.objkeys json.objlen json.resp json.strlen json.type tdigest.byrank \
-    tdigest.byrevrank tdigest.cdf tdigest.info tdigest.max tdigest.min tdigest.quantile tdigest.rank \
-    tdigest.revrank tdigest.trimmed_mean topk.count topk.info topk.list topk.query ts.get ts.info \
-    ts.mget ts.mrange ts.mrevrange ts.nrange ts.nrevrange ts.queryindex ts.querylabels ts.range \
-    ts.revrange";
+    cf.mexists cms.info cms.query ft._list ft.dictdump ft.explain ft.explaincli ft.get ft.info \
+    ft.mget ft.search ft.spellcheck ft.sugget ft.suglen ft.syndump ft.tagvals json.arrindex \
+    json.arrlen json.get json.mget json.objkeys json.objlen json.resp json.strlen json.type \
+    tdigest.byrank tdigest.byrevrank tdigest.cdf tdigest.info tdigest.max tdigest.min \
+    tdigest.quantile tdigest.rank tdigest.revrank tdigest.trimmed_mean topk.count topk.info \
+    topk.list topk.query ts.get ts.info ts.mget ts.mrange ts.mrevrange ts.nrange ts.nrevrange \
+    ts.queryindex ts.querylabels ts.range ts.revrange";
 
 /// They have no flag, because they look at no key's value.
 pub(super) const LOOKS_AT_THE_SERVER: &str = "command command|count command|docs command|getkeys \
@@ -113,18 +117,21 @@ const WRITES: &str = "append bitfield bitop copy decr decrby del expire expireat
     xgroup|setid xsetid xtrim zadd zdiffstore zincrby zinterstore zmpop zpopmax zpopmin zrangestore \
     zrem zremrangebylex zremrangebyrank zremrangebyscore zunionstore";
 
-const LATER_WRITES: &str = "ardel ardelrange arinsert armset arring arseek arset delex delifeq hexpire \
-    hexpireat hgetdel hgetex hpersist hpexpire hpexpireat hsetex increx lmovem msetex vadd vrem \
-    vsetattr xackdel xcfgset xdelex xidmprecord xnack";
+const LATER_WRITES: &str = "ardel ardelrange arinsert armset arring arseek arset bless|clear \
+    bless|set delex delifeq hexpire hexpireat hgetdel hgetex hpersist hpexpire hpexpireat hsetex \
+    increx lmovem msetex saddex sexpire sexpireat spersist spexpire spexpireat vadd vrem vsetattr \
+    xackdel xcfgset xdelex xidmprecord xnack zmove zmovemember";
 
 const WRITES_OF_MODULES: &str = "bf.add bf.insert bf.loadchunk bf.madd bf.reserve cf.add cf.addnx \
     cf.del cf.insert cf.insertnx cf.loadchunk cf.reserve cms.incrby cms.initbydim cms.initbyprob \
-    cms.merge ft.aliasadd ft.aliasdel ft.aliasupdate ft.alter ft.create ft.dictadd ft.dictdel \
-    ft.dropindex ft.sugadd ft.sugdel ft.synupdate json.arrappend json.arrinsert json.arrpop \
-    json.arrtrim json.clear json.del json.forget json.merge json.mset json.numincrby json.nummultby \
-    json.set json.strappend json.toggle tdigest.add tdigest.create tdigest.merge tdigest.reset \
-    topk.add topk.incrby topk.reserve ts.add ts.alter ts.create ts.createrule ts.decrby ts.del \
-    ts.deleterule ts.incrby ts.madd";
+    cms.merge ft._aliasaddifnx ft._aliasdelifx ft._alterifnx ft._createifnx ft._dropifx \
+    ft._dropindexifx ft.add ft.aliasadd ft.aliasdel ft.aliasupdate ft.alter ft.create ft.del \
+    ft.dictadd ft.dictdel ft.drop ft.dropindex ft.safeadd ft.sugadd ft.sugdel ft.synadd \
+    ft.synupdate json.arrappend json.arrinsert json.arrpop json.arrtrim json.clear json.del \
+    json.forget json.merge json.mset json.numincrby json.nummultby json.numpowby json.set \
+    json.strappend json.toggle tdigest.add tdigest.create tdigest.merge tdigest.reset topk.add \
+    topk.incrby topk.reserve ts.add ts.alter ts.create ts.createrule ts.decrby ts.del ts.deleterule \
+    ts.incrby ts.madd";
 
 /// Families without a member, scripts, messages, and questions that nobody minds to ask again.
 const OTHERS: &str = "acl acl|cat acl|dryrun acl|genpass acl|help acl|whoami client client|getname \
@@ -138,15 +145,16 @@ const OTHERS: &str = "acl acl|cat acl|dryrun acl|genpass acl|help acl|whoami cli
     script|exists script|flush script|help script|load slowlog slowlog|get slowlog|help slowlog|len \
     spublish xgroup xgroup|help";
 
-const LATER_OTHERS: &str = "backup backup|help cluster|getslotmigrations cluster|myshardid \
-    cluster|slot-stats commandlog commandlog|get commandlog|help commandlog|len hotkeys hotkeys|get \
-    hotkeys|help script|show";
+const LATER_OTHERS: &str = "backup backup|help bless bless|get bless|help bless|scan \
+    cluster|getslotmigrations cluster|myshardid cluster|slot-stats commandlog commandlog|get \
+    commandlog|help commandlog|len hotkeys hotkeys|get hotkeys|help script|show";
 
 /// Those of a search may leave a cursor behind, or move one. Those that dump a filter or look inside are
 /// for their maintainers.
-const OTHERS_OF_MODULES: &str = "bf.debug bf.scandump cf.compact cf.debug cf.scandump ft.aggregate \
-    ft.aliaslist ft.config ft.config|help ft.cursor ft.cursor|del ft.cursor|read ft.hybrid ft.profile \
-    json.debug json.debug|help json.debug|memory";
+const OTHERS_OF_MODULES: &str = "_ft.debug _ft.debug|help bf.debug bf.scandump cf.compact cf.debug \
+    cf.scandump ft.aggregate ft.aliaslist ft.config ft.config|help ft.cursor ft.cursor|del \
+    ft.cursor|read ft.debug ft.debug|help ft.hybrid ft.profile json.debug json.debug|help \
+    json.debug|memory";
 
 const SESSION: &str = "asking auth client|caching client|no-evict client|setname client|tracking hello \
     quit readonly readwrite reset select";
@@ -167,10 +175,23 @@ const ADMINISTRATIVE: &str = "acl|deluser acl|getuser acl|list acl|load acl|log 
     module|loadex module|unload pfdebug pfselftest replicaof save script|kill shutdown slaveof \
     slowlog|reset swapdb";
 
-const LATER_ADMINISTRATIVE: &str = "backup|abort backup|cleanup backup|list backup|seal backup|start \
-    backup|status cluster|cancelslotmigrations cluster|flushslot cluster|migrateslots \
-    cluster|migration commandlog|reset ft.config|get ft.config|set hotkeys|reset hotkeys|start \
-    hotkeys|stop trimslots";
+const LATER_ADMINISTRATIVE: &str = "backup|abort backup|cleanup backup|list backup|seal \
+    backup|start backup|status cluster|cancelslotmigrations cluster|flushslot cluster|migrateslots \
+    cluster|migration commandlog|reset hotkeys|reset hotkeys|start hotkeys|stop trimslots";
+
+/// Debuggers, and how the shards of a module find each other.
+const ADMINISTRATIVE_OF_MODULES: &str = "_ft.debug|gc_stop_schedule ft.config|get ft.config|set \
+    ft.debug|delete_local_cursors ft.debug|docidtoid ft.debug|docinfo ft.debug|dump_geomidx \
+    ft.debug|dump_hnsw ft.debug|dump_invidx ft.debug|dump_numidx ft.debug|dump_numidxtree \
+    ft.debug|dump_phonetic_hash ft.debug|dump_prefix_trie ft.debug|dump_suffix_trie \
+    ft.debug|dump_tagidx ft.debug|dump_terms ft.debug|gc_clean_numeric \
+    ft.debug|gc_continue_schedule ft.debug|gc_forcebginvoke ft.debug|gc_forceinvoke \
+    ft.debug|gc_stop_schedule ft.debug|gc_wait_for_jobs ft.debug|git_sha ft.debug|idtodocid \
+    ft.debug|info_tagidx ft.debug|invidx_summary ft.debug|numidx_summary ft.debug|ttl \
+    ft.debug|ttl_expire ft.debug|ttl_pause ft.debug|vecsim_info timeseries.clusterset \
+    timeseries.clustersetfromshard timeseries.forceshardsconnection timeseries.hello \
+    timeseries.infocluster timeseries.innercommunication timeseries.networktest \
+    timeseries.refreshcluster";
 
 /// The server flags them `admin`, and they run without permission, for a reason.
 pub(super) const HARMLESS: &[(&str, &str)] = &[
@@ -196,6 +217,12 @@ pub(super) const HARMLESS: &[(&str, &str)] = &[
     ("slowlog|get", "it only asks"),
     ("slowlog|len", "it only asks"),
 ];
+
+/// A module flags them `write`, and they only read.
+pub(super) const FLAGGED_AS_WRITES: &[(&str, &str)] = &[(
+    "topk.count",
+    "it reads a counter; so says Redis Stack 7.4 alone",
+)];
 
 /// The server does not flag them `admin`, and they need permission, for a reason.
 pub(super) const HARMFUL: &[(&str, &str)] = &[

@@ -7,9 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     super::read_only::only_reads,
     Block, Effect, Place, Refusal, effect, place, refuse_on_lease,
-    reviewed_tests::{BLOCKING, Class, HARMFUL, HARMLESS, LOOKS_AT_THE_SERVER, REVIEWED},
+    reviewed_tests::{
+        BLOCKING, Class, FLAGGED_AS_WRITES, HARMFUL, HARMLESS, LOOKS_AT_THE_SERVER, REVIEWED,
+    },
 };
-use crate::common::{RedisServer, resp::Reply};
+use crate::common::{RedisServer, older_than, resp::Reply};
 
 /// What the rules are to say of a class: for a handle, for a lease, about what is left behind, and
 /// about running twice.
@@ -142,7 +144,7 @@ fn what_follows_a_name_changes_nothing() {
 fn every_command_of_the_server_is_reviewed() {
     let table = reviewed();
     let listed = commands_of_the_server();
-    assert!(listed.len() > 300, "{}", listed.len());
+    assert!(listed.len() >= 200, "{}", listed.len());
     let unknown: Vec<_> = listed
         .keys()
         .filter(|name| !table.contains_key(name.as_str()))
@@ -156,6 +158,13 @@ fn every_command_of_the_server_is_reviewed() {
 
 #[test]
 fn the_flags_of_the_server_agree() {
+    if older_than(
+        7,
+        0,
+        "the flag `blocking`, and flags of each member of a family,",
+    ) {
+        return;
+    }
     let table = reviewed();
     for (name, flags) in commands_of_the_server() {
         let Some((class, _)) = table.get(name.as_str()) else {
@@ -171,7 +180,8 @@ fn the_flags_of_the_server_agree() {
         // Modules are not so strict with their flags.
         if name.contains('.') {
             assert!(!blocks || *class == Class::Blocks, "{}", explain());
-            assert!(!writes || *class != Class::Reads, "{}", explain());
+            let only_reads = *class == Class::Reads && !among(FLAGGED_AS_WRITES);
+            assert!(!writes || !only_reads, "{}", explain());
             continue;
         }
         assert_eq!(blocks, *class == Class::Blocks, "{}", explain());
@@ -226,7 +236,7 @@ fn commands_of_the_server() -> BTreeMap<String, Vec<String>> {
 }
 
 /// A description is a list: name, arity, flags, three places of keys, and since 7.0 categories, tips,
-/// keys, and the descriptions of the members.
+/// keys, and the descriptions of the members. Modules may write their names in capitals.
 fn collect(descriptions: Reply, found: &mut BTreeMap<String, Vec<String>>) {
     let list = |reply: Reply| match reply {
         Reply::Array(items) => items,
@@ -236,7 +246,7 @@ fn collect(descriptions: Reply, found: &mut BTreeMap<String, Vec<String>>) {
         let fields = list(description);
         let flags = list(fields[2].clone());
         let flags = flags.iter().map(ToString::to_string).collect();
-        found.insert(fields[0].to_string(), flags);
+        found.insert(fields[0].to_string().to_ascii_lowercase(), flags);
         if let Some(members) = fields.get(9) {
             collect(members.clone(), found);
         }

@@ -1,0 +1,273 @@
+//! Commands on a connection that nobody else uses.
+
+use std::{sync::Arc, time::Duration};
+
+use redis::{Cmd, Pipeline, Value};
+use tokio::time::Instant;
+
+use super::{
+    CallEngine, CallOptions, args,
+    attempts::Attempts,
+    given,
+    work::{Work, extra_replies},
+};
+use crate::{
+    error::{Error, Limit},
+    execution::{Execution, Stage},
+    messages::{Acquire, Caller, Grant, NoGrant, Waiting},
+    net::{Answer, Failure, Loss, Reply},
+    policy::{
+        command::{self, Block, Place, Refusal},
+        outcome::{Again, judge},
+        retry::MAX_ATTEMPTS,
+    },
+    state::count,
+};
+
+impl CallEngine {
+    /// A connection that nobody else uses, as soon as there is one.
+    ///
+    /// Cancelling it is safe: a connection that is on its way goes back, and one that is being opened
+    /// for it is there for the next.
+    pub(crate) async fn acquire(
+        &self,
+        options: CallOptions,
+        by: Option<Caller>,
+    ) -> Result<Grant, Error> {
+        let now = Instant::now();
+        let wait = options.acquire_timeout(self.state.settings.acquire_timeout);
+        self.acquire_until(now, now + wait, by, Attempts::not_sent(wait))
+            .await
+    }
+
+    async fn acquire_until(
+        &self,
+        now: Instant,
+        deadline: Instant,
+        by: Option<Caller>,
+        tried: Attempts,
+    ) -> Result<Grant, Error> {
+        // Waiting is no trial: that begins with the first command.
+        drop(
+            self.state
+                .gate
+                .enter()
+                .map_err(|passage| self.refused(passage))?,
+        );
+        if !self.state.permits.permits_leases() {
+            let limit = Limit::Connections(self.state.settings.max_connections);
+            return Err(self.overloaded(limit));
+        }
+        if deadline <= now {
+            return Err(self.acquire_timed_out(tried, None));
+        }
+        let (answer, granted) = oneshot::async_channel();
+        if let Some(pool) = &*self.state.pool.load() {
+            pool.acquire.do_send(Acquire(Waiting {
+                answer,
+                deadline,
+                by,
+            }));
+        }
+        match granted.await {
+            Ok(Ok(grant)) => {
+                self.state.counters.acquire_wait.record(now.elapsed());
+                Ok(grant)
+            }
+            Ok(Err(NoGrant::TimedOut(last_error))) => {
+                Err(self.acquire_timed_out(tried, last_error))
+            }
+            Ok(Err(NoGrant::TooManyWait)) => {
+                let limit = Limit::Parked(self.state.settings.max_parked);
+                Err(self.overloaded_by(limit, &self.state.counters.waiting))
+            }
+            Ok(Err(NoGrant::ShuttingDown)) => Err(Error::ShuttingDown {
+                database: self.state.name(),
+                execution: Execution::NotSent,
+            }),
+            // The pool has crashed, or has been shut down.
+            Err(_) => {
+                let failure = Failure::Abandoned(Execution::NotSent);
+                Err(self.explain(failure, tried))
+            }
+        }
+    }
+
+    fn acquire_timed_out(&self, tried: Attempts, last_error: Option<Arc<str>>) -> Error {
+        count(&self.state.counters.timed_out);
+        self.timed_out(Stage::Acquire, tried, last_error)
+    }
+
+    /// Runs on a connection of its own what the server may keep for so long.
+    pub(super) async fn call_leased(
+        &self,
+        work: &(impl Work + Sync),
+        block: Block,
+        options: CallOptions,
+    ) -> Result<(Reply, Attempts), Error> {
+        let now = Instant::now();
+        let mut grant = self.acquire(options, None).await?;
+        // What the caller has set holds for the wait and the command together.
+        let options = options.strictly_from(now);
+        self.call_on(&mut grant, work, Some(block), options).await
+    }
+
+    /// Runs a command on a leased connection.
+    pub(crate) async fn execute_on(
+        &self,
+        grant: &mut Grant,
+        command: &Cmd,
+        options: CallOptions,
+    ) -> Result<Value, Error> {
+        let block = self.block_on_lease(command)?;
+        match self.call_on(grant, command, block, options).await?.0 {
+            Reply::One(value) => Ok(value),
+            // Of subscriptions.
+            Reply::Many(values) => Ok(Value::Array(values)),
+        }
+    }
+
+    /// Runs a pipeline on a leased connection, as [`Self::execute_pipeline`] does on a shared one.
+    pub(super) async fn execute_pipeline_on(
+        &self,
+        grant: &mut Grant,
+        pipeline: &Pipeline,
+        options: CallOptions,
+    ) -> Result<(Vec<Value>, Attempts), Error> {
+        let mut block = None;
+        for command in pipeline.cmd_iter() {
+            self.refuse_in_pipeline(command)?;
+            if let Some(next) = self.block_on_lease(command)? {
+                block = Some(block.map_or(next, |block: Block| block.then(next)));
+            }
+        }
+        if pipeline.len() + extra_replies(pipeline) == 0 {
+            return Ok((Vec::new(), Attempts::first_try(options)));
+        }
+        // In a transaction nothing blocks.
+        let block = block.filter(|_| !pipeline.is_transaction());
+        match self.call_on(grant, pipeline, block, options).await? {
+            (Reply::Many(values), tried) => Ok((values, tried)),
+            (Reply::One(_), _) => unreachable!("BUG: many replies were expected and one came"),
+        }
+    }
+
+    /// Runs it once. There is no other attempt, because what was done on the connection before is gone
+    /// with it; but a connection that broke before its first command was not worth having, and is
+    /// replaced. That is part of the time that it may take in all.
+    async fn call_on(
+        &self,
+        grant: &mut Grant,
+        work: &(impl Work + Sync),
+        block: Option<Block>,
+        options: CallOptions,
+    ) -> Result<(Reply, Attempts), Error> {
+        let mut attempts = 1;
+        let limit = options.time_limit(block);
+        let deadline = options.deadline(Instant::now(), limit);
+        loop {
+            let mut admitted = self
+                .state
+                .gate
+                .enter()
+                .map_err(|passage| self.refused(passage))?;
+            if block.is_some() {
+                // What may take as long as it likes shows nothing, and shall keep nobody from trying.
+                admitted.forgo_trial();
+            }
+            let packed = (work.pack().0, work.expected_on_lease());
+            let is_fresh = grant.is_fresh();
+            let sent = self.send(packed, deadline, |mut request| {
+                request.may_block = block.is_some();
+                grant.begin(work.effect());
+                if let Err(refused) = grant.mailbox().send(request) {
+                    let failure = Failure::Lost(Loss::Gone.into(), Execution::NotSent);
+                    let mut request = refused.0;
+                    request.responder.finish(Err(failure));
+                    count(&self.state.counters.lost);
+                }
+                None
+            });
+            let (answer, _) = sent.map_err(|full| self.overloaded(full.into()))?;
+            let answer = given(answer.await);
+            let was_stale = matches!(answer, Err(Failure::Lost(_, Execution::NotSent)));
+            if is_fresh && was_stale && attempts < MAX_ATTEMPTS {
+                attempts += 1;
+                drop(admitted);
+                count(&self.state.counters.retried);
+                let now = Instant::now();
+                let wait = options.acquire_timeout(self.state.settings.acquire_timeout);
+                let until = deadline.min(now + wait);
+                let tried = Attempts {
+                    count: attempts,
+                    ..Attempts::not_sent(limit)
+                };
+                *grant = self.acquire_until(now, until, grant.by(), tried).await?;
+                continue;
+            }
+            let outcome = judge(Self::end(work, &answer));
+            self.tell(outcome.verdict, &admitted);
+            settle(grant, work, &answer, outcome.again);
+            let tried = Attempts {
+                count: attempts,
+                execution: outcome.execution,
+                timeout: limit,
+            };
+            return self.conclude(answer, tried);
+        }
+    }
+
+    /// How long commands may take at most, waiting for a connection included.
+    pub(crate) fn longest<'a>(
+        &self,
+        commands: impl IntoIterator<Item = &'a Cmd>,
+        options: CallOptions,
+    ) -> Duration {
+        let blocks = commands.into_iter().filter_map(|command| {
+            match command::place(args(command), self.state.settings.allow_admin) {
+                Place::Leased(block) => Some(block),
+                Place::Shared | Place::Refused(_) => None,
+            }
+        });
+        match blocks.reduce(Block::then) {
+            None => options.time_limit(None),
+            block => {
+                let acquire = options.acquire_timeout(self.state.settings.acquire_timeout);
+                acquire.saturating_add(options.time_limit(block))
+            }
+        }
+    }
+
+    /// How long the server may keep a command on a connection of its own, if it may run there.
+    fn block_on_lease(&self, command: &Cmd) -> Result<Option<Block>, Error> {
+        let (args, allow_admin) = (args(command), self.state.settings.allow_admin);
+        if let Some(refusal) = command::refuse_on_lease(args.clone(), allow_admin) {
+            return Err(self.forbidden(args, refusal));
+        }
+        Ok(match command::place(args, allow_admin) {
+            Place::Leased(block) => Some(block),
+            Place::Shared | Place::Refused(_) => None,
+        })
+    }
+
+    /// A subscription has as many replies as channels, which a pipeline does not expect.
+    fn refuse_in_pipeline(&self, command: &Cmd) -> Result<(), Error> {
+        let args = args(command);
+        match command::confirmations(args.clone()) {
+            Some(_) => Err(self.forbidden(args, Refusal::Replies)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Notes on the grant what the answer leaves behind on its connection.
+fn settle(grant: &mut Grant, work: &impl Work, answer: &Answer, again: Again) {
+    let Ok(reply) = answer else {
+        // Its reply may still come.
+        return;
+    };
+    // The server is another one than it was, or another connection may lead to another.
+    let is_suspect = work.error_code(reply) == Some("UNBLOCKED")
+        || matches!(again, Again::Elsewhere | Again::OnceReady);
+    grant.settle(work.has_ended(reply), is_suspect);
+}

@@ -1,0 +1,126 @@
+//! A pipeline on its way through the `redis` crate, which converts its replies.
+
+use redis::{
+    Cmd, Pipeline, RedisError, RedisFuture, RedisResult, ServerError, Value, aio::ConnectionLike,
+};
+
+use super::{CallEngine, CallOptions, attempts::Attempts, errors::conversion};
+use crate::{error::Error, messages::Grant, sanitize};
+
+/// Runs one pipeline for [`Pipeline::query_async`], whose errors do not say what became of it, and
+/// remembers that.
+pub(crate) struct PipelineRun<'a> {
+    engine: &'a CallEngine,
+    /// The connection to run it on, if it is not a shared one.
+    grant: Option<&'a mut Grant>,
+    options: CallOptions,
+    /// What it took to get the replies.
+    tried: Option<Attempts>,
+}
+
+impl<'a> PipelineRun<'a> {
+    pub(crate) fn new(engine: &'a CallEngine, options: CallOptions) -> Self {
+        Self {
+            engine,
+            grant: None,
+            options,
+            tried: None,
+        }
+    }
+
+    pub(crate) fn on(engine: &'a CallEngine, grant: &'a mut Grant, options: CallOptions) -> Self {
+        Self {
+            grant: Some(grant),
+            ..Self::new(engine, options)
+        }
+    }
+
+    /// An error that came back through the `redis` crate, as this crate's own.
+    pub(crate) fn explain(&self, error: RedisError) -> Error {
+        if let Some(own) = Error::from_redis(&error) {
+            return own.clone();
+        }
+        let database = self.engine.state.name();
+        match (error.clone().into_server_errors(), self.tried) {
+            (Some(replies), Some(tried)) => Error::Server {
+                database,
+                execution: tried.execution,
+                attempts: tried.count,
+                code: replies.first().map_or("", |(_, it)| it.code()).into(),
+                error,
+            },
+            _ => conversion(database, error),
+        }
+    }
+}
+
+impl ConnectionLike for PipelineRun<'_> {
+    fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
+        let (engine, options) = (self.engine, self.options);
+        Box::pin(async move {
+            Ok(match &mut self.grant {
+                Some(grant) => engine.execute_on(grant, command, options).await?,
+                None => engine.execute(command, options).await?,
+            })
+        })
+    }
+
+    fn req_packed_commands<'a>(
+        &'a mut self,
+        pipeline: &'a Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisFuture<'a, Vec<Value>> {
+        Box::pin(async move {
+            let (engine, options) = (self.engine, self.options);
+            let (replies, tried) = match &mut self.grant {
+                Some(grant) => engine.execute_pipeline_on(grant, pipeline, options).await?,
+                None => engine.execute_pipeline(pipeline, options).await?,
+            };
+            self.tried = Some(tried);
+            wanted(replies, offset, count)
+        })
+    }
+
+    fn get_db(&self) -> i64 {
+        self.engine.state.settings.number
+    }
+}
+
+/// What the `redis` crate asked for of all replies. Those before `offset` are the server's
+/// confirmations that it has queued the commands of a transaction.
+fn wanted(mut replies: Vec<Value>, offset: usize, count: usize) -> RedisResult<Vec<Value>> {
+    if offset == 0 {
+        return Ok(replies);
+    }
+    let mut results = replies.split_off(offset.min(replies.len()));
+    results.truncate(count);
+    match results.first() {
+        Some(Value::ServerError(error)) => Err(aborted(error, &replies)),
+        _ => Ok(results),
+    }
+}
+
+/// The error of a transaction that was not executed: the server's, with what the first command
+/// that could not be queued had to say.
+fn aborted(error: &ServerError, queueing: &[Value]) -> RedisError {
+    let details = error.details().unwrap_or_default();
+    let first = queueing
+        .iter()
+        .enumerate()
+        .find_map(|(index, reply)| match reply {
+            // MULTI itself comes first.
+            Value::ServerError(error) if index > 0 => Some((index - 1, error)),
+            _ => None,
+        });
+    let Some((index, cause)) = first else {
+        return error.clone().into();
+    };
+    let cause_text = cause.details().unwrap_or_default();
+    let line = format!(
+        "{} {details} (command {index}: {} {cause_text})",
+        error.code(),
+        cause.code()
+    );
+    sanitize::from_line(&line).into()
+}

@@ -1,0 +1,35 @@
+//! Every message that crosses an actor boundary, on one page.
+//!
+//! | message | from | to | asks or tells |
+//! |---|---|---|---|
+//! | [`Execute`] | actors of the application | pool | run this command |
+//! | [`Subscribe`] | actors of the application | supervisor | send me the health events |
+//! | `Park` | handles | pool | send this request later, or when a connection is ready |
+//! | `Acquire` | handles | pool | give me a connection of my own |
+//! | `Released` | leases | pool | I have no use for it any more |
+//! | `Redial` | health | pool | try to open a connection now |
+//! | `Retire` | health, handles | pool | stop using the present connection |
+//! | `Sweep` | janitor | pool | close what has been idle for too long |
+//! | `SweepAll` | the supervisor | janitor | make all pools do so now |
+//! | `Drain` | supervisor | pool | finish what is under way and stop |
+//! | `Dialled`, `ConnectionEnded` | the pool's tasks | the same pool | what became of a task |
+//! | `Saturated` | connections | their pool | there is more to do than one can |
+//! | `Report` | handles and pools | health | what happened to a database |
+//! | `Knocked`, `Probed` | health's tasks | health | what became of a task |
+//! | `ChildExited` | guards in every child | supervisor | a child is gone |
+//! | `AwaitReady`, `Revive`, `Shutdown`, `SweepAll` | [`Supervisor`](crate::Supervisor) | supervisor | as they say |
+//! | `Steer` | the supervisor | health | isolate a database, or reset its circuit |
+
+mod application;
+mod health;
+mod lending;
+mod links;
+mod pool;
+mod supervision;
+
+pub use application::{Execute, Subscribe};
+pub(crate) use health::{Knocked, News, Order, Probed, Report, Steer};
+pub(crate) use lending::{Acquire, Caller, Grant, NoGrant, Released, Waiting};
+pub(crate) use links::{PoolLink, SupervisorLink};
+pub(crate) use pool::{ConnectionEnded, Dialled, Drain, Park, Redial, Retire, Saturated, Sweep};
+pub(crate) use supervision::{AwaitReady, Child, ChildExited, Revive, Shutdown, SweepAll};

@@ -1,0 +1,44 @@
+//! The one timer of a connection.
+
+use std::{future::Future, pin::Pin, task::Context};
+
+use tokio::time::{Instant, Sleep, sleep_until};
+
+/// Rings at the earliest time it was asked for. Later times cost a comparison only, so a stream
+/// of commands with the same timeout sets the timer once per timeout, not once per command.
+#[derive(Debug, Default)]
+pub(crate) struct DeadlineTimer {
+    sleep: Option<Pin<Box<Sleep>>>,
+    armed: Option<Instant>,
+}
+
+impl DeadlineTimer {
+    /// Makes sure that it rings at `at` or earlier.
+    pub(crate) fn arm(&mut self, at: Instant) {
+        if self.armed.is_some_and(|armed| armed <= at) {
+            return;
+        }
+        self.armed = Some(at);
+        match &mut self.sleep {
+            Some(sleep) => sleep.as_mut().reset(at),
+            // Made late, because it needs the runtime that the connection runs on.
+            None => self.sleep = Some(Box::pin(sleep_until(at))),
+        }
+    }
+
+    /// Whether it rings now, which it does once. Otherwise the task is woken when it does.
+    ///
+    /// A task that is busy keeps its runtime from looking at timers, sometimes for long, so then the
+    /// clock is asked.
+    pub(crate) fn rings(&mut self, cx: &mut Context<'_>, is_busy: bool) -> bool {
+        let (Some(sleep), Some(armed)) = (&mut self.sleep, self.armed) else {
+            return false;
+        };
+        let is_due = is_busy && armed <= Instant::now();
+        let rings = is_due || sleep.as_mut().poll(cx).is_ready();
+        if rings {
+            self.armed = None;
+        }
+        rings
+    }
+}

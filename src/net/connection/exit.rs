@@ -1,0 +1,26 @@
+//! How a connection ended.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use crate::net::{close::Loss, request::Request};
+
+/// How a connection ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) loss: Arc<Loss>,
+    /// Requests that were never written, in order, to be sent elsewhere.
+    pub(crate) unsent: VecDeque<Request>,
+    /// How many callers were left without knowing whether their command was executed.
+    pub(crate) victims: u64,
+}
+
+impl Ended {
+    /// The end of a connection whose task did not live to tell.
+    pub(crate) fn untold(loss: Loss) -> Self {
+        Self {
+            loss: Arc::new(loss),
+            unsent: VecDeque::new(),
+            victims: 0,
+        }
+    }
+}

@@ -1,0 +1,415 @@
+//! One socket, and the pipelined conversation on it.
+
+mod activity;
+mod deadline;
+mod exit;
+mod inbox;
+mod outbox;
+mod pending;
+mod saturation;
+mod silence;
+mod tally;
+
+pub(crate) use activity::Activity;
+pub(crate) use exit::Ended;
+pub(crate) use tally::{Tally, TallySink};
+
+use std::{
+    collections::VecDeque,
+    future::{Future, poll_fn},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::Instant,
+};
+
+use self::{
+    deadline::DeadlineTimer, inbox::Inbox, outbox::Outbox, pending::PendingReplies,
+    saturation::Saturation, silence::Silence,
+};
+use super::{
+    close::Loss,
+    dial::Established,
+    request::{Failure, Mailbox, Request},
+    transport::Transport,
+};
+use crate::{config::DatabaseSettings, execution::Stage};
+
+/// Requests are packed for writing up to this many bytes ahead of the socket. What is not packed
+/// has provably not been sent, so this bounds what a broken connection leaves unknown.
+const PACK_AHEAD: usize = 256 * 1024;
+/// A batch of this many requests is worth a system call without waiting for more.
+const FULL_BATCH: usize = 16;
+/// A turn answers a third of the requests that wait, or [`MIN_ANSWERS`] of them. If it answered all,
+/// their callers would send the next all together, and server and client would wait for each other
+/// in turns instead of working at the same time.
+const ANSWERED_SHARE: usize = 3;
+const MIN_ANSWERS: usize = 16;
+const RECEIVE_AT_ONCE: usize = 256;
+/// After so many bytes it is others' turn, and writing's.
+const READ_AT_ONCE: usize = 64 * 1024;
+/// A connection that was idle for so long is looked at before it is used. Under load it never is,
+/// so this costs a system call only where there is time for one.
+const IDLE_CHECK: Duration = Duration::from_millis(1);
+/// Longer than any deadline.
+const NEVER: Duration = Duration::from_secs(2 * 365 * 24 * 60 * 60);
+/// The part of the attempt timeout that a command may take without being slow.
+const SLOW_SHARE: f64 = 0.8;
+
+/// Owns one socket: takes requests from its mailbox, writes them in batches, and hands every reply
+/// to the request that it answers. It ends when nobody holds its mailbox any more and all is
+/// answered, or when the socket breaks. Reading, writing and waiting always advance together: a
+/// server that stops reading until its replies are read cannot block it.
+pub(crate) struct Connection {
+    transport: Box<dyn Transport>,
+    mailbox: mpsc::UnboundedReceiver<Request>,
+    mailbox_is_closed: bool,
+    // `None` once whoever could stop it has gone.
+    stop: Option<oneshot::Receiver<()>>,
+    arrived: Vec<Request>,
+    queued: VecDeque<Request>,
+    has_waited: bool,
+    outbox: Outbox,
+    pending: PendingReplies,
+    inbox: Inbox,
+    timer: DeadlineTimer,
+    silence: Silence,
+    /// What takes longer is slow.
+    slow: Duration,
+    saturation: Option<Saturation>,
+    activity: Arc<Activity>,
+    counters: Arc<dyn TallySink>,
+}
+
+impl Connection {
+    /// It says when it is `saturated`, if anybody wants to know.
+    pub(crate) fn new(
+        established: Established,
+        settings: &DatabaseSettings,
+        counters: Arc<dyn TallySink>,
+        stop: oneshot::Receiver<()>,
+        saturated: Option<mpsc::Sender<()>>,
+    ) -> (Mailbox, Arc<Activity>, Self) {
+        let (sender, mailbox) = mpsc::unbounded_channel();
+        let activity = Arc::new(Activity::starting(Instant::now()));
+        let connection = Self {
+            transport: established.transport,
+            mailbox,
+            mailbox_is_closed: false,
+            stop: Some(stop),
+            arrived: Vec::new(),
+            queued: VecDeque::new(),
+            has_waited: false,
+            outbox: Outbox::default(),
+            pending: PendingReplies::new(),
+            inbox: Inbox::new(established.decoder),
+            timer: DeadlineTimer::default(),
+            silence: Silence::new(2 * settings.attempt_timeout),
+            slow: settings.attempt_timeout.mul_f64(SLOW_SHARE),
+            saturation: saturated.map(Saturation::new),
+            activity: activity.clone(),
+            counters,
+        };
+        (sender, activity, connection)
+    }
+
+    /// Converses until the end, which comes at once when it is told to stop. Dropping the future
+    /// closes the socket as well; every request that is not answered then is told truthfully whether
+    /// it may have been executed.
+    pub(crate) async fn run(mut self) -> Ended {
+        let loss = poll_fn(|cx| self.poll(cx)).await;
+        // Whoever finds the mailbox closed sends elsewhere, and what is in it is not lost.
+        self.mailbox.close();
+        while let Some(request) = self.mailbox.recv().await {
+            self.queued.push_back(request);
+        }
+        self.end(loss)
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Loss> {
+        let mut tally = Tally::default();
+        let waiting = self.pending.len();
+        let turn = self.saturation.as_mut().and_then(|it| it.begin(waiting));
+        let ended = self.advance(cx, &mut tally);
+        if let (Some(saturation), Some(turn)) = (&mut self.saturation, turn) {
+            saturation.end(turn);
+        }
+        self.counters.add(tally);
+        let outstanding = self.pending.len() + self.queued.len();
+        self.activity.set_outstanding(outstanding);
+        match ended {
+            Ok(()) => Poll::Pending,
+            Err(loss) => Poll::Ready(loss),
+        }
+    }
+
+    fn advance(&mut self, cx: &mut Context<'_>, tally: &mut Tally) -> Result<(), Loss> {
+        self.check_stop(cx)?;
+        let has_more = self.read(cx, tally)?;
+        if has_more {
+            // The rest has its turn when others have had theirs.
+            cx.waker().wake_by_ref();
+        }
+        self.receive(cx);
+        if self.waits_for_company(cx) {
+            return Ok(());
+        }
+        // With nobody waiting, what has come and was not read is nobody's. It is to be found before
+        // there is somebody.
+        if !(has_more && self.pending.is_empty()) {
+            self.write(cx, tally)?;
+        }
+        self.watch_deadlines(cx, has_more, tally)?;
+        let is_drained =
+            self.mailbox_is_closed && self.queued.is_empty() && self.pending.is_settled();
+        match is_drained {
+            true => Err(Loss::Drained),
+            false => Ok(()),
+        }
+    }
+
+    fn check_stop(&mut self, cx: &mut Context<'_>) -> Result<(), Loss> {
+        let Some(stop) = &mut self.stop else {
+            return Ok(());
+        };
+        match Pin::new(stop).poll(cx) {
+            Poll::Pending => Ok(()),
+            Poll::Ready(Ok(())) => Err(Loss::Stopped),
+            // The pool has crashed. This connection serves who still knows it, and drains.
+            Poll::Ready(Err(_)) => {
+                self.stop = None;
+                Ok(())
+            }
+        }
+    }
+
+    /// Reads and answers what has come, up to bounds, and tells whether there is more.
+    ///
+    /// It reads on where it may not answer, so that little is written to a socket whose end has come.
+    fn read(&mut self, cx: &mut Context<'_>, tally: &mut Tally) -> Result<bool, Loss> {
+        let mut answers_left = (self.pending.len() / ANSWERED_SHARE).max(MIN_ANSWERS);
+        let mut taken = 0;
+        loop {
+            let has_backlog = self.answer(&mut answers_left, tally)?;
+            if taken >= READ_AT_ONCE || has_backlog && self.inbox.len() >= READ_AT_ONCE {
+                return Ok(true);
+            }
+            match self.inbox.poll_read(&mut *self.transport, cx)? {
+                Poll::Pending => return Ok(has_backlog),
+                Poll::Ready(0) => return Err(Loss::ClosedByServer),
+                Poll::Ready(read) => {
+                    taken += read;
+                    self.silence.broken();
+                }
+            }
+        }
+    }
+
+    /// Hands out replies that have been read, to so many requests. Tells whether that bound left some.
+    fn answer(&mut self, answers_left: &mut usize, tally: &mut Tally) -> Result<bool, Loss> {
+        // With nobody waiting it goes on, so that what nobody has asked for is found at once.
+        while *answers_left > 0 || self.pending.is_empty() {
+            let Some(value) = self.inbox.next()? else {
+                return Ok(false);
+            };
+            if self.pending.takes(&value)
+                && self.pending.deliver(value, self.outbox.written(), tally)?
+            {
+                *answers_left -= 1;
+            }
+        }
+        Ok(!self.inbox.is_empty())
+    }
+
+    fn answer_all(&mut self, tally: &mut Tally) -> Result<(), Loss> {
+        let mut no_bound = usize::MAX;
+        self.answer(&mut no_bound, tally).map(|_| ())
+    }
+
+    fn receive(&mut self, cx: &mut Context<'_>) {
+        while !self.mailbox_is_closed {
+            match self
+                .mailbox
+                .poll_recv_many(cx, &mut self.arrived, RECEIVE_AT_ONCE)
+            {
+                Poll::Pending => return,
+                Poll::Ready(0) => self.mailbox_is_closed = true,
+                Poll::Ready(_) => {
+                    if let Some(earliest) = self.arrived.iter().map(|it| it.deadline).min() {
+                        self.timer.arm(earliest);
+                    }
+                    self.queued.extend(self.arrived.drain(..));
+                }
+            }
+        }
+    }
+
+    /// Lets other tasks run once before a small batch is written while replies are outstanding:
+    /// callers whose replies have just come often send more, and one system call can take it all.
+    fn waits_for_company(&mut self, cx: &mut Context<'_>) -> bool {
+        self.has_waited = !self.has_waited
+            && !self.pending.is_empty()
+            && !self.queued.is_empty()
+            && self.queued.len() < FULL_BATCH;
+        if self.has_waited {
+            cx.waker().wake_by_ref();
+        }
+        self.has_waited
+    }
+
+    fn write(&mut self, cx: &mut Context<'_>, tally: &mut Tally) -> Result<(), Loss> {
+        self.pack(tally)?;
+        loop {
+            match self.outbox.poll_write(&mut *self.transport, cx) {
+                Poll::Pending => return Ok(()),
+                Poll::Ready(Err(error)) => return Err(error.into()),
+                // All is written, and what is left in the queue has a reason to wait.
+                Poll::Ready(Ok(())) if !self.pack(tally)? => return Ok(()),
+                Poll::Ready(Ok(())) => {}
+            }
+        }
+    }
+
+    /// Moves requests from the queue to the outbox. Returns whether there is something to write.
+    fn pack(&mut self, tally: &mut Tally) -> Result<bool, Loss> {
+        if self.queued.is_empty() || self.outbox.len() >= PACK_AHEAD {
+            return Ok(!self.outbox.is_empty());
+        }
+        // The clock is read once per batch.
+        let now = Instant::now();
+        if self.is_stale(now)? {
+            return Ok(false);
+        }
+        self.activity.mark(now);
+        let slow = now + self.slow;
+        self.timer.arm(slow);
+        while self.outbox.len() < PACK_AHEAD
+            && let Some(mut request) = self.queued.pop_front()
+        {
+            if request.responder.is_gone() {
+                tally.cancelled += 1;
+            } else if request.deadline <= now {
+                expire(&mut request, tally);
+            } else {
+                self.silence.begin(now);
+                let start = self.outbox.end();
+                self.outbox.push(std::mem::take(&mut request.bytes));
+                let Request {
+                    expected,
+                    deadline,
+                    may_block,
+                    responder,
+                    ..
+                } = request;
+                let slow = if may_block { now + NEVER } else { slow };
+                self.pending
+                    .push(responder, expected, deadline, slow, start);
+            }
+        }
+        Ok(!self.outbox.is_empty())
+    }
+
+    /// Whether something came while nobody waited for a reply: the end of the stream, because
+    /// servers close idle clients, or bytes that would be taken for the next reply. Either is read,
+    /// and ends the connection, before anything is sent. The runtime may not have noticed it yet,
+    /// so a connection that was idle asks the system. What was read and is no whole reply ends it at
+    /// once: its rest might never come.
+    fn is_stale(&self, now: Instant) -> Result<bool, Loss> {
+        if !self.pending.is_empty() {
+            return Ok(false);
+        }
+        if !self.inbox.is_empty() {
+            return Err(Loss::Unsolicited);
+        }
+        let is_idle = now.saturating_duration_since(self.activity.last()) >= IDLE_CHECK;
+        Ok(is_idle && self.transport.has_input())
+    }
+
+    fn watch_deadlines(
+        &mut self,
+        cx: &mut Context<'_>,
+        is_busy: bool,
+        tally: &mut Tally,
+    ) -> Result<(), Loss> {
+        while self.timer.rings(cx, is_busy) {
+            // Whose reply has come in time shall not be told that it did not.
+            if is_busy {
+                self.silence.broken();
+                self.answer_all(tally)?;
+            }
+            let now = Instant::now();
+            let in_flight = self.pending.watch(now, tally);
+            self.silence.note_timeouts(in_flight.expired, now);
+            let queued = self.expire_queued(now, tally);
+            if let Some(silent) = self.silence.is_over(now) {
+                return Err(Loss::Silent(silent));
+            }
+            let next = [in_flight.next, queued, self.silence.end()];
+            match next.into_iter().flatten().min() {
+                Some(next) => self.timer.arm(next),
+                None => self.give_back_memory(),
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives back what was only needed under load. Every command lets the timer ring while it waits
+    /// or soon after, so a connection that has nothing to do any more comes here without a timer of
+    /// its own.
+    fn give_back_memory(&mut self) {
+        self.arrived = Vec::new();
+        self.queued.shrink_to_fit();
+        self.pending.shrink();
+        self.outbox.shrink();
+        self.inbox.shrink();
+    }
+
+    fn expire_queued(&mut self, now: Instant, tally: &mut Tally) -> Option<Instant> {
+        self.queued.retain_mut(|request| {
+            let is_due = request.deadline <= now;
+            if is_due {
+                expire(request, tally);
+            }
+            !is_due
+        });
+        self.queued.iter().map(|request| request.deadline).min()
+    }
+
+    fn end(mut self, loss: Loss) -> Ended {
+        let mut tally = Tally::default();
+        if loss.leaves_replies_in_step() {
+            // What the server has answered was executed, also if its reply did not have its turn yet.
+            // Should what follows be malformed, its callers learn that the connection ended.
+            let _ = self.answer_all(&mut tally);
+        }
+        drop(self.transport);
+        let loss = Arc::new(loss);
+        let (written, unwritten) = self.outbox.into_unwritten();
+        let mut unsent = self.pending.fail(&loss, written, &unwritten, &mut tally);
+        unsent.extend(self.queued);
+        let victims = tally.lost;
+        self.counters.add(tally);
+        Ended {
+            loss,
+            unsent,
+            victims,
+        }
+    }
+}
+
+/// The deadline of a request has passed before it was packed.
+fn expire(request: &mut Request, tally: &mut Tally) {
+    let failure = Failure::TimedOut(Stage::Queue);
+    match request.responder.finish(Err(failure)) {
+        true => tally.timed_out += 1,
+        false => tally.cancelled += 1,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,273 @@
+//! Requests that have been packed for writing and wait for their replies, in order.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use bytes::Bytes;
+use redis::{PushKind, Value};
+use tokio::time::Instant;
+
+use super::tally::Tally;
+use crate::{
+    execution::{Execution, Stage},
+    net::{
+        close::Loss,
+        request::{Expected, Failure, Reply, Request, Responder},
+    },
+};
+
+/// The reply accounting of one connection: replies come in the order of the requests, so a reply
+/// belongs to the entry at the head and can reach nobody else. An entry stays until its last
+/// reply has come, also when its caller has gone or its deadline has passed.
+#[derive(Debug)]
+pub(crate) struct PendingReplies {
+    entries: VecDeque<Entry>,
+    /// No deadline is earlier than this.
+    next_deadline: Option<Instant>,
+    /// How many at the head have been found to be slow.
+    slow: usize,
+}
+
+#[derive(Debug)]
+struct Entry {
+    responder: Responder,
+    deadline: Instant,
+    /// When the server is slow that has not answered it.
+    slow: Instant,
+    // Offset of the request's first byte in the stream.
+    start: u64,
+    outstanding: usize,
+    // `None` for a single reply, which needs no list.
+    collected: Option<Vec<Value>>,
+    takes_pushes: bool,
+    is_settled: bool,
+}
+
+/// What a look at those who wait has found.
+#[derive(Debug)]
+pub(crate) struct Watched {
+    /// How many deadlines have passed.
+    pub(crate) expired: u64,
+    /// When to look again.
+    pub(crate) next: Option<Instant>,
+}
+
+impl PendingReplies {
+    pub(crate) fn new() -> Self {
+        Self {
+            entries: VecDeque::new(),
+            next_deadline: None,
+            slow: 0,
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// How many requests wait.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(crate) fn shrink(&mut self) {
+        self.entries.shrink_to_fit();
+    }
+
+    /// Whether nobody waits for a reply any more.
+    pub(crate) fn is_settled(&self) -> bool {
+        let settled = |entry: &Entry| entry.is_settled || entry.responder.is_gone();
+        self.entries.iter().all(settled)
+    }
+
+    #[inline]
+    pub(crate) fn push(
+        &mut self,
+        mut responder: Responder,
+        expected: Expected,
+        deadline: Instant,
+        slow: Instant,
+        start: u64,
+    ) {
+        responder.mark_written();
+        let (outstanding, collected) = match expected {
+            Expected::One => (1, None),
+            Expected::Many(replies) | Expected::Confirmations(replies) => {
+                (replies, Some(Vec::with_capacity(replies)))
+            }
+        };
+        let takes_pushes = matches!(expected, Expected::Confirmations(_));
+        // The server comes to it after those before it, of which one may block.
+        let slow = self.entries.back().map_or(slow, |it| it.slow.max(slow));
+        let next = self.next_deadline.get_or_insert(deadline);
+        *next = deadline.min(*next);
+        self.entries.push_back(Entry {
+            responder,
+            deadline,
+            slow,
+            start,
+            outstanding,
+            collected,
+            takes_pushes,
+            is_settled: false,
+        });
+    }
+
+    /// Whether a value answers somebody. A push does not, unless it confirms a subscription that is
+    /// waited for.
+    pub(crate) fn takes(&self, value: &Value) -> bool {
+        match value {
+            Value::Push { kind, .. } => {
+                confirms(kind) && self.entries.front().is_some_and(|it| it.takes_pushes)
+            }
+            _ => true,
+        }
+    }
+
+    /// Hands a reply to whom it belongs, and tells whether that completes the answer to a request.
+    /// What has not been written, at `written` or behind it, cannot have been answered.
+    #[inline]
+    pub(crate) fn deliver(
+        &mut self,
+        value: Value,
+        written: u64,
+        tally: &mut Tally,
+    ) -> Result<bool, Loss> {
+        let front = self.entries.front_mut();
+        let Some(entry) = front.filter(|entry| entry.start < written) else {
+            return Err(Loss::Unsolicited);
+        };
+        entry.outstanding -= 1;
+        // What is refused, or queued, is answered once, however many confirmations it asks for.
+        let is_no_confirmation = matches!(value, Value::ServerError(_) | Value::SimpleString(_));
+        if entry.takes_pushes && is_no_confirmation {
+            entry.collected = None;
+        }
+        let reply = match &mut entry.collected {
+            None => Reply::One(value),
+            Some(values) => {
+                values.push(value);
+                if entry.outstanding > 0 {
+                    return Ok(false);
+                }
+                Reply::Many(std::mem::take(values))
+            }
+        };
+        if !entry.is_settled {
+            let outcome = tally.of_reply(&reply);
+            match entry.responder.finish(Ok(reply)) {
+                true => *outcome += 1,
+                false => tally.cancelled += 1,
+            }
+        }
+        self.entries.pop_front();
+        self.slow = self.slow.saturating_sub(1);
+        Ok(true)
+    }
+
+    /// Tells the callers whose deadline has passed, and counts the requests that have become slow. It
+    /// is called when the first of either is due, so neither costs a clock per reply.
+    pub(crate) fn watch(&mut self, now: Instant, tally: &mut Tally) -> Watched {
+        tally.slow += self.count_slow(now);
+        let expired = match self.next_deadline {
+            Some(deadline) if deadline <= now => self.expire(now, tally),
+            _ => 0,
+        };
+        let first_quick = self.entries.get(self.slow);
+        let next_slow = first_quick.map(|entry| entry.slow);
+        let next = next_slow.into_iter().chain(self.next_deadline).min();
+        Watched { expired, next }
+    }
+
+    /// They become slow in the order in which they were packed.
+    fn count_slow(&mut self, now: Instant) -> u64 {
+        let mut count = 0;
+        while let Some(entry) = self.entries.get(self.slow)
+            && entry.slow <= now
+        {
+            // Not those with a shorter deadline, who have been told, nor whose callers have gone.
+            count += u64::from(!entry.is_settled && !entry.responder.is_gone());
+            self.slow += 1;
+        }
+        count
+    }
+
+    /// Deadlines come in any order, so this looks at all. The replies are still waited for.
+    fn expire(&mut self, now: Instant, tally: &mut Tally) -> u64 {
+        let mut expired = 0;
+        self.next_deadline = None;
+        for entry in self.entries.iter_mut().filter(|entry| !entry.is_settled) {
+            if entry.deadline > now {
+                let next = self.next_deadline.get_or_insert(entry.deadline);
+                *next = entry.deadline.min(*next);
+                continue;
+            }
+            entry.is_settled = true;
+            expired += 1;
+            let failure = match entry.slow <= now {
+                true => Failure::TimedOut(Stage::Reply),
+                // In a hurry, or it had spent its time before it came here.
+                false => Failure::Hasty,
+            };
+            match entry.responder.answer(Err(failure)) {
+                true => tally.timed_out += 1,
+                false => tally.cancelled += 1,
+            }
+        }
+        expired
+    }
+
+    /// The end of the connection: callers whose requests had been written learn that nobody knows
+    /// whether they ran; what was never written (`unwritten` starts at offset `written`) is
+    /// returned, to be sent elsewhere.
+    pub(crate) fn fail(
+        self,
+        loss: &Arc<Loss>,
+        written: u64,
+        unwritten: &Bytes,
+        tally: &mut Tally,
+    ) -> VecDeque<Request> {
+        let mut end = written + unwritten.len() as u64;
+        let mut unsent = VecDeque::new();
+        for mut entry in self.entries.into_iter().rev() {
+            let start = entry.start;
+            if entry.is_settled {
+                // Its caller has its answer.
+            } else if start < written {
+                let failure = Failure::Lost(loss.clone(), Execution::Unknown);
+                match entry.responder.finish(Err(failure)) {
+                    true => tally.lost += 1,
+                    false => tally.cancelled += 1,
+                }
+            } else {
+                entry.responder.mark_unwritten();
+                let bytes = &unwritten[(start - written) as usize..(end - written) as usize];
+                unsent.push_front(Request {
+                    bytes: bytes.to_vec(),
+                    expected: match entry.collected {
+                        None => Expected::One,
+                        Some(_) if entry.takes_pushes => Expected::Confirmations(entry.outstanding),
+                        Some(_) => Expected::Many(entry.outstanding),
+                    },
+                    deadline: entry.deadline,
+                    // What may block is not sent elsewhere.
+                    may_block: false,
+                    responder: entry.responder,
+                });
+            }
+            end = start;
+        }
+        unsent
+    }
+}
+
+fn confirms(kind: &PushKind) -> bool {
+    matches!(
+        kind,
+        PushKind::Subscribe
+            | PushKind::PSubscribe
+            | PushKind::SSubscribe
+            | PushKind::Unsubscribe
+            | PushKind::PUnsubscribe
+            | PushKind::SUnsubscribe
+    )
+}

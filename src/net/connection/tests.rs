@@ -1,0 +1,357 @@
+//! A connection on a transport of the test's own, which says what is read and whether writing works.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::{Arc, Mutex},
+    task::{Context, Poll, Waker},
+};
+
+use ::oneshot::AsyncReceiver;
+use redis::Value;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::*;
+use crate::{
+    config::{Config, resolve},
+    net::{
+        Answer, Expected, InFlight, Reply, Responder, Seen,
+        codec::{Decoder, Limits},
+    },
+};
+
+const REQUEST: &[u8] = b"*1\r\n$4\r\nPING\r\n";
+const OUTSTANDING: usize = 100;
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// What the test and the connection's transport share.
+#[derive(Default)]
+struct Peer {
+    replies: Vec<u8>,
+    written: usize,
+    /// Writing fails.
+    is_gone: bool,
+    /// The end of the stream follows what is to be read.
+    is_closed: bool,
+    reader: Option<Waker>,
+}
+
+#[derive(Clone, Default)]
+struct Wire(Arc<Mutex<Peer>>);
+
+impl Wire {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Peer> {
+        self.0.lock().expect("no test panicked with the lock")
+    }
+
+    /// Answers so many requests at once.
+    fn reply(&self, replies: usize) {
+        let mut peer = self.lock();
+        peer.replies.extend(b"+OK\r\n".repeat(replies));
+        if let Some(reader) = peer.reader.take() {
+            reader.wake();
+        }
+    }
+}
+
+impl AsyncRead for Wire {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let mut peer = self.lock();
+        if peer.replies.is_empty() && !peer.is_closed {
+            peer.reader = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        let taken = peer.replies.len().min(buffer.remaining());
+        buffer.put_slice(&peer.replies[..taken]);
+        peer.replies.drain(..taken);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let mut peer = self.lock();
+        if peer.is_gone {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        peer.written += bytes.len();
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Transport for Wire {
+    fn has_input(&self) -> bool {
+        !self.lock().replies.is_empty()
+    }
+}
+
+/// Counts nothing: these tests look at answers.
+#[derive(Debug)]
+struct Uncounted;
+
+impl TallySink for Uncounted {
+    fn add(&self, _: Tally) {}
+}
+
+/// A connection on a wire, with [`OUTSTANDING`] requests written and none answered.
+struct Rig {
+    wire: Wire,
+    mailbox: Mailbox,
+    in_flight: Arc<InFlight>,
+    answers: Vec<AsyncReceiver<Answer>>,
+    attempt_timeout: Duration,
+    ended: tokio::task::JoinHandle<Ended>,
+    _stop: oneshot::Sender<()>,
+}
+
+impl Rig {
+    async fn start() -> Self {
+        let config = Config::single("redis://localhost");
+        let settings = resolve(config).expect("a valid configuration");
+        let wire = Wire::default();
+        let established = Established {
+            transport: Box::new(wire.clone()),
+            decoder: Decoder::new(Limits::default()),
+            seen: Seen::default(),
+        };
+        let (stop, stopped) = oneshot::channel();
+        let (mailbox, _, connection) = Connection::new(
+            established,
+            &settings.databases[0],
+            Arc::new(Uncounted),
+            stopped,
+            None,
+        );
+        let mut rig = Self {
+            wire,
+            mailbox,
+            in_flight: InFlight::new(1_000, 1_000_000),
+            answers: Vec::new(),
+            attempt_timeout: settings.databases[0].attempt_timeout,
+            ended: tokio::spawn(connection.run()),
+            _stop: stop,
+        };
+        rig.send(OUTSTANDING);
+        while rig.wire.lock().written < OUTSTANDING * REQUEST.len() {
+            tokio::task::yield_now().await;
+        }
+        rig
+    }
+
+    /// A connection that has all replies, and has handed out the first of them.
+    async fn start_with_backlog() -> Self {
+        let mut rig = Self::start().await;
+        rig.wire.reply(OUTSTANDING);
+        assert_answered([rig.answers.remove(0)]).await;
+        rig
+    }
+
+    fn send(&mut self, requests: usize) {
+        self.send_within(DEADLINE, requests);
+    }
+
+    fn send_within(&mut self, timeout: Duration, requests: usize) {
+        for _ in 0..requests {
+            let permit = self.in_flight.enter(REQUEST.len()).expect("room");
+            let (responder, answer) = Responder::new(permit);
+            let request = Request {
+                bytes: REQUEST.to_vec(),
+                expected: Expected::One,
+                deadline: Instant::now() + timeout,
+                may_block: false,
+                responder,
+            };
+            self.mailbox.send(request).expect("the connection runs");
+            self.answers.push(answer);
+        }
+    }
+
+    /// The end of the connection, which had not sent so many requests, and left nobody in doubt.
+    async fn ended_without_sending(self, unsent: usize) -> Arc<Loss> {
+        let ended = self.ended.await.expect("the connection did not panic");
+        assert_eq!((ended.unsent.len(), ended.victims), (unsent, 0));
+        ended.loss
+    }
+
+    /// How many answers have come.
+    fn answered(&self) -> usize {
+        OUTSTANDING - self.in_flight.now().0
+    }
+}
+
+async fn assert_answered(answers: impl IntoIterator<Item = AsyncReceiver<Answer>>) {
+    for answer in answers {
+        let answer = answer.await.expect("a request is answered");
+        assert!(
+            matches!(answer, Ok(Reply::One(Value::Okay))),
+            "{answer:?} instead of the reply"
+        );
+    }
+}
+
+#[tokio::test]
+async fn replies_that_come_together_are_answered_in_several_turns_without_further_input() {
+    as_a_caller(async {
+        let rig = Rig::start_with_backlog().await;
+        assert_eq!(rig.answered(), OUTSTANDING / ANSWERED_SHARE);
+        // Nothing more comes, and nobody sends: the connection must go on by itself.
+        assert_answered(rig.answers).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn replies_that_have_come_are_answered_although_writing_fails_meanwhile() {
+    as_a_caller(async {
+        let mut rig = Rig::start_with_backlog().await;
+        rig.wire.lock().is_gone = true;
+        rig.send(FULL_BATCH);
+
+        let late = rig.answers.split_off(OUTSTANDING - 1);
+        assert_answered(rig.answers.drain(..)).await;
+        let loss = rig.ended_without_sending(late.len()).await;
+        assert!(matches!(*loss, Loss::Io(_)), "{loss:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn nothing_is_written_behind_the_end_of_the_stream() {
+    as_a_caller(async {
+        let mut rig = Rig::start().await;
+        rig.wire.lock().is_closed = true;
+        rig.wire.reply(OUTSTANDING);
+        rig.send(FULL_BATCH);
+
+        let late = rig.answers.split_off(OUTSTANDING);
+        assert_answered(rig.answers.drain(..)).await;
+        let wire = rig.wire.clone();
+        let loss = rig.ended_without_sending(late.len()).await;
+        assert!(matches!(*loss, Loss::ClosedByServer), "{loss:?}");
+        assert_eq!(wire.lock().written, OUTSTANDING * REQUEST.len());
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn replies_that_came_in_time_are_not_reported_as_missing() {
+    as_a_caller(async {
+        let rig = Rig::start_with_backlog().await;
+        // All deadlines pass before the next turn.
+        tokio::time::advance(2 * DEADLINE).await;
+        assert_answered(rig.answers).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_surplus_reply_reaches_nobody_who_asks_later() {
+    // Also one of which a part has come, which may or may not be taken from the buffer yet.
+    for surplus in [
+        "+OK\r\n",
+        "+O",
+        "$2\r\n",
+        "$2\r\nO",
+        "*2\r\n",
+        "*2\r\n:1\r\n",
+    ] {
+        as_a_caller(async move {
+            let mut rig = Rig::start().await;
+            // The last turn of the backlog answers as many as it may, and none is left.
+            rig.wire.reply(OUTSTANDING - MIN_ANSWERS);
+            assert_answered(rig.answers.drain(..OUTSTANDING - MIN_ANSWERS)).await;
+            rig.wire
+                .lock()
+                .replies
+                .extend(b"+OK\r\n".repeat(MIN_ANSWERS));
+            rig.wire.lock().replies.extend(surplus.bytes());
+            rig.wire.reply(0);
+            rig.send(FULL_BATCH);
+
+            let late = rig.answers.split_off(MIN_ANSWERS);
+            assert_answered(rig.answers.drain(..)).await;
+            // Nothing more need come, now or ever.
+            let loss = rig.ended_without_sending(late.len()).await;
+            assert!(matches!(*loss, Loss::Unsolicited), "{surplus:?}: {loss:?}");
+        })
+        .await;
+    }
+}
+
+// The clock stands still, as it nearly does under load: a connection that was idle would be looked at.
+#[tokio::test(start_paused = true)]
+async fn nothing_is_written_before_all_is_read_that_has_come() {
+    as_a_caller(async {
+        let mut rig = Rig::start().await;
+        rig.wire.reply(OUTSTANDING - MIN_ANSWERS);
+        assert_answered(rig.answers.drain(..OUTSTANDING - MIN_ANSWERS)).await;
+        // A turn reads 4, 8, 16, 32 and again 32 KiB, which is all that they wait for. The surplus
+        // behind it has come as well, and is not seen in this turn.
+        let each = 92 * 1024 / MIN_ANSWERS;
+        let body = "v".repeat(each - "$5879\r\n\r\n".len());
+        let reply = format!("${}\r\n{body}\r\n", body.len());
+        assert_eq!(reply.len(), each);
+        let replies = reply.repeat(MIN_ANSWERS) + "+OK\r\n";
+        rig.wire.lock().replies.extend(replies.bytes());
+        rig.wire.reply(0);
+        rig.send(FULL_BATCH);
+
+        let late = rig.answers.split_off(MIN_ANSWERS);
+        for answer in rig.answers.drain(..) {
+            let answer = answer.await.expect("an answer");
+            assert!(matches!(answer, Ok(Reply::One(_))), "{answer:?}");
+        }
+        let loss = rig.ended_without_sending(late.len()).await;
+        assert!(matches!(*loss, Loss::Unsolicited), "{loss:?}");
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn silence_begins_when_something_was_written() {
+    let mut rig = Rig::start().await;
+    rig.wire.reply(OUTSTANDING);
+    assert_answered(rig.answers.drain(..)).await;
+    // Its deadline has passed before it could be written, so no reply can be missed.
+    rig.send_within(Duration::ZERO, 1);
+    let late = rig.answers.remove(0).await.expect("an answer");
+    assert!(
+        matches!(late, Err(Failure::TimedOut(Stage::Queue))),
+        "{late:?}"
+    );
+    let limit = 2 * rig.attempt_timeout;
+    tokio::time::advance(2 * limit).await;
+    let written = Instant::now();
+    rig.send_within(limit / 20, 2);
+    for answer in rig.answers.drain(..) {
+        let answer = answer.await.expect("an answer");
+        assert!(matches!(answer, Err(Failure::Hasty)), "{answer:?}");
+    }
+    let ended = rig.ended.await.expect("the connection did not panic");
+    assert!(matches!(*ended.loss, Loss::Silent(_)), "{:?}", ended.loss);
+    assert!(written.elapsed() >= limit, "{:?}", written.elapsed());
+}
+
+/// Runs it as a task among others, which has its turn between two of the connection's. What a
+/// test itself awaits is polled after several of them.
+async fn as_a_caller(call: impl Future<Output = ()> + Send + 'static) {
+    tokio::spawn(call)
+        .await
+        .expect("the caller got what it expected");
+}

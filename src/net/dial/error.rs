@@ -1,0 +1,99 @@
+//! Why no connection could be opened.
+
+use std::{io, sync::Arc, time::Duration};
+
+use redis::ServerError;
+
+use crate::{events::Reason, net::codec::ProtocolError, sanitize};
+
+pub(super) const CONNECTING: &str = "connecting";
+pub(super) const GREETING: &str = "greeting the server";
+pub(super) const PROVING: &str = "waiting for the answer to a PING";
+
+/// Why no connection could be opened. No variant holds a secret.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(crate) enum DialError {
+    #[error("cannot connect: {0}")]
+    Connect(Arc<io::Error>),
+    #[error("no answer within {limit:?} while {step}")]
+    TimedOut { step: &'static str, limit: Duration },
+    #[error("the connection broke while {step}: {error}")]
+    Broken {
+        step: &'static str,
+        error: Arc<io::Error>,
+    },
+    #[error("the server closed the connection while {step}")]
+    Closed { step: &'static str },
+    #[error("this is no Redis server: {0}")]
+    Protocol(#[from] ProtocolError),
+    #[error("this is no Redis server: it answers {command} with something else")]
+    Unexpected { command: &'static str },
+    #[error("the server is loading its dataset")]
+    Loading,
+    #[error("the server refuses {command}: {code} {text}")]
+    Refused {
+        command: &'static str,
+        code: String,
+        text: String,
+    },
+    #[error("no task could be started: {0}")]
+    Spawn(Arc<io::Error>),
+    /// The task was aborted, or the runtime that it ran on has ended.
+    #[error("the task that dialled was cancelled")]
+    Cancelled,
+    #[error("the task that dialled panicked")]
+    Panicked,
+}
+
+impl DialError {
+    pub(crate) fn refused(command: &'static str, error: &ServerError) -> Self {
+        Self::Refused {
+            command,
+            code: sanitize::text(error.code()),
+            text: sanitize::text(error.details().unwrap_or_default()),
+        }
+    }
+
+    /// Fills in at which step a transport broke.
+    pub(super) fn during(self, at: &'static str) -> Self {
+        match self {
+            Self::Broken { error, .. } => Self::Broken { step: at, error },
+            Self::Closed { .. } => Self::Closed { step: at },
+            other => other,
+        }
+    }
+
+    pub(crate) fn reason(&self) -> Reason {
+        match self {
+            Self::Connect(_)
+            | Self::Broken { .. }
+            | Self::Closed { .. }
+            | Self::Spawn(_)
+            | Self::Cancelled
+            | Self::Panicked => Reason::Unreachable,
+            Self::TimedOut { step, .. } if *step == CONNECTING => Reason::Unreachable,
+            Self::TimedOut { .. } => Reason::Unresponsive,
+            Self::Protocol(_) | Self::Unexpected { .. } => Reason::NotRedis,
+            Self::Loading => Reason::Loading,
+            Self::Refused {
+                command,
+                code,
+                text,
+            } => reason_of_refusal(command, code, text),
+        }
+    }
+}
+
+/// Only what a server says of credentials, or of what the handshake asks for, is about this client.
+/// Any other refusal may be a proxy's bad moment.
+fn reason_of_refusal(command: &str, code: &str, text: &str) -> Reason {
+    match code {
+        "LOADING" => Reason::Loading,
+        "BUSY" => Reason::Busy,
+        "MASTERDOWN" | "CLUSTERDOWN" => Reason::PrimaryDown,
+        "ERR" if text.starts_with("max number of clients") => Reason::ServerFull,
+        "ERR" if matches!(command, "AUTH" | "SELECT") => Reason::Rejected,
+        "WRONGPASS" | "NOAUTH" | "NOPERM" | "DENIED" => Reason::Rejected,
+        _ => Reason::Unreachable,
+    }
+}

@@ -1,0 +1,17 @@
+//! A connection that was opened.
+
+use crate::net::{codec::Decoder, transport::Transport};
+
+/// What a server said of itself while it was greeted; nothing where it did not.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Seen {
+    pub(crate) is_replica: Option<bool>,
+    pub(crate) cannot_save: Option<bool>,
+}
+
+/// A dialled connection, ready for requests.
+pub(crate) struct Established {
+    pub(crate) transport: Box<dyn Transport>,
+    pub(crate) decoder: Decoder,
+    pub(crate) seen: Seen,
+}

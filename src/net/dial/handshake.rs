@@ -1,0 +1,106 @@
+//! Question and answer on a connection that nobody else uses yet.
+
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use redis::{Cmd, Value};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::{
+    error::DialError,
+    established::{Established, Seen},
+};
+use crate::net::{
+    codec::{Decoder, Limits},
+    transport::Transport,
+};
+
+/// Whatever is at the other end may not be a Redis server at all, so its first answers are
+/// allowed little memory.
+const LIMITS: Limits = Limits {
+    max_bytes: 64 * 1024,
+    max_depth: 8,
+    max_elements: 1024,
+    max_line: 4 * 1024,
+};
+
+pub(crate) struct Handshake {
+    transport: Box<dyn Transport>,
+    input: BytesMut,
+    decoder: Decoder,
+    max_reply_bytes: usize,
+}
+
+impl Handshake {
+    pub(crate) fn new(transport: Box<dyn Transport>, max_reply_bytes: usize) -> Self {
+        Self {
+            transport,
+            input: BytesMut::new(),
+            decoder: Decoder::new(LIMITS),
+            max_reply_bytes,
+        }
+    }
+
+    /// Sends the commands in one write and returns their replies.
+    pub(crate) async fn call<const N: usize>(
+        &mut self,
+        commands: [&Cmd; N],
+    ) -> Result<[Value; N], DialError> {
+        let mut bytes = Vec::new();
+        for command in commands {
+            command.write_packed_command(&mut bytes);
+        }
+        let sent = async {
+            self.transport.write_all(&bytes).await?;
+            self.transport.flush().await
+        };
+        // A server that refuses a client says why and closes, so a failed write is no reason not
+        // to read.
+        let sent = sent.await;
+        let mut replies = [const { Value::Nil }; N];
+        for reply in &mut replies {
+            *reply = match (self.reply().await, &sent) {
+                (Err(DialError::Closed { step }), Err(error)) => {
+                    let error = Arc::new(std::io::Error::new(error.kind(), error.to_string()));
+                    return Err(DialError::Broken { step, error });
+                }
+                (reply, _) => reply?,
+            };
+        }
+        Ok(replies)
+    }
+
+    /// Hands the connection over. Everything that was asked has been answered, so what is left
+    /// over would be taken for the answer to the first request.
+    pub(crate) fn established(self, seen: Seen) -> Result<Established, DialError> {
+        if !self.input.is_empty() {
+            return Err(DialError::Unexpected { command: "PING" });
+        }
+        Ok(Established {
+            transport: self.transport,
+            seen,
+            decoder: Decoder::new(Limits {
+                max_bytes: self.max_reply_bytes,
+                ..Limits::default()
+            }),
+        })
+    }
+
+    async fn reply(&mut self) -> Result<Value, DialError> {
+        let step = "shaking hands";
+        loop {
+            match self.decoder.decode(&mut self.input)? {
+                Some(Value::Push { .. }) => {}
+                Some(reply) => return Ok(reply),
+                None => match self.transport.read_buf(&mut self.input).await {
+                    Ok(0) => return Err(DialError::Closed { step }),
+                    Ok(_) => {}
+                    Err(error) => {
+                        let error = Arc::new(error);
+                        return Err(DialError::Broken { step, error });
+                    }
+                },
+            }
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! Opens a connection: transport, handshake, and the proof that the server takes commands.
+
+mod error;
+mod established;
+mod handshake;
+
+pub(crate) use error::DialError;
+pub(crate) use established::{Established, Seen};
+
+use std::{sync::Arc, time::Duration};
+
+use redis::{Cmd, Value, cmd};
+use secrecy::ExposeSecret;
+use tokio::time::{Instant, sleep, timeout_at};
+
+use self::{
+    error::{CONNECTING, GREETING, PROVING},
+    handshake::Handshake,
+};
+use super::transport::{Connector, Transport};
+use crate::{config::DatabaseSettings, events::Reason};
+
+/// How often a server that is loading its dataset is asked whether it has finished.
+const LOADING_POLL: Duration = Duration::from_millis(20);
+
+/// What to do about a server that is loading its dataset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WhileLoading {
+    /// Wait for it, as long as the dial may take.
+    Wait,
+    /// Report it at once.
+    Report,
+}
+
+/// Opens a connection within the connect timeout of `settings`.
+pub(crate) async fn dial(
+    connector: &dyn Connector,
+    settings: &DatabaseSettings,
+    while_loading: WhileLoading,
+) -> Result<Established, DialError> {
+    let limit = settings.connect_timeout;
+    let deadline = Instant::now() + limit;
+    let mut step = CONNECTING;
+    let attempt = async {
+        let transport = connect(connector, settings).await?;
+        let mut handshake = Handshake::new(transport, settings.max_reply_bytes);
+        step = GREETING;
+        let is_replica = greet(&mut handshake, settings).await?;
+        step = PROVING;
+        let cannot_save = prove(&mut handshake, while_loading, deadline).await?;
+        handshake.established(Seen {
+            is_replica,
+            cannot_save,
+        })
+    };
+    match timeout_at(deadline, attempt).await {
+        Ok(Ok(established)) => Ok(established),
+        Ok(Err(error)) => Err(error.during(step)),
+        Err(_) => Err(DialError::TimedOut { step, limit }),
+    }
+}
+
+/// Whether anything that speaks the protocol answers at the address of `settings`, in the time that a
+/// dial would have. A refusal is an answer too: credentials are not this question.
+pub(crate) async fn knock(
+    connector: &dyn Connector,
+    settings: &DatabaseSettings,
+) -> Result<(), DialError> {
+    let limit = settings.connect_timeout;
+    let mut step = CONNECTING;
+    let attempt = async {
+        let transport = connect(connector, settings).await?;
+        step = PROVING;
+        let mut handshake = Handshake::new(transport, settings.max_reply_bytes);
+        handshake.call([&cmd("PING")]).await.map(drop)
+    };
+    match timeout_at(Instant::now() + limit, attempt).await {
+        Ok(answer) => answer.map_err(|error| error.during(step)),
+        Err(_) => Err(DialError::TimedOut { step, limit }),
+    }
+}
+
+async fn connect(
+    connector: &dyn Connector,
+    settings: &DatabaseSettings,
+) -> Result<Box<dyn Transport>, DialError> {
+    let connecting = connector.connect(settings);
+    connecting
+        .await
+        .map_err(|error| DialError::Connect(Arc::new(error)))
+}
+
+/// Agrees on RESP3, or RESP2 with servers before 6.0, authenticates, and selects the database. Tells
+/// whether the server calls itself a replica, if it says so.
+async fn greet(
+    handshake: &mut Handshake,
+    settings: &DatabaseSettings,
+) -> Result<Option<bool>, DialError> {
+    let [hello] = handshake.call([&hello(settings)]).await?;
+    let is_replica = match hello {
+        // Servers before 6.0 do not know HELLO, and some proxies refuse RESP3.
+        Value::ServerError(error) if matches!(error.code(), "ERR" | "NOPROTO") => {
+            let refused = DialError::refused("HELLO", &error);
+            if refused.reason() == Reason::ServerFull {
+                return Err(refused);
+            }
+            authenticate(handshake, settings).await?;
+            None
+        }
+        Value::ServerError(error) => return Err(DialError::refused("HELLO", &error)),
+        Value::Map(fields) => Some(fields.iter().any(says_replica)),
+        _ => return Err(DialError::Unexpected { command: "HELLO" }),
+    };
+    let select = cmd("SELECT").arg(settings.number).take();
+    let name = cmd("CLIENT")
+        .arg("SETNAME")
+        .arg(&settings.client_name)
+        .take();
+    // The name is a courtesy to whoever reads CLIENT LIST; a server may refuse it.
+    let [selected, _named] = handshake.call([&select, &name]).await?;
+    match selected {
+        Value::Okay => Ok(is_replica),
+        // Nothing needs selecting, so a user who may not select is no problem.
+        Value::ServerError(_) if settings.number == 0 => Ok(is_replica),
+        Value::ServerError(error) => Err(DialError::refused("SELECT", &error)),
+        _ => Err(DialError::Unexpected { command: "SELECT" }),
+    }
+}
+
+fn says_replica((field, value): &(Value, Value)) -> bool {
+    let is = |value: &Value, text: &[u8]| match value {
+        Value::BulkString(bytes) => bytes == text,
+        Value::SimpleString(string) => string.as_bytes() == text,
+        _ => false,
+    };
+    is(field, b"role") && (is(value, b"replica") || is(value, b"slave"))
+}
+
+fn hello(settings: &DatabaseSettings) -> Cmd {
+    let mut hello = cmd("HELLO").arg(3).take();
+    if let Some(password) = &settings.password {
+        let user = settings.username.as_ref().map_or("default", |it| &it.0);
+        hello.arg("AUTH").arg(user).arg(password.expose_secret());
+    }
+    hello
+}
+
+async fn authenticate(
+    handshake: &mut Handshake,
+    settings: &DatabaseSettings,
+) -> Result<(), DialError> {
+    let Some(password) = &settings.password else {
+        return Ok(());
+    };
+    let mut auth = cmd("AUTH");
+    if let Some(user) = &settings.username {
+        auth.arg(&user.0);
+    }
+    let [answer] = handshake.call([auth.arg(password.expose_secret())]).await?;
+    match answer {
+        Value::Okay => Ok(()),
+        Value::ServerError(error) => Err(DialError::refused("AUTH", &error)),
+        _ => Err(DialError::Unexpected { command: "AUTH" }),
+    }
+}
+
+/// A server that is loading accepts the whole greeting and refuses commands, so only a PING that
+/// comes back with its own nonce proves a connection. Tells whether the server cannot save, if it says
+/// so.
+async fn prove(
+    handshake: &mut Handshake,
+    while_loading: WhileLoading,
+    deadline: Instant,
+) -> Result<Option<bool>, DialError> {
+    loop {
+        let nonce = format!("{:016x}", fastrand::u64(..));
+        let [answer] = handshake.call([cmd("PING").arg(&nonce)]).await?;
+        match answer {
+            Value::BulkString(echo) if echo == nonce.as_bytes() => {
+                return Ok(Some(false));
+            }
+            // The user may not ping, or the server cannot save and refuses PING with the writes, while
+            // it serves reads. Either is as good as an answer.
+            Value::ServerError(error) if matches!(error.code(), "NOPERM" | "MISCONF") => {
+                return Ok((error.code() == "MISCONF").then_some(true));
+            }
+            Value::ServerError(error) if error.code() == "LOADING" => {
+                let wait = while_loading == WhileLoading::Wait;
+                if !wait || Instant::now() + LOADING_POLL >= deadline {
+                    return Err(DialError::Loading);
+                }
+                sleep(LOADING_POLL).await;
+            }
+            Value::ServerError(error) => return Err(DialError::refused("PING", &error)),
+            _ => return Err(DialError::Unexpected { command: "PING" }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        config::{Config, resolve},
+        net::transport::Connecting,
+    };
+
+    /// A name that never resolves, or a network that swallows everything.
+    #[derive(Debug)]
+    struct Nowhere;
+
+    impl Connector for Nowhere {
+        fn connect<'a>(&'a self, _: &'a DatabaseSettings) -> Connecting<'a> {
+            Box::pin(std::future::pending())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_not_even_connected_is_unreachable() {
+        let settings = resolve(Config::single("redis://nowhere")).expect("settings");
+        let settings = &settings.databases[0];
+        let knocked = knock(&Nowhere, settings).await.expect_err("no answer");
+        assert_eq!(knocked.reason(), Reason::Unreachable, "{knocked}");
+        let dialled = dial(&Nowhere, settings, WhileLoading::Wait).await;
+        let error = dialled.err().expect("no answer");
+        assert_eq!(error.reason(), Reason::Unreachable, "{error}");
+    }
+}

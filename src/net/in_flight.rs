@@ -1,0 +1,134 @@
+//! How much is between a handle and its answer.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering::Relaxed},
+};
+
+/// Commands and bytes in flight of one database, bounded.
+///
+/// Both live in one word, so that entering and leaving cost one atomic operation each: the upper
+/// 24 bits count commands, the lower 40 bits bytes. The configuration keeps both bounds below half of
+/// that, so that callers which enter and are refused do not overflow it.
+#[derive(Debug)]
+pub(crate) struct InFlight {
+    word: AtomicU64,
+    max_commands: usize,
+    max_bytes: usize,
+}
+
+const BYTES_BITS: u32 = 40;
+const ONE_COMMAND: u64 = 1 << BYTES_BITS;
+const BYTES_MASK: u64 = ONE_COMMAND - 1;
+
+/// Which bound was reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AtLimit {
+    Commands(usize),
+    Bytes(usize),
+}
+
+impl InFlight {
+    pub(crate) fn new(max_commands: usize, max_bytes: usize) -> Arc<Self> {
+        Arc::new(Self {
+            word: AtomicU64::new(0),
+            max_commands,
+            max_bytes,
+        })
+    }
+
+    /// Room for one command of so many bytes, until the permit is dropped.
+    pub(crate) fn enter(self: &Arc<Self>, bytes: usize) -> Result<InFlightPermit, AtLimit> {
+        if bytes > self.max_bytes {
+            return Err(AtLimit::Bytes(self.max_bytes));
+        }
+        let weight = ONE_COMMAND | bytes as u64;
+        let before = self.word.fetch_add(weight, Relaxed);
+        let permit = InFlightPermit {
+            in_flight: self.clone(),
+            weight,
+        };
+        if commands(before) >= self.max_commands {
+            Err(AtLimit::Commands(self.max_commands))
+        } else if self::bytes(before) + bytes > self.max_bytes {
+            Err(AtLimit::Bytes(self.max_bytes))
+        } else {
+            Ok(permit)
+        }
+    }
+
+    /// Commands and bytes in flight now.
+    pub(crate) fn now(&self) -> (usize, usize) {
+        let word = self.word.load(Relaxed);
+        (commands(word), bytes(word))
+    }
+}
+
+/// The right to be in flight. It travels with the request and ends with it, wherever that is.
+#[must_use = "the room is given back when this is dropped"]
+#[derive(Debug)]
+pub(crate) struct InFlightPermit {
+    in_flight: Arc<InFlight>,
+    weight: u64,
+}
+
+impl Drop for InFlightPermit {
+    fn drop(&mut self) {
+        self.in_flight.word.fetch_sub(self.weight, Relaxed);
+    }
+}
+
+fn commands(word: u64) -> usize {
+    (word >> BYTES_BITS) as usize
+}
+
+fn bytes(word: u64) -> usize {
+    (word & BYTES_MASK) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slots_give_their_room_back() {
+        let in_flight = InFlight::new(2, 100);
+        let first = in_flight.enter(40).expect("room for one");
+        let second = in_flight.enter(60).expect("room for two");
+        assert_eq!(in_flight.now(), (2, 100));
+        assert_eq!(in_flight.enter(0).err(), Some(AtLimit::Commands(2)));
+        drop(first);
+        assert_eq!(in_flight.enter(41).err(), Some(AtLimit::Bytes(100)));
+        drop(second);
+        assert_eq!(in_flight.now(), (0, 0));
+    }
+
+    #[test]
+    fn a_request_larger_than_the_bound_never_enters() {
+        let in_flight = InFlight::new(10, 100);
+        assert_eq!(in_flight.enter(101).err(), Some(AtLimit::Bytes(100)));
+        assert_eq!(in_flight.now(), (0, 0));
+    }
+
+    #[test]
+    fn the_bound_holds_under_contention() {
+        let in_flight = InFlight::new(8, 1_000_000);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    let mut permits = Vec::new();
+                    for turn in 0..10_000_usize {
+                        if let Ok(permit) = in_flight.enter(3) {
+                            permits.push(permit);
+                        }
+                        if turn % 3 == 0 {
+                            permits.pop();
+                        }
+                    }
+                    assert!(permits.len() <= 8);
+                });
+            }
+        });
+        assert_eq!(in_flight.now(), (0, 0));
+    }
+}

@@ -1,0 +1,155 @@
+//! What is counted, and read without waiting for anybody.
+
+use std::{
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use super::waits::Waits;
+use crate::{
+    events::{CircuitState, HealthState},
+    net::{Tally, TallySink},
+    policy::{
+        ledger::Eviction,
+        permits::{Lane, Permits, State},
+    },
+    stats::{DatabaseStats, Evictions, PoolStats},
+};
+
+/// The counters behind [`DatabaseStats`]. Connections add to them once per batch of replies.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) succeeded: AtomicU64,
+    pub(crate) error_replies: AtomicU64,
+    pub(crate) timed_out: AtomicU64,
+    pub(crate) lost: AtomicU64,
+    pub(crate) cancelled: AtomicU64,
+    pub(crate) refused: AtomicU64,
+    pub(crate) retried: AtomicU64,
+    pub(crate) retries_denied: AtomicU64,
+    pub(crate) slow: AtomicU64,
+    pub(crate) parked: AtomicUsize,
+    pub(crate) waiting: AtomicUsize,
+    pub(crate) acquire_wait: Waits,
+    pub(crate) opened: AtomicU64,
+    pub(crate) dial_failures: AtomicU64,
+    pub(crate) connections_lost: AtomicU64,
+    pub(crate) discarded: AtomicU64,
+    pub(crate) restarts: AtomicU64,
+    evicted_idle: AtomicU64,
+    evicted_lifetime: AtomicU64,
+    evicted_spare: AtomicU64,
+    evicted_displaced: AtomicU64,
+    // Written once per sweep, so nobody ever waits for it.
+    last_sweep: Mutex<Option<Instant>>,
+}
+
+impl Counters {
+    pub(crate) fn evicted(&self, eviction: Eviction) {
+        count(match eviction {
+            Eviction::Idle => &self.evicted_idle,
+            Eviction::Lifetime => &self.evicted_lifetime,
+            Eviction::Spare => &self.evicted_spare,
+            Eviction::Displaced => &self.evicted_displaced,
+        });
+    }
+
+    /// The janitor has looked.
+    pub(crate) fn swept(&self) {
+        let mut last = self
+            .last_sweep
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *last = Some(Instant::now());
+    }
+
+    pub(crate) fn snapshot(
+        &self,
+        health: HealthState,
+        circuit: CircuitState,
+        (in_flight, in_flight_bytes): (usize, usize),
+        pool: PoolStats,
+    ) -> DatabaseStats {
+        DatabaseStats {
+            health,
+            circuit,
+            succeeded: self.succeeded.load(Relaxed),
+            error_replies: self.error_replies.load(Relaxed),
+            timed_out: self.timed_out.load(Relaxed),
+            lost: self.lost.load(Relaxed),
+            cancelled: self.cancelled.load(Relaxed),
+            refused: self.refused.load(Relaxed),
+            retried: self.retried.load(Relaxed),
+            retries_denied: self.retries_denied.load(Relaxed),
+            slow: self.slow.load(Relaxed),
+            in_flight,
+            in_flight_bytes,
+            pool,
+        }
+    }
+
+    pub(crate) fn pool(&self, permits: &Permits) -> PoolStats {
+        let counts = permits.counts();
+        let opening = counts.in_state(State::Opening);
+        PoolStats {
+            open: counts.total() - opening,
+            shared: counts.of(Lane::Shared, State::InUse),
+            in_use: counts.of(Lane::Leased, State::InUse),
+            idle: counts.in_state(State::Idle),
+            closing: counts.in_state(State::Closing),
+            opening,
+            available: permits.available(&counts),
+            max: permits.max(),
+            parked: self.parked.load(Relaxed),
+            waiting: self.waiting.load(Relaxed),
+            acquire_wait: self.acquire_wait.snapshot(),
+            opened: self.opened.load(Relaxed),
+            dial_failures: self.dial_failures.load(Relaxed),
+            lost: self.connections_lost.load(Relaxed),
+            evicted: Evictions {
+                idle: self.evicted_idle.load(Relaxed),
+                lifetime: self.evicted_lifetime.load(Relaxed),
+                spare: self.evicted_spare.load(Relaxed),
+                displaced: self.evicted_displaced.load(Relaxed),
+            },
+            discarded: self.discarded.load(Relaxed),
+            last_sweep: self.since_last_sweep(),
+            restarts: self.restarts.load(Relaxed),
+        }
+    }
+
+    fn since_last_sweep(&self) -> Option<Duration> {
+        let last = self
+            .last_sweep
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        last.map(|last| last.elapsed())
+    }
+}
+
+impl TallySink for Counters {
+    fn add(&self, tally: Tally) {
+        add(&self.succeeded, tally.succeeded);
+        add(&self.error_replies, tally.error_replies);
+        add(&self.timed_out, tally.timed_out);
+        add(&self.lost, tally.lost);
+        add(&self.cancelled, tally.cancelled);
+        add(&self.slow, tally.slow);
+    }
+}
+
+fn add(counter: &AtomicU64, amount: u64) {
+    if amount > 0 {
+        counter.fetch_add(amount, Relaxed);
+    }
+}
+
+/// Adds one; the order of counts does not matter to anybody.
+pub(crate) fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Relaxed);
+}

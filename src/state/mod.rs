@@ -1,0 +1,124 @@
+//! The state of one database that actors and callers share: its only atomics and locks.
+//!
+//! The actors publish here: the pool its routes, the health actor the state of the circuit, the
+//! supervisor the addresses of the actors. Callers read it, and nothing here decides anything.
+
+mod counters;
+mod gate;
+mod outage;
+mod routes;
+mod waits;
+
+pub(crate) use counters::{Counters, count};
+pub(crate) use gate::{Admitted, Gate, Passage};
+pub(crate) use outage::Outage;
+pub(crate) use routes::{Route, Routes};
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Instant,
+};
+
+use actix::Recipient;
+use arc_swap::ArcSwapOption;
+
+use crate::{
+    config::DatabaseSettings,
+    messages::{News, PoolLink, Report},
+    net::{DialError, InFlight},
+    policy::{permits::Permits, retry::Budget},
+    stats::PoolStats,
+};
+
+/// The state of one database. It outlives every actor: a restart publishes to the same one.
+#[derive(Debug)]
+pub(crate) struct DatabaseState {
+    pub(crate) settings: Arc<DatabaseSettings>,
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) load: Arc<InFlight>,
+    pub(crate) counters: Arc<Counters>,
+    /// Where commands go; `None` while no connection is ready.
+    pub(crate) routes: ArcSwapOption<Routes>,
+    /// How many connections there are.
+    pub(crate) permits: Arc<Permits>,
+    pub(crate) pool: ArcSwapOption<PoolLink>,
+    pub(crate) health: ArcSwapOption<Recipient<Report>>,
+    /// Why the circuit is open and when that may end.
+    pub(crate) outage: ArcSwapOption<Outage>,
+    /// Why the last attempt to connect failed, while none has succeeded since.
+    pub(crate) dial_error: ArcSwapOption<Arc<str>>,
+    /// Whether an operator has isolated the database, which outlasts crashes of all actors.
+    pub(crate) is_isolated: AtomicBool,
+    /// What is left for retries; only calls that fail ask.
+    budget: Mutex<Budget>,
+}
+
+impl DatabaseState {
+    pub(crate) fn new(settings: Arc<DatabaseSettings>, now: Instant) -> Arc<Self> {
+        Arc::new(Self {
+            gate: Gate::new(),
+            load: InFlight::new(settings.max_in_flight, settings.max_in_flight_bytes),
+            counters: Arc::default(),
+            routes: ArcSwapOption::empty(),
+            permits: Permits::new(settings.max_connections, settings.shared_min),
+            pool: ArcSwapOption::empty(),
+            health: ArcSwapOption::empty(),
+            outage: ArcSwapOption::empty(),
+            dial_error: ArcSwapOption::empty(),
+            is_isolated: AtomicBool::new(false),
+            budget: Mutex::new(Budget::new(now)),
+            settings,
+        })
+    }
+
+    pub(crate) fn name(&self) -> Arc<str> {
+        self.settings.name.clone()
+    }
+
+    pub(crate) fn pool_stats(&self) -> PoolStats {
+        self.counters.pool(&self.permits)
+    }
+
+    /// Tells the health actor. Between its crash and its restart the evidence is lost.
+    pub(crate) fn report(&self, news: News) {
+        if let Some(health) = &*self.health.load() {
+            health.do_send(Report {
+                database: self.name(),
+                news,
+            });
+        }
+    }
+
+    /// Why no connection could be opened, with the address.
+    pub(crate) fn explain_dial(&self, error: &DialError) -> Arc<str> {
+        format!("{}: {error}", self.settings.address).into()
+    }
+
+    /// Takes one retry from the budget, if it has one.
+    pub(crate) fn withdraw_retry(&self, now: Instant) -> bool {
+        // A panic elsewhere cannot have left it half-changed.
+        let mut budget = self.budget.lock().unwrap_or_else(PoisonError::into_inner);
+        budget.withdraw(self.calls(), now)
+    }
+
+    /// Attempts that have ended, on a connection or waiting for one.
+    pub(crate) fn attempts(&self) -> u64 {
+        let counters = &self.counters;
+        let ended = [
+            &counters.succeeded,
+            &counters.error_replies,
+            &counters.timed_out,
+            &counters.lost,
+        ];
+        ended.iter().map(|counter| counter.load(Relaxed)).sum()
+    }
+
+    /// Calls that were let through and have ended.
+    fn calls(&self) -> u64 {
+        let retried = self.counters.retried.load(Relaxed);
+        self.attempts().saturating_sub(retried)
+    }
+}
