@@ -6,7 +6,12 @@ mod common;
 
 mod blocking;
 mod concurrency;
+mod contexts;
+mod errors;
 mod forbidden;
+mod pipelines;
 mod retry;
+mod thread_rig;
 mod threads;
 mod typed;
+mod values;
