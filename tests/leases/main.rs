@@ -3,7 +3,9 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod failures;
 mod leak_warning;
 mod lending;
 mod threads;
 mod transactions;
+mod waiting;
