@@ -7,25 +7,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix::{Actor, Context, Handler, Message, Recipient, ResponseFuture};
 use futures_executor::block_on;
 use redis::{AsyncCommands, Value};
-use redis_steward::{
-    Config, Database, Error, Execute, Execution, HealthEvent, HealthState, Io, Subscribe,
-    Supervisor,
-};
-use tokio::{
-    runtime::{Builder, Runtime},
-    sync::MutexGuard,
-};
+use redis_steward::{Config, Database, Error, Execute, Execution, HealthState, Io, Supervisor};
+use tokio::runtime::{Builder, Runtime};
 
 use crate::{
-    ALONE,
+    Rig, THREADS,
     common::{RedisServer, eventually, eventually_async, proc},
+    until_no_thread_is_left,
 };
 
 const SOON: Duration = Duration::from_secs(10);
-const THREADS: &str = "redis-steward";
 /// `redis-steward-io`, as the kernel truncates it.
 const IO_THREAD: &str = "redis-steward-i";
 
@@ -312,98 +305,6 @@ fn shutdown_does_not_wait_for_a_runtime_that_is_not_driven() {
     rig.end();
 }
 
-#[test]
-fn an_actor_sends_commands_to_a_recipient() {
-    let rig = Rig::new();
-    actix_rt::System::new().block_on(async {
-        let supervisor = rig.spawn().await;
-        let redis = supervisor
-            .database("main")
-            .expect("the database")
-            .recipient();
-        let visitors = Visitors { redis }.start();
-        for visit in 1..=100 {
-            let count = visitors.send(Visit).await.expect("an actor that runs");
-            assert_eq!(count.expect("a count"), Value::Int(visit));
-        }
-        supervisor.shutdown(SOON).await;
-        let refused = visitors.send(Visit).await.expect("an actor that runs");
-        refused.expect_err("it was shut down");
-    });
-    rig.end();
-}
-
-#[test]
-fn an_actor_receives_every_health_event() {
-    let rig = Rig::new();
-    actix_rt::System::new().block_on(async {
-        let supervisor = rig.spawn().await;
-        let (sender, received) = std::sync::mpsc::channel();
-        let listener = Listener(sender).start();
-        let subscribed = supervisor
-            .recipient()
-            .send(Subscribe(listener.clone().recipient()))
-            .await;
-        subscribed.expect("a supervisor that runs");
-        let mut states = Vec::new();
-        eventually_async(SOON, "the current state arrives", || {
-            states.extend(received.try_iter());
-            !states.is_empty()
-        })
-        .await;
-        supervisor.shutdown(SOON).await;
-        eventually_async(SOON, "the last state arrives", || {
-            states.extend(received.try_iter());
-            states.last() == Some(&HealthState::Stopped)
-        })
-        .await;
-        assert_eq!(states, [HealthState::Healthy, HealthState::Stopped]);
-    });
-    rig.end();
-}
-
-struct Visitors {
-    redis: Recipient<Execute>,
-}
-
-#[derive(Message)]
-#[rtype(result = "Result<Value, String>")]
-struct Visit;
-
-impl Actor for Visitors {
-    type Context = Context<Self>;
-}
-
-impl Handler<Visit> for Visitors {
-    type Result = ResponseFuture<Result<Value, String>>;
-
-    fn handle(&mut self, _: Visit, _: &mut Self::Context) -> Self::Result {
-        let mut command = redis::cmd("INCR");
-        command.arg("visits");
-        let reply = self.redis.send(Execute::new(command).timeout(SOON));
-        Box::pin(async move {
-            match reply.await {
-                Ok(reply) => reply.map_err(|error| error.to_string()),
-                Err(closed) => Err(closed.to_string()),
-            }
-        })
-    }
-}
-
-struct Listener(std::sync::mpsc::Sender<HealthState>);
-
-impl Actor for Listener {
-    type Context = Context<Self>;
-}
-
-impl Handler<HealthEvent> for Listener {
-    type Result = ();
-
-    fn handle(&mut self, event: HealthEvent, _: &mut Self::Context) {
-        self.0.send(event.state).expect("the test listens");
-    }
-}
-
 async fn assert_works(supervisor: &Supervisor) {
     let mut main = supervisor.database("main").expect("the database");
     main.set::<_, _, ()>("greeting", "hello")
@@ -432,45 +333,4 @@ fn current_thread() -> Runtime {
         .enable_all()
         .build()
         .expect("a runtime")
-}
-
-/// The kernel lists a thread for some microseconds after it was joined.
-fn until_no_thread_is_left() {
-    eventually(SOON, "no thread is left", || {
-        proc::threads_named(THREADS).is_empty()
-    });
-}
-
-/// A server, and the lock that keeps other tests from running.
-struct Rig {
-    server: RedisServer,
-    _alone: MutexGuard<'static, ()>,
-}
-
-impl Rig {
-    fn new() -> Self {
-        let alone = ALONE.blocking_lock();
-        // Waits for the threads of an earlier test that failed.
-        until_no_thread_is_left();
-        Self {
-            server: RedisServer::start(),
-            _alone: alone,
-        }
-    }
-
-    async fn spawn(&self) -> Supervisor {
-        let config = Config::single(self.server.url());
-        let supervisor = Supervisor::spawn(config).await.expect("a supervisor");
-        supervisor.ready(SOON).await.expect("a healthy database");
-        supervisor
-    }
-
-    /// Checks that no thread, socket or client is left.
-    fn end(self) {
-        until_no_thread_is_left();
-        assert_eq!(proc::sockets_to(self.server.port()), 0);
-        eventually(SOON, "the server has no client", || {
-            self.server.clients_named(THREADS).is_empty()
-        });
-    }
 }
