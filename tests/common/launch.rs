@@ -6,8 +6,10 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use super::server::{Endpoint, RedisServer};
-use super::version::{self, version};
+use super::{
+    server::{Endpoint, RedisServer},
+    version::{self, version},
+};
 
 /// How to start a [`RedisServer`].
 #[derive(Clone, Default)]
