@@ -1,5 +1,7 @@
-//! Goal: no secret shows in anything that this crate says. Method: a canary password and a canary
-//! value go through configuration, failures and Debug texts while every log line is captured at TRACE.
+//! Goal: no secret appears in logs, errors, events or Debug texts. Method: a canary password and a
+//! canary value go through configuration and failures while every log line is captured at TRACE.
+
+mod common;
 
 use std::{
     fmt::Write as _,
@@ -15,8 +17,7 @@ use tracing::{
     span,
 };
 
-mod common;
-use common::RedisServer;
+use crate::common::RedisServer;
 
 const SOON: Duration = Duration::from_secs(10);
 const PASSWORD: &str = "canary/pass word";
@@ -67,10 +68,10 @@ fn assert_clean(text: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_secret_shows_anywhere() {
+async fn no_secret_appears_in_logs_errors_or_debug_texts() {
     let captured = Captured::default();
     tracing::subscriber::set_global_default(captured.clone()).expect("the only test of its binary");
-    let mut said = String::new();
+    let mut text = String::new();
 
     let server = RedisServer::builder().requirepass(PASSWORD).start();
     let wrong = RedisServer::builder().requirepass("another").start();
@@ -91,7 +92,7 @@ async fn no_secret_shows_anywhere() {
             "set",
             DatabaseConfig::from_url(wrong.url()).password(PASSWORD),
         );
-    let _ = write!(said, "{config:?}");
+    let _ = write!(text, "{config:?}");
     let invalid = config.clone().database(
         "bad",
         DatabaseConfig::from_url(format!("redis://user:{PASSWORD}@[bad:{ENCODED}/0?x=canary")),
@@ -99,7 +100,7 @@ async fn no_secret_shows_anywhere() {
     let error = Supervisor::spawn(invalid)
         .await
         .expect_err("an invalid URL");
-    let _ = write!(said, "{error} {error:?}");
+    let _ = write!(text, "{error} {error:?}");
 
     let supervisor = Supervisor::spawn(config).await.expect("spawn");
     let mut events = supervisor.subscribe();
@@ -107,12 +108,12 @@ async fn no_secret_shows_anywhere() {
         .ready(Duration::from_millis(700))
         .await
         .expect_err("two are wrong");
-    let _ = write!(said, "{error} {error:?} {supervisor:?}");
+    let _ = write!(text, "{error} {error:?} {supervisor:?}");
 
     for name in ["right", "wrong"] {
         let database = supervisor.database(name).expect("a database");
         let database = database.with_timeout(Duration::from_millis(300));
-        let _ = write!(said, "{database:?}");
+        let _ = write!(text, "{database:?}");
         for command in [
             cmd("SET").arg(VALUE).arg(VALUE).take(),
             cmd("AUTHX").arg("user").arg(VALUE).take(),
@@ -120,11 +121,11 @@ async fn no_secret_shows_anywhere() {
             cmd("LPUSH").arg(VALUE).arg(VALUE).take(),
         ] {
             let execute = Execute::new(command.clone());
-            let _ = write!(said, "{execute:?}");
+            let _ = write!(text, "{execute:?}");
             if let Err(error) = database.execute(&command).await {
-                let _ = write!(said, "{error} {error:?}");
+                let _ = write!(text, "{error} {error:?}");
                 let error = redis::RedisError::from(error);
-                let _ = write!(said, "{error} {error:?}");
+                let _ = write!(text, "{error} {error:?}");
             }
         }
     }
@@ -135,14 +136,14 @@ async fn no_secret_shows_anywhere() {
         .with_timeout(Duration::from_millis(300))
         .execute(&cmd("PING"))
         .await;
-    let _ = write!(said, "{killed:?} {:?}", supervisor.statistics());
+    let _ = write!(text, "{killed:?} {:?}", supervisor.statistics());
     let report = supervisor.shutdown(SOON).await;
-    let _ = write!(said, "{report:?}");
+    let _ = write!(text, "{report:?}");
     while let Some(event) = events.next().await {
-        let _ = write!(said, "{event} {event:?}");
+        let _ = write!(text, "{event} {event:?}");
     }
 
-    assert_clean(&said);
+    assert_clean(&text);
     let logged = captured.text();
     assert!(
         logged.contains("WRONGPASS"),

@@ -1,18 +1,24 @@
-//! The load: callers that never stop, each with keys of its own, some of whom give up early.
+//! The load: callers with keys of their own that call until the end of the run and cancel some calls.
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use fastrand::Rng;
 use redis::{Cmd, cmd};
 use redis_steward::Database;
-use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::{
+    task::JoinSet,
+    time::{sleep, timeout},
+};
 
-use crate::history::{Call, History, Outcome, What, value};
-use crate::invariants;
-use crate::site::Site;
-use crate::stage::Stage;
+use crate::{
+    history::{Call, History, Operation, Outcome, value},
+    invariants,
+    site::Site,
+    stage::Stage,
+};
 
 pub(crate) struct Caller {
     /// Whether faults have hit its database from the start.
@@ -33,26 +39,29 @@ impl Caller {
                 break;
             }
             self.call(sequence).await;
-            // So many callers would otherwise keep every core busy, which is another test.
+            // Without a pause the callers would keep every core busy, which is not the goal of this test.
             sleep(Duration::from_millis(self.random.u64(0..40))).await;
         }
         self.history
     }
 
     async fn call(&mut self, sequence: u64) {
-        let what = self.choose();
-        let call = Call { sequence, what };
+        let operation = self.choose();
+        let call = Call {
+            sequence,
+            operation,
+        };
         let command = self.command(call);
-        let database = match what {
-            What::Count => &self.counting,
+        let database = match operation {
+            Operation::Count => &self.counting,
             _ => &self.database,
         };
         let start = Instant::now();
         let execution = database.execute(&command);
         let result = match self.random.u8(0..5) {
             0 => {
-                let patience = Duration::from_micros(self.random.u64(0..20_000));
-                timeout(patience, execution).await.ok()
+                let limit = Duration::from_micros(self.random.u64(0..20_000));
+                timeout(limit, execution).await.ok()
             }
             _ => Some(execution.await),
         };
@@ -64,43 +73,43 @@ impl Caller {
         };
         self.history
             .note(call, &outcome, start - self.started, took);
-        self.judge(call, &outcome, took);
+        self.check(call, &outcome, took);
     }
 
-    fn judge(&self, call: Call, outcome: &Outcome, took: Duration) {
+    fn check(&self, call: Call, outcome: &Outcome, took: Duration) {
         let context = || self.history.to_string();
         let stall = self.stage.pulse.stall();
-        self.stage.judge(invariants::in_time(took, stall), context);
+        self.stage.record(invariants::in_time(took, stall), context);
         match outcome {
             Outcome::Replied(reply) => {
                 let own = invariants::own_reply(call, reply, &self.history);
-                self.stage.judge(own, context);
+                self.stage.record(own, context);
             }
             Outcome::Failed(error) => {
-                let said = format!("{error} {error:?}");
+                let text = format!("{error} {error:?}");
                 self.stage
-                    .judge(invariants::free_of_secrets(&said), context);
-                self.stage.judge(invariants::plausible(error), context);
+                    .record(invariants::free_of_secrets(&text), context);
+                self.stage.record(invariants::plausible(error), context);
             }
             Outcome::Cancelled => {}
         }
         if !self.is_disturbed && !self.stage.faults_are_spread() {
-            self.stage.judge(invariants::undisturbed(outcome), context);
+            self.stage.record(invariants::undisturbed(outcome), context);
         }
     }
 
-    fn choose(&mut self) -> What {
+    fn choose(&mut self) -> Operation {
         match self.random.u8(0..10) {
-            0..3 => What::Count,
-            3..5 => What::Join,
-            5..7 => What::Write(self.size()),
-            7..9 => What::Read,
-            _ => What::Echo(self.size()),
+            0..3 => Operation::Count,
+            3..5 => Operation::Join,
+            5..7 => Operation::Write(self.size()),
+            7..9 => Operation::Read,
+            _ => Operation::Echo(self.size()),
         }
     }
 
-    /// One value in twenty is big, and one big value in ten a megabyte: the server writes all of them
-    /// to disk before it answers anybody else.
+    /// One value in twenty is big, and one big value in ten a megabyte. The server writes each to disk
+    /// before it answers the next command.
     fn size(&mut self) -> usize {
         match self.random.u16(0..200) {
             0 => 1 << 20,
@@ -112,23 +121,23 @@ impl Caller {
     fn command(&self, call: Call) -> Cmd {
         let caller = self.history.caller;
         let own = |bytes| value(caller, call.sequence, bytes);
-        match call.what {
-            What::Count => cmd("INCR").arg(format!("counter:{caller}")).take(),
-            What::Join => {
+        match call.operation {
+            Operation::Count => cmd("INCR").arg(format!("counter:{caller}")).take(),
+            Operation::Join => {
                 let set = format!("members:{caller}");
                 cmd("SADD").arg(set).arg(call.sequence).take()
             }
-            What::Write(bytes) => {
+            Operation::Write(bytes) => {
                 let key = format!("value:{caller}");
                 cmd("SET").arg(key).arg(own(bytes)).take()
             }
-            What::Read => cmd("GET").arg(format!("value:{caller}")).take(),
-            What::Echo(bytes) => cmd("ECHO").arg(own(bytes)).take(),
+            Operation::Read => cmd("GET").arg(format!("value:{caller}")).take(),
+            Operation::Echo(bytes) => cmd("ECHO").arg(own(bytes)).take(),
         }
     }
 }
 
-/// Callers of a run, and what they have done when it is over.
+/// The callers of a run.
 pub(crate) struct Callers(JoinSet<History>);
 
 impl Callers {
@@ -136,23 +145,26 @@ impl Callers {
         Self(callers.map(Caller::run).collect())
     }
 
-    /// Waits for their last calls.
+    /// Waits for the last calls, and returns the histories.
     pub(crate) async fn end(self, stage: &Stage) -> Vec<History> {
         stage.end_calls();
         self.0.join_all().await
     }
 }
 
-/// Compares what the server holds with what its callers know.
+/// Compares the data on the server with the histories of its callers.
 pub(crate) fn compare(site: &Site, histories: &[History], stage: &Stage) {
     let mut admin = site.admin();
-    for history in histories.iter().filter(|it| it.database == site.name) {
+    for history in histories
+        .iter()
+        .filter(|history| history.database == site.name)
+    {
         let read = |name: &str, key: &str| {
             let reply = cmd(name).arg(key).query(&mut admin);
-            reply.expect("a server that is well")
+            reply.expect("a responsive server")
         };
         for check in invariants::on_server(history, read) {
-            stage.judge(check, || history.to_string());
+            stage.record(check, || history.to_string());
         }
     }
 }

@@ -1,22 +1,24 @@
-//! The fault script: what is done to one database, in an order that a seed decides.
+//! The fault script: faults of one database, in an order that the seed determines.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
 
 use fastrand::Rng;
 use redis::cmd;
 use redis_steward::{CircuitState, HealthState, Supervisor};
 
-use crate::common::wait::poll;
-use crate::common::{FaultProxy, Mode};
-use crate::invariants::{Invariant, check};
-use crate::site::{CANARY, Site};
-use crate::stage::Stage;
+use crate::{
+    common::{FaultProxy, Mode, wait::poll},
+    invariants::{Invariant, check},
+    site::{CANARY, Site},
+    stage::Stage,
+};
 
-/// The replies that a proxy duplicates are not among them: nothing in the protocol tells a reply from
-/// its copy.
+/// Duplicated replies are excluded: the protocol cannot tell a reply from its copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Fault {
     Kill,
@@ -57,10 +59,10 @@ impl Fault {
         Self::BlackHole,
     ];
 
-    /// Begins, lasts, and is healed on return.
+    /// Injects the fault, waits, and heals it before returning.
     pub(crate) fn strike(self, site: &Site, random: &mut Rng) {
         let server = &site.server;
-        // How long a fault lasts is what is scripted: some are shorter than a call's deadline, and
+        // The duration is part of the script: some faults are shorter than the deadline of a call, and
         // some longer.
         let lasts = Duration::from_millis(random.u64(20..2_500));
         match self {
@@ -89,7 +91,7 @@ impl Fault {
                 server.set_password(CANARY);
             }
             Self::Replica => {
-                // Nobody is there, so it never synchronizes and keeps its data.
+                // The primary does not exist, so the server never synchronizes and keeps its data.
                 server.cli(&["REPLICAOF", "127.0.0.1", "1"]);
                 thread::sleep(lasts);
                 server.cli(&["REPLICAOF", "NO", "ONE"]);
@@ -121,7 +123,7 @@ impl Fault {
         }
         thread::sleep(lasts);
         if self == Self::SwallowReplies {
-            // The next reply would be taken for the one that was swallowed.
+            // The next reply would be taken for the swallowed one.
             proxy.reset_all();
             proxy.heal();
             proxy.reset_all();
@@ -139,7 +141,7 @@ fn pause(site: &Site, whom: &str, lasts: Duration) {
     let millis = lasts.as_millis().to_string();
     site.server.cli(&["CLIENT", "PAUSE", &millis, whom]);
     thread::sleep(lasts);
-    // It is answered once the pause is over.
+    // The reply comes at the end of the pause.
     site.server.cli(&["PING"]);
 }
 
@@ -155,13 +157,13 @@ fn limit_clients(site: &Site, lasts: Duration) {
     ask("CONFIG", &["SET", "maxclients", "10000"]);
 }
 
-/// After the last fault a database is well within this time.
+/// A database is healthy within this time after the last fault.
 pub(crate) const RECOVERY: Duration = Duration::from_secs(10);
 
-/// A fault costs no more dials than this: twice the connections that a pool may have.
+/// The most dials during a fault: twice the maximum of a pool.
 const DIALS: u64 = 100;
 
-/// Faults, one after the other, until they have ended.
+/// Injects faults one after the other until the end of faults.
 pub(crate) struct Script {
     pub(crate) site: Arc<Site>,
     pub(crate) supervisor: Supervisor,
@@ -170,7 +172,7 @@ pub(crate) struct Script {
     pub(crate) started: Instant,
 }
 
-/// How often each fault struck, and the longest time that a database took to be well again.
+/// The number of strikes of each fault, and the longest recovery.
 pub(crate) struct Played {
     pub(crate) strikes: BTreeMap<Fault, u32>,
     pub(crate) slowest: Duration,
@@ -184,7 +186,7 @@ impl Script {
         };
         let mut deck = Vec::new();
         while !self.stage.faults_have_ended() {
-            // Every kind once before any comes again.
+            // Every kind occurs once before any repeats.
             if deck.is_empty() {
                 deck = self.shuffled();
             }
@@ -196,9 +198,9 @@ impl Script {
             let are_few = check(Invariant::Connections, dials <= DIALS, || {
                 format!("{name} was dialled {dials} times during {fault:?}")
             });
-            self.stage.judge(are_few, String::new);
+            self.stage.record(are_few, String::new);
             *played.strikes.entry(fault).or_default() += 1;
-            // The next may strike while the database still recovers from this one.
+            // The next fault may strike during the recovery from this one.
             if self.random.bool() {
                 played.slowest = played.slowest.max(self.recover(fault));
             }
@@ -207,7 +209,7 @@ impl Script {
         played
     }
 
-    /// How often the pool has tried to open a connection.
+    /// The number of dials of the pool.
     fn dials(&self) -> u64 {
         let stats = self.supervisor.statistics();
         let pool = &stats.databases[self.site.name].pool;
@@ -223,7 +225,7 @@ impl Script {
         deck
     }
 
-    /// Waits until the database is well, and says how long that took.
+    /// Waits until the database is healthy. Returns the time that this took.
     fn recover(&self, fault: Fault) -> Duration {
         let start = Instant::now();
         let every = Duration::from_millis(5);
@@ -236,9 +238,12 @@ impl Script {
         let recovered = check(Invariant::Recovery, recovered.is_some(), || {
             let stats = self.supervisor.statistics();
             let stats = &stats.databases[self.site.name];
-            format!("{} is not well after {fault:?}: {stats:?}", self.site.name)
+            format!(
+                "{} is not healthy after {fault:?}: {stats:?}",
+                self.site.name
+            )
         });
-        self.stage.judge(recovered, String::new);
+        self.stage.record(recovered, String::new);
         start.elapsed()
     }
 }

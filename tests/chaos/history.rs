@@ -1,34 +1,36 @@
-//! What one caller did and what came of it.
+//! The calls of one caller and their outcomes.
 
-use std::collections::{HashSet, VecDeque};
-use std::fmt;
-use std::time::Duration;
+use std::{
+    collections::{HashSet, VecDeque},
+    fmt,
+    time::Duration,
+};
 
 use redis::Value;
 use redis_steward::{Error, Execution};
 
-/// One call. Its sequence number and its caller's make what it writes unique.
+/// One call. The numbers of caller and call make its value unique.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Call {
     pub(crate) sequence: u64,
-    pub(crate) what: What,
+    pub(crate) operation: Operation,
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum What {
+pub(crate) enum Operation {
     /// `INCR` of the caller's counter.
     Count,
     /// `SADD` of the sequence number to the caller's set.
     Join,
-    /// `SET` of the caller's value, of so many bytes.
+    /// `SET` of the caller's value, of this size.
     Write(usize),
-    /// `GET` of it.
+    /// `GET` of the caller's value.
     Read,
-    /// `ECHO` of a value of so many bytes.
+    /// `ECHO` of a value of this size.
     Echo(usize),
 }
 
-/// How a call ended.
+/// The end of a call.
 #[derive(Debug)]
 pub(crate) enum Outcome {
     Replied(Value),
@@ -38,7 +40,7 @@ pub(crate) enum Outcome {
 }
 
 impl Outcome {
-    /// What its caller knows about the command.
+    /// The caller's knowledge about the execution.
     fn effect(&self) -> Effect {
         match self {
             Self::Replied(_) => Effect::Certain,
@@ -68,7 +70,7 @@ pub(crate) struct History {
     recent: VecDeque<String>,
 }
 
-/// Calls by their end.
+/// Calls, counted by their end.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Tally {
     pub(crate) submitted: u64,
@@ -92,9 +94,9 @@ pub(crate) struct Members {
     pub(crate) uncertain: HashSet<u64>,
 }
 
-/// Writes of the caller's value, by their sequence number. One that nobody knows about may still be
-/// executed later, when a server that was frozen finds it in a socket's buffer, and so may overwrite
-/// what was acknowledged in between.
+/// Writes of the caller's value, by their sequence number. An uncertain write may still be executed
+/// later, when a thawed server reads it from a socket buffer, and may overwrite a write that was
+/// acknowledged in between.
 #[derive(Debug, Default)]
 pub(crate) struct Written {
     pub(crate) acknowledged: Option<u64>,
@@ -132,36 +134,40 @@ impl History {
             Outcome::Failed(error) => error.to_string(),
             Outcome::Cancelled => "cancelled".to_owned(),
         };
-        let Call { sequence, what } = call;
+        let Call {
+            sequence,
+            operation,
+        } = call;
         self.recent.push_back(format!(
-            "{at:.3?} +{took:.3?} #{sequence} {what:?}: {ended}"
+            "{at:.3?} +{took:.3?} #{sequence} {operation:?}: {ended}"
         ));
     }
 
     fn note_effect(&mut self, call: Call, effect: Effect) {
         let sequence = call.sequence;
-        match (call.what, effect) {
-            (What::Count, Effect::Certain) => self.counter.acknowledged += 1,
-            (What::Count, Effect::Uncertain) => self.counter.uncertain += 1,
-            (What::Join, Effect::Certain) => {
+        match (call.operation, effect) {
+            (Operation::Count, Effect::Certain) => self.counter.acknowledged += 1,
+            (Operation::Count, Effect::Uncertain) => self.counter.uncertain += 1,
+            (Operation::Join, Effect::Certain) => {
                 self.members.present.insert(sequence);
             }
-            (What::Join, Effect::Uncertain) => {
+            (Operation::Join, Effect::Uncertain) => {
                 self.members.uncertain.insert(sequence);
             }
-            (What::Join, Effect::None) => {
+            (Operation::Join, Effect::None) => {
                 self.members.absent.insert(sequence);
             }
-            (What::Write(_), Effect::Certain) => self.written.acknowledged = Some(sequence),
-            (What::Write(_), Effect::Uncertain) => {
+            (Operation::Write(_), Effect::Certain) => self.written.acknowledged = Some(sequence),
+            (Operation::Write(_), Effect::Uncertain) => {
                 self.written.uncertain.insert(sequence);
             }
-            (What::Count | What::Write(_), Effect::None) | (What::Read | What::Echo(_), _) => {}
+            (Operation::Count | Operation::Write(_), Effect::None)
+            | (Operation::Read | Operation::Echo(_), _) => {}
         }
     }
 }
 
-/// The last calls, for whoever has to find out what went wrong.
+/// The last calls, for the analysis of a violation.
 impl fmt::Display for History {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "\n  caller {} of {}:", self.caller, self.database)?;
@@ -172,7 +178,7 @@ impl fmt::Display for History {
     }
 }
 
-/// A value that tells whose it is, of at least so many bytes.
+/// A value that names its caller and call, of at least this size.
 pub(crate) fn value(caller: u64, sequence: u64, bytes: usize) -> String {
     let nonce = format!("{caller}:{sequence}:{bytes}:");
     nonce.repeat(bytes.div_ceil(nonce.len()).max(1))

@@ -1,74 +1,74 @@
-//! What must hold whatever happens. Each check is a function of what was seen.
+//! The invariants of a run, numbered in `docs/faults.md`. Each check is a function of observations.
 
-use std::collections::BTreeMap;
-use std::fmt;
-use std::time::Duration;
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use redis::Value;
 use redis_steward::{Error, Execution};
 
-use crate::history::{Call, Counter, History, Members, Outcome, Tally, What, Written, value};
-use crate::site::{CANARY, TIMEOUT};
+use crate::{
+    history::{Call, Counter, History, Members, Operation, Outcome, Tally, Written, value},
+    site::{CANARY, TIMEOUT},
+};
 
 pub(crate) type Check = Result<(), Violation>;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Violation {
     pub(crate) invariant: Invariant,
-    pub(crate) what: String,
+    pub(crate) detail: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Invariant {
-    /// A reply reaches the caller of its command or nobody.
+    /// A reply reaches only the caller of its command.
     OwnReply,
-    /// A counter is at least what was acknowledged, and at most that and what is uncertain.
+    /// A counter is between the acknowledged increments and the acknowledged plus uncertain ones.
     Counter,
-    /// What was not sent or not executed is not there; what was acknowledged is.
+    /// Writes reported as not sent or not executed are absent; acknowledged ones are present.
     Execution,
-    /// Every call ends by its deadline, in one way.
+    /// Every call ends once, by its deadline.
     Deadline,
-    /// A database has one connection of the pool, and few on top of it.
+    /// A database has one connection of the pool, and few others.
     Connections,
-    /// A database is well again soon after the last fault.
+    /// A database is healthy again soon after the last fault.
     Recovery,
-    /// What happens to one database is nothing to the others.
+    /// Faults of one database do not affect the others.
     Isolation,
-    /// The events tell the whole story.
+    /// The events report every change of state.
     Events,
-    /// Nobody reads a secret.
+    /// No text contains a secret.
     Secrecy,
 }
 
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}: {}", self.invariant, self.what)
+        write!(f, "{:?}: {}", self.invariant, self.detail)
     }
 }
 
-/// Machines that run tests are busy: a call's end is measured by a task that has to get a turn. On an
-/// idle machine it comes within 50 ms.
+/// On a busy machine the task that measures the end of a call waits for its turn. On an idle machine
+/// 50 ms are enough.
 const SLACK: Duration = Duration::from_secs(1);
 
-pub(crate) fn check(invariant: Invariant, holds: bool, what: impl FnOnce() -> String) -> Check {
-    match holds {
-        true => Ok(()),
-        false => Err(Violation {
-            invariant,
-            what: what(),
-        }),
+pub(crate) fn check(invariant: Invariant, holds: bool, detail: impl FnOnce() -> String) -> Check {
+    if holds {
+        return Ok(());
     }
+    Err(Violation {
+        invariant,
+        detail: detail(),
+    })
 }
 
-/// A reply, against the history that has it already.
+/// Checks a reply against the history, which contains its call.
 pub(crate) fn own_reply(call: Call, reply: &Value, history: &History) -> Check {
     let own = |bytes| value(history.caller, call.sequence, bytes);
-    let is_right = match (call.what, reply) {
-        (What::Count, Value::Int(found)) => return counter(history.counter, *found),
-        (What::Join, Value::Int(1)) | (What::Write(_), Value::Okay) => true,
-        (What::Echo(bytes), Value::BulkString(echoed)) => *echoed == own(bytes).into_bytes(),
-        (What::Read, Value::Nil) => history.written.acknowledged.is_none(),
-        (What::Read, Value::BulkString(found)) => {
+    let is_right = match (call.operation, reply) {
+        (Operation::Count, Value::Int(found)) => return counter(history.counter, *found),
+        (Operation::Join, Value::Int(1)) | (Operation::Write(_), Value::Okay) => true,
+        (Operation::Echo(bytes), Value::BulkString(echoed)) => *echoed == own(bytes).into_bytes(),
+        (Operation::Read, Value::Nil) => history.written.acknowledged.is_none(),
+        (Operation::Read, Value::BulkString(found)) => {
             return written(history.caller, &history.written, found);
         }
         _ => false,
@@ -78,7 +78,7 @@ pub(crate) fn own_reply(call: Call, reply: &Value, history: &History) -> Check {
     })
 }
 
-/// What was read of a caller's value.
+/// Checks a value that was read.
 fn written(caller: u64, written: &Written, found: &[u8]) -> Check {
     let fields = std::str::from_utf8(found).ok().and_then(|text| {
         let mut fields = text.splitn(4, ':').map(str::parse::<u64>);
@@ -98,7 +98,7 @@ fn written(caller: u64, written: &Written, found: &[u8]) -> Check {
     })
 }
 
-/// What a counter was found to be.
+/// Checks the value of a counter.
 pub(crate) fn counter(counter: Counter, found: i64) -> Check {
     let least = counter.acknowledged as i64;
     let most = least + counter.uncertain as i64;
@@ -108,13 +108,16 @@ pub(crate) fn counter(counter: Counter, found: i64) -> Check {
     })
 }
 
-/// What a set was found to hold.
+/// Checks the members of a set.
 pub(crate) fn members(members: &Members, found: &[u64]) -> Check {
-    let missing = members.present.iter().find(|it| !found.contains(it));
-    let denied = found.iter().find(|it| members.absent.contains(it));
+    let missing = members
+        .present
+        .iter()
+        .find(|member| !found.contains(member));
+    let denied = found.iter().find(|member| members.absent.contains(member));
     let stray = found
         .iter()
-        .find(|it| !members.present.contains(it) && !members.uncertain.contains(it));
+        .find(|member| !members.present.contains(member) && !members.uncertain.contains(member));
     let holds = missing.or(denied).or(stray).is_none();
     check(Invariant::Execution, holds, || {
         format!(
@@ -124,8 +127,7 @@ pub(crate) fn members(members: &Members, found: &[u64]) -> Check {
     })
 }
 
-/// `stall` is how long the machine itself has stood still at worst: while no thread runs, no deadline
-/// is kept.
+/// `stall` is the longest time without a running thread. No deadline can be kept meanwhile.
 pub(crate) fn in_time(took: Duration, stall: Duration) -> Check {
     check(Invariant::Deadline, took <= TIMEOUT + SLACK + stall, || {
         format!("a call took {took:?}, and the machine stood still for {stall:?}")
@@ -139,13 +141,13 @@ pub(crate) fn ended_once(tally: Tally) -> Check {
     })
 }
 
-/// No call of this run is one that fails after it was executed.
+/// In this run no call fails after its execution.
 pub(crate) fn plausible(error: &Error) -> Check {
     let holds = error.execution() != Execution::Executed;
     check(Invariant::Execution, holds, || format!("{error}"))
 }
 
-/// A database that nothing was done to answers every call.
+/// A database without faults answers every call.
 pub(crate) fn undisturbed(outcome: &Outcome) -> Check {
     match outcome {
         Outcome::Failed(error) => check(Invariant::Isolation, false, || error.to_string()),
@@ -159,7 +161,7 @@ pub(crate) fn free_of_secrets(text: &str) -> Check {
     })
 }
 
-/// All of what a server holds at the end, of one caller. `read` asks for a key.
+/// Checks all data of one caller on the server at the end. `read` reads a key.
 pub(crate) fn on_server(
     history: &History,
     mut read: impl FnMut(&str, &str) -> Value,
@@ -173,7 +175,7 @@ pub(crate) fn on_server(
     let set: Vec<u64> = redis::from_redis_value(set).expect("numbers");
     let last = Call {
         sequence: u64::MAX,
-        what: What::Read,
+        operation: Operation::Read,
     };
     let value = read("GET", &format!("value:{caller}"));
     vec![
@@ -184,7 +186,7 @@ pub(crate) fn on_server(
     ]
 }
 
-/// Violations, counted by what they violate.
+/// Violations, counted by invariant.
 pub(crate) fn by_invariant(violations: &[Violation]) -> BTreeMap<Invariant, usize> {
     let mut counts = BTreeMap::new();
     for violation in violations {

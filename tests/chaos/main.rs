@@ -1,23 +1,10 @@
-//! Goal: whatever happens to servers and networks, and however many callers give up, what the crate
-//! says is true, it recovers by itself, and nothing is left behind. Method: 200 callers of three
-//! databases, to which a seeded script does everything that the test kit can do; each caller
-//! knows what it was told, and all of it is compared with what the servers hold (`invariants`).
+//! Goal: under random faults and cancellations, every result is truthful, the crate recovers without
+//! help, and nothing leaks. Method: 200 callers of three databases, and a seeded script that injects
+//! every fault of the fixtures; each caller records its results, which are compared with the data on
+//! the servers (`invariants`).
 //!
-//! `CHAOS_SECONDS` sets how long faults go on (60), `CHAOS_SEED` what happens: it is printed at the
-//! start. The script and the callers' choices follow from it; their timing does not.
-
-use std::collections::BTreeMap;
-use std::env;
-use std::sync::{Arc, Mutex};
-use std::thread;
-use std::time::{Duration, Instant};
-
-use fastrand::Rng;
-use redis::cmd;
-use redis_steward::{CircuitState, Config, HealthState, Supervisor};
-use tokio::sync::Mutex as Alone;
-use tokio::task::{JoinHandle, block_in_place, spawn_blocking};
-use tokio::time::timeout;
+//! `CHAOS_SECONDS` sets the duration of the faults (60) and `CHAOS_SEED` the seed, which is printed at
+//! the start. The seed determines the script and the choices of the callers, not their timing.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -31,23 +18,42 @@ mod site;
 mod stage;
 mod watch;
 
-use callers::{Caller, Callers, compare};
-use common::{eventually_async, proc};
-use faults::{Fault, Played, RECOVERY, Script};
-use history::{History, Tally};
-use invariants::{Invariant, by_invariant, check};
-use site::{CANARY, Site};
-use stage::Stage;
-use watch::Replay;
+use std::{
+    collections::BTreeMap,
+    env,
+    sync::{Arc, Mutex},
+    thread,
+    time::{Duration, Instant},
+};
+
+use fastrand::Rng;
+use redis::cmd;
+use redis_steward::{CircuitState, Config, HealthState, Supervisor};
+use tokio::{
+    sync::Mutex as AsyncMutex,
+    task::{JoinHandle, block_in_place, spawn_blocking},
+    time::timeout,
+};
+
+use crate::{
+    callers::{Caller, Callers, compare},
+    common::{eventually_async, proc},
+    faults::{Fault, Played, RECOVERY, Script},
+    history::{History, Tally},
+    invariants::{Invariant, by_invariant, check},
+    site::{CANARY, Site},
+    stage::Stage,
+    watch::Replay,
+};
 
 const SOON: Duration = Duration::from_secs(20);
 const CALLERS: u64 = 200;
 
 /// Both tests count the sockets of the process.
-static ALONE: Alone<()> = Alone::const_new(());
+static ALONE: AsyncMutex<()> = AsyncMutex::const_new(());
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn under_random_faults_nothing_is_lost_mixed_up_or_left_behind() {
+async fn random_faults_violate_no_invariant() {
     let _alone = ALONE.lock().await;
     let seed = number("CHAOS_SEED").unwrap_or_else(|| fastrand::u64(..));
     let length = Duration::from_secs(number("CHAOS_SECONDS").unwrap_or(60));
@@ -62,7 +68,7 @@ async fn under_random_faults_nothing_is_lost_mixed_up_or_left_behind() {
     let callers = run.callers(CALLERS, false);
     let watches: Vec<_> = run.sites.iter().map(|site| run.watch(site)).collect();
 
-    // A third of the time only one database is hit, and the others must not notice.
+    // For a third of the time only one database has faults, and the others must not notice.
     let mut scripts = vec![run.script(0)];
     run.go_on(length / 3).await;
     run.stage.spread_faults();
@@ -99,12 +105,12 @@ async fn increments_that_run_twice_are_noticed() {
     let mut random = Rng::with_seed(seed);
     let start = Instant::now();
     while !run.stage.is_violated() {
-        assert!(start.elapsed() < SOON, "nobody noticed");
-        // The server executes what it is sent, nobody hears of it, and the connection breaks.
+        assert!(start.elapsed() < SOON, "the violation was not noticed");
+        // The server executes the commands, their replies are lost, and the connection breaks.
         block_in_place(|| Fault::SwallowReplies.strike(&site, &mut random));
         let ready = run.supervisor.ready(RECOVERY).await;
         ready.expect("it recovers");
-        // Whoever was sent again gets a reply by its deadline.
+        // Commands that are sent again get a reply by their deadline.
         let replied = || run.stage.is_violated();
         let _ = timeout(site::TIMEOUT, until(replied)).await;
     }
@@ -112,7 +118,7 @@ async fn increments_that_run_twice_are_noticed() {
     let before = run.stage.violations();
     block_in_place(|| compare(&site, &histories, &run.stage));
     let after = run.stage.violations();
-    // The same in the end as at the time, and nothing else.
+    // Both during the run and at its end only this invariant is violated.
     for violations in [&before[..], &after[before.len()..]] {
         let counts = by_invariant(violations);
         assert_eq!(counts.keys().collect::<Vec<_>>(), [&Invariant::Counter]);
@@ -132,7 +138,7 @@ fn number(variable: &str) -> Option<u64> {
     )
 }
 
-/// A supervisor of all sites, and what is known of its run.
+/// A run: a supervisor of all sites, and its observations.
 struct Run {
     seed: u64,
     sites: Vec<Arc<Site>>,
@@ -142,7 +148,7 @@ struct Run {
     replay: Arc<Mutex<Replay>>,
     following: JoinHandle<()>,
     started: Instant,
-    /// Of this process, before there was a supervisor.
+    /// Open sockets of this process before the supervisor started.
     sockets: usize,
 }
 
@@ -181,9 +187,10 @@ impl Run {
             let database = self.supervisor.database(name).expect("a database");
             Caller {
                 is_disturbed: index == 0,
-                counting: match counts_twice {
-                    true => database.idempotent(),
-                    false => database.clone(),
+                counting: if counts_twice {
+                    database.idempotent()
+                } else {
+                    database.clone()
                 },
                 database,
                 history: History::new(caller, name),
@@ -211,7 +218,7 @@ impl Run {
         spawn_blocking(move || watch::connections(&site, &supervisor, &stage))
     }
 
-    /// Lets things happen for so long, or until something has gone wrong.
+    /// Waits for this time, or until a violation.
     async fn go_on(&self, length: Duration) {
         let goes_wrong = async {
             let stage = &self.stage;
@@ -221,33 +228,35 @@ impl Run {
         let _ = timeout(length, goes_wrong).await;
     }
 
-    /// Waits until all is well after the last fault, and returns the number of calls that took.
+    /// Waits for the recovery from the last fault. Returns the number of calls made.
     async fn recover(&self) -> u64 {
         let ready = self.supervisor.ready(RECOVERY).await;
         let is_ready = check(Invariant::Recovery, ready.is_ok(), || format!("{ready:?}"));
-        self.stage.judge(is_ready, String::new);
+        self.stage.record(is_ready, String::new);
         for site in &self.sites {
             let database = self.supervisor.database(site.name).expect("a database");
             let reply = database.query::<String>(cmd("PING")).await;
             let answers = check(Invariant::Recovery, reply.is_ok(), || format!("{reply:?}"));
-            self.stage.judge(answers, String::new);
+            self.stage.record(answers, String::new);
             let circuit = self.supervisor.statistics().databases[site.name].circuit;
             let is_closed = check(Invariant::Recovery, circuit == CircuitState::Closed, || {
                 format!("{}: the circuit is {circuit}", site.name)
             });
-            self.stage.judge(is_closed, String::new);
+            self.stage.record(is_closed, String::new);
         }
         self.sites.len() as u64
     }
 
-    /// Waits until nothing is under way, and all calls are counted that there were.
+    /// Waits until nothing is in flight, and checks that every call is counted.
     async fn settle(&self, histories: &[History], probes: u64) {
         let submitted = probes + total(histories).submitted;
         let seen = || self.supervisor.statistics();
         eventually_async(SOON, "nothing is in flight", || {
             let databases = seen().databases;
             let mut idle = databases.values();
-            idle.all(|it| (it.in_flight, it.in_flight_bytes, it.pool.parked) == (0, 0, 0))
+            idle.all(|stats| {
+                (stats.in_flight, stats.in_flight_bytes, stats.pool.parked) == (0, 0, 0)
+            })
         })
         .await;
         let every = Duration::from_millis(5);
@@ -263,24 +272,24 @@ impl Run {
         let is_counted = check(Invariant::Deadline, counted, || {
             format!("{submitted} calls, of which are counted: {:#?}", seen())
         });
-        self.stage.judge(is_counted, String::new);
+        self.stage.record(is_counted, String::new);
         let replay = self.replay.clone();
-        eventually_async(SOON, "the events tell the state", || {
+        eventually_async(SOON, "the events agree with the state", || {
             replay.lock().unwrap().agrees(&seen())
         })
         .await;
         let is_complete = self.replay.lock().unwrap().is_complete();
-        self.stage.judge(is_complete, String::new);
+        self.stage.record(is_complete, String::new);
     }
 
     fn report(&self, histories: &[History], played: &[Played], most: &[(usize, usize)]) {
         let mut strikes = BTreeMap::new();
-        for (fault, times) in played.iter().flat_map(|it| &it.strikes) {
+        for (fault, times) in played.iter().flat_map(|script| &script.strikes) {
             *strikes.entry(*fault).or_insert(0) += times;
         }
         println!("{:?}", total(histories));
         println!("{} faults: {strikes:?}", strikes.values().sum::<u32>());
-        let slowest = played.iter().map(|it| it.slowest).max();
+        let slowest = played.iter().map(|script| script.slowest).max();
         println!("well again within {slowest:?}; most sockets and clients listed: {most:?}");
         let (events, stall) = (
             self.replay.lock().unwrap().events(),
@@ -292,15 +301,15 @@ impl Run {
         }
     }
 
-    /// Stops, and sees that nothing is left.
+    /// Shuts down, and checks that nothing is left.
     async fn end(self) {
         let report = self.supervisor.shutdown(SOON).await;
         assert_eq!((report.completed, report.unfinished), (0, 0));
-        self.following.await.expect("the events come to an end");
+        self.following.await.expect("the events end");
         let stats = self.supervisor.statistics();
         assert!(self.replay.lock().unwrap().agrees(&stats));
         let mut states = stats.databases.values();
-        assert!(states.all(|it| it.health == HealthState::Stopped));
+        assert!(states.all(|stats| stats.health == HealthState::Stopped));
         for site in &self.sites {
             assert_eq!(proc::sockets_to(site.port()), 0, "{}", site.name);
             eventually_async(SOON, "the server has no client", || {
@@ -313,8 +322,8 @@ impl Run {
             proc::open_sockets() <= self.sockets
         })
         .await;
-        let said = format!("{stats:?} {report:?} {:?}", self.supervisor);
-        assert!(!said.contains(CANARY));
+        let text = format!("{stats:?} {report:?} {:?}", self.supervisor);
+        assert!(!text.contains(CANARY));
         let violations = self.stage.violations();
         let counts = by_invariant(&violations);
         assert!(
@@ -326,7 +335,7 @@ impl Run {
     }
 }
 
-/// Ends faults, calls and watches also where a test panics: the runtime waits for the threads of its
+/// Ends faults, calls and watches also when a test panics: the runtime waits for the threads of its
 /// blocking tasks.
 struct Ending(Arc<Stage>);
 

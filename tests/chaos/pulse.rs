@@ -1,9 +1,11 @@
-//! Whether the machine stands still. A thread that does nothing but sleep is late only when it does:
-//! what blocks the runtime under test does not block that thread.
+//! Detects that the machine stalls. A thread that only sleeps is late only then: a blocked runtime does
+//! not block this thread.
 
-use std::sync::Mutex;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::{
+    sync::Mutex,
+    thread,
+    time::{Duration, Instant},
+};
 
 use crate::stage::Stage;
 
@@ -42,7 +44,7 @@ impl Pulse {
     }
 }
 
-/// Beats as long as there are calls.
+/// Beats until the end of calls.
 pub(crate) fn keep_beating(stage: &Stage) {
     while !stage.calls_have_ended() {
         stage.pulse.beat();

@@ -6,7 +6,7 @@ use redis_steward::DatabaseConfig;
 
 use crate::common::{FaultProxy, RedisServer};
 
-/// The password of every server, which nobody may ever read anywhere.
+/// The password of every server. It must not appear in any text.
 pub(crate) const CANARY: &str = "canary-5f1d0c";
 
 /// The deadline of every call.
@@ -22,7 +22,7 @@ impl Site {
     pub(crate) fn direct(name: &'static str) -> Self {
         Self {
             name,
-            // What is on disk before it is acknowledged survives SIGKILL.
+            // Acknowledged writes are on disk and survive SIGKILL.
             server: RedisServer::builder()
                 .requirepass(CANARY)
                 .arg("appendonly", "yes")
@@ -43,26 +43,26 @@ impl Site {
 
     pub(crate) fn config(&self) -> DatabaseConfig {
         let url = format!("redis://:{CANARY}@127.0.0.1:{}/0", self.port());
-        // A circuit that relapses stays open for up to this long although the server is well: the
-        // bound of recovery has to be longer.
+        // A circuit that opens again stays open for up to this time although the server works. The
+        // recovery bound has to be longer.
         DatabaseConfig::from_url(url)
             .command_timeout(TIMEOUT)
             .recovery_timeout(Duration::from_secs(2))
     }
 
-    /// Where the supervisor finds it.
+    /// The port that the supervisor connects to.
     pub(crate) fn port(&self) -> u16 {
         let proxied = self.proxy.as_ref().map(FaultProxy::port);
         proxied.unwrap_or_else(|| self.server.port())
     }
 
-    /// A connection past the proxy, which stays open whatever limit the server gets.
+    /// A connection past the proxy, which stays open when the client limit is lowered.
     pub(crate) fn admin(&self) -> redis::Connection {
         let client = redis::Client::open(self.server.url()).expect("a URL");
-        client.get_connection().expect("a server that is well")
+        client.get_connection().expect("a responsive server")
     }
 
-    /// What the server calls the supervisor's connections.
+    /// The client name of the supervisor's connections.
     pub(crate) fn client_name(&self) -> String {
         format!("redis-steward:{}", self.name)
     }

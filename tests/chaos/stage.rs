@@ -1,12 +1,14 @@
-//! What all parts of a run share: how far it has got, and what went wrong.
+//! State shared by all parts of a run: its progress and its violations.
 
 use std::sync::{
     Mutex,
     atomic::{AtomicBool, Ordering::SeqCst},
 };
 
-use crate::invariants::{Check, Violation};
-use crate::pulse::Pulse;
+use crate::{
+    invariants::{Check, Violation},
+    pulse::Pulse,
+};
 
 #[derive(Default)]
 pub(crate) struct Stage {
@@ -45,10 +47,10 @@ impl Stage {
         self.over.load(SeqCst)
     }
 
-    /// Notes a violation, with what helps to understand it.
-    pub(crate) fn judge(&self, check: Check, context: impl FnOnce() -> String) {
+    /// Records a violation, with a context that helps to understand it.
+    pub(crate) fn record(&self, check: Check, context: impl FnOnce() -> String) {
         if let Err(mut violation) = check {
-            violation.what += &context();
+            violation.detail += &context();
             println!("VIOLATION {violation}");
             self.violations.lock().unwrap().push(violation);
         }

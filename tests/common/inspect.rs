@@ -1,15 +1,19 @@
-//! What a [`RedisServer`] says about itself, over connections of its own.
+//! Queries to a [`RedisServer`] over separate connections.
 
-use std::collections::BTreeMap;
-use std::io::{self, BufReader, Read, Write};
-use std::net::{Shutdown, TcpStream};
-use std::os::unix::net::UnixStream;
-use std::time::Duration;
+use std::{
+    collections::BTreeMap,
+    io::{self, BufReader, Read, Write},
+    net::{Shutdown, TcpStream},
+    os::unix::net::UnixStream,
+    time::Duration,
+};
 
-use super::resp::{self, Reply};
-use super::server::{Endpoint, RedisServer};
+use super::{
+    resp::{self, Reply},
+    server::{Endpoint, RedisServer},
+};
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const REPLY_BOUND: Duration = Duration::from_secs(10);
 
 impl RedisServer {
     /// Runs a command over a fresh connection and returns the reply as text;
@@ -46,7 +50,8 @@ impl RedisServer {
     /// [`restart`](RedisServer::restart) goes back to the one it started with.
     pub fn set_password(&self, password: &str) {
         assert_eq!(self.cli(&["CONFIG", "SET", "requirepass", password]), "OK");
-        *self.password.lock().unwrap() = Some(password.to_owned()).filter(|it| !it.is_empty());
+        *self.password.lock().unwrap() =
+            Some(password.to_owned()).filter(|password| !password.is_empty());
     }
 
     /// A section of `INFO`, by field.
@@ -79,7 +84,7 @@ impl RedisServer {
         clients
     }
 
-    /// How often the server has run a command since it started. Subcommands
+    /// The number of executions of a command since the start. Subcommands
     /// count on their own: `client|setname`.
     pub fn commandstat(&self, command: &str) -> u64 {
         let field = format!("cmdstat_{}", command.to_ascii_lowercase());
@@ -90,7 +95,7 @@ impl RedisServer {
         })
     }
 
-    /// How often the server has answered with this error since it started. A command that it refuses
+    /// The number of replies with this error since the start. A command that is refused
     /// before it runs is counted here only.
     pub fn errorstat(&self, code: &str) -> u64 {
         let field = format!("errorstat_{code}");
@@ -109,12 +114,12 @@ impl RedisServer {
         let stream: Box<dyn Duplex> = match &self.endpoint {
             Endpoint::Tcp(port) => {
                 let stream = TcpStream::connect(("127.0.0.1", *port))?;
-                stream.set_read_timeout(Some(PATIENCE))?;
+                stream.set_read_timeout(Some(REPLY_BOUND))?;
                 Box::new(stream)
             }
             Endpoint::Unix(path) => {
                 let stream = UnixStream::connect(path)?;
-                stream.set_read_timeout(Some(PATIENCE))?;
+                stream.set_read_timeout(Some(REPLY_BOUND))?;
                 Box::new(stream)
             }
         };
@@ -146,8 +151,8 @@ impl Control {
 }
 
 impl Drop for Control {
-    /// Waits until a server that was well has closed its side, so that a test
-    /// that counts clients next never counts this one.
+    /// Waits until a responsive server has closed its side. A test that counts clients afterwards does
+    /// not count this one.
     fn drop(&mut self) {
         if self.answered && self.stream.get_ref().finish().is_ok() {
             let _ = io::copy(&mut self.stream, &mut io::sink());
@@ -156,7 +161,7 @@ impl Drop for Control {
 }
 
 trait Duplex: Read + Write {
-    /// Says that nothing more will be written.
+    /// Closes the writing side.
     fn finish(&self) -> io::Result<()>;
 }
 

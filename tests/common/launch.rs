@@ -1,11 +1,15 @@
 //! How a [`RedisServer`] is started.
 
-use std::fs::File;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::{
+    fs::File,
+    path::Path,
+    process::{Child, Command, Stdio},
+};
 
-use super::server::{Endpoint, RedisServer};
-use super::version::{self, version};
+use super::{
+    server::{Endpoint, RedisServer},
+    version::{self, version},
+};
 
 /// How to start a [`RedisServer`].
 #[derive(Clone, Default)]
@@ -52,7 +56,7 @@ impl Builder {
             let server = self.clone().start_without_waiting();
             match server.wait_answering() {
                 Ok(()) => return server,
-                // Somebody took the free port in between: take another one.
+                // Another process took the port in between: try the next one.
                 Err(log) if self.port.is_none() && log.contains("Address already in use") => {}
                 Err(log) => panic!("redis-server did not start; its log ends:\n{log}"),
             }
@@ -101,7 +105,7 @@ pub(super) fn spawn(settings: &Builder, endpoint: &Endpoint, dir: &Path) -> Chil
     args.retain(|(key, _)| settings.args.iter().all(|(other, _)| other != key));
     args.extend(settings.args.iter().cloned());
 
-    // What it says before it opens its log goes there as well.
+    // Output before the server opens its log goes to the same file.
     let log = File::options()
         .create(true)
         .append(true)

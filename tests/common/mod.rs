@@ -1,34 +1,34 @@
-//! What the integration tests share: a real server, two peers that misbehave,
-//! and eyes on this process. Each test starts its own; nothing is global.
+//! Fixtures shared by the integration tests: a real server, two faulty peers, and counts of this
+//! process. Each test starts its own fixtures.
 //!
 //! - [`server`]: a real redis-server as a child process; [`launch`] starts it,
 //!   [`inspect`] asks it about itself and its clients
 //! - [`proxy`]: a TCP proxy that delays, cuts and swallows on command, in front
-//!   of such a server; [`relay`] and [`pump`] are its inside
-//! - [`scripted`]: a peer that says what a test's [`script`] tells it to say
+//!   of such a server; [`relay`] and [`pump`] are its parts
+//! - [`scripted`]: a peer that plays a [`script`] of the test
 //! - [`steward`]: a supervisor under test
-//! - [`resp`]: just enough RESP for the fixtures themselves
-//! - [`patience`]: callers that give up
-//! - [`ports`]: TCP ports that nobody takes while their server is down
-//! - [`said`]: what the crate says in its log
+//! - [`resp`]: RESP for the fixtures
+//! - [`impatient_caller`]: a caller that cancels some of its calls
+//! - [`ports`]: TCP ports that stay free while their server is down
+//! - [`log_capture`]: the log of the crate
 //! - [`proc`]: threads, sockets and memory of this process
 //! - [`version`]: which server this is, and what a test cannot ask of an older one
 //! - [`wait`]: waiting for a condition, the only place that sleeps
 
-// Every test binary compiles all of this and uses a part of it; and as it
-// exports nothing, `pub` here can only mean: for the tests.
+// Every test binary compiles this module and uses a part of it. Nothing is exported, so `pub` means:
+// for the tests.
 #![allow(dead_code, unused_imports, unreachable_pub)]
 
+pub mod impatient_caller;
 pub mod inspect;
 pub mod launch;
-pub mod patience;
+pub mod log_capture;
 pub mod ports;
 pub mod proc;
 pub mod proxy;
 mod pump;
 mod relay;
 pub mod resp;
-pub mod said;
 pub mod script;
 pub mod scripted;
 pub mod server;
@@ -36,10 +36,10 @@ pub mod steward;
 pub mod version;
 pub mod wait;
 
-pub use patience::Patience;
+pub use impatient_caller::ImpatientCaller;
+pub use log_capture::{LogCapture, LogEvent};
 pub use proxy::{FaultProxy, Mode};
 pub use resp::Reply;
-pub use said::Said;
 pub use script::Script;
 pub use scripted::ScriptedServer;
 pub use server::RedisServer;

@@ -1,8 +1,12 @@
 //! TCP ports for servers that die and come back on the same port.
 
-use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::LazyLock;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    sync::{
+        LazyLock,
+        atomic::{AtomicU32, Ordering},
+    },
+};
 
 use socket2::{Domain, Socket, Type};
 
@@ -14,8 +18,8 @@ const COUNT: u32 = 22_000;
 
 /// A port of 127.0.0.1 that is free now and not given out twice by this process.
 pub fn free_port() -> u16 {
-    // Test binaries that run at the same time start at different places. The factor is the golden
-    // section of the range, which keeps those with neighbouring ids furthest apart.
+    // Concurrent test binaries start at different ports. The factor is the golden section of the
+    // range, which keeps neighbouring process ids furthest apart.
     static NEXT: LazyLock<AtomicU32> =
         LazyLock::new(|| AtomicU32::new(std::process::id().wrapping_mul(13_597)));
 

@@ -1,10 +1,9 @@
-//! What this process holds, as the kernel counts it (Linux).
+//! Threads, sockets and memory of this process, as the kernel counts them (Linux).
 //!
 //! Tests of one binary run in parallel and share these numbers: compare by
-//! port or thread name, or keep such a test alone in its file.
+//! port or thread name, or let the tests of the binary take turns.
 
-use std::collections::HashSet;
-use std::fs;
+use std::{collections::HashSet, fs};
 
 /// The names of the threads whose name starts with `prefix`. The kernel keeps
 /// the first 15 bytes of a name.

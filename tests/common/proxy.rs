@@ -1,22 +1,28 @@
 //! A TCP proxy that misbehaves on command, byte for byte.
 //!
 //! It runs on a thread and a runtime of its own, so a test's blocked or paused
-//! runtime does not stop it. What it cannot do is lose packets: its kernel
+//! runtime does not stop it. It cannot lose packets: its kernel
 //! acknowledges everything, so TCP_USER_TIMEOUT and keepalive never fire.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
-use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
 
 use tokio::sync::watch;
 
-use super::ports::free_port;
-use super::pump::{Direction, Traffic};
-use super::relay::{Listen, Shared, serve};
-use super::wait::{eventually, eventually_async};
+use super::{
+    ports::free_port,
+    pump::{Direction, Traffic},
+    relay::{Listen, Shared, serve},
+    wait::{eventually, eventually_async},
+};
 
-/// What happens to the bytes of all connections, the open and the new ones.
+/// The treatment of the bytes of all connections, open and new ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     Pass,
@@ -39,7 +45,7 @@ pub enum Mode {
     /// Every chunk of replies arrives twice: a small reply is one chunk.
     DuplicateReplies,
     /// Nothing passes and nothing closes; new connections are accepted, and go
-    /// nowhere. What was caught in it passes on `heal`, as after a partition.
+    /// nowhere. Bytes that were held pass on `heal`, as after a partition.
     BlackHole,
 }
 
@@ -116,8 +122,8 @@ impl FaultProxy {
     }
 
     /// Waits for something about this proxy, at most 10 s.
-    pub async fn until(&self, what: &str, mut condition: impl FnMut(&Self) -> bool) {
-        eventually_async(BOUND, what, || condition(self)).await;
+    pub async fn until(&self, condition_name: &str, mut condition: impl FnMut(&Self) -> bool) {
+        eventually_async(BOUND, condition_name, || condition(self)).await;
     }
 
     /// Connections accepted so far.

@@ -1,14 +1,18 @@
 //! One direction of one proxied connection: read, hold back, write.
 
-use std::collections::VecDeque;
-use std::future::pending;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::Duration;
+use std::{
+    collections::VecDeque,
+    future::pending,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    time::Duration,
+};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::tcp::{ReadHalf, WriteHalf};
-use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::tcp::{ReadHalf, WriteHalf},
+    sync::watch,
+    time::{Instant, sleep_until},
+};
 
 use super::proxy::Mode;
 
@@ -49,8 +53,8 @@ pub(super) struct Pump<'a> {
 impl Pump<'_> {
     /// Runs until the reading side has closed and everything read is written.
     ///
-    /// The mode is looked at before every step, and bytes already read wait for
-    /// it too: what is sent after a mode was set never meets an older mode.
+    /// The mode is read before every step, also for bytes that were read before. So bytes that are
+    /// sent after a mode was set never meet an older mode.
     pub(super) async fn run(mut self) -> Result<(), Broken> {
         let mut chunk = vec![0; self.capacity.min(64 * 1024)];
         let mut held: VecDeque<(Instant, Vec<u8>)> = VecDeque::new();
@@ -73,7 +77,7 @@ impl Pump<'_> {
                 if self.mode.changed().await.is_err() {
                     return Err(Broken::Failed);
                 }
-                // Not looked at yet: the next round must see that it changed.
+                // The next round must see the change again.
                 self.mode.mark_changed();
                 continue;
             }
@@ -144,7 +148,7 @@ impl Pump<'_> {
         }
     }
 
-    /// Counts first, so that whoever has a reply finds it counted.
+    /// Counts first, so a delivered reply is always counted.
     async fn reply(&mut self, bytes: &[u8]) -> Result<(), Broken> {
         self.traffic.replies.fetch_add(bytes.len() as u64, Relaxed);
         self.to.write_all(bytes).await.map_err(|_| Broken::Failed)

@@ -1,19 +1,26 @@
-//! The inside of a [`FaultProxy`](super::FaultProxy): its listener and its
-//! connections.
+//! The listener and the connections of a [`FaultProxy`](super::FaultProxy).
 
-use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, Shutdown};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::{
+    collections::BTreeMap,
+    net::{Ipv4Addr, Shutdown},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Instant,
+};
 
 use socket2::SockRef;
-use tokio::io::AsyncWriteExt;
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::{Notify, watch};
+use tokio::{
+    io::AsyncWriteExt,
+    net::{TcpListener, TcpSocket, TcpStream},
+    sync::{Notify, watch},
+};
 
-use super::proxy::Mode;
-use super::pump::{Broken, Direction, Pump, Traffic};
+use super::{
+    proxy::Mode,
+    pump::{Broken, Direction, Pump, Traffic},
+};
 
 pub(super) struct Shared {
     pub(super) port: u16,
@@ -56,7 +63,7 @@ pub(super) async fn serve(shared: Arc<Shared>) {
                 Ok((client, _)) = listener.accept() => shared.admit(client),
             }
         }
-        // A child that is being started has a copy of it: closing is not enough.
+        // A child process that is being started has a copy of the socket: closing it is not enough.
         let _ = SockRef::from(&listener).shutdown(Shutdown::Both);
         drop(listener);
         shared.listening.store(false, Ordering::SeqCst);

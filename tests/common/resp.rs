@@ -1,8 +1,10 @@
 //! Just enough RESP2 for the fixtures: to ask a server, and to be one.
 //! Blocking, and independent of the crate under test.
 
-use std::fmt;
-use std::io::{self, BufRead};
+use std::{
+    fmt,
+    io::{self, BufRead},
+};
 
 /// A reply, as a test wants to compare or print it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,11 +1,13 @@
-//! What a [`ScriptedServer`](super::ScriptedServer) does on a connection.
+//! The behaviour of a [`ScriptedServer`](super::ScriptedServer) on a connection.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex},
+};
 
 use super::resp::bulk;
 
-/// What the peer does on one connection.
+/// The behaviour of the peer on one connection.
 #[derive(Clone)]
 pub struct Script(pub(super) Act);
 
@@ -35,7 +37,7 @@ impl Script {
 
     /// Answers the handshake, and the commands after it with these bytes, one
     /// item each; then no command is answered any more. Played on several
-    /// connections, it goes on where it was.
+    /// connections, it continues where it was.
     pub fn replies<B: Into<Vec<u8>>>(replies: impl IntoIterator<Item = B>) -> Self {
         Self::queue(replies, || Answer::Bytes(Vec::new()))
     }
@@ -45,8 +47,7 @@ impl Script {
         Self::queue(replies, || Answer::Close)
     }
 
-    /// Answers the handshake, and every other command with what `answer`
-    /// returns; nothing, when that is empty.
+    /// Answers the handshake, and every other command with the bytes from `answer`.
     pub fn answering(answer: impl Fn(&[Vec<u8>]) -> Vec<u8> + Send + Sync + 'static) -> Self {
         Self::answering_all(move |command| handshake(command).unwrap_or_else(|| answer(command)))
     }
@@ -68,12 +69,12 @@ impl Script {
         Self(Act::Endless(bytes.into()))
     }
 
-    /// Answers whatever comes first as a web server would, and closes.
+    /// Answers the first bytes as a web server would, and closes.
     pub fn http() -> Self {
         Self(Act::Http)
     }
 
-    /// Reads, and never says a word.
+    /// Reads and never writes.
     pub fn silent() -> Self {
         Self(Act::Silent)
     }
@@ -99,7 +100,7 @@ impl Script {
     }
 }
 
-/// What a server would answer to a command of a client's handshake.
+/// The reply of a server to a command of the handshake.
 fn handshake(command: &[Vec<u8>]) -> Option<Vec<u8>> {
     let argument = command.get(1);
     Some(if is(command, "HELLO") {
@@ -126,7 +127,7 @@ fn handshake(command: &[Vec<u8>]) -> Option<Vec<u8>> {
     })
 }
 
-/// Whether this is the command of that name.
+/// Whether the command has this name.
 pub(super) fn is(command: &[Vec<u8>], name: &str) -> bool {
     command
         .first()

@@ -1,15 +1,20 @@
-//! A peer that does what a test tells it to, for everything a real server
-//! would not do.
+//! A peer that plays scripts, for behaviour that a real server does not show.
 
-use std::io::{self, BufReader, Read, Write};
-use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
-use std::thread::{self, JoinHandle};
+use std::{
+    io::{self, BufReader, Read, Write},
+    net::{Ipv4Addr, Shutdown, TcpListener, TcpStream},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
+    thread::{self, JoinHandle},
+};
 
-use super::ports::free_port;
-use super::resp::read_command;
-use super::script::{Act, Answer, Answering, Script, is};
+use super::{
+    ports::free_port,
+    resp::read_command,
+    script::{Act, Answer, Answering, Script, is},
+};
 
 /// The name of a command and its arguments.
 pub type Command = Vec<Vec<u8>>;
@@ -130,7 +135,7 @@ impl Shared {
             let handle = stream.try_clone().expect("a second handle to the socket");
             let shared = Arc::clone(&self);
             let player = spawn(move || {
-                // Any error is the client closing, or the end of the server.
+                // An error means that the client has closed or the server has ended.
                 let _ = shared.play(connection, &stream);
                 let _ = stream.shutdown(Shutdown::Both);
                 shared.open.fetch_sub(1, Ordering::SeqCst);

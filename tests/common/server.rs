@@ -1,19 +1,23 @@
-//! A real redis-server, a child of this process, gone with its value.
+//! A real redis-server as a child process that ends with its value.
 
-use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
-use std::process::Child;
-use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::{
+    fs,
+    net::{Ipv4Addr, SocketAddr, TcpStream},
+    os::unix::net::UnixStream,
+    path::{Path, PathBuf},
+    process::Child,
+    sync::Mutex,
+    time::{Duration, Instant},
+};
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use tempfile::TempDir;
 
-use super::launch::{Builder, LOG, spawn};
-use super::ports::free_port;
-use super::wait::poll;
+use super::{
+    launch::{Builder, LOG, spawn},
+    ports::free_port,
+    wait::poll,
+};
 
 /// How long a server may take to start; it usually takes 20 ms.
 const START_BOUND: Duration = Duration::from_secs(10);
@@ -119,7 +123,7 @@ impl RedisServer {
         child.wait().expect("a child that can be reaped");
     }
 
-    /// SIGSTOP: the kernel still accepts and acknowledges, nobody answers.
+    /// SIGSTOP: the kernel still accepts and acknowledges, but no command is answered.
     /// The process has stopped on return.
     pub fn freeze(&self) {
         let pid = self.signal(Signal::STOP);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use redis::Cmd;
 use redis_steward::{Config, Database, DatabaseConfig, DatabaseStats, PoolStats, Supervisor};
 
-use super::{RedisServer, eventually_async};
+use super::{RedisServer, eventually_async, proc::sockets_to};
 
 const SOON: Duration = Duration::from_secs(10);
 
@@ -22,7 +22,13 @@ impl Rig {
     }
 
     pub async fn with(adjust: impl FnOnce(DatabaseConfig) -> DatabaseConfig) -> Self {
-        let server = RedisServer::start();
+        Self::on(RedisServer::start(), adjust).await
+    }
+
+    pub async fn on(
+        server: RedisServer,
+        adjust: impl FnOnce(DatabaseConfig) -> DatabaseConfig,
+    ) -> Self {
         let (supervisor, main) = spawn(adjust(DatabaseConfig::from_url(server.url()))).await;
         Self {
             server,
@@ -39,34 +45,40 @@ impl Rig {
         self.stats().pool
     }
 
-    /// Waits until nobody waits for anything, no lease is out, and nothing is being opened or closed.
+    /// Waits until no call is in flight or waits, no lease is out, and no connection opens or closes.
     pub async fn settled(&self) -> PoolStats {
         let is_settled = || {
-            let DatabaseStats {
-                in_flight, pool, ..
-            } = self.stats();
-            let counts = (pool.in_use, pool.opening, pool.closing, pool.waiting);
-            (counts, in_flight) == ((0, 0, 0, 0), 0)
+            let stats = self.stats();
+            let pool = stats.pool;
+            (stats.in_flight, stats.in_flight_bytes) == (0, 0)
+                && (pool.in_use, pool.waiting) == (0, 0)
+                && (pool.opening, pool.closing) == (0, 0)
         };
-        eventually_async(SOON, "nothing is under way", is_settled).await;
+        eventually_async(SOON, "nothing is in flight", is_settled).await;
         self.pool()
     }
 
-    /// That everything is given back, and the server has as many clients as the pool has connections.
+    /// Checks that all leases are returned and the server lists the connections of the pool. Shuts down,
+    /// and checks that no call, socket or client is left.
     pub async fn end(self) {
         let pool = self.settled().await;
         let clients = || self.server.clients_named("redis-steward").len();
         eventually_async(SOON, "the server agrees", || clients() == pool.open).await;
-        self.supervisor.shutdown(SOON).await;
+        let report = self.supervisor.shutdown(SOON).await;
+        assert_eq!(report.unfinished, 0);
+        if self.server.url().starts_with("redis://") {
+            assert_eq!(sockets_to(self.server.port()), 0);
+        }
+        eventually_async(SOON, "the server has no client", || clients() == 0).await;
     }
 }
 
-/// A command of words between spaces.
+/// The command of a line, split at spaces.
 pub fn words(line: &str) -> Cmd {
     Cmd::new().arg(line.split(' ').collect::<Vec<_>>()).take()
 }
 
-/// A supervisor of one database, "main", which is healthy, and its handle.
+/// A supervisor of one healthy database, "main", and its handle.
 pub async fn spawn(main: DatabaseConfig) -> (Supervisor, Database) {
     let config = Config::new().database("main", main);
     let supervisor = Supervisor::spawn(config).await.expect("spawn");

@@ -1,10 +1,12 @@
 //! Which server the tests run against, and what an older one cannot do.
 
-use std::ffi::OsString;
-use std::io::{Write, stderr};
-use std::process::Command;
-use std::sync::OnceLock;
-use std::thread;
+use std::{
+    ffi::OsString,
+    io::{Write, stderr},
+    process::Command,
+    sync::OnceLock,
+    thread,
+};
 
 /// The server program: `REDIS_SERVER`, or redis-server on the PATH.
 pub(super) fn program() -> OsString {

@@ -1,10 +1,12 @@
 //! Waiting for a stated condition. Nothing else in the tests sleeps.
 //!
-//! Bounds are wall-clock time, because what is waited for is another process
-//! or thread: do not use these in a test with a paused tokio clock.
+//! Bounds are wall-clock time, because the tests wait for other processes and
+//! threads: do not use these functions with a paused tokio clock.
 
-use std::thread;
-use std::time::{Duration, Instant};
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 const EVERY: Duration = Duration::from_millis(5);
 
@@ -12,25 +14,32 @@ const EVERY: Duration = Duration::from_millis(5);
 ///
 /// # Panics
 ///
-/// When it does not hold within `bound`; the message names `what`.
+/// When it does not hold within `bound`; the message names `condition_name`.
 #[track_caller]
-pub fn eventually(bound: Duration, what: &str, mut condition: impl FnMut() -> bool) -> Duration {
+pub fn eventually(
+    bound: Duration,
+    condition_name: &str,
+    mut condition: impl FnMut() -> bool,
+) -> Duration {
     let start = Instant::now();
     match poll(bound, EVERY, || condition().then_some(())) {
         Some(()) => start.elapsed(),
-        None => panic!("not within {bound:?}: {what}"),
+        None => panic!("not within {bound:?}: {condition_name}"),
     }
 }
 
 /// [`eventually`] for async tests: the runtime runs on meanwhile.
 pub async fn eventually_async(
     bound: Duration,
-    what: &str,
+    condition_name: &str,
     mut condition: impl FnMut() -> bool,
 ) -> Duration {
     let start = Instant::now();
     while !condition() {
-        assert!(start.elapsed() < bound, "not within {bound:?}: {what}");
+        assert!(
+            start.elapsed() < bound,
+            "not within {bound:?}: {condition_name}"
+        );
         tokio::time::sleep(EVERY).await;
     }
     start.elapsed()

@@ -1,4 +1,4 @@
-//! A server that refuses this client, or some of what it wants.
+//! The server refuses the client (authentication, protected mode, client limit) or some commands (ACL).
 
 use std::{
     io::{Read, Write},
@@ -15,16 +15,16 @@ use redis_steward::{
 
 use crate::{
     Rig, SOON,
-    common::{RedisServer, Script, ScriptedServer, spawn},
-    degraded, error_of, error_within, event_of, event_of_outage, incr, refusal, stats,
+    common::{RedisServer, Script, ScriptedServer, proc::sockets_to, spawn},
+    degraded, error_of, error_within, event_of, event_of_outage, incr, refusal, stats, until_open,
 };
 
 const KILL: [&str; 6] = ["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"];
-/// Longer than the longest pause before a client that was rejected is probed again: 30 s.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Longer than the longest pause between probes after a rejection, which is 30 s.
+const PROBE_BOUND: Duration = Duration::from_secs(60);
 const SECRET: &str = "hunter2-canary";
 
-/// A client that is rejected is told at once, and dials seldom: the first pause is a second.
+/// A rejection opens the circuit at once, and dials are rare: the first pause is one second.
 async fn assert_rejected(supervisor: &Supervisor, code: &str) -> (HealthEvent, Error) {
     let before = stats(supervisor).pool.dial_failures;
     let event = event_of_outage(&mut supervisor.subscribe(), Reason::Rejected).await;
@@ -34,7 +34,14 @@ async fn assert_rejected(supervisor: &Supervisor, code: &str) -> (HealthEvent, E
     let error = error_of(&main, &incr()).await;
     assert_eq!(error.execution(), NotSent);
     match &error {
-        Error::CircuitOpen { reason, .. } => assert_eq!(*reason, Reason::Rejected),
+        Error::CircuitOpen {
+            reason,
+            retry_after,
+            ..
+        } => {
+            assert_eq!(*reason, Reason::Rejected);
+            assert!(!retry_after.is_zero());
+        }
         other => panic!("another error: {other}"),
     }
     let dials = stats(supervisor).pool.dial_failures - before;
@@ -51,11 +58,14 @@ async fn row_24_noauth() {
     rig.server.cli(&KILL);
     assert_rejected(&rig.supervisor, "NOAUTH").await;
     rig.server.set_password("");
-    rig.supervisor.ready(PATIENCE).await.expect("ready again");
+    rig.supervisor
+        .ready(PROBE_BOUND)
+        .await
+        .expect("ready again");
     assert_eq!(rig.server.commandstat("incr"), 1);
     rig.end().await;
 
-    // Where an open connection is refused, another one may be welcome.
+    // A command refused on an open connection is sent again over a new one.
     let refused = Script::answering(|_| b"-NOAUTH Authentication required.\r\n".to_vec());
     let peer = ScriptedServer::start([refused, Script::answer_handshake()]);
     let (supervisor, main) = spawn(DatabaseConfig::from_url(peer.url())).await;
@@ -65,7 +75,7 @@ async fn row_24_noauth() {
     supervisor.shutdown(SOON).await;
 }
 
-/// Deviation: there is no provider of credentials to ask again.
+/// Deviation: there is no credential provider to ask again.
 #[tokio::test]
 async fn row_25_wrongpass() {
     let server = RedisServer::start();
@@ -81,15 +91,52 @@ async fn row_25_wrongpass() {
     user(">another");
     server.cli(&KILL);
     let (event, error) = assert_rejected(&supervisor, "WRONGPASS").await;
-    for said in [
+    for text in [
         format!("{event} {event:?}"),
         format!("{error} {error:?}"),
         format!("{:?}", stats(&supervisor)),
     ] {
-        assert!(!said.contains(SECRET), "{said}");
+        assert!(!text.contains(SECRET), "{text}");
     }
     user(&format!(">{SECRET}"));
-    supervisor.ready(PATIENCE).await.expect("ready again");
+    supervisor.ready(PROBE_BOUND).await.expect("ready again");
+    supervisor.shutdown(SOON).await;
+}
+
+#[tokio::test]
+async fn row_25_wrong_credentials_from_the_start() {
+    let server = RedisServer::builder().requirepass("right").start();
+    let url = format!("redis://127.0.0.1:{}", server.port());
+    let plain = || DatabaseConfig::from_url(&*url);
+    for (main, expected) in [
+        (plain(), "NOAUTH"),
+        (plain().username("stranger").password(SECRET), "WRONGPASS"),
+        (plain().password(SECRET), "WRONGPASS"),
+    ] {
+        let config = Config::new().database("main", main);
+        let supervisor = Supervisor::spawn(config).await.expect("spawn");
+        until_open(&supervisor).await;
+        let dials = stats(&supervisor).pool.dial_failures;
+        assert_eq!(dials, 1, "the first attempt opens the circuit");
+        let (event, error) = assert_rejected(&supervisor, expected).await;
+        let text = format!("{event} {event:?} {error} {error:?}");
+        assert!(!text.contains(SECRET), "{text}");
+        supervisor.shutdown(SOON).await;
+    }
+    assert_eq!(sockets_to(server.port()), 0);
+
+    // A password that becomes right is noticed.
+    let config = Config::new().database("main", plain().password(SECRET));
+    let supervisor = Supervisor::spawn(config).await.expect("spawn");
+    until_open(&supervisor).await;
+    server.set_password(SECRET);
+    supervisor
+        .ready(PROBE_BOUND)
+        .await
+        .expect("the next attempt");
+    let main = supervisor.database("main").expect("main");
+    let pong: String = main.query(cmd("PING")).await.expect("a reply");
+    assert_eq!(pong, "PONG");
     supervisor.shutdown(SOON).await;
 }
 
@@ -107,8 +154,8 @@ async fn row_26_noperm() {
         for _ in 0..10 {
             let error = error_of(&main, &command).await;
             assert_eq!(refusal(&error), ("NOPERM", NotExecuted, 1));
-            let said = format!("{error} {error:?}");
-            assert!(!said.contains("canary"), "{said}");
+            let text = format!("{error} {error:?}");
+            assert!(!text.contains("canary"), "{text}");
         }
     }
     let value: Option<i64> = main.query(cmd("GET").arg("x")).await.expect("his key");
@@ -116,9 +163,23 @@ async fn row_26_noperm() {
     assert_eq!(stats(&supervisor).circuit, CircuitState::Closed);
     assert_eq!(server.commandstat("set"), 0);
     supervisor.shutdown(SOON).await;
+
+    // A user with the rights of an application.
+    let set = [
+        "ACL", "SETUSER", "app", "on", ">s3cret", "~app:*", "+@all", "-@admin",
+    ];
+    assert_eq!(server.cli(&set), "OK");
+    let url = format!("redis://app:s3cret@127.0.0.1:{}/3", server.port());
+    let (supervisor, main) = spawn(DatabaseConfig::from_url(url)).await;
+    let own = cmd("SET").arg("app:key").arg(1).take();
+    main.query::<()>(own).await.expect("its own key");
+    let error = error_of(&main, cmd("SET").arg("other").arg(1)).await;
+    assert_eq!(refusal(&error), ("NOPERM", NotExecuted, 1));
+    assert_eq!(stats(&supervisor).circuit, CircuitState::Closed);
+    supervisor.shutdown(SOON).await;
 }
 
-/// Deviation: a pool has one connection, which all callers share, so there is no target to shrink.
+/// Deviation: callers share one connection, so there is no target size to shrink.
 #[tokio::test]
 async fn row_27_max_clients() {
     let server = RedisServer::start();
@@ -150,13 +211,13 @@ async fn row_27_max_clients() {
     assert_eq!(stats(&early).circuit, CircuitState::Closed);
 
     drop(second);
-    late.ready(PATIENCE).await.expect("there is room");
+    late.ready(PROBE_BOUND).await.expect("there is room");
     late.shutdown(SOON).await;
     early.shutdown(SOON).await;
 }
 
-/// Deviation: without TLS, and without an address that is not this machine's own, a scripted peer
-/// says what a server in protected mode says to strangers.
+/// Deviation: a scripted peer answers as a server in protected mode answers remote clients. TLS is not
+/// tested.
 #[tokio::test]
 async fn row_28_denied() {
     let denied = "-DENIED Redis is running in protected mode because no password is set.\r\n";

@@ -1,4 +1,4 @@
-//! Faults that retries and circuit breakers of their own make worse, or keep.
+//! Faults that retries or circuit breakers could make worse.
 
 use std::time::{Duration, Instant};
 
@@ -32,7 +32,7 @@ async fn row_48_retry_storm() {
     supervisor.shutdown(SOON).await;
 }
 
-/// Trials whose callers leave before they end must neither close a circuit nor keep it half-open.
+/// Cancelled trial calls must neither close the circuit nor keep it half-open.
 #[tokio::test]
 async fn row_49_stuck_half_open() {
     let server = RedisServer::start();
@@ -43,7 +43,7 @@ async fn row_49_stuck_half_open() {
         server.kill();
         until_open(&supervisor).await;
         server.restart();
-        // Whatever it lets through from here on, nobody waits for.
+        // From here on every call that the circuit admits is cancelled.
         let is_closed = || stats(&supervisor).circuit == CircuitState::Closed;
         let calls_and_looks = || {
             let call = Box::pin(main.query::<Option<String>>(&get)).now_or_never();
@@ -57,6 +57,6 @@ async fn row_49_stuck_half_open() {
         assert_eq!(value, None);
     }
     let is_settled = || stats(&supervisor).in_flight == 0;
-    eventually_async(Duration::from_secs(10), "nothing is under way", is_settled).await;
+    eventually_async(Duration::from_secs(10), "nothing is in flight", is_settled).await;
     supervisor.shutdown(SOON).await;
 }

@@ -1,4 +1,4 @@
-//! A server that is not there: from the start, since a moment ago, or not to be found.
+//! The server is down: from the start, since a moment ago, or because its name does not resolve.
 
 use std::time::{Duration, Instant};
 
@@ -12,9 +12,26 @@ use crate::{
     degraded, error_within, event, event_of, event_of_outage, get, incr, lost, stats, until_open,
 };
 
+/// The call has waited for a connection, and says why there was none.
+#[track_caller]
+fn assert_refused_dial(error: &Error) {
+    assert_eq!(error.execution(), Execution::NotSent, "{error}");
+    match error {
+        Error::TimedOut {
+            stage, last_error, ..
+        } => {
+            assert_eq!(*stage, Stage::Connect);
+            let last_error = last_error.as_deref().expect("a reason");
+            assert!(last_error.contains("refused"), "{last_error}");
+        }
+        other => panic!("another error: {other}"),
+    }
+    assert!(error.to_string().contains("refused"), "{error}");
+}
+
 #[tokio::test]
 async fn row_01_server_down_at_start() {
-    // Failures that only probes see count four times per attempt timeout at most.
+    // Failed probes count at most four times per attempt timeout.
     let main = DatabaseConfig::from_url(format!("redis://127.0.0.1:{}", free_port()))
         .command_timeout(Duration::from_secs(1))
         .attempt_timeout(Duration::from_secs(1))
@@ -22,29 +39,24 @@ async fn row_01_server_down_at_start() {
     let start = Instant::now();
     let config = Config::new().database("main", main);
     let supervisor = Supervisor::spawn(config).await.expect("needs no server");
-    assert!(start.elapsed() < SLACK, "it waits for nobody");
+    assert!(
+        start.elapsed() < SLACK,
+        "spawn does not wait for the server"
+    );
     let mut events = supervisor.subscribe();
     let main = supervisor.database("main").expect("main");
 
     let calls: Vec<_> = (0..100).map(|_| begin(&main, &incr())).collect();
     let parked = || stats(&supervisor).pool.parked;
     eventually_async(SOON, "all wait for a connection", || parked() == 100).await;
-    event_of(&mut events, degraded(Reason::Unreachable)).await;
+    let event = event_of(&mut events, degraded(Reason::Unreachable)).await;
+    let cause = event.cause.expect("a cause");
+    assert!(cause.contains("refused"), "{cause}");
     let now = stats(&supervisor);
-    assert_eq!(now.pool.dial_failures, 1, "one dial for all who wait");
-    assert_eq!(now.circuit, CircuitState::Closed, "and one failure");
+    assert_eq!(now.pool.dial_failures, 1, "one dial for all waiting calls");
+    assert_eq!(now.circuit, CircuitState::Closed, "one failure for all");
     for call in calls {
-        let error = call.await.expect("a task").expect_err("no server");
-        assert_eq!(error.execution(), Execution::NotSent);
-        match &error {
-            Error::TimedOut {
-                stage, last_error, ..
-            } => {
-                assert_eq!(*stage, Stage::Connect);
-                assert!(last_error.as_ref().is_some_and(|it| it.contains("refused")));
-            }
-            other => panic!("another error: {other}"),
-        }
+        assert_refused_dial(&call.await.expect("a task").expect_err("no server"));
     }
     assert!(start.elapsed() < Duration::from_secs(1) + 2 * SLACK);
 
@@ -56,42 +68,74 @@ async fn row_01_server_down_at_start() {
 }
 
 #[tokio::test]
+async fn row_01_a_parked_call_runs_when_the_server_comes() {
+    let server = RedisServer::start();
+    server.kill();
+    let main = DatabaseConfig::from_url(server.url()).failure_threshold(10_000);
+    let config = Config::new().database("main", main);
+    let supervisor = Supervisor::spawn(config)
+        .await
+        .expect("spawn needs no server");
+    let main = supervisor.database("main").expect("main");
+    let waiting = begin(&main, &incr());
+    let parked = || stats(&supervisor).pool.parked;
+    eventually_async(SOON, "the call is parked", || parked() == 1).await;
+    server.restart();
+    let count = waiting
+        .await
+        .expect("a task")
+        .expect("waited for the server");
+    assert_eq!(count, 1);
+    eventually_async(SOON, "nothing is parked", || parked() == 0).await;
+    supervisor.ready(SOON).await.expect("ready");
+    supervisor.shutdown(SOON).await;
+}
+
+#[tokio::test]
 async fn row_02_dies_while_idle() {
     let server = RedisServer::start();
     let main = DatabaseConfig::from_url(server.url()).failure_threshold(1_000);
     let (supervisor, main) = spawn(main).await;
     server.kill();
     server.restart();
-    let count: i64 = main.query(incr()).await.expect("no stale end of file");
+    let count: i64 = main
+        .query(incr())
+        .await
+        .expect("the closed connection is not used");
     assert_eq!(count, 1);
     // A connection is looked at before it is used once it has been idle for a millisecond, and some
     // servers die faster than that.
     tokio::time::sleep(Duration::from_millis(5)).await;
     server.kill();
+    let failures = || stats(&supervisor).pool.dial_failures;
+    eventually_async(SOON, "a dial has failed", || failures() > 0).await;
     let error = error_within(Duration::from_millis(300), &main, &incr()).await;
-    assert_eq!(error.execution(), Execution::NotSent, "{error}");
+    assert_refused_dial(&error);
     supervisor.shutdown(SOON).await;
 }
 
 #[tokio::test]
 async fn row_03_dies_mid_command() {
-    // So many that each of the calls could open the circuit, if each counted.
+    // The circuit would open if each of the calls counted as a failure.
     let rig = Rig::with(|main| main.failure_threshold(32)).await;
-    let writes = rig.unanswered(&incr(), 32).await;
-    let reads = rig.unanswered(&get(), 1).await;
+    let writes = rig.begin_unanswered(&incr(), 32).await;
+    let reads = rig.begin_unanswered(&get(), 1).await;
     let killed = Instant::now();
     rig.server.kill();
     for write in writes {
         let error = write.await.expect("a task").expect_err("no reply");
         assert_eq!(lost(&error), 1);
     }
-    assert!(killed.elapsed() < SLACK, "nobody waits for the deadline");
+    assert!(
+        killed.elapsed() < SLACK,
+        "the calls fail before their deadline"
+    );
     assert_eq!(rig.stats().circuit, CircuitState::Closed, "one failure");
 
     rig.proxy.heal();
     rig.server.restart();
     for read in reads {
-        // A read may run twice. The new server knows no such key.
+        // The read is sent again. The restarted server has no such key.
         let error = read.await.expect("a task").expect_err("no number");
         assert!(matches!(error, Error::Conversion { .. }), "{error}");
     }
@@ -104,7 +148,7 @@ async fn row_03_dies_mid_command() {
 #[tokio::test]
 async fn row_04_graceful_shutdown() {
     let rig = Rig::with(|main| main.failure_threshold(1_000)).await;
-    let executed = rig.unanswered(&incr(), 1).await;
+    let executed = rig.begin_unanswered(&incr(), 1).await;
     rig.server.shutdown();
     for call in executed {
         let error = call.await.expect("a task").expect_err("no reply");
@@ -120,7 +164,7 @@ async fn row_04_graceful_shutdown() {
     rig.end().await;
 }
 
-/// Deviation: names are looked up by the system, so a test cannot change where one leads.
+/// Deviation: the system resolves names, so a test cannot change an address.
 #[tokio::test]
 async fn row_46_name_does_not_resolve() {
     let main = DatabaseConfig::from_url("redis://no-such-host.invalid");
@@ -130,9 +174,9 @@ async fn row_46_name_does_not_resolve() {
     let main = supervisor.database("main").expect("main");
     let error = error_within(Duration::from_millis(300), &main, &incr()).await;
     assert_eq!(error.execution(), Execution::NotSent, "{error}");
-    let said = event(&mut events, |event| event.cause.is_some()).await;
-    assert_eq!(said.state, degraded(Reason::Unreachable));
-    let cause = said.cause.expect("a cause");
+    let event = event(&mut events, |event| event.cause.is_some()).await;
+    assert_eq!(event.state, degraded(Reason::Unreachable));
+    let cause = event.cause.expect("a cause");
     assert!(cause.contains("no-such-host.invalid"), "{cause}");
     until_open(&supervisor).await;
     supervisor.shutdown(SOON).await;
@@ -144,7 +188,7 @@ async fn row_47_reconnect_storm() {
     let server = RedisServer::start();
     let proxy = FaultProxy::start(server.port());
     let config = (0..DATABASES).fold(Config::new(), |config, number| {
-        // Without an open circuit, whose probes have connections of their own.
+        // With an open circuit, probes would dial as well.
         let database = DatabaseConfig::from_url(proxy.url()).failure_threshold(10_000);
         config.database(format!("database-{number}"), database)
     });
@@ -154,7 +198,10 @@ async fn row_47_reconnect_storm() {
     proxy.reset_all();
     let all_failed = || {
         let stats = supervisor.statistics();
-        stats.databases.values().all(|it| it.pool.dial_failures > 0)
+        stats
+            .databases
+            .values()
+            .all(|stats| stats.pool.dial_failures > 0)
     };
     eventually_async(SOON, "all have failed to reconnect", all_failed).await;
 

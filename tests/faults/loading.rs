@@ -1,9 +1,12 @@
-//! A server that is loading its dataset.
+//! The server is loading its dataset.
 
 use std::{sync::Arc, time::Duration};
 
+use futures_util::future::join_all;
 use redis::cmd;
-use redis_steward::{Config, DatabaseConfig, Error, Execution, Reason, Stage, Supervisor};
+use redis_steward::{
+    CircuitState, Config, DatabaseConfig, Error, Execution, HealthState, Reason, Stage, Supervisor,
+};
 
 use crate::{
     SOON,
@@ -11,7 +14,7 @@ use crate::{
     degraded, error_within, event_of, incr, stats,
 };
 
-/// A server that takes a millisecond for five keys.
+/// A server that loads five keys in a millisecond.
 fn slow_loader() -> Builder {
     RedisServer::builder()
         .arg("key-load-delay", "200")
@@ -22,7 +25,7 @@ fn is_loading(server: &RedisServer) -> bool {
     server.info("persistence")["loading"] == "1"
 }
 
-/// Deviation: loading has no estimate in the error, and degrades the database until it is over.
+/// Deviation: the error has no estimate of the remaining time, and the database is degraded meanwhile.
 #[tokio::test]
 async fn row_14_loading_at_startup() {
     if silent_while_loading() {
@@ -51,7 +54,11 @@ async fn row_14_loading_at_startup() {
             stage, last_error, ..
         } => {
             assert_eq!(*stage, Stage::Connect);
-            assert!(last_error.as_ref().is_some_and(|it| it.contains("loading")));
+            assert!(
+                last_error
+                    .as_ref()
+                    .is_some_and(|error| error.contains("loading"))
+            );
         }
         other => panic!("another error: {other}"),
     }
@@ -59,6 +66,8 @@ async fn row_14_loading_at_startup() {
     let keys: i64 = patient.query(cmd("DBSIZE")).await.expect("waited for");
     assert_eq!(keys, 20_000);
     assert_eq!(server.commandstat("incr"), 0);
+    supervisor.ready(SOON).await.expect("ready");
+    event_of(&mut events, HealthState::Healthy).await;
     supervisor.shutdown(SOON).await;
 }
 
@@ -87,5 +96,69 @@ async fn row_15_loading_at_run_time() {
     assert_eq!((stats.retried, stats.pool.opened), (1, 2));
     assert_eq!(reload.await.expect("reload"), "OK");
     supervisor.ready(SOON).await.expect("ready again");
+    supervisor.shutdown(SOON).await;
+}
+
+#[tokio::test]
+async fn row_15_many_calls_wait_for_loading() {
+    if silent_while_loading() {
+        return;
+    }
+    let server = Arc::new(slow_loader().start());
+    assert_eq!(server.cli(&["DEBUG", "POPULATE", "8000"]), "OK");
+    let (supervisor, main) = spawn(DatabaseConfig::from_url(server.url())).await;
+    let reload = tokio::task::spawn_blocking({
+        let server = server.clone();
+        move || server.cli(&["DEBUG", "RELOAD"])
+    });
+    eventually_async(SOON, "it loads", || is_loading(&server)).await;
+    let size = cmd("DBSIZE");
+    let calls = (0..20).map(|_| main.query::<i64>(&size));
+    for keys in join_all(calls).await {
+        assert_eq!(keys.expect("waited for"), 8_000);
+    }
+    assert!(stats(&supervisor).retried > 0);
+    assert_eq!(reload.await.expect("reload"), "OK");
+    supervisor.shutdown(SOON).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn row_15_increments_during_loading_run_once_or_are_refused() {
+    if silent_while_loading() {
+        return;
+    }
+    let server = Arc::new(slow_loader().start());
+    assert_eq!(server.cli(&["DEBUG", "POPULATE", "8000"]), "OK");
+    let (supervisor, main) = spawn(DatabaseConfig::from_url(server.url())).await;
+    let reload = tokio::task::spawn_blocking({
+        let server = server.clone();
+        move || server.cli(&["DEBUG", "RELOAD"])
+    });
+    let (mut executed, mut refused) = (0, 0);
+    while !reload.is_finished() {
+        match main.query::<i64>(incr()).await {
+            Ok(_) => executed += 1,
+            Err(error) => {
+                let is_loading =
+                    error.code() == Some("LOADING") || error.to_string().contains("loading");
+                assert!(is_loading, "{error}");
+                let did_not_run = matches!(
+                    error.execution(),
+                    Execution::NotExecuted | Execution::NotSent
+                );
+                assert!(did_not_run, "{error}");
+                refused += 1;
+            }
+        }
+    }
+    assert_eq!(reload.await.expect("reload"), "OK");
+    let retried = stats(&supervisor).retried;
+    assert!(refused + retried > 0, "the injection works");
+    supervisor.ready(SOON).await.expect("ready again");
+    let is_closed = || stats(&supervisor).circuit == CircuitState::Closed;
+    eventually_async(SOON, "the circuit is closed", is_closed).await;
+    // Increments before the reload were saved and loaded with the rest.
+    let count: i64 = main.query(incr()).await.expect("its reply");
+    assert_eq!(count, executed + 1);
     supervisor.shutdown(SOON).await;
 }

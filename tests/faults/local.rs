@@ -1,19 +1,18 @@
-//! Faults of this process: callers who leave, commands that must not be sent, and the end.
+//! Faults of this process: cancelled calls and a blocked arbiter.
 
 use std::{sync::mpsc, time::Duration};
 
 use actix::{Actor, Context, Handler};
 use futures_util::FutureExt;
-use redis::{Cmd, cmd, pipe};
-use redis_steward::{CircuitState, Error, Execution, HealthEvent, HealthState, Refusal, Subscribe};
+use redis_steward::{CircuitState, Error, HealthEvent, HealthState, Subscribe};
 
 use crate::{
-    Rig, SOON, assert_in_step, begin,
-    common::{eventually_async, proc::sockets_to, resp},
-    error_of, error_within, incr,
+    Rig, SOON, assert_own_replies,
+    common::{eventually_async, resp},
+    error_within, incr,
 };
 
-/// Deviation: connections of one's own, which such a caller would close, come later.
+/// Leases are in `leases/lending.rs`: a lease dropped during a command closes its connection.
 #[tokio::test]
 async fn row_36_caller_drops_future() {
     let rig = Rig::with(|main| main.failure_threshold(2)).await;
@@ -27,7 +26,7 @@ async fn row_36_caller_drops_future() {
         }
         calls
     };
-    // In flight: the server executes them, and their replies reach nobody.
+    // In flight: the server executes the commands, and their replies are discarded.
     rig.server.freeze();
     let before = rig.proxy.request_bytes();
     let calls = polled();
@@ -36,11 +35,11 @@ async fn row_36_caller_drops_future() {
     eventually_async(SOON, "all are written", written).await;
     drop(calls);
     rig.server.thaw();
-    assert_in_step(&rig.main).await;
+    assert_own_replies(&rig.main).await;
     assert_eq!(rig.server.commandstat("incr"), 100);
     assert_eq!(rig.stats().circuit, CircuitState::Closed);
 
-    // Waiting: they are never sent.
+    // Parked: the commands are never sent.
     rig.server.kill();
     let failures = || rig.stats().pool.dial_failures;
     eventually_async(SOON, "it has no connection", || failures() > 0).await;
@@ -50,94 +49,14 @@ async fn row_36_caller_drops_future() {
     drop(calls);
     rig.server.restart();
     rig.supervisor.ready(SOON).await.expect("ready again");
-    assert_in_step(&rig.main).await;
+    assert_own_replies(&rig.main).await;
     assert_eq!(rig.server.commandstat("incr"), 0);
     let is_settled = || (rig.stats().cancelled, rig.stats().in_flight) == (200, 0);
-    eventually_async(SOON, "nothing is under way", is_settled).await;
+    eventually_async(SOON, "nothing is in flight", is_settled).await;
     rig.end().await;
 }
 
-/// What a lease may do of it is in `tests/leases.rs`.
-#[tokio::test]
-async fn row_37_session_state_command() {
-    let rig = Rig::start().await;
-    let before = rig.proxy.request_bytes();
-    for (line, expected) in [
-        ("SELECT 1", Refusal::Session),
-        ("multi", Refusal::Session),
-        ("Client Reply SKIP", Refusal::Replies),
-        ("MONITOR", Refusal::Replies),
-        ("RESET", Refusal::Session),
-        ("SUBSCRIBE news", Refusal::Subscription),
-        ("FLUSHALL", Refusal::Administrative),
-    ] {
-        let command = Cmd::new().arg(line.split(' ').collect::<Vec<_>>()).take();
-        let mut pipeline = pipe();
-        pipeline.add_command(incr()).add_command(command.clone());
-        let in_pipeline = rig.main.pipeline::<(i64, i64)>(&pipeline).await;
-        for error in [
-            error_of(&rig.main, &command).await,
-            in_pipeline.expect_err("refused"),
-        ] {
-            assert_eq!(error.execution(), Execution::NotSent, "{error}");
-            match error {
-                Error::ForbiddenOnShared { refusal, .. } => assert_eq!(refusal, expected, "{line}"),
-                other => panic!("another error: {other}"),
-            }
-        }
-    }
-    assert_in_step(&rig.main).await;
-    let echoes: usize = (0..50)
-        .map(|turn| resp::encode(&["ECHO", &format!("nonce-{turn}")]).len())
-        .sum();
-    let written = rig.proxy.request_bytes() - before;
-    assert_eq!(written, echoes as u64, "not a byte of them was written");
-    rig.end().await;
-}
-
-#[tokio::test]
-async fn row_51_shutdown_with_calls_in_flight() {
-    // With enough time they finish.
-    let rig = Rig::with(|main| main.command_timeout(SOON).attempt_timeout(SOON)).await;
-    rig.server.freeze();
-    let calls: Vec<_> = (0..10).map(|_| begin(&rig.main, &incr())).collect();
-    let in_flight = || rig.stats().in_flight;
-    eventually_async(SOON, "they are under way", || in_flight() == 10).await;
-    let shutdown = tokio::spawn({
-        let supervisor = rig.supervisor.clone();
-        async move { supervisor.shutdown(SOON).await }
-    });
-    let new = rig.main.with_timeout(Duration::from_millis(20));
-    let echo = cmd("ECHO").arg("late").take();
-    let error = loop {
-        match new.query::<String>(&echo).await {
-            Err(error @ Error::ShuttingDown { .. }) => break error,
-            // The gate is not closed yet.
-            other => assert!(other.is_err_and(|it| it.is_timeout())),
-        }
-    };
-    assert_eq!(error.execution(), Execution::NotSent);
-    rig.server.thaw();
-    for call in calls {
-        call.await.expect("a task").expect("its reply");
-    }
-    assert!(shutdown.await.expect("a task").completed >= 10);
-    assert_eq!(sockets_to(rig.proxy.port()), 0, "nothing is left");
-
-    // With too little, they may have run.
-    let rig = Rig::start().await;
-    let calls = rig.unanswered(&incr(), 10).await;
-    let report = rig.supervisor.shutdown(Duration::from_millis(100)).await;
-    assert_eq!((report.completed, report.unfinished), (0, 10));
-    for call in calls {
-        let error = call.await.expect("a task").expect_err("no reply");
-        assert!(matches!(error, Error::ShuttingDown { .. }), "{error}");
-        assert_eq!(error.execution(), Execution::Unknown);
-    }
-    assert_eq!(sockets_to(rig.proxy.port()), 0, "nothing is left");
-}
-
-/// An actor of the application that blocks its thread until it is let go.
+/// An actor of the application that blocks its thread until it is released.
 struct Blocking {
     blocked: mpsc::Sender<()>,
     let_go: mpsc::Receiver<()>,
@@ -152,12 +71,12 @@ impl Handler<HealthEvent> for Blocking {
 
     fn handle(&mut self, _: HealthEvent, _: &mut Self::Context) {
         let _ = self.blocked.send(());
-        // An error says that the test is over.
+        // An error means that the test is over.
         let _ = self.let_go.recv();
     }
 }
 
-/// The crate's actors have a thread of their own, so this is the application's arbiter.
+/// The crate's actors have their own thread, so the blocked arbiter is the application's.
 #[tokio::test]
 async fn row_42_blocked_arbiter() {
     let rig = Rig::start().await;
@@ -169,7 +88,7 @@ async fn row_42_blocked_arbiter() {
             let blocking = Blocking { blocked, let_go }.start();
             let subscribed = subscribe.send(Subscribe(blocking.recipient())).await;
             subscribed.expect("a supervisor that runs");
-            // Until the last of its events has come, when its recipient is gone.
+            // Lets the actor receive its last event before the system ends.
             tokio::time::sleep(Duration::from_millis(1)).await;
         });
     });
@@ -178,7 +97,7 @@ async fn row_42_blocked_arbiter() {
     let mut events = rig.supervisor.subscribe();
     let healthy = events.next().await.expect("the current state");
     assert_eq!(healthy.state, HealthState::Healthy);
-    assert_in_step(&rig.main).await;
+    assert_own_replies(&rig.main).await;
     rig.server.freeze();
     let error = error_within(Duration::from_secs(1), &rig.main, &incr()).await;
     assert!(matches!(error, Error::TimedOut { .. }), "{error}");
@@ -186,7 +105,7 @@ async fn row_42_blocked_arbiter() {
     let down =
         async { while events.next().await.expect("an event").circuit != CircuitState::Open {} };
     let told = tokio::time::timeout(SOON, down).await;
-    told.expect("others are told of the outage");
+    told.expect("other subscribers see the outage");
 
     drop(let_it_go);
     arbiter.join().expect("it did not panic");

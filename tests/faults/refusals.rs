@@ -1,11 +1,11 @@
-//! A server that works and refuses some commands, or all for a while.
+//! The server works but refuses some commands, or all commands for a while.
 
-use std::{fs, sync::Arc};
+use std::{fs, sync::Arc, time::Duration};
 
-use redis::{Script as LuaScript, cmd, pipe};
+use redis::{ErrorKind, Script as LuaScript, ServerErrorKind, Value, cmd, pipe};
 use redis_steward::{
     CircuitState, DatabaseConfig, Error,
-    Execution::{Executed, NotExecuted},
+    Execution::{Executed, NotExecuted, Unknown},
     HealthState, Reason,
 };
 
@@ -17,9 +17,10 @@ use crate::{
 
 #[tokio::test]
 async fn row_19_misconf() {
-    let rig = Rig::start().await;
+    // The server refuses PING as well, so probes see the error too.
+    let rig = Rig::with(|main| main.health_check_interval(Duration::from_millis(50))).await;
     let mut events = rig.supervisor.subscribe();
-    // A folder in the place of its file is a disk that cannot be written to.
+    // A folder in the place of the file has the effect of a full disk.
     let dump = rig.server.dir().join("dump.rdb");
     fs::create_dir(&dump).expect("a folder");
     let set = ["CONFIG", "SET", "save", "3600 1"];
@@ -34,9 +35,13 @@ async fn row_19_misconf() {
         assert_eq!(refusal(&error), ("MISCONF", NotExecuted, 1));
     }
     event_of(&mut events, degraded(Reason::CannotSave)).await;
+    let refused = || rig.server.errorstat("MISCONF");
+    let before = refused();
+    eventually_async(SOON, "it is probed", || refused() >= before + 5).await;
     let value: Option<i64> = rig.main.query(get()).await.expect("a read");
     assert_eq!(value, None);
     assert_eq!(rig.stats().circuit, CircuitState::Closed);
+    assert_eq!(rig.stats().health, degraded(Reason::CannotSave));
 
     fs::remove_dir(&dump).expect("an empty folder");
     save();
@@ -51,8 +56,8 @@ async fn row_19_misconf() {
 async fn row_20_oom() {
     let rig = Rig::start().await;
     let mut events = rig.supervisor.subscribe();
-    let set = ["CONFIG", "SET", "maxmemory", "1"];
-    assert_eq!(rig.server.cli(&set), "OK");
+    let limit = |bytes| ["CONFIG", "SET", "maxmemory", bytes];
+    assert_eq!(rig.server.cli(&limit("1")), "OK");
     for _ in 0..10 {
         let error = error_of(&rig.main, &incr()).await;
         assert_eq!(refusal(&error), ("OOM", NotExecuted, 1));
@@ -62,6 +67,12 @@ async fn row_20_oom() {
     let value: Option<i64> = rig.main.query(get()).await.expect("a read");
     assert_eq!(value, None);
     assert_eq!(rig.stats().circuit, CircuitState::Closed);
+    assert_eq!(rig.stats().health, degraded(Reason::OutOfMemory));
+
+    assert_eq!(rig.server.cli(&limit("0")), "OK");
+    event_of(&mut events, HealthState::Healthy).await;
+    let count: i64 = rig.main.query(incr()).await.expect("a write");
+    assert_eq!(count, 1);
     rig.end().await;
 }
 
@@ -84,7 +95,7 @@ async fn row_21_busy_script() {
     assert_eq!(refusal(&error), ("BUSY", NotExecuted, 3));
     event_of(&mut events, degraded(Reason::Busy)).await;
     while stats(&supervisor).circuit == CircuitState::Closed {
-        // The one that meets an open circuit is the last.
+        // The first call that finds the circuit open is the last.
         error_of(&main, &incr()).await;
     }
     event_of_outage(&mut events, Reason::Busy).await;
@@ -118,21 +129,35 @@ async fn row_22_noscript() {
     let unknown = cmd("EVALSHA").arg("0".repeat(40)).arg(0).take();
     let error = error_of(&rig.main, &unknown).await;
     assert_eq!(refusal(&error), ("NOSCRIPT", NotExecuted, 1));
+    // A failed script may have written.
+    let body = "redis.call('SET', KEYS[1], 'written'); return redis.error_reply('ERR late')";
+    let failing = cmd("EVAL").arg(body).arg(1).arg("k").take();
+    let error = error_of(&rig.main, &failing).await;
+    assert_eq!(refusal(&error), ("ERR", Unknown, 1));
+    assert_eq!(rig.server.cli(&["GET", "k"]), "written");
     assert_eq!(rig.stats().circuit, CircuitState::Closed);
     rig.end().await;
 }
 
-/// Deviation: WATCH needs a connection of its own, so that a transaction never meets a conflict.
+/// WATCH needs a lease. Conflicts are tested in `leases/transactions.rs`.
 #[tokio::test]
 async fn row_23_execabort() {
     let rig = Rig::start().await;
     let mut aborted = pipe();
-    aborted.atomic().incr("n", 1).cmd("NO-SUCH-COMMAND");
+    aborted.atomic().incr("n", 1);
+    aborted.cmd("NO-SUCH-COMMAND").arg("hunter2-canary");
     let error = rig.main.pipeline::<(i64, i64)>(&aborted).await;
     let error = error.expect_err("aborted");
     assert_eq!(refusal(&error), ("EXECABORT", NotExecuted, 1));
-    assert_eq!(rig.server.cli(&["EXISTS", "n"]), "0");
+    assert_eq!(rig.server.cli(&["DBSIZE"]), "0");
     assert_eq!(rig.server.commandstat("multi"), 1, "not sent again");
+    let cause = "command 1: ERR unknown command";
+    assert!(error.to_string().contains(cause), "{error}");
+    let text = format!("{error} {error:?}");
+    assert!(!text.contains("canary"), "{text}");
+    let through_redis = aborted.query_async::<Value>(&mut rig.main.clone()).await;
+    let error = through_redis.expect_err("aborted");
+    assert_eq!(error.kind(), ErrorKind::Server(ServerErrorKind::ExecAbort));
 
     let mut partial = pipe();
     partial.atomic().incr("n", 1).lpush("n", "no list");
@@ -140,7 +165,7 @@ async fn row_23_execabort() {
     let error = error.expect_err("its second command failed");
     assert_eq!(refusal(&error), ("WRONGTYPE", Executed, 1));
     assert_eq!(rig.server.cli(&["GET", "n"]), "1", "the first one ran");
-    assert_eq!(rig.server.commandstat("multi"), 2);
+    assert_eq!(rig.server.commandstat("multi"), 3);
 
     let error = error_of(&rig.main, cmd("WATCH").arg("n")).await;
     assert!(matches!(error, Error::ForbiddenOnShared { .. }), "{error}");
@@ -154,11 +179,11 @@ async fn row_34_unblocked() {
     let call = begin(&rig.main, cmd("BLPOP").arg("list").arg(0));
     let is_blocked = || rig.server.info("clients")["blocked_clients"] == "1";
     eventually_async(SOON, "it waits", is_blocked).await;
-    // It becomes a replica of nobody.
+    // It becomes a replica of a server that does not exist.
     rig.server.cli(&["REPLICAOF", "127.0.0.1", "1"]);
     let error = call.await.expect("a task").expect_err("unblocked");
     assert_eq!(refusal(&error), ("UNBLOCKED", NotExecuted, 1));
-    // By whoever is quicker: the server hangs up, too.
+    // Either side may close first: the server disconnects it, too.
     let is_closed = || {
         let pool = rig.stats().pool;
         (pool.discarded + pool.lost, pool.closing) == (1, 0)

@@ -1,0 +1,159 @@
+//! Goal: the layers of the crate stay apart. Method: the tests read the sources, with one test for each
+//! rule of ARCHITECTURE.md.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// The files of a folder of `src`, or a single file, without unit tests and comments.
+fn sources(room: &str) -> Vec<(PathBuf, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut found = Vec::new();
+    collect(&root.join(room), &mut found);
+    assert!(!found.is_empty(), "there is no {room}");
+    found
+}
+
+fn collect(path: &Path, found: &mut Vec<(PathBuf, String)>) {
+    if path.is_dir() {
+        for entry in fs::read_dir(path).expect("a folder") {
+            collect(&entry.expect("an entry").path(), found);
+        }
+    } else if path.extension().is_some_and(|extension| extension == "rs") {
+        // These files hold only tests, to which the rules do not apply.
+        let name = path.file_name().and_then(|name| name.to_str());
+        if name.is_some_and(|name| {
+            name.ends_with("_tests.rs") || name == "oracle.rs" || name == "paused.rs"
+        }) {
+            return;
+        }
+        let text = fs::read_to_string(path).expect("a source file");
+        let tests = ["#[cfg(test)]\nmod tests", "#[cfg(test)]\n#[path"];
+        let ends = tests.iter().filter_map(|marker| text.find(marker));
+        let code = &text[..ends.min().unwrap_or(text.len())];
+        // The rules do not apply to comments.
+        let is_code = |line: &&str| !line.trim_start().starts_with("//");
+        let code: Vec<_> = code.lines().filter(is_code).collect();
+        found.push((path.to_owned(), code.join("\n")));
+    }
+}
+
+/// Whether the code contains this word as a whole.
+fn names(code: &str, word: &str) -> bool {
+    let is_part = |c: char| c.is_alphanumeric() || c == '_';
+    code.match_indices(word).any(|(at, _)| {
+        let before = code[..at].chars().next_back();
+        let after = code[at + word.len()..].chars().next();
+        !before.is_some_and(is_part) && !after.is_some_and(is_part)
+    })
+}
+
+#[track_caller]
+fn assert_absent(room: &str, words: &[&str]) {
+    for (path, code) in sources(room) {
+        for word in words {
+            assert!(!names(&code, word), "{} names {word}", path.display());
+        }
+    }
+}
+
+#[test]
+fn policy_is_pure() {
+    assert_absent(
+        "policy",
+        &[
+            "actix",
+            "tokio",
+            "tracing",
+            "rand",
+            "fastrand",
+            "async",
+            "await",
+            "Instant::now",
+            "SystemTime",
+            "redis",
+            "net",
+            "actors",
+            "messages",
+            "config",
+        ],
+    );
+}
+
+#[test]
+fn net_knows_no_actors_and_no_policy() {
+    assert_absent(
+        "net",
+        &["actix", "actors", "messages", "policy", "state", "call"],
+    );
+}
+
+#[test]
+fn only_the_supervisor_names_other_actors() {
+    let actors = [
+        "SupervisorActor",
+        "PoolActor",
+        "HealthActor",
+        "JanitorActor",
+    ];
+    for (file, own) in [
+        ("actors/pool", "PoolActor"),
+        ("actors/health", "HealthActor"),
+        ("actors/janitor.rs", "JanitorActor"),
+    ] {
+        let other_actors: Vec<_> = actors.into_iter().filter(|actor| *actor != own).collect();
+        assert_absent(file, &other_actors);
+    }
+}
+
+#[test]
+fn handles_do_not_name_actors() {
+    for file in ["database.rs", "blocking", "call"] {
+        assert_absent(file, &["actors", "Addr"]);
+    }
+}
+
+#[test]
+fn raw_configuration_is_not_used_after_resolve() {
+    for room in [
+        "net",
+        "actors",
+        "policy",
+        "call",
+        "state",
+        "database.rs",
+        "blocking",
+        "registry.rs",
+    ] {
+        assert_absent(room, &["Config", "DatabaseConfig"]);
+    }
+}
+
+#[test]
+fn no_module_is_called_util_or_common() {
+    for (path, _) in sources("") {
+        let path = path.with_extension("");
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        let inside = path.strip_prefix(root).expect("a source file");
+        for part in inside.iter().filter_map(|part| part.to_str()) {
+            let nothing = ["utils", "util", "helpers", "common", "misc"];
+            assert!(!nothing.contains(&part), "{}", path.display());
+        }
+    }
+}
+
+#[test]
+fn no_unsafe_no_unwrap_and_expectations_say_bug() {
+    for (path, code) in sources("") {
+        assert!(!names(&code, "unsafe"), "{} names unsafe", path.display());
+        assert!(!code.contains(".unwrap()"), "{} unwraps", path.display());
+        for expectation in code.split(".expect(\"").skip(1) {
+            assert!(
+                expectation.starts_with("BUG: "),
+                "{} expects more",
+                path.display()
+            );
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! The circuit and health of a database, their events, and the actions of an operator.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod circuit;
+mod operator;
+mod ratio;

@@ -1,0 +1,11 @@
+//! Leases: exclusive connections in tasks and threads, transactions on them, and the leak warning.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod failures;
+mod leak_warning;
+mod lending;
+mod threads;
+mod transactions;
+mod waiting;
