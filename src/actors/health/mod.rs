@@ -19,7 +19,7 @@ use crate::{
     events::{CircuitState, Reason},
     messages::{Knocked, News, Order, Probed, Redial as RedialOrder, Report, Steer},
     net::{Connector, DialError, Executor, Seen, WhileLoading, dial, knock},
-    policy::{breaker::Failed, redial::Redial},
+    policy::{backoff::Backoff, breaker::Failed},
     registry::Registry,
 };
 
@@ -42,7 +42,7 @@ pub(super) struct HealthActor {
 
 /// A server address that databases share, and so does the question whether anything answers there.
 struct Endpoint {
-    redial: Redial,
+    redial: Backoff,
     /// Databases that wait until something answers.
     waiting: HashSet<Arc<str>>,
     /// When it is asked next, or was asked last while the answer is outstanding.
@@ -288,7 +288,7 @@ impl HealthActor {
 impl Endpoint {
     fn new() -> Self {
         Self {
-            redial: Redial::default(),
+            redial: Backoff::default(),
             waiting: HashSet::new(),
             knock: None,
         }

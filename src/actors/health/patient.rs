@@ -14,8 +14,8 @@ use crate::{
     net::{DialError, Seen},
     policy::{
         admission::Passage,
+        backoff::{Backoff, is_about_the_endpoint},
         breaker::{Breaker, Excess, Failed, Observed},
-        redial::{Redial, is_about_the_endpoint},
     },
 };
 
@@ -36,7 +36,7 @@ pub(super) struct Patient {
     pub(super) is_probed: bool,
     pub(super) next_check: Instant,
     /// Paces what is not about the endpoint.
-    pub(super) redial: Redial,
+    pub(super) redial: Backoff,
     last_counted: Option<Instant>,
     last_reason: Option<Reason>,
     /// When an open circuit is probed next.
@@ -95,7 +95,7 @@ impl Patient {
             wants_dial: false,
             is_probed: false,
             next_check: now + settings.health_check_interval / 2 + first_check / 2,
-            redial: Redial::default(),
+            redial: Backoff::default(),
             last_counted: None,
             last_reason: None,
             next_probe: now,

@@ -11,7 +11,7 @@ use crate::{
     events::Reason,
     messages::{News, Park, Redial as RedialOrder, Retire, Saturated},
     net::{Activity, Ended, Failure, Mailbox, Request, Seen},
-    policy::{admission::Passage, ledger::Eviction, permits::Lane, redial::Redial},
+    policy::{admission::Passage, backoff::Backoff, ledger::Eviction, permits::Lane},
     stats::count,
 };
 
@@ -32,7 +32,7 @@ pub(super) struct SharedLane {
     lacks_room: bool,
     /// A dial that is due after a pause.
     pausing: Option<SpawnHandle>,
-    redial: Redial,
+    redial: Backoff,
     /// When callers last had the connections replaced.
     last_retired: Option<Instant>,
 }
