@@ -15,10 +15,10 @@
 //! | `Dialled`, `ConnectionEnded` | the pool's tasks | the same pool | what became of a task |
 //! | `Saturated` | connections | their pool | there is more to do than one can |
 //! | `Report` | handles and pools | health | what happened to a database |
-//! | `Knocked`, `Probed` | health's tasks | health | what became of a task |
+//! | `EndpointChecked`, `Probed` | health's tasks | health | what became of a task |
 //! | `ChildExited` | guards in every child | supervisor | a child is gone |
 //! | `AwaitReady`, `Revive`, `Shutdown`, `SweepAll` | [`Supervisor`](crate::Supervisor) | supervisor | as they say |
-//! | `Steer` | the supervisor | health | isolate a database, or reset its circuit |
+//! | `Operate` | the supervisor | health | isolate a database, or reset its circuit |
 
 use std::{panic::Location, sync::Arc, time::Duration};
 
@@ -221,7 +221,7 @@ pub(crate) enum News {
 /// Something was found to answer at an endpoint, or not.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub(crate) struct Knocked {
+pub(crate) struct EndpointChecked {
     pub(crate) endpoint: Address,
     pub(crate) result: Result<(), DialError>,
 }
@@ -260,14 +260,14 @@ pub(crate) struct AwaitReady {
 /// Do by hand what otherwise the evidence decides.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub(crate) struct Steer {
+pub(crate) struct Operate {
     pub(crate) database: Arc<str>,
-    pub(crate) order: Order,
+    pub(crate) operation: Operation,
 }
 
 /// What is done by hand.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Order {
+pub(crate) enum Operation {
     /// Let no command through until a reset.
     Isolate,
     /// Close the circuit, and forget what opened it.

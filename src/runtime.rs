@@ -20,7 +20,7 @@ use crate::{
     dispatch::Dispatcher,
     error::{Error, Execution, StartError},
     events::HealthEvents,
-    messages::{AwaitReady, Order, Revive, Shutdown, Steer, Subscribe, SweepAll},
+    messages::{AwaitReady, Operate, Operation, Revive, Shutdown, Subscribe, SweepAll},
     net::{Executor, SocketConnector},
     registry::Registry,
     stats::SupervisorStats,
@@ -168,7 +168,7 @@ impl Supervisor {
     ///
     /// [`Error::UnknownDatabase`], and [`Error::ShuttingDown`] after a shutdown.
     pub async fn isolate(&self, name: &str) -> Result<(), Error> {
-        self.steer(name, Order::Isolate).await
+        self.operate(name, Operation::Isolate).await
     }
 
     /// Closes the circuit of a database by hand, whatever opened it, and lets commands through again
@@ -179,7 +179,7 @@ impl Supervisor {
     ///
     /// As [`isolate`](Self::isolate).
     pub async fn reset(&self, name: &str) -> Result<(), Error> {
-        self.steer(name, Order::Reset).await
+        self.operate(name, Operation::Reset).await
     }
 
     /// Starts a database again that was given up because its pool crashed repeatedly
@@ -222,13 +222,13 @@ impl Supervisor {
         self.lifeline.shutdown(grace).await
     }
 
-    async fn steer(&self, name: &str, order: Order) -> Result<(), Error> {
+    async fn operate(&self, name: &str, operation: Operation) -> Result<(), Error> {
         let database = self.known(name)?.name();
-        let steered = self.lifeline.link.steer.send(Steer {
+        let operated = self.lifeline.link.operate.send(Operate {
             database: database.clone(),
-            order,
+            operation,
         });
-        steered.await.map_err(|_| stopped(database))
+        operated.await.map_err(|_| stopped(database))
     }
 
     fn known(&self, name: &str) -> Result<Arc<Dispatcher>, Error> {

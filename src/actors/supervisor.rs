@@ -24,8 +24,8 @@ use crate::{
     dispatch::{Dispatcher, MAX_WAIT, PoolLink},
     error::Error,
     messages::{
-        AwaitReady, Child, ChildExited, Drain, News, Order, Revive, Shutdown, Steer, Subscribe,
-        SweepAll,
+        AwaitReady, Child, ChildExited, Drain, News, Operate, Operation, Revive, Shutdown,
+        Subscribe, SweepAll,
     },
     policy::{
         admission::Passage,
@@ -60,7 +60,7 @@ pub(crate) struct SupervisorActor {
 pub(crate) struct SupervisorLink {
     pub(crate) ready: Recipient<AwaitReady>,
     pub(crate) subscribe: Recipient<Subscribe>,
-    pub(crate) steer: Recipient<Steer>,
+    pub(crate) operate: Recipient<Operate>,
     pub(crate) revive: Recipient<Revive>,
     pub(crate) sweep: Recipient<SweepAll>,
     pub(crate) shutdown: Recipient<Shutdown>,
@@ -77,7 +77,7 @@ impl SupervisorActor {
         let link = SupervisorLink {
             ready: address.clone().recipient(),
             subscribe: address.clone().recipient(),
-            steer: address.clone().recipient(),
+            operate: address.clone().recipient(),
             revive: address.clone().recipient(),
             sweep: address.clone().recipient(),
             shutdown: address.recipient(),
@@ -263,23 +263,23 @@ impl Handler<AwaitReady> for SupervisorActor {
     }
 }
 
-impl Handler<Steer> for SupervisorActor {
+impl Handler<Operate> for SupervisorActor {
     type Result = ResponseFuture<()>;
 
-    fn handle(&mut self, steer: Steer, _: &mut Self::Context) -> Self::Result {
-        if let Some(dispatcher) = self.registry.databases.get(&steer.database) {
-            let isolates = matches!(steer.order, Order::Isolate);
+    fn handle(&mut self, operate: Operate, _: &mut Self::Context) -> Self::Result {
+        if let Some(dispatcher) = self.registry.databases.get(&operate.database) {
+            let isolates = matches!(operate.operation, Operation::Isolate);
             dispatcher.is_isolated.store(isolates, Relaxed);
             // The health actor does it, too. If it has just crashed, its successor finds it done.
             if dispatcher.gate.passage() != Passage::Failed {
                 dispatcher.gate.set(unless_isolated(&dispatcher));
             }
         }
-        let steered = self.health.as_ref().map(|health| health.send(steer));
+        let operated = self.health.as_ref().map(|health| health.send(operate));
         Box::pin(async move {
-            if let Some(steered) = steered {
+            if let Some(operated) = operated {
                 // An error says that there is a successor, or will be.
-                let _ = steered.await;
+                let _ = operated.await;
             }
         })
     }

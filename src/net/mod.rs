@@ -22,7 +22,7 @@ mod tally;
 
 pub(crate) use activity::Activity;
 pub(crate) use connection::{Connection, Established};
-pub(crate) use dial::{DialError, Seen, WhileLoading, dial, knock};
+pub(crate) use dial::{DialError, Seen, WhileLoading, check_endpoint, dial};
 pub(crate) use executor::Executor;
 pub(crate) use load::{Full, Load};
 pub(crate) use loss::{Ended, Loss};

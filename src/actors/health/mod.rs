@@ -17,8 +17,8 @@ use super::guard::ExitGuard;
 use crate::{
     config::{Address, DatabaseSettings},
     events::{CircuitState, Reason},
-    messages::{Knocked, News, Order, Probed, Redial as RedialOrder, Report, Steer},
-    net::{Connector, DialError, Executor, Seen, WhileLoading, dial, knock},
+    messages::{EndpointChecked, News, Operate, Operation, Probed, Redial as RedialOrder, Report},
+    net::{Connector, DialError, Executor, Seen, WhileLoading, check_endpoint, dial},
     policy::{backoff::Backoff, breaker::Failed},
     registry::Registry,
 };
@@ -46,7 +46,7 @@ struct Endpoint {
     /// Databases that wait until something answers.
     waiting: HashSet<Arc<str>>,
     /// When it is asked next, or was asked last while the answer is outstanding.
-    knock: Option<Instant>,
+    next_check: Option<Instant>,
 }
 
 impl HealthActor {
@@ -162,20 +162,20 @@ impl HealthActor {
         let endpoint = self.endpoints.entry(address.clone());
         let endpoint = endpoint.or_insert_with(Endpoint::new);
         endpoint.waiting.insert(database.clone());
-        match endpoint.knock {
+        match endpoint.next_check {
             Some(at) => patient.announce_probe(at),
-            None => self.knock(address, ctx),
+            None => self.check_endpoint(address, ctx),
         }
     }
 
     /// Asks after a pause whether anything answers at the address: once for all who wait.
-    fn knock(&mut self, address: Address, ctx: &mut Context<Self>) {
+    fn check_endpoint(&mut self, address: Address, ctx: &mut Context<Self>) {
         let Some(endpoint) = self.endpoints.get_mut(&address) else {
             return;
         };
         let pause = endpoint.redial.pause(Reason::Unreachable, fastrand::f64());
         let at = Instant::now() + pause;
-        endpoint.knock = Some(at);
+        endpoint.next_check = Some(at);
         let mut asks_for = None;
         for database in &endpoint.waiting {
             if let Some(patient) = self.patients.get_mut(database) {
@@ -184,7 +184,7 @@ impl HealthActor {
             }
         }
         let Some(settings) = asks_for else {
-            endpoint.knock = None;
+            endpoint.next_check = None;
             return;
         };
         let registry = self.registry.clone();
@@ -192,11 +192,11 @@ impl HealthActor {
         actix_rt::spawn(async move {
             tokio::time::sleep(pause).await;
             let result = run(&registry, move |connector| async move {
-                knock(&*connector, &settings).await
+                check_endpoint(&*connector, &settings).await
             });
             let result = result.await;
             let endpoint = address;
-            health.do_send(Knocked { endpoint, result });
+            health.do_send(EndpointChecked { endpoint, result });
         });
     }
 
@@ -290,7 +290,7 @@ impl Endpoint {
         Self {
             redial: Backoff::default(),
             waiting: HashSet::new(),
-            knock: None,
+            next_check: None,
         }
     }
 }
@@ -323,32 +323,32 @@ impl Handler<Report> for HealthActor {
     }
 }
 
-impl Handler<Steer> for HealthActor {
+impl Handler<Operate> for HealthActor {
     type Result = ();
 
-    fn handle(&mut self, steer: Steer, ctx: &mut Self::Context) {
-        let Some(patient) = self.patients.get_mut(&steer.database) else {
+    fn handle(&mut self, operate: Operate, ctx: &mut Self::Context) {
+        let Some(patient) = self.patients.get_mut(&operate.database) else {
             return;
         };
-        match steer.order {
-            Order::Isolate => patient.isolate(),
-            Order::Reset => patient.reset(Instant::now()),
+        match operate.operation {
+            Operation::Isolate => patient.isolate(),
+            Operation::Reset => patient.reset(Instant::now()),
         }
-        self.publish(&steer.database);
+        self.publish(&operate.database);
         // A pool that was told to wait need not, and what was said to be well may be ill.
-        self.try_again(&steer.database, Duration::ZERO, ctx);
+        self.try_again(&operate.database, Duration::ZERO, ctx);
     }
 }
 
-impl Handler<Knocked> for HealthActor {
+impl Handler<EndpointChecked> for HealthActor {
     type Result = ();
 
-    fn handle(&mut self, knocked: Knocked, ctx: &mut Self::Context) {
-        let Some(endpoint) = self.endpoints.get_mut(&knocked.endpoint) else {
+    fn handle(&mut self, checked: EndpointChecked, ctx: &mut Self::Context) {
+        let Some(endpoint) = self.endpoints.get_mut(&checked.endpoint) else {
             return;
         };
-        endpoint.knock = None;
-        let error = match knocked.result {
+        endpoint.next_check = None;
+        let error = match checked.result {
             Ok(()) => {
                 let waiting = std::mem::take(&mut endpoint.waiting);
                 return self.answered(waiting, ctx);
@@ -363,7 +363,7 @@ impl Handler<Knocked> for HealthActor {
             }
         }
         // First, because it decides when the next probe is due.
-        self.knock(knocked.endpoint, ctx);
+        self.check_endpoint(checked.endpoint, ctx);
         for database in waiting {
             self.publish(&database);
         }
