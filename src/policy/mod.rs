@@ -5,6 +5,7 @@ pub(crate) mod admission;
 pub(crate) mod backoff;
 pub(crate) mod breaker;
 pub(crate) mod command;
+pub(crate) mod health;
 pub(crate) mod ledger;
 pub(crate) mod outcome;
 pub(crate) mod permits;
