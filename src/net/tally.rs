@@ -15,6 +15,8 @@ pub(crate) struct Tally {
     pub(crate) lost: u64,
     pub(crate) cancelled: u64,
     pub(crate) slow: u64,
+    /// Slow, and without a caller that would report it.
+    pub(crate) unanswered: u64,
 }
 
 impl Tally {
@@ -33,6 +35,7 @@ impl Tally {
         add(&counters.lost, self.lost);
         add(&counters.cancelled, self.cancelled);
         add(&counters.slow, self.slow);
+        add(&counters.unanswered, self.unanswered);
     }
 }
 
