@@ -140,8 +140,8 @@ impl DatabaseConfig {
 
     /// How long an answer takes at most while all is well. A command whose reply takes longer than 0.8
     /// times this is slow, and when nearly all are, the circuit opens. One that times out after being
-    /// slow counts against the server, and once some have, and no byte has come for twice this long,
-    /// the connection is replaced. It does not end a command. Default 1 s, or the command timeout if
+    /// slow, or becomes slow after its caller has given up, counts against the server, and once some have
+    /// timed out, and no byte has come for twice this long, the connection is replaced. It does not end a command. Default 1 s, or the command timeout if
     /// that is shorter; range 1 ms to the command timeout.
     pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
         self.attempt_timeout = Some(timeout);

@@ -51,7 +51,7 @@ impl Watched {
         };
         let now = Instant::now().into_std();
         let mut health = DatabaseHealth::new(limits, found, now, fastrand::f64());
-        health.gate_set(database.gate.set(health.gate_state()));
+        health.gate_set(database.gate.set(health.gate_state()), now);
         Self { database, health }
     }
 
@@ -89,7 +89,7 @@ impl Watched {
         while let Some(action) = self.health.poll(now) {
             match action {
                 Action::SetGate(passage) => {
-                    self.health.gate_set(self.database.gate.set(passage));
+                    self.health.gate_set(self.database.gate.set(passage), now);
                 }
                 Action::AnnounceOutage {
                     reason,
@@ -187,5 +187,6 @@ fn counts(database: &Dispatcher) -> Counts {
     Counts {
         calls: database.attempts(),
         slow: database.counters.slow.load(Relaxed),
+        unanswered: database.counters.unanswered.load(Relaxed),
     }
 }

@@ -39,6 +39,7 @@ impl DatabaseHealth {
 
     /// Successes are not reported one by one; the gate remembers that there were some.
     pub(super) fn command_succeeded(&mut self, now: Instant) {
+        self.has_succeeded = true;
         if self.circuit() == CircuitState::Closed {
             self.breaker.succeeded(now);
         }
@@ -79,6 +80,12 @@ impl DatabaseHealth {
     /// Looks at the calls since the last look.
     pub(super) fn observed(&mut self, counts: Counts, now: Instant, jitter: f64) {
         let earlier = std::mem::replace(&mut self.counted, counts);
+        let looked_before = std::mem::replace(&mut self.looked_at, now);
+        let has_succeeded = std::mem::take(&mut self.has_succeeded);
+        let unanswered = counts.unanswered.saturating_sub(earlier.unanswered);
+        if unanswered > 0 && looked_before >= self.unanswered_from {
+            self.unanswered(unanswered, has_succeeded, now, jitter);
+        }
         let seen = Observed {
             calls: counts.calls.saturating_sub(earlier.calls),
             slow: counts.slow.saturating_sub(earlier.slow),
@@ -95,6 +102,30 @@ impl DatabaseHealth {
         self.condition = Condition::Ill(reason);
         self.cause = None;
         self.settle(before, now);
+        self.wait_if_open(now, jitter);
+    }
+
+    /// So many commands were not answered in the time of a healthy reply, and their callers had given
+    /// up before. Evidence shall not depend on the patience of callers.
+    fn unanswered(&mut self, commands: u64, has_succeeded: bool, now: Instant, jitter: f64) {
+        let threshold = u64::from(self.limits.failure_threshold);
+        // Other commands may have succeeded between them, and then they are no series.
+        let most = if has_succeeded {
+            threshold - 1
+        } else {
+            threshold
+        };
+        for _ in 0..commands.min(most.max(1)) {
+            if self.given_up || self.circuit() == CircuitState::Open {
+                break;
+            }
+            let fault = Fault {
+                reason: Reason::Unresponsive,
+                cause: None,
+            };
+            self.failed(Failed::Command, fault, now, jitter);
+            self.probe(now);
+        }
         self.wait_if_open(now, jitter);
     }
 

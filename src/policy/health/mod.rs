@@ -7,10 +7,12 @@
 
 mod attempts;
 mod endpoint;
+mod event;
 mod evidence;
 mod status;
 
 pub(crate) use endpoint::Endpoint;
+pub(crate) use event::{Counts, Event, Fault, Greeting};
 pub(crate) use status::Status;
 
 use std::{
@@ -43,8 +45,14 @@ pub(crate) struct DatabaseHealth {
     /// A kind of command that it refuses while it runs others, and since when.
     limit: Option<(Reason, Instant)>,
     given_up: bool,
-    /// The counters at the last look.
+    /// The counters at the last look, and when that was.
     counted: Counts,
+    looked_at: Instant,
+    /// Whether commands have succeeded since then.
+    has_succeeded: bool,
+    /// From when on unanswered commands are of the present epoch: any that was sent in an earlier one
+    /// has been counted by then.
+    unanswered_from: Instant,
     last_reason: Option<Reason>,
     /// When an attempt of the health actor was last counted against the database.
     last_attempt: Option<Instant>,
@@ -83,54 +91,6 @@ pub(crate) struct Found {
     pub(crate) counts: Counts,
 }
 
-/// Commands so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Counts {
-    /// Attempts that have ended.
-    pub(crate) calls: u64,
-    pub(crate) slow: u64,
-}
-
-/// Something that concerns the health of a database.
-#[derive(Clone, Debug)]
-pub(crate) enum Event {
-    /// A connection was opened and proved itself.
-    Connected(Greeting),
-    /// No connection could be opened; the pool waits for a [`Redial`](Action::Redial).
-    DialFailed(Fault),
-    /// A connection broke with requests on it.
-    ConnectionLost(Arc<str>),
-    /// Commands have succeeded since the last event. Comes before the event that it precedes.
-    CommandSucceeded,
-    /// A command met a server that fails every caller. The epoch is the one it was admitted in.
-    CommandFailed { epoch: u64, reason: Reason },
-    /// The server refused a kind of command that it will refuse to every caller.
-    CommandRefused(Reason),
-    /// A command that was admitted as a trial succeeded.
-    TrialSucceeded { epoch: u64 },
-    /// The counters were looked at.
-    Observed(Counts),
-    /// A probe that began in this epoch has ended.
-    Probed {
-        epoch: u64,
-        result: Result<Greeting, Fault>,
-    },
-    /// The endpoint answers; a pool that waits for it dials after this pause.
-    EndpointAnswered { after: Duration },
-    /// The endpoint was asked and did not answer. It is asked again then.
-    EndpointFailed { fault: Fault, next_check: Instant },
-    /// The pool crashed, or was given up, and there is a new one.
-    Restarted,
-    /// The pool crashed too often and was given up.
-    GivenUp,
-    /// An operator wants no command to pass until a reset.
-    Isolate,
-    /// An operator wants the circuit closed, and its causes forgotten.
-    Reset,
-    /// Time has passed.
-    Tick,
-}
-
 /// Something that is to be done about it.
 #[derive(Clone, Debug)]
 pub(crate) enum Action {
@@ -160,20 +120,6 @@ pub(crate) enum Action {
     Publish(Status),
 }
 
-/// A server's words about itself when a connection was opened; `None` where it said nothing.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Greeting {
-    pub(crate) is_replica: Option<bool>,
-    pub(crate) cannot_save: Option<bool>,
-}
-
-/// Why something failed.
-#[derive(Clone, Debug)]
-pub(crate) struct Fault {
-    pub(crate) reason: Reason,
-    pub(crate) cause: Option<Arc<str>>,
-}
-
 impl DatabaseHealth {
     /// Observation begins anew, also after a crash of the health actor. `jitter` is a random number
     /// from 0 to 1, here as everywhere.
@@ -199,6 +145,9 @@ impl DatabaseHealth {
             limit: None,
             given_up: found.is_given_up,
             counted: found.counts,
+            looked_at: now,
+            has_succeeded: false,
+            unanswered_from: now,
             last_reason: None,
             last_attempt: None,
             wants_dial: false,
@@ -260,8 +209,9 @@ impl DatabaseHealth {
     }
 
     /// The gate was set, and counts this epoch.
-    pub(crate) fn gate_set(&mut self, epoch: u64) {
+    pub(crate) fn gate_set(&mut self, epoch: u64, now: Instant) {
         self.epoch = epoch;
+        self.unanswered_from = now + self.limits.attempt_timeout;
     }
 
     /// The endpoint that is awaited is asked next at this time.
@@ -294,5 +244,7 @@ impl DatabaseHealth {
     }
 }
 
+#[cfg(test)]
+mod decision_tests;
 #[cfg(test)]
 mod model_tests;
