@@ -15,11 +15,12 @@ use crate::{
     config::{Config, resolve},
     events::CircuitState,
     net::{Connection, Established, InFlight, Link, Origin, Seen, codec, transport::Transport},
+    policy::admission::Passage,
     policy::{
         breaker,
         command::{Class, Place},
     },
-    state::{DatabaseState, Gate, Passage, Route, Routes},
+    state::{DatabaseState, Gate, Route, Routes},
 };
 
 /// The decoder of a connection.

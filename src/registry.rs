@@ -13,8 +13,8 @@ use crate::{
     config::{DatabaseSettings, Settings},
     events::{Change, CircuitState, EventHub, HealthState},
     net::{Connector, Executor},
+    policy::admission::Passage,
     state::DatabaseState,
-    state::Passage,
     stats::{DatabaseStats, SupervisorStats},
 };
 

@@ -17,7 +17,7 @@ use crate::{
     events::HealthEvents,
     execution::Execution,
     lifeline::{Lifeline, ShutdownReport},
-    messages::{AwaitReady, Order, Revive, Steer, Subscribe, SweepAll},
+    messages::{AwaitReady, Operate, Operation, Revive, Subscribe, SweepAll},
     registry::Registry,
     state::DatabaseState,
     stats::SupervisorStats,
@@ -154,7 +154,7 @@ impl Supervisor {
     ///
     /// [`Error::UnknownDatabase`], and [`Error::ShuttingDown`] after a shutdown.
     pub async fn isolate(&self, name: &str) -> Result<(), Error> {
-        self.steer(name, Order::Isolate).await
+        self.operate(name, Operation::Isolate).await
     }
 
     /// Closes the circuit of a database by hand, whatever opened it, and lets commands through again
@@ -165,7 +165,7 @@ impl Supervisor {
     ///
     /// As [`isolate`](Self::isolate).
     pub async fn reset(&self, name: &str) -> Result<(), Error> {
-        self.steer(name, Order::Reset).await
+        self.operate(name, Operation::Reset).await
     }
 
     /// Starts a database again that was given up because its pool crashed repeatedly
@@ -208,13 +208,13 @@ impl Supervisor {
         self.lifeline.shutdown(grace).await
     }
 
-    async fn steer(&self, name: &str, order: Order) -> Result<(), Error> {
+    async fn operate(&self, name: &str, operation: Operation) -> Result<(), Error> {
         let database = self.known(name)?.name();
-        let steered = self.lifeline.link.steer.send(Steer {
+        let operated = self.lifeline.link.operate.send(Operate {
             database: database.clone(),
-            order,
+            operation,
         });
-        steered.await.map_err(|_| stopped(database))
+        operated.await.map_err(|_| stopped(database))
     }
 
     fn known(&self, name: &str) -> Result<Arc<DatabaseState>, Error> {

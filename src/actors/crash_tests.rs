@@ -19,7 +19,7 @@ use crate::{
     error::Error,
     events::{HealthState, Reason},
     lifeline::ShutdownReport,
-    messages::{Child, Order, Revive, Shutdown, Steer},
+    messages::{Child, Operate, Operation, Revive, Shutdown},
     net::{Connector, Executor, SocketConnector},
     registry::Registry,
 };
@@ -286,12 +286,12 @@ fn row_41_a_pool_that_crashes_in_a_loop_is_given_up_and_others_are_not() {
         rig.until("one", HealthState::Healthy).await;
         rig.ping("one").await.expect("pong");
         // What is isolated stays so, also when it is given up and revived.
-        let steer = |order| Steer {
+        let operate = |operation| Operate {
             database: "one".into(),
-            order,
+            operation,
         };
-        let isolated = rig.supervisor.send(steer(Order::Isolate)).await;
-        isolated.expect("steered");
+        let isolated = rig.supervisor.send(operate(Operation::Isolate)).await;
+        isolated.expect("operated");
         for crash in 7..=11 {
             rig.crash(pool("one")).await;
             eventually_async(SOON, "it is restarted", || rig.restarts("one") == crash).await;
@@ -301,8 +301,8 @@ fn row_41_a_pool_that_crashes_in_a_loop_is_given_up_and_others_are_not() {
         rig.supervisor.do_send(Revive("one".into()));
         rig.until("one", HealthState::Isolated).await;
         assert!(rig.ping("one").await.is_err());
-        let reset = rig.supervisor.send(steer(Order::Reset)).await;
-        reset.expect("steered");
+        let reset = rig.supervisor.send(operate(Operation::Reset)).await;
+        reset.expect("operated");
         rig.ping("one").await.expect("pong");
         rig.until("one", HealthState::Healthy).await;
         rig.stop().await;
@@ -314,25 +314,25 @@ fn what_was_isolated_stays_so_when_the_health_actor_crashes() {
     run(async {
         let rig = Rig::start().await;
         for crash_first in [true, false] {
-            let isolate = Steer {
+            let isolate = Operate {
                 database: "one".into(),
-                order: Order::Isolate,
+                operation: Operation::Isolate,
             };
             if crash_first {
                 rig.crash(Child::Health).await;
             }
-            rig.supervisor.send(isolate).await.expect("steered");
+            rig.supervisor.send(isolate).await.expect("operated");
             assert!(rig.ping("one").await.is_err());
             if !crash_first {
                 rig.crash(Child::Health).await;
             }
             rig.until("one", HealthState::Isolated).await;
             assert!(rig.ping("one").await.is_err());
-            let reset = Steer {
+            let reset = Operate {
                 database: "one".into(),
-                order: Order::Reset,
+                operation: Operation::Reset,
             };
-            rig.supervisor.send(reset).await.expect("steered");
+            rig.supervisor.send(reset).await.expect("operated");
             rig.ping("one").await.expect("pong");
             rig.until("one", HealthState::Healthy).await;
         }

@@ -25,14 +25,15 @@ use crate::{
     error::Error,
     lifeline::ShutdownReport,
     messages::{
-        AwaitReady, Child, ChildExited, Drain, News, Order, Revive, Shutdown, Steer, Subscribe,
-        SweepAll,
+        AwaitReady, Child, ChildExited, Drain, News, Operate, Operation, Revive, Shutdown,
+        Subscribe, SweepAll,
     },
     messages::{PoolLink, SupervisorLink},
+    policy::admission::Passage,
     policy::restarts::{Decision, Restarts},
     registry::Registry,
+    state::DatabaseState,
     state::{Counters, count},
-    state::{DatabaseState, Passage},
 };
 
 /// The pause before an actor that nothing works without is started again after repeated crashes.
@@ -65,7 +66,7 @@ impl SupervisorActor {
         let link = SupervisorLink {
             ready: address.clone().recipient(),
             subscribe: address.clone().recipient(),
-            steer: address.clone().recipient(),
+            operate: address.clone().recipient(),
             revive: address.clone().recipient(),
             sweep: address.clone().recipient(),
             shutdown: address.recipient(),
@@ -251,23 +252,23 @@ impl Handler<AwaitReady> for SupervisorActor {
     }
 }
 
-impl Handler<Steer> for SupervisorActor {
+impl Handler<Operate> for SupervisorActor {
     type Result = ResponseFuture<()>;
 
-    fn handle(&mut self, steer: Steer, _: &mut Self::Context) -> Self::Result {
-        if let Some(dispatcher) = self.registry.databases.get(&steer.database) {
-            let isolates = matches!(steer.order, Order::Isolate);
+    fn handle(&mut self, operate: Operate, _: &mut Self::Context) -> Self::Result {
+        if let Some(dispatcher) = self.registry.databases.get(&operate.database) {
+            let isolates = matches!(operate.operation, Operation::Isolate);
             dispatcher.is_isolated.store(isolates, Relaxed);
             // The health actor does it, too. If it has just crashed, its successor finds it done.
             if dispatcher.gate.passage() != Passage::Failed {
                 dispatcher.gate.set(unless_isolated(&dispatcher));
             }
         }
-        let steered = self.health.as_ref().map(|health| health.send(steer));
+        let operated = self.health.as_ref().map(|health| health.send(operate));
         Box::pin(async move {
-            if let Some(steered) = steered {
+            if let Some(operated) = operated {
                 // An error says that there is a successor, or will be.
-                let _ = steered.await;
+                let _ = operated.await;
             }
         })
     }

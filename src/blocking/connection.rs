@@ -3,7 +3,7 @@
 use redis::{Cmd, ConnectionLike, RedisResult, Value, aio};
 
 use super::{BlockingDatabase, packed};
-use crate::state::Passage;
+use crate::policy::admission::Passage;
 
 /// Commands run as with [`BlockingDatabase::execute`]; an [`Error`](crate::Error) becomes a
 /// [`redis::RedisError`].

@@ -18,8 +18,9 @@ use crate::{
     events::{CircuitState, Reason},
     execution::{Execution, Stage},
     net::{Answered, AtLimit, Failure, Loss, Reply},
+    policy::admission::Passage,
     policy::command::{self, Refusal},
-    state::{Passage, count},
+    state::count,
 };
 
 /// A probe may be under way, and it takes a few to close a circuit. Whoever asks again as soon as it

@@ -40,7 +40,7 @@ impl EventHub {
             return;
         }
         if let Some(latest) = hub.latest.get(&change.database)
-            && same_state(&latest.state, &change.state)
+            && latest.state.is_like(&change.state)
             && latest.circuit == change.circuit
         {
             return;
@@ -98,16 +98,6 @@ impl EventHub {
         {
             lock(&queue).close();
         }
-    }
-}
-
-/// A later `retry_after` alone is no change worth an event.
-fn same_state(left: &HealthState, right: &HealthState) -> bool {
-    match (left, right) {
-        (HealthState::Down { reason: left, .. }, HealthState::Down { reason: right, .. }) => {
-            left == right
-        }
-        _ => left == right,
     }
 }
 

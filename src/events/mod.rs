@@ -42,6 +42,16 @@ pub enum HealthState {
     Stopped,
 }
 
+impl HealthState {
+    /// Whether a change from one to the other is none. A later `retry_after` alone is no change.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Down { reason, .. }, Self::Down { reason: other, .. }) => reason == other,
+            _ => self == other,
+        }
+    }
+}
+
 impl fmt::Display for HealthState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -42,7 +42,7 @@ pub(crate) enum News {
 /// Something was found to answer at an endpoint, or not.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub(crate) struct Knocked {
+pub(crate) struct EndpointChecked {
     pub(crate) endpoint: Address,
     pub(crate) result: Result<(), DialError>,
 }
@@ -60,14 +60,14 @@ pub(crate) struct Probed {
 /// Do by hand what otherwise the evidence decides.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub(crate) struct Steer {
+pub(crate) struct Operate {
     pub(crate) database: Arc<str>,
-    pub(crate) order: Order,
+    pub(crate) operation: Operation,
 }
 
 /// What is done by hand.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Order {
+pub(crate) enum Operation {
     /// Let no command through until a reset.
     Isolate,
     /// Close the circuit, and forget what opened it.

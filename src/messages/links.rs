@@ -3,8 +3,8 @@
 use actix::Recipient;
 
 use super::{
-    Acquire, AwaitReady, Execute, Park, Redial, Retire, Revive, Shutdown, Steer, Subscribe, Sweep,
-    SweepAll,
+    Acquire, AwaitReady, Execute, Operate, Park, Redial, Retire, Revive, Shutdown, Subscribe,
+    Sweep, SweepAll,
 };
 
 /// What a pool can be asked. Nobody but the supervisor knows its type.
@@ -23,7 +23,7 @@ pub(crate) struct PoolLink {
 pub(crate) struct SupervisorLink {
     pub(crate) ready: Recipient<AwaitReady>,
     pub(crate) subscribe: Recipient<Subscribe>,
-    pub(crate) steer: Recipient<Steer>,
+    pub(crate) operate: Recipient<Operate>,
     pub(crate) revive: Recipient<Revive>,
     pub(crate) sweep: Recipient<SweepAll>,
     pub(crate) shutdown: Recipient<Shutdown>,

@@ -15,10 +15,10 @@
 //! | `Dialled`, `ConnectionEnded` | the pool's tasks | the same pool | what became of a task |
 //! | `Saturated` | connections | their pool | there is more to do than one can |
 //! | `Report` | handles and pools | health | what happened to a database |
-//! | `Knocked`, `Probed` | health's tasks | health | what became of a task |
+//! | `EndpointChecked`, `Probed` | health's tasks | health | what became of a task |
 //! | `ChildExited` | guards in every child | supervisor | a child is gone |
 //! | `AwaitReady`, `Revive`, `Shutdown`, `SweepAll` | [`Supervisor`](crate::Supervisor) | supervisor | as they say |
-//! | `Steer` | the supervisor | health | isolate a database, or reset its circuit |
+//! | `Operate` | the supervisor | health | isolate a database, or reset its circuit |
 
 mod application;
 mod health;
@@ -28,7 +28,7 @@ mod pool;
 mod supervision;
 
 pub use application::{Execute, Subscribe};
-pub(crate) use health::{Knocked, News, Order, Probed, Report, Steer};
+pub(crate) use health::{EndpointChecked, News, Operate, Operation, Probed, Report};
 pub(crate) use lending::{Acquire, Caller, Grant, NoGrant, Released, Waiting};
 pub(crate) use links::{PoolLink, SupervisorLink};
 pub(crate) use pool::{ConnectionEnded, Dialled, Drain, Park, Redial, Retire, Saturated, Sweep};

@@ -13,7 +13,7 @@ mod close;
 
 pub(crate) use close::Loss;
 pub(crate) use connection::{Activity, Connection, Ended, Link, Tally, TallySink};
-pub(crate) use dial::{DialError, Established, Seen, WhileLoading, dial, knock};
+pub(crate) use dial::{DialError, Established, Seen, WhileLoading, check_endpoint, dial};
 pub(crate) use executor::Executor;
 pub(crate) use in_flight::{AtLimit, InFlight};
 pub(crate) use request::{

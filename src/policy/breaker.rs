@@ -47,7 +47,7 @@ enum State {
 pub(crate) enum Failed {
     /// A caller's command, or the connection with commands on it.
     Command,
-    /// A dial, a knock or a probe.
+    /// A dial, a probe, or a check of the endpoint.
     Attempt,
 }
 

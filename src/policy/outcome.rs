@@ -86,7 +86,8 @@ pub(crate) fn judge(end: End<'_>) -> Outcome {
             let verdict = Verdict::Failing(Reason::Unresponsive);
             (Unknown, Again::Never, verdict)
         }
-        // A caller in a hurry shall not speak for all.
+        // A caller in a hurry shall not speak for all. If the reply turns out to be slow, its connection
+        // counts that.
         End::Hasty => (Unknown, Again::Never, Verdict::Silent),
         // It is this process that does not get on.
         End::TimedOut(Stage::Runtime) => (Unknown, Again::Never, Verdict::Silent),

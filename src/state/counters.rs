@@ -33,6 +33,9 @@ pub(crate) struct Counters {
     pub(crate) retried: AtomicU64,
     pub(crate) retries_denied: AtomicU64,
     pub(crate) slow: AtomicU64,
+    /// Commands without a reply in the time of a healthy one, whose callers had given up before they
+    /// could report it. Evidence for the health actor.
+    pub(crate) unanswered: AtomicU64,
     pub(crate) parked: AtomicUsize,
     pub(crate) waiting: AtomicUsize,
     pub(crate) acquire_wait: Waits,
@@ -140,6 +143,7 @@ impl TallySink for Counters {
         add(&self.lost, tally.lost);
         add(&self.cancelled, tally.cancelled);
         add(&self.slow, tally.slow);
+        add(&self.unanswered, tally.unanswered);
     }
 }
 

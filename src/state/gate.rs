@@ -8,22 +8,7 @@ use std::sync::{
     },
 };
 
-/// What callers meet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Passage {
-    /// Everybody passes.
-    Free,
-    /// A few at a time pass, as trials.
-    Trial,
-    /// Nobody passes until the circuit closes again.
-    Open,
-    /// Nobody passes any more: the supervisor is shutting down.
-    ShuttingDown,
-    /// Nobody passes: the pool was given up.
-    Failed,
-    /// Nobody passes: somebody has isolated the database by hand.
-    Isolated,
-}
+use crate::policy::admission::Passage;
 
 /// The gate of one database, set by the health actor and read by callers with one atomic load.
 ///

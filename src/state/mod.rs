@@ -12,7 +12,7 @@ mod survey;
 mod waits;
 
 pub(crate) use counters::{Counters, count};
-pub(crate) use gate::{Admitted, Gate, Passage};
+pub(crate) use gate::{Admitted, Gate};
 pub(crate) use outage::Outage;
 pub(crate) use routes::{Route, Routes};
 pub(crate) use survey::Survey;

@@ -4,5 +4,6 @@
 mod common;
 
 mod circuit;
+mod impatience;
 mod operator;
 mod ratio;

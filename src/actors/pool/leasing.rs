@@ -15,7 +15,7 @@ use crate::{
     messages::{Acquire, Released, Waiting},
     messages::{Grant, NoGrant},
     net::{Ended, Failure, Loss},
-    policy::{ledger::Step, redial::Redial},
+    policy::{backoff::Backoff, ledger::Step},
     state::count,
 };
 
@@ -23,7 +23,7 @@ use crate::{
 pub(super) struct Leasing {
     /// After a failed dial there is a pause.
     pausing: Option<SpawnHandle>,
-    redial: Redial,
+    redial: Backoff,
     /// Why the last dial failed, while none has succeeded since.
     last_error: Option<Arc<str>>,
     alarm: Option<(Instant, SpawnHandle)>,

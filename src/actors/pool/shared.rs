@@ -10,8 +10,8 @@ use crate::{
     events::Reason,
     messages::{News, Park, Redial as RedialOrder, Retire, Saturated},
     net::{Activity, Ended, Failure, Mailbox, Request, Seen},
-    policy::{ledger::Eviction, permits::Lane, redial::Redial},
-    state::Passage,
+    policy::admission::Passage,
+    policy::{backoff::Backoff, ledger::Eviction, permits::Lane},
     state::count,
     state::{Route, Routes},
 };
@@ -29,7 +29,7 @@ pub(super) struct SharedLane {
     lacks_room: bool,
     /// A dial that is due after a pause.
     pausing: Option<SpawnHandle>,
-    redial: Redial,
+    redial: Backoff,
     /// When callers last had the connections replaced.
     last_retired: Option<Instant>,
 }

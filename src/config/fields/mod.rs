@@ -95,7 +95,8 @@ fields! {
         /// Health is measured against it:
         /// - A reply is slow if it takes longer than 0.8 times this. When four fifths of the calls
         ///   are slow, the circuit opens.
-        /// - A command that misses its deadline after that time counts against the server.
+        /// - A command that misses its deadline after that time counts against the server, and so does
+        ///   one that is unanswered at that time and whose caller has given up.
         /// - After two timeouts, and no byte for twice this time, the connection is replaced.
         ///
         /// A short one detects a frozen server sooner. One that is shorter than your slowest

@@ -42,6 +42,8 @@ struct Entry {
     collected: Option<Vec<Value>>,
     takes_pushes: bool,
     is_settled: bool,
+    /// Whether it was counted as unanswered.
+    is_unanswered: bool,
 }
 
 /// What a look at those who wait has found.
@@ -112,6 +114,7 @@ impl PendingReplies {
             collected,
             takes_pushes,
             is_settled: false,
+            is_unanswered: false,
         });
     }
 
@@ -174,7 +177,7 @@ impl PendingReplies {
     /// Tells the callers whose deadline has passed, and counts the requests that have become slow. It
     /// is called when the first of either is due, so neither costs a clock per reply.
     pub(crate) fn watch(&mut self, now: Instant, tally: &mut Tally) -> Watched {
-        tally.slow += self.count_slow(now);
+        self.count_slow(now, tally);
         let expired = match self.next_deadline {
             Some(deadline) if deadline <= now => self.expire(now, tally),
             _ => 0,
@@ -185,17 +188,20 @@ impl PendingReplies {
         Watched { expired, next }
     }
 
-    /// They become slow in the order in which they were packed.
-    fn count_slow(&mut self, now: Instant) -> u64 {
-        let mut count = 0;
-        while let Some(entry) = self.entries.get(self.slow)
+    /// They become slow in the order in which they were packed. A caller that still waits will report
+    /// it if its deadline passes; one that has gone, or had a shorter deadline, cannot.
+    fn count_slow(&mut self, now: Instant, tally: &mut Tally) {
+        while let Some(entry) = self.entries.get_mut(self.slow)
             && entry.slow <= now
         {
-            // Not those with a shorter deadline, who have been told, nor whose callers have gone.
-            count += u64::from(!entry.is_settled && !entry.responder.is_gone());
+            if entry.is_settled || entry.responder.is_gone() {
+                entry.is_unanswered = true;
+                tally.unanswered += 1;
+            } else {
+                tally.slow += 1;
+            }
             self.slow += 1;
         }
-        count
     }
 
     /// Deadlines come in any order, so this looks at all. The replies are still waited for.
@@ -215,9 +221,13 @@ impl PendingReplies {
                 // In a hurry, or it had spent its time before it came here.
                 false => Failure::Hasty,
             };
-            match entry.responder.answer(Err(failure)) {
-                true => tally.timed_out += 1,
-                false => tally.cancelled += 1,
+            if entry.responder.answer(Err(failure)) {
+                tally.timed_out += 1;
+            } else {
+                tally.cancelled += 1;
+                // Its caller may have gone after it had become slow.
+                let is_unanswered = entry.slow <= now && !entry.is_unanswered;
+                tally.unanswered += u64::from(is_unanswered);
             }
         }
         expired
@@ -278,3 +288,7 @@ fn confirms(kind: &PushKind) -> bool {
             | PushKind::SUnsubscribe
     )
 }
+
+#[cfg(test)]
+#[path = "pending_tests.rs"]
+mod tests;

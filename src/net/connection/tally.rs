@@ -14,6 +14,8 @@ pub(crate) struct Tally {
     pub(crate) lost: u64,
     pub(crate) cancelled: u64,
     pub(crate) slow: u64,
+    /// Slow, and without a caller that would report it.
+    pub(crate) unanswered: u64,
 }
 
 impl Tally {

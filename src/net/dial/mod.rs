@@ -62,7 +62,7 @@ pub(crate) async fn dial(
 
 /// Whether anything that speaks the protocol answers at the address of `settings`, in the time that a
 /// dial would have. A refusal is an answer too: credentials are not this question.
-pub(crate) async fn knock(
+pub(crate) async fn check_endpoint(
     connector: &dyn Connector,
     settings: &DatabaseSettings,
 ) -> Result<(), DialError> {
@@ -219,8 +219,10 @@ mod tests {
     async fn what_is_not_even_connected_is_unreachable() {
         let settings = resolve(Config::single("redis://nowhere")).expect("settings");
         let settings = &settings.databases[0];
-        let knocked = knock(&Nowhere, settings).await.expect_err("no answer");
-        assert_eq!(knocked.reason(), Reason::Unreachable, "{knocked}");
+        let checked = check_endpoint(&Nowhere, settings)
+            .await
+            .expect_err("no answer");
+        assert_eq!(checked.reason(), Reason::Unreachable, "{checked}");
         let dialled = dial(&Nowhere, settings, WhileLoading::Wait).await;
         let error = dialled.err().expect("no answer");
         assert_eq!(error.reason(), Reason::Unreachable, "{error}");

@@ -13,7 +13,7 @@ use crate::events::Reason;
 /// is noticed within 100 ms after outages of up to some 5 s, and within 1 % of longer ones, up to
 /// the cap. What refuses this client will refuse it again, so it is asked seldom.
 #[derive(Debug, Default)]
-pub(crate) struct Redial {
+pub(crate) struct Backoff {
     pauses: Option<(Pace, ExponentialBackoff)>,
 }
 
@@ -30,7 +30,7 @@ const SLOW_MIN: Duration = Duration::from_secs(1);
 const SLOW_MAX: Duration = Duration::from_secs(30);
 const SLOW_STEP: f32 = 2.0;
 
-impl Redial {
+impl Backoff {
     /// The pause before the next attempt, after one that failed for this reason. `jitter` is
     /// a random number from 0 to 1; it shortens the pause by up to a quarter, so that many who
     /// were cut off together do not come back together.
@@ -83,8 +83,8 @@ mod tests {
     use super::*;
 
     fn schedule(reason: Reason) -> impl Iterator<Item = Duration> {
-        let mut redial = Redial::default();
-        std::iter::repeat_with(move || redial.pause(reason, 0.0))
+        let mut backoff = Backoff::default();
+        std::iter::repeat_with(move || backoff.pause(reason, 0.0))
     }
 
     #[test]
@@ -108,12 +108,12 @@ mod tests {
 
     #[test]
     fn jitter_only_shortens_and_a_success_resets() {
-        let mut redial = Redial::default();
+        let mut backoff = Backoff::default();
         for _ in 0..500 {
-            let _ = redial.pause(Reason::Unreachable, 0.5);
+            let _ = backoff.pause(Reason::Unreachable, 0.5);
         }
-        redial.reset();
-        let pause = redial.pause(Reason::Unreachable, 1.0);
+        backoff.reset();
+        let pause = backoff.pause(Reason::Unreachable, 1.0);
         assert_eq!(pause, QUICK_MIN.mul_f64(0.75));
     }
 }

@@ -1,0 +1,192 @@
+//! One database: its machine, and the state that both sides of it share.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
+
+use actix::{AsyncContext, Context};
+use tokio::time::Instant;
+
+use super::{HealthActor, tasks};
+use crate::{
+    config::Address,
+    events::Change,
+    messages::{Redial, Retire},
+    net::{DialError, Seen},
+    policy::{
+        admission::Passage,
+        health::{
+            Action, Counts, DatabaseHealth, Endpoint, Event, Fault, Found, Greeting, Limits, Status,
+        },
+    },
+    registry::Registry,
+    state::{DatabaseState, Outage},
+};
+
+/// A database that the health actor watches. It has no decision of its own.
+pub(super) struct Watched {
+    pub(super) database: Arc<DatabaseState>,
+    health: DatabaseHealth,
+}
+
+/// The endpoints of all databases.
+pub(super) type Endpoints = HashMap<Address, Endpoint<Arc<str>>>;
+
+impl Watched {
+    pub(super) fn new(database: Arc<DatabaseState>) -> Self {
+        let settings = &database.settings;
+        let limits = Limits {
+            failure_threshold: settings.failure_threshold,
+            recovery_timeout: settings.recovery_timeout,
+            attempt_timeout: settings.attempt_timeout,
+            check_interval: settings.health_check_interval,
+        };
+        let found = Found {
+            is_isolated: database.is_isolated.load(Relaxed),
+            is_given_up: database.gate.passage() == Passage::Failed,
+            is_connected: database.routes.load().is_some(),
+            counts: counts(&database),
+        };
+        let now = Instant::now().into_std();
+        let mut health = DatabaseHealth::new(limits, found, now, fastrand::f64());
+        health.gate_set(database.gate.set(health.gate_state()), now);
+        Self { database, health }
+    }
+
+    /// After a restart of the health actor a pool may wait for an order that the predecessor owed it.
+    pub(super) fn make_up(&self) {
+        if self.database.dial_error.load().is_some() {
+            self.redial(Duration::ZERO);
+        }
+    }
+
+    pub(super) fn on(&mut self, event: Event) {
+        let now = Instant::now().into_std();
+        // Commands that succeeded before the event break a series of failures.
+        if self.database.gate.take_success() {
+            let event = Event::CommandSucceeded;
+            self.health.on(event, now, fastrand::f64());
+        }
+        self.health.on(event, now, fastrand::f64());
+    }
+
+    /// Looks at the counters and at the clock.
+    pub(super) fn look(&mut self) {
+        self.on(Event::Observed(counts(&self.database)));
+        self.on(Event::Tick);
+    }
+
+    /// Carries out all that the machine asks for.
+    pub(super) fn settle(
+        &mut self,
+        endpoints: &mut Endpoints,
+        registry: &Arc<Registry>,
+        ctx: &mut Context<HealthActor>,
+    ) {
+        let now = Instant::now().into_std();
+        while let Some(action) = self.health.poll(now) {
+            match action {
+                Action::SetGate(passage) => {
+                    self.health.gate_set(self.database.gate.set(passage), now);
+                }
+                Action::AnnounceOutage {
+                    reason,
+                    cause,
+                    next_probe,
+                } => self.database.outage.store(Some(Arc::new(Outage {
+                    reason,
+                    cause,
+                    next_probe: Instant::from_std(next_probe),
+                }))),
+                Action::RetireConnections => self.retire(),
+                Action::Redial(after) => self.redial(after),
+                Action::Probe(after) => {
+                    let settings = self.database.settings.clone();
+                    let epoch = self.health.epoch();
+                    tasks::probe(after, epoch, settings, registry.clone(), ctx.address());
+                }
+                Action::AwaitEndpoint => self.await_endpoint(endpoints, registry, ctx),
+                Action::EndpointReached => {
+                    if let Some(endpoint) = endpoints.get_mut(&self.database.settings.address) {
+                        endpoint.reached(&self.database.settings.name);
+                    }
+                }
+                Action::WakeAfter(pause) => {
+                    let name = self.database.name();
+                    ctx.run_later(pause, move |health, ctx| {
+                        health.turn(&name, |_| Event::Tick, ctx);
+                    });
+                }
+                Action::Publish(status) => self.publish(status, registry),
+            }
+        }
+    }
+
+    fn await_endpoint(
+        &mut self,
+        endpoints: &mut Endpoints,
+        registry: &Arc<Registry>,
+        ctx: &mut Context<HealthActor>,
+    ) {
+        let settings = &self.database.settings;
+        let endpoint = endpoints.entry(settings.address.clone());
+        let endpoint = endpoint.or_insert_with(Endpoint::new);
+        let now = Instant::now().into_std();
+        let (next_check, start) = endpoint.wait(settings.name.clone(), now, fastrand::f64());
+        if let Some(pause) = start {
+            tasks::check(pause, settings.clone(), registry.clone(), ctx.address());
+        }
+        self.health.checked_at(next_check, now);
+    }
+
+    fn redial(&self, after: Duration) {
+        if let Some(pool) = &*self.database.pool.load() {
+            pool.redial.do_send(Redial { after });
+        }
+    }
+
+    fn retire(&self) {
+        if let Some(pool) = &*self.database.pool.load() {
+            pool.retire.do_send(Retire { only: None });
+        }
+    }
+
+    fn publish(&self, status: Status, registry: &Registry) {
+        let Status {
+            state,
+            circuit,
+            cause,
+        } = status;
+        registry.hub.publish(Change {
+            database: self.database.name(),
+            state,
+            circuit,
+            cause,
+        });
+    }
+}
+
+/// Why a database could not be reached, with its address.
+pub(super) fn fault(database: &DatabaseState, error: &DialError) -> Fault {
+    Fault {
+        reason: error.reason(),
+        cause: Some(database.explain_dial(error)),
+    }
+}
+
+pub(super) fn greeting(seen: Seen) -> Greeting {
+    Greeting {
+        is_replica: seen.is_replica,
+        cannot_save: seen.cannot_save,
+    }
+}
+
+fn counts(database: &DatabaseState) -> Counts {
+    Counts {
+        calls: database.attempts(),
+        slow: database.counters.slow.load(Relaxed),
+        unanswered: database.counters.unanswered.load(Relaxed),
+    }
+}

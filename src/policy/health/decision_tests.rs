@@ -1,0 +1,229 @@
+//! Goal: each rule, on its own. Method: one event or a few, and the actions that follow.
+
+use super::*;
+use crate::events::HealthState;
+
+const LIMITS: Limits = Limits {
+    failure_threshold: 5,
+    recovery_timeout: Duration::from_secs(60),
+    attempt_timeout: Duration::from_secs(1),
+    check_interval: Duration::from_secs(30),
+};
+const MS: Duration = Duration::from_millis(1);
+
+/// A machine whose shell does nothing but count epochs.
+struct Case {
+    health: DatabaseHealth,
+    now: Instant,
+    epoch: u64,
+    counts: Counts,
+}
+
+impl Case {
+    /// A database that has been connected for longer than an attempt timeout.
+    fn connected() -> Self {
+        let now = Instant::now();
+        let found = Found {
+            is_connected: true,
+            ..Found::default()
+        };
+        let mut health = DatabaseHealth::new(LIMITS, found, now, 0.0);
+        health.gate_set(1, now);
+        let mut case = Self {
+            health,
+            now,
+            epoch: 1,
+            counts: Counts::default(),
+        };
+        case.actions();
+        case.now += 2 * LIMITS.attempt_timeout;
+        case.look(0);
+        case
+    }
+
+    fn on(&mut self, event: Event) -> Vec<Action> {
+        self.health.on(event, self.now, 0.0);
+        self.actions()
+    }
+
+    fn actions(&mut self) -> Vec<Action> {
+        let mut actions = Vec::new();
+        while let Some(action) = self.health.poll(self.now) {
+            if let Action::SetGate(_) = action {
+                self.epoch += 1;
+                self.health.gate_set(self.epoch, self.now);
+            }
+            actions.push(action);
+        }
+        actions
+    }
+
+    /// A look at the counters, a moment later, when so many more are unanswered.
+    fn look(&mut self, unanswered: u64) -> Vec<Action> {
+        self.now += 250 * MS;
+        self.counts.unanswered += unanswered;
+        self.on(Event::Observed(self.counts))
+    }
+
+    fn fails(&mut self, reason: Reason) -> Vec<Action> {
+        let epoch = self.epoch;
+        self.on(Event::CommandFailed { epoch, reason })
+    }
+
+    fn opened() -> Self {
+        let mut case = Self::connected();
+        case.look(5);
+        assert_eq!(case.health.circuit(), CircuitState::Open);
+        case
+    }
+}
+
+fn fault(reason: Reason) -> Fault {
+    let cause = None;
+    Fault { reason, cause }
+}
+
+#[test]
+fn callers_learn_why_before_the_gate_closes_and_subscribers_after_it() {
+    let mut case = Case::connected();
+    for _ in 0..4 {
+        case.fails(Reason::Unresponsive);
+    }
+    let actions = case.fails(Reason::Unresponsive);
+    assert!(
+        matches!(
+            actions[..],
+            [
+                Action::RetireConnections,
+                Action::AnnounceOutage { .. },
+                Action::SetGate(Passage::Open),
+                Action::AwaitEndpoint,
+                Action::Publish(_),
+            ]
+        ),
+        "{actions:?}"
+    );
+}
+
+#[test]
+fn a_probe_begins_in_the_epoch_that_its_evidence_began() {
+    let mut case = Case::connected();
+    let actions = case.on(Event::Isolate);
+    assert!(matches!(
+        actions[..],
+        [Action::SetGate(_), Action::Probe(_), Action::Publish(_)]
+    ));
+    assert_eq!(case.health.epoch(), 2);
+}
+
+#[test]
+fn an_endpoint_that_fails_is_counted_four_times_per_attempt_timeout() {
+    let mut case = Case::connected();
+    let next_check = case.now + 10 * LIMITS.attempt_timeout;
+    let start = case.now;
+    while case.health.circuit() == CircuitState::Closed {
+        let fault = fault(Reason::Unreachable);
+        case.on(Event::EndpointFailed { fault, next_check });
+        case.now += 25 * MS;
+    }
+    let took = case.now - start;
+    assert!(
+        took > LIMITS.attempt_timeout && took < 1_100 * MS,
+        "{took:?}"
+    );
+}
+
+#[test]
+fn a_server_that_refuses_this_client_opens_the_circuit_at_once_and_is_asked_seldom() {
+    let mut case = Case::connected();
+    let actions = case.on(Event::DialFailed(fault(Reason::Rejected)));
+    assert_eq!(case.health.circuit(), CircuitState::Open);
+    let pause = actions.iter().find_map(|action| match action {
+        Action::WakeAfter(pause) => Some(*pause),
+        _ => None,
+    });
+    assert_eq!(pause, Some(Duration::from_secs(1)));
+    let is_about_it = |action: &Action| matches!(action, Action::AwaitEndpoint);
+    assert!(!actions.iter().any(is_about_it), "{actions:?}");
+    case.now += Duration::from_secs(1);
+    let actions = case.on(Event::Tick);
+    assert!(matches!(actions[..], [Action::Redial(_)]), "{actions:?}");
+}
+
+#[test]
+fn one_kind_of_refusal_is_told_at_a_time() {
+    let mut case = Case::connected();
+    case.on(Event::CommandRefused(Reason::ReadOnly));
+    let actions = case.on(Event::CommandRefused(Reason::OutOfMemory));
+    assert!(actions.is_empty(), "{actions:?}");
+    case.now += Duration::from_secs(10);
+    let actions = case.on(Event::CommandRefused(Reason::OutOfMemory));
+    let [Action::Publish(status)] = &actions[..] else {
+        panic!("{actions:?}");
+    };
+    let reason = Reason::OutOfMemory;
+    assert_eq!(status.state, HealthState::Degraded { reason });
+}
+
+#[test]
+fn a_late_probe_says_nothing_and_another_attempt_follows() {
+    let mut case = Case::opened();
+    case.on(Event::Reset);
+    let (epoch, result) = (case.epoch - 1, Ok(Greeting::default()));
+    let actions = case.on(Event::Probed { epoch, result });
+    assert!(
+        matches!(actions[..], [Action::AwaitEndpoint]),
+        "{actions:?}"
+    );
+    let status = case.health.status(case.now);
+    let reason = Reason::Unresponsive;
+    assert_eq!(status.state, HealthState::Degraded { reason });
+}
+
+#[test]
+fn unanswered_commands_open_the_circuit_unless_others_succeed() {
+    let mut case = Case::connected();
+    case.look(4);
+    assert_eq!(case.health.circuit(), CircuitState::Closed);
+    for _ in 0..100 {
+        case.counts.calls += 1_000;
+        case.on(Event::CommandSucceeded);
+        case.look(50);
+        assert_eq!(case.health.circuit(), CircuitState::Closed);
+    }
+    case.look(1);
+    assert_eq!(case.health.circuit(), CircuitState::Open);
+}
+
+#[test]
+fn commands_of_an_earlier_epoch_say_nothing_when_they_become_slow() {
+    let mut case = Case::opened();
+    case.on(Event::Reset);
+    let start = case.now;
+    while case.now - start < LIMITS.attempt_timeout {
+        case.look(50);
+        assert_eq!(case.health.circuit(), CircuitState::Closed);
+    }
+    case.look(50);
+    assert_eq!(case.health.circuit(), CircuitState::Open);
+}
+
+#[test]
+fn an_endpoint_is_asked_once_for_all_and_tells_all_at_once() {
+    let now = Instant::now();
+    let mut endpoint = Endpoint::new();
+    let (first, start) = endpoint.wait("one", now, 0.0);
+    assert_eq!(start, Some(25 * MS));
+    assert_eq!(endpoint.wait("two", now, 0.0), (first, None));
+    assert!(endpoint.failed(now, 0.0).is_some());
+    endpoint.reached(&"one");
+    let answered: Vec<_> = endpoint.answered(|| 1.0).collect();
+    assert_eq!(answered, [("two", Duration::ZERO)], "it is alone");
+    for name in ["one", "two", "three"] {
+        endpoint.wait(name, now, 0.0);
+    }
+    let answered: Vec<_> = endpoint.answered(|| 0.5).collect();
+    let pauses = answered.iter().map(|(_, pause)| *pause);
+    assert_eq!(pauses.max(), Some(3 * MS / 2));
+    assert_eq!(endpoint.failed(now, 0.0), None, "no database waits");
+}

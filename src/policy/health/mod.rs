@@ -1,0 +1,250 @@
+//! The health of one database as a value: events in, actions out.
+//!
+//! [`DatabaseHealth`] weighs the evidence, opens and closes the circuit, and says what is to be done
+//! about it: when to probe, when a pool is to dial, what subscribers are told. [`Endpoint`] paces the
+//! question whether anything answers at an address that several databases share. Neither reads a clock
+//! or carries anything out, so that each rule is tested as a value, and all of them together at random.
+
+mod attempts;
+mod endpoint;
+mod event;
+mod evidence;
+mod status;
+
+pub(crate) use endpoint::Endpoint;
+pub(crate) use event::{Counts, Event, Fault, Greeting};
+pub(crate) use status::Status;
+
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use self::status::Condition;
+use super::{
+    admission::Passage,
+    backoff::Backoff,
+    breaker::{Breaker, Failed},
+};
+use crate::events::{CircuitState, Reason};
+
+/// One database under observation: its breaker, the last evidence, and the attempts to reach it.
+///
+/// Each event is followed by calls of [`poll`](Self::poll) until there is no action left. An action that
+/// asks something is answered before the next poll: a gate that was set by
+/// [`gate_set`](Self::gate_set), an endpoint that is awaited by [`checked_at`](Self::checked_at).
+#[derive(Debug)]
+pub(crate) struct DatabaseHealth {
+    limits: Limits,
+    breaker: Breaker,
+    /// The present epoch of the gate; evidence of an earlier one is ignored.
+    epoch: u64,
+    condition: Condition,
+    cause: Option<Arc<str>>,
+    /// A kind of command that it refuses while it runs others, and since when.
+    limit: Option<(Reason, Instant)>,
+    given_up: bool,
+    /// The counters at the last look, and when that was.
+    counted: Counts,
+    looked_at: Instant,
+    /// Whether commands have succeeded since then.
+    has_succeeded: bool,
+    /// From when on unanswered commands are of the present epoch: any that was sent in an earlier one
+    /// has been counted by then.
+    unanswered_from: Instant,
+    last_reason: Option<Reason>,
+    /// When an attempt of the health actor was last counted against the database.
+    last_attempt: Option<Instant>,
+    /// The pool has no connection and waits to be told when to dial.
+    wants_dial: bool,
+    is_probing: bool,
+    /// When an attempt is due that does not depend on the endpoint.
+    retry_at: Option<Instant>,
+    /// When a half-open circuit is put to the proof.
+    confirm_at: Option<Instant>,
+    /// When it is probed although nothing is wrong.
+    next_check: Instant,
+    /// When an open circuit is probed next, as callers and subscribers are told.
+    next_probe: Instant,
+    /// Paces the attempts that do not depend on the endpoint.
+    backoff: Backoff,
+    published: Option<Status>,
+    actions: VecDeque<Action>,
+}
+
+/// The settings that the health of a database depends on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) failure_threshold: u32,
+    pub(crate) recovery_timeout: Duration,
+    pub(crate) attempt_timeout: Duration,
+    pub(crate) check_interval: Duration,
+}
+
+/// The state in which observation finds a database: a new one, or one whose health actor has crashed.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Found {
+    pub(crate) is_isolated: bool,
+    pub(crate) is_given_up: bool,
+    pub(crate) is_connected: bool,
+    pub(crate) counts: Counts,
+}
+
+/// Something that is to be done about it.
+#[derive(Clone, Debug)]
+pub(crate) enum Action {
+    /// Set the gate, and tell the new epoch by [`gate_set`](DatabaseHealth::gate_set).
+    SetGate(Passage),
+    /// Tell callers why the circuit is open and when that may end.
+    AnnounceOutage {
+        reason: Reason,
+        cause: Option<Arc<str>>,
+        next_probe: Instant,
+    },
+    /// Take the present connections out of service.
+    RetireConnections,
+    /// Let the pool dial after this pause.
+    Redial(Duration),
+    /// Probe the database after this pause, with a connection of its own. The probe begins in the
+    /// present [`epoch`](DatabaseHealth::epoch).
+    Probe(Duration),
+    /// Say when the endpoint answers, and by [`checked_at`](DatabaseHealth::checked_at) when it is
+    /// asked next.
+    AwaitEndpoint,
+    /// The endpoint has answered: it need not be awaited, and others that wait need not wait for long.
+    EndpointReached,
+    /// Send a [`Tick`](Event::Tick) after this pause.
+    WakeAfter(Duration),
+    /// Tell subscribers.
+    Publish(Status),
+}
+
+impl DatabaseHealth {
+    /// Observation begins anew, also after a crash of the health actor. `jitter` is a random number
+    /// from 0 to 1, here as everywhere.
+    pub(crate) fn new(limits: Limits, found: Found, now: Instant, jitter: f64) -> Self {
+        let (threshold, recovery) = (limits.failure_threshold, limits.recovery_timeout);
+        let mut breaker = Breaker::new(threshold, recovery, now);
+        if found.is_isolated {
+            breaker.isolate();
+        }
+        // The first checks are spread over half the interval, so that many databases are not all
+        // probed together for ever.
+        let half = limits.check_interval / 2;
+        Self {
+            limits,
+            breaker,
+            epoch: 0,
+            condition: if found.is_connected {
+                Condition::Well
+            } else {
+                Condition::Unknown
+            },
+            cause: None,
+            limit: None,
+            given_up: found.is_given_up,
+            counted: found.counts,
+            looked_at: now,
+            has_succeeded: false,
+            unanswered_from: now,
+            last_reason: None,
+            last_attempt: None,
+            wants_dial: false,
+            is_probing: false,
+            retry_at: None,
+            confirm_at: None,
+            next_check: now + half + half.mul_f64(jitter),
+            next_probe: now,
+            backoff: Backoff::default(),
+            published: None,
+            actions: VecDeque::new(),
+        }
+    }
+
+    /// Takes notice of an event.
+    pub(crate) fn on(&mut self, event: Event, now: Instant, jitter: f64) {
+        match event {
+            Event::Connected(greeting) => self.connected(greeting, now, jitter),
+            Event::DialFailed(fault) => {
+                self.wants_dial = true;
+                self.failed(Failed::Attempt, fault, now, jitter);
+                self.wait(now, jitter);
+            }
+            Event::ConnectionLost(cause) => self.connection_lost(cause, now, jitter),
+            Event::CommandSucceeded => self.command_succeeded(now),
+            Event::CommandFailed { epoch, reason } if epoch == self.epoch => {
+                self.command_failed(reason, now, jitter);
+            }
+            Event::TrialSucceeded { epoch } if epoch == self.epoch => self.trial_succeeded(now),
+            Event::CommandFailed { .. } | Event::TrialSucceeded { .. } => {}
+            Event::CommandRefused(reason) => self.refused(reason, now),
+            Event::Observed(counts) => self.observed(counts, now, jitter),
+            Event::Probed { epoch, result } => self.probed(epoch, result, now, jitter),
+            Event::EndpointAnswered { after } => self.try_again(after, now),
+            Event::EndpointFailed { fault, next_check } => {
+                self.attempt_failed(fault, now, jitter);
+                self.announce_probe(next_check, now);
+            }
+            Event::Restarted => self.restarted(now, jitter),
+            Event::GivenUp => self.give_up(),
+            Event::Isolate => self.isolate(now),
+            Event::Reset => self.reset(now),
+            Event::Tick => self.tick(now),
+        }
+    }
+
+    /// The next thing to do. A change of state comes last, so that it tells when the next probe is due.
+    pub(crate) fn poll(&mut self, now: Instant) -> Option<Action> {
+        if let Some(action) = self.actions.pop_front() {
+            return Some(action);
+        }
+        let status = self.status(now);
+        let is_told = |told: &Status| told.is_like(&status);
+        if self.published.as_ref().is_some_and(is_told) {
+            return None;
+        }
+        self.published = Some(status.clone());
+        Some(Action::Publish(status))
+    }
+
+    /// The gate was set, and counts this epoch.
+    pub(crate) fn gate_set(&mut self, epoch: u64, now: Instant) {
+        self.epoch = epoch;
+        self.unanswered_from = now + self.limits.attempt_timeout;
+    }
+
+    /// The endpoint that is awaited is asked next at this time.
+    pub(crate) fn checked_at(&mut self, next_check: Instant, now: Instant) {
+        self.announce_probe(next_check, now);
+    }
+
+    /// The present epoch of the gate.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    pub(crate) fn circuit(&self) -> CircuitState {
+        self.breaker.circuit()
+    }
+
+    /// The state that the gate is to have.
+    pub(crate) fn gate_state(&self) -> Passage {
+        match self.circuit() {
+            _ if self.given_up => Passage::Failed,
+            _ if self.breaker.is_isolated() => Passage::Isolated,
+            CircuitState::Closed => Passage::Free,
+            CircuitState::HalfOpen => Passage::Trial,
+            CircuitState::Open => Passage::Open,
+        }
+    }
+
+    fn act(&mut self, action: Action) {
+        self.actions.push_back(action);
+    }
+}
+
+#[cfg(test)]
+mod decision_tests;
+#[cfg(test)]
+mod model_tests;
