@@ -65,6 +65,7 @@ mod net;
 mod policy;
 mod registry;
 mod sanitize;
+mod state;
 
 #[doc(hidden)]
 pub mod benching;

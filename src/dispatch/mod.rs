@@ -43,9 +43,9 @@ use crate::{
     policy::{
         admission::{Admitted, Gate},
         command::{self, Block, Place, Refusal},
-        permits::Permits,
         retry::Budget,
     },
+    state::permits::Permits,
     stats::{Counters, PoolStats},
 };
 

@@ -4,9 +4,8 @@
 pub(crate) mod admission;
 pub(crate) mod breaker;
 pub(crate) mod command;
-pub(crate) mod ledger;
 pub(crate) mod outcome;
-pub(crate) mod permits;
+pub(crate) mod pool;
 pub(crate) mod read_only;
 pub(crate) mod redial;
 pub(crate) mod restarts;

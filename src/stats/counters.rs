@@ -13,10 +13,8 @@ use tokio::time::Instant;
 use super::{DatabaseStats, Evictions, PoolStats, histogram::Waits};
 use crate::{
     events::{CircuitState, HealthState},
-    policy::{
-        ledger::Eviction,
-        permits::{Lane, Permits, State},
-    },
+    policy::pool::{Eviction, Lane, State},
+    state::permits::Permits,
 };
 
 /// The counters behind [`DatabaseStats`]. Connections add to them once per batch of replies.

@@ -9,7 +9,8 @@ use super::PoolActor;
 use crate::{
     messages::{Dialled, News},
     net::{DialError, WhileLoading, dial},
-    policy::permits::{Lane, Permit},
+    policy::pool::{Lane, Place as _},
+    state::permits::Permit,
     stats::count,
 };
 

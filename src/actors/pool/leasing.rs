@@ -15,7 +15,7 @@ use crate::{
     events::Reason,
     messages::{Acquire, Released, Waiting},
     net::{Ended, Failure, Loss},
-    policy::{ledger::Step, redial::Redial},
+    policy::{pool::Step, redial::Redial},
     stats::count,
 };
 

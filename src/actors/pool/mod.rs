@@ -24,11 +24,9 @@ use crate::{
     dispatch::Dispatcher,
     messages::{ConnectionEnded, Waiting},
     net::{Connection, DialError, Ended, Established, Loss, Mailbox},
-    policy::{
-        ledger::{Ledger, Limits},
-        permits::{Lane, Permit},
-    },
+    policy::pool::{Lane, Ledger, Limits, Place as _},
     registry::Registry,
+    state::permits::{Permit, Permits},
     stats::count,
 };
 
@@ -37,7 +35,7 @@ pub(super) struct PoolActor {
     registry: Arc<Registry>,
     guard: ExitGuard,
     /// Who may have which connection.
-    ledger: Ledger<Waiting>,
+    ledger: Ledger<Waiting, Arc<Permits>>,
     /// Every connection whose task has not ended.
     connections: HashMap<u64, Held>,
     dials: HashMap<u64, Dialling>,

@@ -11,7 +11,11 @@ use crate::{
     events::Reason,
     messages::{News, Park, Redial as RedialOrder, Retire, Saturated},
     net::{Activity, Ended, Failure, Mailbox, Request, Seen},
-    policy::{admission::Passage, ledger::Eviction, permits::Lane, redial::Redial},
+    policy::{
+        admission::Passage,
+        pool::{Eviction, Lane},
+        redial::Redial,
+    },
     stats::count,
 };
 

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use super::{PoolActor, leasing::is_gone};
 use crate::{
     messages::Sweep,
-    policy::{ledger::Eviction, permits::Lane},
+    policy::pool::{Eviction, Lane},
 };
 
 impl PoolActor {

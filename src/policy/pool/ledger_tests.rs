@@ -5,10 +5,13 @@
 #[path = "ledger_model_tests.rs"]
 mod model;
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 
 use self::model::World;
 use super::*;
+use crate::state::permits::Permits;
 
 const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 const SWEPT_EVERY: Duration = Duration::from_secs(5);
@@ -112,7 +115,11 @@ proptest! {
 
 /// A ledger with these connections in service, all opened `now` and unused since. Their ids are counted
 /// from 1.
-fn serving(limits: Limits, lanes: &[(Lane, Option<Duration>)], now: Instant) -> Ledger<u32> {
+fn serving(
+    limits: Limits,
+    lanes: &[(Lane, Option<Duration>)],
+    now: Instant,
+) -> Ledger<u32, Arc<Permits>> {
     let permits = Permits::new(lanes.len(), 0);
     let mut ledger = Ledger::new(permits.clone(), limits);
     for (id, (lane, lifetime)) in (1..).zip(lanes) {

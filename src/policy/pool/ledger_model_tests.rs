@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::*;
+use crate::state::permits::Permit;
 
 /// More steps than any standstill is away.
 const MANY: usize = 1_000;
@@ -34,7 +35,7 @@ pub(super) struct World {
     max: usize,
     limits: Limits,
     permits: Arc<Permits>,
-    ledger: Ledger<u32>,
+    ledger: Ledger<u32, Arc<Permits>>,
     now: Instant,
     last_caller: u32,
     last_id: u64,

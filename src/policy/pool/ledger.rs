@@ -2,22 +2,20 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::Arc,
     time::{Duration, Instant},
 };
 
-use super::permits::{Lane, Permit, Permits, State};
+use super::places::{Lane, Place, Places, State};
 
 /// Leases are dialled so many at a time, so that a crowd of callers is no storm of connections.
 const DIALS_AT_ONCE: usize = 2;
 
 /// The connections of one database, and who waits for one. Every change of their number and of their
 /// state goes through here.
-#[derive(Debug)]
-pub(crate) struct Ledger<W> {
+pub(crate) struct Ledger<W, P: Places> {
     limits: Limits,
-    permits: Arc<Permits>,
-    connections: HashMap<u64, Entry>,
+    permits: P,
+    connections: HashMap<u64, Entry<P::Place>>,
     /// Those that can be leased; the one that was used last comes last, and is used first.
     idle: VecDeque<u64>,
     /// First come, first served.
@@ -37,8 +35,8 @@ pub(crate) struct Limits {
 }
 
 #[derive(Debug)]
-struct Entry {
-    permit: Arc<Permit>,
+struct Entry<P> {
+    permit: P,
     /// When it became idle, or was last used.
     since: Instant,
     /// When it is too old.
@@ -55,11 +53,11 @@ struct Waiter<W> {
 
 /// What to do next.
 #[derive(Debug)]
-pub(crate) enum Step<W> {
+pub(crate) enum Step<W, P> {
     /// Give the connection of this id to who has waited longest.
     HandOver(u64, W),
     /// Open one to be leased.
-    Open(Arc<Permit>),
+    Open(P),
 }
 
 /// Why a connection is closed that works.
@@ -75,8 +73,8 @@ pub(crate) enum Eviction {
     Displaced,
 }
 
-impl<W> Ledger<W> {
-    pub(crate) fn new(permits: Arc<Permits>, limits: Limits) -> Self {
+impl<W, P: Places> Ledger<W, P> {
+    pub(crate) fn new(permits: P, limits: Limits) -> Self {
         Self {
             limits,
             permits,
@@ -89,7 +87,7 @@ impl<W> Ledger<W> {
 
     /// The right to open a connection that all share. Where leases and what is being closed leave no
     /// room, an idle one has to go: its id is returned, and it is asked again once that is closed.
-    pub(crate) fn request_shared(&mut self) -> Result<Arc<Permit>, Option<u64>> {
+    pub(crate) fn request_shared(&mut self) -> Result<P::Place, Option<u64>> {
         let permit = self.permits.request(Lane::Shared);
         permit.ok_or_else(|| {
             let oldest = self.idle.front().copied();
@@ -113,7 +111,7 @@ impl<W> Ledger<W> {
     pub(crate) fn opened(
         &mut self,
         id: u64,
-        permit: Arc<Permit>,
+        permit: P::Place,
         now: Instant,
         expires: Option<Instant>,
     ) {
@@ -206,7 +204,11 @@ impl<W> Ledger<W> {
     }
 
     /// The next thing to do, to be asked until there is none. Who `is_gone` is forgotten.
-    pub(crate) fn step(&mut self, may_open: bool, is_gone: impl Fn(&W) -> bool) -> Option<Step<W>> {
+    pub(crate) fn step(
+        &mut self,
+        may_open: bool,
+        is_gone: impl Fn(&W) -> bool,
+    ) -> Option<Step<W, P::Place>> {
         while self.waiters.front().is_some_and(|it| is_gone(&it.who)) {
             self.waiters.pop_front();
         }
@@ -312,8 +314,9 @@ impl<W> Ledger<W> {
 
     /// Those that all share; the youngest are the first to go, and come first.
     fn serving(&self) -> Vec<u64> {
-        let is_shared =
-            |it: &Entry| it.permit.lane() == Lane::Shared && it.permit.state() == State::InUse;
+        let is_shared = |it: &Entry<P::Place>| {
+            it.permit.lane() == Lane::Shared && it.permit.state() == State::InUse
+        };
         let shared = self.connections.iter().filter(|(_, it)| is_shared(it));
         let mut shared: Vec<_> = shared.map(|(id, _)| *id).collect();
         shared.sort_by_key(|id| std::cmp::Reverse(*id));
@@ -321,7 +324,7 @@ impl<W> Ledger<W> {
     }
 }
 
-impl Entry {
+impl<P> Entry<P> {
     fn is_expired(&self, now: Instant) -> bool {
         self.expires.is_some_and(|expires| expires <= now)
     }

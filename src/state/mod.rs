@@ -1,0 +1,3 @@
+//! What the actors and the callers of one database share: the only atomics and locks.
+
+pub(crate) mod permits;
