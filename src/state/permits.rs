@@ -89,10 +89,6 @@ impl Place for Arc<Permit> {
         self.lane
     }
 
-    fn state(&self) -> State {
-        *self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn set(&self, next: State) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let mut counts = self.permits.lock();

@@ -1,326 +1,288 @@
-//! Which connection goes to whom, which is opened, and which is closed.
+//! The connections of one pool, from their dials to their ends.
 
 use std::{
-    collections::{HashMap, VecDeque},
-    time::{Duration, Instant},
+    collections::{BTreeMap, HashMap, VecDeque},
+    time::Instant,
 };
 
-use super::places::{Lane, Place, Places, State};
+use super::{Counts, Eviction, Lane, Limits, Place, Places, State};
 
-/// Leases are dialled so many at a time, so that a crowd of callers is no storm of connections.
-const DIALS_AT_ONCE: usize = 2;
-
-/// The connections of one database, and who waits for one. Every change of their number and of their
-/// state goes through here.
-pub(crate) struct Ledger<W, P: Places> {
-    limits: Limits,
-    permits: P,
+/// Every connection and every dial of a pool. Each change of their number and of their state goes
+/// through here.
+pub(super) struct Ledger<P: Places> {
+    places: P,
+    last_id: u64,
+    dials: BTreeMap<u64, Dial<P::Place>>,
     connections: HashMap<u64, Entry<P::Place>>,
-    /// Those that can be leased; the one that was used last comes last, and is used first.
+    /// The shared connections in service, the oldest first.
+    serving: Vec<u64>,
+    /// The connections that can be leased; the one that was used last comes last, and is used first.
     idle: VecDeque<u64>,
-    /// First come, first served.
-    waiters: VecDeque<Waiter<W>>,
-    /// When a shared connection last had more to do than it could.
-    saturated: Option<Instant>,
 }
 
-/// What the settings say.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
-    /// So many stay open though nobody uses them, shared ones included.
-    pub(crate) min_idle: usize,
-    pub(crate) min_shared: usize,
-    pub(crate) max_shared: usize,
-    pub(crate) idle_timeout: Duration,
+struct Dial<P> {
+    place: P,
+    is_cancelled: bool,
 }
 
-#[derive(Debug)]
 struct Entry<P> {
-    permit: P,
+    place: P,
+    opened: Instant,
     /// When it became idle, or was last used.
     since: Instant,
     /// When it is too old.
     expires: Option<Instant>,
-    /// Nobody may use it any more once it is given back.
+    /// It is closed when its lease is over.
     is_distrusted: bool,
 }
 
-#[derive(Debug)]
-struct Waiter<W> {
-    who: W,
-    deadline: Instant,
+/// A connection that has ended.
+pub(super) struct Past {
+    pub(super) lane: Lane,
+    pub(super) opened: Instant,
+    /// All callers shared it until now.
+    pub(super) was_serving: bool,
 }
 
-/// What to do next.
-#[derive(Debug)]
-pub(crate) enum Step<W, P> {
-    /// Give the connection of this id to who has waited longest.
-    HandOver(u64, W),
-    /// Open one to be leased.
-    Open(P),
-}
-
-/// Why a connection is closed that works.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Eviction {
-    /// Nobody has used it for the idle timeout.
-    Idle,
-    /// It is older than the maximum lifetime.
-    Lifetime,
-    /// Fewer connections can do the work that is left.
-    Spare,
-    /// It is idle, and its place is needed for one that all share.
-    Displaced,
-}
-
-impl<W, P: Places> Ledger<W, P> {
-    pub(crate) fn new(permits: P, limits: Limits) -> Self {
+impl<P: Places> Ledger<P> {
+    pub(super) fn new(places: P) -> Self {
         Self {
-            limits,
-            permits,
+            places,
+            last_id: 0,
+            dials: BTreeMap::new(),
             connections: HashMap::new(),
+            serving: Vec::new(),
             idle: VecDeque::new(),
-            waiters: VecDeque::new(),
-            saturated: None,
         }
     }
 
-    /// The right to open a connection that all share. Where leases and what is being closed leave no
-    /// room, an idle one has to go: its id is returned, and it is asked again once that is closed.
-    pub(crate) fn request_shared(&mut self) -> Result<P::Place, Option<u64>> {
-        let permit = self.permits.request(Lane::Shared);
-        permit.ok_or_else(|| {
-            let oldest = self.idle.front().copied();
-            oldest.inspect(|id| self.close(*id))
-        })
+    /// The right to open a connection, which has this id from now on, if there is room for one.
+    pub(super) fn request(&mut self, lane: Lane) -> Option<(u64, P::Place)> {
+        let place = self.places.request(lane)?;
+        self.last_id += 1;
+        let dial = Dial {
+            place: place.clone(),
+            is_cancelled: false,
+        };
+        self.dials.insert(self.last_id, dial);
+        Some((self.last_id, place))
     }
 
-    /// Whether another connection is to be opened that all share, because one has said at `now` that
-    /// it has more to do than it can. Not while somebody waits for one to lease, who has none at all.
-    pub(crate) fn grows(&mut self, now: Instant) -> bool {
-        self.saturated = Some(now);
-        if !self.waiters.is_empty() {
-            return false;
-        }
-        let counts = self.permits.counts();
-        let opening = counts.of(Lane::Shared, State::Opening);
-        opening == 0 && counts.of(Lane::Shared, State::InUse) < self.limits.max_shared
+    pub(super) fn dialled_for(&self, id: u64) -> Option<Lane> {
+        self.dials.get(&id).map(|dial| dial.place.lane())
     }
 
-    /// A connection is open. One that all share is in use from now on, the other can be leased.
-    pub(crate) fn opened(
+    pub(super) fn is_dialling(&self, lane: Lane) -> bool {
+        self.dials.values().any(|dial| dial.place.lane() == lane)
+    }
+
+    /// Names each dial that is to be given up, once.
+    pub(super) fn cancel_dials(&mut self) -> Vec<u64> {
+        let running = self.dials.iter_mut().filter(|(_, it)| !it.is_cancelled);
+        let cancel = |(id, dial): (&u64, &mut Dial<P::Place>)| {
+            dial.is_cancelled = true;
+            *id
+        };
+        running.map(cancel).collect()
+    }
+
+    /// A dial has ended without a connection.
+    pub(super) fn not_opened(&mut self, id: u64) -> Option<Lane> {
+        self.dials.remove(&id).map(|dial| dial.place.lane())
+    }
+
+    /// A dial has opened a connection. A shared one is in use from now on, the other can be leased.
+    pub(super) fn opened(
         &mut self,
         id: u64,
-        permit: P::Place,
         now: Instant,
         expires: Option<Instant>,
-    ) {
-        let lane = permit.lane();
+    ) -> Option<Lane> {
+        let place = self.dials.remove(&id)?.place;
+        let lane = place.lane();
         match lane {
-            Lane::Shared => permit.set(State::InUse),
-            Lane::Leased => permit.set(State::Idle),
+            Lane::Shared => {
+                place.set(State::InUse);
+                self.serving.push(id);
+            }
+            Lane::Leased => {
+                place.set(State::Idle);
+                self.idle.push_back(id);
+            }
         }
         let entry = Entry {
-            permit,
+            place,
+            opened: now,
             since: now,
             expires,
             is_distrusted: false,
         };
         self.connections.insert(id, entry);
-        if lane == Lane::Leased {
-            self.idle.push_back(id);
+        Some(lane)
+    }
+
+    /// Takes it out of service.
+    pub(super) fn close(&mut self, id: u64) {
+        self.leave_service(id);
+        if let Some(entry) = self.connections.get(&id) {
+            entry.place.set(State::Closing);
         }
     }
 
     /// Its socket is closed.
-    pub(crate) fn ended(&mut self, id: u64) {
-        self.connections.remove(&id);
+    pub(super) fn ended(&mut self, id: u64) -> Option<Past> {
+        let was_serving = self.serving.contains(&id);
+        self.leave_service(id);
+        let entry = self.connections.remove(&id)?;
+        Some(Past {
+            lane: entry.place.lane(),
+            opened: entry.opened,
+            was_serving,
+        })
+    }
+
+    fn leave_service(&mut self, id: u64) {
+        self.serving.retain(|serving| *serving != id);
         self.idle.retain(|idle| *idle != id);
     }
 
-    /// Takes it out of service.
-    pub(crate) fn close(&mut self, id: u64) {
-        self.idle.retain(|idle| *idle != id);
-        if let Some(entry) = self.connections.get(&id) {
-            entry.permit.set(State::Closing);
-        }
+    pub(super) fn serving(&self) -> &[u64] {
+        &self.serving
     }
 
-    /// Whether it can be leased again that was given back; otherwise it is to be closed.
-    pub(crate) fn released(&mut self, id: u64, now: Instant) -> Result<(), Option<Eviction>> {
+    pub(super) fn has_idle(&self) -> bool {
+        !self.idle.is_empty()
+    }
+
+    /// Takes the idle connection that was used last, for a caller.
+    pub(super) fn lend(&mut self) -> Option<u64> {
+        let id = self.idle.pop_back()?;
+        self.connections[&id].place.set(State::InUse);
+        Some(id)
+    }
+
+    /// A lease is over, and the connection can be leased again. Otherwise it is closed.
+    pub(super) fn give_back(&mut self, id: u64, now: Instant) -> Result<(), Option<Eviction>> {
         let Some(entry) = self.connections.get_mut(&id) else {
             return Ok(());
         };
-        let is_expired = entry.expires.is_some_and(|expires| expires <= now);
+        let is_expired = entry.is_expired(now);
         if entry.is_distrusted || is_expired {
-            let eviction = is_expired.then_some(Eviction::Lifetime);
             self.close(id);
-            return Err(eviction);
+            return Err(is_expired.then_some(Eviction::Lifetime));
         }
         entry.since = now;
-        entry.permit.set(State::Idle);
+        entry.place.set(State::Idle);
         self.idle.push_back(id);
         Ok(())
     }
 
-    /// Nobody can trust the connections there are: returns those that are idle and closes them, and
-    /// those that are leased are closed when they are given back.
-    pub(crate) fn distrust_leased(&mut self) -> Vec<u64> {
+    /// Closes the idle connection that was used least recently, to make room.
+    pub(super) fn displace(&mut self) -> Option<u64> {
+        let id = self.idle.front().copied()?;
+        self.close(id);
+        Some(id)
+    }
+
+    /// Closes the connections that serve or are idle, and returns them. The leased ones are closed
+    /// when their leases are over.
+    pub(super) fn distrust(&mut self) -> Vec<u64> {
         for entry in self.connections.values_mut() {
-            entry.is_distrusted |= entry.permit.lane() == Lane::Leased;
+            entry.is_distrusted = true;
         }
-        let idle: Vec<_> = self.idle.iter().copied().collect();
-        for id in &idle {
+        let in_service = self.serving.iter().chain(&self.idle);
+        let in_service: Vec<_> = in_service.copied().collect();
+        for id in &in_service {
             self.close(*id);
         }
-        idle
-    }
-
-    /// Somebody wants to lease a connection until the deadline.
-    pub(crate) fn wait(&mut self, who: W, deadline: Instant) {
-        self.waiters.push_back(Waiter { who, deadline });
-    }
-
-    /// Somebody was handed a connection that had just ended, and is the first again.
-    pub(crate) fn wait_again(&mut self, who: W, deadline: Instant) {
-        self.waiters.push_front(Waiter { who, deadline });
-    }
-
-    /// Whether so many wait already, those not counted who are gone.
-    pub(crate) fn is_crowded(&mut self, limit: usize, is_gone: impl Fn(&W) -> bool) -> bool {
-        if self.waiters.len() >= limit {
-            self.forget_gone(is_gone);
-        }
-        self.waiters.len() >= limit
-    }
-
-    /// Forgets who `is_gone`.
-    pub(crate) fn forget_gone(&mut self, is_gone: impl Fn(&W) -> bool) {
-        self.waiters.retain(|it| !is_gone(&it.who));
-    }
-
-    pub(crate) fn waiting(&self) -> usize {
-        self.waiters.len()
-    }
-
-    /// The next thing to do, to be asked until there is none. Who `is_gone` is forgotten.
-    pub(crate) fn step(
-        &mut self,
-        may_open: bool,
-        is_gone: impl Fn(&W) -> bool,
-    ) -> Option<Step<W, P::Place>> {
-        while self.waiters.front().is_some_and(|it| is_gone(&it.who)) {
-            self.waiters.pop_front();
-        }
-        if !self.waiters.is_empty()
-            && let Some(id) = self.idle.pop_back()
-        {
-            self.connections[&id].permit.set(State::InUse);
-            let first = self.waiters.pop_front().expect("BUG: somebody waits");
-            return Some(Step::HandOver(id, first.who));
-        }
-        if may_open && self.needs_more() {
-            return self.permits.request(Lane::Leased).map(Step::Open);
-        }
-        None
-    }
-
-    /// Whether one more is to be opened to be leased: for those who wait, or for those to come.
-    fn needs_more(&self) -> bool {
-        let counts = self.permits.counts();
-        let opening = counts.of(Lane::Leased, State::Opening);
-        let ready = counts.of(Lane::Shared, State::InUse)
-            + counts.of(Lane::Shared, State::Opening)
-            + counts.of(Lane::Leased, State::Idle)
-            + opening;
-        let for_waiters = self.waiters.len() > opening;
-        // A shared one comes first, and shows that the server is there.
-        let for_later = ready < self.limits.min_idle && counts.of(Lane::Shared, State::InUse) > 0;
-        opening < DIALS_AT_ONCE && (for_waiters || for_later)
-    }
-
-    /// Those whose deadline has passed, or `is_gone`.
-    pub(crate) fn expire(&mut self, now: Instant, is_gone: impl Fn(&W) -> bool) -> Vec<W> {
-        let waiters = std::mem::take(&mut self.waiters).into_iter();
-        let (over, left): (Vec<_>, Vec<_>) =
-            waiters.partition(|it| it.deadline <= now || is_gone(&it.who));
-        self.waiters = left.into();
-        over.into_iter().map(|it| it.who).collect()
-    }
-
-    /// Everybody who waits.
-    pub(crate) fn dismiss(&mut self) -> Vec<W> {
-        self.waiters.drain(..).map(|it| it.who).collect()
-    }
-
-    /// When to look for passed deadlines again.
-    pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        self.waiters.iter().map(|it| it.deadline).min()
+        in_service
     }
 
     /// A shared connection was last used then.
-    pub(crate) fn used(&mut self, id: u64, last: Instant) {
+    pub(super) fn used(&mut self, id: u64, last: Instant) {
         if let Some(entry) = self.connections.get_mut(&id) {
             entry.since = last;
         }
     }
 
-    /// What is to be closed, and why. Leased connections are closed by this; shared ones are only
-    /// named, because a successor may have to be opened before.
-    pub(crate) fn sweep(&mut self, now: Instant, since_last: Duration) -> Vec<(u64, Eviction)> {
-        let mut evicted = Vec::new();
-        let shared = self.serving();
-        let is_calm = self
-            .saturated
-            .is_none_or(|at| now.saturating_duration_since(at) >= since_last);
+    /// Whether a shared connection was used within the idle timeout.
+    pub(super) fn is_used(&self, now: Instant, limits: &Limits) -> bool {
+        let is_used = |id| !self.connections[id].is_unused(now, limits);
+        self.serving.iter().any(is_used)
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        self.places.counts()
+    }
+
+    /// Whether connections take up room that belong to a pool that has crashed.
+    pub(super) fn has_orphans(&self) -> bool {
+        self.counts().total() > self.connections.len() + self.dials.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.connections.is_empty() && self.dials.is_empty()
+    }
+
+    /// Names the connections that are to be closed, and why. Leased ones are closed by this; shared
+    /// ones are only named, because a successor may have to be opened before.
+    pub(super) fn sweep(
+        &mut self,
+        now: Instant,
+        limits: &Limits,
+        is_calm: bool,
+    ) -> Vec<(u64, Eviction)> {
+        let serving = self.serving.len();
         // One at a time, to see whether the others can do without it.
-        let spared = usize::from(is_calm && shared.len() > self.limits.min_shared);
-        let is_expired = |id: &&u64| self.connections[id].is_expired(now);
-        let leasable = self.idle.len() - self.idle.iter().filter(is_expired).count();
-        let left = shared.len() - spared + leasable;
-        let mut unneeded = left.saturating_sub(self.limits.min_idle);
-        for id in self.idle.clone() {
-            let entry = &self.connections[&id];
-            if entry.is_expired(now) {
-                evicted.push((id, Eviction::Lifetime));
-            } else if unneeded > 0 && entry.is_unused(now, self.limits.idle_timeout) {
-                unneeded -= 1;
-                evicted.push((id, Eviction::Idle));
-            }
-        }
-        for (id, _) in &evicted {
-            self.close(*id);
-        }
+        let spared = usize::from(is_calm && serving > limits.min_shared);
+        let expired = self.idle.iter();
+        let expired = expired.filter(|id| self.connections[*id].is_expired(now));
+        let leasable = self.idle.len() - expired.count();
+        let mut unneeded = (serving - spared + leasable).saturating_sub(limits.min_idle);
+        let mut evicted = self.sweep_idle(now, limits, &mut unneeded);
         // As long as one of them is used, there is the minimum of them.
-        let is_unused = |id: &u64| self.connections[id].is_unused(now, self.limits.idle_timeout);
-        let are_unused = shared.iter().all(is_unused);
-        // What is kept though nobody uses it serves everybody: the last of them is among it.
-        let kept = usize::from(self.limits.min_idle > 0);
-        let mut spendable = (shared.len() - spared).saturating_sub(kept);
-        for (index, id) in shared.into_iter().enumerate() {
-            let entry = &self.connections[&id];
+        let mut spendable = if self.is_used(now, limits) {
+            0
+        } else {
+            // The last of the minimum is a shared one, because all callers can use it.
+            let kept = usize::from(limits.min_idle > 0);
+            (serving - spared).saturating_sub(kept)
+        };
+        // The youngest are the first to go.
+        for (index, id) in self.serving.iter().rev().enumerate() {
             if index < spared {
-                evicted.push((id, Eviction::Spare));
-            } else if unneeded > 0 && spendable > 0 && are_unused {
+                evicted.push((*id, Eviction::Spare));
+            } else if unneeded > 0 && spendable > 0 {
                 unneeded -= 1;
                 spendable -= 1;
-                evicted.push((id, Eviction::Idle));
-            } else if entry.is_expired(now) {
-                evicted.push((id, Eviction::Lifetime));
+                evicted.push((*id, Eviction::Idle));
+            } else if self.connections[id].is_expired(now) {
+                evicted.push((*id, Eviction::Lifetime));
             }
         }
         evicted
     }
 
-    /// Those that all share; the youngest are the first to go, and come first.
-    fn serving(&self) -> Vec<u64> {
-        let is_shared = |it: &Entry<P::Place>| {
-            it.permit.lane() == Lane::Shared && it.permit.state() == State::InUse
-        };
-        let shared = self.connections.iter().filter(|(_, it)| is_shared(it));
-        let mut shared: Vec<_> = shared.map(|(id, _)| *id).collect();
-        shared.sort_by_key(|id| std::cmp::Reverse(*id));
-        shared
+    fn sweep_idle(
+        &mut self,
+        now: Instant,
+        limits: &Limits,
+        unneeded: &mut usize,
+    ) -> Vec<(u64, Eviction)> {
+        let mut evicted = Vec::new();
+        for id in &self.idle {
+            let entry = &self.connections[id];
+            if entry.is_expired(now) {
+                evicted.push((*id, Eviction::Lifetime));
+            } else if *unneeded > 0 && entry.is_unused(now, limits) {
+                *unneeded -= 1;
+                evicted.push((*id, Eviction::Idle));
+            }
+        }
+        for (id, _) in &evicted {
+            self.close(*id);
+        }
+        evicted
     }
 }
 
@@ -329,8 +291,8 @@ impl<P> Entry<P> {
         self.expires.is_some_and(|expires| expires <= now)
     }
 
-    fn is_unused(&self, now: Instant, idle_timeout: Duration) -> bool {
-        now.saturating_duration_since(self.since) >= idle_timeout
+    fn is_unused(&self, now: Instant, limits: &Limits) -> bool {
+        now.saturating_duration_since(self.since) >= limits.idle_timeout
     }
 }
 

@@ -65,7 +65,5 @@ pub(crate) trait Places {
 pub(crate) trait Place: Clone {
     fn lane(&self) -> Lane;
 
-    fn state(&self) -> State;
-
     fn set(&self, next: State);
 }
