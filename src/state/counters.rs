@@ -10,14 +10,11 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::waits::Waits;
+use super::{permits::Permits, waits::Waits};
 use crate::{
     events::{CircuitState, HealthState},
     net::{Tally, TallySink},
-    policy::{
-        ledger::Eviction,
-        permits::{Lane, Permits, State},
-    },
+    policy::pool::{Eviction, Lane, State},
     stats::{DatabaseStats, Evictions, PoolStats},
 };
 

@@ -6,6 +6,7 @@
 mod counters;
 mod gate;
 mod outage;
+mod permits;
 mod routes;
 mod settings;
 mod survey;
@@ -14,6 +15,7 @@ mod waits;
 pub(crate) use counters::{Counters, count};
 pub(crate) use gate::{Admitted, Gate};
 pub(crate) use outage::Outage;
+pub(crate) use permits::{Permit, Permits};
 pub(crate) use routes::{Route, Routes};
 pub(crate) use survey::Survey;
 
@@ -32,7 +34,7 @@ use crate::{
     config::DatabaseSettings,
     messages::{News, PoolLink, Report},
     net::{DialError, InFlight},
-    policy::{permits::Permits, retry::Budget},
+    policy::retry::Budget,
     stats::PoolStats,
 };
 

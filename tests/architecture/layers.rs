@@ -81,6 +81,12 @@ fn policy_is_pure() {
     );
 }
 
+/// The pool's machine is a value: places come to it through a trait.
+#[test]
+fn the_machine_of_a_pool_shares_nothing() {
+    assert_absent("policy/pool", &["Arc", "Rc", "Mutex", "Permits", "Permit"]);
+}
+
 #[test]
 fn net_knows_no_actors_and_no_policy() {
     assert_absent(

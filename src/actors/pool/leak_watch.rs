@@ -2,17 +2,16 @@
 
 use std::{collections::HashMap, panic::Location};
 
-use actix::{AsyncContext, Context};
 use tokio::time::Instant;
 
 use super::PoolActor;
 
-/// The leases that are out, if anybody is to be told of those that are held for too long. One timer
-/// serves them all.
+/// The leases that are out, if the application is to be warned of leases that are held for too long.
 #[derive(Default)]
 pub(super) struct LeakWatch {
     leases: HashMap<u64, Taken>,
-    is_armed: bool,
+    /// None is due earlier.
+    soonest: Option<Instant>,
 }
 
 struct Taken {
@@ -26,6 +25,11 @@ impl LeakWatch {
     pub(super) fn returned(&mut self, id: u64) {
         self.leases.remove(&id);
     }
+
+    /// When the first may be due.
+    pub(super) fn wake_at(&self) -> Option<Instant> {
+        self.soonest.filter(|_| !self.leases.is_empty())
+    }
 }
 
 impl PoolActor {
@@ -34,33 +38,24 @@ impl PoolActor {
         &mut self,
         id: u64,
         at: Option<&'static Location<'static>>,
-        ctx: &mut Context<Self>,
+        now: Instant,
     ) {
         if let (Some(limit), Some(at)) = (self.dispatcher.settings.leak_warning, at) {
-            let due = Instant::now() + limit;
+            let due = now + limit;
             self.leak_watch.leases.insert(id, Taken { at, due });
-            self.arm_watch(ctx);
+            // The first to be taken is the first to be due.
+            self.leak_watch.soonest.get_or_insert(due);
         }
     }
 
-    /// Who was there first is due first, so a timer that runs is soon enough for those who come later.
-    fn arm_watch(&mut self, ctx: &mut Context<Self>) {
-        if self.leak_watch.is_armed {
+    pub(super) fn warn_of_overdue(&mut self, now: Instant) {
+        let watch = &mut self.leak_watch;
+        if watch.soonest.is_none_or(|soonest| soonest > now) {
             return;
         }
-        if let Some(first) = self.leak_watch.leases.values().map(|it| it.due).min() {
-            self.leak_watch.is_armed = true;
-            let pause = first.saturating_duration_since(Instant::now());
-            ctx.run_later(pause, Self::warn_of_overdue);
-        }
-    }
-
-    fn warn_of_overdue(&mut self, ctx: &mut Context<Self>) {
-        self.leak_watch.is_armed = false;
-        let now = Instant::now();
         let settings = &self.dispatcher.settings;
         let limit = settings.leak_warning.unwrap_or_default();
-        self.leak_watch.leases.retain(|_, taken| {
+        watch.leases.retain(|_, taken| {
             let is_overdue = taken.due <= now;
             if is_overdue {
                 tracing::warn!(
@@ -71,6 +66,6 @@ impl PoolActor {
             }
             !is_overdue
         });
-        self.arm_watch(ctx);
+        watch.soonest = watch.leases.values().map(|taken| taken.due).min();
     }
 }

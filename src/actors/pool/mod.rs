@@ -1,65 +1,56 @@
-//! The pool of one database: opens its connections, publishes those that callers share, lends the
-//! others, and closes what nobody needs.
+//! The pool of one database: the shell of its machine. It tells the machine what has happened, and
+//! carries out what the machine has decided: dials, routes, leases, and the ends of connections.
 
+mod connections;
 mod dialling;
 mod draining;
 mod executing;
 mod leak_watch;
-mod leasing;
+mod lending;
 mod parking;
-mod shared;
-mod sweeping;
+mod steering;
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, atomic::Ordering::Relaxed},
+};
 
-use actix::{Actor, AsyncContext, Context, Handler};
-use tokio::{sync::oneshot, task::JoinHandle, time::Instant};
+use actix::{Actor, AsyncContext, Context, SpawnHandle};
+use tokio::time::Instant;
 
 use self::{
-    dialling::Dialling, draining::Draining, leak_watch::LeakWatch, leasing::Leasing,
-    parking::Parking, shared::SharedLane,
+    connections::Held, dialling::Dialling, draining::Finished, leak_watch::LeakWatch,
+    parking::Parking,
 };
 use super::guard::ExitGuard;
 use crate::{
-    messages::{ConnectionEnded, Waiting},
-    net::{Connection, DialError, Ended, Established, Link, Loss, Mailbox, Origin},
-    policy::{
-        ledger::{Ledger, Limits},
-        permits::{Lane, Permit},
-    },
-    registry::Registry,
+    config::DatabaseSettings,
+    messages::{News, Waiting},
+    policy::pool::{self, Limits, Pool},
+    registry::{Registry, STOP_PATIENCE},
     state::DatabaseState,
-    state::count,
+    state::{Permit, Permits},
 };
 
-/// A connection that lived for less than this is not replaced at once, so that a server which
-/// accepts and drops connections is not dialled in a tight loop.
-const STABLE_AFTER: Duration = Duration::from_secs(1);
+type Event = pool::Event<Waiting, News>;
+type Action = pool::Action<Waiting, Arc<Permit>, News>;
 
 pub(super) struct PoolActor {
     dispatcher: Arc<DatabaseState>,
     registry: Arc<Registry>,
     guard: ExitGuard,
-    /// Who may have which connection.
-    ledger: Ledger<Waiting>,
+    /// All decisions.
+    pool: Pool<Waiting, Arc<Permits>, News>,
     /// Every connection whose task has not ended.
     connections: HashMap<u64, Held>,
     dials: HashMap<u64, Dialling>,
-    next_id: u64,
-    shared: SharedLane,
-    leasing: Leasing,
-    leak_watch: LeakWatch,
     parking: Parking,
-    draining: Option<Draining>,
-}
-
-struct Held {
-    /// Ends it at once; dropped, it leaves the connection to drain.
-    stop: Option<oneshot::Sender<()>>,
-    /// Of one that is leased, to be lent. A connection ends when nobody holds its mailbox.
-    mailbox: Option<Mailbox>,
-    lane: Lane,
-    opened: Instant,
+    leak_watch: LeakWatch,
+    /// Why the last dial for a lease failed, while none has succeeded since.
+    lease_error: Option<Arc<str>>,
+    finished: Finished,
+    /// The one timer, for whatever is due first.
+    alarm: Option<(Instant, SpawnHandle)>,
 }
 
 impl PoolActor {
@@ -68,169 +59,130 @@ impl PoolActor {
         registry: Arc<Registry>,
         guard: ExitGuard,
     ) -> Self {
-        let settings = &dispatcher.settings;
-        let limits = Limits {
-            min_idle: settings.min_idle,
-            min_shared: settings.shared_min,
-            max_shared: settings.shared_max,
-            idle_timeout: settings.idle_timeout,
-        };
+        let is_unreachable = dispatcher.dial_error.load().is_some();
+        let places = dispatcher.permits.clone();
         Self {
-            ledger: Ledger::new(dispatcher.permits.clone(), limits),
+            pool: Pool::new(limits(&dispatcher.settings), places, is_unreachable),
             parking: Parking::new(dispatcher.clone()),
             dispatcher,
             registry,
             guard,
             connections: HashMap::new(),
             dials: HashMap::new(),
-            next_id: 0,
-            shared: SharedLane::default(),
-            leasing: Leasing::default(),
             leak_watch: LeakWatch::default(),
-            draining: None,
+            lease_error: None,
+            finished: Finished::default(),
+            alarm: None,
         }
     }
 
-    fn new_id(&mut self) -> u64 {
-        self.next_id += 1;
-        self.next_id
-    }
-
-    /// A dial has succeeded.
-    fn open(
-        &mut self,
-        id: u64,
-        established: Established,
-        permit: Arc<Permit>,
-        ctx: &mut Context<Self>,
-    ) {
-        let lane = permit.lane();
-        let seen = established.seen;
-        let (stop, stopped) = oneshot::channel();
-        let saturated = match lane {
-            Lane::Shared => self.listen_to_shared(ctx),
-            Lane::Leased => None,
-        };
-        let (mailbox, activity, connection) = Connection::new(
-            established,
-            &self.dispatcher.settings,
-            self.dispatcher.counters.clone(),
-            Link {
-                origin: Origin::Connection(id),
-                stop: stopped,
-                saturated,
-                pushes: None,
-            },
-        );
-        let of_the_task = permit.clone();
-        let task = async move {
-            // It counts until its socket is closed, also when the pool is gone by then.
-            let _permit = of_the_task;
-            connection.run().await
-        };
-        let task = match self.registry.executor.spawn(task) {
-            Ok(task) => task,
-            Err(error) => {
-                drop(permit);
-                return self.dial_failed(lane, DialError::Spawn(Arc::new(error)), ctx);
-            }
-        };
-        watch(id, task, ctx);
-        count(&self.dispatcher.counters.opened);
+    /// Tells the machine what has happened, and does what follows.
+    fn turn(&mut self, event: Event, ctx: &mut Context<Self>) {
         let now = Instant::now();
-        let lifetime = self.dispatcher.settings.max_lifetime;
-        let expires = lifetime.map(|it| now.into_std() + jittered(it, fastrand::f64()));
-        self.ledger.opened(id, permit, now.into_std(), expires);
-        let held = Held {
-            stop: Some(stop),
-            mailbox: (lane == Lane::Leased).then(|| mailbox.clone()),
-            lane,
-            opened: now,
-        };
-        self.connections.insert(id, held);
-        match lane {
-            Lane::Shared => self.publish(id, mailbox, activity, seen, ctx),
-            Lane::Leased => self.leasing.succeeded(),
+        self.tell_usage(now);
+        self.tell(Event::Parked(self.parking.len()), now);
+        self.tell(event, now);
+        while let Some(action) = self.pool.poll(now.into_std()) {
+            self.carry_out(action, now, ctx);
         }
+        self.publish_waiting();
+        self.arm(now, ctx);
     }
 
-    /// Takes one out of service that nobody shares. It ends once all it was given is answered.
-    fn close_leased(&mut self, id: u64) {
-        if let Some(held) = self.connections.get_mut(&id) {
-            held.mailbox = None;
-        }
+    fn tell(&mut self, event: Event, now: Instant) {
+        self.pool.on(event, now.into_std(), fastrand::f64());
     }
 
-    fn connection_ended(&mut self, id: u64, ended: Ended, ctx: &mut Context<Self>) {
-        let Some(held) = self.connections.remove(&id) else {
-            return;
-        };
-        self.ledger.ended(id);
-        if matches!(*ended.loss, Loss::RuntimeEnded) && !self.is_forced() {
-            self.registry.executor.leave_caller();
-        }
-        let was_in_service = match held.lane {
-            Lane::Shared => self.is_published(id),
-            Lane::Leased => held.mailbox.is_some(),
-        };
-        self.count_end(&ended.loss, was_in_service);
-        match held.lane {
-            Lane::Shared => self.shared_ended(id, &held, ended, ctx),
-            Lane::Leased => self.leased_ended(&held, ended, ctx),
-        }
-        self.fill_shared(ctx);
-        self.lend(ctx);
-    }
-
-    /// One that was out of service was counted when it was taken out.
-    fn count_end(&self, loss: &Loss, was_in_service: bool) {
-        let counters = &self.dispatcher.counters;
-        let counter = match loss {
-            Loss::Drained => return,
-            Loss::Stopped => &counters.discarded,
-            loss => {
-                let database = self.dispatcher.name();
-                tracing::debug!(%database, %loss, "connection lost");
-                &counters.connections_lost
+    fn carry_out(&mut self, action: Action, now: Instant, ctx: &mut Context<Self>) {
+        match action {
+            Action::Dial { id, place } => {
+                if let Err(failed) = self.dial(id, place, ctx) {
+                    self.tell(failed, now);
+                }
             }
-        };
-        if was_in_service {
-            count(counter);
+            Action::CancelDial(id) => self.cancel_dial(id),
+            Action::HandOver { id, waiter } => {
+                if let Err(returned) = self.hand_over(id, waiter, now, ctx) {
+                    self.tell(returned, now);
+                }
+            }
+            Action::Reject { waiter, why } => self.reject(waiter, why),
+            Action::Close { id, why } => self.close(id, why),
+            Action::Publish => self.publish_routes(),
+            Action::SendParked(id) => {
+                self.send_parked(id);
+                self.tell(Event::Parked(self.parking.len()), now);
+            }
+            Action::RefuseParked => self.parking.refuse_all(),
+            Action::Report(news) => self.report(news),
+            Action::StopAll => self.stop_all(),
+            Action::Finish => self.finish(ctx),
         }
+    }
+
+    /// The health actor is told, and callers that get no connection can be told why.
+    fn report(&self, news: News) {
+        match &news {
+            News::Connected(_) => {
+                self.dispatcher.dial_error.store(None);
+                self.dispatcher.survey.forget();
+            }
+            News::DialFailed(error) => {
+                let text = self.dispatcher.explain_dial(error);
+                self.dispatcher.dial_error.store(Some(Arc::new(text)));
+            }
+            _ => {}
+        }
+        self.dispatcher.report(news);
+    }
+
+    fn publish_waiting(&self) {
+        let waiting = &self.dispatcher.counters.waiting;
+        waiting.store(self.pool.waiting(), Relaxed);
+    }
+
+    /// An alarm that rings too early does no harm, and is cheaper than one for each waiter.
+    fn arm(&mut self, now: Instant, ctx: &mut Context<Self>) {
+        let of_the_pool = self.pool.wake_at().map(Instant::from_std);
+        let others = [self.parking.wake_at(), self.leak_watch.wake_at()];
+        let due = others.into_iter().flatten().chain(of_the_pool).min();
+        let Some(due) = due else { return };
+        if let Some((armed, handle)) = self.alarm {
+            if armed <= due {
+                return;
+            }
+            ctx.cancel_future(handle);
+        }
+        let pause = due.saturating_duration_since(now);
+        self.alarm = Some((due, ctx.run_later(pause, Self::ring)));
+    }
+
+    fn ring(&mut self, ctx: &mut Context<Self>) {
+        self.alarm = None;
+        let now = Instant::now();
+        self.parking.expire(now);
+        self.warn_of_overdue(now);
+        self.turn(Event::Woken, ctx);
     }
 }
 
-/// The age at which a connection is replaced: by up to a tenth earlier than the settings say, so that
-/// connections which were opened together are not closed together.
-fn jittered(lifetime: Duration, jitter: f64) -> Duration {
-    lifetime.mul_f64(1.0 - 0.1 * jitter)
-}
-
-/// Reports the end of a connection's task.
-fn watch(id: u64, task: JoinHandle<Ended>, ctx: &mut Context<PoolActor>) {
-    let pool = ctx.address();
-    actix_rt::spawn(async move {
-        let ended = task.await.unwrap_or_else(|error| match error.is_panic() {
-            true => Ended::untold(Loss::Panicked),
-            false => Ended::untold(Loss::RuntimeEnded),
-        });
-        pool.do_send(ConnectionEnded { id, ended });
-    });
+fn limits(settings: &DatabaseSettings) -> Limits {
+    Limits {
+        min_idle: settings.min_idle,
+        min_shared: settings.shared_min,
+        max_shared: settings.shared_max,
+        max_waiting: settings.max_parked,
+        idle_timeout: settings.idle_timeout,
+        max_lifetime: settings.max_lifetime,
+        sweep_interval: settings.sweep_interval,
+        stop_patience: STOP_PATIENCE,
+    }
 }
 
 impl Actor for PoolActor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        self.dial_shared(ctx);
-    }
-}
-
-impl Handler<ConnectionEnded> for PoolActor {
-    type Result = ();
-
-    fn handle(&mut self, message: ConnectionEnded, ctx: &mut Self::Context) {
-        self.connection_ended(message.id, message.ended, ctx);
-        self.advance_drain(ctx);
+        self.turn(Event::Started, ctx);
     }
 }

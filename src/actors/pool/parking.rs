@@ -3,25 +3,29 @@
 use std::{
     collections::VecDeque,
     sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
 };
 
-use actix::{AsyncContext, Context, SpawnHandle};
+use actix::{AsyncContext, Context, Handler};
 use tokio::time::Instant;
 
-use super::PoolActor;
+use super::{Event, PoolActor};
 use crate::{
     execution::{Execution, Stage},
+    messages::Park,
     net::{Failure, Mailbox, Request},
+    policy::admission::Passage,
     state::DatabaseState,
     state::count,
 };
 
 /// Requests of one database that wait for a connection, first come, first sent, each at most
-/// until its deadline. One timer serves them all.
+/// until its deadline.
 pub(super) struct Parking {
     dispatcher: Arc<DatabaseState>,
     requests: VecDeque<Request>,
-    alarm: Option<(Instant, SpawnHandle)>,
+    /// No deadline is earlier.
+    soonest: Option<Instant>,
 }
 
 impl Parking {
@@ -29,18 +33,23 @@ impl Parking {
         let parking = Self {
             dispatcher,
             requests: VecDeque::new(),
-            alarm: None,
+            soonest: None,
         };
         // A predecessor that crashed has left its length.
         parking.publish_length();
         parking
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.requests.is_empty()
+    pub(super) fn len(&self) -> usize {
+        self.requests.len()
     }
 
-    pub(super) fn park(&mut self, mut request: Request, ctx: &mut Context<PoolActor>) {
+    /// When the first deadline passes, or earlier.
+    pub(super) fn wake_at(&self) -> Option<Instant> {
+        self.soonest.filter(|_| !self.requests.is_empty())
+    }
+
+    fn push(&mut self, mut request: Request) {
         let limit = self.dispatcher.settings.max_parked;
         if self.requests.len() >= limit {
             self.forget_gone();
@@ -51,13 +60,14 @@ impl Parking {
             }
             return;
         }
-        self.arm(request.deadline, ctx);
+        let deadline = request.deadline;
+        self.soonest = Some(self.soonest.map_or(deadline, |it| it.min(deadline)));
         self.requests.push_back(request);
         self.publish_length();
     }
 
     /// A connection is ready.
-    pub(super) fn send_all(&mut self, mailbox: &Mailbox) {
+    fn send_all(&mut self, mailbox: &Mailbox) {
         while let Some(request) = self.requests.pop_front() {
             if let Err(refused) = mailbox.send(request) {
                 // It broke at once. The next one will take the rest.
@@ -77,13 +87,15 @@ impl Parking {
     }
 
     /// Answers a request that came too late for a shutdown.
-    pub(super) fn refuse(&self, mut request: Request) {
+    fn refuse(&self, mut request: Request) {
         let counters = &self.dispatcher.counters;
         let failure = Failure::ShuttingDown(Execution::NotSent);
-        match request.responder.finish(Err(failure)) {
-            true => count(&counters.lost),
-            false => count(&counters.cancelled),
-        }
+        let has_told = request.responder.finish(Err(failure));
+        count(if has_told {
+            &counters.lost
+        } else {
+            &counters.cancelled
+        });
     }
 
     /// Drops requests whose callers have gone.
@@ -99,44 +111,88 @@ impl Parking {
         self.publish_length();
     }
 
-    pub(super) fn expire(&mut self, ctx: &mut Context<PoolActor>) {
-        self.alarm = None;
-        let now = Instant::now();
+    /// Answers requests whose deadlines have passed, once the first of them has.
+    pub(super) fn expire(&mut self, now: Instant) {
+        if self.soonest.is_none_or(|soonest| soonest > now) {
+            return;
+        }
         let counters = &self.dispatcher.counters;
         self.requests.retain_mut(|request| {
             let is_due = request.deadline <= now;
             if is_due {
                 let failure = Failure::TimedOut(Stage::Connect);
-                match request.responder.finish(Err(failure)) {
-                    true => count(&counters.timed_out),
-                    false => count(&counters.cancelled),
-                }
+                let has_told = request.responder.finish(Err(failure));
+                count(if has_told {
+                    &counters.timed_out
+                } else {
+                    &counters.cancelled
+                });
             }
             !is_due
         });
+        self.soonest = self.requests.iter().map(|request| request.deadline).min();
         self.publish_length();
-        if let Some(next) = self.requests.iter().map(|request| request.deadline).min() {
-            self.arm(next, ctx);
-        }
-    }
-
-    fn arm(&mut self, at: Instant, ctx: &mut Context<PoolActor>) {
-        if let Some((armed, handle)) = self.alarm {
-            if armed <= at {
-                return;
-            }
-            ctx.cancel_future(handle);
-        }
-        let pause = at.saturating_duration_since(Instant::now());
-        let handle = ctx.run_later(pause, |pool, ctx| {
-            pool.parking.expire(ctx);
-            pool.advance_drain(ctx);
-        });
-        self.alarm = Some((at, handle));
     }
 
     fn publish_length(&self) {
         let parked = &self.dispatcher.counters.parked;
         parked.store(self.requests.len(), Relaxed);
+    }
+}
+
+impl PoolActor {
+    /// A connection may have become ready while the request was on its way here. The end of another may
+    /// be on its way, too.
+    pub(super) fn park(&mut self, mut request: Request) {
+        if self.pool.is_forced() {
+            return self.parking.refuse(request);
+        }
+        for route in self.routes() {
+            match route.mailbox.send(request) {
+                Ok(()) => return,
+                Err(refused) => request = refused.0,
+            }
+        }
+        self.parking.push(request);
+    }
+
+    pub(super) fn send_parked(&mut self, id: u64) {
+        let held = self.connections.get(&id);
+        if let Some(route) = held.and_then(|held| held.route.as_ref()) {
+            self.parking.send_all(&route.mailbox);
+        }
+    }
+}
+
+impl Handler<Park> for PoolActor {
+    type Result = ();
+
+    fn handle(&mut self, Park { request, after }: Park, ctx: &mut Self::Context) {
+        if self.pool.is_draining() {
+            self.parking.refuse(request);
+        } else if after.is_zero() {
+            self.park(request);
+            self.turn(Event::Parked(self.parking.len()), ctx);
+        } else {
+            self.park_later(request, after, ctx);
+        }
+    }
+}
+
+impl PoolActor {
+    /// The pause is no future of this actor, all of which are polled each time that it wakes.
+    fn park_later(&self, mut request: Request, after: Duration, ctx: &mut Context<Self>) {
+        let pool = ctx.address();
+        let gate = self.dispatcher.gate.clone();
+        actix_rt::spawn(async move {
+            tokio::time::sleep(after).await;
+            if gate.passage() == Passage::Open {
+                // The caller may have gone.
+                request.responder.finish(Err(Failure::CircuitOpened));
+                return;
+            }
+            let after = Duration::ZERO;
+            pool.do_send(Park { request, after });
+        });
     }
 }

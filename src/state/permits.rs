@@ -2,53 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// What a connection is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Lane {
-    /// All callers send on it.
-    Shared,
-    /// One caller at a time has it.
-    Leased,
-}
-
-/// What a connection is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum State {
-    /// It is being dialled.
-    Opening,
-    /// It waits for a caller to lease it.
-    Idle,
-    /// A caller has leased it, or all callers share it.
-    InUse,
-    /// It is out of service, and its socket is not closed yet.
-    Closing,
-}
-
-/// Connections by lane and state.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Counts([[usize; 4]; 2]);
-
-impl Counts {
-    pub(crate) fn of(&self, lane: Lane, state: State) -> usize {
-        self.0[lane as usize][state as usize]
-    }
-
-    pub(crate) fn in_lane(&self, lane: Lane) -> usize {
-        self.0[lane as usize].iter().sum()
-    }
-
-    pub(crate) fn in_state(&self, state: State) -> usize {
-        self.0.iter().map(|lane| lane[state as usize]).sum()
-    }
-
-    pub(crate) fn total(&self) -> usize {
-        self.0.iter().flatten().sum()
-    }
-
-    fn at(&mut self, lane: Lane, state: State) -> &mut usize {
-        &mut self.0[lane as usize][state as usize]
-    }
-}
+use crate::policy::pool::{Counts, Lane, Place, Places, State};
 
 /// The connections that one database may have. They outlast a pool that crashes, like the
 /// connections themselves.
@@ -90,8 +44,16 @@ impl Permits {
         self.max_leased > 0
     }
 
-    /// The right to open a connection, if there is room for one.
-    pub(crate) fn request(self: &Arc<Self>, lane: Lane) -> Option<Arc<Permit>> {
+    fn lock(&self) -> MutexGuard<'_, Counts> {
+        // A panic elsewhere cannot have left it half-changed.
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Places for Arc<Permits> {
+    type Place = Arc<Permit>;
+
+    fn request(&self, lane: Lane) -> Option<Arc<Permit>> {
         let mut counts = self.lock();
         let has_room = counts.total() < self.max
             && (lane == Lane::Shared || counts.in_lane(lane) < self.max_leased);
@@ -107,9 +69,8 @@ impl Permits {
         }))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Counts> {
-        // A panic elsewhere cannot have left it half-changed.
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    fn counts(&self) -> Counts {
+        Permits::counts(self)
     }
 }
 
@@ -123,16 +84,12 @@ pub(crate) struct Permit {
     state: Mutex<State>,
 }
 
-impl Permit {
-    pub(crate) fn lane(&self) -> Lane {
+impl Place for Arc<Permit> {
+    fn lane(&self) -> Lane {
         self.lane
     }
 
-    pub(crate) fn state(&self) -> State {
-        *self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn set(&self, next: State) {
+    fn set(&self, next: State) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let mut counts = self.permits.lock();
         *counts.at(self.lane, *state) -= 1;
@@ -143,7 +100,7 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        let state = self.state();
+        let state = *self.state.lock().unwrap_or_else(PoisonError::into_inner);
         *self.permits.lock().at(self.lane, state) -= 1;
     }
 }

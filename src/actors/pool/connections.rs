@@ -1,0 +1,222 @@
+//! The connections of a pool, from the end of their dials to the ends of their tasks.
+
+use std::sync::Arc;
+
+use actix::{AsyncContext, Context, Handler};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinHandle,
+    time::Instant,
+};
+
+use super::{Event, PoolActor};
+use crate::{
+    execution::Execution,
+    messages::{ConnectionEnded, News, Saturated},
+    net::{Connection, DialError, Ended, Established, Failure, Link, Loss, Origin, Request},
+    policy::pool::{Closing, Eviction, Lane, Place as _},
+    state::Permit,
+    state::count,
+    state::{Route, Routes},
+};
+
+/// A connection whose task has not ended.
+pub(super) struct Held {
+    /// Ends it at once; dropped, it leaves the connection to drain.
+    stop: Option<oneshot::Sender<()>>,
+    /// The way to it, while it is in service. A connection ends when its mailbox is held by none.
+    pub(super) route: Option<Arc<Route>>,
+    lane: Lane,
+}
+
+impl PoolActor {
+    /// A dial has succeeded.
+    pub(super) fn open(
+        &mut self,
+        id: u64,
+        established: Established,
+        permit: Arc<Permit>,
+        ctx: &mut Context<Self>,
+    ) -> Event {
+        let lane = permit.lane();
+        let seen = established.seen;
+        let (stop, stopped) = oneshot::channel();
+        let saturated = match lane {
+            Lane::Shared => self.listen_to_shared(ctx),
+            Lane::Leased => None,
+        };
+        let (mailbox, activity, connection) = Connection::new(
+            established,
+            &self.dispatcher.settings,
+            self.dispatcher.counters.clone(),
+            Link {
+                origin: Origin::Connection(id),
+                stop: stopped,
+                saturated,
+                pushes: None,
+            },
+        );
+        let task = async move {
+            // It counts until its socket is closed, also when the pool is gone by then.
+            let _permit = permit;
+            connection.run().await
+        };
+        let task = match self.registry.executor.spawn(task) {
+            Ok(task) => task,
+            Err(error) => return self.dial_failed(id, lane, DialError::Spawn(Arc::new(error))),
+        };
+        watch(id, task, ctx);
+        count(&self.dispatcher.counters.opened);
+        if lane == Lane::Leased {
+            self.lease_error = None;
+        }
+        let route = Route {
+            id,
+            mailbox,
+            activity,
+        };
+        let held = Held {
+            stop: Some(stop),
+            route: Some(Arc::new(route)),
+            lane,
+        };
+        self.connections.insert(id, held);
+        let news = News::Connected(seen);
+        Event::Opened { id, news }
+    }
+
+    /// Where a shared connection says that it has too much to do, if another could help.
+    fn listen_to_shared(&self, ctx: &mut Context<Self>) -> Option<mpsc::Sender<()>> {
+        let settings = &self.dispatcher.settings;
+        if settings.shared_max == settings.shared_min {
+            return None;
+        }
+        let (saturated, mut said) = mpsc::channel(1);
+        let pool = ctx.address();
+        actix_rt::spawn(async move {
+            // Until the connection ends.
+            while said.recv().await.is_some() {
+                pool.do_send(Saturated);
+            }
+        });
+        Some(saturated)
+    }
+
+    /// The shared connections in service.
+    pub(super) fn routes(&self) -> impl Iterator<Item = &Arc<Route>> {
+        let serving = self.pool.serving().iter();
+        serving.filter_map(|id| self.connections.get(id)?.route.as_ref())
+    }
+
+    pub(super) fn publish_routes(&self) {
+        let routes: Vec<_> = self.routes().cloned().collect();
+        self.dispatcher.routes.store(Routes::of(&routes));
+    }
+
+    pub(super) fn tell_usage(&mut self, now: Instant) {
+        let last_used = |route: &Arc<Route>| {
+            // Its last request may be one that takes its time.
+            let is_busy = route.activity.outstanding() > 0;
+            let last = if is_busy { now } else { route.activity.last() };
+            (route.id, last.into_std())
+        };
+        let usage: Vec<_> = self.routes().map(last_used).collect();
+        for (id, last) in usage {
+            self.pool.used(id, last);
+        }
+    }
+
+    /// Takes a connection out of service. It ends when all it was given is answered.
+    pub(super) fn close(&mut self, id: u64, why: Closing) {
+        if let Some(held) = self.connections.get_mut(&id) {
+            held.route = None;
+        }
+        match why {
+            Closing::Evicted(eviction) => self.count_eviction(id, eviction),
+            Closing::Discarded => count(&self.dispatcher.counters.discarded),
+        }
+    }
+
+    fn count_eviction(&self, id: u64, eviction: Eviction) {
+        let database = self.dispatcher.name();
+        tracing::debug!(%database, connection = id, reason = ?eviction, "connection evicted");
+        self.dispatcher.counters.evicted(eviction);
+    }
+
+    pub(super) fn stop_all(&mut self) {
+        let held = self.connections.values_mut();
+        for stop in held.filter_map(|held| held.stop.take()) {
+            // An error says that it has ended already.
+            let _ = stop.send(());
+        }
+    }
+
+    /// One that was out of service was counted when it was taken out.
+    fn count_end(&self, loss: &Loss, was_in_service: bool) {
+        let counters = &self.dispatcher.counters;
+        let counter = match loss {
+            Loss::Drained => return,
+            Loss::Stopped => &counters.discarded,
+            loss => {
+                let database = self.dispatcher.name();
+                tracing::debug!(%database, %loss, "connection lost");
+                &counters.connections_lost
+            }
+        };
+        if was_in_service {
+            count(counter);
+        }
+    }
+
+    /// It was for a connection that one caller had, and may not go to another: that one would lack what
+    /// was done on this.
+    fn lose(&self, mut request: Request, loss: Arc<Loss>) {
+        let failure = Failure::Lost(loss, Execution::NotSent);
+        let counters = &self.dispatcher.counters;
+        let has_told = request.responder.finish(Err(failure));
+        count(if has_told {
+            &counters.lost
+        } else {
+            &counters.cancelled
+        });
+    }
+}
+
+/// Reports the end of a connection's task.
+fn watch(id: u64, task: JoinHandle<Ended>, ctx: &mut Context<PoolActor>) {
+    let pool = ctx.address();
+    actix_rt::spawn(async move {
+        let ended = task.await.unwrap_or_else(|error| {
+            Ended::untold(if error.is_panic() {
+                Loss::Panicked
+            } else {
+                Loss::RuntimeEnded
+            })
+        });
+        pool.do_send(ConnectionEnded { id, ended });
+    });
+}
+
+impl Handler<ConnectionEnded> for PoolActor {
+    type Result = ();
+
+    fn handle(&mut self, ConnectionEnded { id, ended }: ConnectionEnded, ctx: &mut Self::Context) {
+        let Some(held) = self.connections.remove(&id) else {
+            return;
+        };
+        let loss = ended.loss;
+        if matches!(*loss, Loss::RuntimeEnded) && !self.pool.is_forced() {
+            self.registry.executor.leave_caller();
+        }
+        self.count_end(&loss, held.route.is_some());
+        for request in ended.unsent {
+            match held.lane {
+                Lane::Shared => self.park(request),
+                Lane::Leased => self.lose(request, loss.clone()),
+            }
+        }
+        let is_lost = !matches!(*loss, Loss::Drained);
+        let news = (ended.victims > 0).then_some(News::ConnectionLost(loss));
+        self.turn(Event::Ended { id, is_lost, news }, ctx);
+    }
+}

@@ -1,0 +1,86 @@
+//! The connections that one caller at a time has.
+
+use std::time::Instant;
+
+use actix::{AsyncContext, Context, Handler};
+use tokio::time;
+
+use super::{Event, PoolActor};
+use crate::{
+    messages::{Acquire, Released, Waiting},
+    messages::{Grant, NoGrant},
+    net::Mailbox,
+    policy::pool::{Rejection, Waiter},
+};
+
+impl Waiter for Waiting {
+    fn deadline(&self) -> Instant {
+        self.deadline.into_std()
+    }
+
+    fn is_gone(&self) -> bool {
+        self.answer.is_closed()
+    }
+}
+
+impl PoolActor {
+    /// Gives a connection to a caller, unless it has ended and its end is on its way here.
+    pub(super) fn hand_over(
+        &mut self,
+        id: u64,
+        waiter: Waiting,
+        now: time::Instant,
+        ctx: &mut Context<Self>,
+    ) -> Result<(), Event> {
+        let Some(mailbox) = self.open_mailbox(id).cloned() else {
+            return Err(Event::NotHandedOver { id, waiter });
+        };
+        self.watch_lease(id, waiter.by, now);
+        let grant = Grant::new(id, mailbox, ctx.address().recipient(), waiter.by);
+        // A caller that has gone meanwhile drops it, which brings it back.
+        let _ = waiter.answer.send(Ok(grant));
+        Ok(())
+    }
+
+    pub(super) fn reject(&self, waiter: Waiting, why: Rejection) {
+        // The caller looks at it to tell how many others wait.
+        self.publish_waiting();
+        let why = match why {
+            Rejection::TimedOut => {
+                let shared_error = self.dispatcher.dial_error.load().as_deref().cloned();
+                NoGrant::TimedOut(shared_error.or_else(|| self.lease_error.clone()))
+            }
+            Rejection::TooManyWait => NoGrant::TooManyWait,
+            Rejection::ShuttingDown => NoGrant::ShuttingDown,
+        };
+        // The caller may have gone.
+        let _ = waiter.answer.send(Err(why));
+    }
+
+    fn open_mailbox(&self, id: u64) -> Option<&Mailbox> {
+        let route = self.connections.get(&id)?.route.as_ref()?;
+        Some(&route.mailbox).filter(|mailbox| !mailbox.is_closed())
+    }
+}
+
+impl Handler<Acquire> for PoolActor {
+    type Result = ();
+
+    fn handle(&mut self, Acquire(waiting): Acquire, ctx: &mut Self::Context) {
+        self.turn(Event::Acquired(waiting), ctx);
+    }
+}
+
+impl Handler<Released> for PoolActor {
+    type Result = ();
+
+    fn handle(&mut self, Released { id, is_clean }: Released, ctx: &mut Self::Context) {
+        self.leak_watch.returned(id);
+        let event = Event::Released {
+            id,
+            is_clean,
+            is_open: self.open_mailbox(id).is_some(),
+        };
+        self.turn(event, ctx);
+    }
+}

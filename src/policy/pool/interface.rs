@@ -1,0 +1,117 @@
+//! Events go into the machine of a pool, and actions come out of it.
+
+use std::time::Instant;
+
+use crate::events::Reason;
+
+/// A caller that waits for a connection of its own.
+pub(crate) trait Waiter {
+    /// The caller is told by then at the latest.
+    fn deadline(&self) -> Instant;
+
+    /// The caller has given up.
+    fn is_gone(&self) -> bool;
+}
+
+/// Something that has happened. `N` is news for the health actor, which the machine passes on or drops.
+#[derive(Debug)]
+pub(crate) enum Event<W, N> {
+    /// The pool begins.
+    Started,
+    /// Time has passed: the instant of [`Pool::wake_at`](super::Pool::wake_at) may have come.
+    Woken,
+    /// A caller asks for a connection of its own.
+    Acquired(W),
+    /// A connection that was to be handed over had ended before.
+    NotHandedOver { id: u64, waiter: W },
+    /// A lease is over.
+    Released {
+        id: u64,
+        /// The next caller would find the connection as if it were new.
+        is_clean: bool,
+        /// It has not ended by itself.
+        is_open: bool,
+    },
+    /// So many requests wait in the shell for a shared connection.
+    Parked(usize),
+    /// A dial has opened a connection.
+    Opened { id: u64, news: N },
+    /// A dial has failed.
+    DialFailed { id: u64, reason: Reason, news: N },
+    /// The result of a dial was dropped, because [`Pool::wants`](super::Pool::wants) said no.
+    DialDropped(u64),
+    /// The task of a connection has ended, and its socket is closed.
+    Ended {
+        id: u64,
+        /// It was not closed in good order.
+        is_lost: bool,
+        news: Option<N>,
+    },
+    /// A shared connection has more to do than its task can.
+    Saturated,
+    /// Connections that are idle or old are to be closed.
+    Swept,
+    /// The present connections are not to be trusted. With an id: only if that connection still serves.
+    Distrusted { only: Option<u64> },
+    /// The health actor asks for a dial at this time.
+    Redial { at: Instant },
+    /// The pool is to end: in good order until the deadline, and at once after it.
+    Drain { deadline: Instant },
+}
+
+/// Something to do.
+#[derive(Debug)]
+pub(crate) enum Action<W, P, N> {
+    /// Open a connection, and hold the place for as long as its socket is open.
+    Dial { id: u64, place: P },
+    /// Give up a dial.
+    CancelDial(u64),
+    /// Give this connection to this caller.
+    HandOver { id: u64, waiter: W },
+    /// Tell this caller that there is no connection.
+    Reject { waiter: W, why: Rejection },
+    /// Take this connection out of service. It ends when all it was given is answered.
+    Close { id: u64, why: Closing },
+    /// Publish the shared connections, which are those of [`Pool::serving`](super::Pool::serving).
+    Publish,
+    /// Send the parked requests on this connection.
+    SendParked(u64),
+    /// Answer the parked requests: they came too late.
+    RefuseParked,
+    /// Pass this on to the health actor.
+    Report(N),
+    /// End all connections now, whatever they have to answer.
+    StopAll,
+    /// Nothing is left to wait for: the pool ends.
+    Finish,
+}
+
+/// Why a caller gets no connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rejection {
+    TimedOut,
+    TooManyWait,
+    ShuttingDown,
+}
+
+/// Why a connection is taken out of service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Closing {
+    /// It works, and is not needed or too old.
+    Evicted(Eviction),
+    /// It may not be used again.
+    Discarded,
+}
+
+/// Why a connection is closed that works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Eviction {
+    /// It was not used for the idle timeout.
+    Idle,
+    /// It is older than the maximum lifetime.
+    Lifetime,
+    /// Fewer connections can do the work that is left.
+    Spare,
+    /// It is idle, and its place is needed for a shared connection.
+    Displaced,
+}

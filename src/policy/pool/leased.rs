@@ -1,0 +1,170 @@
+//! The leased lane: one caller at a time has a connection.
+
+use std::{collections::VecDeque, time::Instant};
+
+use super::{Action, Closing, Counts, Lane, Limits, Places, Pool, Rejection, State, Waiter};
+use crate::{events::Reason, policy::backoff::Backoff};
+
+/// Dials for leases at the same time, so that a crowd of callers is no storm of connections.
+const DIALS_AT_ONCE: usize = 2;
+
+/// The callers that wait for a connection, and the pauses of the dials for them.
+pub(super) struct LeasedLane<W> {
+    /// First come, first served.
+    waiters: VecDeque<W>,
+    /// No deadline is earlier.
+    soonest: Option<Instant>,
+    /// After a failed dial there is none until then.
+    pause: Option<Instant>,
+    backoff: Backoff,
+}
+
+impl<W: Waiter> LeasedLane<W> {
+    pub(super) fn new() -> Self {
+        Self {
+            waiters: VecDeque::new(),
+            soonest: None,
+            pause: None,
+            backoff: Backoff::default(),
+        }
+    }
+
+    pub(super) fn wait(&mut self, waiter: W) {
+        self.note_deadline(&waiter);
+        self.waiters.push_back(waiter);
+    }
+
+    /// The connection that the caller was to have had ended before: the caller is the first again.
+    pub(super) fn wait_again(&mut self, waiter: W) {
+        self.note_deadline(&waiter);
+        self.waiters.push_front(waiter);
+    }
+
+    fn note_deadline(&mut self, waiter: &W) {
+        let deadline = waiter.deadline();
+        self.soonest = Some(self.soonest.map_or(deadline, |it| it.min(deadline)));
+    }
+
+    pub(super) fn waiting(&self) -> usize {
+        self.waiters.len()
+    }
+
+    /// Whether as many wait as may, not counting callers that have gone.
+    pub(super) fn is_crowded(&mut self, limit: usize) -> bool {
+        if self.waiters.len() >= limit {
+            self.forget_gone();
+        }
+        self.waiters.len() >= limit
+    }
+
+    pub(super) fn forget_gone(&mut self) {
+        self.waiters.retain(|waiter| !waiter.is_gone());
+    }
+
+    /// The caller that has waited longest, if a connection is there for it.
+    pub(super) fn first(&mut self, has_idle: bool) -> Option<W> {
+        while self.waiters.front().is_some_and(W::is_gone) {
+            self.waiters.pop_front();
+        }
+        has_idle.then(|| self.waiters.pop_front()).flatten()
+    }
+
+    /// The callers whose deadlines have passed, once the first of them has.
+    pub(super) fn expire(&mut self, now: Instant) -> Vec<W> {
+        if self.soonest.is_none_or(|soonest| soonest > now) {
+            return Vec::new();
+        }
+        let waiters = std::mem::take(&mut self.waiters).into_iter();
+        let (over, left): (Vec<_>, Vec<_>) =
+            waiters.partition(|waiter| waiter.deadline() <= now || waiter.is_gone());
+        self.soonest = left.iter().map(W::deadline).min();
+        self.waiters = left.into();
+        over
+    }
+
+    pub(super) fn dismiss(&mut self) -> Vec<W> {
+        self.soonest = None;
+        self.waiters.drain(..).collect()
+    }
+
+    /// Whether another connection is to be opened: for the callers that wait, or for later ones.
+    pub(super) fn wants_dial(&self, counts: &Counts, limits: &Limits) -> bool {
+        let opening = counts.of(Lane::Leased, State::Opening);
+        let serving = counts.of(Lane::Shared, State::InUse);
+        let ready = serving
+            + counts.of(Lane::Shared, State::Opening)
+            + counts.of(Lane::Leased, State::Idle)
+            + opening;
+        let for_waiters = self.waiters.len() > opening;
+        // A shared one comes first, and shows that the server is there.
+        let for_later = ready < limits.min_idle && serving > 0;
+        self.pause.is_none() && opening < DIALS_AT_ONCE && (for_waiters || for_later)
+    }
+
+    /// A dial has failed, or a connection broke soon after it was opened.
+    pub(super) fn failed(&mut self, reason: Reason, now: Instant, jitter: f64) {
+        if self.pause.is_none() {
+            self.pause = Some(now + self.backoff.pause(reason, jitter));
+        }
+    }
+
+    /// A connection did what it was leased for.
+    pub(super) fn succeeded(&mut self) {
+        self.backoff.reset();
+    }
+
+    /// The pause may be over.
+    pub(super) fn pass(&mut self, now: Instant) {
+        self.pause = self.pause.filter(|until| *until > now);
+    }
+
+    pub(super) fn wake_at(&self) -> impl Iterator<Item = Instant> {
+        let deadline = self.soonest.filter(|_| !self.waiters.is_empty());
+        deadline.into_iter().chain(self.pause)
+    }
+}
+
+impl<W: Waiter, P: Places, N> Pool<W, P, N> {
+    pub(super) fn acquired(&mut self, waiter: W) {
+        if self.is_draining() {
+            self.reject(waiter, Rejection::ShuttingDown);
+        } else if self.leased.is_crowded(self.limits.max_waiting) {
+            self.reject(waiter, Rejection::TooManyWait);
+        } else {
+            self.leased.wait(waiter);
+        }
+    }
+
+    pub(super) fn reject(&mut self, waiter: W, why: Rejection) {
+        self.actions.push_back(Action::Reject { waiter, why });
+    }
+
+    pub(super) fn hand_over(&mut self) -> Option<Action<W, P::Place, N>> {
+        let waiter = self.leased.first(self.ledger.has_idle())?;
+        let id = self.ledger.lend().expect("BUG: one is idle");
+        Some(Action::HandOver { id, waiter })
+    }
+
+    pub(super) fn open_leased(&mut self) -> Option<Action<W, P::Place, N>> {
+        let counts = self.ledger.counts();
+        if self.is_unreachable || !self.leased.wants_dial(&counts, &self.limits) {
+            return None;
+        }
+        let (id, place) = self.ledger.request(Lane::Leased)?;
+        Some(Action::Dial { id, place })
+    }
+
+    pub(super) fn released(&mut self, id: u64, is_clean: bool, is_open: bool, now: Instant) {
+        let given_back = if is_clean && self.is_open() {
+            self.leased.succeeded();
+            self.ledger.give_back(id, now)
+        } else {
+            self.ledger.close(id);
+            Err(None)
+        };
+        // Where it has ended by itself, that is told later, and why.
+        if let (Err(eviction), true) = (given_back, is_open) {
+            self.close(id, eviction.map_or(Closing::Discarded, Closing::Evicted));
+        }
+    }
+}

@@ -1,0 +1,301 @@
+//! The connections of one pool, from their dials to their ends.
+
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    time::Instant,
+};
+
+use super::{Counts, Eviction, Lane, Limits, Place, Places, State};
+
+/// Every connection and every dial of a pool. Each change of their number and of their state goes
+/// through here.
+pub(super) struct Ledger<P: Places> {
+    places: P,
+    last_id: u64,
+    dials: BTreeMap<u64, Dial<P::Place>>,
+    connections: HashMap<u64, Entry<P::Place>>,
+    /// The shared connections in service, the oldest first.
+    serving: Vec<u64>,
+    /// The connections that can be leased; the one that was used last comes last, and is used first.
+    idle: VecDeque<u64>,
+}
+
+struct Dial<P> {
+    place: P,
+    is_cancelled: bool,
+}
+
+struct Entry<P> {
+    place: P,
+    opened: Instant,
+    /// When it became idle, or was last used.
+    since: Instant,
+    /// When it is too old.
+    expires: Option<Instant>,
+    /// It is closed when its lease is over.
+    is_distrusted: bool,
+}
+
+/// A connection that has ended.
+pub(super) struct Past {
+    pub(super) lane: Lane,
+    pub(super) opened: Instant,
+    /// All callers shared it until now.
+    pub(super) was_serving: bool,
+}
+
+impl<P: Places> Ledger<P> {
+    pub(super) fn new(places: P) -> Self {
+        Self {
+            places,
+            last_id: 0,
+            dials: BTreeMap::new(),
+            connections: HashMap::new(),
+            serving: Vec::new(),
+            idle: VecDeque::new(),
+        }
+    }
+
+    /// The right to open a connection, which has this id from now on, if there is room for one.
+    pub(super) fn request(&mut self, lane: Lane) -> Option<(u64, P::Place)> {
+        let place = self.places.request(lane)?;
+        self.last_id += 1;
+        let dial = Dial {
+            place: place.clone(),
+            is_cancelled: false,
+        };
+        self.dials.insert(self.last_id, dial);
+        Some((self.last_id, place))
+    }
+
+    pub(super) fn dialled_for(&self, id: u64) -> Option<Lane> {
+        self.dials.get(&id).map(|dial| dial.place.lane())
+    }
+
+    pub(super) fn is_dialling(&self, lane: Lane) -> bool {
+        self.dials.values().any(|dial| dial.place.lane() == lane)
+    }
+
+    /// Names each dial that is to be given up, once.
+    pub(super) fn cancel_dials(&mut self) -> Vec<u64> {
+        let running = self.dials.iter_mut().filter(|(_, it)| !it.is_cancelled);
+        let cancel = |(id, dial): (&u64, &mut Dial<P::Place>)| {
+            dial.is_cancelled = true;
+            *id
+        };
+        running.map(cancel).collect()
+    }
+
+    /// A dial has ended without a connection.
+    pub(super) fn not_opened(&mut self, id: u64) -> Option<Lane> {
+        self.dials.remove(&id).map(|dial| dial.place.lane())
+    }
+
+    /// A dial has opened a connection. A shared one is in use from now on, the other can be leased.
+    pub(super) fn opened(
+        &mut self,
+        id: u64,
+        now: Instant,
+        expires: Option<Instant>,
+    ) -> Option<Lane> {
+        let place = self.dials.remove(&id)?.place;
+        let lane = place.lane();
+        match lane {
+            Lane::Shared => {
+                place.set(State::InUse);
+                self.serving.push(id);
+            }
+            Lane::Leased => {
+                place.set(State::Idle);
+                self.idle.push_back(id);
+            }
+        }
+        let entry = Entry {
+            place,
+            opened: now,
+            since: now,
+            expires,
+            is_distrusted: false,
+        };
+        self.connections.insert(id, entry);
+        Some(lane)
+    }
+
+    /// Takes it out of service.
+    pub(super) fn close(&mut self, id: u64) {
+        self.leave_service(id);
+        if let Some(entry) = self.connections.get(&id) {
+            entry.place.set(State::Closing);
+        }
+    }
+
+    /// Its socket is closed.
+    pub(super) fn ended(&mut self, id: u64) -> Option<Past> {
+        let was_serving = self.serving.contains(&id);
+        self.leave_service(id);
+        let entry = self.connections.remove(&id)?;
+        Some(Past {
+            lane: entry.place.lane(),
+            opened: entry.opened,
+            was_serving,
+        })
+    }
+
+    fn leave_service(&mut self, id: u64) {
+        self.serving.retain(|serving| *serving != id);
+        self.idle.retain(|idle| *idle != id);
+    }
+
+    pub(super) fn serving(&self) -> &[u64] {
+        &self.serving
+    }
+
+    pub(super) fn has_idle(&self) -> bool {
+        !self.idle.is_empty()
+    }
+
+    /// Takes the idle connection that was used last, for a caller.
+    pub(super) fn lend(&mut self) -> Option<u64> {
+        let id = self.idle.pop_back()?;
+        self.connections[&id].place.set(State::InUse);
+        Some(id)
+    }
+
+    /// A lease is over, and the connection can be leased again. Otherwise it is closed.
+    pub(super) fn give_back(&mut self, id: u64, now: Instant) -> Result<(), Option<Eviction>> {
+        let Some(entry) = self.connections.get_mut(&id) else {
+            return Ok(());
+        };
+        let is_expired = entry.is_expired(now);
+        if entry.is_distrusted || is_expired {
+            self.close(id);
+            return Err(is_expired.then_some(Eviction::Lifetime));
+        }
+        entry.since = now;
+        entry.place.set(State::Idle);
+        self.idle.push_back(id);
+        Ok(())
+    }
+
+    /// Closes the idle connection that was used least recently, to make room.
+    pub(super) fn displace(&mut self) -> Option<u64> {
+        let id = self.idle.front().copied()?;
+        self.close(id);
+        Some(id)
+    }
+
+    /// Closes the connections that serve or are idle, and returns them. The leased ones are closed
+    /// when their leases are over.
+    pub(super) fn distrust(&mut self) -> Vec<u64> {
+        for entry in self.connections.values_mut() {
+            entry.is_distrusted = true;
+        }
+        let in_service = self.serving.iter().chain(&self.idle);
+        let in_service: Vec<_> = in_service.copied().collect();
+        for id in &in_service {
+            self.close(*id);
+        }
+        in_service
+    }
+
+    /// A shared connection was last used then.
+    pub(super) fn used(&mut self, id: u64, last: Instant) {
+        if let Some(entry) = self.connections.get_mut(&id) {
+            entry.since = last;
+        }
+    }
+
+    /// Whether a shared connection was used within the idle timeout.
+    pub(super) fn is_used(&self, now: Instant, limits: &Limits) -> bool {
+        let is_used = |id| !self.connections[id].is_unused(now, limits);
+        self.serving.iter().any(is_used)
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        self.places.counts()
+    }
+
+    /// Whether connections take up room that belong to a pool that has crashed.
+    pub(super) fn has_orphans(&self) -> bool {
+        self.counts().total() > self.connections.len() + self.dials.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.connections.is_empty() && self.dials.is_empty()
+    }
+
+    /// Names the connections that are to be closed, and why. Leased ones are closed by this; shared
+    /// ones are only named, because a successor may have to be opened before.
+    pub(super) fn sweep(
+        &mut self,
+        now: Instant,
+        limits: &Limits,
+        is_calm: bool,
+    ) -> Vec<(u64, Eviction)> {
+        let serving = self.serving.len();
+        // One at a time, to see whether the others can do without it.
+        let spared = usize::from(is_calm && serving > limits.min_shared);
+        let expired = self.idle.iter();
+        let expired = expired.filter(|id| self.connections[*id].is_expired(now));
+        let leasable = self.idle.len() - expired.count();
+        let mut unneeded = (serving - spared + leasable).saturating_sub(limits.min_idle);
+        let mut evicted = self.sweep_idle(now, limits, &mut unneeded);
+        // As long as one of them is used, there is the minimum of them.
+        let mut spendable = if self.is_used(now, limits) {
+            0
+        } else {
+            // The last of the minimum is a shared one, because all callers can use it.
+            let kept = usize::from(limits.min_idle > 0);
+            (serving - spared).saturating_sub(kept)
+        };
+        // The youngest are the first to go.
+        for (index, id) in self.serving.iter().rev().enumerate() {
+            if index < spared {
+                evicted.push((*id, Eviction::Spare));
+            } else if unneeded > 0 && spendable > 0 {
+                unneeded -= 1;
+                spendable -= 1;
+                evicted.push((*id, Eviction::Idle));
+            } else if self.connections[id].is_expired(now) {
+                evicted.push((*id, Eviction::Lifetime));
+            }
+        }
+        evicted
+    }
+
+    fn sweep_idle(
+        &mut self,
+        now: Instant,
+        limits: &Limits,
+        unneeded: &mut usize,
+    ) -> Vec<(u64, Eviction)> {
+        let mut evicted = Vec::new();
+        for id in &self.idle {
+            let entry = &self.connections[id];
+            if entry.is_expired(now) {
+                evicted.push((*id, Eviction::Lifetime));
+            } else if *unneeded > 0 && entry.is_unused(now, limits) {
+                *unneeded -= 1;
+                evicted.push((*id, Eviction::Idle));
+            }
+        }
+        for (id, _) in &evicted {
+            self.close(*id);
+        }
+        evicted
+    }
+}
+
+impl<P> Entry<P> {
+    fn is_expired(&self, now: Instant) -> bool {
+        self.expires.is_some_and(|expires| expires <= now)
+    }
+
+    fn is_unused(&self, now: Instant, limits: &Limits) -> bool {
+        now.saturating_duration_since(self.since) >= limits.idle_timeout
+    }
+}
+
+#[cfg(test)]
+#[path = "ledger_tests.rs"]
+mod tests;

@@ -1,0 +1,120 @@
+//! The life of a connection: it opens or fails to, becomes idle or old, is taken out of service, and ends.
+
+use std::time::{Duration, Instant};
+
+use super::{Action, Closing, Eviction, Lane, Places, Pool, Waiter, shared::STABLE_AFTER};
+use crate::events::Reason;
+
+impl<W: Waiter, P: Places, N> Pool<W, P, N> {
+    pub(super) fn opened(&mut self, id: u64, news: N, now: Instant, jitter: f64) {
+        let lifetime = self.limits.max_lifetime;
+        let expires = lifetime.map(|lifetime| now + jittered(lifetime, jitter));
+        if self.ledger.opened(id, now, expires) != Some(Lane::Shared) {
+            return;
+        }
+        self.is_unreachable = false;
+        self.send_parked(id);
+        for (old, why) in self.shared.replaced() {
+            self.close(old, Closing::Evicted(why));
+        }
+        self.publish();
+        self.actions.push_back(Action::Report(news));
+        self.shared.ask();
+    }
+
+    pub(super) fn dial_failed(
+        &mut self,
+        id: u64,
+        reason: Reason,
+        news: N,
+        now: Instant,
+        jitter: f64,
+    ) {
+        match self.ledger.not_opened(id) {
+            Some(Lane::Shared) if self.serving().is_empty() => {
+                self.is_unreachable = true;
+                self.actions.push_back(Action::Report(news));
+            }
+            // Beside others that work it says little about the server.
+            Some(Lane::Shared) => self.shared.failed(reason, now, jitter),
+            Some(Lane::Leased) => self.leased.failed(reason, now, jitter),
+            None => {}
+        }
+    }
+
+    pub(super) fn ended(
+        &mut self,
+        id: u64,
+        is_lost: bool,
+        news: Option<N>,
+        now: Instant,
+        jitter: f64,
+    ) {
+        let Some(past) = self.ledger.ended(id) else {
+            return;
+        };
+        self.shared.forget(id);
+        let is_stable = now.saturating_duration_since(past.opened) >= STABLE_AFTER;
+        match past.lane {
+            // It is no evidence of its own: what has ended it ends the shared connections as well, or
+            // is the fate of this one, and a crowd of blocked callers would count as a crowd of failures.
+            Lane::Leased if is_lost && !is_stable => {
+                self.leased.failed(Reason::ConnectionLost, now, jitter);
+            }
+            Lane::Leased => {}
+            Lane::Shared => {
+                // One that was retired before says nothing about the present, and needs no successor.
+                if past.was_serving {
+                    self.publish();
+                    self.actions.extend(news.map(Action::Report));
+                    if self.is_open() {
+                        self.shared.lost(is_stable, now, jitter);
+                    }
+                }
+                // Some may have been parked while its end was on its way here.
+                if let Some(first) = self.serving().first() {
+                    self.send_parked(*first);
+                }
+            }
+        }
+    }
+
+    fn send_parked(&mut self, id: u64) {
+        if self.parked > 0 {
+            self.actions.push_back(Action::SendParked(id));
+        }
+    }
+
+    pub(super) fn sweep(&mut self, now: Instant) {
+        self.leased.forget_gone();
+        self.swept = 0;
+        if !self.is_open() {
+            return;
+        }
+        let is_calm = self.shared.is_calm(&self.limits, now);
+        let serving = self.serving().to_vec();
+        for (id, eviction) in self.ledger.sweep(now, &self.limits, is_calm) {
+            if serving.contains(&id) && eviction == Eviction::Lifetime {
+                // It is taken out of service, and counted, once there is another.
+                self.shared.replace(id, eviction);
+                continue;
+            }
+            self.close(id, Closing::Evicted(eviction));
+            self.swept += 1;
+        }
+        if self.serving().len() < serving.len() {
+            self.publish();
+        }
+    }
+
+    pub(super) fn close(&mut self, id: u64, why: Closing) {
+        self.ledger.close(id);
+        self.actions.push_back(Action::Close { id, why });
+    }
+}
+
+/// The age at which a connection is replaced: by up to a tenth earlier than the settings say, so that
+/// connections which were opened together are not closed together.
+fn jittered(lifetime: Duration, jitter: f64) -> Duration {
+    lifetime.mul_f64(1.0 - 0.1 * jitter)
+}

@@ -1,0 +1,291 @@
+//! The shared lane: all callers send on its connections.
+
+use std::time::{Duration, Instant};
+
+use super::{Action, Closing, Eviction, Lane, Limits, Places, Pool, State, Waiter, ledger::Ledger};
+use crate::{events::Reason, policy::backoff::Backoff};
+
+/// A connection that lived for less than this is not replaced at once, so that a server which
+/// accepts and drops connections is not dialled in a tight loop.
+pub(super) const STABLE_AFTER: Duration = Duration::from_secs(1);
+
+/// Callers that meet the wrong server have its connection replaced at most this often: while a name
+/// leads to a replica, each of their writes would open another.
+const RETIRE_EVERY: Duration = Duration::from_millis(100);
+
+/// When the shared connections are dialled, and when they are replaced.
+#[derive(Default)]
+pub(super) struct SharedLane {
+    /// A dial that is due now, whatever the pause.
+    wish: Option<Wish>,
+    /// These connections are taken out of service as soon as there is another.
+    replacing: Vec<(u64, Eviction)>,
+    /// There was no room for a dial, which is made when there is.
+    lacks_room: bool,
+    /// An idle connection that was closed to make room, and has not ended yet.
+    displaced: Option<u64>,
+    /// A connection that was closed to make room for its own successor, and has not ended yet.
+    made_way: Option<u64>,
+    /// There is no dial until then, unless it is wished for.
+    pause: Option<Instant>,
+    backoff: Backoff,
+    /// When callers last had the connections replaced.
+    last_distrusted: Option<Instant>,
+    /// When a connection last had more to do than it could.
+    saturated: Option<Instant>,
+    /// The published routes are of this pool, and not of a crashed predecessor.
+    has_published: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Wish {
+    /// If the minimum is lacking.
+    Minimum,
+    /// Even if it is not.
+    Another,
+}
+
+/// How much callers wait for.
+struct Demand {
+    /// Requests for a shared connection.
+    parked: usize,
+    /// Callers for a connection of their own.
+    waiting: usize,
+    /// The health actor says when the server can be reached again.
+    is_unreachable: bool,
+}
+
+/// The next thing to do for the lane.
+enum Step<P> {
+    Dial(u64, P),
+    /// Close an idle connection to make room.
+    Displace(u64),
+    /// Close an old one to make room for its successor.
+    MakeWay(u64, Eviction),
+    /// Publish that there is no route: those of a predecessor take up the room.
+    Withdraw,
+}
+
+impl SharedLane {
+    /// Dials now if the minimum is lacking.
+    pub(super) fn ask(&mut self) {
+        self.pause = None;
+        self.lacks_room = false;
+        self.wish = self.wish.max(Some(Wish::Minimum));
+    }
+
+    /// Dials at this time if the minimum is lacking, and not before.
+    pub(super) fn ask_at(&mut self, at: Instant) {
+        self.pause = Some(at);
+    }
+
+    /// A dial failed beside connections that work.
+    pub(super) fn failed(&mut self, reason: Reason, now: Instant, jitter: f64) {
+        self.pause = Some(now + self.backoff.pause(reason, jitter));
+    }
+
+    /// A connection broke, and is to be replaced: at once if it had worked for a while.
+    pub(super) fn lost(&mut self, was_stable: bool, now: Instant, jitter: f64) {
+        if was_stable {
+            self.backoff.reset();
+            self.ask();
+        } else {
+            self.failed(Reason::ConnectionLost, now, jitter);
+        }
+    }
+
+    /// The pause may be over.
+    pub(super) fn pass(&mut self, now: Instant) {
+        if self.pause.is_some_and(|until| until <= now) {
+            self.ask();
+        }
+    }
+
+    pub(super) fn wake_at(&self) -> Option<Instant> {
+        self.pause
+    }
+
+    /// Opens a successor before it takes the connection out of service.
+    pub(super) fn replace(&mut self, id: u64, why: Eviction) {
+        if self.replacing.iter().all(|(known, _)| *known != id) {
+            self.replacing.push((id, why));
+        }
+        self.wish = Some(Wish::Another);
+    }
+
+    /// The connections whose successor is there.
+    pub(super) fn replaced(&mut self) -> Vec<(u64, Eviction)> {
+        std::mem::take(&mut self.replacing)
+    }
+
+    /// It has ended.
+    pub(super) fn forget(&mut self, id: u64) {
+        self.replacing.retain(|(replacing, _)| *replacing != id);
+        self.displaced = self.displaced.filter(|displaced| *displaced != id);
+        self.made_way = self.made_way.filter(|made_way| *made_way != id);
+    }
+
+    /// Only what is parked is still served.
+    pub(super) fn drain(&mut self) {
+        self.replacing.clear();
+        self.lacks_room = false;
+    }
+
+    /// One has more to do than it can. A server that is full is not asked for more than the minimum, and
+    /// callers that wait for a lease have no connection at all.
+    pub(super) fn saturated<P: Places>(
+        &mut self,
+        ledger: &Ledger<P>,
+        limits: &Limits,
+        waiting: usize,
+        now: Instant,
+    ) {
+        self.saturated = Some(now);
+        let counts = ledger.counts();
+        let can_grow = counts.of(Lane::Shared, State::Opening) == 0
+            && counts.of(Lane::Shared, State::InUse) < limits.max_shared;
+        if can_grow && waiting == 0 && self.pause.is_none() {
+            self.wish = Some(Wish::Another);
+        }
+    }
+
+    /// Whether none was saturated since the last sweep.
+    pub(super) fn is_calm(&self, limits: &Limits, now: Instant) -> bool {
+        self.saturated
+            .is_none_or(|at| now.saturating_duration_since(at) >= limits.sweep_interval)
+    }
+
+    /// Whether callers may have the connections replaced now.
+    pub(super) fn may_distrust(&mut self, now: Instant) -> bool {
+        let is_early = |last| now.saturating_duration_since(last) < RETIRE_EVERY;
+        let may = !self.last_distrusted.is_some_and(is_early);
+        if may {
+            self.last_distrusted = Some(now);
+        }
+        may
+    }
+
+    /// One dial at a time, however many wait for it.
+    fn step<P: Places>(
+        &mut self,
+        ledger: &mut Ledger<P>,
+        limits: &Limits,
+        demand: &Demand,
+        now: Instant,
+    ) -> Option<Step<P::Place>> {
+        let wish = self.wish.take();
+        let lacks_minimum = ledger.serving().len() < limits.min_shared;
+        let is_due = match wish {
+            Some(Wish::Another) => true,
+            Some(Wish::Minimum) if lacks_minimum => true,
+            _ => self.wants_dial(demand, lacks_minimum, ledger.is_used(now, limits)),
+        };
+        if ledger.is_dialling(Lane::Shared) || !is_due {
+            return None;
+        }
+        match ledger.request(Lane::Shared) {
+            Some((id, place)) => {
+                self.lacks_room = false;
+                Some(Step::Dial(id, place))
+            }
+            None => self.make_room(ledger, lacks_minimum),
+        }
+    }
+
+    /// Whether a connection is missing that is still wanted, and may be dialled.
+    fn wants_dial(&mut self, demand: &Demand, lacks_minimum: bool, is_used: bool) -> bool {
+        if self.pause.is_some() || demand.is_unreachable {
+            return false;
+        }
+        let is_replacing = !self.replacing.is_empty();
+        // A waiter for a lease comes before a connection that is only better to have.
+        self.lacks_room &= lacks_minimum || is_replacing || demand.waiting == 0;
+        let is_wanted = self.lacks_room || is_used || demand.parked > 0;
+        is_wanted && (lacks_minimum || is_replacing || self.lacks_room)
+    }
+
+    /// The end of a connection makes room, and then there is another try.
+    fn make_room<P: Places>(
+        &mut self,
+        ledger: &mut Ledger<P>,
+        lacks_minimum: bool,
+    ) -> Option<Step<P::Place>> {
+        self.lacks_room = true;
+        if self.displaced.is_some() {
+            return None;
+        }
+        self.displaced = ledger.displace();
+        if let Some(idle) = self.displaced {
+            return Some(Step::Displace(idle));
+        }
+        // One that is only better to have is asked for again if it still is.
+        self.lacks_room = lacks_minimum || !self.replacing.is_empty();
+        if ledger.serving().is_empty() && !self.has_published {
+            return Some(Step::Withdraw);
+        }
+        if self.made_way.is_some() {
+            return None;
+        }
+        let (id, why) = self.replacing.pop()?;
+        self.made_way = Some(id);
+        Some(Step::MakeWay(id, why))
+    }
+}
+
+impl<W: Waiter, P: Places, N> Pool<W, P, N> {
+    pub(super) fn fill_shared(&mut self, now: Instant) -> Option<Action<W, P::Place, N>> {
+        let demand = Demand {
+            parked: self.parked,
+            waiting: self.leased.waiting(),
+            is_unreachable: self.is_unreachable,
+        };
+        let step = self
+            .shared
+            .step(&mut self.ledger, &self.limits, &demand, now)?;
+        match step {
+            Step::Dial(id, place) => return Some(Action::Dial { id, place }),
+            Step::Displace(id) => self.close(id, Closing::Evicted(Eviction::Displaced)),
+            Step::MakeWay(id, why) => {
+                self.close(id, Closing::Evicted(why));
+                self.publish();
+            }
+            Step::Withdraw => self.publish(),
+        }
+        self.actions.pop_front()
+    }
+
+    pub(super) fn publish(&mut self) {
+        self.shared.has_published = true;
+        self.actions.push_back(Action::Publish);
+    }
+
+    pub(super) fn saturated(&mut self, now: Instant) {
+        self.leased.forget_gone();
+        if self.is_open() {
+            let waiting = self.leased.waiting();
+            self.shared
+                .saturated(&self.ledger, &self.limits, waiting, now);
+        }
+    }
+
+    pub(super) fn distrusted(&mut self, only: Option<u64>, now: Instant) {
+        let is_meant = match only {
+            None => true,
+            Some(id) => self.serving().contains(&id) && self.shared.may_distrust(now),
+        };
+        if is_meant {
+            self.distrust_all();
+        }
+    }
+
+    /// Takes all connections out of service: what is true of one of them is true of all.
+    pub(super) fn distrust_all(&mut self) {
+        let changes_routes = !self.serving().is_empty() || !self.shared.has_published;
+        for id in self.ledger.distrust() {
+            self.close(id, Closing::Discarded);
+        }
+        if changes_routes {
+            self.publish();
+        }
+    }
+}
