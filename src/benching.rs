@@ -11,10 +11,13 @@ use tokio::{io::DuplexStream, sync::oneshot};
 
 use crate::{
     Error, Refusal,
-    call::{CallEngine, args},
+    call::{CallEngine, Overrides, args},
     config::{Config, resolve},
     events::CircuitState,
-    net::{Connection, Established, InFlight, Link, Origin, Seen, codec, transport::Transport},
+    net::{
+        Connection, Dialler, Established, FixedAddress, InFlight, Link, Origin, Seen,
+        SocketConnector, codec, transport::Transport,
+    },
     policy::admission::Passage,
     policy::{
         breaker,
@@ -127,7 +130,9 @@ impl Line {
     pub fn open(stream: DuplexStream) -> Self {
         let config = Config::single("redis://localhost");
         let settings = resolve(config).expect("BUG: the defaults are valid");
-        let state = DatabaseState::new(settings.databases[0].clone(), Instant::now());
+        // It is never asked: the connection is there.
+        let dialler = Dialler::new(FixedAddress, Arc::new(SocketConnector));
+        let state = DatabaseState::new(settings.databases[0].clone(), dialler, Instant::now());
         let established = Established {
             transport: Box::new(stream),
             decoder: codec::Decoder::new(codec::Limits::default()),
@@ -137,7 +142,7 @@ impl Line {
         let (_, stop) = oneshot::channel();
         let (mailbox, activity, connection) = Connection::new(
             established,
-            &state.settings,
+            &state.settings.load(),
             state.counters.clone(),
             Link {
                 origin: Origin::Connection(0),
@@ -162,7 +167,9 @@ impl Line {
     ///
     /// As [`Database::execute`](crate::Database::execute).
     pub async fn execute(&self, command: &Cmd) -> Result<Value, Error> {
-        self.0.execute(command, self.0.options()).await
+        self.0
+            .execute(command, self.0.options(Overrides::default()))
+            .await
     }
 
     /// Reads the route, as every command does, and tells whether there is one.

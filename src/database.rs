@@ -6,7 +6,7 @@ use actix::Recipient;
 use redis::{Cmd, FromRedisValue, Pipeline, RedisFuture, Value, aio::ConnectionLike};
 
 use crate::{
-    call::{CallEngine, CallOptions, PipelineRun},
+    call::{CallEngine, CallOptions, Overrides, PipelineRun},
     error::Error,
     lease::Lease,
     lifeline::Lifeline,
@@ -72,7 +72,7 @@ use crate::{
 #[derive(Clone)]
 pub struct Database {
     pub(crate) engine: CallEngine,
-    pub(crate) options: CallOptions,
+    pub(crate) overrides: Overrides,
     // The supervisor runs as long as a handle lives.
     lifeline: Arc<Lifeline>,
 }
@@ -80,7 +80,7 @@ pub struct Database {
 impl Database {
     pub(crate) fn new(engine: CallEngine, lifeline: Arc<Lifeline>) -> Self {
         Self {
-            options: engine.options(),
+            overrides: Overrides::default(),
             engine,
             lifeline,
         }
@@ -88,7 +88,7 @@ impl Database {
 
     /// The name under which the database was configured.
     pub fn name(&self) -> &str {
-        &self.engine.state.settings.name
+        &self.engine.state.name
     }
 
     /// The same database with another deadline for each command, counted from its call.
@@ -99,7 +99,7 @@ impl Database {
     /// command through; there is no "for ever", and more than a year is taken as a year.
     #[must_use]
     pub fn with_timeout(&self, timeout: Duration) -> Self {
-        self.with_terms(self.options.with_timeout(timeout))
+        self.with_overrides(self.overrides.with_timeout(timeout))
     }
 
     /// The same database for commands that may run twice: they are sent again also when nobody knows
@@ -118,19 +118,24 @@ impl Database {
     /// ```
     #[must_use]
     pub fn idempotent(&self) -> Self {
-        self.with_terms(self.options.with_idempotence(Idempotence::Yes))
+        self.with_overrides(self.overrides.with_idempotence(Idempotence::Yes))
     }
 
     /// The same database for commands that must not run twice, also if they only read. What the
     /// server has certainly not run is sent again all the same.
     #[must_use]
     pub fn not_idempotent(&self) -> Self {
-        self.with_terms(self.options.with_idempotence(Idempotence::No))
+        self.with_overrides(self.overrides.with_idempotence(Idempotence::No))
     }
 
-    fn with_terms(&self, options: CallOptions) -> Self {
+    /// How a call is run under the present settings.
+    pub(crate) fn options(&self) -> CallOptions {
+        self.engine.options(self.overrides)
+    }
+
+    fn with_overrides(&self, overrides: Overrides) -> Self {
         Self {
-            options,
+            overrides,
             ..self.clone()
         }
     }
@@ -141,7 +146,7 @@ impl Database {
     ///
     /// Everything that [`Error`] lists for a command.
     pub async fn execute(&self, command: &Cmd) -> Result<Value, Error> {
-        self.engine.execute(command, self.options).await
+        self.engine.execute(command, self.options()).await
     }
 
     /// Runs one command and converts its reply.
@@ -187,7 +192,7 @@ impl Database {
         &self,
         pipeline: impl std::borrow::Borrow<Pipeline>,
     ) -> Result<T, Error> {
-        let mut run = PipelineRun::new(&self.engine, self.options);
+        let mut run = PipelineRun::new(&self.engine, self.options());
         let replies = pipeline.borrow().query_async(&mut run).await;
         replies.map_err(|error| run.explain(error))
     }
@@ -227,7 +232,7 @@ impl Database {
         by: &'static Location<'static>,
     ) -> impl Future<Output = Result<Lease, Error>> + Send + 'static {
         let (engine, lifeline) = (self.engine.clone(), self.lifeline.clone());
-        Lease::acquire(engine, self.options, lifeline, by)
+        Lease::acquire(engine, self.overrides, lifeline, by)
     }
 
     /// An address for other actix actors, which send it [`Execute`] and get the reply. It is the
@@ -247,8 +252,8 @@ impl fmt::Debug for Database {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Database")
             .field("name", &self.name())
-            .field("timeout", &self.options.timeout)
-            .field("idempotence", &self.options.idempotence)
+            .field("timeout", &self.options().timeout)
+            .field("idempotence", &self.overrides.idempotence)
             .finish_non_exhaustive()
     }
 }
@@ -257,7 +262,7 @@ impl fmt::Debug for Database {
 impl ConnectionLike for Database {
     fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
         // Without the layer of a future that `execute` is.
-        Box::pin(async move { Ok(self.engine.execute(command, self.options).await?) })
+        Box::pin(async move { Ok(self.engine.execute(command, self.options()).await?) })
     }
 
     fn req_packed_commands<'a>(
@@ -267,12 +272,12 @@ impl ConnectionLike for Database {
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
         Box::pin(async move {
-            let mut run = PipelineRun::new(&self.engine, self.options);
+            let mut run = PipelineRun::new(&self.engine, self.options());
             run.req_packed_commands(pipeline, offset, count).await
         })
     }
 
     fn get_db(&self) -> i64 {
-        self.engine.state.settings.number
+        self.engine.state.settings.load().number
     }
 }

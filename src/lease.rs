@@ -6,7 +6,7 @@ use redis::{Cmd, FromRedisValue, Pipeline, RedisFuture, Value, aio::ConnectionLi
 use tokio::time::Instant;
 
 use crate::{
-    call::{CallEngine, CallOptions, PipelineRun},
+    call::{CallEngine, CallOptions, Overrides, PipelineRun},
     error::Error,
     lifeline::Lifeline,
     messages::Grant,
@@ -51,10 +51,12 @@ pub struct Lease {
 impl Lease {
     pub(crate) async fn acquire(
         engine: CallEngine,
-        options: CallOptions,
+        overrides: Overrides,
         lifeline: Arc<Lifeline>,
         by: &'static Location<'static>,
     ) -> Result<Self, Error> {
+        // It keeps the options that it began with.
+        let options = engine.options(overrides);
         let grant = engine.acquire(options, Some(by)).await?;
         Ok(Self {
             engine,
@@ -80,7 +82,7 @@ impl Lease {
 
     /// The name under which the database was configured.
     pub fn name(&self) -> &str {
-        &self.engine.state.settings.name
+        &self.engine.state.name
     }
 
     /// Runs one command and returns its reply as it came. An error reply is an error.
@@ -154,6 +156,6 @@ impl ConnectionLike for Lease {
 
     /// The number of the database in the configuration; a `SELECT` on the lease does not change it.
     fn get_db(&self) -> i64 {
-        self.engine.state.settings.number
+        self.engine.state.settings.load().number
     }
 }

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     config::{DatabaseSettings, Settings},
     events::{Change, CircuitState, EventHub, HealthState},
-    net::{Connector, Executor},
+    net::{Connector, Dialler, Executor, FixedAddress},
     policy::admission::Passage,
     state::DatabaseState,
     stats::{DatabaseStats, SupervisorStats},
@@ -24,7 +24,6 @@ pub(crate) struct Registry {
     pub(crate) databases: DashMap<Arc<str>, Arc<DatabaseState>>,
     pub(crate) hub: EventHub,
     pub(crate) executor: Executor,
-    pub(crate) connector: Arc<dyn Connector>,
     started: Instant,
     stopping: CancellationToken,
 }
@@ -42,14 +41,14 @@ impl Registry {
         let databases = settings.databases.iter();
         let now = Instant::now();
         let entry = |settings: &Arc<DatabaseSettings>| {
-            let state = DatabaseState::new(settings.clone(), now);
+            let dialler = Dialler::new(FixedAddress, connector.clone());
+            let state = DatabaseState::new(settings.clone(), dialler, now);
             (settings.name.clone(), state)
         };
         Arc::new(Self {
             databases: databases.map(entry).collect(),
             hub: EventHub::default(),
             executor,
-            connector,
             started: now,
             stopping: CancellationToken::new(),
         })
@@ -109,7 +108,7 @@ impl Registry {
     }
 
     fn statistics_of(&self, dispatcher: &DatabaseState) -> DatabaseStats {
-        let latest = self.hub.latest(&dispatcher.settings.name);
+        let latest = self.hub.latest(&dispatcher.name);
         let (health, circuit) = match latest {
             Some(event) => (event.state, event.circuit),
             None => (HealthState::Starting, CircuitState::Closed),

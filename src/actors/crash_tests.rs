@@ -13,7 +13,7 @@ use super::{
     supervisor::SupervisorActor,
 };
 use crate::{
-    call::CallEngine,
+    call::{CallEngine, Overrides},
     common::{RedisServer, eventually_async},
     config::{Config, DatabaseConfig, resolve},
     error::Error,
@@ -107,7 +107,7 @@ impl Rig {
 
     fn ping(&self, name: &str) -> impl Future<Output = Result<Value, Error>> + use<> {
         let database = self.database(name);
-        let options = database.options().with_timeout(SOON);
+        let options = database.options(Overrides::default().with_timeout(SOON));
         async move { database.execute(&cmd("PING"), options).await }
     }
 
@@ -182,7 +182,7 @@ fn leases_of_a_crashed_pool_go_on_and_count_until_they_are_given_back() {
     run(async {
         let rig = Rig::start().await;
         let one = rig.database("one");
-        let options = one.options().with_timeout(SOON);
+        let options = one.options(Overrides::default().with_timeout(SOON));
         let pool = || {
             let pool = rig.registry.statistics().databases["one"].pool.clone();
             assert!(pool.open + pool.opening <= MAX, "{pool:?}");

@@ -17,7 +17,7 @@ use tokio::{
 
 use crate::{
     common::resp::{bulk, read_command},
-    config::DatabaseSettings,
+    config::{Address, DatabaseSettings},
     net::{
         Connector,
         transport::{Connecting, Transport},
@@ -124,7 +124,7 @@ fn answer(command: &[Vec<u8>]) -> Vec<u8> {
 }
 
 impl Connector for FakeServer {
-    fn connect<'a>(&'a self, _: &'a DatabaseSettings) -> Connecting<'a> {
+    fn connect<'a>(&'a self, _: &'a Address, _: &'a DatabaseSettings) -> Connecting<'a> {
         Box::pin(async move {
             let transport: Box<dyn Transport> = Box::new(Line(self.accept()?));
             Ok(transport)

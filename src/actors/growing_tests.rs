@@ -9,7 +9,7 @@ use super::{
     paused::{MINUTE, Rig, SECOND, run},
     supervisor::SupervisorActor,
 };
-use crate::{config::DatabaseConfig, messages::Saturated};
+use crate::{call::Overrides, config::DatabaseConfig, messages::Saturated};
 
 /// Lets the pool believe that a shared connection has more to do than it can.
 #[derive(Message)]
@@ -62,7 +62,7 @@ fn a_pool_does_not_grow_at_the_cost_of_those_who_wait() {
         rig.at(SECOND).await;
         let waiting = actix_rt::spawn({
             let main = rig.main.clone();
-            let options = main.options().with_timeout(MINUTE);
+            let options = main.options(Overrides::default().with_timeout(MINUTE));
             async move { main.acquire(options, None).await }
         });
         rig.at(2 * SECOND).await;
@@ -71,9 +71,11 @@ fn a_pool_does_not_grow_at_the_cost_of_those_who_wait() {
         // A connection that was changed makes room.
         let mut changed = leases.pop().expect("two");
         let select = cmd("SELECT").arg(1).take();
-        let done = rig
-            .main
-            .execute_on(&mut changed, &select, rig.main.options());
+        let done = rig.main.execute_on(
+            &mut changed,
+            &select,
+            rig.main.options(Overrides::default()),
+        );
         done.await.expect("selected");
         drop(changed);
         let third = waiting.await.expect("a task").expect("in its place");

@@ -22,7 +22,7 @@ impl Actor for JanitorActor {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         for dispatcher in self.registry.dispatchers() {
-            let interval = dispatcher.settings.sweep_interval;
+            let interval = dispatcher.settings.load().sweep_interval;
             ctx.run_interval(interval, move |_, _| sweep(&dispatcher));
         }
     }

@@ -16,7 +16,7 @@ use super::{
     supervisor::SupervisorActor,
 };
 use crate::{
-    call::CallEngine,
+    call::{CallEngine, Overrides},
     config::{Config, DatabaseConfig, resolve},
     error::Error,
     lifeline::ShutdownReport,
@@ -72,7 +72,7 @@ impl Rig {
     }
 
     pub(super) async fn try_ping(&self) -> Result<Value, Error> {
-        let options = self.main.options();
+        let options = self.main.options(Overrides::default());
         self.main.execute(&cmd("PING"), options).await
     }
 
@@ -81,7 +81,7 @@ impl Rig {
     }
 
     pub(super) async fn lease(&self) -> Grant {
-        let options = self.main.options().with_timeout(MINUTE);
+        let options = self.main.options(Overrides::default().with_timeout(MINUTE));
         self.main.acquire(options, None).await.expect("a lease")
     }
 

@@ -13,7 +13,7 @@ use std::{
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::{
-    config::DatabaseSettings,
+    config::{Address, DatabaseSettings},
     net::{
         Connector, SocketConnector,
         transport::{Connecting, Transport},
@@ -36,10 +36,14 @@ struct Brittle {
 }
 
 impl Connector for Sabotage {
-    fn connect<'a>(&'a self, settings: &'a DatabaseSettings) -> Connecting<'a> {
+    fn connect<'a>(
+        &'a self,
+        address: &'a Address,
+        settings: &'a DatabaseSettings,
+    ) -> Connecting<'a> {
         Box::pin(async move {
             let brittle: Box<dyn Transport> = Box::new(Brittle {
-                socket: SocketConnector.connect(settings).await?,
+                socket: SocketConnector.connect(address, settings).await?,
                 sabotage: self.clone(),
             });
             Ok(brittle)

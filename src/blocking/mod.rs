@@ -189,7 +189,7 @@ impl BlockingDatabase {
     pub fn lease(&self) -> Result<BlockingLease, Error> {
         let by = Location::caller();
         let engine = &self.database.engine;
-        let patience = engine.state.settings.acquire_timeout;
+        let patience = self.database.options().acquire_timeout();
         let stalled = || engine.stalled(patience, Execution::NotSent);
         let lease = wait(engine, patience, stalled, || self.database.lease_for(by))?;
         Ok(BlockingLease::new(lease))
@@ -201,17 +201,13 @@ impl BlockingDatabase {
         F: Future<Output = Result<T, E>>,
         E: From<Error>,
     {
-        let Database {
-            engine, options, ..
-        } = &self.database;
-        wait_for_reply(engine, *options, patience, call)
+        let database = &self.database;
+        wait_for_reply(&database.engine, database.options(), patience, call)
     }
 
     fn longest<'a>(&self, commands: impl IntoIterator<Item = &'a Cmd>) -> Duration {
-        let Database {
-            engine, options, ..
-        } = &self.database;
-        engine.longest(commands, *options)
+        let database = &self.database;
+        database.engine.longest(commands, database.options())
     }
 }
 

@@ -177,7 +177,7 @@ impl<B: Backend> CallEngine<B> {
                 cause: loss.to_string().into(),
             },
             Failure::TooManyParked => {
-                self.overloaded(Limit::Parked(self.state.settings.max_parked))
+                self.overloaded(Limit::Parked(self.state.settings.load().max_parked))
             }
             Failure::CircuitOpened => self.refused(Passage::Open),
             Failure::ShuttingDown(_) => Error::ShuttingDown {

@@ -36,7 +36,7 @@ impl<B: Backend> CallEngine<B> {
         by: Option<Caller>,
     ) -> Result<Grant, Error> {
         let now = Instant::now();
-        let wait = options.acquire_timeout(self.state.settings.acquire_timeout);
+        let wait = options.acquire_timeout();
         self.acquire_until(now, now + wait, by, Attempts::not_sent(wait))
             .await
     }
@@ -51,7 +51,7 @@ impl<B: Backend> CallEngine<B> {
         // Waiting is no trial: that begins with the first command.
         drop(self.admit()?);
         if !self.state.permits.permits_leases() {
-            let limit = Limit::Connections(self.state.settings.max_connections);
+            let limit = Limit::Connections(self.state.settings.load().max_connections);
             return Err(self.overloaded(limit));
         }
         if deadline <= now {
@@ -73,7 +73,7 @@ impl<B: Backend> CallEngine<B> {
                 Err(self.acquire_timed_out(tried, last_error))
             }
             Ok(Err(NoGrant::TooManyWait)) => {
-                let limit = Limit::Parked(self.state.settings.max_parked);
+                let limit = Limit::Parked(self.state.settings.load().max_parked);
                 Err(self.overloaded_by(limit, &self.state.counters.waiting))
             }
             Ok(Err(NoGrant::ShuttingDown)) => Err(Error::ShuttingDown {
@@ -118,7 +118,7 @@ impl<B: Backend> CallEngine<B> {
         if class == Class::Unknown {
             class = Box::pin(self.surveyed(command, options)).await?;
         }
-        self.check_on_lease(command, class)?;
+        self.check_on_lease(command, class, options)?;
         let work = Single { command, class };
         let called = self.call_on(grant, &work, class.block(), options).await?;
         match called.0.reply {
@@ -142,7 +142,7 @@ impl<B: Backend> CallEngine<B> {
             if class.confirmations().is_some() {
                 return Err(self.forbidden(command, Refusal::Replies));
             }
-            self.check_on_lease(command, class)?;
+            self.check_on_lease(command, class, options)?;
             block = Block::after(block, class.block());
         }
         if work.replies() == 0 {
@@ -193,7 +193,7 @@ impl<B: Backend> CallEngine<B> {
                 drop(admitted);
                 count(&self.state.counters.retried);
                 let now = Instant::now();
-                let wait = options.acquire_timeout(self.state.settings.acquire_timeout);
+                let wait = options.acquire_timeout();
                 let until = deadline.min(now + wait);
                 let tried = Attempts {
                     count: attempts,
@@ -225,15 +225,20 @@ impl<B: Backend> CallEngine<B> {
         match blocks.reduce(Block::then) {
             None => options.time_limit(None),
             block => {
-                let acquire = options.acquire_timeout(self.state.settings.acquire_timeout);
+                let acquire = options.acquire_timeout();
                 acquire.saturating_add(options.time_limit(block))
             }
         }
     }
 
     /// Some commands may not even run on a connection of one's own.
-    fn check_on_lease(&self, command: &Cmd, class: Class) -> Result<(), Error> {
-        match class.refusal_on_lease(self.state.settings.allow_admin) {
+    fn check_on_lease(
+        &self,
+        command: &Cmd,
+        class: Class,
+        options: CallOptions,
+    ) -> Result<(), Error> {
+        match class.refusal_on_lease(options.allow_admin) {
             Some(refusal) => Err(self.forbidden(command, refusal)),
             None => Ok(()),
         }

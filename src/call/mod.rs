@@ -20,7 +20,7 @@ mod work;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use options::CallOptions;
+pub(crate) use options::{CallOptions, Overrides};
 pub(crate) use pipeline::PipelineRun;
 pub(crate) use work::args;
 
@@ -62,9 +62,9 @@ impl<B: Backend> CallEngine<B> {
         Self { state, backend }
     }
 
-    /// The options of a caller who has asked for nothing else.
-    pub(crate) fn options(&self) -> CallOptions {
-        CallOptions::new(self.state.settings.command_timeout)
+    /// How a call is run under the present settings.
+    pub(crate) fn options(&self, overrides: Overrides) -> CallOptions {
+        CallOptions::new(&self.state.settings.load(), overrides)
     }
 
     /// Runs one command. An error reply of the server is an error.
@@ -78,7 +78,7 @@ impl<B: Backend> CallEngine<B> {
             class = Box::pin(self.surveyed(command, options)).await?;
         }
         let work = Single { command, class };
-        let answered = match self.place(command, class)? {
+        let answered = match self.place(command, class, options)? {
             None => self.call(&work, options).await?.0,
             // In a box of its own, because nearly no command needs what it needs.
             Some(block) => {
@@ -103,7 +103,7 @@ impl<B: Backend> CallEngine<B> {
         let work = self.classified(pipeline, options).await?;
         let mut block = None;
         for (command, class) in work.commands() {
-            block = Block::after(block, self.place(command, class)?);
+            block = Block::after(block, self.place(command, class, options)?);
         }
         if work.replies() == 0 {
             return Ok((Vec::new(), Attempts::first_try(options)));
@@ -139,8 +139,13 @@ impl<B: Backend> CallEngine<B> {
 
     /// Where a command runs: on a connection that others share, or for so long on one of its own. A
     /// command that may run on neither is refused before a byte is written.
-    fn place(&self, command: &Cmd, class: Class) -> Result<Option<Block>, Error> {
-        match class.place(self.state.settings.allow_admin) {
+    fn place(
+        &self,
+        command: &Cmd,
+        class: Class,
+        options: CallOptions,
+    ) -> Result<Option<Block>, Error> {
+        match class.place(options.allow_admin) {
             Place::Shared => Ok(None),
             Place::Leased(block) => Ok(Some(block)),
             Place::Refused(refusal) => Err(self.forbidden(command, refusal)),

@@ -4,36 +4,25 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::config::MAX_WAIT;
-use crate::policy::{command::Block, retry::Idempotence};
+use crate::{
+    config::{DatabaseSettings, MAX_WAIT},
+    policy::{command::Block, retry::Idempotence},
+};
 
-/// How a caller wants commands to be run.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct CallOptions {
-    /// From the call to its end, however many attempts it takes.
-    pub(crate) timeout: Duration,
-    /// The caller has set the timeout, so that it holds for commands too that wait by their nature.
-    is_strict: bool,
+/// What the caller of a handle has set; everything else follows the settings of the database.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Overrides {
+    /// From the call to its end, however many attempts it takes. It holds for commands too that wait by
+    /// their nature.
+    pub(crate) timeout: Option<Duration>,
     pub(crate) idempotence: Idempotence,
-    /// When all has to end, if that was agreed before.
-    until: Option<Instant>,
 }
 
-impl CallOptions {
-    pub(crate) fn new(timeout: Duration) -> Self {
-        Self {
-            timeout,
-            is_strict: false,
-            idempotence: Idempotence::ByCommand,
-            until: None,
-        }
-    }
-
+impl Overrides {
     /// With a deadline for everything.
     pub(crate) fn with_timeout(self, timeout: Duration) -> Self {
         Self {
-            timeout: timeout.min(MAX_WAIT),
-            is_strict: true,
+            timeout: Some(timeout.min(MAX_WAIT)),
             ..self
         }
     }
@@ -44,9 +33,38 @@ impl CallOptions {
             ..self
         }
     }
+}
 
-    /// How long a command may take from `now` on whose server may keep it waiting: that long, and the
-    /// timeout on top, unless the caller has set one.
+/// How one call is run: the caller's overrides, and the settings at the time of the call. They are read
+/// once, so that no call sees the settings of two generations.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CallOptions {
+    /// From the call to its end, however many attempts it takes.
+    pub(crate) timeout: Duration,
+    /// The caller has set the timeout, so that it holds for commands too that wait by their nature.
+    is_strict: bool,
+    /// The longest wait for a connection of one's own.
+    acquire_timeout: Duration,
+    pub(super) allow_admin: bool,
+    pub(super) idempotence: Idempotence,
+    /// When all has to end, if that was agreed before.
+    until: Option<Instant>,
+}
+
+impl CallOptions {
+    pub(super) fn new(settings: &DatabaseSettings, overrides: Overrides) -> Self {
+        Self {
+            timeout: overrides.timeout.unwrap_or(settings.command_timeout),
+            is_strict: overrides.timeout.is_some(),
+            acquire_timeout: settings.acquire_timeout,
+            allow_admin: settings.allow_admin,
+            idempotence: overrides.idempotence,
+            until: None,
+        }
+    }
+
+    /// How long a command may take whose server may keep it waiting: that long, and the timeout on top,
+    /// unless the caller has set one.
     pub(super) fn time_limit(&self, block: Option<Block>) -> Duration {
         let block = match block {
             Some(_) if self.is_strict => Duration::ZERO,
@@ -58,10 +76,11 @@ impl CallOptions {
     }
 
     /// How long to wait for a connection of one's own.
-    pub(super) fn acquire_timeout(&self, usual: Duration) -> Duration {
-        match self.is_strict {
-            true => usual.min(self.timeout),
-            false => usual,
+    pub(crate) fn acquire_timeout(&self) -> Duration {
+        if self.is_strict {
+            self.acquire_timeout.min(self.timeout)
+        } else {
+            self.acquire_timeout
         }
     }
 
@@ -75,15 +94,16 @@ impl CallOptions {
 
     /// The same, if the caller has set the timeout.
     pub(super) fn strictly_from(self, now: Instant) -> Self {
-        match self.is_strict {
-            true => self.counted_from(now),
-            false => self,
+        if self.is_strict {
+            self.counted_from(now)
+        } else {
+            self
         }
     }
 
     /// The end of something that may take so long from `now` on.
-    pub(super) fn deadline(&self, now: Instant, patience: Duration) -> Instant {
-        let usual = now + patience;
+    pub(super) fn deadline(&self, now: Instant, limit: Duration) -> Instant {
+        let usual = now + limit;
         self.until.map_or(usual, |until| until.min(usual))
     }
 }

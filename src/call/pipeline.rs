@@ -92,7 +92,7 @@ impl<B: Backend> ConnectionLike for PipelineRun<'_, B> {
     }
 
     fn get_db(&self) -> i64 {
-        self.engine.state.settings.number
+        self.engine.state.settings.load().number
     }
 }
 

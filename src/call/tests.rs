@@ -14,7 +14,7 @@ use crate::{
     config::{Config, resolve},
     execution::Execution,
     messages::Waiting,
-    net::{Failure, Loss, Origin},
+    net::{Dialler, Failure, FixedAddress, Loss, Origin, SocketConnector},
     sanitize,
 };
 
@@ -39,7 +39,9 @@ impl Script {
         script.played().answers.extend(answers);
         let settings = resolve(Config::single("redis://localhost")).expect("settings");
         let settings = settings.databases[0].clone();
-        let state = DatabaseState::new(settings, Instant::now().into_std());
+        // It is never asked: nothing here dials.
+        let dialler = Dialler::new(FixedAddress, Arc::new(SocketConnector));
+        let state = DatabaseState::new(settings, dialler, Instant::now().into_std());
         let engine = CallEngine::on(state, script.clone());
         (script, engine)
     }
@@ -115,7 +117,7 @@ fn description(flags: &[&str], categories: &[&str]) -> Answer {
 async fn the_connection_that_answered_is_left_by_the_next_attempt() {
     let (script, engine) = Script::of([error("READONLY replica"), answered(Value::Okay)]);
     let command = cmd("SET").arg("k").arg(1).take();
-    let reply = engine.execute(&command, engine.options());
+    let reply = engine.execute(&command, engine.options(Overrides::default()));
     assert_eq!(reply.await.expect("the second attempt"), Value::Okay);
     let played = script.played();
     assert_eq!(played.distrusted, [CONNECTION]);
@@ -125,12 +127,16 @@ async fn the_connection_that_answered_is_left_by_the_next_attempt() {
 #[tokio::test]
 async fn a_write_whose_reply_was_lost_is_sent_once_and_a_read_twice() {
     let (script, engine) = Script::of([lost()]);
-    let written = engine.execute(cmd("INCR").arg("k"), engine.options()).await;
+    let written = engine
+        .execute(cmd("INCR").arg("k"), engine.options(Overrides::default()))
+        .await;
     assert_eq!(written.expect_err("lost").execution(), Execution::Unknown);
     assert_eq!(script.played().sent, ["INCR k"]);
 
     let (script, engine) = Script::of([lost(), answered(Value::Int(1))]);
-    let read = engine.execute(cmd("GET").arg("k"), engine.options()).await;
+    let read = engine
+        .execute(cmd("GET").arg("k"), engine.options(Overrides::default()))
+        .await;
     assert_eq!(read.expect("the second attempt"), Value::Int(1));
     assert_eq!(script.played().sent, ["GET k", "GET k"]);
 }
@@ -141,7 +147,7 @@ async fn the_server_is_asked_once_for_a_command_that_is_on_no_list() {
     let (script, engine) = Script::of([plain, answered(Value::Okay), answered(Value::Okay)]);
     for _ in 0..2 {
         let command = cmd("NEWER").arg("k").take();
-        let reply = engine.execute(&command, engine.options());
+        let reply = engine.execute(&command, engine.options(Overrides::default()));
         assert_eq!(reply.await.expect("a reply"), Value::Okay);
     }
     let sent = &script.played().sent;
@@ -153,7 +159,7 @@ async fn an_unknown_command_that_blocks_gets_a_connection_of_its_own() {
     let blocks = || description(&["write", "blocking"], &["@blocking"]);
     let (script, engine) = Script::of([blocks()]);
     let refused = engine
-        .execute(cmd("NEWER").arg("k"), engine.options())
+        .execute(cmd("NEWER").arg("k"), engine.options(Overrides::default()))
         .await;
     assert!(
         matches!(refused, Err(Error::Abandoned { .. })),
@@ -164,7 +170,9 @@ async fn an_unknown_command_that_blocks_gets_a_connection_of_its_own() {
     let (script, engine) = Script::of([blocks()]);
     let mut pipeline = pipe();
     pipeline.get("k").cmd("NEWER").arg("k");
-    let refused = engine.execute_pipeline(&pipeline, engine.options()).await;
+    let refused = engine
+        .execute_pipeline(&pipeline, engine.options(Overrides::default()))
+        .await;
     assert!(matches!(refused, Err(Error::Abandoned { .. })));
     let played = script.played();
     assert_eq!((played.lent, played.sent.len()), (1, 1));
@@ -175,7 +183,7 @@ async fn an_unknown_command_that_changes_its_connection_is_refused() {
     for (flags, category) in [("noscript", "@connection"), ("pubsub", "@pubsub")] {
         let (script, engine) = Script::of([description(&[flags], &[category])]);
         let refused = engine
-            .execute(cmd("NEWER").arg("k"), engine.options())
+            .execute(cmd("NEWER").arg("k"), engine.options(Overrides::default()))
             .await;
         let refused = refused.expect_err("it is not run");
         assert_eq!(refused.execution(), Execution::NotSent);
@@ -191,7 +199,7 @@ async fn an_unknown_command_that_changes_its_connection_is_refused() {
 async fn a_server_that_may_not_be_asked_gets_the_command_as_any_other() {
     let (script, engine) = Script::of([error("NOPERM no"), answered(Value::Okay)]);
     let command = cmd("NEWER").arg("k").take();
-    let reply = engine.execute(&command, engine.options());
+    let reply = engine.execute(&command, engine.options(Overrides::default()));
     assert_eq!(reply.await.expect("a reply"), Value::Okay);
     assert_eq!(script.played().sent.len(), 2);
 
@@ -205,7 +213,7 @@ async fn a_server_that_may_not_be_asked_gets_the_command_as_any_other() {
     ]);
     for _ in 0..2 {
         let command = cmd("NEWER").arg("k").take();
-        let reply = engine.execute(&command, engine.options());
+        let reply = engine.execute(&command, engine.options(Overrides::default()));
         assert_eq!(reply.await.expect_err("unknown").code(), Some("ERR"));
     }
     assert_eq!(script.played().sent.len(), 4);

@@ -6,6 +6,7 @@ pub(crate) mod connection;
 pub(crate) mod dial;
 pub(crate) mod executor;
 pub(crate) mod in_flight;
+pub(crate) mod locate;
 pub(crate) mod request;
 pub(crate) mod transport;
 
@@ -13,9 +14,10 @@ mod close;
 
 pub(crate) use close::Loss;
 pub(crate) use connection::{Activity, Connection, Ended, Link, Tally, TallySink};
-pub(crate) use dial::{DialError, Established, Seen, WhileLoading, check_endpoint, dial};
+pub(crate) use dial::{DialError, Dialler, Established, Seen, WhileLoading};
 pub(crate) use executor::Executor;
 pub(crate) use in_flight::{AtLimit, InFlight};
+pub(crate) use locate::FixedAddress;
 pub(crate) use request::{
     Answer, Answered, Expected, Failure, Mailbox, Origin, Reply, Request, Responder,
 };

@@ -42,8 +42,12 @@ pub(crate) type Connecting<'a> =
 
 /// Opens transports. Every dial goes through one.
 pub(crate) trait Connector: fmt::Debug + Send + Sync + 'static {
-    /// Opens a transport to the address of a database; the caller bounds the time.
-    fn connect<'a>(&'a self, settings: &'a DatabaseSettings) -> Connecting<'a>;
+    /// Opens a transport to an address, as the settings of the database say; the caller bounds the time.
+    fn connect<'a>(
+        &'a self,
+        address: &'a Address,
+        settings: &'a DatabaseSettings,
+    ) -> Connecting<'a>;
 }
 
 /// Opens TCP and Unix sockets.
@@ -51,9 +55,13 @@ pub(crate) trait Connector: fmt::Debug + Send + Sync + 'static {
 pub(crate) struct SocketConnector;
 
 impl Connector for SocketConnector {
-    fn connect<'a>(&'a self, settings: &'a DatabaseSettings) -> Connecting<'a> {
+    fn connect<'a>(
+        &'a self,
+        address: &'a Address,
+        settings: &'a DatabaseSettings,
+    ) -> Connecting<'a> {
         Box::pin(async move {
-            let transport: Box<dyn Transport> = match &settings.address {
+            let transport: Box<dyn Transport> = match address {
                 Address::Tcp { host, port } => Box::new(connect_tcp(host, *port, settings).await?),
                 Address::Unix(path) => Box::new(UnixStream::connect(path).await?),
             };

@@ -17,6 +17,7 @@ pub(crate) use gate::{Admitted, Gate};
 pub(crate) use outage::Outage;
 pub(crate) use permits::{Permit, Permits};
 pub(crate) use routes::{Route, Routes};
+pub(crate) use settings::SettingsCell;
 pub(crate) use survey::Survey;
 
 use std::{
@@ -33,7 +34,7 @@ use arc_swap::ArcSwapOption;
 use crate::{
     config::DatabaseSettings,
     messages::{News, PoolLink, Report},
-    net::{DialError, InFlight},
+    net::{DialError, Dialler, InFlight},
     policy::retry::Budget,
     stats::PoolStats,
 };
@@ -41,7 +42,10 @@ use crate::{
 /// The state of one database. It outlives every actor: a restart publishes to the same one.
 #[derive(Debug)]
 pub(crate) struct DatabaseState {
-    pub(crate) settings: Arc<DatabaseSettings>,
+    pub(crate) name: Arc<str>,
+    pub(crate) settings: SettingsCell,
+    /// The way to its server.
+    pub(crate) dialler: Dialler,
     pub(crate) gate: Arc<Gate>,
     pub(crate) load: Arc<InFlight>,
     pub(crate) counters: Arc<Counters>,
@@ -64,8 +68,13 @@ pub(crate) struct DatabaseState {
 }
 
 impl DatabaseState {
-    pub(crate) fn new(settings: Arc<DatabaseSettings>, now: Instant) -> Arc<Self> {
+    pub(crate) fn new(
+        settings: Arc<DatabaseSettings>,
+        dialler: Dialler,
+        now: Instant,
+    ) -> Arc<Self> {
         Arc::new(Self {
+            dialler,
             gate: Gate::new(),
             load: InFlight::new(settings.max_in_flight, settings.max_in_flight_bytes),
             counters: Arc::default(),
@@ -78,12 +87,13 @@ impl DatabaseState {
             is_isolated: AtomicBool::new(false),
             survey: Survey::default(),
             budget: Mutex::new(Budget::new(now)),
-            settings,
+            name: settings.name.clone(),
+            settings: SettingsCell::new(settings),
         })
     }
 
     pub(crate) fn name(&self) -> Arc<str> {
-        self.settings.name.clone()
+        self.name.clone()
     }
 
     pub(crate) fn pool_stats(&self) -> PoolStats {
@@ -102,7 +112,7 @@ impl DatabaseState {
 
     /// Why no connection could be opened, with the address.
     pub(crate) fn explain_dial(&self, error: &DialError) -> Arc<str> {
-        format!("{}: {error}", self.settings.address).into()
+        format!("{}: {error}", self.settings.load().address).into()
     }
 
     /// Takes one retry from the budget, if it has one.

@@ -41,12 +41,20 @@ impl SettingsCell {
 
     /// The number of the present settings. It grows with each change, so that an equal number means
     /// equal settings.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "for changes of the configuration at run time")
+    )]
     pub(crate) fn generation(&self) -> u64 {
         self.0.load().generation
     }
 
     /// Replaces the settings, and returns their generation. Of two threads that do so at once, the
     /// one with the higher generation has the last word.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "for changes of the configuration at run time")
+    )]
     pub(crate) fn store(&self, settings: Arc<DatabaseSettings>) -> u64 {
         let previous = self.0.rcu(|present| Versioned {
             generation: present.generation + 1,
@@ -70,6 +78,10 @@ impl fmt::Debug for SettingsCell {
 pub(crate) struct Present(Guard<Arc<Versioned>>);
 
 impl Present {
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "for changes of the configuration at run time")
+    )]
     pub(crate) fn generation(&self) -> u64 {
         self.0.generation
     }

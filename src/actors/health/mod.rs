@@ -91,8 +91,8 @@ impl HealthActor {
         let waiting: Vec<_> = endpoint.waiting().cloned().collect();
         let first = waiting.first().and_then(|name| self.databases.get(name));
         if let Some(first) = first {
-            let settings = first.database.settings.clone();
-            tasks::check(pause, settings, self.registry.clone(), ctx.address());
+            let database = first.database.clone();
+            tasks::check(pause, database, self.registry.clone(), ctx.address());
         }
         let next_check = now + pause;
         for name in waiting {

@@ -7,71 +7,61 @@ use tokio::task::JoinError;
 
 use super::HealthActor;
 use crate::{
-    config::DatabaseSettings,
     messages::{EndpointChecked, Probed},
-    net::{Connector, DialError, Executor, Seen, WhileLoading, check_endpoint, dial},
+    net::{DialError, Executor, WhileLoading},
     registry::Registry,
+    state::DatabaseState,
 };
 
 /// Opens a connection to a database after a pause, and closes it again.
 pub(super) fn probe(
     after: Duration,
     epoch: u64,
-    settings: Arc<DatabaseSettings>,
+    database: Arc<DatabaseState>,
     registry: Arc<Registry>,
     health: Addr<HealthActor>,
 ) {
     actix_rt::spawn(async move {
         tokio::time::sleep(after).await;
-        let database = settings.name.clone();
-        let result = run(&registry, move |connector| async move {
-            dial_once(&*connector, &settings).await
-        });
-        let result = result.await;
+        let name = database.name();
+        let (dialler, settings) = (database.dialler.clone(), database.settings.share());
+        let dial = async move {
+            let established = dialler.dial(&settings, WhileLoading::Report).await?;
+            // Dropping what was established closes it.
+            Ok(established.seen)
+        };
+        let result = run(&registry, dial).await;
         health.do_send(Probed {
-            database,
+            database: name,
             epoch,
             result,
         });
     });
 }
 
-/// Asks after a pause whether anything answers at the address in `settings`.
+/// Asks after a pause whether anything answers at the address of a database.
 pub(super) fn check(
     after: Duration,
-    settings: Arc<DatabaseSettings>,
+    database: Arc<DatabaseState>,
     registry: Arc<Registry>,
     health: Addr<HealthActor>,
 ) {
     actix_rt::spawn(async move {
         tokio::time::sleep(after).await;
+        let (dialler, settings) = (database.dialler.clone(), database.settings.share());
         let endpoint = settings.address.clone();
-        let result = run(&registry, move |connector| async move {
-            check_endpoint(&*connector, &settings).await
-        });
-        let result = result.await;
+        let check = async move { dialler.check_endpoint(&settings).await };
+        let result = run(&registry, check).await;
         health.do_send(EndpointChecked { endpoint, result });
     });
 }
 
-async fn dial_once(
-    connector: &dyn Connector,
-    settings: &DatabaseSettings,
-) -> Result<Seen, DialError> {
-    // Dropping what was established closes it.
-    dial(connector, settings, WhileLoading::Report)
-        .await
-        .map(|established| established.seen)
-}
-
 /// Runs a task of a connection's kind where connections run, and survives the end of that runtime.
-async fn run<F, T, R>(registry: &Registry, task: F) -> Result<R, DialError>
-where
-    F: FnOnce(Arc<dyn Connector>) -> T,
-    T: Future<Output = Result<R, DialError>> + Send + 'static,
-    R: Send + 'static,
-{
-    let task = registry.until_stopped(task(registry.connector.clone()));
+async fn run<R: Send + 'static>(
+    registry: &Registry,
+    task: impl Future<Output = Result<R, DialError>> + Send + 'static,
+) -> Result<R, DialError> {
+    let task = registry.until_stopped(task);
     match registry.executor.spawn(task) {
         Ok(task) => match task.await {
             Ok(result) => result.unwrap_or(Err(DialError::Cancelled)),

@@ -36,7 +36,7 @@ pub(super) type Endpoints = HashMap<Address, Endpoint<Arc<str>>>;
 
 impl Watched {
     pub(super) fn new(database: Arc<DatabaseState>) -> Self {
-        let settings = &database.settings;
+        let settings = database.settings.load();
         let limits = Limits {
             failure_threshold: settings.failure_threshold,
             recovery_timeout: settings.recovery_timeout,
@@ -103,14 +103,16 @@ impl Watched {
                 Action::RetireConnections => self.retire(),
                 Action::Redial(after) => self.redial(after),
                 Action::Probe(after) => {
-                    let settings = self.database.settings.clone();
                     let epoch = self.health.epoch();
-                    tasks::probe(after, epoch, settings, registry.clone(), ctx.address());
+                    let database = self.database.clone();
+                    tasks::probe(after, epoch, database, registry.clone(), ctx.address());
                 }
                 Action::AwaitEndpoint => self.await_endpoint(endpoints, registry, ctx),
                 Action::EndpointReached => {
-                    if let Some(endpoint) = endpoints.get_mut(&self.database.settings.address) {
-                        endpoint.reached(&self.database.settings.name);
+                    if let Some(endpoint) =
+                        endpoints.get_mut(&self.database.settings.load().address)
+                    {
+                        endpoint.reached(&self.database.name);
                     }
                 }
                 Action::WakeAfter(pause) => {
@@ -130,13 +132,18 @@ impl Watched {
         registry: &Arc<Registry>,
         ctx: &mut Context<HealthActor>,
     ) {
-        let settings = &self.database.settings;
-        let endpoint = endpoints.entry(settings.address.clone());
+        let address = self.database.settings.load().address.clone();
+        let endpoint = endpoints.entry(address);
         let endpoint = endpoint.or_insert_with(Endpoint::new);
         let now = Instant::now().into_std();
-        let (next_check, start) = endpoint.wait(settings.name.clone(), now, fastrand::f64());
+        let (next_check, start) = endpoint.wait(self.database.name(), now, fastrand::f64());
         if let Some(pause) = start {
-            tasks::check(pause, settings.clone(), registry.clone(), ctx.address());
+            tasks::check(
+                pause,
+                self.database.clone(),
+                registry.clone(),
+                ctx.address(),
+            );
         }
         self.health.checked_at(next_check, now);
     }

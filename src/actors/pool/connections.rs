@@ -47,7 +47,7 @@ impl PoolActor {
         };
         let (mailbox, activity, connection) = Connection::new(
             established,
-            &self.dispatcher.settings,
+            &self.dispatcher.settings.load(),
             self.dispatcher.counters.clone(),
             Link {
                 origin: Origin::Connection(id),
@@ -87,7 +87,7 @@ impl PoolActor {
 
     /// Where a shared connection says that it has too much to do, if another could help.
     fn listen_to_shared(&self, ctx: &mut Context<Self>) -> Option<mpsc::Sender<()>> {
-        let settings = &self.dispatcher.settings;
+        let settings = self.dispatcher.settings.load();
         if settings.shared_max == settings.shared_min {
             return None;
         }

@@ -8,7 +8,7 @@ use tokio::task::AbortHandle;
 use super::{Event, PoolActor};
 use crate::{
     messages::{Dialled, News},
-    net::{DialError, WhileLoading, dial},
+    net::{DialError, WhileLoading},
     policy::pool::{Lane, Place as _},
     state::Permit,
     state::count,
@@ -30,13 +30,13 @@ impl PoolActor {
         permit: Arc<Permit>,
         ctx: &mut Context<Self>,
     ) -> Result<(), Event> {
-        let settings = self.dispatcher.settings.clone();
-        let connector = self.registry.connector.clone();
+        let settings = self.dispatcher.settings.share();
+        let dialler = self.dispatcher.dialler.clone();
         let of_the_task = permit.clone();
         let dial = async move {
             // Its socket counts, also when the pool is gone meanwhile.
             let _permit = of_the_task;
-            dial(&*connector, &settings, WhileLoading::Wait).await
+            dialler.dial(&settings, WhileLoading::Wait).await
         };
         let on_caller = self.registry.executor.is_on_caller();
         let task = self.registry.executor.spawn(dial).map_err(|error| {

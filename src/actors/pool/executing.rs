@@ -13,7 +13,11 @@ use actix::{
 use redis::Value;
 
 use super::PoolActor;
-use crate::{call::CallEngine, error::Error, messages::Execute};
+use crate::{
+    call::{CallEngine, Overrides},
+    error::Error,
+    messages::Execute,
+};
 
 type Outcome = Result<Value, Error>;
 
@@ -48,10 +52,11 @@ impl Handler<Execute> for PoolActor {
     fn handle(&mut self, execute: Execute, _: &mut Self::Context) -> Self::Result {
         let engine = CallEngine::new(self.dispatcher.clone());
         Executing(Box::pin(async move {
-            let mut options = engine.options().with_idempotence(execute.idempotence);
+            let mut overrides = Overrides::default().with_idempotence(execute.idempotence);
             if let Some(timeout) = execute.timeout {
-                options = options.with_timeout(timeout);
+                overrides = overrides.with_timeout(timeout);
             }
+            let options = engine.options(overrides);
             engine.execute(&execute.command, options).await
         }))
     }

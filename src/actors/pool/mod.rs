@@ -62,7 +62,7 @@ impl PoolActor {
         let is_unreachable = dispatcher.dial_error.load().is_some();
         let places = dispatcher.permits.clone();
         Self {
-            pool: Pool::new(limits(&dispatcher.settings), places, is_unreachable),
+            pool: Pool::new(limits(&dispatcher.settings.load()), places, is_unreachable),
             parking: Parking::new(dispatcher.clone()),
             dispatcher,
             registry,

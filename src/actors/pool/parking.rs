@@ -50,7 +50,7 @@ impl Parking {
     }
 
     fn push(&mut self, mut request: Request) {
-        let limit = self.dispatcher.settings.max_parked;
+        let limit = self.dispatcher.settings.load().max_parked;
         if self.requests.len() >= limit {
             self.forget_gone();
         }

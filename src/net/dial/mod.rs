@@ -17,7 +17,10 @@ use self::{
     error::{CONNECTING, GREETING, PROVING},
     handshake::Handshake,
 };
-use super::transport::{Connector, Transport};
+use super::{
+    locate::Locate,
+    transport::{Connector, Transport},
+};
 use crate::{config::DatabaseSettings, events::Reason};
 
 /// How often a server that is loading its dataset is asked whether it has finished.
@@ -32,62 +35,77 @@ pub(crate) enum WhileLoading {
     Report,
 }
 
-/// Opens a connection within the connect timeout of `settings`.
-pub(crate) async fn dial(
-    connector: &dyn Connector,
-    settings: &DatabaseSettings,
-    while_loading: WhileLoading,
-) -> Result<Established, DialError> {
-    let limit = settings.connect_timeout;
-    let deadline = Instant::now() + limit;
-    let mut step = CONNECTING;
-    let attempt = async {
-        let transport = connect(connector, settings).await?;
-        let mut handshake = Handshake::new(transport, settings.max_reply_bytes);
-        step = GREETING;
-        let is_replica = greet(&mut handshake, settings).await?;
-        step = PROVING;
-        let cannot_save = prove(&mut handshake, while_loading, deadline).await?;
-        handshake.established(Seen {
-            is_replica,
-            cannot_save,
-        })
-    };
-    match timeout_at(deadline, attempt).await {
-        Ok(Ok(established)) => Ok(established),
-        Ok(Err(error)) => Err(error.during(step)),
-        Err(_) => Err(DialError::TimedOut { step, limit }),
-    }
+/// The way to the server of a database.
+#[derive(Clone, Debug)]
+pub(crate) struct Dialler {
+    locator: Arc<dyn Locate>,
+    connector: Arc<dyn Connector>,
 }
 
-/// Whether anything that speaks the protocol answers at the address of `settings`, in the time that a
-/// dial would have. A refusal is an answer too: credentials are not this question.
-pub(crate) async fn check_endpoint(
-    connector: &dyn Connector,
-    settings: &DatabaseSettings,
-) -> Result<(), DialError> {
-    let limit = settings.connect_timeout;
-    let mut step = CONNECTING;
-    let attempt = async {
-        let transport = connect(connector, settings).await?;
-        step = PROVING;
-        let mut handshake = Handshake::new(transport, settings.max_reply_bytes);
-        handshake.call([&cmd("PING")]).await.map(drop)
-    };
-    match timeout_at(Instant::now() + limit, attempt).await {
-        Ok(answer) => answer.map_err(|error| error.during(step)),
-        Err(_) => Err(DialError::TimedOut { step, limit }),
+impl Dialler {
+    pub(crate) fn new(locator: impl Locate, connector: Arc<dyn Connector>) -> Self {
+        Self {
+            locator: Arc::new(locator),
+            connector,
+        }
     }
-}
 
-async fn connect(
-    connector: &dyn Connector,
-    settings: &DatabaseSettings,
-) -> Result<Box<dyn Transport>, DialError> {
-    let connecting = connector.connect(settings);
-    connecting
-        .await
-        .map_err(|error| DialError::Connect(Arc::new(error)))
+    /// Opens a connection within the connect timeout of `settings`.
+    pub(crate) async fn dial(
+        &self,
+        settings: &DatabaseSettings,
+        while_loading: WhileLoading,
+    ) -> Result<Established, DialError> {
+        let limit = settings.connect_timeout;
+        let deadline = Instant::now() + limit;
+        let mut step = CONNECTING;
+        let attempt = async {
+            let transport = self.connect(settings).await?;
+            let mut handshake = Handshake::new(transport, settings.max_reply_bytes);
+            step = GREETING;
+            let is_replica = greet(&mut handshake, settings).await?;
+            step = PROVING;
+            let cannot_save = prove(&mut handshake, while_loading, deadline).await?;
+            handshake.established(Seen {
+                is_replica,
+                cannot_save,
+            })
+        };
+        match timeout_at(deadline, attempt).await {
+            Ok(Ok(established)) => Ok(established),
+            Ok(Err(error)) => Err(error.during(step)),
+            Err(_) => Err(DialError::TimedOut { step, limit }),
+        }
+    }
+
+    /// Whether anything that speaks the protocol answers at the address, in the time that a dial would
+    /// have. A refusal is an answer too: credentials are not this question.
+    pub(crate) async fn check_endpoint(
+        &self,
+        settings: &DatabaseSettings,
+    ) -> Result<(), DialError> {
+        let limit = settings.connect_timeout;
+        let mut step = CONNECTING;
+        let attempt = async {
+            let transport = self.connect(settings).await?;
+            step = PROVING;
+            let mut handshake = Handshake::new(transport, settings.max_reply_bytes);
+            handshake.call([&cmd("PING")]).await.map(drop)
+        };
+        match timeout_at(Instant::now() + limit, attempt).await {
+            Ok(answer) => answer.map_err(|error| error.during(step)),
+            Err(_) => Err(DialError::TimedOut { step, limit }),
+        }
+    }
+
+    async fn connect(&self, settings: &DatabaseSettings) -> Result<Box<dyn Transport>, DialError> {
+        let connected = async {
+            let address = self.locator.locate(settings).await?;
+            self.connector.connect(&address, settings).await
+        };
+        let connected = connected.await;
+        connected.map_err(|error| DialError::Connect(Arc::new(error)))
+    }
 }
 
 /// Agrees on RESP3, or RESP2 with servers before 6.0, authenticates, and selects the database. Tells
@@ -201,8 +219,8 @@ async fn prove(
 mod tests {
     use super::*;
     use crate::{
-        config::{Config, resolve},
-        net::transport::Connecting,
+        config::{Address, Config, resolve},
+        net::{locate::FixedAddress, transport::Connecting},
     };
 
     /// A name that never resolves, or a network that swallows everything.
@@ -210,7 +228,7 @@ mod tests {
     struct Nowhere;
 
     impl Connector for Nowhere {
-        fn connect<'a>(&'a self, _: &'a DatabaseSettings) -> Connecting<'a> {
+        fn connect<'a>(&'a self, _: &'a Address, _: &'a DatabaseSettings) -> Connecting<'a> {
             Box::pin(std::future::pending())
         }
     }
@@ -219,11 +237,13 @@ mod tests {
     async fn what_is_not_even_connected_is_unreachable() {
         let settings = resolve(Config::single("redis://nowhere")).expect("settings");
         let settings = &settings.databases[0];
-        let checked = check_endpoint(&Nowhere, settings)
+        let dialler = Dialler::new(FixedAddress, Arc::new(Nowhere));
+        let checked = dialler
+            .check_endpoint(settings)
             .await
             .expect_err("no answer");
         assert_eq!(checked.reason(), Reason::Unreachable, "{checked}");
-        let dialled = dial(&Nowhere, settings, WhileLoading::Wait).await;
+        let dialled = dialler.dial(settings, WhileLoading::Wait).await;
         let error = dialled.err().expect("no answer");
         assert_eq!(error.reason(), Reason::Unreachable, "{error}");
     }
