@@ -15,10 +15,10 @@ use crate::{
     config::{Config, resolve},
     events::CircuitState,
     net::{
-        Connection, Dialler, Established, FixedAddress, InFlight, Link, Origin, Seen,
+        Connection, Dialler, Established, FixedAddress, InFlight, Link, Origin, ServerInfo,
         SocketConnector, codec, transport::Transport,
     },
-    policy::admission::Passage,
+    policy::gate_state::GateState,
     policy::{
         breaker,
         command::{Class, Place},
@@ -65,13 +65,13 @@ impl Admission {
     /// The circuit is open.
     pub fn open() -> Self {
         let admission = Self::free();
-        admission.gate.set(Passage::Open);
+        admission.gate.set(GateState::Open);
         admission
     }
 
     /// Whether a command of so many bytes passes. What it takes is given back at once.
     pub fn admits(&self, bytes: usize) -> bool {
-        let Ok(_admitted) = self.gate.enter() else {
+        let Ok(_admitted) = self.gate.try_enter() else {
             return false;
         };
         self.load.enter(bytes).is_ok()
@@ -136,7 +136,7 @@ impl Line {
         let established = Established {
             transport: Box::new(stream),
             decoder: codec::Decoder::new(codec::Limits::default()),
-            seen: Seen::default(),
+            seen: ServerInfo::default(),
         };
         // Nobody will stop it: it drains when its mailbox is dropped with the line.
         let (_, stop) = oneshot::channel();

@@ -26,7 +26,7 @@ use crate::{
 /// ...) run on a connection of their own, by themselves: they delay nobody, and have their own
 /// timeout on top of the deadline. (`WAIT` and `WAITAOF` ask about the writes before them on the same
 /// connection, and so they run in a pipeline behind those, or on a lease.) Commands that would change
-/// the state of a shared connection are refused with [`Error::ForbiddenOnShared`]; a
+/// the state of a shared connection are refused with [`Error::CommandRefused`]; a
 /// [`lease`](Self::lease) may run them, and a [`transaction`](Self::transaction) watches keys.
 ///
 /// # Deadlines and cancellation

@@ -13,7 +13,7 @@ use crate::{
     config::{DatabaseSettings, Settings},
     events::{Change, CircuitState, EventHub, HealthState},
     net::{Connector, Dialler, Executor, FixedAddress},
-    policy::admission::Passage,
+    policy::gate_state::GateState,
     state::DatabaseState,
     stats::{DatabaseStats, SupervisorStats},
 };
@@ -77,7 +77,7 @@ impl Registry {
         names
     }
 
-    pub(crate) fn dispatchers(&self) -> Vec<Arc<DatabaseState>> {
+    pub(crate) fn states(&self) -> Vec<Arc<DatabaseState>> {
         self.databases.iter().map(|it| it.value().clone()).collect()
     }
 
@@ -94,11 +94,11 @@ impl Registry {
 
     /// Whatever comes from now on is refused, and events end.
     pub(crate) fn close(&self) {
-        for dispatcher in self.dispatchers() {
-            dispatcher.gate.set(Passage::ShuttingDown);
-            dispatcher.routes.store(None);
+        for state in self.states() {
+            state.gate.set(GateState::ShuttingDown);
+            state.routes.store(None);
             self.hub.publish(Change {
-                database: dispatcher.name(),
+                database: state.name(),
                 state: HealthState::Stopped,
                 circuit: CircuitState::Closed,
                 cause: None,
@@ -107,13 +107,13 @@ impl Registry {
         self.hub.close();
     }
 
-    fn statistics_of(&self, dispatcher: &DatabaseState) -> DatabaseStats {
-        let latest = self.hub.latest(&dispatcher.name);
+    fn statistics_of(&self, state: &DatabaseState) -> DatabaseStats {
+        let latest = self.hub.latest(&state.name);
         let (health, circuit) = match latest {
             Some(event) => (event.state, event.circuit),
             None => (HealthState::Starting, CircuitState::Closed),
         };
-        let (load, pool) = (dispatcher.load.now(), dispatcher.pool_stats());
-        dispatcher.counters.snapshot(health, circuit, load, pool)
+        let (in_flight, pool) = (state.in_flight.now(), state.pool_stats());
+        state.counters.snapshot(health, circuit, in_flight, pool)
     }
 }

@@ -46,10 +46,10 @@ impl Database {
     ///
     /// # Errors
     ///
-    /// What `body` returns; [`Error::Conflict`] after the last attempt; [`Error::Unwatched`] if `body` has
+    /// What `body` returns; [`Error::Conflict`] after the last attempt; [`Error::WatchLost`] if `body` has
     /// ended the watch itself, with `EXEC`, `UNWATCH` or an atomic pipeline on the lease, begun another
     /// transaction with `MULTI`, or changed the connection, with `SELECT` and the like;
-    /// [`Error::Withheld`] if it has kept the lease or the pipeline beyond its end;
+    /// [`Error::LeaseNotReturned`] if it has kept the lease or the pipeline beyond its end;
     /// [`Error::ConnectionLost`] and the like as for a [pipeline](Self::pipeline), and then
     /// [`Error::execution`] tells whether the transaction may have been executed. It is not tried again
     /// after an error.
@@ -106,7 +106,7 @@ impl Database {
                 lease = returned.ok_or_else(|| self.withheld())?;
                 let mut pipe = filled.take().ok_or_else(|| self.withheld())?;
                 if !lease.grant().keeps_transaction(!keys.is_empty()) {
-                    return Err(E::from(Error::Unwatched {
+                    return Err(E::from(Error::WatchLost {
                         database: self.name().into(),
                     }));
                 }
@@ -123,7 +123,7 @@ impl Database {
 
     /// The body has put what it was lent elsewhere, so nothing can be executed.
     fn withheld(&self) -> Error {
-        Error::Withheld {
+        Error::LeaseNotReturned {
             database: self.name().into(),
         }
     }

@@ -9,7 +9,7 @@ use redis::{Value, cmd};
 use tokio::{runtime::Handle, sync::oneshot};
 
 use super::{
-    health::HealthActor, janitor::JanitorActor, pool::PoolActor, sabotage::Sabotage,
+    health::HealthActor, janitor::JanitorActor, panicking::PanickingConnector, pool::PoolActor,
     supervisor::SupervisorActor,
 };
 use crate::{
@@ -221,7 +221,7 @@ fn leases_of_a_crashed_pool_go_on_and_count_until_they_are_given_back() {
 #[test]
 fn a_connection_that_panics_is_replaced_and_its_callers_learn_of_it() {
     run(async {
-        let sabotage = Sabotage::default();
+        let sabotage = PanickingConnector::default();
         let rig = Rig::start_with(Arc::new(sabotage.clone())).await;
         sabotage.arm();
         let error = rig.ping("one").await.expect_err("its task panicked");
@@ -232,7 +232,7 @@ fn a_connection_that_panics_is_replaced_and_its_callers_learn_of_it() {
         assert_eq!((rig.restarts("one"), rig.restarts("two")), (0, 0));
         let pools = rig.registry.statistics().databases;
         assert_eq!((pools["one"].pool.lost, pools["two"].pool.lost), (1, 0));
-        let load = || rig.database("one").state.load.now();
+        let load = || rig.database("one").state.in_flight.now();
         assert_eq!(load(), (0, 0), "its room came back");
         rig.stop().await;
     });

@@ -21,9 +21,9 @@ impl Actor for JanitorActor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        for dispatcher in self.registry.dispatchers() {
-            let interval = dispatcher.settings.load().sweep_interval;
-            ctx.run_interval(interval, move |_, _| sweep(&dispatcher));
+        for state in self.registry.states() {
+            let interval = state.settings.load().sweep_interval;
+            ctx.run_interval(interval, move |_, _| sweep(&state));
         }
     }
 }
@@ -32,8 +32,8 @@ impl Handler<SweepAll> for JanitorActor {
     type Result = ResponseFuture<usize>;
 
     fn handle(&mut self, _: SweepAll, _: &mut Self::Context) -> Self::Result {
-        let dispatchers = self.registry.dispatchers();
-        let pools = dispatchers.iter().filter_map(|it| it.pool.load_full());
+        let states = self.registry.states();
+        let pools = states.iter().filter_map(|it| it.pool.load_full());
         let sweeps: Vec<_> = pools.map(|pool| pool.sweep.send(Sweep)).collect();
         Box::pin(async move {
             let mut evicted = 0;
@@ -47,8 +47,8 @@ impl Handler<SweepAll> for JanitorActor {
 }
 
 /// Asks the pool that the database has at the moment.
-fn sweep(dispatcher: &DatabaseState) {
-    if let Some(pool) = &*dispatcher.pool.load() {
+fn sweep(state: &DatabaseState) {
+    if let Some(pool) = &*state.pool.load() {
         pool.sweep.do_send(Sweep);
     }
 }

@@ -7,11 +7,11 @@ mod guard;
 mod health;
 mod janitor;
 #[cfg(test)]
+mod panicking;
+#[cfg(test)]
 mod paused;
 mod pool;
 mod readiness;
-#[cfg(test)]
-mod sabotage;
 mod supervisor;
 
 #[cfg(test)]

@@ -25,11 +25,11 @@ use crate::{
     error::Error,
     lifeline::ShutdownReport,
     messages::{
-        AwaitReady, Child, ChildExited, Drain, News, Operate, Operation, Revive, Shutdown,
+        AwaitReady, Child, ChildExited, Drain, Evidence, Operate, Operation, Revive, Shutdown,
         Subscribe, SweepAll,
     },
     messages::{PoolLink, SupervisorLink},
-    policy::admission::Passage,
+    policy::gate_state::GateState,
     policy::restarts::{Decision, Restarts},
     registry::Registry,
     state::DatabaseState,
@@ -97,18 +97,18 @@ impl SupervisorActor {
 
     /// Pools first, because the others send to them.
     fn start_children(&mut self, ctx: &mut Context<Self>) {
-        for dispatcher in self.registry.dispatchers() {
-            self.start_pool(&dispatcher, ctx);
+        for state in self.registry.states() {
+            self.start_pool(&state, ctx);
         }
         self.start_health(ctx);
         self.start_janitor(ctx);
     }
 
-    fn start_pool(&mut self, dispatcher: &Arc<DatabaseState>, ctx: &mut Context<Self>) {
-        let name = dispatcher.name();
+    fn start_pool(&mut self, state: &Arc<DatabaseState>, ctx: &mut Context<Self>) {
+        let name = state.name();
         let guard = ExitGuard::new(Child::Pool(name.clone()), ctx.address().recipient());
-        let pool = PoolActor::new(dispatcher.clone(), self.registry.clone(), guard).start();
-        dispatcher.pool.store(Some(Arc::new(PoolLink {
+        let pool = PoolActor::new(state.clone(), self.registry.clone(), guard).start();
+        state.pool.store(Some(Arc::new(PoolLink {
             execute: pool.clone().recipient(),
             park: pool.clone().recipient(),
             acquire: pool.clone().recipient(),
@@ -122,9 +122,9 @@ impl SupervisorActor {
     fn start_health(&mut self, ctx: &mut Context<Self>) {
         let guard = ExitGuard::new(Child::Health, ctx.address().recipient());
         let health = HealthActor::new(self.registry.clone(), guard).start();
-        for dispatcher in self.registry.dispatchers() {
+        for state in self.registry.states() {
             let reports = health.clone().recipient();
-            dispatcher.health.store(Some(Arc::new(reports)));
+            state.health.store(Some(Arc::new(reports)));
         }
         self.health = Some(health);
     }
@@ -145,11 +145,11 @@ impl SupervisorActor {
             Child::Health => self.start_health(ctx),
             Child::Janitor => self.start_janitor(ctx),
             Child::Pool(name) => {
-                let dispatcher = self.registry.databases.get(name);
-                if let Some(dispatcher) = dispatcher.map(|it| it.value().clone()) {
-                    count(&dispatcher.counters.restarts);
-                    self.start_pool(&dispatcher, ctx);
-                    dispatcher.report(News::Restarted);
+                let state = self.registry.databases.get(name);
+                if let Some(state) = state.map(|it| it.value().clone()) {
+                    count(&state.counters.restarts);
+                    self.start_pool(&state, ctx);
+                    state.report(Evidence::Restarted);
                 }
             }
         }
@@ -161,24 +161,24 @@ impl SupervisorActor {
             database = name,
             "its pool crashes repeatedly, and is given up"
         );
-        if let Some(dispatcher) = self.registry.databases.get(name) {
-            dispatcher.gate.set(Passage::Failed);
-            dispatcher.routes.store(None);
-            dispatcher.counters.parked.store(0, Relaxed);
-            dispatcher.counters.waiting.store(0, Relaxed);
-            dispatcher.report(News::GivenUp);
+        if let Some(state) = self.registry.databases.get(name) {
+            state.gate.set(GateState::Failed);
+            state.routes.store(None);
+            state.counters.parked.store(0, Relaxed);
+            state.counters.waiting.store(0, Relaxed);
+            state.report(Evidence::GivenUp);
         }
     }
 
     /// Closes the gates, lets every pool finish, and ends the rest.
     fn shut_down(&mut self, grace: Duration) {
         self.is_stopping = true;
-        let dispatchers = self.registry.dispatchers();
-        for dispatcher in &dispatchers {
-            dispatcher.gate.set(Passage::ShuttingDown);
+        let states = self.registry.states();
+        for state in &states {
+            state.gate.set(GateState::ShuttingDown);
         }
-        let before = ended(&dispatchers);
-        let in_flight = dispatchers.iter().map(|it| it.load.now().0 as u64);
+        let before = ended(&states);
+        let in_flight = states.iter().map(|it| it.in_flight.now().0 as u64);
         let under_way: u64 = in_flight.sum();
         let deadline = Instant::now() + grace.min(MAX_WAIT);
         let pools = self.pools.values();
@@ -194,7 +194,7 @@ impl SupervisorActor {
             registry.stop_tasks().await;
             registry.close();
             deliver(deliveries).await;
-            let after = ended(&dispatchers);
+            let after = ended(&states);
             let report = ShutdownReport {
                 // Counts are added in batches, so some may be of commands that ended before.
                 completed: under_way.min(after.completed - before.completed),
@@ -256,12 +256,12 @@ impl Handler<Operate> for SupervisorActor {
     type Result = ResponseFuture<()>;
 
     fn handle(&mut self, operate: Operate, _: &mut Self::Context) -> Self::Result {
-        if let Some(dispatcher) = self.registry.databases.get(&operate.database) {
+        if let Some(state) = self.registry.databases.get(&operate.database) {
             let isolates = matches!(operate.operation, Operation::Isolate);
-            dispatcher.is_isolated.store(isolates, Relaxed);
+            state.is_isolated.store(isolates, Relaxed);
             // The health actor does it, too. If it has just crashed, its successor finds it done.
-            if dispatcher.gate.passage() != Passage::Failed {
-                dispatcher.gate.set(unless_isolated(&dispatcher));
+            if state.gate.state() != GateState::Failed {
+                state.gate.set(unless_isolated(&state));
             }
         }
         let operated = self.health.as_ref().map(|health| health.send(operate));
@@ -278,13 +278,13 @@ impl Handler<Revive> for SupervisorActor {
     type Result = ();
 
     fn handle(&mut self, Revive(database): Revive, ctx: &mut Self::Context) {
-        let dispatcher = self.registry.databases.get(&database);
-        let Some(dispatcher) = dispatcher.map(|it| it.value().clone()) else {
+        let state = self.registry.databases.get(&database);
+        let Some(state) = state.map(|it| it.value().clone()) else {
             return;
         };
-        if dispatcher.gate.passage() == Passage::Failed {
+        if state.gate.state() == GateState::Failed {
             // Also for a health actor that is just being started again itself.
-            dispatcher.gate.set(unless_isolated(&dispatcher));
+            state.gate.set(unless_isolated(&state));
             let child = Child::Pool(database);
             self.restarts.remove(&child);
             self.restart(&child, ctx);
@@ -335,10 +335,10 @@ impl Handler<Shutdown> for SupervisorActor {
     }
 }
 
-fn unless_isolated(dispatcher: &DatabaseState) -> Passage {
-    match dispatcher.is_isolated.load(Relaxed) {
-        true => Passage::Isolated,
-        false => Passage::Free,
+fn unless_isolated(state: &DatabaseState) -> GateState {
+    match state.is_isolated.load(Relaxed) {
+        true => GateState::Isolated,
+        false => GateState::Free,
     }
 }
 
@@ -356,9 +356,9 @@ async fn deliver(deliveries: Vec<JoinHandle<()>>) {
 }
 
 /// How the commands of all databases have ended so far.
-fn ended(dispatchers: &[Arc<DatabaseState>]) -> ShutdownReport {
+fn ended(states: &[Arc<DatabaseState>]) -> ShutdownReport {
     let sum = |counters: fn(&Counters) -> [&AtomicU64; 2]| {
-        let counters = dispatchers.iter().flat_map(|it| counters(&it.counters));
+        let counters = states.iter().flat_map(|it| counters(&it.counters));
         counters.map(|counter| counter.load(Relaxed)).sum()
     };
     ShutdownReport {

@@ -1,7 +1,7 @@
 //! The seam between a call and what answers it.
 //!
 //! A backend takes a request, which is a whole command or pipeline, and sees that it is answered. Calls
-//! above it admit, judge and retry; nothing above it knows of routes, pools or sockets.
+//! above it admit, classify and retry; nothing above it knows of routes, pools or sockets.
 
 mod server;
 

@@ -3,7 +3,7 @@
 use redis::{Cmd, ConnectionLike, RedisResult, Value, aio};
 
 use super::{BlockingDatabase, packed};
-use crate::policy::admission::Passage;
+use crate::policy::gate_state::GateState;
 
 /// Commands run as with [`BlockingDatabase::execute`]; an [`Error`](crate::Error) becomes a
 /// [`redis::RedisError`].
@@ -47,6 +47,6 @@ impl ConnectionLike for BlockingDatabase {
     /// those that a generic pool holds are never worth replacing.
     fn is_open(&self) -> bool {
         let gate = &self.database.engine.state.gate;
-        gate.passage() != Passage::ShuttingDown
+        gate.state() != GateState::ShuttingDown
     }
 }

@@ -17,9 +17,9 @@ use crate::{
     error::{Error, Limit},
     events::{CircuitState, Reason},
     execution::{Execution, Stage},
-    net::{Answered, AtLimit, Failure, Loss, Reply},
-    policy::admission::Passage,
+    net::{Answered, AtLimit, CloseReason, Failure, Reply},
     policy::command::{self, Refusal},
+    policy::gate_state::GateState,
     state::count,
 };
 
@@ -28,11 +28,11 @@ use crate::{
 const MIN_RETRY_AFTER: Duration = Duration::from_millis(25);
 
 impl<B: Backend> CallEngine<B> {
-    pub(super) fn refused(&self, passage: Passage) -> Error {
+    pub(super) fn refused(&self, gate_state: GateState) -> Error {
         count(&self.state.counters.refused);
         let database = self.state.name();
-        match passage {
-            Passage::Open | Passage::Free | Passage::Trial => {
+        match gate_state {
+            GateState::Open | GateState::Free | GateState::Trial => {
                 let outage = self.state.outage.load();
                 let outage = outage.as_ref();
                 Error::CircuitOpen {
@@ -45,12 +45,12 @@ impl<B: Backend> CallEngine<B> {
                     last_error: outage.and_then(|it| it.cause.clone()),
                 }
             }
-            Passage::ShuttingDown => Error::ShuttingDown {
+            GateState::ShuttingDown => Error::ShuttingDown {
                 database,
                 execution: Execution::NotSent,
             },
-            Passage::Failed => Error::Failed { database },
-            Passage::Isolated => Error::Isolated { database },
+            GateState::Failed => Error::Failed { database },
+            GateState::Isolated => Error::Isolated { database },
         }
     }
 
@@ -79,7 +79,7 @@ impl<B: Backend> CallEngine<B> {
     /// With so many who wait.
     pub(super) fn overloaded_by(&self, limit: Limit, waiting: &AtomicUsize) -> Error {
         count(&self.state.counters.refused);
-        let (in_flight, in_flight_bytes) = self.state.load.now();
+        let (in_flight, in_flight_bytes) = self.state.in_flight.now();
         Error::Overloaded {
             database: self.state.name(),
             in_flight,
@@ -128,13 +128,15 @@ impl<B: Backend> CallEngine<B> {
             execution: tried.execution,
             attempts: tried.count,
             timeout: tried.timeout,
-            in_flight: self.state.load.now().0,
+            in_flight: self.state.in_flight.now().0,
             parked: self.state.counters.parked.load(Relaxed),
             pool: Box::new(self.state.pool_stats()),
-            circuit: match self.state.gate.passage() {
-                Passage::Trial => CircuitState::HalfOpen,
-                Passage::Open | Passage::Isolated => CircuitState::Open,
-                Passage::Free | Passage::ShuttingDown | Passage::Failed => CircuitState::Closed,
+            circuit: match self.state.gate.state() {
+                GateState::Trial => CircuitState::HalfOpen,
+                GateState::Open | GateState::Isolated => CircuitState::Open,
+                GateState::Free | GateState::ShuttingDown | GateState::Failed => {
+                    CircuitState::Closed
+                }
             },
             last_error,
         }
@@ -143,7 +145,7 @@ impl<B: Backend> CallEngine<B> {
     /// What may not run here. It was not sent.
     pub(super) fn forbidden(&self, command: &Cmd, refusal: Refusal) -> Error {
         count(&self.state.counters.refused);
-        Error::ForbiddenOnShared {
+        Error::CommandRefused {
             database: self.state.name(),
             command: command::display_name(args(command)).into(),
             refusal,
@@ -158,7 +160,7 @@ impl<B: Backend> CallEngine<B> {
             ..
         } = tried;
         match failure {
-            Failure::Hasty => self.explain(Failure::TimedOut(Stage::Reply), tried),
+            Failure::TimedOutEarly => self.explain(Failure::TimedOut(Stage::Reply), tried),
             Failure::TimedOut(stage) => {
                 let last_error = match stage {
                     Stage::Connect => self.state.dial_error.load().as_deref().cloned(),
@@ -166,10 +168,12 @@ impl<B: Backend> CallEngine<B> {
                 };
                 self.timed_out(stage, tried, last_error)
             }
-            Failure::Lost(loss, _) if matches!(*loss, Loss::Stopped) => Error::ShuttingDown {
-                database,
-                execution,
-            },
+            Failure::Lost(loss, _) if matches!(*loss, CloseReason::Stopped) => {
+                Error::ShuttingDown {
+                    database,
+                    execution,
+                }
+            }
             Failure::Lost(loss, _) => Error::ConnectionLost {
                 database,
                 execution,
@@ -179,15 +183,15 @@ impl<B: Backend> CallEngine<B> {
             Failure::TooManyParked => {
                 self.overloaded(Limit::Parked(self.state.settings.load().max_parked))
             }
-            Failure::CircuitOpened => self.refused(Passage::Open),
+            Failure::CircuitOpened => self.refused(GateState::Open),
             Failure::ShuttingDown(_) => Error::ShuttingDown {
                 database,
                 execution,
             },
             Failure::Abandoned(_) => {
                 count(&self.state.counters.lost);
-                match self.state.gate.passage() {
-                    Passage::ShuttingDown => Error::ShuttingDown {
+                match self.state.gate.state() {
+                    GateState::ShuttingDown => Error::ShuttingDown {
                         database,
                         execution,
                     },

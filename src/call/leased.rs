@@ -16,10 +16,10 @@ use crate::{
     error::{Error, Limit},
     execution::{Execution, Stage},
     messages::{Caller, Grant, NoGrant, Waiting},
-    net::{Answer, Answered, Failure, Loss, Reply},
+    net::{Answer, Answered, CloseReason, Failure, Reply},
     policy::{
         command::{Block, Class, Refusal},
-        outcome::{Again, judge},
+        outcome::{RetryAdvice, classify},
         retry::MAX_ATTEMPTS,
     },
     state::count,
@@ -179,7 +179,7 @@ impl<B: Backend> CallEngine<B> {
                 request.may_block = block.is_some();
                 grant.begin(work.effect());
                 if let Err(refused) = grant.mailbox().send(request) {
-                    let failure = Failure::Lost(Loss::Gone.into(), Execution::NotSent);
+                    let failure = Failure::Lost(CloseReason::Gone.into(), Execution::NotSent);
                     let mut request = refused.0;
                     request.responder.finish(Err(failure));
                     count(&self.state.counters.lost);
@@ -202,7 +202,7 @@ impl<B: Backend> CallEngine<B> {
                 *grant = self.acquire_until(now, until, grant.by(), tried).await?;
                 continue;
             }
-            let outcome = judge(Self::end(work, &answer));
+            let outcome = classify(Self::end(work, &answer));
             self.tell(outcome.verdict, &admitted);
             settle(grant, work, &answer, outcome.again);
             let tried = Attempts {
@@ -246,13 +246,13 @@ impl<B: Backend> CallEngine<B> {
 }
 
 /// Notes on the grant what the answer leaves behind on its connection.
-fn settle(grant: &mut Grant, work: &impl Work, answer: &Answer, again: Again) {
+fn settle(grant: &mut Grant, work: &impl Work, answer: &Answer, again: RetryAdvice) {
     let Ok(Answered { reply, .. }) = answer else {
         // Its reply may still come.
         return;
     };
     // The server is another one than it was, or another connection may lead to another.
     let is_suspect = work.error_code(reply) == Some("UNBLOCKED")
-        || matches!(again, Again::Elsewhere | Again::OnceReady);
+        || matches!(again, RetryAdvice::Elsewhere | RetryAdvice::OnceReady);
     grant.settle(work.has_ended(reply), is_suspect);
 }

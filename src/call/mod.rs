@@ -37,7 +37,7 @@ use self::{
 use crate::{
     backend::{Backend, Server},
     error::Error,
-    messages::News,
+    messages::Evidence,
     net::{Answer, Answered, AtLimit, Expected, Reply, Request, Responder},
     policy::command::{Block, Class, Place, Refusal},
     state::{Admitted, DatabaseState},
@@ -190,8 +190,8 @@ impl<B: Backend> CallEngine<B> {
     }
 
     fn admit(&self) -> Result<Admitted, Error> {
-        let entered = self.state.gate.enter();
-        entered.map_err(|passage| self.refused(passage))
+        let entered = self.state.gate.try_enter();
+        entered.map_err(|gate_state| self.refused(gate_state))
     }
 
     fn send(
@@ -200,7 +200,7 @@ impl<B: Backend> CallEngine<B> {
         deadline: Instant,
         hand_over: impl FnOnce(Request),
     ) -> Result<AsyncReceiver<Answer>, AtLimit> {
-        let permit = self.state.load.enter(bytes.len())?;
+        let permit = self.state.in_flight.enter(bytes.len())?;
         let (responder, answer) = Responder::new(permit);
         hand_over(Request {
             bytes,
@@ -216,7 +216,7 @@ impl<B: Backend> CallEngine<B> {
         self.state.gate.note_success();
         if admitted.is_trial() {
             let epoch = admitted.epoch;
-            self.state.report(News::TrialSucceeded { epoch });
+            self.state.report(Evidence::TrialSucceeded { epoch });
         }
     }
 }

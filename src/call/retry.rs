@@ -16,10 +16,10 @@ use crate::{
     backend::Backend,
     error::Error,
     execution::Execution,
-    messages::News,
-    net::{Answer, Answered, Failure, Loss, Origin},
+    messages::Evidence,
+    net::{Answer, Answered, CloseReason, Failure, Origin},
     policy::{
-        outcome::{Again, End, Outcome, Verdict, judge, over_all},
+        outcome::{AttemptEnd, Outcome, RetryAdvice, Verdict, classify, combine},
         retry::{self, Next},
     },
     state::{Admitted, count},
@@ -41,9 +41,9 @@ impl<B: Backend> CallEngine<B> {
             timeout: options.timeout,
         };
         loop {
-            let outcome = judge(Self::end(work, &answer));
+            let outcome = classify(Self::end(work, &answer));
             self.tell(outcome.verdict, &attempt.admitted);
-            tried.execution = over_all(tried.execution, outcome.execution);
+            tried.execution = combine(tried.execution, outcome.execution);
             let origin = answer.as_ref().ok().map(|answered| answered.origin);
             match self.try_again(work, options, (&attempt, origin), outcome, tried.count) {
                 Some((next, sent)) => {
@@ -63,18 +63,20 @@ impl<B: Backend> CallEngine<B> {
     }
 
     /// What the answer is evidence of.
-    pub(super) fn end<'a>(work: &impl Work, answer: &'a Answer) -> End<'a> {
+    pub(super) fn end<'a>(work: &impl Work, answer: &'a Answer) -> AttemptEnd<'a> {
         match answer {
             Ok(answered) => work.end_of_error(&answered.reply),
-            Err(Failure::Hasty) => End::Hasty,
-            Err(Failure::TimedOut(stage)) => End::TimedOut(*stage),
-            Err(Failure::Lost(loss, execution)) if matches!(**loss, Loss::Stopped) => {
-                End::Local(*execution)
+            Err(Failure::TimedOutEarly) => AttemptEnd::TimedOutEarly,
+            Err(Failure::TimedOut(stage)) => AttemptEnd::TimedOut(*stage),
+            Err(Failure::Lost(loss, execution)) if matches!(**loss, CloseReason::Stopped) => {
+                AttemptEnd::Local(*execution)
             }
-            Err(Failure::Lost(_, execution)) => End::ConnectionLost(*execution),
-            Err(Failure::TooManyParked | Failure::CircuitOpened) => End::Local(Execution::NotSent),
+            Err(Failure::Lost(_, execution)) => AttemptEnd::ConnectionLost(*execution),
+            Err(Failure::TooManyParked | Failure::CircuitOpened) => {
+                AttemptEnd::Local(Execution::NotSent)
+            }
             Err(Failure::ShuttingDown(execution) | Failure::Abandoned(execution)) => {
-                End::Local(*execution)
+                AttemptEnd::Local(*execution)
             }
         }
     }
@@ -86,9 +88,11 @@ impl<B: Backend> CallEngine<B> {
             Verdict::Healthy => self.succeeded(admitted),
             Verdict::Limited(reason) => {
                 self.succeeded(admitted);
-                self.state.report(News::CommandRefused { reason });
+                self.state.report(Evidence::CommandRefused { reason });
             }
-            Verdict::Failing(reason) => self.state.report(News::CommandFailed { epoch, reason }),
+            Verdict::Failing(reason) => {
+                self.state.report(Evidence::CommandFailed { epoch, reason })
+            }
             Verdict::Silent => {}
         }
     }
@@ -122,7 +126,7 @@ impl<B: Backend> CallEngine<B> {
         if now + after >= last.deadline {
             return None;
         }
-        let admitted = self.state.gate.enter().ok()?;
+        let admitted = self.state.gate.try_enter().ok()?;
         if admitted.is_trial() {
             return None;
         }
@@ -131,7 +135,9 @@ impl<B: Backend> CallEngine<B> {
             count(&self.state.counters.retries_denied);
             return None;
         }
-        if let (Again::Elsewhere | Again::OnceReady, Some(origin)) = (outcome.again, origin) {
+        if let (RetryAdvice::Elsewhere | RetryAdvice::OnceReady, Some(origin)) =
+            (outcome.again, origin)
+        {
             // So that the name is looked up and the server asked anew.
             self.backend.distrust(&self.state, origin);
         }

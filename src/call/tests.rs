@@ -14,7 +14,7 @@ use crate::{
     config::{Config, resolve},
     execution::Execution,
     messages::Waiting,
-    net::{Dialler, Failure, FixedAddress, Loss, Origin, SocketConnector},
+    net::{CloseReason, Dialler, Failure, FixedAddress, Origin, SocketConnector},
     sanitize,
 };
 
@@ -89,7 +89,7 @@ fn error(line: &str) -> Answer {
 
 fn lost() -> Answer {
     Err(Failure::Lost(
-        Loss::ClosedByServer.into(),
+        CloseReason::ClosedByServer.into(),
         Execution::Unknown,
     ))
 }

@@ -7,7 +7,7 @@ use crate::{
     net::{Expected, Reply},
     policy::{
         command::{Class, Effect},
-        outcome::{End, Verdict, judge},
+        outcome::{AttemptEnd, Verdict, classify},
     },
 };
 
@@ -40,7 +40,7 @@ pub(super) trait Work {
     fn only_reads(&self) -> bool;
 
     /// What a reply with an error in it is evidence of.
-    fn end_of_error<'a>(&self, reply: &'a Reply) -> End<'a>;
+    fn end_of_error<'a>(&self, reply: &'a Reply) -> AttemptEnd<'a>;
 }
 
 /// One command, and its class.
@@ -80,14 +80,14 @@ impl Work for Single<'_> {
         self.class.only_reads()
     }
 
-    fn end_of_error<'a>(&self, reply: &'a Reply) -> End<'a> {
+    fn end_of_error<'a>(&self, reply: &'a Reply) -> AttemptEnd<'a> {
         let Reply::One(Value::ServerError(error)) = reply else {
-            return End::Reply;
+            return AttemptEnd::Reply;
         };
         if self.runs_script() {
-            End::ErrorOfScript(error.code())
+            AttemptEnd::ErrorOfScript(error.code())
         } else {
-            End::ErrorReply(error.code())
+            AttemptEnd::ErrorReply(error.code())
         }
     }
 }
@@ -173,27 +173,28 @@ impl Work for Batch<'_> {
     }
 
     /// A pipeline that was refused as a whole is judged as a command is.
-    fn end_of_error<'a>(&self, reply: &'a Reply) -> End<'a> {
+    fn end_of_error<'a>(&self, reply: &'a Reply) -> AttemptEnd<'a> {
         let Reply::Many(replies) = reply else {
-            return End::Reply;
+            return AttemptEnd::Reply;
         };
         let mut codes = replies.iter().filter_map(code).peekable();
         let Some(&first) = codes.peek() else {
-            return End::Reply;
+            return AttemptEnd::Reply;
         };
         if self.runs_script() {
-            return End::ErrorOfScript(first);
+            return AttemptEnd::ErrorOfScript(first);
         }
         let was_aborted =
             self.pipeline.is_transaction() && replies.last().and_then(code) == Some("EXECABORT");
         let all_were_refused =
             codes.clone().count() == replies.len() && codes.clone().all(is_refusal);
         if was_aborted || all_were_refused {
-            return End::ErrorReply(first);
+            return AttemptEnd::ErrorReply(first);
         }
         // One command that the server fails because it fails everybody is enough.
-        let says_something = |code: &&str| judge(End::ErrorReply(code)).verdict != Verdict::Healthy;
-        End::ErrorInPipeline(codes.find(says_something).unwrap_or(first))
+        let says_something =
+            |code: &&str| classify(AttemptEnd::ErrorReply(code)).verdict != Verdict::Healthy;
+        AttemptEnd::ErrorInPipeline(codes.find(says_something).unwrap_or(first))
     }
 }
 
@@ -219,7 +220,7 @@ fn code(reply: &Value) -> Option<&str> {
 }
 
 fn is_refusal(code: &str) -> bool {
-    judge(End::ErrorReply(code)).execution == Execution::NotExecuted
+    classify(AttemptEnd::ErrorReply(code)).execution == Execution::NotExecuted
 }
 
 #[cfg(test)]
@@ -253,12 +254,21 @@ mod tests {
                 "{words:?}"
             );
         };
-        end(&["LOADING", "LOADING"], End::ErrorReply("LOADING"));
-        end(&["READONLY", "MOVED"], End::ErrorReply("READONLY"));
-        end(&["ok", "READONLY"], End::ErrorInPipeline("READONLY"));
-        end(&["WRONGTYPE", "ok"], End::ErrorInPipeline("WRONGTYPE"));
-        end(&["WRONGTYPE", "BUSY", "ok"], End::ErrorInPipeline("BUSY"));
-        end(&["MYMODULE", "ERR"], End::ErrorInPipeline("MYMODULE"));
+        end(&["LOADING", "LOADING"], AttemptEnd::ErrorReply("LOADING"));
+        end(&["READONLY", "MOVED"], AttemptEnd::ErrorReply("READONLY"));
+        end(&["ok", "READONLY"], AttemptEnd::ErrorInPipeline("READONLY"));
+        end(
+            &["WRONGTYPE", "ok"],
+            AttemptEnd::ErrorInPipeline("WRONGTYPE"),
+        );
+        end(
+            &["WRONGTYPE", "BUSY", "ok"],
+            AttemptEnd::ErrorInPipeline("BUSY"),
+        );
+        end(
+            &["MYMODULE", "ERR"],
+            AttemptEnd::ErrorInPipeline("MYMODULE"),
+        );
     }
 
     #[test]
@@ -275,11 +285,11 @@ mod tests {
         };
         end(
             &["ok", "READONLY", "READONLY", "EXECABORT"],
-            End::ErrorReply("READONLY"),
+            AttemptEnd::ErrorReply("READONLY"),
         );
         end(
             &["ok", "queued", "queued", "ERR"],
-            End::ErrorInPipeline("ERR"),
+            AttemptEnd::ErrorInPipeline("ERR"),
         );
     }
 
@@ -292,7 +302,7 @@ mod tests {
         let all_refused = replies(&["LOADING", "LOADING"]);
         assert_eq!(
             Batch::new(&pipeline).end_of_error(&all_refused),
-            End::ErrorOfScript("LOADING")
+            AttemptEnd::ErrorOfScript("LOADING")
         );
         assert!(!Batch::new(&pipeline).only_reads());
     }

@@ -142,7 +142,7 @@ pub enum Error {
     /// The command may not run where it was to run: on a connection that others share, or on any.
     /// Nothing was sent.
     #[error("database {database:?}: {command} is refused: {refusal}")]
-    ForbiddenOnShared {
+    CommandRefused {
         /// The database that was asked.
         database: Arc<str>,
         /// Name of the command, in capitals.
@@ -169,7 +169,7 @@ pub enum Error {
          changed the connection; leave MULTI, EXEC, UNWATCH, SELECT, atomic pipelines and the like \
          out of it"
     )]
-    Unwatched {
+    WatchLost {
         /// The database that was asked.
         database: Arc<str>,
     },
@@ -179,7 +179,7 @@ pub enum Error {
         "database {database:?}: the body of the transaction has kept its lease or its pipeline; drop \
          both before it ends"
     )]
-    Withheld {
+    LeaseNotReturned {
         /// The database that was asked.
         database: Arc<str>,
     },
@@ -255,10 +255,10 @@ impl Error {
             Self::Conflict { .. } => Execution::NotExecuted,
             Self::CircuitOpen { .. }
             | Self::Overloaded { .. }
-            | Self::ForbiddenOnShared { .. }
+            | Self::CommandRefused { .. }
             | Self::WouldBlockRuntime { .. }
-            | Self::Unwatched { .. }
-            | Self::Withheld { .. }
+            | Self::WatchLost { .. }
+            | Self::LeaseNotReturned { .. }
             | Self::Failed { .. }
             | Self::Isolated { .. }
             | Self::UnknownDatabase { .. }

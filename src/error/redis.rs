@@ -33,10 +33,10 @@ impl Error {
             Self::ShuttingDown { .. } => io::ErrorKind::NotConnected,
             Self::Overloaded { .. } => io::ErrorKind::ResourceBusy,
             // Not `WouldBlock`, which the redis crate takes for a timeout.
-            Self::ForbiddenOnShared { .. }
+            Self::CommandRefused { .. }
             | Self::WouldBlockRuntime { .. }
-            | Self::Unwatched { .. }
-            | Self::Withheld { .. }
+            | Self::WatchLost { .. }
+            | Self::LeaseNotReturned { .. }
             | Self::UnknownDatabase { .. } => io::ErrorKind::Unsupported,
             Self::Server { .. } | Self::Conversion { .. } | Self::Conflict { .. } => {
                 io::ErrorKind::Other

@@ -7,7 +7,7 @@ use actix::Message;
 use crate::{
     config::Address,
     events::Reason,
-    net::{DialError, Loss, Seen},
+    net::{CloseReason, DialError, ServerInfo},
 };
 
 /// Something happened to a database that concerns its health.
@@ -15,12 +15,12 @@ use crate::{
 #[rtype(result = "()")]
 pub(crate) struct Report {
     pub(crate) database: Arc<str>,
-    pub(crate) news: News,
+    pub(crate) evidence: Evidence,
 }
 
 /// What happened to a database.
 #[derive(Debug)]
-pub(crate) enum News {
+pub(crate) enum Evidence {
     /// A command met a server that fails everybody. The epoch is the one it was admitted in.
     CommandFailed { epoch: u64, reason: Reason },
     /// The server refused a kind of command that it will refuse to everybody.
@@ -28,11 +28,11 @@ pub(crate) enum News {
     /// A command that was admitted as a trial succeeded.
     TrialSucceeded { epoch: u64 },
     /// A connection was opened and proved itself.
-    Connected(Seen),
+    Connected(ServerInfo),
     /// No connection could be opened; the pool waits for a [`Redial`](super::Redial).
     DialFailed(DialError),
     /// A connection broke with requests on it.
-    ConnectionLost(Arc<Loss>),
+    ConnectionLost(Arc<CloseReason>),
     /// The pool crashed and was started again.
     Restarted,
     /// The pool crashed too often and was given up.
@@ -54,7 +54,7 @@ pub(crate) struct Probed {
     pub(crate) database: Arc<str>,
     /// The epoch in which the probe began.
     pub(crate) epoch: u64,
-    pub(crate) result: Result<Seen, DialError>,
+    pub(crate) result: Result<ServerInfo, DialError>,
 }
 
 /// Do by hand what otherwise the evidence decides.

@@ -28,7 +28,7 @@ mod pool;
 mod supervision;
 
 pub use application::{Execute, Subscribe};
-pub(crate) use health::{EndpointChecked, News, Operate, Operation, Probed, Report};
+pub(crate) use health::{EndpointChecked, Evidence, Operate, Operation, Probed, Report};
 pub(crate) use lending::{Acquire, Caller, Grant, NoGrant, Released, Waiting};
 pub(crate) use links::{PoolLink, SupervisorLink};
 pub(crate) use pool::{ConnectionEnded, Dialled, Drain, Park, Redial, Retire, Saturated, Sweep};

@@ -5,7 +5,7 @@ use std::time::Duration;
 use actix::Message;
 use tokio::time::Instant;
 
-use crate::net::{DialError, Ended, Established, Request};
+use crate::net::{ConnectionExit, DialError, Established, Request};
 
 /// Send this request after a pause, or keep it until a connection is ready or its deadline passes.
 #[derive(Debug, Message)]
@@ -62,5 +62,5 @@ pub(crate) struct Dialled {
 pub(crate) struct ConnectionEnded {
     /// Which one, because a late end must not be taken for the end of its successor.
     pub(crate) id: u64,
-    pub(crate) ended: Ended,
+    pub(crate) ended: ConnectionExit,
 }

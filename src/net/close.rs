@@ -6,7 +6,7 @@ use super::codec::ProtocolError;
 
 /// Why a connection ended.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Loss {
+pub(crate) enum CloseReason {
     /// Nobody holds its mailbox any more and all is answered: the orderly end.
     #[error("it was closed after its last reply")]
     Drained,
@@ -33,7 +33,7 @@ pub(crate) enum Loss {
     Gone,
 }
 
-impl Loss {
+impl CloseReason {
     /// Whether replies that came before it still belong to the requests that wait.
     pub(crate) fn leaves_replies_in_step(&self) -> bool {
         !matches!(self, Self::Protocol(_) | Self::Unsolicited)

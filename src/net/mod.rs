@@ -12,9 +12,9 @@ pub(crate) mod transport;
 
 mod close;
 
-pub(crate) use close::Loss;
-pub(crate) use connection::{Activity, Connection, Ended, Link, Tally, TallySink};
-pub(crate) use dial::{DialError, Dialler, Established, Seen, WhileLoading};
+pub(crate) use close::CloseReason;
+pub(crate) use connection::{Activity, Connection, ConnectionExit, Link, Tally, TallySink};
+pub(crate) use dial::{DialError, Dialler, Established, ServerInfo, WhileLoading};
 pub(crate) use executor::Executor;
 pub(crate) use in_flight::{AtLimit, InFlight};
 pub(crate) use locate::FixedAddress;

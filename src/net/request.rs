@@ -6,7 +6,7 @@ use oneshot::AsyncReceiver;
 use redis::Value;
 use tokio::{sync::mpsc, time::Instant};
 
-use super::{close::Loss, in_flight::InFlightPermit};
+use super::{close::CloseReason, in_flight::InFlightPermit};
 use crate::execution::{Execution, Stage};
 
 /// Bytes to write, and who waits for what comes back.
@@ -66,9 +66,9 @@ pub(crate) enum Failure {
     /// The deadline passed.
     TimedOut(Stage),
     /// The deadline passed, written and so soon afterwards that the server need not be slow.
-    Hasty,
+    TimedOutEarly,
     /// The connection ended; the execution state says whether the request had been written.
-    Lost(Arc<Loss>, Execution),
+    Lost(Arc<CloseReason>, Execution),
     /// Too many requests wait for a connection.
     TooManyParked,
     /// The circuit has opened during the pause before an attempt.

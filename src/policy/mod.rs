@@ -1,10 +1,10 @@
 //! What is decided, apart from who carries it out. Nothing here reads a clock, rolls a die, or
 //! touches a socket: times and jitter are arguments, so that every rule is tested as a value.
 
-pub(crate) mod admission;
 pub(crate) mod backoff;
 pub(crate) mod breaker;
 pub(crate) mod command;
+pub(crate) mod gate_state;
 pub(crate) mod health;
 pub(crate) mod outcome;
 pub(crate) mod pool;

@@ -7,7 +7,7 @@ use crate::{
 
 /// How an attempt ended, as far as anybody judges it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum End<'a> {
+pub(crate) enum AttemptEnd<'a> {
     /// A reply that is no error.
     Reply,
     /// An error reply with this code.
@@ -20,7 +20,7 @@ pub(crate) enum End<'a> {
     /// The deadline passed at this stage.
     TimedOut(Stage),
     /// The deadline passed before the reply of a server that is quick need have come.
-    Hasty,
+    TimedOutEarly,
     /// The connection broke, and the command had got so far.
     ConnectionLost(Execution),
     /// This process refused or gave up by itself, when the command had got so far.
@@ -33,14 +33,14 @@ pub(crate) struct Outcome {
     /// Whether the command may have run.
     pub(crate) execution: Execution,
     /// Whether another attempt may follow.
-    pub(crate) again: Again,
+    pub(crate) again: RetryAdvice,
     /// What it says about the server.
     pub(crate) verdict: Verdict,
 }
 
 /// Whether another attempt may follow, as far as this one tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Again {
+pub(crate) enum RetryAdvice {
     /// It would give the same, or the server may have run the command and no caller could want that
     /// twice.
     Never,
@@ -72,35 +72,37 @@ pub(crate) enum Verdict {
 /// Judges an attempt. For the breaker, connection timeouts, reply timeouts, lost connections and the
 /// replies of a server that serves nobody count; an error that the command deserved does not (the
 /// rule of Envoy's outlier detection, with the server-wide error replies added).
-pub(crate) fn judge(end: End<'_>) -> Outcome {
+pub(crate) fn classify(end: AttemptEnd<'_>) -> Outcome {
     use Execution::{Executed, NotSent, Unknown};
     let (execution, again, verdict) = match end {
-        End::Reply => (Executed, Again::Never, Verdict::Healthy),
-        End::ErrorReply(code) => return of_error(code),
-        End::ErrorOfScript("NOSCRIPT") => return of_error("NOSCRIPT"),
-        End::ErrorOfScript(_) => (Unknown, Again::IfIdempotent, Verdict::Silent),
+        AttemptEnd::Reply => (Executed, RetryAdvice::Never, Verdict::Healthy),
+        AttemptEnd::ErrorReply(code) => return of_error(code),
+        AttemptEnd::ErrorOfScript("NOSCRIPT") => return of_error("NOSCRIPT"),
+        AttemptEnd::ErrorOfScript(_) => (Unknown, RetryAdvice::IfIdempotent, Verdict::Silent),
         // Others of its commands ran. The server is judged all the same.
-        End::ErrorInPipeline(code) => (Executed, Again::Never, of_error(code).verdict),
+        AttemptEnd::ErrorInPipeline(code) => (Executed, RetryAdvice::Never, of_error(code).verdict),
         // There is no time left for another attempt.
-        End::TimedOut(Stage::Reply) => {
+        AttemptEnd::TimedOut(Stage::Reply) => {
             let verdict = Verdict::Failing(Reason::Unresponsive);
-            (Unknown, Again::Never, verdict)
+            (Unknown, RetryAdvice::Never, verdict)
         }
         // A caller in a hurry shall not speak for all. If the reply turns out to be slow, its connection
         // counts that.
-        End::Hasty => (Unknown, Again::Never, Verdict::Silent),
+        AttemptEnd::TimedOutEarly => (Unknown, RetryAdvice::Never, Verdict::Silent),
         // It is this process that does not get on.
-        End::TimedOut(Stage::Runtime) => (Unknown, Again::Never, Verdict::Silent),
+        AttemptEnd::TimedOut(Stage::Runtime) => (Unknown, RetryAdvice::Never, Verdict::Silent),
         // The pool reports failed dials and lost connections itself, once for all who were hit.
-        End::TimedOut(Stage::Connect | Stage::Acquire | Stage::Queue) => {
-            (NotSent, Again::Never, Verdict::Silent)
+        AttemptEnd::TimedOut(Stage::Connect | Stage::Acquire | Stage::Queue) => {
+            (NotSent, RetryAdvice::Never, Verdict::Silent)
         }
-        End::ConnectionLost(Unknown) => {
-            let again = Again::ElsewhereIfIdempotent;
+        AttemptEnd::ConnectionLost(Unknown) => {
+            let again = RetryAdvice::ElsewhereIfIdempotent;
             (Unknown, again, Verdict::Silent)
         }
-        End::ConnectionLost(execution) => (execution, Again::Elsewhere, Verdict::Silent),
-        End::Local(execution) => (execution, Again::Never, Verdict::Silent),
+        AttemptEnd::ConnectionLost(execution) => {
+            (execution, RetryAdvice::Elsewhere, Verdict::Silent)
+        }
+        AttemptEnd::Local(execution) => (execution, RetryAdvice::Never, Verdict::Silent),
     };
     Outcome {
         execution,
@@ -113,8 +115,8 @@ pub(crate) fn judge(end: End<'_>) -> Outcome {
 /// runs, or after looking at a value and before changing it. What is not among them, of a module or
 /// of a newer server, may come from anywhere.
 fn of_error(code: &str) -> Outcome {
-    use Again::{Always, Elsewhere, IfIdempotent, Never, OnceReady};
     use Execution::{NotExecuted, Unknown};
+    use RetryAdvice::{Always, Elsewhere, IfIdempotent, Never, OnceReady};
     use Verdict::{Failing, Healthy, Limited};
     let (execution, again, verdict) = match code {
         // The server serves nobody for a while.
@@ -148,7 +150,7 @@ fn of_error(code: &str) -> Outcome {
 
 /// What a call knows that has been through several attempts: one that may have run, may have run,
 /// whatever became of the next.
-pub(crate) fn over_all(earlier: Execution, last: Execution) -> Execution {
+pub(crate) fn combine(earlier: Execution, last: Execution) -> Execution {
     match (earlier, last) {
         (_, Execution::Executed) | (Execution::Executed, _) => Execution::Executed,
         (_, Execution::Unknown) | (Execution::Unknown, _) => Execution::Unknown,
@@ -159,9 +161,9 @@ pub(crate) fn over_all(earlier: Execution, last: Execution) -> Execution {
 
 #[cfg(test)]
 mod tests {
-    use Again::{Always, Elsewhere, ElsewhereIfIdempotent, IfIdempotent, Never, OnceReady};
     use Execution::{Executed, NotExecuted, NotSent, Unknown};
     use Reason::{Busy, CannotSave, Loading, NoReplicas, OutOfMemory, PrimaryDown, ReadOnly};
+    use RetryAdvice::{Always, Elsewhere, ElsewhereIfIdempotent, IfIdempotent, Never, OnceReady};
     use Verdict::{Failing, Healthy, Limited, Silent};
 
     use super::*;
@@ -169,39 +171,69 @@ mod tests {
     #[test]
     fn every_end_has_its_judgement() {
         for (end, execution, again, verdict) in [
-            (End::Reply, Executed, Never, Healthy),
-            (End::TimedOut(Stage::Connect), NotSent, Never, Silent),
-            (End::TimedOut(Stage::Queue), NotSent, Never, Silent),
+            (AttemptEnd::Reply, Executed, Never, Healthy),
+            (AttemptEnd::TimedOut(Stage::Connect), NotSent, Never, Silent),
+            (AttemptEnd::TimedOut(Stage::Queue), NotSent, Never, Silent),
             (
-                End::TimedOut(Stage::Reply),
+                AttemptEnd::TimedOut(Stage::Reply),
                 Unknown,
                 Never,
                 Failing(Reason::Unresponsive),
             ),
-            (End::TimedOut(Stage::Runtime), Unknown, Never, Silent),
-            (End::Hasty, Unknown, Never, Silent),
+            (AttemptEnd::TimedOut(Stage::Runtime), Unknown, Never, Silent),
+            (AttemptEnd::TimedOutEarly, Unknown, Never, Silent),
             (
-                End::ConnectionLost(Unknown),
+                AttemptEnd::ConnectionLost(Unknown),
                 Unknown,
                 ElsewhereIfIdempotent,
                 Silent,
             ),
-            (End::ConnectionLost(NotSent), NotSent, Elsewhere, Silent),
-            (End::Local(NotSent), NotSent, Never, Silent),
-            (End::Local(Unknown), Unknown, Never, Silent),
-            (End::ErrorInPipeline("ERR"), Executed, Never, Healthy),
-            (End::ErrorInPipeline("BUSY"), Executed, Never, Failing(Busy)),
-            (End::ErrorOfScript("NOSCRIPT"), NotExecuted, Never, Healthy),
-            (End::ErrorOfScript("ERR"), Unknown, IfIdempotent, Silent),
-            (End::ErrorOfScript("BUSY"), Unknown, IfIdempotent, Silent),
-            (End::ErrorOfScript("LOADING"), Unknown, IfIdempotent, Silent),
+            (
+                AttemptEnd::ConnectionLost(NotSent),
+                NotSent,
+                Elsewhere,
+                Silent,
+            ),
+            (AttemptEnd::Local(NotSent), NotSent, Never, Silent),
+            (AttemptEnd::Local(Unknown), Unknown, Never, Silent),
+            (AttemptEnd::ErrorInPipeline("ERR"), Executed, Never, Healthy),
+            (
+                AttemptEnd::ErrorInPipeline("BUSY"),
+                Executed,
+                Never,
+                Failing(Busy),
+            ),
+            (
+                AttemptEnd::ErrorOfScript("NOSCRIPT"),
+                NotExecuted,
+                Never,
+                Healthy,
+            ),
+            (
+                AttemptEnd::ErrorOfScript("ERR"),
+                Unknown,
+                IfIdempotent,
+                Silent,
+            ),
+            (
+                AttemptEnd::ErrorOfScript("BUSY"),
+                Unknown,
+                IfIdempotent,
+                Silent,
+            ),
+            (
+                AttemptEnd::ErrorOfScript("LOADING"),
+                Unknown,
+                IfIdempotent,
+                Silent,
+            ),
         ] {
             let expected = Outcome {
                 execution,
                 again,
                 verdict,
             };
-            assert_eq!(judge(end), expected, "{end:?}");
+            assert_eq!(classify(end), expected, "{end:?}");
         }
     }
 
@@ -237,17 +269,17 @@ mod tests {
                     again,
                     verdict,
                 };
-                assert_eq!(judge(End::ErrorReply(code)), expected, "{code}");
+                assert_eq!(classify(AttemptEnd::ErrorReply(code)), expected, "{code}");
             }
         }
     }
 
     #[test]
     fn what_may_have_run_once_may_have_run() {
-        assert_eq!(over_all(Unknown, NotSent), Unknown);
-        assert_eq!(over_all(NotExecuted, NotSent), NotExecuted);
-        assert_eq!(over_all(NotExecuted, Unknown), Unknown);
-        assert_eq!(over_all(NotSent, NotSent), NotSent);
-        assert_eq!(over_all(Unknown, Executed), Executed);
+        assert_eq!(combine(Unknown, NotSent), Unknown);
+        assert_eq!(combine(NotExecuted, NotSent), NotExecuted);
+        assert_eq!(combine(NotExecuted, Unknown), Unknown);
+        assert_eq!(combine(NotSent, NotSent), NotSent);
+        assert_eq!(combine(Unknown, Executed), Executed);
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use backon::{BackoffBuilder, ExponentialBuilder};
 
 use super::{
-    outcome::Again,
+    outcome::RetryAdvice,
     window::{SPAN, Window},
 };
 
@@ -39,7 +39,7 @@ pub(crate) enum Next {
 /// pause is a random part of a limit that doubles ("full jitter"), so that callers who failed
 /// together do not come back together.
 pub(crate) fn next(
-    again: Again,
+    again: RetryAdvice,
     idempotence: Idempotence,
     is_read_only: impl FnOnce() -> bool,
     attempts: u32,
@@ -55,16 +55,20 @@ pub(crate) fn next(
     };
     let pause = || Next::After(limit(attempts).mul_f64(jitter));
     match again {
-        Again::Never => None,
-        Again::Always => Some(pause()),
+        RetryAdvice::Never => None,
+        RetryAdvice::Always => Some(pause()),
         // Once: what brings down every connection that it is sent on must not bring down three, and
         // a second server that is the wrong one shows that there is no other.
         // That holds for one that is not ready again, too, and so what is free is bounded.
-        Again::Elsewhere | Again::ElsewhereIfIdempotent | Again::OnceReady if attempts > 1 => None,
-        Again::Elsewhere => Some(Next::Elsewhere),
-        Again::OnceReady => Some(Next::OnceReady),
-        Again::ElsewhereIfIdempotent => may_run_twice().then_some(Next::Elsewhere),
-        Again::IfIdempotent => may_run_twice().then(pause),
+        RetryAdvice::Elsewhere | RetryAdvice::ElsewhereIfIdempotent | RetryAdvice::OnceReady
+            if attempts > 1 =>
+        {
+            None
+        }
+        RetryAdvice::Elsewhere => Some(Next::Elsewhere),
+        RetryAdvice::OnceReady => Some(Next::OnceReady),
+        RetryAdvice::ElsewhereIfIdempotent => may_run_twice().then_some(Next::Elsewhere),
+        RetryAdvice::IfIdempotent => may_run_twice().then(pause),
     }
 }
 
@@ -142,7 +146,7 @@ mod tests {
 
     use super::*;
 
-    fn next_of(again: Again, idempotence: Idempotence, is_read_only: bool) -> Option<Next> {
+    fn next_of(again: RetryAdvice, idempotence: Idempotence, is_read_only: bool) -> Option<Next> {
         next(again, idempotence, || is_read_only, 1, 1.0)
     }
 
@@ -157,22 +161,25 @@ mod tests {
             (No, true, false),
             (No, false, false),
         ] {
-            for again in [Again::IfIdempotent, Again::ElsewhereIfIdempotent] {
+            for again in [
+                RetryAdvice::IfIdempotent,
+                RetryAdvice::ElsewhereIfIdempotent,
+            ] {
                 let next = next_of(again, idempotence, is_read_only);
                 assert_eq!(next.is_some(), expected, "{idempotence:?} {is_read_only}");
             }
             // What did not run, may, whoever asks.
-            assert!(next_of(Again::Always, idempotence, is_read_only).is_some());
-            assert!(next_of(Again::Elsewhere, idempotence, is_read_only).is_some());
-            assert!(next_of(Again::OnceReady, idempotence, is_read_only).is_some());
-            assert_eq!(next_of(Again::Never, idempotence, is_read_only), None);
+            assert!(next_of(RetryAdvice::Always, idempotence, is_read_only).is_some());
+            assert!(next_of(RetryAdvice::Elsewhere, idempotence, is_read_only).is_some());
+            assert!(next_of(RetryAdvice::OnceReady, idempotence, is_read_only).is_some());
+            assert_eq!(next_of(RetryAdvice::Never, idempotence, is_read_only), None);
         }
     }
 
     #[test]
     fn attempts_are_few_and_pauses_double() {
         let after = |attempts, jitter| match next(
-            Again::Always,
+            RetryAdvice::Always,
             Idempotence::No,
             || true,
             attempts,
@@ -189,12 +196,20 @@ mod tests {
         assert_eq!(after(2, 1.0), Some(16));
         assert_eq!(after(3, 1.0), None);
         let lost = |attempts| {
-            let again = Again::ElsewhereIfIdempotent;
+            let again = RetryAdvice::ElsewhereIfIdempotent;
             next(again, Idempotence::Yes, || true, attempts, 1.0)
         };
         assert_eq!(lost(1), Some(Next::Elsewhere));
         assert_eq!(lost(2), None, "it may be what breaks connections");
-        let loading = |attempts| next(Again::OnceReady, Idempotence::No, || true, attempts, 1.0);
+        let loading = |attempts| {
+            next(
+                RetryAdvice::OnceReady,
+                Idempotence::No,
+                || true,
+                attempts,
+                1.0,
+            )
+        };
         assert_eq!(loading(1), Some(Next::OnceReady));
         assert_eq!(loading(2), None, "it would be free without end");
     }

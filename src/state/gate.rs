@@ -8,7 +8,7 @@ use std::sync::{
     },
 };
 
-use crate::policy::admission::Passage;
+use crate::policy::gate_state::GateState;
 
 /// The gate of one database, set by the health actor and read by callers with one atomic load.
 ///
@@ -16,7 +16,7 @@ use crate::policy::admission::Passage;
 /// the present state, however late its result comes.
 #[derive(Debug)]
 pub(crate) struct Gate {
-    // The epoch in the upper 56 bits, the passage in the lower 8.
+    // The epoch in the upper 56 bits, the state in the lower 8.
     word: AtomicU64,
     trials: AtomicU32,
     has_succeeded: AtomicBool,
@@ -28,30 +28,30 @@ pub(crate) const MAX_TRIALS: u32 = 5;
 impl Gate {
     pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self {
-            word: AtomicU64::new(encode(0, Passage::Free)),
+            word: AtomicU64::new(encode(0, GateState::Free)),
             trials: AtomicU32::new(0),
             has_succeeded: AtomicBool::new(false),
         })
     }
 
     /// Asks to pass.
-    pub(crate) fn enter(self: &Arc<Self>) -> Result<Admitted, Passage> {
-        let (epoch, passage) = decode(self.word.load(Acquire));
-        let trial = match passage {
-            Passage::Free => None,
-            Passage::Trial => Some(self.try_trial().ok_or(Passage::Open)?),
+    pub(crate) fn try_enter(self: &Arc<Self>) -> Result<Admitted, GateState> {
+        let (epoch, gate_state) = decode(self.word.load(Acquire));
+        let trial = match gate_state {
+            GateState::Free => None,
+            GateState::Trial => Some(self.try_trial().ok_or(GateState::Open)?),
             closed => return Err(closed),
         };
         Ok(Admitted { epoch, trial })
     }
 
     /// Begins a new epoch. Shutting down is final.
-    pub(crate) fn set(&self, passage: Passage) -> u64 {
+    pub(crate) fn set(&self, gate_state: GateState) -> u64 {
         let mut epoch = 0;
         let update = self.word.fetch_update(AcqRel, Acquire, |word| {
             let (old, current) = decode(word);
             epoch = old + 1;
-            (current != Passage::ShuttingDown).then(|| encode(epoch, passage))
+            (current != GateState::ShuttingDown).then(|| encode(epoch, gate_state))
         });
         match update {
             Ok(_) => epoch,
@@ -59,7 +59,7 @@ impl Gate {
         }
     }
 
-    pub(crate) fn passage(&self) -> Passage {
+    pub(crate) fn state(&self) -> GateState {
         decode(self.word.load(Acquire)).1
     }
 
@@ -115,29 +115,29 @@ impl Drop for Trial {
     }
 }
 
-fn encode(epoch: u64, passage: Passage) -> u64 {
-    let passage = match passage {
-        Passage::Free => 0,
-        Passage::Trial => 1,
-        Passage::Open => 2,
-        Passage::ShuttingDown => 3,
-        Passage::Failed => 4,
-        Passage::Isolated => 5,
+fn encode(epoch: u64, gate_state: GateState) -> u64 {
+    let gate_state = match gate_state {
+        GateState::Free => 0,
+        GateState::Trial => 1,
+        GateState::Open => 2,
+        GateState::ShuttingDown => 3,
+        GateState::Failed => 4,
+        GateState::Isolated => 5,
     };
-    epoch << 8 | passage
+    epoch << 8 | gate_state
 }
 
-fn decode(word: u64) -> (u64, Passage) {
-    let passage = match word & 0xff {
-        0 => Passage::Free,
-        1 => Passage::Trial,
-        2 => Passage::Open,
-        3 => Passage::ShuttingDown,
-        4 => Passage::Failed,
-        5 => Passage::Isolated,
-        other => unreachable!("BUG: passage {other} is none that is ever encoded"),
+fn decode(word: u64) -> (u64, GateState) {
+    let gate_state = match word & 0xff {
+        0 => GateState::Free,
+        1 => GateState::Trial,
+        2 => GateState::Open,
+        3 => GateState::ShuttingDown,
+        4 => GateState::Failed,
+        5 => GateState::Isolated,
+        other => unreachable!("BUG: state {other} of the gate is none that is ever encoded"),
     };
-    (word >> 8, passage)
+    (word >> 8, gate_state)
 }
 
 #[cfg(test)]
@@ -147,24 +147,24 @@ mod tests {
     #[test]
     fn trials_are_few_and_come_back() {
         let gate = Gate::new();
-        gate.set(Passage::Trial);
+        gate.set(GateState::Trial);
         let trials: Vec<_> = (0..MAX_TRIALS)
-            .map(|_| gate.enter().expect("a trial"))
+            .map(|_| gate.try_enter().expect("a trial"))
             .collect();
-        assert_eq!(gate.enter().err(), Some(Passage::Open));
+        assert_eq!(gate.try_enter().err(), Some(GateState::Open));
         drop(trials);
-        assert!(gate.enter().expect("a trial again").is_trial());
+        assert!(gate.try_enter().expect("a trial again").is_trial());
     }
 
     #[test]
     fn every_change_is_a_new_epoch_and_shutting_down_is_final() {
         let gate = Gate::new();
-        let before = gate.enter().expect("free").epoch;
-        let opened = gate.set(Passage::Open);
+        let before = gate.try_enter().expect("free").epoch;
+        let opened = gate.set(GateState::Open);
         assert!(opened > before);
-        assert_eq!(gate.enter().err(), Some(Passage::Open));
-        gate.set(Passage::ShuttingDown);
-        gate.set(Passage::Free);
-        assert_eq!(gate.enter().err(), Some(Passage::ShuttingDown));
+        assert_eq!(gate.try_enter().err(), Some(GateState::Open));
+        gate.set(GateState::ShuttingDown);
+        gate.set(GateState::Free);
+        assert_eq!(gate.try_enter().err(), Some(GateState::ShuttingDown));
     }
 }

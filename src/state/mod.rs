@@ -33,7 +33,7 @@ use arc_swap::ArcSwapOption;
 
 use crate::{
     config::DatabaseSettings,
-    messages::{News, PoolLink, Report},
+    messages::{Evidence, PoolLink, Report},
     net::{DialError, Dialler, InFlight},
     policy::retry::Budget,
     stats::PoolStats,
@@ -47,7 +47,7 @@ pub(crate) struct DatabaseState {
     /// The way to its server.
     pub(crate) dialler: Dialler,
     pub(crate) gate: Arc<Gate>,
-    pub(crate) load: Arc<InFlight>,
+    pub(crate) in_flight: Arc<InFlight>,
     pub(crate) counters: Arc<Counters>,
     /// Where commands go; `None` while no connection is ready.
     pub(crate) routes: ArcSwapOption<Routes>,
@@ -76,7 +76,7 @@ impl DatabaseState {
         Arc::new(Self {
             dialler,
             gate: Gate::new(),
-            load: InFlight::new(settings.max_in_flight, settings.max_in_flight_bytes),
+            in_flight: InFlight::new(settings.max_in_flight, settings.max_in_flight_bytes),
             counters: Arc::default(),
             routes: ArcSwapOption::empty(),
             permits: Permits::new(settings.max_connections, settings.shared_min),
@@ -101,11 +101,11 @@ impl DatabaseState {
     }
 
     /// Tells the health actor. Between its crash and its restart the evidence is lost.
-    pub(crate) fn report(&self, news: News) {
+    pub(crate) fn report(&self, evidence: Evidence) {
         if let Some(health) = &*self.health.load() {
             health.do_send(Report {
                 database: self.name(),
-                news,
+                evidence,
             });
         }
     }

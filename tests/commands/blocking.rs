@@ -217,7 +217,7 @@ async fn wait_needs_a_write_before_it_on_the_same_connection() {
         let error = rig.main.execute(&words(alone)).await.expect_err("refused");
         let is_refused = matches!(
             error,
-            Error::ForbiddenOnShared {
+            Error::CommandRefused {
                 refusal: Refusal::Alone,
                 ..
             }
@@ -229,7 +229,7 @@ async fn wait_needs_a_write_before_it_on_the_same_connection() {
             .add_command(words("GET k"));
         let error = rig.main.pipeline::<(Value, Value)>(&at_the_head).await;
         assert!(
-            matches!(error, Err(Error::ForbiddenOnShared { .. })),
+            matches!(error, Err(Error::CommandRefused { .. })),
             "{error:?}"
         );
     }

@@ -106,7 +106,7 @@ async fn typed_commands_return_the_refusal_as_a_redis_error() {
         assert!(
             matches!(
                 own,
-                Error::ForbiddenOnShared {
+                Error::CommandRefused {
                     refusal: Refusal::Session | Refusal::Administrative,
                     ..
                 }
@@ -303,7 +303,7 @@ impl Rig {
             .unwrap_or_else(|| panic!("not refused: {}", shown(command)));
         assert_eq!(error.execution(), Execution::NotSent, "{}", shown(command));
         match error {
-            Error::ForbiddenOnShared { refusal, .. } => {
+            Error::CommandRefused { refusal, .. } => {
                 assert_eq!(refusal, expected, "{}", shown(command));
             }
             other => panic!("{}: {other}", shown(command)),

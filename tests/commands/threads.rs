@@ -424,7 +424,7 @@ fn each_handle_is_a_connection_of_one_kind() {
 fn assert_refused<T>(result: RedisResult<T>, expected: Refusal) {
     let error = result.err().expect("refused");
     match Error::from_redis(&error) {
-        Some(Error::ForbiddenOnShared { refusal, .. }) => assert_eq!(*refusal, expected),
+        Some(Error::CommandRefused { refusal, .. }) => assert_eq!(*refusal, expected),
         _ => panic!("{error}"),
     }
 }

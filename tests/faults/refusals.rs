@@ -168,7 +168,7 @@ async fn row_23_execabort() {
     assert_eq!(rig.server.commandstat("multi"), 3);
 
     let error = error_of(&rig.main, cmd("WATCH").arg("n")).await;
-    assert!(matches!(error, Error::ForbiddenOnShared { .. }), "{error}");
+    assert!(matches!(error, Error::CommandRefused { .. }), "{error}");
     assert_eq!(rig.stats().circuit, CircuitState::Closed);
     rig.end().await;
 }

@@ -201,7 +201,7 @@ async fn commands_that_break_the_order_of_replies_are_refused() {
         for error in [alone, inside.expect_err("refused")] {
             assert_eq!(error.execution(), Execution::NotSent);
             match error {
-                Error::ForbiddenOnShared { refusal, .. } => assert_eq!(refusal, expected, "{line}"),
+                Error::CommandRefused { refusal, .. } => assert_eq!(refusal, expected, "{line}"),
                 other => panic!("{line}: {other}"),
             }
         }

@@ -191,7 +191,7 @@ async fn a_body_that_ends_its_own_watch_does_not_commit() {
                     Ok(())
                 });
         let error = unwatched.await.expect_err("not watched");
-        assert!(matches!(error, Error::Unwatched { .. }), "{lines}: {error}");
+        assert!(matches!(error, Error::WatchLost { .. }), "{lines}: {error}");
         assert_eq!(rig.server.cli(&["EXISTS", "j", "k"]), "0");
     }
     rig.end().await;
@@ -217,7 +217,7 @@ async fn a_body_that_ends_its_own_watch_in_a_pipeline_does_not_commit() {
                 },
             );
             let error = unwatched.await.expect_err("not watched");
-            assert!(matches!(error, Error::Unwatched { .. }), "{error}");
+            assert!(matches!(error, Error::WatchLost { .. }), "{error}");
         }
     }
     rig.end().await;
@@ -251,7 +251,7 @@ async fn a_body_that_keeps_its_pipeline_is_an_error() {
             async { Ok(()) }
         });
     let error = keeps.await.expect_err("there is no pipeline");
-    assert!(matches!(error, Error::Withheld { .. }), "{error}");
+    assert!(matches!(error, Error::LeaseNotReturned { .. }), "{error}");
 
     // The error of the body has precedence.
     let mut kept = None;

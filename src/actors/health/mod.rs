@@ -13,7 +13,7 @@ use self::watched::{Endpoints, Watched, fault, greeting};
 use super::guard::ExitGuard;
 use crate::{
     config::Address,
-    messages::{EndpointChecked, News, Operate, Operation, Probed, Report},
+    messages::{EndpointChecked, Evidence, Operate, Operation, Probed, Report},
     net::DialError,
     policy::health::Event,
     registry::Registry,
@@ -33,7 +33,7 @@ pub(super) struct HealthActor {
 
 impl HealthActor {
     pub(super) fn new(registry: Arc<Registry>, guard: ExitGuard) -> Self {
-        let databases = registry.dispatchers().into_iter();
+        let databases = registry.states().into_iter();
         Self {
             databases: databases
                 .map(|database| (database.name(), Watched::new(database)))
@@ -65,16 +65,16 @@ impl HealthActor {
         }
     }
 
-    fn on_report(&mut self, database: &str, news: News, ctx: &mut Context<Self>) {
-        let event = |database: &DatabaseState| match news {
-            News::Connected(seen) => Event::Connected(greeting(seen)),
-            News::DialFailed(error) => Event::DialFailed(fault(database, &error)),
-            News::ConnectionLost(loss) => Event::ConnectionLost(loss.to_string().into()),
-            News::CommandFailed { epoch, reason } => Event::CommandFailed { epoch, reason },
-            News::CommandRefused { reason } => Event::CommandRefused(reason),
-            News::TrialSucceeded { epoch } => Event::TrialSucceeded { epoch },
-            News::Restarted => Event::Restarted,
-            News::GivenUp => Event::GivenUp,
+    fn on_report(&mut self, database: &str, evidence: Evidence, ctx: &mut Context<Self>) {
+        let event = |database: &DatabaseState| match evidence {
+            Evidence::Connected(seen) => Event::Connected(greeting(seen)),
+            Evidence::DialFailed(error) => Event::DialFailed(fault(database, &error)),
+            Evidence::ConnectionLost(loss) => Event::ConnectionLost(loss.to_string().into()),
+            Evidence::CommandFailed { epoch, reason } => Event::CommandFailed { epoch, reason },
+            Evidence::CommandRefused { reason } => Event::CommandRefused(reason),
+            Evidence::TrialSucceeded { epoch } => Event::TrialSucceeded { epoch },
+            Evidence::Restarted => Event::Restarted,
+            Evidence::GivenUp => Event::GivenUp,
         };
         self.turn(database, event, ctx);
     }
@@ -128,7 +128,7 @@ impl Handler<Report> for HealthActor {
     type Result = ();
 
     fn handle(&mut self, report: Report, ctx: &mut Self::Context) {
-        self.on_report(&report.database, report.news, ctx);
+        self.on_report(&report.database, report.evidence, ctx);
     }
 }
 

@@ -14,9 +14,9 @@ use crate::{
     config::Address,
     events::Change,
     messages::{Redial, Retire},
-    net::{DialError, Seen},
+    net::{DialError, ServerInfo},
     policy::{
-        admission::Passage,
+        gate_state::GateState,
         health::{
             Action, Counts, DatabaseHealth, Endpoint, Event, Fault, Found, Greeting, Limits, Status,
         },
@@ -45,7 +45,7 @@ impl Watched {
         };
         let found = Found {
             is_isolated: database.is_isolated.load(Relaxed),
-            is_given_up: database.gate.passage() == Passage::Failed,
+            is_given_up: database.gate.state() == GateState::Failed,
             is_connected: database.routes.load().is_some(),
             counts: counts(&database),
         };
@@ -88,8 +88,9 @@ impl Watched {
         let now = Instant::now().into_std();
         while let Some(action) = self.health.poll(now) {
             match action {
-                Action::SetGate(passage) => {
-                    self.health.gate_set(self.database.gate.set(passage), now);
+                Action::SetGate(gate_state) => {
+                    self.health
+                        .gate_set(self.database.gate.set(gate_state), now);
                 }
                 Action::AnnounceOutage {
                     reason,
@@ -183,7 +184,7 @@ pub(super) fn fault(database: &DatabaseState, error: &DialError) -> Fault {
     }
 }
 
-pub(super) fn greeting(seen: Seen) -> Greeting {
+pub(super) fn greeting(seen: ServerInfo) -> Greeting {
     Greeting {
         is_replica: seen.is_replica,
         cannot_save: seen.cannot_save,

@@ -12,8 +12,11 @@ use tokio::{
 use super::{Event, PoolActor};
 use crate::{
     execution::Execution,
-    messages::{ConnectionEnded, News, Saturated},
-    net::{Connection, DialError, Ended, Established, Failure, Link, Loss, Origin, Request},
+    messages::{ConnectionEnded, Evidence, Saturated},
+    net::{
+        CloseReason, Connection, ConnectionExit, DialError, Established, Failure, Link, Origin,
+        Request,
+    },
     policy::pool::{Closing, Eviction, Lane, Place as _},
     state::Permit,
     state::count,
@@ -47,8 +50,8 @@ impl PoolActor {
         };
         let (mailbox, activity, connection) = Connection::new(
             established,
-            &self.dispatcher.settings.load(),
-            self.dispatcher.counters.clone(),
+            &self.state.settings.load(),
+            self.state.counters.clone(),
             Link {
                 origin: Origin::Connection(id),
                 stop: stopped,
@@ -66,7 +69,7 @@ impl PoolActor {
             Err(error) => return self.dial_failed(id, lane, DialError::Spawn(Arc::new(error))),
         };
         watch(id, task, ctx);
-        count(&self.dispatcher.counters.opened);
+        count(&self.state.counters.opened);
         if lane == Lane::Leased {
             self.lease_error = None;
         }
@@ -81,13 +84,13 @@ impl PoolActor {
             lane,
         };
         self.connections.insert(id, held);
-        let news = News::Connected(seen);
-        Event::Opened { id, news }
+        let evidence = Evidence::Connected(seen);
+        Event::Opened { id, evidence }
     }
 
     /// Where a shared connection says that it has too much to do, if another could help.
     fn listen_to_shared(&self, ctx: &mut Context<Self>) -> Option<mpsc::Sender<()>> {
-        let settings = self.dispatcher.settings.load();
+        let settings = self.state.settings.load();
         if settings.shared_max == settings.shared_min {
             return None;
         }
@@ -110,7 +113,7 @@ impl PoolActor {
 
     pub(super) fn publish_routes(&self) {
         let routes: Vec<_> = self.routes().cloned().collect();
-        self.dispatcher.routes.store(Routes::of(&routes));
+        self.state.routes.store(Routes::of(&routes));
     }
 
     pub(super) fn tell_usage(&mut self, now: Instant) {
@@ -133,14 +136,14 @@ impl PoolActor {
         }
         match why {
             Closing::Evicted(eviction) => self.count_eviction(id, eviction),
-            Closing::Discarded => count(&self.dispatcher.counters.discarded),
+            Closing::Discarded => count(&self.state.counters.discarded),
         }
     }
 
     fn count_eviction(&self, id: u64, eviction: Eviction) {
-        let database = self.dispatcher.name();
+        let database = self.state.name();
         tracing::debug!(%database, connection = id, reason = ?eviction, "connection evicted");
-        self.dispatcher.counters.evicted(eviction);
+        self.state.counters.evicted(eviction);
     }
 
     pub(super) fn stop_all(&mut self) {
@@ -152,13 +155,13 @@ impl PoolActor {
     }
 
     /// One that was out of service was counted when it was taken out.
-    fn count_end(&self, loss: &Loss, was_in_service: bool) {
-        let counters = &self.dispatcher.counters;
+    fn count_end(&self, loss: &CloseReason, was_in_service: bool) {
+        let counters = &self.state.counters;
         let counter = match loss {
-            Loss::Drained => return,
-            Loss::Stopped => &counters.discarded,
+            CloseReason::Drained => return,
+            CloseReason::Stopped => &counters.discarded,
             loss => {
-                let database = self.dispatcher.name();
+                let database = self.state.name();
                 tracing::debug!(%database, %loss, "connection lost");
                 &counters.connections_lost
             }
@@ -170,9 +173,9 @@ impl PoolActor {
 
     /// It was for a connection that one caller had, and may not go to another: that one would lack what
     /// was done on this.
-    fn lose(&self, mut request: Request, loss: Arc<Loss>) {
+    fn lose(&self, mut request: Request, loss: Arc<CloseReason>) {
         let failure = Failure::Lost(loss, Execution::NotSent);
-        let counters = &self.dispatcher.counters;
+        let counters = &self.state.counters;
         let has_told = request.responder.finish(Err(failure));
         count(if has_told {
             &counters.lost
@@ -183,14 +186,14 @@ impl PoolActor {
 }
 
 /// Reports the end of a connection's task.
-fn watch(id: u64, task: JoinHandle<Ended>, ctx: &mut Context<PoolActor>) {
+fn watch(id: u64, task: JoinHandle<ConnectionExit>, ctx: &mut Context<PoolActor>) {
     let pool = ctx.address();
     actix_rt::spawn(async move {
         let ended = task.await.unwrap_or_else(|error| {
-            Ended::untold(if error.is_panic() {
-                Loss::Panicked
+            ConnectionExit::untold(if error.is_panic() {
+                CloseReason::Panicked
             } else {
-                Loss::RuntimeEnded
+                CloseReason::RuntimeEnded
             })
         });
         pool.do_send(ConnectionEnded { id, ended });
@@ -205,7 +208,7 @@ impl Handler<ConnectionEnded> for PoolActor {
             return;
         };
         let loss = ended.loss;
-        if matches!(*loss, Loss::RuntimeEnded) && !self.pool.is_forced() {
+        if matches!(*loss, CloseReason::RuntimeEnded) && !self.pool.is_forced() {
             self.registry.executor.leave_caller();
         }
         self.count_end(&loss, held.route.is_some());
@@ -215,8 +218,15 @@ impl Handler<ConnectionEnded> for PoolActor {
                 Lane::Leased => self.lose(request, loss.clone()),
             }
         }
-        let is_lost = !matches!(*loss, Loss::Drained);
-        let news = (ended.victims > 0).then_some(News::ConnectionLost(loss));
-        self.turn(Event::Ended { id, is_lost, news }, ctx);
+        let is_lost = !matches!(*loss, CloseReason::Drained);
+        let evidence = (ended.victims > 0).then_some(Evidence::ConnectionLost(loss));
+        self.turn(
+            Event::ConnectionExit {
+                id,
+                is_lost,
+                evidence,
+            },
+            ctx,
+        );
     }
 }

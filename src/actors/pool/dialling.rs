@@ -7,7 +7,7 @@ use tokio::task::AbortHandle;
 
 use super::{Event, PoolActor};
 use crate::{
-    messages::{Dialled, News},
+    messages::{Dialled, Evidence},
     net::{DialError, WhileLoading},
     policy::pool::{Lane, Place as _},
     state::Permit,
@@ -30,8 +30,8 @@ impl PoolActor {
         permit: Arc<Permit>,
         ctx: &mut Context<Self>,
     ) -> Result<(), Event> {
-        let settings = self.dispatcher.settings.share();
-        let dialler = self.dispatcher.dialler.clone();
+        let settings = self.state.settings.share();
+        let dialler = self.state.dialler.clone();
         let of_the_task = permit.clone();
         let dial = async move {
             // Its socket counts, also when the pool is gone meanwhile.
@@ -70,15 +70,15 @@ impl PoolActor {
     }
 
     pub(super) fn dial_failed(&mut self, id: u64, lane: Lane, error: DialError) -> Event {
-        tracing::debug!(database = %self.dispatcher.name(), %error, "dial failed");
-        count(&self.dispatcher.counters.dial_failures);
+        tracing::debug!(database = %self.state.name(), %error, "dial failed");
+        count(&self.state.counters.dial_failures);
         if lane == Lane::Leased {
-            self.lease_error = Some(self.dispatcher.explain_dial(&error));
+            self.lease_error = Some(self.state.explain_dial(&error));
         }
         Event::DialFailed {
             id,
             reason: error.reason(),
-            news: News::DialFailed(error),
+            evidence: Evidence::DialFailed(error),
         }
     }
 }

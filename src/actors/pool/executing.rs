@@ -50,7 +50,7 @@ impl Handler<Execute> for PoolActor {
     type Result = Executing;
 
     fn handle(&mut self, execute: Execute, _: &mut Self::Context) -> Self::Result {
-        let engine = CallEngine::new(self.dispatcher.clone());
+        let engine = CallEngine::new(self.state.clone());
         Executing(Box::pin(async move {
             let mut overrides = Overrides::default().with_idempotence(execute.idempotence);
             if let Some(timeout) = execute.timeout {

@@ -40,7 +40,7 @@ impl PoolActor {
         at: Option<&'static Location<'static>>,
         now: Instant,
     ) {
-        if let (Some(limit), Some(at)) = (self.dispatcher.settings.load().leak_warning, at) {
+        if let (Some(limit), Some(at)) = (self.state.settings.load().leak_warning, at) {
             let due = now + limit;
             self.leak_watch.leases.insert(id, Taken { at, due });
             // The first to be taken is the first to be due.
@@ -53,7 +53,7 @@ impl PoolActor {
         if watch.soonest.is_none_or(|soonest| soonest > now) {
             return;
         }
-        let settings = self.dispatcher.settings.load();
+        let settings = self.state.settings.load();
         let limit = settings.leak_warning.unwrap_or_default();
         watch.leases.retain(|_, taken| {
             let is_overdue = taken.due <= now;

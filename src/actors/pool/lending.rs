@@ -47,7 +47,7 @@ impl PoolActor {
         self.publish_waiting();
         let why = match why {
             Rejection::TimedOut => {
-                let shared_error = self.dispatcher.dial_error.load().as_deref().cloned();
+                let shared_error = self.state.dial_error.load().as_deref().cloned();
                 NoGrant::TimedOut(shared_error.or_else(|| self.lease_error.clone()))
             }
             Rejection::TooManyWait => NoGrant::TooManyWait,

@@ -25,22 +25,22 @@ use self::{
 use super::guard::ExitGuard;
 use crate::{
     config::DatabaseSettings,
-    messages::{News, Waiting},
+    messages::{Evidence, Waiting},
     policy::pool::{self, Limits, Pool},
     registry::{Registry, STOP_PATIENCE},
     state::DatabaseState,
     state::{Permit, Permits},
 };
 
-type Event = pool::Event<Waiting, News>;
-type Action = pool::Action<Waiting, Arc<Permit>, News>;
+type Event = pool::Event<Waiting, Evidence>;
+type Action = pool::Action<Waiting, Arc<Permit>, Evidence>;
 
 pub(super) struct PoolActor {
-    dispatcher: Arc<DatabaseState>,
+    state: Arc<DatabaseState>,
     registry: Arc<Registry>,
     guard: ExitGuard,
     /// All decisions.
-    pool: Pool<Waiting, Arc<Permits>, News>,
+    pool: Pool<Waiting, Arc<Permits>, Evidence>,
     /// Every connection whose task has not ended.
     connections: HashMap<u64, Held>,
     dials: HashMap<u64, Dialling>,
@@ -55,16 +55,16 @@ pub(super) struct PoolActor {
 
 impl PoolActor {
     pub(super) fn new(
-        dispatcher: Arc<DatabaseState>,
+        state: Arc<DatabaseState>,
         registry: Arc<Registry>,
         guard: ExitGuard,
     ) -> Self {
-        let is_unreachable = dispatcher.dial_error.load().is_some();
-        let places = dispatcher.permits.clone();
+        let is_unreachable = state.dial_error.load().is_some();
+        let places = state.permits.clone();
         Self {
-            pool: Pool::new(limits(&dispatcher.settings.load()), places, is_unreachable),
-            parking: Parking::new(dispatcher.clone()),
-            dispatcher,
+            pool: Pool::new(limits(&state.settings.load()), places, is_unreachable),
+            parking: Parking::new(state.clone()),
+            state,
             registry,
             guard,
             connections: HashMap::new(),
@@ -114,30 +114,30 @@ impl PoolActor {
                 self.tell(Event::Parked(self.parking.len()), now);
             }
             Action::RefuseParked => self.parking.refuse_all(),
-            Action::Report(news) => self.report(news),
+            Action::Report(evidence) => self.report(evidence),
             Action::StopAll => self.stop_all(),
             Action::Finish => self.finish(ctx),
         }
     }
 
     /// The health actor is told, and callers that get no connection can be told why.
-    fn report(&self, news: News) {
-        match &news {
-            News::Connected(_) => {
-                self.dispatcher.dial_error.store(None);
-                self.dispatcher.survey.forget();
+    fn report(&self, evidence: Evidence) {
+        match &evidence {
+            Evidence::Connected(_) => {
+                self.state.dial_error.store(None);
+                self.state.survey.forget();
             }
-            News::DialFailed(error) => {
-                let text = self.dispatcher.explain_dial(error);
-                self.dispatcher.dial_error.store(Some(Arc::new(text)));
+            Evidence::DialFailed(error) => {
+                let text = self.state.explain_dial(error);
+                self.state.dial_error.store(Some(Arc::new(text)));
             }
             _ => {}
         }
-        self.dispatcher.report(news);
+        self.state.report(evidence);
     }
 
     fn publish_waiting(&self) {
-        let waiting = &self.dispatcher.counters.waiting;
+        let waiting = &self.state.counters.waiting;
         waiting.store(self.pool.waiting(), Relaxed);
     }
 

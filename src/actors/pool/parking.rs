@@ -14,7 +14,7 @@ use crate::{
     execution::{Execution, Stage},
     messages::Park,
     net::{Failure, Mailbox, Request},
-    policy::admission::Passage,
+    policy::gate_state::GateState,
     state::DatabaseState,
     state::count,
 };
@@ -22,16 +22,16 @@ use crate::{
 /// Requests of one database that wait for a connection, first come, first sent, each at most
 /// until its deadline.
 pub(super) struct Parking {
-    dispatcher: Arc<DatabaseState>,
+    state: Arc<DatabaseState>,
     requests: VecDeque<Request>,
     /// No deadline is earlier.
     soonest: Option<Instant>,
 }
 
 impl Parking {
-    pub(super) fn new(dispatcher: Arc<DatabaseState>) -> Self {
+    pub(super) fn new(state: Arc<DatabaseState>) -> Self {
         let parking = Self {
-            dispatcher,
+            state,
             requests: VecDeque::new(),
             soonest: None,
         };
@@ -50,13 +50,13 @@ impl Parking {
     }
 
     fn push(&mut self, mut request: Request) {
-        let limit = self.dispatcher.settings.load().max_parked;
+        let limit = self.state.settings.load().max_parked;
         if self.requests.len() >= limit {
             self.forget_gone();
         }
         if self.requests.len() >= limit {
             if !request.responder.finish(Err(Failure::TooManyParked)) {
-                count(&self.dispatcher.counters.cancelled);
+                count(&self.state.counters.cancelled);
             }
             return;
         }
@@ -88,7 +88,7 @@ impl Parking {
 
     /// Answers a request that came too late for a shutdown.
     fn refuse(&self, mut request: Request) {
-        let counters = &self.dispatcher.counters;
+        let counters = &self.state.counters;
         let failure = Failure::ShuttingDown(Execution::NotSent);
         let has_told = request.responder.finish(Err(failure));
         count(if has_told {
@@ -100,7 +100,7 @@ impl Parking {
 
     /// Drops requests whose callers have gone.
     pub(super) fn forget_gone(&mut self) {
-        let counters = &self.dispatcher.counters;
+        let counters = &self.state.counters;
         self.requests.retain(|request| {
             let is_gone = request.responder.is_gone();
             if is_gone {
@@ -116,7 +116,7 @@ impl Parking {
         if self.soonest.is_none_or(|soonest| soonest > now) {
             return;
         }
-        let counters = &self.dispatcher.counters;
+        let counters = &self.state.counters;
         self.requests.retain_mut(|request| {
             let is_due = request.deadline <= now;
             if is_due {
@@ -135,7 +135,7 @@ impl Parking {
     }
 
     fn publish_length(&self) {
-        let parked = &self.dispatcher.counters.parked;
+        let parked = &self.state.counters.parked;
         parked.store(self.requests.len(), Relaxed);
     }
 }
@@ -183,10 +183,10 @@ impl PoolActor {
     /// The pause is no future of this actor, all of which are polled each time that it wakes.
     fn park_later(&self, mut request: Request, after: Duration, ctx: &mut Context<Self>) {
         let pool = ctx.address();
-        let gate = self.dispatcher.gate.clone();
+        let gate = self.state.gate.clone();
         actix_rt::spawn(async move {
             tokio::time::sleep(after).await;
-            if gate.passage() == Passage::Open {
+            if gate.state() == GateState::Open {
                 // The caller may have gone.
                 request.responder.finish(Err(Failure::CircuitOpened));
                 return;

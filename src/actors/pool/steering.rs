@@ -37,7 +37,7 @@ impl Handler<Sweep> for PoolActor {
     fn handle(&mut self, _: Sweep, ctx: &mut Context<Self>) -> usize {
         self.parking.forget_gone();
         self.turn(Event::Swept, ctx);
-        self.dispatcher.counters.swept();
+        self.state.counters.swept();
         self.pool.swept()
     }
 }

@@ -35,7 +35,7 @@ proptest! {
             let end = (at + removed).min(data.len());
             data.splice(at..end, fragment);
         }
-        judge(&data, &splits)?;
+        classify(&data, &splits)?;
     }
 
     #[test]
@@ -43,7 +43,7 @@ proptest! {
         fragments in prop::collection::vec(fragment(), 0..24),
         splits in splits(),
     ) {
-        judge(&fragments.concat(), &splits)?;
+        classify(&fragments.concat(), &splits)?;
     }
 
     #[test]
@@ -51,7 +51,7 @@ proptest! {
         data in prop::collection::vec(any::<u8>(), 0..64),
         splits in splits(),
     ) {
-        judge(&data, &splits)?;
+        classify(&data, &splits)?;
     }
 
     #[test]
@@ -71,7 +71,7 @@ proptest! {
 }
 
 /// Decodes `data` in one piece and in many, and compares both with the oracle.
-fn judge(data: &[u8], splits: &[usize]) -> Result<(), TestCaseError> {
+fn classify(data: &[u8], splits: &[usize]) -> Result<(), TestCaseError> {
     let (replies, error) = decode_all(data, &[], Limits::default());
     let (pieced, pieced_error) = decode_all(data, splits, Limits::default());
     prop_assert_eq!(error, pieced_error);

@@ -2,21 +2,21 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use crate::net::{close::Loss, request::Request};
+use crate::net::{close::CloseReason, request::Request};
 
 /// How a connection ended.
 #[derive(Debug)]
-pub(crate) struct Ended {
-    pub(crate) loss: Arc<Loss>,
+pub(crate) struct ConnectionExit {
+    pub(crate) loss: Arc<CloseReason>,
     /// Requests that were never written, in order, to be sent elsewhere.
     pub(crate) unsent: VecDeque<Request>,
     /// How many callers were left without knowing whether their command was executed.
     pub(crate) victims: u64,
 }
 
-impl Ended {
+impl ConnectionExit {
     /// The end of a connection whose task did not live to tell.
-    pub(crate) fn untold(loss: Loss) -> Self {
+    pub(crate) fn untold(loss: CloseReason) -> Self {
         Self {
             loss: Arc::new(loss),
             unsent: VecDeque::new(),

@@ -12,7 +12,7 @@ mod silence;
 mod tally;
 
 pub(crate) use activity::Activity;
-pub(crate) use exit::Ended;
+pub(crate) use exit::ConnectionExit;
 use pushes::PushSink;
 pub(crate) use tally::{Tally, TallySink};
 
@@ -36,7 +36,7 @@ use self::{
     saturation::Saturation, silence::Silence,
 };
 use super::{
-    close::Loss,
+    close::CloseReason,
     dial::Established,
     request::{Failure, Mailbox, Origin, Request},
     transport::Transport,
@@ -137,7 +137,7 @@ impl Connection {
     /// Converses until the end, which comes at once when it is told to stop. Dropping the future
     /// closes the socket as well; every request that is not answered then is told truthfully whether
     /// it may have been executed.
-    pub(crate) async fn run(mut self) -> Ended {
+    pub(crate) async fn run(mut self) -> ConnectionExit {
         let loss = poll_fn(|cx| self.poll(cx)).await;
         // Whoever finds the mailbox closed sends elsewhere, and what is in it is not lost.
         self.mailbox.close();
@@ -147,7 +147,7 @@ impl Connection {
         self.end(loss)
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Loss> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
         let mut tally = Tally::default();
         let waiting = self.pending.len();
         let turn = self.saturation.as_mut().and_then(|it| it.begin(waiting));
@@ -164,7 +164,7 @@ impl Connection {
         }
     }
 
-    fn advance(&mut self, cx: &mut Context<'_>, tally: &mut Tally) -> Result<(), Loss> {
+    fn advance(&mut self, cx: &mut Context<'_>, tally: &mut Tally) -> Result<(), CloseReason> {
         self.check_stop(cx)?;
         let has_more = self.read(cx, tally)?;
         if has_more {
@@ -184,18 +184,18 @@ impl Connection {
         let is_drained =
             self.mailbox_is_closed && self.queued.is_empty() && self.pending.is_settled();
         match is_drained {
-            true => Err(Loss::Drained),
+            true => Err(CloseReason::Drained),
             false => Ok(()),
         }
     }
 
-    fn check_stop(&mut self, cx: &mut Context<'_>) -> Result<(), Loss> {
+    fn check_stop(&mut self, cx: &mut Context<'_>) -> Result<(), CloseReason> {
         let Some(stop) = &mut self.stop else {
             return Ok(());
         };
         match Pin::new(stop).poll(cx) {
             Poll::Pending => Ok(()),
-            Poll::Ready(Ok(())) => Err(Loss::Stopped),
+            Poll::Ready(Ok(())) => Err(CloseReason::Stopped),
             // The pool has crashed. This connection serves who still knows it, and drains.
             Poll::Ready(Err(_)) => {
                 self.stop = None;
@@ -207,7 +207,7 @@ impl Connection {
     /// Reads and answers what has come, up to bounds, and tells whether there is more.
     ///
     /// It reads on where it may not answer, so that little is written to a socket whose end has come.
-    fn read(&mut self, cx: &mut Context<'_>, tally: &mut Tally) -> Result<bool, Loss> {
+    fn read(&mut self, cx: &mut Context<'_>, tally: &mut Tally) -> Result<bool, CloseReason> {
         let mut answers_left = (self.pending.len() / ANSWERED_SHARE).max(MIN_ANSWERS);
         let mut taken = 0;
         loop {
@@ -217,7 +217,7 @@ impl Connection {
             }
             match self.inbox.poll_read(&mut *self.transport, cx)? {
                 Poll::Pending => return Ok(has_backlog),
-                Poll::Ready(0) => return Err(Loss::ClosedByServer),
+                Poll::Ready(0) => return Err(CloseReason::ClosedByServer),
                 Poll::Ready(read) => {
                     taken += read;
                     self.silence.broken();
@@ -227,7 +227,7 @@ impl Connection {
     }
 
     /// Hands out replies that have been read, to so many requests. Tells whether that bound left some.
-    fn answer(&mut self, answers_left: &mut usize, tally: &mut Tally) -> Result<bool, Loss> {
+    fn answer(&mut self, answers_left: &mut usize, tally: &mut Tally) -> Result<bool, CloseReason> {
         // With nobody waiting it goes on, so that what nobody has asked for is found at once.
         while *answers_left > 0 || self.pending.is_empty() {
             let Some(value) = self.inbox.next()? else {
@@ -248,7 +248,7 @@ impl Connection {
         }
     }
 
-    fn answer_all(&mut self, tally: &mut Tally) -> Result<(), Loss> {
+    fn answer_all(&mut self, tally: &mut Tally) -> Result<(), CloseReason> {
         let mut no_bound = usize::MAX;
         self.answer(&mut no_bound, tally).map(|_| ())
     }
@@ -284,7 +284,7 @@ impl Connection {
         self.has_waited
     }
 
-    fn write(&mut self, cx: &mut Context<'_>, tally: &mut Tally) -> Result<(), Loss> {
+    fn write(&mut self, cx: &mut Context<'_>, tally: &mut Tally) -> Result<(), CloseReason> {
         self.pack(tally)?;
         loop {
             match self.outbox.poll_write(&mut *self.transport, cx) {
@@ -298,7 +298,7 @@ impl Connection {
     }
 
     /// Moves requests from the queue to the outbox. Returns whether there is something to write.
-    fn pack(&mut self, tally: &mut Tally) -> Result<bool, Loss> {
+    fn pack(&mut self, tally: &mut Tally) -> Result<bool, CloseReason> {
         if self.queued.is_empty() || self.outbox.len() >= PACK_AHEAD {
             return Ok(!self.outbox.is_empty());
         }
@@ -341,12 +341,12 @@ impl Connection {
     /// and ends the connection, before anything is sent. The runtime may not have noticed it yet,
     /// so a connection that was idle asks the system. What was read and is no whole reply ends it at
     /// once: its rest might never come.
-    fn is_stale(&self, now: Instant) -> Result<bool, Loss> {
+    fn is_stale(&self, now: Instant) -> Result<bool, CloseReason> {
         if !self.pending.is_empty() {
             return Ok(false);
         }
         if !self.inbox.is_empty() {
-            return Err(Loss::Unsolicited);
+            return Err(CloseReason::Unsolicited);
         }
         let is_idle = now.saturating_duration_since(self.activity.last()) >= IDLE_CHECK;
         Ok(is_idle && self.transport.has_input())
@@ -357,7 +357,7 @@ impl Connection {
         cx: &mut Context<'_>,
         is_busy: bool,
         tally: &mut Tally,
-    ) -> Result<(), Loss> {
+    ) -> Result<(), CloseReason> {
         while self.timer.rings(cx, is_busy) {
             // Whose reply has come in time shall not be told that it did not.
             if is_busy {
@@ -369,7 +369,7 @@ impl Connection {
             self.silence.note_timeouts(in_flight.expired, now);
             let queued = self.expire_queued(now, tally);
             if let Some(silent) = self.silence.is_over(now) {
-                return Err(Loss::Silent(silent));
+                return Err(CloseReason::Silent(silent));
             }
             let next = [in_flight.next, queued, self.silence.end()];
             match next.into_iter().flatten().min() {
@@ -402,7 +402,7 @@ impl Connection {
         self.queued.iter().map(|request| request.deadline).min()
     }
 
-    fn end(mut self, loss: Loss) -> Ended {
+    fn end(mut self, loss: CloseReason) -> ConnectionExit {
         let mut tally = Tally::default();
         if loss.leaves_replies_in_step() {
             // What the server has answered was executed, also if its reply did not have its turn yet.
@@ -416,7 +416,7 @@ impl Connection {
         unsent.extend(self.queued);
         let victims = tally.lost;
         self.counters.add(tally);
-        Ended {
+        ConnectionExit {
             loss,
             unsent,
             victims,

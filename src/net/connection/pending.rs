@@ -10,7 +10,7 @@ use super::tally::Tally;
 use crate::{
     execution::{Execution, Stage},
     net::{
-        close::Loss,
+        close::CloseReason,
         request::{Answered, Expected, Failure, Origin, Reply, Request, Responder},
     },
 };
@@ -137,10 +137,10 @@ impl PendingReplies {
         value: Value,
         written: u64,
         tally: &mut Tally,
-    ) -> Result<bool, Loss> {
+    ) -> Result<bool, CloseReason> {
         let front = self.entries.front_mut();
         let Some(entry) = front.filter(|entry| entry.start < written) else {
-            return Err(Loss::Unsolicited);
+            return Err(CloseReason::Unsolicited);
         };
         entry.outstanding -= 1;
         // What is refused, or queued, is answered once, however many confirmations it asks for.
@@ -219,7 +219,7 @@ impl PendingReplies {
             let failure = match entry.slow <= now {
                 true => Failure::TimedOut(Stage::Reply),
                 // In a hurry, or it had spent its time before it came here.
-                false => Failure::Hasty,
+                false => Failure::TimedOutEarly,
             };
             if entry.responder.answer(Err(failure)) {
                 tally.timed_out += 1;
@@ -238,7 +238,7 @@ impl PendingReplies {
     /// returned, to be sent elsewhere.
     pub(crate) fn fail(
         self,
-        loss: &Arc<Loss>,
+        loss: &Arc<CloseReason>,
         written: u64,
         unwritten: &Bytes,
         tally: &mut Tally,

@@ -15,7 +15,7 @@ use super::*;
 use crate::{
     config::{Config, resolve},
     net::{
-        Answer, Answered, Expected, InFlight, Reply, Responder, Seen,
+        Answer, Answered, Expected, InFlight, Reply, Responder, ServerInfo,
         codec::{Decoder, Limits},
     },
 };
@@ -116,7 +116,7 @@ struct Rig {
     in_flight: Arc<InFlight>,
     answers: Vec<AsyncReceiver<Answer>>,
     attempt_timeout: Duration,
-    ended: tokio::task::JoinHandle<Ended>,
+    ended: tokio::task::JoinHandle<ConnectionExit>,
     _stop: oneshot::Sender<()>,
 }
 
@@ -132,7 +132,7 @@ impl Rig {
         let established = Established {
             transport: Box::new(wire.clone()),
             decoder: Decoder::new(Limits::default()),
-            seen: Seen::default(),
+            seen: ServerInfo::default(),
         };
         let (stop, stopped) = oneshot::channel();
         let (mailbox, _, connection) = Connection::new(
@@ -191,7 +191,7 @@ impl Rig {
     }
 
     /// The end of the connection, which had not sent so many requests, and left nobody in doubt.
-    async fn ended_without_sending(self, unsent: usize) -> Arc<Loss> {
+    async fn ended_without_sending(self, unsent: usize) -> Arc<CloseReason> {
         let ended = self.ended.await.expect("the connection did not panic");
         assert_eq!((ended.unsent.len(), ended.victims), (unsent, 0));
         ended.loss
@@ -240,7 +240,7 @@ async fn replies_that_have_come_are_answered_although_writing_fails_meanwhile() 
         let late = rig.answers.split_off(OUTSTANDING - 1);
         assert_answered(rig.answers.drain(..)).await;
         let loss = rig.ended_without_sending(late.len()).await;
-        assert!(matches!(*loss, Loss::Io(_)), "{loss:?}");
+        assert!(matches!(*loss, CloseReason::Io(_)), "{loss:?}");
     })
     .await;
 }
@@ -257,7 +257,7 @@ async fn nothing_is_written_behind_the_end_of_the_stream() {
         assert_answered(rig.answers.drain(..)).await;
         let wire = rig.wire.clone();
         let loss = rig.ended_without_sending(late.len()).await;
-        assert!(matches!(*loss, Loss::ClosedByServer), "{loss:?}");
+        assert!(matches!(*loss, CloseReason::ClosedByServer), "{loss:?}");
         assert_eq!(wire.lock().written, OUTSTANDING * REQUEST.len());
     })
     .await;
@@ -302,7 +302,10 @@ async fn a_surplus_reply_reaches_nobody_who_asks_later() {
             assert_answered(rig.answers.drain(..)).await;
             // Nothing more need come, now or ever.
             let loss = rig.ended_without_sending(late.len()).await;
-            assert!(matches!(*loss, Loss::Unsolicited), "{surplus:?}: {loss:?}");
+            assert!(
+                matches!(*loss, CloseReason::Unsolicited),
+                "{surplus:?}: {loss:?}"
+            );
         })
         .await;
     }
@@ -332,7 +335,7 @@ async fn nothing_is_written_before_all_is_read_that_has_come() {
             assert!(answer.is_ok(), "{answer:?}");
         }
         let loss = rig.ended_without_sending(late.len()).await;
-        assert!(matches!(*loss, Loss::Unsolicited), "{loss:?}");
+        assert!(matches!(*loss, CloseReason::Unsolicited), "{loss:?}");
     })
     .await;
 }
@@ -355,10 +358,14 @@ async fn silence_begins_when_something_was_written() {
     rig.send_within(limit / 20, 2);
     for answer in rig.answers.drain(..) {
         let answer = answer.await.expect("an answer");
-        assert!(matches!(answer, Err(Failure::Hasty)), "{answer:?}");
+        assert!(matches!(answer, Err(Failure::TimedOutEarly)), "{answer:?}");
     }
     let ended = rig.ended.await.expect("the connection did not panic");
-    assert!(matches!(*ended.loss, Loss::Silent(_)), "{:?}", ended.loss);
+    assert!(
+        matches!(*ended.loss, CloseReason::Silent(_)),
+        "{:?}",
+        ended.loss
+    );
     assert!(written.elapsed() >= limit, "{:?}", written.elapsed());
 }
 

@@ -4,7 +4,7 @@ use crate::net::{codec::Decoder, transport::Transport};
 
 /// What a server said of itself while it was greeted; nothing where it did not.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Seen {
+pub(crate) struct ServerInfo {
     pub(crate) is_replica: Option<bool>,
     pub(crate) cannot_save: Option<bool>,
 }
@@ -13,5 +13,5 @@ pub(crate) struct Seen {
 pub(crate) struct Established {
     pub(crate) transport: Box<dyn Transport>,
     pub(crate) decoder: Decoder,
-    pub(crate) seen: Seen,
+    pub(crate) seen: ServerInfo,
 }

@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{
     error::DialError,
-    established::{Established, Seen},
+    established::{Established, ServerInfo},
 };
 use crate::net::{
     codec::{Decoder, Limits},
@@ -72,7 +72,7 @@ impl Handshake {
 
     /// Hands the connection over. Everything that was asked has been answered, so what is left
     /// over would be taken for the answer to the first request.
-    pub(crate) fn established(self, seen: Seen) -> Result<Established, DialError> {
+    pub(crate) fn established(self, seen: ServerInfo) -> Result<Established, DialError> {
         if !self.input.is_empty() {
             return Err(DialError::Unexpected { command: "PING" });
         }

@@ -5,7 +5,7 @@ mod established;
 mod handshake;
 
 pub(crate) use error::DialError;
-pub(crate) use established::{Established, Seen};
+pub(crate) use established::{Established, ServerInfo};
 
 use std::{sync::Arc, time::Duration};
 
@@ -66,7 +66,7 @@ impl Dialler {
             let is_replica = greet(&mut handshake, settings).await?;
             step = PROVING;
             let cannot_save = prove(&mut handshake, while_loading, deadline).await?;
-            handshake.established(Seen {
+            handshake.established(ServerInfo {
                 is_replica,
                 cannot_save,
             })

@@ -96,7 +96,7 @@ fn callers_learn_why_before_the_gate_closes_and_subscribers_after_it() {
             [
                 Action::RetireConnections,
                 Action::AnnounceOutage { .. },
-                Action::SetGate(Passage::Open),
+                Action::SetGate(GateState::Open),
                 Action::AwaitEndpoint,
                 Action::Publish(_),
             ]

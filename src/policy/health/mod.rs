@@ -23,9 +23,9 @@ use std::{
 
 use self::status::Condition;
 use super::{
-    admission::Passage,
     backoff::Backoff,
     breaker::{Breaker, Failed},
+    gate_state::GateState,
 };
 use crate::events::{CircuitState, Reason};
 
@@ -95,7 +95,7 @@ pub(crate) struct Found {
 #[derive(Clone, Debug)]
 pub(crate) enum Action {
     /// Set the gate, and tell the new epoch by [`gate_set`](DatabaseHealth::gate_set).
-    SetGate(Passage),
+    SetGate(GateState),
     /// Tell callers why the circuit is open and when that may end.
     AnnounceOutage {
         reason: Reason,
@@ -229,13 +229,13 @@ impl DatabaseHealth {
     }
 
     /// The state that the gate is to have.
-    pub(crate) fn gate_state(&self) -> Passage {
+    pub(crate) fn gate_state(&self) -> GateState {
         match self.circuit() {
-            _ if self.given_up => Passage::Failed,
-            _ if self.breaker.is_isolated() => Passage::Isolated,
-            CircuitState::Closed => Passage::Free,
-            CircuitState::HalfOpen => Passage::Trial,
-            CircuitState::Open => Passage::Open,
+            _ if self.given_up => GateState::Failed,
+            _ if self.breaker.is_isolated() => GateState::Isolated,
+            CircuitState::Closed => GateState::Free,
+            CircuitState::HalfOpen => GateState::Trial,
+            CircuitState::Open => GateState::Open,
         }
     }
 

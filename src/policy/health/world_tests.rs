@@ -31,7 +31,7 @@ pub(super) struct World {
     health: DatabaseHealth,
     now: Instant,
     jitter: f64,
-    gate: (u64, Passage),
+    gate: (u64, GateState),
     pool: Pool,
     endpoint: Endpoint<&'static str>,
     /// How many times the endpoint is being asked.
@@ -57,7 +57,7 @@ impl World {
             health,
             now,
             jitter,
-            gate: (1, Passage::Free),
+            gate: (1, GateState::Free),
             pool: Pool::Dialling,
             endpoint: Endpoint::new(),
             checks: 0,
@@ -84,7 +84,7 @@ impl World {
             }
             Happening::CommandFails(reason) => self.on(Event::CommandFailed { epoch, reason }),
             Happening::CommandIsRefused(reason) => self.on(Event::CommandRefused(reason)),
-            Happening::TrialSucceeds if self.gate.1 == Passage::Trial => {
+            Happening::TrialSucceeds if self.gate.1 == GateState::Trial => {
                 self.on(Event::TrialSucceeded { epoch });
             }
             Happening::TrialSucceeds => {}
@@ -139,11 +139,11 @@ impl World {
         let (before, gate) = (format!("{:?}", self.health.breaker), self.gate);
         let has_succeeded = self.has_succeeded;
         self.look();
-        if may_be_old || !matches!(gate.1, Passage::Free | Passage::Trial) {
+        if may_be_old || !matches!(gate.1, GateState::Free | GateState::Trial) {
             assert_eq!(self.gate, gate);
             assert_eq!(format!("{:?}", self.health.breaker), before);
         } else if commands >= u64::from(LIMITS.failure_threshold) && !has_succeeded {
-            assert_eq!(self.gate.1, Passage::Open);
+            assert_eq!(self.gate.1, GateState::Open);
         }
     }
 
@@ -248,8 +248,8 @@ impl World {
 
     fn carry_out(&mut self, action: Action) {
         match action {
-            Action::SetGate(passage) => {
-                self.gate = (self.gate.0 + 1, passage);
+            Action::SetGate(gate_state) => {
+                self.gate = (self.gate.0 + 1, gate_state);
                 self.gate_set_at = self.now;
                 self.health.gate_set(self.gate.0, self.now);
             }
@@ -280,11 +280,11 @@ impl World {
     pub(super) fn check(&self) {
         let circuit = self.health.circuit();
         let expected = match circuit {
-            _ if self.is_given_up => Passage::Failed,
-            _ if self.is_isolated => Passage::Isolated,
-            CircuitState::Closed => Passage::Free,
-            CircuitState::HalfOpen => Passage::Trial,
-            CircuitState::Open => Passage::Open,
+            _ if self.is_given_up => GateState::Failed,
+            _ if self.is_isolated => GateState::Isolated,
+            CircuitState::Closed => GateState::Free,
+            CircuitState::HalfOpen => GateState::Trial,
+            CircuitState::Open => GateState::Open,
         };
         assert_eq!(self.gate.1, expected, "{circuit}");
         self.check_told();
@@ -311,8 +311,10 @@ impl World {
         match &told.state {
             HealthState::Failed => assert!(self.is_given_up),
             HealthState::Isolated => assert!(self.is_isolated),
-            HealthState::Healthy | HealthState::Starting => assert_eq!(self.gate.1, Passage::Free),
-            HealthState::Down { .. } => assert_eq!(self.gate.1, Passage::Open),
+            HealthState::Healthy | HealthState::Starting => {
+                assert_eq!(self.gate.1, GateState::Free)
+            }
+            HealthState::Down { .. } => assert_eq!(self.gate.1, GateState::Open),
             HealthState::Degraded { .. } => assert!(!self.is_isolated && !self.is_given_up),
             HealthState::Stopped => panic!("nobody has stopped it"),
         }

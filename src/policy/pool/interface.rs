@@ -13,7 +13,7 @@ pub(crate) trait Waiter {
     fn is_gone(&self) -> bool;
 }
 
-/// Something that has happened. `N` is news for the health actor, which the machine passes on or drops.
+/// Something that has happened. `N` is evidence for the health actor, which the machine passes on or drops.
 #[derive(Debug)]
 pub(crate) enum Event<W, N> {
     /// The pool begins.
@@ -35,17 +35,21 @@ pub(crate) enum Event<W, N> {
     /// So many requests wait in the shell for a shared connection.
     Parked(usize),
     /// A dial has opened a connection.
-    Opened { id: u64, news: N },
+    Opened { id: u64, evidence: N },
     /// A dial has failed.
-    DialFailed { id: u64, reason: Reason, news: N },
+    DialFailed {
+        id: u64,
+        reason: Reason,
+        evidence: N,
+    },
     /// The result of a dial was dropped, because [`Pool::wants`](super::Pool::wants) said no.
     DialDropped(u64),
     /// The task of a connection has ended, and its socket is closed.
-    Ended {
+    ConnectionExit {
         id: u64,
         /// It was not closed in good order.
         is_lost: bool,
-        news: Option<N>,
+        evidence: Option<N>,
     },
     /// A shared connection has more to do than its task can.
     Saturated,

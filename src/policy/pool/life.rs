@@ -6,7 +6,7 @@ use super::{Action, Closing, Eviction, Lane, Places, Pool, Waiter, shared::STABL
 use crate::events::Reason;
 
 impl<W: Waiter, P: Places, N> Pool<W, P, N> {
-    pub(super) fn opened(&mut self, id: u64, news: N, now: Instant, jitter: f64) {
+    pub(super) fn opened(&mut self, id: u64, evidence: N, now: Instant, jitter: f64) {
         let lifetime = self.limits.max_lifetime;
         let expires = lifetime.map(|lifetime| now + jittered(lifetime, jitter));
         if self.ledger.opened(id, now, expires) != Some(Lane::Shared) {
@@ -18,7 +18,7 @@ impl<W: Waiter, P: Places, N> Pool<W, P, N> {
             self.close(old, Closing::Evicted(why));
         }
         self.publish();
-        self.actions.push_back(Action::Report(news));
+        self.actions.push_back(Action::Report(evidence));
         self.shared.ask();
     }
 
@@ -26,14 +26,14 @@ impl<W: Waiter, P: Places, N> Pool<W, P, N> {
         &mut self,
         id: u64,
         reason: Reason,
-        news: N,
+        evidence: N,
         now: Instant,
         jitter: f64,
     ) {
         match self.ledger.not_opened(id) {
             Some(Lane::Shared) if self.serving().is_empty() => {
                 self.is_unreachable = true;
-                self.actions.push_back(Action::Report(news));
+                self.actions.push_back(Action::Report(evidence));
             }
             // Beside others that work it says little about the server.
             Some(Lane::Shared) => self.shared.failed(reason, now, jitter),
@@ -46,7 +46,7 @@ impl<W: Waiter, P: Places, N> Pool<W, P, N> {
         &mut self,
         id: u64,
         is_lost: bool,
-        news: Option<N>,
+        evidence: Option<N>,
         now: Instant,
         jitter: f64,
     ) {
@@ -66,7 +66,7 @@ impl<W: Waiter, P: Places, N> Pool<W, P, N> {
                 // One that was retired before says nothing about the present, and needs no successor.
                 if past.was_serving {
                     self.publish();
-                    self.actions.extend(news.map(Action::Report));
+                    self.actions.extend(evidence.map(Action::Report));
                     if self.is_open() {
                         self.shared.lost(is_stable, now, jitter);
                     }

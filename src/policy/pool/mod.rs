@@ -44,7 +44,7 @@ pub(crate) struct Limits {
 }
 
 /// The pool of one database. `W` waits for a connection, `P` has the places for connections, and `N` is
-/// news for the health actor.
+/// evidence for the health actor.
 pub(crate) struct Pool<W, P: Places, N> {
     limits: Limits,
     ledger: Ledger<P>,
@@ -98,14 +98,22 @@ impl<W: Waiter, P: Places, N> Pool<W, P, N> {
                 is_open,
             } => self.released(id, is_clean, is_open, now),
             Event::Parked(requests) => self.parked = requests,
-            Event::Opened { id, news } => self.opened(id, news, now, jitter),
-            Event::DialFailed { id, reason, news } => {
-                self.dial_failed(id, reason, news, now, jitter);
+            Event::Opened { id, evidence } => self.opened(id, evidence, now, jitter),
+            Event::DialFailed {
+                id,
+                reason,
+                evidence,
+            } => {
+                self.dial_failed(id, reason, evidence, now, jitter);
             }
             Event::DialDropped(id) => {
                 self.ledger.not_opened(id);
             }
-            Event::Ended { id, is_lost, news } => self.ended(id, is_lost, news, now, jitter),
+            Event::ConnectionExit {
+                id,
+                is_lost,
+                evidence,
+            } => self.ended(id, is_lost, evidence, now, jitter),
             Event::Saturated => self.saturated(now),
             Event::Swept => self.sweep(now),
             Event::Distrusted { only } => self.distrusted(only, now),

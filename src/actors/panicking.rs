@@ -22,27 +22,27 @@ use crate::{
 
 /// Opens sockets, and when it is armed makes the task panic that writes next.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Sabotage(Arc<AtomicBool>);
+pub(super) struct PanickingConnector(Arc<AtomicBool>);
 
-impl Sabotage {
+impl PanickingConnector {
     pub(super) fn arm(&self) {
         self.0.store(true, Relaxed);
     }
 }
 
-struct Brittle {
+struct PanickingTransport {
     socket: Box<dyn Transport>,
-    sabotage: Sabotage,
+    sabotage: PanickingConnector,
 }
 
-impl Connector for Sabotage {
+impl Connector for PanickingConnector {
     fn connect<'a>(
         &'a self,
         address: &'a Address,
         settings: &'a DatabaseSettings,
     ) -> Connecting<'a> {
         Box::pin(async move {
-            let brittle: Box<dyn Transport> = Box::new(Brittle {
+            let brittle: Box<dyn Transport> = Box::new(PanickingTransport {
                 socket: SocketConnector.connect(address, settings).await?,
                 sabotage: self.clone(),
             });
@@ -51,13 +51,13 @@ impl Connector for Sabotage {
     }
 }
 
-impl Transport for Brittle {
+impl Transport for PanickingTransport {
     fn has_input(&self) -> bool {
         self.socket.has_input()
     }
 }
 
-impl AsyncRead for Brittle {
+impl AsyncRead for PanickingTransport {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -67,7 +67,7 @@ impl AsyncRead for Brittle {
     }
 }
 
-impl AsyncWrite for Brittle {
+impl AsyncWrite for PanickingTransport {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -2,7 +2,7 @@
 
 /// What callers meet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Passage {
+pub(crate) enum GateState {
     /// Everybody passes.
     Free,
     /// A few at a time pass, as trials.
