@@ -1,5 +1,5 @@
-//! Goal: a pipeline gets its replies in order, and a transaction is atomic, whatever its size. Method: a
-//! real server.
+//! Goal: a pipeline of any size gets its replies in order, and a transaction is atomic. Method: a real
+//! server.
 
 use std::{
     sync::{

@@ -12,7 +12,7 @@
 //! - [`ports`]: TCP ports that stay free while their server is down
 //! - [`log_capture`]: the log of the crate
 //! - [`proc`]: threads, sockets and memory of this process
-//! - [`version`]: which server this is, and what a test cannot ask of an older one
+//! - [`version`]: the version of the server, and features that an older one lacks
 //! - [`wait`]: waiting for a condition, the only place that sleeps
 
 // Every test binary compiles this module and uses a part of it. Nothing is exported, so `pub` means:

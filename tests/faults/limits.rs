@@ -125,7 +125,7 @@ async fn row_38_saturated_with_bytes() {
 }
 
 #[tokio::test]
-async fn row_39_mailbox_overflow() {
+async fn row_39_too_many_parked_calls() {
     let server = RedisServer::start();
     let main = DatabaseConfig::from_url(server.url())
         .max_parked(50)

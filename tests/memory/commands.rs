@@ -1,5 +1,5 @@
-//! Goal: commands leak no memory, whatever their number and size, and allocate no more than today.
-//! Method: an allocator that counts.
+//! Goal: commands of any number and size leak no memory, and allocate no more than today. Method: an
+//! allocator that counts.
 
 use std::time::Duration;
 
