@@ -157,10 +157,10 @@ impl Work for Batch<'_> {
             return replies.last().is_some_and(ends);
         }
         // What follows the last of them changes nothing.
-        let effects = self.classes.iter().map(|class| class.effect()).zip(replies);
+        let effects = self.classes.iter().map(|class| class.effect());
         let last = effects
-            .filter(|(effect, _)| *effect != Effect::Nothing)
-            .last();
+            .zip(replies)
+            .rfind(|(effect, _)| *effect != Effect::Nothing);
         last.is_some_and(|(effect, reply)| effect == Effect::EndsTransaction && ends(reply))
     }
 

@@ -24,6 +24,7 @@ mod resolve;
 mod settings;
 mod source;
 mod url;
+mod username;
 
 pub(crate) use address::Address;
 pub use error::{ConfigError, Problem};

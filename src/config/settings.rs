@@ -1,7 +1,7 @@
 //! The sealed result of checking a configuration. Everything past `resolve` reads this, and may
 //! rely on it.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use super::{Io, fields::DatabaseSettings};
 
@@ -13,20 +13,4 @@ pub(crate) const MAX_WAIT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 pub(crate) struct Settings {
     pub(crate) databases: Vec<Arc<DatabaseSettings>>,
     pub(crate) io: Io,
-}
-
-/// An ACL user. Half of a credential, so `Debug` does not show it.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Username(pub(crate) String);
-
-impl Username {
-    pub(super) fn new(name: impl Into<String>) -> Self {
-        Self(name.into())
-    }
-}
-
-impl fmt::Debug for Username {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
 }

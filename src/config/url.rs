@@ -9,7 +9,7 @@ use super::{
     address::{Address, is_host_name},
     error::quoted,
     percent::percent_decode,
-    settings::Username,
+    username::Username,
 };
 
 /// A URL as it was given. It may hold a password, so all of it is a secret.

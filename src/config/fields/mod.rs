@@ -23,9 +23,9 @@ use super::{
     Address, Config, Keepalive,
     layer::{Layered, Origin},
     report::Report,
-    settings::Username,
     source::{Lookup, Variables},
     url::SecretUrl,
+    username::Username,
 };
 #[cfg(test)]
 pub(super) use view::{Field, Typed};

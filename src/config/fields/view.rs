@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use crate::config::{Keepalive, settings::Username, url::SecretUrl};
+use crate::config::{Keepalive, url::SecretUrl, username::Username};
 
 /// A row of the table.
 #[derive(Debug)]

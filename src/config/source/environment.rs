@@ -4,8 +4,8 @@ use secrecy::SecretString;
 
 use super::variables::{Lookup, Variables};
 use crate::config::{
-    Config, ConfigError, DatabaseConfig, fields::quantity, layer::Origin, settings::Username,
-    url::SecretUrl,
+    Config, ConfigError, DatabaseConfig, fields::quantity, layer::Origin, url::SecretUrl,
+    username::Username,
 };
 
 impl Config {

@@ -11,6 +11,7 @@
 
 mod block;
 mod class;
+mod parse;
 mod reads;
 mod refusal;
 mod special;
