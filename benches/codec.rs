@@ -9,7 +9,7 @@ use std::{hint::black_box, time::Duration};
 use bytes::BytesMut;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use redis::{Cmd, Pipeline, Value, cmd, parse_redis_value, pipe};
-use redis_steward::benching::Decoder;
+use redis_steward::internals::Decoder;
 
 fn decode(criterion: &mut Criterion) {
     for reply in replies() {

@@ -15,7 +15,7 @@ use futures_util::{FutureExt, StreamExt};
 use redis::{Cmd, cmd};
 use redis_steward::{
     CircuitState, Config, Database, Error, Supervisor,
-    benching::{Admission, Breaker, Line, refusal},
+    internals::{Admission, Breaker, Line, refusal},
 };
 use tokio::runtime::Builder;
 

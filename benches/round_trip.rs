@@ -13,7 +13,7 @@ use bytes::{Buf, BytesMut};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use futures_util::future::join_all;
 use redis::{Value, cmd};
-use redis_steward::benching::Line;
+use redis_steward::internals::Line;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
     runtime::Builder,

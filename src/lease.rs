@@ -3,13 +3,13 @@
 use std::{borrow::Borrow, fmt, panic::Location, sync::Arc};
 
 use redis::{Cmd, FromRedisValue, Pipeline, RedisFuture, Value, aio::ConnectionLike};
-use tokio::time::Instant;
 
 use crate::{
     call::{CallEngine, CallOptions, Overrides, PipelineRun},
     error::Error,
     lifeline::Lifeline,
     messages::Grant,
+    state::clock,
 };
 
 /// A connection of a [`Database`](crate::Database) that nobody else uses until this is dropped; see
@@ -68,7 +68,7 @@ impl Lease {
 
     /// All that is done with it from now on has the timeout of the handle together.
     pub(crate) fn begin(&mut self) {
-        self.options = self.options.counted_from(Instant::now());
+        self.options = self.options.counted_from(clock::now());
     }
 
     /// By whom commands are run, and how.

@@ -72,10 +72,9 @@ mod sanitize;
 mod state;
 mod thread;
 
+#[cfg(feature = "internals")]
 #[doc(hidden)]
-pub mod benching;
-#[doc(hidden)]
-pub mod fuzzing;
+pub mod internals;
 
 /// The README's examples are compiled with the documentation's.
 #[cfg(doctest)]

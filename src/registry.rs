@@ -1,12 +1,9 @@
 //! What the actors and the application's side of the supervisor share.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use dashmap::DashMap;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -14,7 +11,7 @@ use crate::{
     events::{Change, CircuitState, EventHub, HealthState},
     net::{Connector, Dialler, Executor, FixedAddress},
     policy::gate_state::GateState,
-    state::DatabaseState,
+    state::{DatabaseState, clock},
     stats::{DatabaseStats, SupervisorStats},
 };
 
@@ -39,10 +36,10 @@ impl Registry {
         connector: Arc<dyn Connector>,
     ) -> Arc<Self> {
         let databases = settings.databases.iter();
-        let now = Instant::now();
+        let now = clock::now();
         let entry = |settings: &Arc<DatabaseSettings>| {
             let dialler = Dialler::new(FixedAddress, connector.clone());
-            let state = DatabaseState::new(settings.clone(), dialler, now);
+            let state = DatabaseState::new(settings.clone(), dialler, now.into_std());
             (settings.name.clone(), state)
         };
         Arc::new(Self {

@@ -6,7 +6,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use redis::{Value, parse_redis_value};
-use redis_steward::fuzzing::decode_all;
+use redis_steward::internals::decode_all;
 
 fuzz_target!(|input: &[u8]| {
     let (splits, data) = split_off_splits(input);

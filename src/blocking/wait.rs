@@ -12,8 +12,10 @@ use std::{
     },
     task::{Context, Poll, Wake, Waker},
     thread::{self, Thread},
-    time::{Duration, Instant},
+    time::Duration,
 };
+
+use crate::state::clock;
 
 /// Blocks the thread until the future ends, or nobody has made it end within `patience`.
 ///
@@ -31,7 +33,7 @@ pub(super) fn block_on<T>(
     if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
         return Some(output);
     }
-    let until = Instant::now() + patience;
+    let until = clock::now() + patience;
     let mut left = patience;
     loop {
         // The flag tells of a wake, and not the token that `park` takes: others may take that, such as
@@ -44,7 +46,7 @@ pub(super) fn block_on<T>(
         {
             return Some(output);
         }
-        left = until.saturating_duration_since(Instant::now());
+        left = until.saturating_duration_since(clock::now());
         if left.is_zero() {
             return None;
         }
@@ -70,6 +72,8 @@ impl Wake for Parked {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use std::{
         future::{pending, poll_fn, ready},
         pin::pin,

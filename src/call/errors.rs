@@ -9,7 +9,6 @@ use std::{
 };
 
 use redis::{Cmd, ErrorKind, FromRedisValue, RedisError, Value};
-use tokio::time::Instant;
 
 use super::{CallEngine, args, attempts::Attempts};
 use crate::{
@@ -20,7 +19,7 @@ use crate::{
     net::{Answered, AtLimit, CloseReason, Failure, Reply},
     policy::command::{self, Refusal},
     policy::gate_state::GateState,
-    state::count,
+    state::{clock, count},
 };
 
 /// A probe may be under way, and it takes a few to close a circuit. Whoever asks again as soon as it
@@ -39,7 +38,7 @@ impl<B: Backend> CallEngine<B> {
                     database,
                     reason: outage.map_or(Reason::Unreachable, |it| it.reason),
                     retry_after: outage.map_or(MIN_RETRY_AFTER, |it| {
-                        let until = it.next_probe.saturating_duration_since(Instant::now());
+                        let until = it.next_probe.saturating_duration_since(clock::now());
                         until.max(MIN_RETRY_AFTER)
                     }),
                     last_error: outage.and_then(|it| it.cause.clone()),

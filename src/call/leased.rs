@@ -22,7 +22,7 @@ use crate::{
         outcome::{RetryAdvice, classify},
         retry::MAX_ATTEMPTS,
     },
-    state::count,
+    state::{clock, count},
 };
 
 impl<B: Backend> CallEngine<B> {
@@ -35,7 +35,7 @@ impl<B: Backend> CallEngine<B> {
         options: CallOptions,
         by: Option<Caller>,
     ) -> Result<Grant, Error> {
-        let now = Instant::now();
+        let now = clock::now();
         let wait = options.acquire_timeout();
         self.acquire_until(now, now + wait, by, Attempts::not_sent(wait))
             .await
@@ -100,7 +100,7 @@ impl<B: Backend> CallEngine<B> {
         block: Block,
         options: CallOptions,
     ) -> Result<(Answered, Attempts), Error> {
-        let now = Instant::now();
+        let now = clock::now();
         let mut grant = self.acquire(options, None).await?;
         // What the caller has set holds for the wait and the command together.
         let options = options.strictly_from(now);
@@ -166,7 +166,7 @@ impl<B: Backend> CallEngine<B> {
     ) -> Result<(Answered, Attempts), Error> {
         let mut attempts = 1;
         let limit = options.time_limit(block);
-        let deadline = options.deadline(Instant::now(), limit);
+        let deadline = options.deadline(clock::now(), limit);
         loop {
             let mut admitted = self.admit()?;
             if block.is_some() {
@@ -192,7 +192,7 @@ impl<B: Backend> CallEngine<B> {
                 attempts += 1;
                 drop(admitted);
                 count(&self.state.counters.retried);
-                let now = Instant::now();
+                let now = clock::now();
                 let wait = options.acquire_timeout();
                 let until = deadline.min(now + wait);
                 let tried = Attempts {

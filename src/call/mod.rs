@@ -40,7 +40,7 @@ use crate::{
     messages::Evidence,
     net::{Answer, Answered, AtLimit, Expected, Reply, Request, Responder},
     policy::command::{Block, Class, Place, Refusal},
-    state::{Admitted, DatabaseState},
+    state::{Admitted, DatabaseState, clock},
 };
 
 /// Runs calls on one database. All its handles share the state, and a clone is another reference.
@@ -171,7 +171,7 @@ impl<B: Backend> CallEngine<B> {
         options: CallOptions,
     ) -> Result<(Answered, Attempts), Error> {
         let admitted = self.admit()?;
-        let deadline = options.deadline(Instant::now(), options.time_limit(None));
+        let deadline = options.deadline(clock::now(), options.time_limit(None));
         let sent = self.send(work.pack(), deadline, |request| {
             self.backend.send(&self.state, request);
         });

@@ -4,7 +4,6 @@
 use std::{sync::atomic::Ordering::Relaxed, time::Duration};
 
 use oneshot::AsyncReceiver;
-use tokio::time::Instant;
 
 use super::{
     CallEngine, CallOptions,
@@ -22,7 +21,7 @@ use crate::{
         outcome::{AttemptEnd, Outcome, RetryAdvice, Verdict, classify, combine},
         retry::{self, Next},
     },
-    state::{Admitted, count},
+    state::{Admitted, clock, count},
 };
 
 impl<B: Backend> CallEngine<B> {
@@ -110,7 +109,7 @@ impl<B: Backend> CallEngine<B> {
             return None;
         }
         let only_reads = || work.only_reads();
-        let jitter = fastrand::f64();
+        let jitter = clock::jitter();
         let next = retry::next(
             outcome.again,
             options.idempotence,
@@ -122,7 +121,7 @@ impl<B: Backend> CallEngine<B> {
             Next::After(pause) => pause,
             Next::Elsewhere | Next::OnceReady => Duration::ZERO,
         };
-        let now = Instant::now();
+        let now = clock::now();
         if now + after >= last.deadline {
             return None;
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{fields::quantity::Quantity, report::Report};
+use super::{quantity::Quantity, report::Report};
 
 /// From the rows of the table: [`Keepalive`] with its defaults and setters, and its check.
 macro_rules! keepalive {

@@ -5,7 +5,8 @@
 //! - this file: [`Config`], the databases and their common settings; [`Io`]
 //! - `fields/`: the settings of one database, as a table, from which [`DatabaseConfig`] and
 //!   `DatabaseSettings` follow · `database`: the setters that do not · `keepalive`: [`Keepalive`]
-//! - `layer`: values that know their origin · `source/`: [`Config::from_env`]
+//! - `layer`: values that know their origin · `source`: [`Config::from_env`] · `variables`: reading
+//!   single variables · `quantity`: values that have a range
 //! - `resolve`: `Config` → `Settings`, all checks · `report`: their problems · `settings`: the
 //!   result
 //! - `url`: reading a URL · `percent`: its escapes · `address`: the endpoint of a server
@@ -19,12 +20,14 @@ mod fields;
 mod keepalive;
 mod layer;
 mod percent;
+mod quantity;
 mod report;
 mod resolve;
 mod settings;
 mod source;
 mod url;
 mod username;
+mod variables;
 
 pub(crate) use address::Address;
 pub use error::{ConfigError, Problem};

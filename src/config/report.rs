@@ -4,8 +4,8 @@ use std::{fmt::Display, ops::RangeInclusive};
 
 use super::{
     ConfigError, Problem,
-    fields::quantity::{Measure, Measured, within},
     layer::Layered,
+    quantity::{Measure, Measured, within},
 };
 
 /// The problems found so far, and the database that is being checked.

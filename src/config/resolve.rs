@@ -6,11 +6,9 @@ use secrecy::ExposeSecret;
 
 use super::{
     Config, ConfigError, DatabaseConfig, Settings,
-    fields::{
-        Login,
-        quantity::{self, NAME_BYTES},
-    },
+    fields::Login,
     layer::{Layered, Origin},
+    quantity::{self, NAME_BYTES},
     report::Report,
 };
 

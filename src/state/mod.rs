@@ -3,6 +3,7 @@
 //! The actors publish here: the pool its routes, the health actor the state of the circuit, the
 //! supervisor the addresses of the actors. Callers read it, and nothing here decides anything.
 
+pub(crate) mod clock;
 mod counters;
 mod gate;
 mod outage;

@@ -164,3 +164,44 @@ fn no_unsafe_no_unwrap_and_expectations_say_bug() {
         }
     }
 }
+
+/// Decisions and calls take the time and chance as values; `state/clock.rs` is where calls read them.
+#[test]
+fn only_shells_read_the_clock_and_roll_dice() {
+    let shells = ["state", "net", "actors", "internals.rs"];
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    for (path, code) in sources("") {
+        let inside = path.strip_prefix(&root).expect("a source file");
+        if shells.iter().any(|shell| inside.starts_with(shell)) {
+            continue;
+        }
+        for word in ["Instant::now", "SystemTime::now", "fastrand", "elapsed()"] {
+            // The hub stamps events with the time of the day, and a wait is measured where it is awaited.
+            let is_known = [
+                ("events/hub.rs", "SystemTime::now"),
+                ("call/leased.rs", "elapsed()"),
+                ("registry.rs", "elapsed()"),
+            ]
+            .contains(&(inside.to_str().unwrap_or_default(), word));
+            assert!(
+                is_known || !names(&code, word),
+                "{} names {word}",
+                path.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn actors_know_the_state_and_not_the_engine_of_calls() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    for (path, code) in sources("actors") {
+        // It runs the commands that actors of the application send.
+        let runs_commands = path.starts_with(root.join("actors/pool/executing.rs"));
+        assert!(
+            runs_commands || !names(&code, "CallEngine"),
+            "{}",
+            path.display()
+        );
+    }
+}

@@ -11,7 +11,7 @@
 mod text;
 #[macro_use]
 mod grammar;
-pub(super) mod quantity;
+
 #[cfg(test)]
 mod view;
 
@@ -23,9 +23,9 @@ use super::{
     Address, Config, Keepalive,
     layer::{Layered, Origin},
     report::Report,
-    source::{Lookup, Variables},
     url::SecretUrl,
     username::Username,
+    variables::{Lookup, Variables},
 };
 #[cfg(test)]
 pub(super) use view::{Field, Typed};

@@ -6,11 +6,7 @@
 use std::collections::HashSet;
 
 use super::*;
-use crate::config::{
-    Config, DatabaseConfig,
-    fields::{FIELDS, quantity::NUMBER},
-    resolve,
-};
+use crate::config::{Config, DatabaseConfig, fields::FIELDS, quantity::NUMBER, resolve};
 
 /// All rows, those of [`Keepalive`] among them.
 fn all() -> impl Iterator<Item = &'static Field> {
@@ -247,7 +243,7 @@ fn documentation_by_hand_agrees_with_the_table() {
         );
         assert!(by_hand.contains(&default), "{default}");
     }
-    let variables = include_str!("../source/environment.rs");
+    let variables = include_str!("../source.rs");
     for field in FIELDS
         .iter()
         .filter(|field| quantity(field.default).is_some())

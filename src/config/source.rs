@@ -4,7 +4,7 @@ use secrecy::SecretString;
 
 use super::variables::{Lookup, Variables};
 use crate::config::{
-    Config, ConfigError, DatabaseConfig, fields::quantity, layer::Origin, url::SecretUrl,
+    Config, ConfigError, DatabaseConfig, layer::Origin, quantity, url::SecretUrl,
     username::Username,
 };
 
@@ -133,5 +133,5 @@ fn read_login<L: Lookup>(
 }
 
 #[cfg(test)]
-#[path = "environment_tests.rs"]
+#[path = "source_tests.rs"]
 mod tests;

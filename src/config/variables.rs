@@ -6,7 +6,7 @@ use crate::config::{
     Problem,
     address::{Address, is_host_name},
     error::quoted,
-    fields::quantity::{self, Measure, Quantity, within},
+    quantity::{self, Measure, Quantity, within},
 };
 
 /// Finds the value of a variable.

@@ -1,4 +1,5 @@
-//! What the benches reach of the inside. No part of the public interface.
+//! What benches and fuzz targets reach of the inside, behind the feature `internals`. It is no part of the
+//! public interface, and changes without notice.
 
 use std::{
     sync::Arc,
@@ -25,6 +26,13 @@ use crate::{
     },
     state::{DatabaseState, Gate, Route, Routes},
 };
+
+/// Decodes `data`, fed in pieces of the lengths in `splits` and then the rest at once: each reply
+/// with the offset at which it ends, and the error that ended the stream.
+pub fn decode_all(data: &[u8], splits: &[usize]) -> (Vec<(Value, usize)>, Option<String>) {
+    let (replies, error) = codec::decode_all(data, splits, codec::Limits::default());
+    (replies, error.map(|error| error.to_string()))
+}
 
 /// The decoder of a connection.
 pub struct Decoder(codec::Decoder);

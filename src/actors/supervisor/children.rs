@@ -1,0 +1,126 @@
+//! The supervisor's children: their start, their end, and their start again.
+
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
+
+use actix::{Actor, AsyncContext, Context, Handler};
+use tokio::time::Instant;
+
+use super::SupervisorActor;
+use crate::{
+    actors::{guard::ExitGuard, health::HealthActor, janitor::JanitorActor, pool::PoolActor},
+    messages::{Child, ChildExited, Evidence, PoolLink},
+    policy::{gate_state::GateState, restarts::Decision},
+    state::{DatabaseState, count},
+};
+
+/// The pause before an actor that nothing works without is started again after repeated crashes.
+const LONG_PAUSE: Duration = Duration::from_secs(10);
+
+impl SupervisorActor {
+    /// Pools first, because the others send to them.
+    pub(super) fn start_children(&mut self, ctx: &mut Context<Self>) {
+        for state in self.registry.states() {
+            self.start_pool(&state, ctx);
+        }
+        self.start_health(ctx);
+        self.start_janitor(ctx);
+    }
+
+    fn start_pool(&mut self, state: &Arc<DatabaseState>, ctx: &mut Context<Self>) {
+        let name = state.name();
+        let guard = ExitGuard::new(Child::Pool(name.clone()), ctx.address().recipient());
+        let pool = PoolActor::new(state.clone(), self.registry.clone(), guard).start();
+        state.pool.store(Some(Arc::new(PoolLink {
+            execute: pool.clone().recipient(),
+            park: pool.clone().recipient(),
+            acquire: pool.clone().recipient(),
+            redial: pool.clone().recipient(),
+            retire: pool.clone().recipient(),
+            sweep: pool.clone().recipient(),
+        })));
+        self.pools.insert(name, pool);
+    }
+
+    fn start_health(&mut self, ctx: &mut Context<Self>) {
+        let guard = ExitGuard::new(Child::Health, ctx.address().recipient());
+        let health = HealthActor::new(self.registry.clone(), guard).start();
+        for state in self.registry.states() {
+            let reports = health.clone().recipient();
+            state.health.store(Some(Arc::new(reports)));
+        }
+        self.health = Some(health);
+    }
+
+    fn start_janitor(&mut self, ctx: &mut Context<Self>) {
+        let janitor = JanitorActor {
+            registry: self.registry.clone(),
+            _guard: ExitGuard::new(Child::Janitor, ctx.address().recipient()),
+        };
+        self.janitor = Some(janitor.start());
+    }
+
+    pub(super) fn restart(&mut self, child: &Child, ctx: &mut Context<Self>) {
+        if self.is_stopping {
+            return;
+        }
+        match child {
+            Child::Health => self.start_health(ctx),
+            Child::Janitor => self.start_janitor(ctx),
+            Child::Pool(name) => {
+                let state = self.registry.databases.get(name);
+                if let Some(state) = state.map(|it| it.value().clone()) {
+                    count(&state.counters.restarts);
+                    self.start_pool(&state, ctx);
+                    state.report(Evidence::Restarted);
+                }
+            }
+        }
+    }
+
+    /// A pool that crashes again and again is left alone, and its database fails for good.
+    fn give_up(&self, name: &str) {
+        tracing::error!(
+            database = name,
+            "its pool crashes repeatedly, and is given up"
+        );
+        if let Some(state) = self.registry.databases.get(name) {
+            state.gate.set(GateState::Failed);
+            state.routes.store(None);
+            state.counters.parked.store(0, Relaxed);
+            state.counters.waiting.store(0, Relaxed);
+            state.report(Evidence::GivenUp);
+        }
+    }
+}
+
+impl Handler<ChildExited> for SupervisorActor {
+    type Result = ();
+
+    fn handle(&mut self, ChildExited(child): ChildExited, ctx: &mut Self::Context) {
+        if self.is_stopping {
+            return;
+        }
+        let restarts = self.restarts.entry(child.clone()).or_default();
+        match restarts.crashed(Instant::now().into_std()) {
+            Decision::RestartAfter(pause) => {
+                tracing::warn!(?child, ?pause, "crashed, and is started again");
+                ctx.run_later(pause, move |supervisor, ctx| {
+                    supervisor.restart(&child, ctx)
+                });
+            }
+            Decision::GiveUp => match &child {
+                Child::Pool(name) => self.give_up(name),
+                // Without them circuits would stay as they are, for all databases and for good.
+                Child::Health | Child::Janitor => {
+                    tracing::error!(?child, "crashes repeatedly, and is started again later");
+                    ctx.run_later(LONG_PAUSE, move |supervisor, ctx| {
+                        supervisor.restart(&child, ctx);
+                    });
+                }
+            },
+        }
+    }
+}

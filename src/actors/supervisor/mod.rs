@@ -1,0 +1,123 @@
+//! The supervisor: starts the other actors in order, starts those that crash again, and stops
+//! everything.
+
+mod children;
+mod operating;
+mod stopping;
+
+use std::{collections::HashMap, sync::Arc};
+
+use actix::{Actor, Addr, Context, Handler, ResponseFuture};
+use tokio::{sync::oneshot, task::JoinHandle};
+
+use super::{health::HealthActor, janitor::JanitorActor, pool::PoolActor, readiness};
+use crate::{
+    error::Error,
+    lifeline::ShutdownReport,
+    messages::{AwaitReady, Child, Subscribe, SupervisorLink, SweepAll},
+    policy::restarts::Restarts,
+    registry::Registry,
+};
+
+/// The root of the control plane, and the only actor that knows the types of the others.
+pub(crate) struct SupervisorActor {
+    registry: Arc<Registry>,
+    // Kept, because an actor ends when nobody holds its address.
+    pub(super) health: Option<Addr<HealthActor>>,
+    pub(super) janitor: Option<Addr<JanitorActor>>,
+    pub(super) pools: HashMap<Arc<str>, Addr<PoolActor>>,
+    restarts: HashMap<Child, Restarts>,
+    /// Tasks that hand events to recipients.
+    deliveries: Vec<JoinHandle<()>>,
+    stopped: Option<oneshot::Sender<ShutdownReport>>,
+    is_stopping: bool,
+}
+
+impl SupervisorActor {
+    /// Starts the supervisor and its children. What a shutdown found is sent when everything has
+    /// stopped.
+    pub(crate) fn launch(
+        registry: Arc<Registry>,
+    ) -> (SupervisorLink, oneshot::Receiver<ShutdownReport>) {
+        let (stopped, end) = oneshot::channel();
+        let address = Self::create_with(registry, stopped);
+        let link = SupervisorLink {
+            ready: address.clone().recipient(),
+            subscribe: address.clone().recipient(),
+            operate: address.clone().recipient(),
+            revive: address.clone().recipient(),
+            sweep: address.clone().recipient(),
+            shutdown: address.recipient(),
+        };
+        (link, end)
+    }
+
+    /// Children have their addresses before this returns, so that no handle can come too early.
+    pub(super) fn create_with(
+        registry: Arc<Registry>,
+        stopped: oneshot::Sender<ShutdownReport>,
+    ) -> Addr<Self> {
+        Self::create(|ctx| {
+            let mut supervisor = Self {
+                registry,
+                health: None,
+                janitor: None,
+                pools: HashMap::new(),
+                restarts: HashMap::new(),
+                deliveries: Vec::new(),
+                stopped: Some(stopped),
+                is_stopping: false,
+            };
+            supervisor.start_children(ctx);
+            supervisor
+        })
+    }
+}
+
+impl Actor for SupervisorActor {
+    type Context = Context<Self>;
+}
+
+impl Handler<AwaitReady> for SupervisorActor {
+    type Result = ResponseFuture<Result<(), Error>>;
+
+    fn handle(&mut self, message: AwaitReady, _: &mut Self::Context) -> Self::Result {
+        Box::pin(readiness::until_ready(
+            self.registry.clone(),
+            message.within,
+        ))
+    }
+}
+
+impl Handler<Subscribe> for SupervisorActor {
+    type Result = ();
+
+    fn handle(&mut self, Subscribe(recipient): Subscribe, _: &mut Self::Context) {
+        let mut events = self.registry.hub.subscribe();
+        self.deliveries.retain(|delivery| !delivery.is_finished());
+        self.deliveries.push(actix_rt::spawn(async move {
+            // Waiting for room in the recipient's mailbox is what makes it a slow subscriber, and
+            // the stream deals with those. It ends with the recipient.
+            while let Some(event) = events.next().await {
+                if recipient.send(event).await.is_err() {
+                    break;
+                }
+            }
+        }));
+    }
+}
+
+impl Handler<SweepAll> for SupervisorActor {
+    type Result = ResponseFuture<usize>;
+
+    fn handle(&mut self, _: SweepAll, _: &mut Self::Context) -> Self::Result {
+        let swept = self.janitor.as_ref().map(|janitor| janitor.send(SweepAll));
+        Box::pin(async move {
+            match swept {
+                // A janitor that has just crashed is started again, and sweeps at its time.
+                Some(swept) => swept.await.unwrap_or_default(),
+                None => 0,
+            }
+        })
+    }
+}
