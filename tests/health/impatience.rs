@@ -72,7 +72,7 @@ const SLOW_SCRIPT: &str = "local begin = redis.call('TIME')
     until passed >= tonumber(ARGV[1])";
 
 #[tokio::test]
-async fn a_caller_in_a_hurry_does_not_speak_for_the_others() {
+async fn a_server_that_is_slow_for_a_caller_in_a_hurry_stays_in_use() {
     let adjust = |main: DatabaseConfig| main.attempt_timeout(Duration::from_millis(200));
     let rig = Rig::with(adjust).await;
     let script = cmd("EVAL").arg(SLOW_SCRIPT).arg(0).arg(220).take();
@@ -93,7 +93,9 @@ async fn a_caller_in_a_hurry_does_not_speak_for_the_others() {
     // It was noticed nevertheless.
     let reason = Reason::Unresponsive;
     let noticed = async {
-        while events.next().await.map(|it| it.state) != Some(HealthState::Degraded { reason }) {}
+        while events.next().await.map(|event| event.state) != Some(HealthState::Degraded { reason })
+        {
+        }
     };
     timeout(SOON, noticed).await.expect("it is noticed");
     rig.end().await;

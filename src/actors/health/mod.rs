@@ -1,5 +1,5 @@
-//! The health actor. It hands what happens to the machines of [`policy::health`](crate::policy::health),
-//! and carries out what they decide.
+//! The health actor. It hands events to the machines of [`policy::health`](crate::policy::health), and
+//! carries their actions out.
 
 mod tasks;
 mod watched;

@@ -49,6 +49,7 @@ impl Case {
     fn actions(&mut self) -> Vec<Action> {
         let mut actions = Vec::new();
         while let Some(action) = self.health.poll(self.now) {
+            assert!(actions.len() < 50, "it comes to no end");
             if let Action::SetGate(_) = action {
                 self.epoch += 1;
                 self.health.gate_set(self.epoch, self.now);

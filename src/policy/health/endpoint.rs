@@ -7,7 +7,8 @@ use std::{
 
 use crate::{events::Reason, policy::backoff::Backoff};
 
-/// Who waits until something answers at an endpoint, and when it is asked next: once for all of them.
+/// The databases that wait for an answer from one endpoint, and the time when it is asked next, once for
+/// all of them.
 ///
 /// `K` is the key of a database. The endpoint does not know its own key: it may be an address, or
 /// anything else that leads to one server.

@@ -1,4 +1,4 @@
-//! What can happen to a database, as far as it concerns its health.
+//! The events that concern the health of a database.
 
 use std::{
     sync::Arc,

@@ -1,4 +1,4 @@
-//! What the evidence does to the circuit and the state of a database.
+//! The effect of evidence on the circuit and on the state of a database.
 
 use std::{
     sync::Arc,
@@ -108,6 +108,10 @@ impl DatabaseHealth {
     /// So many commands were not answered in the time of a healthy reply, and their callers had given
     /// up before. Evidence shall not depend on the patience of callers.
     fn unanswered(&mut self, commands: u64, has_succeeded: bool, now: Instant, jitter: f64) {
+        // None of them can have been sent while no command passes.
+        if self.given_up || self.circuit() == CircuitState::Open {
+            return;
+        }
         let threshold = u64::from(self.limits.failure_threshold);
         // Other commands may have succeeded between them, and then they are no series.
         let most = if has_succeeded {
@@ -116,16 +120,17 @@ impl DatabaseHealth {
             threshold
         };
         for _ in 0..commands.min(most.max(1)) {
-            if self.given_up || self.circuit() == CircuitState::Open {
-                break;
-            }
             let fault = Fault {
                 reason: Reason::Unresponsive,
                 cause: None,
             };
             self.failed(Failed::Command, fault, now, jitter);
-            self.probe(now);
+            if self.circuit() == CircuitState::Open {
+                break;
+            }
         }
+        // Last, so that the probe is of the epoch that begins when the circuit opens.
+        self.probe(now);
         self.wait_if_open(now, jitter);
     }
 

@@ -104,11 +104,12 @@ impl World {
             Happening::ProbeEnds(which, outcome) => self.probe_ends(which, outcome),
             Happening::CheckEnds(outcome) => self.check_ends(outcome),
             Happening::PoolCrashes => self.pool_starts(),
-            Happening::PoolIsGivenUp => {
+            Happening::PoolIsGivenUp if !self.is_given_up => {
                 self.pool = Pool::Gone;
                 self.is_given_up = true;
                 self.on(Event::GivenUp);
             }
+            Happening::PoolIsGivenUp => {}
             Happening::Revived if self.is_given_up => {
                 self.is_given_up = false;
                 self.pool_starts();
@@ -248,8 +249,10 @@ impl World {
 
     fn carry_out(&mut self, action: Action) {
         match action {
-            Action::SetGate(gate_state) => {
-                self.gate = (self.gate.0 + 1, gate_state);
+            Action::SetGate(state) => {
+                let stays = self.gate.1 == GateState::Failed && state == GateState::Failed;
+                assert!(!stays, "a new epoch of a database that is given up");
+                self.gate = (self.gate.0 + 1, state);
                 self.gate_set_at = self.now;
                 self.health.gate_set(self.gate.0, self.now);
             }
@@ -316,7 +319,7 @@ impl World {
             }
             HealthState::Down { .. } => assert_eq!(self.gate.1, GateState::Open),
             HealthState::Degraded { .. } => assert!(!self.is_isolated && !self.is_given_up),
-            HealthState::Stopped => panic!("nobody has stopped it"),
+            HealthState::Stopped => panic!("it was not stopped"),
         }
     }
 
@@ -330,7 +333,7 @@ impl World {
         }
         let start = self.now;
         let well = || Outcome::Reached(Greeting::default());
-        while self.told.as_ref().map(|it| &it.state) != Some(&HealthState::Healthy) {
+        while self.told.as_ref().map(|told| &told.state) != Some(&HealthState::Healthy) {
             self.happen(Happening::DialEnds(well()));
             self.happen(Happening::ProbeEnds(0, well()));
             self.happen(Happening::CheckEnds(well()));
