@@ -211,3 +211,19 @@ impl<W: Waiter, P: Places, N> Pool<W, P, N> {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "model_tests.rs"]
+mod model;
+
+#[cfg(test)]
+#[path = "world_tests.rs"]
+mod world;
+
+#[cfg(test)]
+#[path = "judge_tests.rs"]
+mod judge;
+
+#[cfg(test)]
+#[path = "settling_tests.rs"]
+mod settling;
