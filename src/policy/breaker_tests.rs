@@ -164,7 +164,7 @@ enum Event {
     AttemptFails,
     Success,
     ProbeSucceeds,
-    ConnectionExit(Observed),
+    CallsEnded(Observed),
 }
 
 impl Event {
@@ -174,8 +174,8 @@ impl Event {
             1 => Self::AttemptFails,
             2 => Self::Success,
             3 => Self::ProbeSucceeds,
-            4 => Self::ConnectionExit(Observed { calls: 4, slow: 3 }),
-            _ => Self::ConnectionExit(Observed { calls: 3, slow: 3 }),
+            4 => Self::CallsEnded(Observed { calls: 4, slow: 3 }),
+            _ => Self::CallsEnded(Observed { calls: 3, slow: 3 }),
         }
     }
 
@@ -185,7 +185,7 @@ impl Event {
             Self::AttemptFails => breaker.failed(Failed::Attempt, now, 0.5),
             Self::Success => breaker.succeeded(now),
             Self::ProbeSucceeds => breaker.probe_succeeded(now),
-            Self::ConnectionExit(seen) => drop(breaker.observe(seen, now, 0.5)),
+            Self::CallsEnded(seen) => drop(breaker.observe(seen, now, 0.5)),
         }
     }
 }
@@ -202,7 +202,7 @@ fn says_open(history: &[(u64, Event)]) -> bool {
     if commands.count() + attempts.count() >= 3 {
         return true;
     }
-    let Some((now, Event::ConnectionExit(_))) = history.last() else {
+    let Some((now, Event::CallsEnded(_))) = history.last() else {
         return false;
     };
     let recent = history.iter().filter(|(second, _)| second + 10 > *now);
@@ -210,7 +210,7 @@ fn says_open(history: &[(u64, Event)]) -> bool {
     for (_, event) in recent {
         match event {
             Event::CommandFails => failures += 1,
-            Event::ConnectionExit(seen) => {
+            Event::CallsEnded(seen) => {
                 calls += seen.calls;
                 slow += seen.slow;
             }

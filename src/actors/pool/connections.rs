@@ -221,7 +221,7 @@ impl Handler<ConnectionEnded> for PoolActor {
         let is_lost = !matches!(*loss, CloseReason::Drained);
         let evidence = (ended.victims > 0).then_some(Evidence::ConnectionLost(loss));
         self.turn(
-            Event::ConnectionExit {
+            Event::ConnectionEnded {
                 id,
                 is_lost,
                 evidence,

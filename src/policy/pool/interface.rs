@@ -45,7 +45,7 @@ pub(crate) enum Event<W, N> {
     /// The result of a dial was dropped, because [`Pool::wants`](super::Pool::wants) said no.
     DialDropped(u64),
     /// The task of a connection has ended, and its socket is closed.
-    ConnectionExit {
+    ConnectionEnded {
         id: u64,
         /// It was not closed in good order.
         is_lost: bool,

@@ -33,6 +33,7 @@ impl<W: Waiter, P: Places, N> Pool<W, P, N> {
         match self.ledger.not_opened(id) {
             Some(Lane::Shared) if self.serving().is_empty() => {
                 self.is_unreachable = true;
+                self.shared.leave_to_health();
                 self.actions.push_back(Action::Report(evidence));
             }
             // Beside others that work it says little about the server.
@@ -53,7 +54,7 @@ impl<W: Waiter, P: Places, N> Pool<W, P, N> {
         let Some(past) = self.ledger.ended(id) else {
             return;
         };
-        self.shared.forget(id);
+        self.shared.ended(id);
         let is_stable = now.saturating_duration_since(past.opened) >= STABLE_AFTER;
         match past.lane {
             // It is no evidence of its own: what has ended it ends the shared connections as well, or
@@ -109,6 +110,7 @@ impl<W: Waiter, P: Places, N> Pool<W, P, N> {
 
     pub(super) fn close(&mut self, id: u64, why: Closing) {
         self.ledger.close(id);
+        self.shared.closed(id);
         self.actions.push_back(Action::Close { id, why });
     }
 }

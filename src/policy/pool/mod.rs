@@ -109,7 +109,7 @@ impl<W: Waiter, P: Places, N> Pool<W, P, N> {
             Event::DialDropped(id) => {
                 self.ledger.not_opened(id);
             }
-            Event::ConnectionExit {
+            Event::ConnectionEnded {
                 id,
                 is_lost,
                 evidence,
@@ -219,3 +219,19 @@ impl<W: Waiter, P: Places, N> Pool<W, P, N> {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "model_tests.rs"]
+mod model;
+
+#[cfg(test)]
+#[path = "world_tests.rs"]
+mod world;
+
+#[cfg(test)]
+#[path = "judge_tests.rs"]
+mod judge;
+
+#[cfg(test)]
+#[path = "settling_tests.rs"]
+mod settling;

@@ -77,11 +77,18 @@ impl SharedLane {
     /// Dials at this time if the minimum is lacking, and not before.
     pub(super) fn ask_at(&mut self, at: Instant) {
         self.pause = Some(at);
+        self.wish = None;
     }
 
     /// A dial failed beside connections that work.
     pub(super) fn failed(&mut self, reason: Reason, now: Instant, jitter: f64) {
-        self.pause = Some(now + self.backoff.pause(reason, jitter));
+        let pause = self.backoff.pause(reason, jitter);
+        self.ask_at(now + pause);
+    }
+
+    /// No connection could be opened: the health actor says when to try again, and no pause does.
+    pub(super) fn leave_to_health(&mut self) {
+        self.pause = None;
     }
 
     /// A connection broke, and is to be replaced: at once if it had worked for a while.
@@ -118,9 +125,14 @@ impl SharedLane {
         std::mem::take(&mut self.replacing)
     }
 
-    /// It has ended.
-    pub(super) fn forget(&mut self, id: u64) {
+    /// It is out of service, and needs no successor any more.
+    pub(super) fn closed(&mut self, id: u64) {
         self.replacing.retain(|(replacing, _)| *replacing != id);
+    }
+
+    /// It has ended, and its place is free.
+    pub(super) fn ended(&mut self, id: u64) {
+        self.closed(id);
         self.displaced = self.displaced.filter(|displaced| *displaced != id);
         self.made_way = self.made_way.filter(|made_way| *made_way != id);
     }
@@ -131,20 +143,19 @@ impl SharedLane {
         self.lacks_room = false;
     }
 
-    /// One has more to do than it can. A server that is full is not asked for more than the minimum, and
-    /// callers that wait for a lease have no connection at all.
+    /// One has more to do than it can. A server that is full is not asked for more than the minimum.
     pub(super) fn saturated<P: Places>(
         &mut self,
         ledger: &Ledger<P>,
         limits: &Limits,
-        waiting: usize,
+        may_grow: bool,
         now: Instant,
     ) {
         self.saturated = Some(now);
         let counts = ledger.counts();
         let can_grow = counts.of(Lane::Shared, State::Opening) == 0
             && counts.of(Lane::Shared, State::InUse) < limits.max_shared;
-        if can_grow && waiting == 0 && self.pause.is_none() {
+        if can_grow && may_grow && self.pause.is_none() {
             self.wish = Some(Wish::Another);
         }
     }
@@ -188,7 +199,12 @@ impl SharedLane {
                 self.lacks_room = false;
                 Some(Step::Dial(id, place))
             }
-            None => self.make_room(ledger, lacks_minimum),
+            None => {
+                // An order to dial is not lost where there is no room.
+                let is_kept = |wish: &Wish| *wish == Wish::Minimum && lacks_minimum;
+                self.wish = wish.filter(is_kept);
+                self.make_room(ledger, lacks_minimum)
+            }
         }
     }
 
@@ -261,11 +277,10 @@ impl<W: Waiter, P: Places, N> Pool<W, P, N> {
 
     pub(super) fn saturated(&mut self, now: Instant) {
         self.leased.forget_gone();
-        if self.is_open() {
-            let waiting = self.leased.waiting();
-            self.shared
-                .saturated(&self.ledger, &self.limits, waiting, now);
-        }
+        // A caller that waits for a lease has no connection at all.
+        let may_grow = self.is_open() && self.leased.waiting() == 0 && !self.is_unreachable;
+        self.shared
+            .saturated(&self.ledger, &self.limits, may_grow, now);
     }
 
     pub(super) fn distrusted(&mut self, only: Option<u64>, now: Instant) {

@@ -1,0 +1,383 @@
+//! What the model thinks of actions, and of the state in which the machine rests.
+
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
+
+use super::{
+    world::{Action, Event, Evidence, Known, LONGEST_PAUSE, World},
+    *,
+};
+use crate::state::Permit;
+
+impl World {
+    /// Does what the shell would do, if there is a cause for it.
+    pub(super) fn carry_out(&mut self, action: Action) {
+        assert!(!self.is_over, "{action:?} after the end");
+        match action {
+            Action::Dial { id, place } => self.judge_dial(id, place),
+            Action::CancelDial(id) => {
+                assert!(self.drain.is_some() && self.dials.contains_key(&id));
+                assert!(self.cancelled.insert(id), "once");
+            }
+            Action::HandOver { id, waiter } => {
+                let first = self.queue.remove(0);
+                assert_eq!(waiter.number, first.number, "first come, first served");
+                assert_eq!(Some(id), self.idle.pop(), "the one that was used last");
+                assert!(!self.leases.contains(&id), "it is handed out twice");
+                let known = self.known(id);
+                assert_eq!((known.lane, known.state), (Lane::Leased, State::Idle));
+                known.state = State::InUse;
+                if known.task.is_some() {
+                    self.leases.push(id);
+                    self.served.insert(first.number);
+                } else {
+                    known.state = State::Closing;
+                    self.queue.insert(0, first);
+                    self.tell(Event::NotHandedOver { id, waiter });
+                }
+            }
+            Action::Reject { waiter, why } => {
+                self.queue.retain(|it| it.number != waiter.number);
+                match why {
+                    Rejection::TimedOut => {
+                        assert!(waiter.deadline() <= self.now || waiter.is_gone());
+                    }
+                    Rejection::TooManyWait => {
+                        assert!(self.queue.len() >= self.limits.max_waiting);
+                    }
+                    Rejection::ShuttingDown => assert!(self.drain.is_some()),
+                }
+            }
+            Action::Close { id, why } => self.judge_close(id, why),
+            Action::Publish => self.published = Some(self.pool.serving().to_vec()),
+            Action::SendParked(id) => {
+                assert!(self.parked > 0);
+                let now = self.now;
+                let known = self.known(id);
+                if known.task.is_some() {
+                    known.since = now;
+                    self.parked = 0;
+                }
+                self.tell(Event::Parked(self.parked));
+            }
+            Action::RefuseParked => {
+                assert!(self.drain.is_some_and(|deadline| deadline <= self.now));
+                self.parked = 0;
+            }
+            Action::Report(Evidence::Connected(id)) => {
+                assert!(self.serving().contains(&id));
+            }
+            Action::Report(Evidence::DialFailed(_)) => {
+                assert!(self.serving().is_empty(), "others work");
+                self.is_unreachable = true;
+                self.may_try = false;
+                self.shared_trouble = None;
+            }
+            Action::Report(Evidence::Lost(id)) => assert!(!self.connections.contains_key(&id)),
+            Action::StopAll => {
+                assert!(self.drain.is_some_and(|deadline| deadline <= self.now));
+                self.is_forced = true;
+            }
+            Action::Finish => {
+                let is_late = self
+                    .drain
+                    .is_some_and(|deadline| deadline + self.limits.stop_patience <= self.now);
+                let is_empty = self.connections.is_empty() && self.dials.is_empty();
+                assert!(self.drain.is_some() && (is_late || is_empty && self.parked == 0));
+                self.is_over = true;
+            }
+        }
+    }
+
+    fn judge_dial(&mut self, id: u64, permit: Arc<Permit>) {
+        let lane = permit.lane();
+        let of_the_lane = |it: &&Arc<Permit>| it.lane() == lane;
+        let under_way = self.dials.values().filter(of_the_lane).count();
+        assert!(!self.is_forced, "it ends");
+        match lane {
+            Lane::Shared => {
+                assert_eq!(under_way, 0, "one at a time");
+                let serving = self.serving();
+                let lacks_minimum = serving.len() < self.limits.min_shared;
+                let replaces = serving.iter().any(|id| self.too_old.contains(id));
+                assert!(lacks_minimum || replaces || self.may_grow, "{self:?}");
+                assert!(
+                    !self.is_unreachable || self.may_try,
+                    "it is for health to say"
+                );
+                assert!(self.drain.is_none() || self.parked > 0);
+                self.may_grow = false;
+                self.may_try = false;
+            }
+            Lane::Leased => {
+                assert!(self.drain.is_none() && !self.is_unreachable);
+                assert!(under_way < 2, "two at a time");
+                assert!(self.lacks_leases(under_way), "there is no need: {self:?}");
+            }
+        }
+        let permit = self.dials.insert(id, permit);
+        assert!(permit.is_none(), "an id for each");
+    }
+
+    /// Whether another is to be opened to be leased, if there is room.
+    fn lacks_leases(&self, under_way: usize) -> bool {
+        let serving = self.count(Lane::Shared, State::InUse);
+        let opening = self.count(Lane::Shared, State::Opening);
+        let ready = serving + opening + under_way + self.count(Lane::Leased, State::Idle);
+        let are_too_few = serving > 0 && ready < self.limits.min_idle;
+        // Callers that have gone may still count.
+        self.pool.waiting() > under_way || are_too_few
+    }
+
+    fn judge_close(&mut self, id: u64, why: Closing) {
+        let is_full = self.permits.counts().total() == self.max;
+        let (lane, is_expired) = {
+            let now = self.now;
+            let known = self.known(id);
+            assert_ne!(known.state, State::Closing, "once");
+            known.state = State::Closing;
+            (known.lane, known.expires.is_some_and(|it| it <= now))
+        };
+        match why {
+            Closing::Evicted(Eviction::Displaced) => {
+                assert_eq!(self.idle.first(), Some(&id), "the oldest has to go");
+                assert!(is_full && self.queue.is_empty() && self.displaced.is_none());
+                self.displaced = Some(id);
+            }
+            Closing::Evicted(Eviction::Lifetime) => {
+                assert!(is_expired);
+                if lane == Lane::Shared {
+                    assert!(self.too_old.contains(&id), "it was swept");
+                    let is_last = self.serving().is_empty();
+                    let must = is_full && self.idle.is_empty();
+                    assert!(!is_last || must, "make before break: {self:?}");
+                }
+            }
+            Closing::Evicted(Eviction::Idle | Eviction::Spare) | Closing::Discarded => {}
+        }
+        self.idle.retain(|idle| *idle != id);
+        self.closed.push((id, why));
+    }
+
+    /// A sweep closes what it has to, and keeps what it has to.
+    pub(super) fn sweep(&mut self) {
+        let before = self.swept_over();
+        self.too_old.extend(
+            before
+                .iter()
+                .filter(|it| it.is_shared && it.is_expired)
+                .map(|it| it.id),
+        );
+        let is_calm = self
+            .saturated
+            .is_none_or(|at| self.now - at >= self.limits.sweep_interval);
+        self.turn(Event::Swept);
+        if self.drain.is_some() {
+            return;
+        }
+        let made_way = |it: &Swept| it.is_shared && it.is_expired;
+        let reasons: BTreeMap<_, _> = self.closed.iter().copied().collect();
+        let reason = |it: &Swept| match reasons.get(&it.id) {
+            Some(Closing::Evicted(Eviction::Lifetime)) if made_way(it) => None,
+            Some(Closing::Evicted(Eviction::Displaced)) => None,
+            Some(Closing::Evicted(eviction)) => Some(*eviction),
+            Some(Closing::Discarded) => panic!("a sweep trusts them"),
+            None => None,
+        };
+        let is_displaced =
+            |it: &Swept| reasons.get(&it.id) == Some(&Closing::Evicted(Eviction::Displaced));
+        let evicted: Vec<_> = before.iter().filter_map(&reason).collect();
+        assert_eq!(self.pool.swept(), evicted.len());
+        for it in &before {
+            match reason(it) {
+                Some(Eviction::Idle) => assert!(it.is_unused && (it.is_shared || !it.is_expired)),
+                Some(Eviction::Lifetime) => assert!(it.is_expired && !it.is_shared),
+                Some(Eviction::Spare) => assert!(it.is_shared),
+                Some(Eviction::Displaced) => unreachable!("set aside above"),
+                None => assert!(!it.is_expired || it.is_shared || is_displaced(it)),
+            }
+        }
+        let of = |eviction| evicted.iter().filter(|it| **it == eviction).count();
+        let serving = before.iter().filter(|it| it.is_shared).count();
+        let are_spare = usize::from(is_calm && serving > self.limits.min_shared);
+        assert_eq!(of(Eviction::Spare), are_spare, "one at a time");
+        let left: Vec<_> = before.iter().filter(|it| reason(it).is_none()).collect();
+        self.judge_left(&before, &left, of(Eviction::Idle));
+    }
+
+    fn judge_left(&self, before: &[Swept], left: &[&Swept], evicted: usize) {
+        let min_idle = self.limits.min_idle;
+        let are_shared = |all: &[&Swept]| all.iter().filter(|it| it.is_shared).count();
+        let had_shared = before.iter().any(|it| it.is_shared);
+        let keeps_shared = min_idle > 0 && had_shared;
+        assert!(!keeps_shared || are_shared(left) > 0, "all can use it");
+        assert!(evicted == 0 || left.len() >= min_idle, "the minimum");
+        // As long as one of them is used, there is the minimum of them.
+        let is_used = before.iter().any(|it| it.is_shared && !it.is_unused);
+        let is_kept = |it: &&&Swept| {
+            let is_only = keeps_shared && are_shared(left) == 1;
+            !(it.is_shared && (is_used || is_only))
+        };
+        let unused = left.iter().filter(|it| it.is_unused).filter(is_kept);
+        assert!(unused.count() == 0 || left.len() <= min_idle, "they go");
+    }
+
+    /// What a sweep may close.
+    fn swept_over(&self) -> Vec<Swept> {
+        let in_service = self.connections.iter().filter(|(_, it)| match it.lane {
+            Lane::Shared => it.state == State::InUse,
+            Lane::Leased => it.state == State::Idle,
+        });
+        let swept = in_service.map(|(id, known)| Swept {
+            id: *id,
+            is_shared: known.lane == Lane::Shared,
+            is_expired: known.expires.is_some_and(|it| it <= self.now),
+            is_unused: self.now - known.since >= self.limits.idle_timeout,
+        });
+        swept.collect()
+    }
+
+    /// What holds whenever the machine rests.
+    pub(super) fn judge_rest(&self) {
+        self.judge_places();
+        let serving = self.serving();
+        assert_eq!(self.pool.serving(), serving);
+        assert!(self.published.as_ref().is_none_or(|it| *it == serving));
+        assert_eq!(self.pool.is_draining(), self.drain.is_some());
+        if self.is_over {
+            return assert_eq!(self.pool.wake_at(), None);
+        }
+        let is_open = |id: &u64| self.connections[id].task.is_some();
+        assert!(self.parked == 0 || !serving.iter().any(is_open), "{self:?}");
+        match self.drain {
+            Some(deadline) => self.judge_drain(deadline),
+            None => {
+                self.judge_waiters();
+                self.judge_minimum(serving.len());
+            }
+        }
+    }
+
+    fn judge_places(&self) {
+        let counts = self.permits.counts();
+        for lane in [Lane::Shared, Lane::Leased] {
+            for state in [State::Opening, State::Idle, State::InUse, State::Closing] {
+                let expected = self.count(lane, state);
+                assert_eq!(counts.of(lane, state), expected, "{lane:?} {state:?}");
+            }
+        }
+        assert!(counts.total() <= self.max);
+        let for_leases = self.max - self.limits.min_shared;
+        assert!(counts.in_lane(Lane::Leased) <= for_leases, "{self:?}");
+    }
+
+    /// Each has its turn as soon as there is a connection, or is told that there is none.
+    fn judge_waiters(&self) {
+        let waiting = self.queue.len();
+        assert!(self.pool.waiting() >= waiting);
+        let Some(deadline) = self.queue.iter().map(Waiter::deadline).min() else {
+            return;
+        };
+        assert!(self.idle.is_empty(), "one is idle: {self:?}");
+        let wake = self.pool.wake_at().expect("a time to be woken at");
+        assert!(wake <= deadline);
+        let dials = self.dials.values().filter(|it| it.lane() == Lane::Leased);
+        if dials.count() >= waiting.min(2) || self.is_unreachable {
+            return;
+        }
+        let has_room = self.permits.request(Lane::Leased).is_some();
+        // Dials of a crashed pool count as well.
+        let are_opening = self.count(Lane::Leased, State::Opening) >= waiting.min(2);
+        if has_room && !are_opening {
+            self.assert_pause(self.leased_trouble, "a caller waits in vain");
+        } else if !self.orphans.is_empty() {
+            assert!(wake <= self.now + LOOK_AGAIN, "they may end");
+        }
+    }
+
+    /// There is the minimum of shared connections while they are used, or a good reason.
+    fn judge_minimum(&self, serving: usize) {
+        let is_dialling = self.dials.values().any(|it| it.lane() == Lane::Shared);
+        let is_fresh = |id: &u64| {
+            let idle = self.now - self.connections[id].since;
+            idle < self.limits.idle_timeout
+        };
+        let is_used = self.parked > 0 || self.serving().iter().any(is_fresh);
+        let lacks_minimum = serving < self.limits.min_shared && is_used;
+        if !lacks_minimum || is_dialling {
+            return;
+        }
+        if self.is_unreachable {
+            // The health actor owes an order, or has given one.
+            assert!(!self.may_try || self.pool.wake_at().is_some());
+            return;
+        }
+        if self.permits.request(Lane::Shared).is_some() {
+            self.assert_pause(self.shared_trouble, "the minimum is lacking");
+        } else if !self.idle.is_empty() && self.displaced.is_none() {
+            self.assert_pause(self.shared_trouble, "an idle one is in the way");
+        } else if serving == 0 && !self.orphans.is_empty() {
+            let wake = self.pool.wake_at().expect("a time to be woken at");
+            assert!(wake <= self.now + LOOK_AGAIN, "they may end");
+        }
+    }
+
+    #[track_caller]
+    fn assert_pause(&self, trouble: Option<Instant>, otherwise: &str) {
+        let had_trouble = trouble.is_some_and(|at| self.now - at <= LONGEST_PAUSE);
+        let wake = self.pool.wake_at();
+        let is_woken = wake.is_some_and(|at| at <= self.now + LONGEST_PAUSE);
+        assert!(had_trouble && is_woken, "{otherwise}: {self:?}");
+    }
+
+    fn judge_drain(&self, deadline: Instant) {
+        assert_eq!((self.queue.len(), self.pool.waiting()), (0, 0));
+        let latest = deadline + self.limits.stop_patience;
+        let wake = self.pool.wake_at().expect("a time to be woken at");
+        assert!(wake <= latest.max(self.now));
+        if self.parked == 0 {
+            assert!(self.serving().is_empty() && self.idle.is_empty());
+            assert!(self.dials.keys().all(|id| self.cancelled.contains(id)));
+        }
+    }
+
+    /// Counts what is held.
+    pub(super) fn count(&self, lane: Lane, state: State) -> usize {
+        let is_meant = |found: (Lane, State)| found == (lane, state);
+        let dials = self.dials.values().map(|it| (it.lane(), State::Opening));
+        let orphans = self.orphans.iter().map(|it| (it.lane, it.state));
+        let known = self.connections.values().map(|it| (it.lane, it.state));
+        let all = dials.chain(orphans).chain(known);
+        all.filter(|it| is_meant(*it)).count()
+    }
+}
+
+/// A connection that a sweep may close.
+struct Swept {
+    id: u64,
+    is_shared: bool,
+    is_expired: bool,
+    is_unused: bool,
+}
+
+impl std::fmt::Debug for World {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let wake = self
+            .pool
+            .wake_at()
+            .map(|at| at.checked_duration_since(self.now));
+        let state = |known: &Known| (known.lane, known.state, known.task.is_some());
+        let connections = self.connections.iter().map(|(id, it)| (*id, state(it)));
+        let connections: BTreeMap<_, _> = connections.collect();
+        f.debug_struct("World")
+            .field("max", &self.max)
+            .field("limits", &self.limits)
+            .field("counts", &self.permits.counts())
+            .field("connections", &connections)
+            .field("queue", &self.queue.len())
+            .field("parked", &self.parked)
+            .field("orphans", &self.orphans.len())
+            .field("is_unreachable", &self.is_unreachable)
+            .field("wakes_in", &wake)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,119 @@
+//! Goal: whatever happens in whatever order, every place is accounted for, first come is first served, no
+//! waiter is forgotten, and a drain ends. Method: random events happen to a machine with a simulated shell
+//! (`world_tests.rs`), and a naive model judges each action and each state of rest (`judge_tests.rs`).
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::{Limits, world::World};
+
+/// Something that happens. Numbers choose among the things that it may happen to.
+#[derive(Clone, Debug)]
+pub(super) enum Happening {
+    Acquire(Duration),
+    GiveUp(usize),
+    Park(usize),
+    ParkedExpire,
+    DialSucceeds(usize),
+    DialFails { dial: usize, is_refused: bool },
+    Release { lease: usize, is_clean: bool },
+    SocketCloses(usize),
+    EndIsTold { connection: usize, is_lost: bool },
+    Used(usize),
+    Saturated,
+    Sweep,
+    Distrust(Option<usize>),
+    Redial(Duration),
+    Pass(Duration),
+    Crash,
+    OrphanEnds(usize),
+    Drain(Duration),
+}
+
+fn happening() -> impl Strategy<Value = Happening> {
+    let seconds = |range: std::ops::Range<u64>| range.prop_map(Duration::from_secs);
+    let millis = |range: std::ops::Range<u64>| range.prop_map(Duration::from_millis);
+    let which = any::<usize>;
+    prop_oneof![
+        12 => seconds(0..20).prop_map(Happening::Acquire),
+        3 => which().prop_map(Happening::GiveUp),
+        5 => (1..5_usize).prop_map(Happening::Park),
+        1 => Just(Happening::ParkedExpire),
+        20 => which().prop_map(Happening::DialSucceeds),
+        5 => (which(), any::<bool>())
+            .prop_map(|(dial, is_refused)| Happening::DialFails { dial, is_refused }),
+        10 => (which(), prop::bool::weighted(0.8))
+            .prop_map(|(lease, is_clean)| Happening::Release { lease, is_clean }),
+        6 => which().prop_map(Happening::SocketCloses),
+        6 => (which(), any::<bool>())
+            .prop_map(|(connection, is_lost)| Happening::EndIsTold { connection, is_lost }),
+        4 => which().prop_map(Happening::Used),
+        3 => Just(Happening::Saturated),
+        5 => Just(Happening::Sweep),
+        2 => prop::option::weighted(0.8, which()).prop_map(Happening::Distrust),
+        4 => millis(0..3_000).prop_map(Happening::Redial),
+        4 => millis(0..1_500).prop_map(Happening::Pass),
+        4 => seconds(0..8).prop_map(Happening::Pass),
+        1 => Just(Happening::Crash),
+        3 => which().prop_map(Happening::OrphanEnds),
+    ]
+}
+
+/// The most connections, and the other limits.
+fn limits() -> impl Strategy<Value = (usize, Limits)> {
+    let shared = (1..=3_usize, 0..=2_usize);
+    let lifetime = prop::option::of((5..60_u64).prop_map(Duration::from_secs));
+    let others = (0..=6_usize, 1..=5_usize, lifetime);
+    (shared, 0..=5_usize, others).prop_map(
+        |((min_shared, more), for_leases, (min_idle, max_waiting, max_lifetime))| {
+            let max = min_shared + for_leases;
+            let limits = Limits {
+                min_idle: min_idle.min(max),
+                min_shared,
+                max_shared: (min_shared + more).min(max),
+                max_waiting,
+                idle_timeout: Duration::from_secs(10),
+                max_lifetime,
+                sweep_interval: Duration::from_secs(5),
+                stop_patience: Duration::from_secs(1),
+            };
+            (max, limits)
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn every_place_is_accounted_for_and_no_waiter_is_forgotten(
+        limits in limits(),
+        happenings in prop::collection::vec(happening(), 0..250),
+    ) {
+        let mut world = World::new(limits);
+        for happening in happenings {
+            world.happen(happening);
+        }
+        world.settle();
+        prop_assert_eq!(world.end(), 0);
+    }
+
+    #[test]
+    fn a_drain_ends_in_good_order_or_when_its_grace_is_over(
+        limits in limits(),
+        before in prop::collection::vec(happening(), 0..100),
+        grace in (0..5_000_u64).prop_map(Duration::from_millis),
+        after in prop::collection::vec(happening(), 0..50),
+        cooperates in any::<bool>(),
+    ) {
+        let mut world = World::new(limits);
+        for happening in before {
+            world.happen(happening);
+        }
+        world.happen(Happening::Drain(grace));
+        for happening in after {
+            world.happen(happening);
+        }
+        world.finish(cooperates);
+        prop_assert_eq!(world.end(), 0);
+    }
+}
