@@ -279,7 +279,8 @@ fn an_overdue_command_ends_when_its_runtime_is_driven_again() {
     let main = main.with_timeout(Duration::from_millis(50));
     let start = Instant::now();
     let caller = thread::spawn(move || block_on(ping(&main)));
-    let overdue = || start.elapsed() > Duration::from_millis(60);
+    // Its time begins when its thread does, which on a busy machine is later than now.
+    let overdue = || start.elapsed() > Duration::from_millis(500);
     eventually(SOON, "the command is overdue", overdue);
     assert!(!caller.is_finished(), "its runtime is not driven");
     let driven = async { eventually_async(SOON, "it ends", || caller.is_finished()).await };
