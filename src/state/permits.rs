@@ -74,7 +74,7 @@ impl Places for Arc<Permits> {
     }
 }
 
-/// The right to have one connection. Whoever dials, and later the connection's task and the pool,
+/// The right to have one connection. The dial, and later the connection's task and the pool,
 /// hold it together; when the last lets go, its place is free, whatever the reason.
 #[must_use = "the place is free again when this is dropped"]
 #[derive(Debug)]

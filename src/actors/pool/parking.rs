@@ -61,7 +61,10 @@ impl Parking {
             return;
         }
         let deadline = request.deadline;
-        self.soonest = Some(self.soonest.map_or(deadline, |it| it.min(deadline)));
+        self.soonest = Some(
+            self.soonest
+                .map_or(deadline, |soonest| soonest.min(deadline)),
+        );
         self.requests.push_back(request);
         self.publish_length();
     }

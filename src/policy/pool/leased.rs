@@ -42,7 +42,10 @@ impl<W: Waiter> LeasedLane<W> {
 
     fn note_deadline(&mut self, waiter: &W) {
         let deadline = waiter.deadline();
-        self.soonest = Some(self.soonest.map_or(deadline, |it| it.min(deadline)));
+        self.soonest = Some(
+            self.soonest
+                .map_or(deadline, |soonest| soonest.min(deadline)),
+        );
     }
 
     pub(super) fn waiting(&self) -> usize {

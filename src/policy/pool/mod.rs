@@ -1,5 +1,5 @@
 //! The pool of one database, as a machine: events go in, actions come out. It opens the connections that
-//! all callers share, lends the others, closes those that are not needed, and ends in good order.
+//! all callers share, lends the others, closes connections that are not needed, and ends in good order.
 //!
 //! It has no clock, no dice and no sockets. Its shell, the pool actor, tells it what has happened by
 //! [`Pool::on`], then carries out the actions of [`Pool::poll`] until there is none, and wakes it at

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::{Limits, world::World};
+use super::{Lane, Limits, Place as _, world::World};
 
 /// Something that happens. Numbers choose among the things that it may happen to.
 #[derive(Clone, Debug)]
@@ -116,4 +116,53 @@ proptest! {
         world.finish(cooperates);
         prop_assert_eq!(world.end(), 0);
     }
+}
+
+const LIMITS: Limits = Limits {
+    min_idle: 0,
+    min_shared: 1,
+    max_shared: 2,
+    max_waiting: 5,
+    idle_timeout: Duration::from_secs(10),
+    max_lifetime: None,
+    sweep_interval: Duration::from_secs(5),
+    stop_patience: Duration::from_secs(1),
+};
+
+/// It was given before the health actor heard of the failure, and another will follow.
+#[test]
+fn an_order_to_dial_that_is_due_when_a_dial_fails_is_void() {
+    let mut world = World::new((2, LIMITS));
+    world.happen(Happening::Redial(Duration::ZERO));
+    let is_refused = false;
+    world.happen(Happening::DialFails {
+        dial: 0,
+        is_refused,
+    });
+    assert!(world.dials.is_empty());
+    world.happen(Happening::Redial(Duration::ZERO));
+    world.happen(Happening::Pass(Duration::ZERO));
+    assert_eq!(world.dials.len(), 1);
+}
+
+#[test]
+fn a_waiter_takes_the_room_that_was_made_for_growth() {
+    let mut world = World::new((2, LIMITS));
+    world.happen(Happening::DialSucceeds(0));
+    world.happen(Happening::Acquire(Duration::from_secs(9)));
+    world.happen(Happening::DialSucceeds(0));
+    let is_clean = true;
+    world.happen(Happening::Release { lease: 0, is_clean });
+    world.happen(Happening::Saturated);
+    assert!(world.displaced.is_some(), "it makes room");
+    world.happen(Happening::Acquire(Duration::from_secs(9)));
+    // The displaced one, because the other comes first.
+    world.happen(Happening::SocketCloses(1));
+    let (connection, is_lost) = (0, false);
+    world.happen(Happening::EndIsTold {
+        connection,
+        is_lost,
+    });
+    let lanes: Vec<_> = world.dials.values().map(|dial| dial.lane()).collect();
+    assert_eq!(lanes, [Lane::Leased]);
 }

@@ -86,9 +86,10 @@ impl SharedLane {
         self.ask_at(now + pause);
     }
 
-    /// No connection could be opened: the health actor says when to try again, and no pause does.
+    /// No connection could be opened: the health actor says when to try again, and nothing else does.
     pub(super) fn leave_to_health(&mut self) {
         self.pause = None;
+        self.wish = None;
     }
 
     /// A connection broke, and is to be replaced: at once if it had worked for a while.

@@ -236,7 +236,17 @@ impl World {
             assert!(steps < MANY, "it comes to no rest");
             self.carry_out(action);
         }
+        self.forget_growth();
         self.judge_rest();
+    }
+
+    /// A connection that is only better to have is not kept for later while callers wait for leases.
+    fn forget_growth(&mut self) {
+        let serving = self.serving();
+        let is_enough = serving.len() >= self.limits.min_shared
+            && !serving.iter().any(|id| self.too_old.contains(id));
+        let could_dial = !self.is_unreachable && self.shared_trouble.is_none();
+        self.may_grow &= self.queue.is_empty() || !is_enough || !could_dial;
     }
 
     pub(super) fn tell(&mut self, event: Event) {
