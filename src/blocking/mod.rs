@@ -189,7 +189,8 @@ impl BlockingDatabase {
     pub fn lease(&self) -> Result<BlockingLease, Error> {
         let by = Location::caller();
         let engine = &self.database.engine;
-        let patience = self.database.options().acquire_timeout();
+        let usual = engine.state.settings.load().acquire_timeout;
+        let patience = self.database.options().acquire_timeout(usual);
         let stalled = || engine.stalled(patience, Execution::NotSent);
         let lease = wait(engine, patience, stalled, || self.database.lease_for(by))?;
         Ok(BlockingLease::new(lease))

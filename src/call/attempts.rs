@@ -33,7 +33,7 @@ impl Attempts {
     }
 
     /// A call that went well the first time.
-    pub(super) fn first_try(options: CallOptions) -> Self {
+    pub(super) fn first_try(options: &CallOptions) -> Self {
         Self {
             count: 1,
             execution: Execution::Executed,

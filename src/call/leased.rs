@@ -36,7 +36,7 @@ impl<B: Backend> CallEngine<B> {
         by: Option<Caller>,
     ) -> Result<Grant, Error> {
         let now = clock::now();
-        let wait = options.acquire_timeout();
+        let wait = options.acquire_timeout(self.state.settings.load().acquire_timeout);
         self.acquire_until(now, now + wait, by, Attempts::not_sent(wait))
             .await
     }
@@ -98,13 +98,13 @@ impl<B: Backend> CallEngine<B> {
         &self,
         work: &(impl Work + Sync),
         block: Block,
-        options: CallOptions,
+        options: &CallOptions,
     ) -> Result<(Answered, Attempts), Error> {
         let now = clock::now();
-        let mut grant = self.acquire(options, None).await?;
+        let mut grant = self.acquire(*options, None).await?;
         // What the caller has set holds for the wait and the command together.
         let options = options.strictly_from(now);
-        self.call_on(&mut grant, work, Some(block), options).await
+        self.call_on(&mut grant, work, Some(block), &options).await
     }
 
     /// Runs a command on a leased connection.
@@ -112,15 +112,16 @@ impl<B: Backend> CallEngine<B> {
         &self,
         grant: &mut Grant,
         command: &Cmd,
-        options: CallOptions,
+        mut options: CallOptions,
     ) -> Result<Value, Error> {
         let mut class = Class::of(args(command));
         if class == Class::Unknown {
-            class = Box::pin(self.surveyed(command, options)).await?;
+            options = options.counted_from(clock::now());
+            class = Box::pin(self.surveyed(command, &options)).await?;
         }
-        self.check_on_lease(command, class, options)?;
+        self.check_on_lease(command, class, &options)?;
         let work = Single { command, class };
-        let called = self.call_on(grant, &work, class.block(), options).await?;
+        let called = self.call_on(grant, &work, class.block(), &options).await?;
         match called.0.reply {
             Reply::One(value) => Ok(value),
             // Of subscriptions.
@@ -133,24 +134,24 @@ impl<B: Backend> CallEngine<B> {
         &self,
         grant: &mut Grant,
         pipeline: &Pipeline,
-        options: CallOptions,
+        mut options: CallOptions,
     ) -> Result<(Vec<Value>, Attempts), Error> {
-        let work = self.classified(pipeline, options).await?;
+        let work = self.classified(pipeline, &mut options).await?;
         let mut block = None;
         for (command, class) in work.commands() {
             // A subscription has as many replies as channels, which a pipeline does not expect.
             if class.confirmations().is_some() {
                 return Err(self.forbidden(command, Refusal::Replies));
             }
-            self.check_on_lease(command, class, options)?;
+            self.check_on_lease(command, class, &options)?;
             block = Block::after(block, class.block());
         }
         if work.replies() == 0 {
-            return Ok((Vec::new(), Attempts::first_try(options)));
+            return Ok((Vec::new(), Attempts::first_try(&options)));
         }
         // In a transaction nothing blocks.
         let block = block.filter(|_| !pipeline.is_transaction());
-        let (answered, attempts) = self.call_on(grant, &work, block, options).await?;
+        let (answered, attempts) = self.call_on(grant, &work, block, &options).await?;
         Ok((answered.reply.into_many(), attempts))
     }
 
@@ -162,7 +163,7 @@ impl<B: Backend> CallEngine<B> {
         grant: &mut Grant,
         work: &(impl Work + Sync),
         block: Option<Block>,
-        options: CallOptions,
+        options: &CallOptions,
     ) -> Result<(Answered, Attempts), Error> {
         let mut attempts = 1;
         let limit = options.time_limit(block);
@@ -193,7 +194,7 @@ impl<B: Backend> CallEngine<B> {
                 drop(admitted);
                 count(&self.state.counters.retried);
                 let now = clock::now();
-                let wait = options.acquire_timeout();
+                let wait = options.acquire_timeout(self.state.settings.load().acquire_timeout);
                 let until = deadline.min(now + wait);
                 let tried = Attempts {
                     count: attempts,
@@ -220,12 +221,17 @@ impl<B: Backend> CallEngine<B> {
         commands: impl IntoIterator<Item = &'a Cmd>,
         options: CallOptions,
     ) -> Duration {
-        let classes = commands.into_iter().map(|command| Class::of(args(command)));
-        let blocks = classes.filter_map(Class::block);
+        let blocks = commands.into_iter().filter_map(|command| {
+            match Class::of(args(command)) {
+                // The server has not said yet whether it blocks.
+                Class::Unknown => Some(Block::Forever),
+                class => class.block(),
+            }
+        });
         match blocks.reduce(Block::then) {
             None => options.time_limit(None),
             block => {
-                let acquire = options.acquire_timeout();
+                let acquire = options.acquire_timeout(self.state.settings.load().acquire_timeout);
                 acquire.saturating_add(options.time_limit(block))
             }
         }
@@ -236,7 +242,7 @@ impl<B: Backend> CallEngine<B> {
         &self,
         command: &Cmd,
         class: Class,
-        options: CallOptions,
+        options: &CallOptions,
     ) -> Result<(), Error> {
         match class.refusal_on_lease(options.allow_admin) {
             Some(refusal) => Err(self.forbidden(command, refusal)),

@@ -64,26 +64,28 @@ impl<B: Backend> CallEngine<B> {
 
     /// How a call is run under the present settings.
     pub(crate) fn options(&self, overrides: Overrides) -> CallOptions {
-        CallOptions::new(&self.state.settings.load(), overrides)
+        CallOptions::new(self.state.settings.for_call(), overrides)
     }
 
     /// Runs one command. An error reply of the server is an error.
     pub(crate) async fn execute(
         &self,
         command: &Cmd,
-        options: CallOptions,
+        mut options: CallOptions,
     ) -> Result<Value, Error> {
         let mut class = Class::of(args(command));
         if class == Class::Unknown {
-            class = Box::pin(self.surveyed(command, options)).await?;
+            // The question and the command share the deadline.
+            options = options.counted_from(clock::now());
+            class = Box::pin(self.surveyed(command, &options)).await?;
         }
         let work = Single { command, class };
-        let answered = match self.place(command, class, options)? {
-            None => self.call(&work, options).await?.0,
+        let answered = match self.place(command, class, &options)? {
+            None => self.call(&work, &options).await?.0,
             // In a box of its own, because nearly no command needs what it needs.
             Some(block) => {
                 self.refuse_alone(command, class)?;
-                Box::pin(self.call_leased(&work, block, options)).await?.0
+                Box::pin(self.call_leased(&work, block, &options)).await?.0
             }
         };
         match answered.reply {
@@ -98,15 +100,15 @@ impl<B: Backend> CallEngine<B> {
     async fn execute_pipeline(
         &self,
         pipeline: &Pipeline,
-        options: CallOptions,
+        mut options: CallOptions,
     ) -> Result<(Vec<Value>, Attempts), Error> {
-        let work = self.classified(pipeline, options).await?;
+        let work = self.classified(pipeline, &mut options).await?;
         let mut block = None;
         for (command, class) in work.commands() {
-            block = Block::after(block, self.place(command, class, options)?);
+            block = Block::after(block, self.place(command, class, &options)?);
         }
         if work.replies() == 0 {
-            return Ok((Vec::new(), Attempts::first_try(options)));
+            return Ok((Vec::new(), Attempts::first_try(&options)));
         }
         let called = match block {
             // In a transaction nothing blocks.
@@ -114,9 +116,9 @@ impl<B: Backend> CallEngine<B> {
                 if let Some((first, class)) = work.commands().next() {
                     self.refuse_alone(first, class)?;
                 }
-                Box::pin(self.call_leased(&work, block, options)).await?
+                Box::pin(self.call_leased(&work, block, &options)).await?
             }
-            _ => self.call(&work, options).await?,
+            _ => self.call(&work, &options).await?,
         };
         let (answered, attempts) = called;
         Ok((answered.reply.into_many(), attempts))
@@ -126,10 +128,12 @@ impl<B: Backend> CallEngine<B> {
     async fn classified<'a>(
         &self,
         pipeline: &'a Pipeline,
-        options: CallOptions,
+        options: &mut CallOptions,
     ) -> Result<Batch<'a>, Error> {
         let mut work = Batch::new(pipeline);
         if work.has_unknown() {
+            // The questions and the pipeline share the deadline.
+            *options = options.counted_from(clock::now());
             for (command, class) in work.unknown() {
                 *class = Box::pin(self.surveyed(command, options)).await?;
             }
@@ -143,7 +147,7 @@ impl<B: Backend> CallEngine<B> {
         &self,
         command: &Cmd,
         class: Class,
-        options: CallOptions,
+        options: &CallOptions,
     ) -> Result<Option<Block>, Error> {
         match class.place(options.allow_admin) {
             Place::Shared => Ok(None),
@@ -168,10 +172,10 @@ impl<B: Backend> CallEngine<B> {
     async fn call(
         &self,
         work: &(impl Work + Sync),
-        options: CallOptions,
+        options: &CallOptions,
     ) -> Result<(Answered, Attempts), Error> {
         let admitted = self.admit()?;
-        let deadline = options.deadline(clock::now(), options.time_limit(None));
+        let deadline = options.end(clock::now());
         let sent = self.send(work.pack(), deadline, |request| {
             self.backend.send(&self.state, request);
         });

@@ -5,8 +5,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::{
-    config::{DatabaseSettings, MAX_WAIT},
+    config::MAX_WAIT,
     policy::{command::Block, retry::Idempotence},
+    state::CallSettings,
 };
 
 /// What the caller of a handle has set; everything else follows the settings of the database.
@@ -43,8 +44,6 @@ pub(crate) struct CallOptions {
     pub(crate) timeout: Duration,
     /// The caller has set the timeout, so that it holds for commands too that wait by their nature.
     is_strict: bool,
-    /// The longest wait for a connection of one's own.
-    acquire_timeout: Duration,
     pub(super) allow_admin: bool,
     pub(super) idempotence: Idempotence,
     /// When all has to end, if that was agreed before.
@@ -52,11 +51,10 @@ pub(crate) struct CallOptions {
 }
 
 impl CallOptions {
-    pub(super) fn new(settings: &DatabaseSettings, overrides: Overrides) -> Self {
+    pub(super) fn new(settings: CallSettings, overrides: Overrides) -> Self {
         Self {
             timeout: overrides.timeout.unwrap_or(settings.command_timeout),
             is_strict: overrides.timeout.is_some(),
-            acquire_timeout: settings.acquire_timeout,
             allow_admin: settings.allow_admin,
             idempotence: overrides.idempotence,
             until: None,
@@ -75,19 +73,19 @@ impl CallOptions {
         (self.timeout + block).min(MAX_WAIT)
     }
 
-    /// How long to wait for a connection of one's own.
-    pub(crate) fn acquire_timeout(&self) -> Duration {
+    /// How long to wait for a connection of one's own, which usually is the acquire timeout.
+    pub(crate) fn acquire_timeout(&self, usual: Duration) -> Duration {
         if self.is_strict {
-            self.acquire_timeout.min(self.timeout)
+            usual.min(self.timeout)
         } else {
-            self.acquire_timeout
+            usual
         }
     }
 
     /// All that is done on these options has the timeout from `now` on, however much it is.
     pub(crate) fn counted_from(self, now: Instant) -> Self {
         Self {
-            until: Some(now + self.timeout),
+            until: Some(self.end(now)),
             ..self
         }
     }
@@ -98,6 +96,15 @@ impl CallOptions {
             self.counted_from(now)
         } else {
             self
+        }
+    }
+
+    /// The end of a command that does not block.
+    #[inline]
+    pub(super) fn end(&self, now: Instant) -> Instant {
+        match self.until {
+            None => now + self.timeout,
+            Some(until) => until.min(now + self.timeout),
         }
     }
 

@@ -30,7 +30,7 @@ impl<B: Backend> CallEngine<B> {
     pub(super) async fn retry(
         &self,
         work: &impl Work,
-        options: CallOptions,
+        options: &CallOptions,
         mut attempt: Attempt,
         mut answer: Answer,
     ) -> Result<(Answered, Attempts), Error> {
@@ -99,7 +99,7 @@ impl<B: Backend> CallEngine<B> {
     fn try_again(
         &self,
         work: &impl Work,
-        options: CallOptions,
+        options: &CallOptions,
         (last, origin): (&Attempt, Option<Origin>),
         outcome: Outcome,
         attempts: u32,

@@ -18,7 +18,7 @@ impl<B: Backend> CallEngine<B> {
     pub(super) async fn surveyed(
         &self,
         command: &Cmd,
-        options: CallOptions,
+        options: &CallOptions,
     ) -> Result<Class, Error> {
         let name = args(command).next().unwrap_or_default();
         if let Some(class) = self.state.survey.class(name) {

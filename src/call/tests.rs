@@ -28,6 +28,7 @@ struct Script(Arc<Mutex<Played>>);
 struct Played {
     answers: VecDeque<Answer>,
     sent: Vec<String>,
+    deadlines: Vec<Instant>,
     later: usize,
     lent: usize,
     distrusted: Vec<Origin>,
@@ -57,6 +58,7 @@ impl Backend for Script {
         let words = String::from_utf8_lossy(&request.bytes).into_owned();
         let words = words.split("\r\n").skip(2).step_by(2).collect::<Vec<_>>();
         played.sent.push(words.join(" ").trim().into());
+        played.deadlines.push(request.deadline);
         let answer = played.answers.pop_front().expect("an answer is left");
         assert!(request.responder.finish(answer), "a caller waits");
     }
@@ -150,8 +152,10 @@ async fn the_server_is_asked_once_for_a_command_that_is_on_no_list() {
         let reply = engine.execute(&command, engine.options(Overrides::default()));
         assert_eq!(reply.await.expect("a reply"), Value::Okay);
     }
-    let sent = &script.played().sent;
-    assert_eq!(*sent, ["COMMAND INFO NEWER", "NEWER k", "NEWER k"]);
+    let played = script.played();
+    assert_eq!(played.sent, ["COMMAND INFO NEWER", "NEWER k", "NEWER k"]);
+    assert_eq!(played.deadlines[0], played.deadlines[1], "it is one call");
+    assert_ne!(played.deadlines[1], played.deadlines[2]);
 }
 
 #[tokio::test]

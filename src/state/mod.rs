@@ -18,7 +18,7 @@ pub(crate) use gate::{Admitted, Gate};
 pub(crate) use outage::Outage;
 pub(crate) use permits::{Permit, Permits};
 pub(crate) use routes::{Route, Routes};
-pub(crate) use settings::SettingsCell;
+pub(crate) use settings::{CallSettings, SettingsCell};
 pub(crate) use survey::Survey;
 
 use std::{

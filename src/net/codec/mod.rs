@@ -25,12 +25,13 @@ mod error;
 #[cfg(test)]
 mod oracle;
 mod scalar;
+#[cfg(any(test, feature = "internals"))]
+mod whole;
 
 pub(crate) use decoder::Decoder;
 pub(crate) use error::ProtocolError;
-
-use bytes::BytesMut;
-use redis::Value;
+#[cfg(any(test, feature = "internals"))]
+pub(crate) use whole::decode_all;
 
 /// Limits on one reply, so that a broken or hostile server cannot take the process with it.
 #[derive(Clone, Copy, Debug)]
@@ -57,33 +58,4 @@ impl Default for Limits {
             max_line: 64 * 1024,
         }
     }
-}
-
-/// Decodes all of `data`, fed in pieces of the lengths in `splits` and then the rest at once.
-///
-/// Returns each reply with the offset at which it ends, and the error that ended the stream, if
-/// one did. It is what the property tests and the fuzz target call.
-pub(crate) fn decode_all(
-    mut data: &[u8],
-    splits: &[usize],
-    limits: Limits,
-) -> (Vec<(Value, usize)>, Option<ProtocolError>) {
-    let mut decoder = Decoder::new(limits);
-    let mut input = BytesMut::new();
-    let mut replies = Vec::new();
-    let mut fed = 0;
-    for &length in splits.iter().chain([&usize::MAX]) {
-        let (piece, rest) = data.split_at(length.min(data.len()));
-        data = rest;
-        fed += piece.len();
-        input.extend_from_slice(piece);
-        loop {
-            match decoder.decode(&mut input) {
-                Ok(Some(reply)) => replies.push((reply, fed - input.len())),
-                Ok(None) => break,
-                Err(error) => return (replies, Some(error)),
-            }
-        }
-    }
-    (replies, None)
 }

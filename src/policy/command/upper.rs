@@ -12,6 +12,7 @@ impl Upper {
     pub(super) const LONGEST: usize = 32;
 
     /// The word; nothing if it is longer than any that is listed.
+    #[inline]
     pub(super) fn of(word: &[u8]) -> Self {
         let mut upper = Self {
             bytes: [0; Self::LONGEST],
