@@ -1,5 +1,5 @@
-//! Another actix actor beside the supervisor: it sends commands as messages through
-//! a `Recipient`, and gets health events as messages, without knowing any type behind either.
+//! An actix actor of the application: it sends commands as messages through a `Recipient`, and gets
+//! health events as messages, without knowing the type of an actor of this crate.
 //!
 //! `cargo run --example actix_messages`, with `REDIS_URL` for another server than
 //! `redis://127.0.0.1:6379`. It runs for half a minute: kill the server meanwhile, and start it again.
@@ -11,7 +11,7 @@ use actix::{Actor, AsyncContext, Context, Handler, Message, Recipient, ResponseF
 use redis::Value;
 use redis_steward::{Config, Execute, HealthEvent, Subscribe, Supervisor};
 
-/// Counts ticks in Redis, and tells what becomes of the database meanwhile.
+/// Counts ticks in Redis, and prints the health of the database meanwhile.
 struct Ticker {
     main: Recipient<Execute>,
     health: Recipient<Subscribe>,

@@ -1,5 +1,5 @@
 //! A program without a runtime: threads that share one database, typed commands, a pipeline, a
-//! script, and an error that says everything.
+//! script, and errors with their execution state.
 //!
 //! `cargo run --example blocking_threads`, with `REDIS_URL` for another server than
 //! `redis://127.0.0.1:6379`. It uses keys that begin with `steward:` and expire.
@@ -77,8 +77,8 @@ fn work(main: &BlockingDatabase) -> redis::RedisResult<()> {
     Ok(())
 }
 
-/// Takes jobs until none is left. Typed commands of the `redis` crate work on a handle as on any of
-/// its connections.
+/// Does jobs until none is left. Typed commands of the `redis` crate work on a handle as on its own
+/// connections.
 fn work_off(mut main: BlockingDatabase) -> redis::RedisResult<u64> {
     let mut jobs = 0;
     while let Some(job) = main.lpop::<_, Option<u64>>("steward:jobs", None)? {
@@ -88,7 +88,7 @@ fn work_off(mut main: BlockingDatabase) -> redis::RedisResult<u64> {
     Ok(jobs)
 }
 
-/// A script is loaded when the server does not have it yet.
+/// The `redis` crate loads the script if the server does not have it yet.
 fn sum_up(mut main: BlockingDatabase) -> redis::RedisResult<()> {
     let take = "local sum = redis.call('GET', KEYS[1]); redis.call('DEL', KEYS[1]); return sum";
     let sum: u64 = redis::Script::new(take)
@@ -98,12 +98,12 @@ fn sum_up(mut main: BlockingDatabase) -> redis::RedisResult<()> {
     Ok(())
 }
 
-/// What fails says of which database, why, and whether it may have run.
+/// An error names the database and the reason, and tells whether the command may have run.
 fn show_errors(mut main: BlockingDatabase) {
-    // It waits on a connection of its own for as long as it says, and delays no other thread.
+    // It waits for half a second on a connection of its own, and delays no other thread.
     let nothing = main.blpop::<_, Option<(String, u64)>>("steward:jobs", 0.5);
     println!("BLPOP of the empty queue: {nothing:?}");
-    // It would change the database for all other threads; a lease may do it.
+    // It would change the database for all threads, so it is refused. A lease may run it.
     if let Err(error) = main.execute(redis::cmd("SELECT").arg(3)) {
         println!("SELECT: {error} ({:?})", error.execution());
     }

@@ -1,5 +1,5 @@
-//! Transfers between accounts that never lose money, however many run at the same time: each watches
-//! the two balances it reads, and begins anew if somebody else has changed one of them.
+//! Concurrent transfers between accounts that never lose money: each watches the two balances that it
+//! reads, and begins anew if another transfer has changed one of them.
 //!
 //! `cargo run --example optimistic_lock`, with `REDIS_URL` for another server than
 //! `redis://127.0.0.1:6379`. It uses keys that begin with `steward:account`, which expire.
@@ -16,7 +16,7 @@ const ACCOUNTS: [&str; 3] = [
 ];
 const START: i64 = 100;
 
-/// Why a transfer was not made.
+/// The reason why a transfer was not made.
 #[derive(Debug, thiserror::Error)]
 enum TransferError {
     #[error("{0} has only {1}")]
@@ -65,9 +65,10 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
     let total: i64 = balances.iter().sum();
     println!("money before: {}, after: {total}", 3 * START);
     supervisor.shutdown(Duration::from_secs(5)).await;
-    Ok(match total == 3 * START {
-        true => ExitCode::SUCCESS,
-        false => ExitCode::FAILURE,
+    Ok(if total == 3 * START {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
     })
 }
 
@@ -77,7 +78,7 @@ async fn transfer(
     to: &'static str,
     amount: i64,
 ) -> Result<(), TransferError> {
-    // It may run several times, so it has no effect but what it puts into the pipeline.
+    // The body may run several times, so its only effect is the commands in the pipeline.
     main.transaction(&[from, to], |mut lease, mut pipe| async move {
         let (mine, theirs): (i64, i64) = lease.query(cmd("MGET").arg(from).arg(to)).await?;
         if mine < amount {

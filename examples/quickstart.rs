@@ -1,5 +1,5 @@
 //! Three named databases on one server: typed commands, a pipeline, a counter that many tasks
-//! share, a key that expires, and the health of it all.
+//! share, a key that expires, and health events.
 //!
 //! `cargo run --example quickstart`, with `REDIS_URL` for another server than
 //! `redis://127.0.0.1:6379`. It uses the databases 0, 4 and 6 of that server, and keys that begin with
@@ -19,12 +19,12 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
         .database("sessions", database(6))
         .database("metrics", database(4));
 
-    // Returns at once, whether or not the server is there.
+    // Returns at once, whether or not the server is up.
     let supervisor = Supervisor::spawn(config).await?;
     if let Err(error) = supervisor.ready(Duration::from_secs(2)).await {
         let advice = "Start a server with `redis-server`, or name one by REDIS_URL";
         match error {
-            // All three are on the same server, so one reason says it all.
+            // All three are on the same server, so one reason is enough.
             redis_steward::Error::NotReady { pending, .. } => eprintln!("{advice}: {}", pending[0]),
             other => eprintln!("{advice}: {other}"),
         }
@@ -43,7 +43,7 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Typed commands of the `redis` crate work on a handle as on any of its connections.
+/// Typed commands of the `redis` crate work on a handle as on its own connections.
 async fn greet(mut main: Database) -> redis::RedisResult<()> {
     let () = main.set_ex("steward:greeting", "good morning", 60).await?;
     let greeting: String = main.get("steward:greeting").await?;

@@ -1,5 +1,5 @@
 //! A reliable work queue: workers block on a list and move each job to a list of their own until it is
-//! done, while the application's ordinary commands go on beside them at their usual pace.
+//! done. Ordinary commands are not delayed by them.
 //!
 //! `cargo run --example work_queue`, with `REDIS_URL` for another server than
 //! `redis://127.0.0.1:6379`. It uses keys that begin with `steward:jobs`, and deletes them.
@@ -51,9 +51,10 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
     }
     println!("{done} of {JOBS} jobs done");
     supervisor.shutdown(Duration::from_secs(5)).await;
-    Ok(match done {
-        JOBS => ExitCode::SUCCESS,
-        _ => ExitCode::FAILURE,
+    Ok(if done == JOBS {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
     })
 }
 
@@ -61,20 +62,20 @@ fn list_of(worker: usize) -> String {
     format!("{QUEUE}:{worker}")
 }
 
-/// Takes jobs until there are none for a second, and tells how many it has done.
+/// Does jobs until there are none for a second, and returns their number.
 async fn work(number: usize, mut main: Database) -> usize {
     let mine = list_of(number);
     let mut done = 0;
     loop {
-        // It waits for a second on the server. The client's deadline is that long, and the command
-        // timeout on top, by itself.
+        // The server keeps it waiting for up to a second. Its deadline is that second plus the command
+        // timeout, automatically.
         let job: redis::RedisResult<Option<String>> = main
             .blmove(QUEUE, &mine, Direction::Left, Direction::Right, 1.0)
             .await;
         match job {
             Ok(Some(job)) => {
                 println!("worker {number}: {job}");
-                // Only now is it forgotten: had this process died, the job would be in its list.
+                // Only now is the job removed: had this process died, it would still be in this list.
                 if let Err(error) = main.lrem::<_, _, ()>(&mine, 1, &job).await {
                     eprintln!("worker {number}: {job} is done and may be done again: {error}");
                 }
@@ -83,7 +84,7 @@ async fn work(number: usize, mut main: Database) -> usize {
             Ok(None) => return done,
             Err(error) => {
                 let own = redis_steward::Error::from_redis(&error);
-                let may_have_moved = own.is_none_or(|it| it.execution() == Execution::Unknown);
+                let may_have_moved = own.is_none_or(|own| own.execution() == Execution::Unknown);
                 let where_ = if may_have_moved { &mine } else { QUEUE };
                 eprintln!("worker {number}: {error}; look for the job in {where_}");
                 tokio::time::sleep(Duration::from_secs(1)).await;

@@ -1,4 +1,4 @@
-//! The handle of one database.
+//! The handle of a database.
 
 use std::{fmt, panic::Location, sync::Arc, time::Duration};
 
@@ -14,45 +14,92 @@ use crate::{
     policy::retry::Idempotence,
 };
 
-/// A handle of one named database: cheap to clone, safe to share, and never in need of
-/// being replaced. It works as soon as the server does, and again when the server is back.
+/// A handle of one named database.
 ///
-/// It is a [`redis::aio::ConnectionLike`], so everything that the `redis` crate offers works on
-/// it: `redis::AsyncCommands`, [`Pipeline::query_async`], `redis::Script::invoke_async`. Its own
-/// [`query`](Self::query), [`pipeline`](Self::pipeline) and [`execute`](Self::execute) give this
-/// crate's [`Error`], which tells whether a failed command may have run.
+/// [`Supervisor::database`](crate::Supervisor::database) returns it. It is cheap to clone, safe to
+/// share, and never has to be replaced: it works as soon as the server does, and again when the server
+/// is back after an outage. The supervisor runs as long as a handle exists.
 ///
-/// Commands of all handles share pipelined connections. Those that may block (`BLPOP`, `XREAD BLOCK`
-/// ...) run on a connection of their own, by themselves: they delay nobody, and have their own
-/// timeout on top of the deadline. (`WAIT` and `WAITAOF` ask about the writes before them on the same
-/// connection, and so they run in a pipeline behind those, or on a lease.) Commands that would change
-/// the state of a shared connection are refused with [`Error::CommandRefused`]; a
-/// [`lease`](Self::lease) may run them, and a [`transaction`](Self::transaction) watches keys.
+/// It is a [`redis::aio::ConnectionLike`], so that everything that the `redis` crate offers works on it:
+/// `redis::AsyncCommands`, [`Pipeline::query_async`], `redis::Script::invoke_async`. Its own methods
+/// return this crate's [`Error`], which tells whether a failed command may have run.
+///
+/// | to run | use | connection |
+/// |---|---|---|
+/// | a command | [`query`](Self::query), [`execute`](Self::execute), or `redis::AsyncCommands` | shared |
+/// | several commands in one round trip | [`pipeline`](Self::pipeline) | shared |
+/// | a command that blocks (`BLPOP`, `XREAD BLOCK` …) | the same | one of its own, automatically |
+/// | `WATCH`, reads and writes as one | [`transaction`](Self::transaction) | leased |
+/// | commands that change a connection (`SELECT` …) | [`lease`](Self::lease) | leased |
+/// | commands on threads without a runtime | [`blocking`](Self::blocking) | the same |
+/// | commands of other actix actors | [`recipient`](Self::recipient) | the same |
+///
+/// # Connections
+///
+/// The commands of all handles share pipelined connections: one by default, more if
+/// [configured](crate::DatabaseConfig::shared_connections). Blocking commands move to a connection of
+/// their own automatically, and delay no other command. `WAIT` and `WAITAOF` ask about the writes before
+/// them on the same connection; run them in a pipeline behind these writes, or on a lease. Commands that
+/// would change the state of a shared connection are refused with [`Error::CommandRefused`] before a
+/// byte is written.
 ///
 /// # Deadlines and cancellation
 ///
-/// Every command ends by the [command timeout](crate::DatabaseConfig::command_timeout) of the
-/// database, counted from its call and with waiting for a connection included;
-/// [`with_timeout`](Self::with_timeout) gives a handle with another one. A future may be dropped
-/// at any point: a command that was not written yet is never sent, and the reply of one that was
-/// is consumed and reaches nobody else. The futures need no particular runtime.
+/// Every call ends by its deadline: the [command
+/// timeout](crate::DatabaseConfig::command_timeout) of the database, 5 s by default, counted from the
+/// call. It includes the wait for a connection and all retries. [`with_timeout`](Self::with_timeout)
+/// returns a handle with another timeout. A blocking command may take its own timeout on top, and waits
+/// for its connection at most for the [acquire
+/// timeout](crate::DatabaseConfig::acquire_timeout).
+///
+/// A future may be dropped at any point. A command that was not written is never sent. A command that
+/// was written may run, and its reply is discarded. The futures need no particular runtime.
+///
+/// Impatient callers do not hide a server that is down. A command that is unanswered at 0.8 times the
+/// [attempt timeout](crate::DatabaseConfig::attempt_timeout) counts against the server, even if its
+/// caller has given up by then.
 ///
 /// # Retries
 ///
-/// A command that failed is sent again, within its deadline, where that is safe and may help: when
-/// the server provably did not run it and may soon accept it (`LOADING`, `BUSY`, `MASTERDOWN`,
-/// `CLUSTERDOWN`, `TRYAGAIN`, `NOREPLICAS`; over a new connection `READONLY` and `NOAUTH`), or when
-/// the connection broke before the reply came and the command only reads, or the caller has said
-/// that it is [`idempotent`](Self::idempotent). An error reply with a code that this crate does not
-/// know, or of a script, is treated like a lost connection. There are at most three attempts, with
-/// full jitter between them (8 and 16 ms at most), two after a lost connection or over a new one,
-/// only while the circuit is closed, and on average only for a
-/// fifth of the calls of the last ten seconds and ten a second, so that retries never multiply the
-/// load on a server in trouble. (Waiting until a server has loaded is not rationed: nothing is sent
-/// to it meanwhile.) The error tells how many attempts there were, and whether any of
-/// them may have run.
+/// A failed command is sent again if that is safe and may help:
+/// - Its connection broke before it was written.
+/// - The server provably did not run it and may soon accept it: `BUSY`, `MASTERDOWN`, `CLUSTERDOWN`,
+///   `TRYAGAIN`, `NOREPLICAS`; `LOADING`, once the server has loaded; `READONLY` and `NOAUTH`, over a
+///   new connection.
+/// - The connection broke before the reply, or the error code is unknown, or a script failed. Then the
+///   command may have run, so it must be read-only or marked [`idempotent`](Self::idempotent).
 ///
-/// Blocking commands, and those on a lease, are never sent again.
+/// There are at most three attempts, and two after a lost connection or over a new one. They stay inside
+/// the deadline, need a closed circuit, and are taken from a retry budget. The pauses between them are
+/// random, up to 8 ms and up to 16 ms ([full
+/// jitter](https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/)). The budget is a
+/// fifth of the calls of the last ten seconds, plus ten per second (the defaults of Finagle and tower). So
+/// retries add little load to a server in trouble. Waiting for a server that is loading costs no budget,
+/// because nothing is sent meanwhile.
+///
+/// Blocking commands, and commands on a lease, are never retried. [`Error`] tells the number of attempts,
+/// and whether any of them may have run.
+///
+/// # Unknown commands
+///
+/// This crate has reviewed all commands of redis-server 7.0, and those of later servers and modules. The
+/// first use of any other name asks the server for the properties of the command, with `COMMAND INFO`:
+/// - A blocking command gets a connection of its own, like `BLPOP`.
+/// - A command that changes its connection is refused, and may run on a lease. A publish/subscribe
+///   command is refused there, too.
+/// - Any other command runs as usual. So does every unknown command if the server may not be asked, for
+///   instance because an ACL forbids `COMMAND INFO`.
+///
+/// The answer is remembered for the database, for up to 256 names, until a new connection is opened: that
+/// may lead to another server. The question counts as a command in the
+/// [statistics](crate::DatabaseStats). It has the timeout of the handle for itself, so the first use of
+/// an unknown command can take twice as long.
+///
+/// # Settings
+///
+/// A call reads the settings of its database once, when it begins. A handle stores only the overrides
+/// made by [`with_timeout`](Self::with_timeout), [`idempotent`](Self::idempotent) and
+/// [`not_idempotent`](Self::not_idempotent).
 ///
 /// # Example
 ///
@@ -91,23 +138,39 @@ impl Database {
         &self.engine.state.name
     }
 
-    /// The same database with another deadline for each command, counted from its call.
+    /// A handle of the same database with another timeout for each call, counted from the call.
     ///
-    /// It holds for everything that is done with that handle: for blocking commands too, which
-    /// otherwise may take as long as their own timeout says, and for waiting for a lease, unless the
-    /// [acquire timeout](crate::DatabaseConfig::acquire_timeout) is shorter. A timeout of zero lets no
-    /// command through; there is no "for ever", and more than a year is taken as a year.
+    /// Default: the [command timeout](crate::DatabaseConfig::command_timeout). Range: up to 1 year; more
+    /// counts as a year. With zero, every command times out and none is sent.
+    ///
+    /// The timeout is strict: it also limits blocking commands, which otherwise may take their own timeout
+    /// on top, and the wait for a lease, unless the [acquire
+    /// timeout](crate::DatabaseConfig::acquire_timeout) is shorter.
+    ///
+    /// A short timeout does not harm other callers. A call that times out counts against the server only
+    /// if its reply is still missing at 0.8 times the [attempt
+    /// timeout](crate::DatabaseConfig::attempt_timeout).
+    ///
+    /// ```no_run
+    /// # async fn example(main: redis_steward::Database) -> Result<(), redis_steward::Error> {
+    /// use std::time::Duration;
+    ///
+    /// let quick = main.with_timeout(Duration::from_millis(50));
+    /// let cached: Option<String> = quick.query(redis::cmd("GET").arg("page:1")).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn with_timeout(&self, timeout: Duration) -> Self {
         self.with_overrides(self.overrides.with_timeout(timeout))
     }
 
-    /// The same database for commands that may run twice: they are sent again also when nobody knows
-    /// whether they ran, because the connection broke before the reply came.
+    /// A handle of the same database for commands that may run twice. They are retried even if they may
+    /// have run, for instance because the connection broke before the reply.
     ///
-    /// Commands that only read are taken as such anyway. Writes that merely set something may seem to
-    /// be, too, but others may have written in between, and a reply such as that of `SET NX` or `DEL`
-    /// is another the second time; so it is the caller's decision.
+    /// By default, only read-only commands are. A plain `SET` may seem idempotent, but another client may
+    /// write between its two runs, and the second reply of `SET NX` or `DEL` differs from the first. So
+    /// this is the caller's decision.
     ///
     /// ```no_run
     /// # async fn example(main: redis_steward::Database) -> Result<(), redis_steward::Error> {
@@ -121,14 +184,16 @@ impl Database {
         self.with_overrides(self.overrides.with_idempotence(Idempotence::Yes))
     }
 
-    /// The same database for commands that must not run twice, also if they only read. What the
-    /// server has certainly not run is sent again all the same.
+    /// A handle of the same database for commands that must not run twice, read-only ones included.
+    ///
+    /// Commands that the server provably did not run are still retried. Use it for commands that are
+    /// read-only by name but expensive.
     #[must_use]
     pub fn not_idempotent(&self) -> Self {
         self.with_overrides(self.overrides.with_idempotence(Idempotence::No))
     }
 
-    /// How a call is run under the present settings.
+    /// The options of a call under the present settings.
     pub(crate) fn options(&self) -> CallOptions {
         self.engine.options(self.overrides)
     }
@@ -140,11 +205,17 @@ impl Database {
         }
     }
 
-    /// Runs one command and returns its reply as it came. An error reply is an error.
+    /// Runs one command and returns its reply unconverted. An error reply is an error.
     ///
     /// # Errors
     ///
-    /// Everything that [`Error`] lists for a command.
+    /// - [`Error::CircuitOpen`], [`Error::Isolated`], [`Error::Failed`], [`Error::ShuttingDown`]: the
+    ///   database is out of use.
+    /// - [`Error::Overloaded`]: a limit of this process was reached.
+    /// - [`Error::CommandRefused`]: the command may not run on a shared connection.
+    /// - [`Error::TimedOut`], [`Error::ConnectionLost`], [`Error::Abandoned`]: the call was interrupted;
+    ///   [`Error::execution`] tells whether the command may have run.
+    /// - [`Error::Server`]: the server answered with an error.
     pub async fn execute(&self, command: &Cmd) -> Result<Value, Error> {
         self.engine.execute(command, self.options()).await
     }
@@ -153,8 +224,7 @@ impl Database {
     ///
     /// # Errors
     ///
-    /// Everything that [`Error`] lists for a command; [`Error::Conversion`] when the reply has
-    /// another type.
+    /// As [`execute`](Self::execute), and [`Error::Conversion`] if the reply does not fit the type.
     ///
     /// ```no_run
     /// # async fn example(main: redis_steward::Database) -> Result<(), redis_steward::Error> {
@@ -170,15 +240,18 @@ impl Database {
         self.engine.convert(value)
     }
 
-    /// Runs a pipeline in one round trip and converts its replies, one per command. The commands
-    /// are written contiguously; with [`Pipeline::atomic`] they are a transaction.
+    /// Runs a pipeline in one round trip and converts its replies, one per command.
+    ///
+    /// The commands are written contiguously, and run in their order. Other clients' commands may run
+    /// between them, unless [`Pipeline::atomic`] makes them a transaction. The pipeline has one deadline
+    /// and counts as one command, and is retried only as a whole.
     ///
     /// # Errors
     ///
-    /// [`Error::Server`] when a command of the pipeline failed: its
-    /// [`into_server_errors`](redis::RedisError::into_server_errors) tells which, and the others
-    /// ran. To get at their replies use [`Pipeline::ignore_errors`] with a
-    /// `Vec<redis::RedisResult<_>>`. Otherwise as [`query`](Self::query).
+    /// [`Error::Server`] if a command of the pipeline failed. Its
+    /// [`into_server_errors`](redis::RedisError::into_server_errors) tells which; the others ran. To get
+    /// their replies, use [`Pipeline::ignore_errors`] with a `Vec<redis::RedisResult<_>>`. Otherwise as
+    /// [`query`](Self::query); a single command that may not run refuses the whole pipeline.
     ///
     /// ```no_run
     /// # async fn example(main: redis_steward::Database) -> Result<(), redis_steward::Error> {
@@ -197,22 +270,26 @@ impl Database {
         replies.map_err(|error| run.explain(error))
     }
 
-    /// A connection that nobody else uses until the lease is dropped: for `WATCH`, `SELECT`, `CLIENT
-    /// TRACKING`, and whatever else concerns a connection. Blocking commands need none; they get one by
-    /// themselves.
+    /// Leases a connection for this caller alone, until the [`Lease`] is dropped: for `SELECT`, `WATCH`,
+    /// `CLIENT TRACKING` and other commands that change their connection. Blocking commands need no lease;
+    /// they get a connection automatically.
     ///
-    /// It waits at most the [acquire timeout](crate::DatabaseConfig::acquire_timeout) of the database,
-    /// or the timeout of a handle that has [one of its own](Self::with_timeout), whichever is shorter;
-    /// first come, first served. At most
-    /// [`max_connections`](crate::DatabaseConfig::max_connections) less the shared ones are leased at a
-    /// time. Dropping the future is safe: a connection that is on its way goes to the
-    /// next who waits.
+    /// The wait is limited by the [acquire timeout](crate::DatabaseConfig::acquire_timeout), 1 s by
+    /// default, and by the timeout of [`with_timeout`](Self::with_timeout), if that is shorter. Callers
+    /// are served in the order of their calls. At most
+    /// [`max_connections`](crate::DatabaseConfig::max_connections) minus the shared connections are leased
+    /// at once, 49 by default.
+    ///
+    /// The future may be dropped at any point: a connection that was meant for it goes to the next caller.
     ///
     /// # Errors
     ///
-    /// [`Error::TimedOut`] at [`Stage::Acquire`](crate::Stage::Acquire), with the state of the pool and
-    /// why the last attempt to connect failed; [`Error::Overloaded`] when too many wait already;
-    /// [`Error::CircuitOpen`] and the like as for a command.
+    /// - [`Error::TimedOut`] at [`Stage::Acquire`](crate::Stage::Acquire), with the state of the pool and
+    ///   the reason why the last dial failed.
+    /// - [`Error::Overloaded`] if [`max_parked`](crate::DatabaseConfig::max_parked) callers wait already,
+    ///   or if `max_connections` leaves no connection to lease.
+    /// - [`Error::CircuitOpen`], [`Error::Isolated`], [`Error::Failed`], [`Error::ShuttingDown`] and
+    ///   [`Error::Abandoned`], as for a command.
     ///
     /// ```no_run
     /// # async fn example(main: redis_steward::Database) -> Result<(), redis_steward::Error> {
@@ -235,12 +312,14 @@ impl Database {
         Lease::acquire(engine, self.overrides, lifeline, by)
     }
 
-    /// An address for other actix actors, which send it [`Execute`] and get the reply. It is the
-    /// pool's, so a command takes one hop more than a call on the handle. Who drops the request gives
-    /// the command up, as with a future of the handle; what was sent with `do_send` runs to its end.
+    /// An actix address that runs [`Execute`] messages. Other actors can hold it without knowing the type
+    /// of an actor of this crate.
     ///
-    /// It does not keep the supervisor running. It is closed once the pool has ended: after a
-    /// shutdown, and after a crash of the pool, where asking again gives the address of its successor.
+    /// A message takes one hop more than a call on the handle. Dropping the request cancels the command,
+    /// as dropping a future of the handle does. A command sent with `do_send` runs to its end.
+    ///
+    /// The address does not keep the supervisor running. It closes when the pool ends: at a shutdown, or
+    /// in a crash of the pool. After a crash, this method returns the address of the successor.
     pub fn recipient(&self) -> Recipient<Execute> {
         let pool = self.engine.state.pool.load();
         let pool = pool.as_ref().expect("BUG: a handle exists before its pool");
@@ -258,10 +337,11 @@ impl fmt::Debug for Database {
     }
 }
 
-/// Commands run as with [`Database::execute`]; an [`Error`] becomes a [`redis::RedisError`].
+/// Commands run as with [`Database::execute`]; an [`Error`] becomes a [`redis::RedisError`], and
+/// [`Error::from_redis`] returns it.
 impl ConnectionLike for Database {
     fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
-        // Without the layer of a future that `execute` is.
+        // Not by way of `execute`, whose future would be one more layer.
         Box::pin(async move { Ok(self.engine.execute(command, self.options()).await?) })
     }
 

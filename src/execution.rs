@@ -1,50 +1,56 @@
-//! How far a command got: whether it may have run, and where its deadline met it.
+//! The progress of a failed command: whether it may have run, and its stage at the deadline.
 
 use std::fmt;
 
-/// How far the server got with a command that failed.
+/// Whether a failed command may have run. [`Error::execution`](crate::Error::execution) gives it.
 ///
-/// It answers the one question that decides whether a command may be sent again.
+/// It decides whether the caller may send the command again. It covers all attempts of a call: if one
+/// of them may have run, the call may have run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Execution {
-    /// No byte of the command left this process. Sending it again is safe.
+    /// No byte of the command was written. Sending it again is safe.
     NotSent,
-    /// The server received the command and refused it without any effect. Sending it again is safe.
+    /// The server refused the command, which had no effect. Sending it again is safe.
     NotExecuted,
-    /// The server ran the command and answered it; the failure came afterwards.
+    /// The server ran the command and answered it. The failure came afterwards, such as a reply of
+    /// another type. In a pipeline, some commands ran and some failed.
     Executed,
-    /// The command was written, and no answer came: it may have run or not.
+    /// The command was written and its effect is not known: no reply came, or a script failed, or the
+    /// server answered with an unknown error code. Send it again only if it may run twice; see
+    /// [`Database::idempotent`](crate::Database::idempotent).
     Unknown,
 }
 
 impl fmt::Display for Execution {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::NotSent => "it was not sent",
-            Self::NotExecuted => "it was not executed",
-            Self::Executed => "it was executed",
-            Self::Unknown => "it may have been executed",
+            Self::NotSent => "the command was not sent",
+            Self::NotExecuted => "the command was not executed",
+            Self::Executed => "the command was executed",
+            Self::Unknown => "the command may have been executed",
         })
     }
 }
 
-/// Where a command was when its deadline passed.
+/// The place of a command when its deadline passed; see [`Error::TimedOut`](crate::Error::TimedOut).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Stage {
-    /// It waited for a connection; none was ready.
+    /// It waited for a shared connection. None was open: the server cannot be reached, or is loading
+    /// its dataset.
     Connect,
-    /// It waited for a connection of its own; all that may be open were in use.
+    /// It waited for a lease: for [`Database::lease`](crate::Database::lease), a transaction or a
+    /// blocking command. All connections that may be leased were in use, or none could be opened.
     Acquire,
-    /// It waited in a connection's queue and had not been written.
+    /// It waited in the queue of a connection and had not been written.
     Queue,
     /// It had been written and waited for its reply.
     Reply,
-    /// A [blocking](crate::BlockingDatabase) call waited for its connection, whose runtime made no
-    /// progress for a second beyond the deadline: nobody drives it, or all of its threads are
-    /// blocked. With [`Io::Dedicated`](crate::Io::Dedicated) connections depend on no runtime but
-    /// their own.
+    /// A [blocking](crate::BlockingDatabase) call waited for its connection, and the connection's
+    /// runtime made no progress until a second after the deadline: it is not driven, or all of its
+    /// threads are blocked. With [`Io::Dedicated`](crate::Io::Dedicated) connections run on a runtime of
+    /// the crate's own.
     Runtime,
 }
 
@@ -52,7 +58,7 @@ impl fmt::Display for Stage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Connect => "waiting for a connection",
-            Self::Acquire => "waiting for a connection of its own",
+            Self::Acquire => "waiting to lease a connection",
             Self::Queue => "waiting to be written",
             Self::Reply => "waiting for the reply",
             Self::Runtime => {

@@ -1,4 +1,4 @@
-//! A connection that one caller has for a while.
+//! A connection leased to one caller.
 
 use std::{borrow::Borrow, fmt, panic::Location, sync::Arc};
 
@@ -12,33 +12,52 @@ use crate::{
     state::clock,
 };
 
-/// A connection of a [`Database`](crate::Database) that nobody else uses until this is dropped; see
-/// [`Database::lease`](crate::Database::lease).
+/// A connection of a [`Database`](crate::Database) for one caller alone, until this is dropped.
 ///
-/// It is a [`redis::aio::ConnectionLike`], so everything that the `redis` crate offers works on it, and
-/// it may run what a shared connection may not: `SELECT`, `WATCH`, `MULTI`, `CLIENT TRACKING` ... Only
-/// what would leave commands without replies (`MONITOR`, `CLIENT REPLY` ...) and, unless
-/// [`allow_admin`](crate::DatabaseConfig::allow_admin) is set, what administers the server is refused.
-/// `SUBSCRIBE` and its like are confirmed, one at a time and not in a pipeline, but there is no way to
-/// read messages: they are dropped, and with RESP2 (servers before 6.0) the first ends the connection.
+/// [`Database::lease`](crate::Database::lease) returns it, and a
+/// [`transaction`](crate::Database::transaction) lends one to its body. Leases and blocking commands
+/// share the connections that [`max_connections`](crate::DatabaseConfig::max_connections) leaves beside
+/// the shared ones.
+///
+/// It is a [`redis::aio::ConnectionLike`], so that everything that the `redis` crate offers works on it.
+///
+/// # Permitted commands
+///
+/// A lease may run commands that are refused on a shared connection: `SELECT`, `WATCH`, `MULTI`, `CLIENT
+/// TRACKING` … Still refused are commands after which replies could not be matched (`MONITOR`, `CLIENT
+/// REPLY` …), and commands that administer the server, unless
+/// [`allow_admin`](crate::DatabaseConfig::allow_admin) is set.
+///
+/// `SUBSCRIBE` and its like are confirmed, but only as single commands and not in a pipeline. There is
+/// no way to read messages: they are dropped, and with RESP2 (servers before 6.0) the first one ends the
+/// connection.
 ///
 /// # Giving back
 ///
-/// Dropping it gives the connection back. If something on it was changed that the next caller would
-/// notice, a transaction is still open, or a command was given up before its reply came, the connection
-/// is closed instead, and another is opened when one is needed. So nobody ever finds another caller's
-/// `SELECT`, `WATCH` or reply.
+/// Dropping a lease gives its connection back. The connection is closed instead if the next caller would
+/// notice a difference: its state was changed (`SELECT`), a transaction is open, or a command was given
+/// up before its reply. Another connection is opened when one is needed. So no caller finds the `SELECT`,
+/// the `WATCH` or a reply of another caller. The price is that a lease for each `SELECT` opens a
+/// connection each time.
 ///
-/// A [shutdown](crate::Supervisor::shutdown) waits for it until its grace is over, and then closes the
-/// connection.
+/// A lease that is never dropped keeps its connection.
+/// [`leak_warning`](crate::DatabaseConfig::leak_warning), off by default, logs leases that are held for
+/// long. A [shutdown](crate::Supervisor::shutdown) waits for leases until its grace is over, and then
+/// closes their connections.
 ///
 /// # Deadlines, failures and cancellation
 ///
-/// Each command has the deadline of the handle that leased the connection, blocking ones their own
-/// timeout on top. Nothing is sent a second time, because what was done on a connection is gone with
-/// it; only one that broke before its first command is replaced. Commands are refused while the circuit
-/// of the database is open, and are evidence for it as those of a handle are, slow ones included, unless
-/// they may block. A future of it may be dropped at any point.
+/// Each command has the timeout of the handle that leased the connection, and a blocking command its own
+/// timeout on top. The lease keeps the options that it began with, also if settings change meanwhile.
+///
+/// Commands on a lease are never retried, because the state of a lost connection is lost with it. One
+/// exception is invisible: a connection that turns out to be broken before its first command is replaced.
+///
+/// Commands are refused while the circuit of the database is open. They are evidence for the circuit, as
+/// those of a handle are, except for blocking ones.
+///
+/// A future of a lease may be dropped at any point. The connection is then closed when the lease is
+/// dropped, if a reply is outstanding.
 #[must_use = "the connection is given back when this is dropped"]
 pub struct Lease {
     engine: CallEngine,
@@ -55,7 +74,7 @@ impl Lease {
         lifeline: Arc<Lifeline>,
         by: &'static Location<'static>,
     ) -> Result<Self, Error> {
-        // It keeps the options that it began with.
+        // The lease keeps the options that it began with.
         let options = engine.options(overrides);
         let grant = engine.acquire(options, Some(by)).await?;
         Ok(Self {
@@ -66,12 +85,12 @@ impl Lease {
         })
     }
 
-    /// All that is done with it from now on has the timeout of the handle together.
+    /// From now on, all commands together have the timeout of the handle.
     pub(crate) fn begin(&mut self) {
         self.options = self.options.counted_from(clock::now());
     }
 
-    /// By whom commands are run, and how.
+    /// The engine and the options of its calls.
     pub(crate) fn options(&self) -> (CallEngine, CallOptions) {
         (self.engine.clone(), self.options)
     }
@@ -85,11 +104,14 @@ impl Lease {
         &self.engine.state.name
     }
 
-    /// Runs one command and returns its reply as it came. An error reply is an error.
+    /// Runs one command and returns its reply unconverted. An error reply is an error.
+    ///
+    /// The reply to `SUBSCRIBE` and its like is an array with one confirmation per channel.
     ///
     /// # Errors
     ///
-    /// Everything that [`Error`] lists for a command.
+    /// As [`Database::execute`](crate::Database::execute), except that fewer commands are refused. After
+    /// [`Error::ConnectionLost`] or [`Error::Abandoned`] all later commands fail: take another lease.
     pub async fn execute(&mut self, command: &Cmd) -> Result<Value, Error> {
         self.engine
             .execute_on(&mut self.grant, command, self.options)
@@ -109,11 +131,11 @@ impl Lease {
         self.engine.convert(value)
     }
 
-    /// Runs a pipeline and converts its replies, one per command.
+    /// Runs a pipeline in one round trip and converts its replies, one per command.
     ///
     /// # Errors
     ///
-    /// As [`Database::pipeline`](crate::Database::pipeline).
+    /// As [`Database::pipeline`](crate::Database::pipeline). Subscriptions are refused in a pipeline.
     pub async fn pipeline<T: FromRedisValue>(
         &mut self,
         pipeline: impl Borrow<Pipeline>,
@@ -154,7 +176,7 @@ impl ConnectionLike for Lease {
         })
     }
 
-    /// The number of the database in the configuration; a `SELECT` on the lease does not change it.
+    /// The configured number of the database. A `SELECT` on the lease does not change it.
     fn get_db(&self) -> i64 {
         self.engine.state.settings.load().number
     }

@@ -1,11 +1,11 @@
 //! An embedded connection manager for Redis and Valkey: named databases, supervised connections,
-//! circuit breakers and health events, for programs that must go on when Redis does not.
+//! circuit breakers and health events, for programs that must go on during an outage of Redis.
 //!
-//! An application spawns a [`Supervisor`] at start-up, takes a [`Database`] handle for each database
-//! that it has named, and sends commands. Handles never need to be replaced: they start to work
-//! when the server does, fail in time and truthfully while it is away, and work again a moment after
-//! its return: within 100 ms after a restart, and within about a hundredth of a longer outage,
-//! where connections were refused meanwhile.
+//! An application spawns a [`Supervisor`] from a [`Config`], takes a [`Database`] handle for each named
+//! database, and sends commands. Handles never have to be replaced. They work as soon as the server does.
+//! While the server is away, calls fail in time, and their errors tell whether the command may have run.
+//! After a restart of the server, calls succeed again within 100 ms. After a longer outage, where
+//! connections were refused, they do within about a hundredth of its duration, and within 2 s at most.
 //!
 //! ```no_run
 //! use redis_steward::{Config, Supervisor};
@@ -22,29 +22,37 @@
 //!
 //! # Layout
 //!
-//! - [`Config`], [`DatabaseConfig`]: what to connect to, and how
-//! - [`Supervisor`]: spawn, handles, health, statistics, shutdown
-//! - [`Database`]: the handle of one named database
-//! - [`Lease`]: a connection that one caller has for a while; [`Loan`], in a transaction
-//! - [`BlockingDatabase`], [`BlockingLease`]: the same for threads without a runtime
-//! - [`HealthEvents`], [`HealthEvent`], [`HealthState`]: what becomes of it
-//! - [`Error`]: why a command failed, and whether it may have run
-//! - [`SupervisorStats`]: what happened so far
-//! - [`Execute`], [`Subscribe`]: the same for other actix actors
+//! | type | purpose |
+//! |---|---|
+//! | [`Config`], [`DatabaseConfig`] | addresses, limits and timeouts |
+//! | [`Supervisor`] | start, handles, health, statistics, shutdown |
+//! | [`Database`] | commands and pipelines on one named database |
+//! | [`Lease`] | a connection for one caller alone |
+//! | [`Loan`] | the lease and the pipeline inside of a [`transaction`](Database::transaction) |
+//! | [`BlockingDatabase`], [`BlockingLease`] | the same for threads without a runtime |
+//! | [`Error`], [`Execution`] | the reason of a failure, and whether the command may have run |
+//! | [`HealthEvents`], [`HealthEvent`], [`HealthState`] | changes of health, and their reasons |
+//! | [`SupervisorStats`], [`DatabaseStats`], [`PoolStats`] | counters and connections |
+//! | [`Execute`], [`Subscribe`] | commands and health as messages of actix actors |
 //!
 //! Inside, `policy` decides, `actors` sequence, `net` does; `ARCHITECTURE.md` has the picture.
 //!
 //! # Guarantees
 //!
-//! - A reply reaches the caller of its command or nobody. Commands that would break that on a shared
+//! - A reply reaches the caller of its command, or no caller. Commands that would break that on a shared
 //!   connection are refused before a byte is written.
-//! - Every command ends by its deadline, counted from the call, while the runtime that its
-//!   connection runs on is driven. A blocking call ends a second later even if it is not.
-//! - Every error tells whether the command may have run. Only what may run twice is ever run twice:
-//!   see [`Database`].
-//! - Dropping a future is safe at any point.
-//! - Queues are bounded by number and by bytes; what does not fit is refused at once.
+//! - Every command ends by its deadline, counted from the call, while the runtime of its connection is
+//!   driven. A blocking call ends at most a second later, even if that runtime is not driven.
+//! - Every error tells whether the command may have run. A command runs twice only if it is read-only or
+//!   marked as idempotent: see [Retries](Database#retries).
+//! - A future may be dropped at any point.
+//! - Queues are bounded in number and bytes. Calls beyond a bound are refused at once.
 //! - No secret appears in an error, an event, a log line or a `Debug` text.
+//!
+//! # Feature flags
+//!
+//! There are none to choose. `internals` opens parts of the crate to its own benches and fuzz targets. It is
+//! not part of the public API and changes without notice.
 
 mod config;
 

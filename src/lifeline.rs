@@ -1,4 +1,4 @@
-//! What keeps a supervisor running, and what its end reports.
+//! The lifeline that keeps a supervisor running, and the report of its shutdown.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -10,18 +10,19 @@ use tokio::sync::watch;
 
 use crate::messages::{Shutdown, SupervisorLink};
 
-/// What a shutdown found and left.
+/// The result of [`Supervisor::shutdown`](crate::Supervisor::shutdown): the fate of the commands that
+/// were in flight when it began, over all databases.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ShutdownReport {
-    /// Commands that were under way and got their reply within the grace.
+    /// Commands that got their reply within the grace. Error replies count.
     pub completed: u64,
-    /// Commands that were under way and did not, though their callers waited. Each caller was told
-    /// whether its command may have been executed.
+    /// Commands that did not, although their callers waited. Each caller got an error that tells whether
+    /// its command may have run; see [`Error::execution`](crate::Error::execution).
     pub unfinished: u64,
 }
 
-/// Keeps the supervisor running as long as any handle lives.
+/// Keeps the supervisor running as long as any handle exists. Dropping the last clone stops it.
 #[derive(Debug)]
 pub(crate) struct Lifeline {
     pub(crate) link: SupervisorLink,
@@ -41,7 +42,7 @@ impl Lifeline {
         }
     }
 
-    /// A shutdown joins this thread.
+    /// The actor thread, which a shutdown joins.
     pub(crate) fn joins(&mut self, thread: JoinHandle<()>) {
         self.thread = Mutex::new(Some(thread));
     }
@@ -51,14 +52,14 @@ impl Lifeline {
         let mut report = self.report.clone();
         let report = match report.wait_for(Option::is_some).await {
             Ok(report) => report.unwrap_or_default(),
-            // The thread has panicked; it has nothing to report.
+            // The thread has panicked and has no report.
             Err(_) => ShutdownReport::default(),
         };
-        // Held while it is joined, so that whoever returns from here finds the thread gone. It has
-        // reported as its last act, so that takes no longer than its exit.
+        // The lock is held during the join, so that the thread is gone for every caller that returns
+        // from here. The thread reports as its last act, so the join is short.
         let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(thread) = thread.take() {
-            // A panic in it has been printed already.
+            // Its panic has been printed already.
             let _ = thread.join();
         }
         report
@@ -67,7 +68,7 @@ impl Lifeline {
 
 impl Drop for Lifeline {
     fn drop(&mut self) {
-        // Nobody is left to wait for a reply.
+        // No caller is left to wait for a reply.
         let grace = Duration::ZERO;
         self.link.shutdown.do_send(Shutdown { grace });
     }

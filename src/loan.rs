@@ -1,4 +1,4 @@
-//! Something that is lent for a while.
+//! A loan: a value that its owner lends and gets back.
 
 use std::{
     fmt,
@@ -8,18 +8,23 @@ use std::{
 
 use redis::{Cmd, Pipeline, RedisFuture, Value, aio::ConnectionLike};
 
-/// Something that a [transaction](crate::Database::transaction) lends to its body, and gets back when
-/// this is dropped. It is used like what it holds.
+/// A value that a [transaction](crate::Database::transaction) lends to its body: the
+/// [`Lease`](crate::Lease) and the [`Pipeline`]. It dereferences to that value, and dropping it returns
+/// the value to the transaction.
 ///
-/// It is a value and no reference, because the future of a body that had references could not be sent
-/// between threads, and so not be spawned, as soon as it uses anything from around it.
+/// A body that keeps a loan beyond its own end makes the transaction fail with
+/// [`Error::LeaseNotReturned`](crate::Error::LeaseNotReturned). A loan of a connection is itself a
+/// [`ConnectionLike`], so that typed commands and scripts of the `redis` crate work on it.
+///
+/// The body gets a value instead of a reference for a technical reason: with references, the body's
+/// future would not be `Send` once it captures its environment, and could not be spawned.
 pub struct Loan<T> {
-    // `None` only while it is being dropped.
+    // `None` only during the drop.
     item: Option<T>,
     home: Arc<Mutex<Option<T>>>,
 }
 
-/// Where lent things come back to.
+/// The place to which a loan returns its value.
 #[derive(Debug)]
 pub(crate) struct Home<T>(Arc<Mutex<Option<T>>>);
 
@@ -33,7 +38,7 @@ impl<T> Home<T> {
         (loan, Self(home))
     }
 
-    /// What was lent, if it has come back.
+    /// The lent value, if it has been returned.
     pub(crate) fn take(&self) -> Option<T> {
         lock(&self.0).take()
     }
@@ -43,17 +48,17 @@ impl<T> Deref for Loan<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        self.item.as_ref().expect("BUG: it was dropped")
+        self.item.as_ref().expect("BUG: the loan was dropped")
     }
 }
 
 impl<T> DerefMut for Loan<T> {
     fn deref_mut(&mut self) -> &mut T {
-        self.item.as_mut().expect("BUG: it was dropped")
+        self.item.as_mut().expect("BUG: the loan was dropped")
     }
 }
 
-/// What is lent is used, so that commands and scripts of the `redis` crate run on it.
+/// Commands and scripts of the `redis` crate run on the lent connection.
 impl<T: ConnectionLike> ConnectionLike for Loan<T> {
     fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
         (**self).req_packed_command(command)

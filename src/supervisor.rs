@@ -1,4 +1,4 @@
-//! The supervisor as applications see it.
+//! The supervisor, as applications see it.
 
 use std::{
     fmt,
@@ -24,12 +24,26 @@ use crate::{
     thread::Starting,
 };
 
-/// Runs the connection manager, and hands out what applications use it by.
+/// The connection manager of a program: it starts, watches, restarts and stops everything behind its
+/// databases.
 ///
-/// Its actors live on a thread of their own, so it works the same from tokio, from actix and
-/// from a program with no runtime. It is cheap to clone. When the last supervisor and the last
-/// [`Database`] are dropped, everything stops at once; [`shutdown`](Self::shutdown) gives what is
-/// under way time to finish.
+/// An application spawns one from a [`Config`] and takes its handles from it:
+///
+/// | for | use |
+/// |---|---|
+/// | commands | [`database`](Self::database), which returns a [`Database`] |
+/// | changes of health | [`subscribe`](Self::subscribe), which returns [`HealthEvents`] |
+/// | counters and the health of the moment | [`statistics`](Self::statistics), which returns [`SupervisorStats`] |
+/// | waiting for healthy databases | [`ready`](Self::ready) |
+/// | orders by hand | [`isolate`](Self::isolate), [`reset`](Self::reset), [`revive`](Self::revive), [`sweep`](Self::sweep) |
+/// | the end | [`shutdown`](Self::shutdown) |
+///
+/// Its actors run on a thread of their own, so that it works alike in tokio, in actix and in a program
+/// without a runtime. Commands do not pass through them.
+///
+/// A supervisor is cheap to clone. It runs as long as a clone of it, a [`Database`] or a
+/// [`Lease`](crate::Lease) exists. When the last of them is dropped, everything stops at once, without a
+/// grace; [`shutdown`](Self::shutdown) gives commands in flight time to finish.
 ///
 /// # Example
 ///
@@ -58,21 +72,22 @@ pub struct Supervisor {
 }
 
 impl Supervisor {
-    /// Starts the actors and returns when they run, whether or not any server can be
-    /// reached: handles start to work when it can. [`ready`](Self::ready) waits for that.
+    /// Starts the actors and returns when they run.
     ///
-    /// Connections run on the tokio runtime that this is called in, unless
-    /// [`Config::io`] says otherwise, and on one of the crate's own when there is none. The runtime
-    /// must be driven for commands to progress: with a current-thread runtime that is only
-    /// now and then in a `block_on`, choose [`Io::Dedicated`]. It needs tokio's I/O and time drivers
-    /// (`enable_all`), as `#[tokio::main]` and actix have them.
+    /// It waits for no server. Handles work as soon as their server does, and
+    /// [`ready`](Self::ready) waits for that.
     ///
-    /// Dropping the future stops whatever it has started.
+    /// Connections run on the tokio runtime in which this is called, unless [`Config::io`] says otherwise.
+    /// If there is none, they run on one of the crate's own. The runtime needs tokio's I/O and time drivers
+    /// (`enable_all`), which `#[tokio::main]` and actix enable. Commands progress only while it is driven.
+    /// For a current-thread runtime that is driven only now and then, choose [`Io::Dedicated`].
+    ///
+    /// Dropping the future stops everything that it has started.
     ///
     /// # Errors
     ///
-    /// [`StartError::Config`] with everything that is wrong with the configuration, and
-    /// [`StartError::Io`] when the system refuses a thread.
+    /// [`StartError::Config`] with all problems of the configuration, and [`StartError::Io`] if the system
+    /// refuses a thread.
     pub async fn spawn(config: Config) -> Result<Self, StartError> {
         let settings = resolve(config)?;
         let caller = match settings.io {
@@ -85,11 +100,11 @@ impl Supervisor {
         Ok(Self::running(starting.finish(started.await.ok())?))
     }
 
-    /// [`spawn`](Self::spawn) for programs without a runtime: it blocks until the actors run, and
-    /// connections run on a runtime of the crate's own.
+    /// [`spawn`](Self::spawn) for programs without a runtime. It blocks until the actors run, and
+    /// connections always run on a runtime of the crate's own.
     ///
-    /// The futures of this crate need no particular runtime, so such a program can drive them with
-    /// any `block_on`.
+    /// Such a program uses [`Database::blocking`], or drives the futures of this crate with any
+    /// `block_on`: they need no particular runtime.
     ///
     /// # Errors
     ///
@@ -103,12 +118,11 @@ impl Supervisor {
         Ok(Self::running(starting.finish(started.recv().ok())?))
     }
 
-    /// The handle of a named database. Ask once and keep it, or ask each time: both are cheap.
+    /// The handle of a named database. It can be taken once and kept, or taken each time: both are cheap.
     ///
     /// # Errors
     ///
-    /// [`Error::UnknownDatabase`], which lists the names there are. There is no default
-    /// database that an unknown name could fall back to.
+    /// [`Error::UnknownDatabase`], which lists the configured names. There is no default database.
     pub fn database(&self, name: &str) -> Result<Database, Error> {
         let engine = CallEngine::new(self.known(name)?);
         Ok(Database::new(engine, self.lifeline.clone()))
@@ -119,22 +133,29 @@ impl Supervisor {
         self.registry.names()
     }
 
-    /// The health of all databases: first their current states, then every change.
+    /// Subscribes to the health of all databases: first their current states, then every change. After a
+    /// shutdown, the stream yields the last states and ends.
     pub fn subscribe(&self) -> HealthEvents {
         self.registry.hub.subscribe()
     }
 
-    /// An address for other actix actors, which send it [`Subscribe`] to get the events of
+    /// An actix address for [`Subscribe`], by which actors get the events of
     /// [`subscribe`](Self::subscribe) as messages. It does not keep the supervisor running.
     pub fn recipient(&self) -> Recipient<Subscribe> {
         self.lifeline.link.subscribe.clone()
     }
 
-    /// Waits until every database is [`Healthy`](crate::HealthState::Healthy). It may be cancelled.
+    /// Waits until all databases are [`Healthy`](crate::HealthState::Healthy) at the same moment, at most
+    /// for `within`.
+    ///
+    /// It is optional: commands wait for the first connection by themselves, until their deadline. It
+    /// finds wrong addresses and passwords at the start of a program. The future may be dropped at any
+    /// point.
     ///
     /// # Errors
     ///
-    /// [`Error::NotReady`] after `within`, with the databases that are not healthy and their states.
+    /// [`Error::NotReady`] after `within`, or at once after a shutdown. It lists the databases that are not
+    /// healthy, with their states and the last failures.
     pub async fn ready(&self, within: Duration) -> Result<(), Error> {
         let asked = self.lifeline.link.ready.send(AwaitReady { within });
         match asked.await {
@@ -146,9 +167,11 @@ impl Supervisor {
         }
     }
 
-    /// Takes a database out of use by hand, for instance before maintenance: its circuit is open until
-    /// [`reset`](Self::reset), whatever its server does, and commands get [`Error::Isolated`] at
-    /// once. When this returns, no command passes any more; those under way end as usual.
+    /// Takes a database out of use by hand, for instance before maintenance. Commands fail at once with
+    /// [`Error::Isolated`], until [`reset`](Self::reset), even while the server works.
+    ///
+    /// When this returns, no new command is let through; commands in flight end as usual. If the future is
+    /// dropped earlier, the order may or may not take effect.
     ///
     /// # Errors
     ///
@@ -157,9 +180,11 @@ impl Supervisor {
         self.operate(name, Operation::Isolate).await
     }
 
-    /// Closes the circuit of a database by hand, whatever opened it, and lets commands through again
-    /// when it returns. What fails then opens it again as usual. A database that was given up stays so
-    /// until it is [revived](Self::revive), and is then not isolated any more.
+    /// Closes the circuit of a database by hand, also if it was open because of failures. When this
+    /// returns, commands are let through again. Later failures open it as usual.
+    ///
+    /// A database that was given up ([`HealthState::Failed`](crate::HealthState::Failed)) stays so until
+    /// [`revive`](Self::revive), but is not isolated any more.
     ///
     /// # Errors
     ///
@@ -168,8 +193,8 @@ impl Supervisor {
         self.operate(name, Operation::Reset).await
     }
 
-    /// Starts a database again that was given up because its pool crashed repeatedly
-    /// ([`HealthState::Failed`](crate::HealthState::Failed)). Any other is left alone.
+    /// Restarts the pool of a database that was given up because it crashed more than 5 times within 10 s
+    /// ([`HealthState::Failed`](crate::HealthState::Failed)). It has no effect on any other database.
     ///
     /// # Errors
     ///
@@ -180,30 +205,36 @@ impl Supervisor {
         revived.await.map_err(|_| stopped(database))
     }
 
-    /// Closes now what the janitor would close at its next sweep: connections that have been idle for
-    /// longer than their [idle timeout](crate::DatabaseConfig::idle_timeout), or are older than their
-    /// [lifetime](crate::DatabaseConfig::max_lifetime). Returns how many were taken out of service; after
-    /// a shutdown there are none. A shared connection that is too old is not among them yet: it goes,
-    /// and is [counted](crate::Evictions::lifetime), as soon as it has a successor.
+    /// Sweeps all databases now: closes connections that have been idle for longer than their [idle
+    /// timeout](crate::DatabaseConfig::idle_timeout) or are older than their
+    /// [lifetime](crate::DatabaseConfig::max_lifetime). Otherwise that happens every [sweep
+    /// interval](crate::DatabaseConfig::sweep_interval), 60 s by default.
+    ///
+    /// Returns the number of connections that were taken out of service; 0 after a shutdown. An old shared
+    /// connection is not among them: it is closed and [counted](crate::Evictions::lifetime) as soon as its
+    /// successor is open.
     pub async fn sweep(&self) -> usize {
         let swept = self.lifeline.link.sweep.send(SweepAll);
         swept.await.unwrap_or_default()
     }
 
-    /// What all databases did so far, without waiting for anybody.
+    /// A snapshot of the health, the counters and the connections of all databases. It waits for no actor
+    /// and no server.
     pub fn statistics(&self) -> SupervisorStats {
         self.registry.statistics()
     }
 
-    /// Stops everything and returns when no task, thread or socket is left.
+    /// Stops everything, and returns when no task, thread or socket is left.
     ///
-    /// New commands get [`Error::ShuttingDown`] at once. Those under way may finish within
-    /// `grace`, of a year at most; the rest then learn truthfully whether they may have been executed.
-    /// Calling it again, also at the same time, waits for the same end and gives the same report. It
-    /// goes on when this future is dropped.
+    /// New commands fail at once with [`Error::ShuttingDown`]. Commands in flight, and leases, have `grace`
+    /// to finish, at most a year. Commands that do not finish get an error that tells whether they may have
+    /// run. With a grace of zero, they end at once.
     ///
-    /// If the runtime that connections run on is not driven at the time, their tasks and sockets go
-    /// when it is again, or ends; this waits for them for a second or two only.
+    /// Calling it again, also at the same time, waits for the same end and returns the same report; the
+    /// first call sets the grace. The shutdown goes on if the future is dropped.
+    ///
+    /// If the runtime of the connections is not driven at the time, their tasks and sockets end when it is
+    /// driven again, or ends. This method waits for them for one or two seconds only.
     pub async fn shutdown(&self, grace: Duration) -> ShutdownReport {
         self.lifeline.shutdown(grace).await
     }

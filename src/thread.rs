@@ -22,7 +22,7 @@ use crate::{
 
 const ACTOR_THREAD: &str = "redis-steward";
 
-/// A supervisor whose thread was spawned and whose actors may not run yet.
+/// A supervisor whose thread was spawned, and whose actors may not run yet.
 pub(crate) struct Starting {
     registry: Arc<Registry>,
     thread: JoinHandle<()>,
@@ -45,14 +45,14 @@ impl Starting {
         Ok(Self { registry, thread })
     }
 
-    /// The running supervisor, from the lifeline that `started` was given.
+    /// The running supervisor, from the lifeline that `started` has received.
     pub(crate) fn finish(
         self,
         lifeline: Option<Lifeline>,
     ) -> Result<(Arc<Registry>, Lifeline), StartError> {
-        // Without it the thread has panicked, and the panic has been printed.
-        let mut lifeline =
-            lifeline.ok_or_else(|| io::Error::other("the thread of the actors has ended"))?;
+        // Without a lifeline the thread has panicked, and the panic has been printed.
+        let mut lifeline = lifeline
+            .ok_or_else(|| io::Error::other("the actor thread ended before the supervisor ran"))?;
         lifeline.joins(self.thread);
         Ok((self.registry, lifeline))
     }
@@ -69,14 +69,14 @@ fn run_actors(runtime: Runtime, registry: &Arc<Registry>, started: impl FnOnce(L
     let system = actix_rt::System::with_tokio_rt(|| runtime);
     exit.report = system.block_on(async {
         let (link, stopped) = SupervisorActor::launch(registry.clone());
-        // The caller of `spawn` may have gone. Then dropping the lifeline, here or on its way, stops
-        // the supervisor.
+        // If the caller of `spawn` has gone, dropping the lifeline, here or on its way, stops the
+        // supervisor.
         started(Lifeline::new(link, report));
         stopped.await.unwrap_or_default()
     });
 }
 
-/// The last act of the thread, also when it panics: it is dropped after the actors.
+/// The last act of the thread, dropped after the actors, also in a panic.
 struct Exit {
     registry: Arc<Registry>,
     sender: watch::Sender<Option<ShutdownReport>>,

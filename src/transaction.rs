@@ -1,4 +1,4 @@
-//! Transactions that hold only if nobody else has changed what they are based on.
+//! Transactions with optimistic locking: `WATCH`, reads, `MULTI`, writes, `EXEC`.
 
 use std::panic::Location;
 
@@ -11,21 +11,30 @@ use crate::{
     loan::{Home, Loan},
 };
 
-/// So often a transaction is tried. Of those who compete for a key one succeeds each time, so this is
-/// enough for as many. Where it is not, they should not compete in this way; a script does not.
+/// The most attempts of a transaction. Of the clients that compete for a key, one succeeds in each round,
+/// so this is enough for as many clients. More clients should use a script instead.
 const MAX_ATTEMPTS: u32 = 32;
 
 impl Database {
-    /// Reads and writes keys that nobody else changes in between: watches `keys`, lets `body` read what
-    /// it needs on the lease and fill the pipeline, and runs the pipeline as a transaction. If a key was
-    /// changed meanwhile, nothing was done, and all begins anew, at most until it was tried 32 times.
+    /// Reads keys and writes results based on them, without other clients changing the keys in between
+    /// (optimistic locking).
     ///
-    /// `body` may be called several times, and gets the lease and the pipeline to keep until its future
-    /// ends. Its own error ends the transaction without any effect, unless it has written by way of the
-    /// lease. The connection is clean afterwards.
+    /// It leases a connection and watches `keys`. Then `body` reads on the lease and fills the pipeline,
+    /// which runs as a `MULTI`/`EXEC` transaction. If another client has changed a key meanwhile, the
+    /// transaction has no effect, and all begins anew, up to 32 attempts. A transaction returns the
+    /// replies of the pipeline, one per command.
     ///
-    /// Typed commands and scripts of the `redis` crate work on the lease as well; a body that uses them
-    /// returns a [`redis::RedisError`], from which [`Error::from_redis`] gets this crate's back.
+    /// Of the clients that compete for a key, one succeeds in each round. So 32 attempts are enough for
+    /// about 32 of them. With more competition, use a script, which never has to begin anew.
+    ///
+    /// # The body
+    ///
+    /// `body` may be called several times, so its only effect should be the commands in the pipeline. It
+    /// borrows the lease and the pipeline as [`Loan`]s until its future ends. An error of the body ends
+    /// the transaction, with no effect unless the body has written on the lease itself.
+    ///
+    /// Typed commands and scripts of the `redis` crate work on the lease. A body that uses them returns a
+    /// [`redis::RedisError`], and [`Error::from_redis`] returns the error of this crate inside of it.
     ///
     /// ```no_run
     /// # use redis::{AsyncCommands, RedisError};
@@ -41,23 +50,28 @@ impl Database {
     /// # }
     /// ```
     ///
-    /// All attempts together have the deadline of the handle, from when there is a lease. Dropping the
-    /// future is safe at any point; what was not sent by then never is.
+    /// # Deadline and cancellation
+    ///
+    /// The wait for the lease is limited as in [`lease`](Self::lease). From then on, all attempts together
+    /// have the timeout of the handle. The future may be dropped at any point; unwritten commands are then
+    /// never sent, and a written `EXEC` may run. The connection is clean for the next caller in any case.
     ///
     /// # Errors
     ///
-    /// What `body` returns; [`Error::Conflict`] after the last attempt; [`Error::WatchLost`] if `body` has
-    /// ended the watch itself, with `EXEC`, `UNWATCH` or an atomic pipeline on the lease, begun another
-    /// transaction with `MULTI`, or changed the connection, with `SELECT` and the like;
-    /// [`Error::LeaseNotReturned`] if it has kept the lease or the pipeline beyond its end;
-    /// [`Error::ConnectionLost`] and the like as for a [pipeline](Self::pipeline), and then
-    /// [`Error::execution`] tells whether the transaction may have been executed. It is not tried again
-    /// after an error.
+    /// - The error of `body`.
+    /// - [`Error::Conflict`] after the last attempt.
+    /// - [`Error::WatchLost`] if `body` ended the watch (`EXEC`, `UNWATCH`, an atomic pipeline), began
+    ///   another transaction (`MULTI`), or changed the connection (`SELECT` and the like).
+    /// - [`Error::LeaseNotReturned`] if `body` kept the lease or the pipeline beyond its end.
+    /// - The errors of [`lease`](Self::lease) and [`pipeline`](Self::pipeline), such as
+    ///   [`Error::ConnectionLost`]. [`Error::execution`] then tells whether the transaction may have run.
+    ///
+    /// It is not retried after an error.
     ///
     /// ```no_run
     /// use redis_steward::{Database, Error};
     ///
-    /// /// Doubles a number, whoever else writes it. A key that does not exist counts as 1.
+    /// /// Doubles a number that other clients may write as well. A missing key counts as 1.
     /// async fn double(main: &Database, key: &str) -> Result<i64, Error> {
     ///     let (doubled,) = main
     ///         .transaction(&[key], |mut lease, mut pipe| async move {
@@ -82,7 +96,7 @@ impl Database {
         B: FnMut(Loan<Lease>, Loan<Pipeline>) -> F,
         F: Future<Output = Result<(), E>>,
     {
-        // Here, and not in the future, which is polled elsewhere.
+        // Taken before the future, which has no caller of its own.
         let by = Location::caller();
         async move {
             let mut lease = self.lease_for(by).await?;
@@ -98,13 +112,14 @@ impl Database {
                 let returned = at_home.take();
                 if let Err(error) = ended {
                     if let Some(mut lease) = returned {
-                        // Otherwise the connection would be closed. Only the body's error matters now.
+                        // Without it the connection would be closed. Its own failure does not matter:
+                        // the caller gets the body's error.
                         let _ = lease.execute(&cmd("UNWATCH")).await;
                     }
                     return Err(error);
                 }
-                lease = returned.ok_or_else(|| self.withheld())?;
-                let mut pipe = filled.take().ok_or_else(|| self.withheld())?;
+                lease = returned.ok_or_else(|| self.not_returned())?;
+                let mut pipe = filled.take().ok_or_else(|| self.not_returned())?;
                 if !lease.grant().keeps_transaction(!keys.is_empty()) {
                     return Err(E::from(Error::WatchLost {
                         database: self.name().into(),
@@ -121,8 +136,8 @@ impl Database {
         }
     }
 
-    /// The body has put what it was lent elsewhere, so nothing can be executed.
-    fn withheld(&self) -> Error {
+    /// The body has not dropped the lease or the pipeline, so the transaction cannot be executed.
+    fn not_returned(&self) -> Error {
         Error::LeaseNotReturned {
             database: self.name().into(),
         }

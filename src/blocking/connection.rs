@@ -6,11 +6,11 @@ use super::{BlockingDatabase, packed};
 use crate::policy::gate_state::GateState;
 
 /// Commands run as with [`BlockingDatabase::execute`]; an [`Error`](crate::Error) becomes a
-/// [`redis::RedisError`].
+/// [`redis::RedisError`], and [`Error::from_redis`](crate::Error::from_redis) returns it.
 ///
-/// Bytes are taken apart into commands again, so that those are checked and judged like any others.
-/// Nothing is sent of what is not exactly the commands it should be: that is an error of
-/// [`ErrorKind::Client`](redis::ErrorKind::Client).
+/// The `redis` crate passes pipelines as bytes. They are parsed into commands, so that the same checks
+/// apply as to any command. Bytes that are not exactly the expected commands are an error of
+/// [`ErrorKind::Client`](redis::ErrorKind::Client), and nothing is sent.
 impl ConnectionLike for BlockingDatabase {
     fn req_packed_command(&mut self, bytes: &[u8]) -> RedisResult<Value> {
         self.req_command(&packed::command(bytes)?)
@@ -38,13 +38,13 @@ impl ConnectionLike for BlockingDatabase {
         aio::ConnectionLike::get_db(&self.database)
     }
 
-    /// Whether a PING is answered.
+    /// Whether the server answers a `PING` within the deadline of the handle.
     fn check_connection(&mut self) -> bool {
         self.execute(&redis::cmd("PING")).is_ok()
     }
 
-    /// Whether the supervisor has not been shut down. A handle outlives its connections, so that
-    /// those that a generic pool holds are never worth replacing.
+    /// Whether the supervisor still runs. A handle outlives its connections, so a generic pool of
+    /// handles never has to replace one.
     fn is_open(&self) -> bool {
         let gate = &self.database.engine.state.gate;
         gate.state() != GateState::ShuttingDown

@@ -6,20 +6,21 @@ use tokio::{runtime::Handle, task::coop::poll_proceed};
 
 /// Whether the thread is polling an async task of tokio, so that blocking it would block its runtime.
 ///
-/// A task is polled with a budget, of 128 steps at present, that makes it yield; whatever may block
-/// has none: `spawn_blocking` and `block_in_place` take it away. (So does `unconstrained`, and a root
-/// future that has come back from a `block_in_place` has none until it is polled again. They pass for
-/// plain threads.) The number itself is private, so steps are taken until there is none left. What was
-/// taken is given back, so that the task does not notice.
+/// Tokio polls a task with a budget that makes it yield, of 128 steps at present. `spawn_blocking` and
+/// `block_in_place` have no budget. Tokio does not tell the budget, so this takes steps until none is
+/// left, and then restores them all.
 ///
-/// A plain thread pays for a look at a thread-local, some 4 ns; one of `spawn_blocking` for all steps,
-/// about a microsecond, which is little beside a round trip.
+/// Two cases look like plain threads: a future in `unconstrained`, and a root future after
+/// `block_in_place`, until it is polled again.
+///
+/// A plain thread pays about 4 ns, for the look at a thread-local. A thread of `spawn_blocking` pays
+/// about a microsecond for all steps, which is little beside a round trip.
 pub(super) fn is_async() -> bool {
     if Handle::try_current().is_err() {
         return false;
     }
     let mut cx = Context::from_waker(Waker::noop());
-    // Remembers the budget before the first step, and restores it when it is dropped.
+    // The guard remembers the budget before the first step, and restores it on drop.
     let Poll::Ready(_restored) = poll_proceed(&mut cx) else {
         return true;
     };
@@ -30,7 +31,7 @@ pub(super) fn is_async() -> bool {
     })
 }
 
-/// As many as a budget can have, which is kept in a byte.
+/// The largest budget: tokio keeps it in a byte.
 const STEPS: u32 = u8::MAX as u32;
 
 #[cfg(test)]
@@ -49,7 +50,7 @@ mod tests {
         runtime.expect("a runtime")
     }
 
-    /// The steps that the task may take until it must yield.
+    /// The number of steps until the task must yield.
     fn budget_left() -> u32 {
         let mut cx = Context::from_waker(Waker::noop());
         let mut steps = 0;

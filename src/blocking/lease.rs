@@ -1,4 +1,4 @@
-//! A connection that one thread has for a while.
+//! A connection leased to a thread.
 
 use std::{borrow::Borrow, fmt};
 
@@ -7,11 +7,26 @@ use redis::{Cmd, ConnectionLike, FromRedisValue, Pipeline, RedisResult, Value, a
 use super::{packed, wait_for_reply};
 use crate::{error::Error, lease::Lease};
 
-/// A [`Lease`] for threads without a runtime: a connection that nobody else uses until this is dropped.
-/// [`BlockingDatabase::lease`](crate::BlockingDatabase::lease) gives it.
+/// A [`Lease`] for threads without a runtime: a connection for one caller alone, until this is dropped.
+/// [`BlockingDatabase::lease`](crate::BlockingDatabase::lease) returns it.
 ///
 /// It is a [`redis::ConnectionLike`]: `redis::Commands`, pipelines, scripts and `redis::transaction` work
-/// on it. It may be called where a [`BlockingDatabase`](crate::BlockingDatabase) may.
+/// on it. The rules of [`Lease`] hold for permitted commands, for giving back, deadlines and failures,
+/// and those of [`BlockingDatabase`](crate::BlockingDatabase#where-it-may-be-called) for the threads on
+/// which it may be called. A call that has begun cannot be cancelled; it ends by its deadline.
+///
+/// ```no_run
+/// # fn example(main: redis_steward::BlockingDatabase) -> redis::RedisResult<()> {
+/// use redis::Commands;
+///
+/// let mut lease = main.lease()?;
+/// // It begins anew whenever another client changes the key.
+/// redis::transaction(&mut lease, &["stock"], |lease, pipe| {
+///     let stock: i64 = lease.get("stock")?;
+///     pipe.set("stock", stock - 1).query::<Option<()>>(lease)
+/// })
+/// # }
+/// ```
 #[must_use = "the connection is given back when this is dropped"]
 pub struct BlockingLease {
     lease: Lease,
@@ -27,7 +42,7 @@ impl BlockingLease {
         self.lease.name()
     }
 
-    /// Runs one command and returns its reply as it came. An error reply is an error.
+    /// Runs one command and returns its reply unconverted. An error reply is an error.
     ///
     /// # Errors
     ///
@@ -49,7 +64,7 @@ impl BlockingLease {
         wait_for_reply(&engine, options, patience, || self.lease.query(command))
     }
 
-    /// Runs a pipeline and converts its replies, one per command.
+    /// Runs a pipeline in one round trip and converts its replies, one per command.
     ///
     /// # Errors
     ///
@@ -71,7 +86,7 @@ impl fmt::Debug for BlockingLease {
 }
 
 /// Commands run as with [`BlockingLease::execute`]; an [`Error`] becomes a [`redis::RedisError`]. Bytes
-/// are taken apart into commands again, as with a [`BlockingDatabase`](crate::BlockingDatabase).
+/// are parsed into commands, as with a [`BlockingDatabase`](crate::BlockingDatabase).
 impl ConnectionLike for BlockingLease {
     fn req_packed_command(&mut self, bytes: &[u8]) -> RedisResult<Value> {
         self.req_command(&packed::command(bytes)?)
@@ -99,12 +114,12 @@ impl ConnectionLike for BlockingLease {
         aio::ConnectionLike::get_db(&self.lease)
     }
 
-    /// Whether a PING is answered.
+    /// Whether the server answers a `PING` within the deadline of the lease.
     fn check_connection(&mut self) -> bool {
         self.execute(&redis::cmd("PING")).is_ok()
     }
 
-    /// Whether the connection has not ended, as far as is known.
+    /// Whether the connection is open, as far as is known without sending anything.
     fn is_open(&self) -> bool {
         self.lease.is_open()
     }

@@ -1,4 +1,10 @@
-//! The handle of one database for threads without a runtime.
+//! The handle of a database for threads without a runtime.
+//!
+//! A blocking call runs the async call of [`Database`] on the calling thread.
+//!
+//! - this file: [`BlockingDatabase`] · `lease`: [`BlockingLease`] · `connection`: the handle as a
+//!   connection of the `redis` crate
+//! - `context`: whether a thread may be blocked · `wait`: `block_on` · `packed`: commands from bytes
 
 mod connection;
 mod context;
@@ -19,33 +25,36 @@ use crate::{
     execution::Execution,
 };
 
-/// A handle of one named database for threads without a runtime: every call blocks its thread
-/// until it ends. [`Database::blocking`] gives it; it is cheap to clone, safe to share, and never in
-/// need of being replaced.
+/// A handle of one named database for threads without a runtime: every call blocks its thread until
+/// it ends.
 ///
-/// It is a [`redis::ConnectionLike`], so everything that the `redis` crate offers works on it:
-/// `redis::Commands`, [`Cmd::query`], [`Pipeline::query`], `redis::Script::invoke`, iterators of
-/// scans. Its own [`query`](Self::query), [`pipeline`](Self::pipeline) and
-/// [`execute`](Self::execute) give this crate's [`Error`], which tells whether a failed command may
-/// have run. Commands run as those of the [`Database`] do, on the same connections: what is refused
-/// there is refused here, and a [`lease`](Self::lease) may run it: `redis::transaction`, which starts
-/// with `WATCH`, works on one. Deadlines, the circuit and retries are the same. Threads that share a
-/// database share its pipelined connections, and need no pool.
+/// [`Database::blocking`] returns it. It is cheap to clone, safe to share, and never has to be replaced.
+///
+/// It is a [`redis::ConnectionLike`], so that everything that the `redis` crate offers works on it:
+/// `redis::Commands`, [`Cmd::query`], [`Pipeline::query`], `redis::Script::invoke`, iterators of scans.
+/// Its own [`query`](Self::query), [`pipeline`](Self::pipeline) and [`execute`](Self::execute) return
+/// this crate's [`Error`], which tells whether a failed command may have run.
+///
+/// Commands run as on the [`Database`], over the same connections. Deadlines, the circuit, retries and
+/// refusals are the same. Threads that share a database share its pipelined connections and need no
+/// pool. Commands that are refused here may run on a [`lease`](Self::lease). One example is
+/// `redis::transaction`, which begins with `WATCH`.
 ///
 /// # Where it may be called
 ///
-/// On any thread that runs no async task: plain threads, tokio's `spawn_blocking` and
-/// `block_in_place`, actix' `web::block`. In an async task, a local one and the root future of a
-/// `block_on` included, a call would block all tasks of the thread, and so it gets
-/// [`Error::WouldBlockRuntime`] at once. Tasks of other runtimes than tokio's cannot be told from
-/// plain threads, nor can futures in `tokio::task::unconstrained`.
+/// On any thread that does not run an async task: plain threads, tokio's `spawn_blocking` and
+/// `block_in_place`, actix' `web::block`. In an async task, a call would block all tasks of the thread.
+/// It therefore fails at once with [`Error::WouldBlockRuntime`]. That includes local tasks and the root
+/// future of a `block_on`. Tasks of other runtimes than tokio, and futures in
+/// `tokio::task::unconstrained`, look like plain threads and are not recognised.
 ///
 /// # Deadlines
 ///
-/// A call ends by the deadline of its handle, as those of the [`Database`] do. That is the work of
-/// its connection; where the runtime of the connection makes no progress (a current-thread runtime
-/// that nobody drives, or one whose threads are all blocked), the call gives up a second
-/// later, with [`Stage::Runtime`](crate::Stage::Runtime) in its [`Error::TimedOut`].
+/// A call ends by the deadline of its handle, as on the [`Database`]. The connection enforces it. If
+/// the runtime of the connection makes no progress, the call gives up one second after the deadline
+/// with [`Stage::Runtime`](crate::Stage::Runtime) in its [`Error::TimedOut`]. That happens with a
+/// current-thread runtime that is not driven, or one whose threads are all blocked. A call cannot be
+/// cancelled otherwise.
 ///
 /// # Example
 ///
@@ -76,7 +85,8 @@ pub struct BlockingDatabase {
 
 impl Database {
     /// The same database for threads without a runtime, with the deadline and the idempotence of this
-    /// handle. It works on plain threads and in `spawn_blocking`, and refuses to block an async task.
+    /// handle. It works on plain threads and in `spawn_blocking`. In an async task its calls fail with
+    /// [`Error::WouldBlockRuntime`].
     ///
     /// ```no_run
     /// # async fn example(main: redis_steward::Database) -> Result<(), Box<dyn std::error::Error>> {
@@ -92,9 +102,9 @@ impl Database {
     }
 }
 
-/// What a call gets beyond its deadline before it ends by itself. Its connection ends it in time and
-/// knows what became of the command, so it shall have the word even on a machine under load. A
-/// runtime that is not heard of for a second is not late, but not driven.
+/// The time beyond its deadline after which a call ends by itself. Normally the connection ends the
+/// call, because only the connection knows whether the command was written. A second is enough for
+/// that on a machine under load; a runtime that needs longer is not driven.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 impl BlockingDatabase {
@@ -107,7 +117,7 @@ impl BlockingDatabase {
         self.database.name()
     }
 
-    /// The same database with another deadline: see [`Database::with_timeout`].
+    /// The same database with another timeout for each call: see [`Database::with_timeout`].
     #[must_use]
     pub fn with_timeout(&self, timeout: Duration) -> Self {
         Self::new(self.database.with_timeout(timeout))
@@ -125,7 +135,7 @@ impl BlockingDatabase {
         Self::new(self.database.not_idempotent())
     }
 
-    /// Runs one command and returns its reply as it came. An error reply is an error.
+    /// Runs one command and returns its reply unconverted. An error reply is an error.
     ///
     /// # Errors
     ///
@@ -171,7 +181,7 @@ impl BlockingDatabase {
         self.wait(patience, || self.database.pipeline(pipeline))
     }
 
-    /// A connection that nobody else uses until the lease is dropped: see [`Database::lease`].
+    /// Leases a connection for this caller alone, until the lease is dropped: see [`Database::lease`].
     ///
     /// # Errors
     ///
@@ -196,7 +206,7 @@ impl BlockingDatabase {
         Ok(BlockingLease::new(lease))
     }
 
-    /// Makes a call of the async handle and waits for its end.
+    /// Makes an async call on the handle and waits for its end.
     fn wait<T, E, F>(&self, patience: Duration, call: impl FnOnce() -> F) -> Result<T, E>
     where
         F: Future<Output = Result<T, E>>,
@@ -212,7 +222,7 @@ impl BlockingDatabase {
     }
 }
 
-/// Makes an async call that sends something, and waits for its end.
+/// Makes an async call that sends commands, and waits for its end.
 fn wait_for_reply<T, E, F>(
     engine: &CallEngine,
     options: CallOptions,
@@ -227,8 +237,8 @@ where
     wait(engine, patience, stalled, call)
 }
 
-/// Makes an async call and waits for its end, where that blocks no runtime: for so long, and then a
-/// little. If it has not ended by then, it is `stalled`.
+/// Makes an async call and waits for its end, unless that would block a runtime. If it has not ended a
+/// second after `patience`, its result is `stalled`.
 fn wait<T, E, F>(
     engine: &CallEngine,
     patience: Duration,
@@ -242,7 +252,7 @@ where
     if context::is_async() {
         return Err(engine.would_block_runtime().into());
     }
-    // A call that is given up is dropped here: if it was not written yet, it never is.
+    // A call that is given up is dropped here. If it was not written yet, it never is.
     wait::block_on(pin!(call()), patience.saturating_add(PATIENCE))
         .unwrap_or_else(|| Err(stalled().into()))
 }

@@ -1,11 +1,11 @@
-//! Commands back from their bytes, which is how the blocking half of the `redis` crate hands over
-//! pipelines and the later steps of a scan.
+//! Parses commands from bytes. The blocking half of the `redis` crate passes pipelines, and the later
+//! steps of a scan, as bytes.
 
 use redis::{Arg, Cmd, ErrorKind, Pipeline, RedisError, RedisResult};
 
-/// The one command that the bytes are.
+/// Parses bytes that hold exactly one command.
 pub(super) fn command(bytes: &[u8]) -> RedisResult<Cmd> {
-    // That is how an empty command is packed, which is refused for what it is.
+    // An empty command is packed to nothing. It is refused later, as an empty command.
     if bytes.is_empty() {
         return Ok(Cmd::new());
     }
@@ -13,12 +13,12 @@ pub(super) fn command(bytes: &[u8]) -> RedisResult<Cmd> {
     let command = reader.command().ok_or_else(malformed)?;
     match reader.0 {
         [] => Ok(command),
-        _ => Err(refused("they are more than one command")),
+        _ => Err(refused("the bytes hold more than one command")),
     }
 }
 
-/// The pipeline that the bytes are, of whose replies `count` are wanted after `offset`. Where
-/// replies are skipped, they are those to the MULTI and to the queueing of a transaction.
+/// Parses bytes that hold a pipeline, of whose replies the caller wants `count` after `offset`. Replies
+/// are skipped only in a transaction: those to `MULTI` and to the queueing of its commands.
 pub(super) fn pipeline(bytes: &[u8], offset: usize, count: usize) -> RedisResult<Pipeline> {
     let mut reader = Reader(bytes);
     let mut commands = Vec::new();
@@ -27,7 +27,7 @@ pub(super) fn pipeline(bytes: &[u8], offset: usize, count: usize) -> RedisResult
     }
     if offset.checked_add(count) != Some(commands.len()) {
         return Err(refused(
-            "the number of their commands is another than that of the replies",
+            "the number of commands differs from the number of replies",
         ));
     }
     let mut pipeline = Pipeline::with_capacity(commands.len());
@@ -41,7 +41,7 @@ pub(super) fn pipeline(bytes: &[u8], offset: usize, count: usize) -> RedisResult
     Ok(pipeline)
 }
 
-/// What stands between MULTI and EXEC.
+/// The commands between `MULTI` and `EXEC`.
 fn unwrapped(mut commands: Vec<Cmd>, count: usize) -> RedisResult<Vec<Cmd>> {
     let exec = commands.pop();
     let is_wrapped = count == 1
@@ -50,9 +50,7 @@ fn unwrapped(mut commands: Vec<Cmd>, count: usize) -> RedisResult<Vec<Cmd>> {
             .is_some_and(|first| is_alone(first, b"MULTI"))
         && exec.is_some_and(|last| is_alone(&last, b"EXEC"));
     if !is_wrapped {
-        return Err(refused(
-            "replies would be skipped, and they are no transaction",
-        ));
+        return Err(refused("replies would be skipped outside of a transaction"));
     }
     commands.remove(0);
     Ok(commands)
@@ -62,17 +60,17 @@ fn is_alone(command: &Cmd, name: &[u8]) -> bool {
     command.args_iter().eq([Arg::Simple(name)])
 }
 
-/// Reads commands off the front of bytes, in the one form in which clients send them: arrays of bulk
-/// strings (the Redis protocol specification, "Sending commands to a Redis server").
+/// Reads commands from the front of bytes: arrays of bulk strings, the only form in which clients send
+/// them (the Redis protocol specification, "Sending commands to a Redis server").
 struct Reader<'a>(&'a [u8]);
 
-/// Of an argument: `$0\r\n\r\n`.
+/// The shortest encoding of an argument: `$0\r\n\r\n`.
 const MIN_ARG: usize = 6;
 
 impl<'a> Reader<'a> {
     fn command(&mut self) -> Option<Cmd> {
         let args = self.number(b'*')?;
-        // So what is reserved is bounded by what is there, whatever it announces.
+        // Memory is reserved for no more arguments than the remaining bytes can hold.
         if args > self.0.len() / MIN_ARG {
             return None;
         }
@@ -90,10 +88,10 @@ impl<'a> Reader<'a> {
         Some(arg)
     }
 
-    /// A line of a sign and a number: no sign of its own, no zeros before it.
+    /// A line with a type byte and a number without sign or leading zeros.
     fn number(&mut self, sign: u8) -> Option<usize> {
         let line = self.0.strip_prefix(&[sign])?;
-        let len = line.iter().take_while(|it| it.is_ascii_digit()).count();
+        let len = line.iter().take_while(|byte| byte.is_ascii_digit()).count();
         let (digits, rest) = line.split_at(len);
         self.0 = rest.strip_prefix(b"\r\n")?;
         if digits.len() > 1 && digits[0] == b'0' {
@@ -104,10 +102,10 @@ impl<'a> Reader<'a> {
 }
 
 fn malformed() -> RedisError {
-    refused("they are no commands of the Redis protocol")
+    refused("the bytes are not commands of the Redis protocol")
 }
 
-/// Without the bytes, which may be secrets.
+/// The error does not show the bytes, which may hold secrets.
 fn refused(why: &str) -> RedisError {
     let why = format!("{why}; nothing was sent");
     (ErrorKind::Client, "packed commands are refused", why).into()
@@ -170,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_command_is_refused() {
+    fn bytes_that_are_not_a_command_are_refused() {
         let no_commands: [&[u8]; 20] = [
             b"*9223372036854775807\r\n$4\r\nPING\r\n",
             b"\r\n",
@@ -194,8 +192,8 @@ mod tests {
             b"%1\r\n$4\r\nPING\r\n$1\r\nx\r\n",
         ];
         for bytes in no_commands {
-            assert_refused(command(bytes), "no commands of the Redis protocol");
-            assert_refused(pipeline(bytes, 0, 1), "no commands of the Redis protocol");
+            assert_refused(command(bytes), "not commands of the Redis protocol");
+            assert_refused(pipeline(bytes, 0, 1), "not commands of the Redis protocol");
         }
         let two = packed(&[cmd("PING"), cmd("PING")]);
         assert_refused(command(&two), "more than one");
@@ -218,7 +216,7 @@ mod tests {
         }
     }
 
-    /// So that they are judged, and refused, by their names.
+    /// Then each command is refused by its name.
     #[test]
     fn a_multi_by_hand_stays_a_command() {
         let by_hand = packed(&[cmd("MULTI"), cmd("PING"), cmd("EXEC")]);
@@ -240,7 +238,7 @@ mod tests {
             (three(&multi, &exec), 3, 0),
             (packed(&[exec]), 1, 0),
         ] {
-            assert_refused(pipeline(&bytes, offset, count), "no transaction");
+            assert_refused(pipeline(&bytes, offset, count), "outside of a transaction");
         }
     }
 
@@ -249,10 +247,7 @@ mod tests {
         let two = packed(&[cmd("PING"), cmd("PING")]);
         assert!(pipeline(&two, 0, 2).is_ok());
         for (offset, count) in [(0, 1), (0, 3), (1, 0), (2, 1), (usize::MAX, 3)] {
-            assert_refused(
-                pipeline(&two, offset, count),
-                "the number of their commands",
-            );
+            assert_refused(pipeline(&two, offset, count), "the number of commands");
         }
         assert!(pipeline(b"", 0, 0).expect("an empty pipeline").is_empty());
     }
@@ -260,7 +255,7 @@ mod tests {
     fn any_command() -> impl Strategy<Value = Cmd> {
         let arg = prop_oneof![
             prop::collection::vec(any::<u8>(), 0..20),
-            // What could be taken for the protocol's own.
+            // Text that resembles the protocol.
             "[*$0-9\r\n]{0,20}".prop_map(String::into_bytes),
         ];
         prop::collection::vec(arg, 0..6).prop_map(|args| {
@@ -283,9 +278,10 @@ mod tests {
             for command in &commands {
                 original.add_command(command.clone());
             }
-            let (offset, count) = match atomic {
-                true => (commands.len() + 1, 1),
-                false => (0, commands.len()),
+            let (offset, count) = if atomic {
+                (commands.len() + 1, 1)
+            } else {
+                (0, commands.len())
             };
             if atomic {
                 original.atomic();
@@ -299,8 +295,8 @@ mod tests {
             }
         }
 
-        /// Bytes that differ a little from commands are none, or are exactly the commands that they
-        /// are read as.
+        /// Bytes that differ a little from commands are refused, or read as exactly the commands that
+        /// they encode.
         #[test]
         fn nothing_is_read_that_is_not_there(
             commands in any_commands(),

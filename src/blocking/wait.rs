@@ -17,9 +17,9 @@ use std::{
 
 use crate::state::clock;
 
-/// Blocks the thread until the future ends, or nobody has made it end within `patience`.
+/// Blocks the thread until the future ends, at most for `patience`; `None` if it has not ended by then.
 ///
-/// A future that is ready at once costs no look at the clock, and one that waits a single one.
+/// The clock is not read for a future that is ready at once.
 pub(super) fn block_on<T>(
     mut future: Pin<&mut impl Future<Output = T>>,
     patience: Duration,
@@ -36,8 +36,8 @@ pub(super) fn block_on<T>(
     let until = clock::now() + patience;
     let mut left = patience;
     loop {
-        // The flag tells of a wake, and not the token that `park` takes: others may take that, such as
-        // a channel that is read while a reply is converted, or leave one behind.
+        // The flag tells of a wake. The token of `park` does not: other code on this thread may take it,
+        // such as a channel that is read while a reply is converted, or leave one behind.
         if !parked.is_woken.load(Acquire) {
             thread::park_timeout(left);
         }
@@ -53,7 +53,7 @@ pub(super) fn block_on<T>(
     }
 }
 
-/// A thread that waits, or is about to.
+/// A thread that waits or is about to wait.
 struct Parked {
     thread: Thread,
     is_woken: AtomicBool,
@@ -72,12 +72,11 @@ impl Wake for Parked {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
     use std::{
         future::{pending, poll_fn, ready},
         pin::pin,
         sync::mpsc,
+        time::Instant,
     };
 
     use super::*;
@@ -86,12 +85,12 @@ mod tests {
     const SHORT: Duration = Duration::from_millis(20);
 
     #[test]
-    fn what_is_ready_is_returned_without_patience() {
+    fn a_future_that_is_ready_needs_no_patience() {
         assert_eq!(block_on(pin!(ready(1)), Duration::ZERO), Some(1));
     }
 
     #[test]
-    fn what_never_ends_is_given_up() {
+    fn a_future_that_never_ends_is_given_up() {
         let start = Instant::now();
         assert_eq!(block_on(pin!(pending::<()>()), SHORT), None);
         assert!(start.elapsed() >= SHORT);
@@ -102,7 +101,7 @@ mod tests {
         let (sender, receiver) = oneshot::async_channel();
         let waker = thread::spawn(move || sender.send(7));
         assert_eq!(block_on(pin!(receiver), SOON), Some(Ok(7)));
-        waker.join().expect("a thread").expect("somebody waited");
+        waker.join().expect("a thread").expect("a waiting receiver");
     }
 
     #[test]
@@ -143,7 +142,7 @@ mod tests {
         });
     }
 
-    /// A reply is converted inside of the future, by code that may wait for something itself.
+    /// The future converts the reply, with code that may park the thread itself.
     #[test]
     fn a_token_that_the_future_takes_is_not_missed() {
         let start = Instant::now();
@@ -163,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_of_somebody_else_is_no_wake() {
+    fn a_foreign_token_is_no_wake() {
         let mut turns = 0;
         let future = poll_fn(|_| {
             turns += 1;

@@ -39,10 +39,12 @@ pub(crate) use settings::{MAX_WAIT, Settings};
 
 use std::{fmt, time::Duration};
 
-/// The databases of a supervisor, and their common settings.
+/// The databases of a [`Supervisor`](crate::Supervisor), and their common settings.
 ///
-/// Plain data: building one cannot fail, and nothing is checked on the way. Everything is checked
-/// together when the supervisor starts, or by [`check`](Self::check).
+/// It is plain data. Building one cannot fail; all values are checked together when the supervisor
+/// starts, or by [`check`](Self::check), and all problems are reported at once. A
+/// [`DatabaseConfig`] holds the settings of one database. [`from_env`](Self::from_env) reads a
+/// configuration from the environment.
 ///
 /// ```
 /// use redis_steward::{Config, DatabaseConfig};
@@ -63,7 +65,8 @@ pub struct Config {
 }
 
 impl Config {
-    /// A configuration without databases. It needs at least one before it can be used.
+    /// A configuration without databases. It needs at least one; otherwise the start fails with a
+    /// [`ConfigError`].
     pub fn new() -> Self {
         Self {
             databases: Vec::new(),
@@ -72,7 +75,9 @@ impl Config {
         }
     }
 
-    /// A configuration of one database, named `main`.
+    /// A configuration of one database, named `main`, with the default settings.
+    ///
+    /// [`DatabaseConfig::from_url`] describes the URL.
     ///
     /// ```
     /// let config = redis_steward::Config::single("redis://localhost:6379/0");
@@ -84,8 +89,10 @@ impl Config {
 
     /// Adds a database under a name of 1 to 128 bytes, without whitespace and control characters.
     ///
-    /// A name that is already taken is reported by [`check`](Self::check); it replaces nothing.
-    /// Several databases may have the same URL: each has a pool, limits and a circuit of its own.
+    /// A name that is used twice is a problem that [`check`](Self::check) reports; the later database does
+    /// not replace the earlier one. Several databases may have the same URL. Each has its own pool, limits
+    /// and circuit, so that a slow use of a server does not disturb another one; the price is its own
+    /// connections.
     pub fn database(mut self, name: impl Into<String>, database: DatabaseConfig) -> Self {
         self.databases.push((name.into(), database));
         self
@@ -93,8 +100,8 @@ impl Config {
 
     /// The runtime that connection tasks run on.
     ///
-    /// Default: [`Io::Caller`], the fastest. [`Io::Dedicated`] keeps I/O going while the
-    /// application's threads are busy.
+    /// Default: [`Io::Caller`], the fastest. Choose [`Io::Dedicated`] if the runtime is not driven all the
+    /// time, or if its threads run long computations: I/O then goes on all the same.
     pub fn io(mut self, io: Io) -> Self {
         self.io = io;
         self
@@ -111,11 +118,11 @@ impl Config {
         self
     }
 
-    /// Checks everything that a start checks, without starting anything, so that a test can check
-    /// the configuration of a deployment. It opens no connection.
+    /// Checks the configuration as a start does, but starts nothing and opens no connection. A test can
+    /// use it to check the configuration of a deployment.
     ///
     /// # Errors
-    /// All problems together.
+    /// All problems together, each with database and field.
     pub fn check(&self) -> Result<(), ConfigError> {
         resolve(self.clone()).map(drop)
     }
@@ -146,17 +153,19 @@ impl fmt::Debug for Config {
     }
 }
 
-/// The runtime that connection tasks run on.
+/// The runtime that connection tasks run on; see [`Config::io`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Io {
-    /// On the tokio runtime in which `Supervisor::spawn` was called. A caller and its connection can
-    /// then share a worker thread, which is the fastest. Without such a runtime, on one of the
-    /// crate's own.
+    /// The tokio runtime in which [`Supervisor::spawn`](crate::Supervisor::spawn) was called. A caller and
+    /// its connection can then share a worker thread, which is the fastest.
+    ///
+    /// Commands progress only while that runtime is driven. Without such a runtime, or after it has ended,
+    /// connections run on a runtime of the crate's own, with one worker thread.
     #[default]
     Caller,
-    /// Always on a runtime of the crate's own, with one worker thread. I/O goes on while the
-    /// application's threads are busy, at the price of a thread switch per command.
+    /// A runtime of the crate's own, with one worker thread. I/O goes on while the threads of the
+    /// application are busy. The price is a thread switch per command.
     Dedicated,
 }
 

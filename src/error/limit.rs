@@ -1,19 +1,29 @@
-//! The limits that overload is measured against.
+//! The limits behind [`Error::Overloaded`](super::Error::Overloaded).
 
 use std::fmt;
 
-/// A limit on what may be outstanding on one database.
+/// The limit of one database that refused a call with
+/// [`Error::Overloaded`](crate::Error::Overloaded). Each variant holds the configured value.
+///
+/// A limit bounds the memory and the delay that a slow server can cause in this process. A refused
+/// call has not run, and does not count against the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Limit {
-    /// [`DatabaseConfig::max_in_flight`](crate::DatabaseConfig::max_in_flight).
+    /// Commands in flight:
+    /// [`DatabaseConfig::max_in_flight`](crate::DatabaseConfig::max_in_flight), 65,536 by default.
     Commands(usize),
-    /// [`DatabaseConfig::max_in_flight_bytes`](crate::DatabaseConfig::max_in_flight_bytes).
+    /// Bytes of requests in flight:
+    /// [`DatabaseConfig::max_in_flight_bytes`](crate::DatabaseConfig::max_in_flight_bytes), 512 MiB
+    /// by default.
     Bytes(usize),
-    /// [`DatabaseConfig::max_parked`](crate::DatabaseConfig::max_parked).
+    /// Requests that wait for a connection:
+    /// [`DatabaseConfig::max_parked`](crate::DatabaseConfig::max_parked), 16,384 by default. Waiting
+    /// for a shared connection and waiting for a lease are counted apart, and each has this limit.
     Parked(usize),
-    /// [`DatabaseConfig::max_connections`](crate::DatabaseConfig::max_connections): those that callers
-    /// share leave none to be leased.
+    /// Connections: [`DatabaseConfig::max_connections`](crate::DatabaseConfig::max_connections), 50
+    /// by default. The shared connections use them all, so none can ever be leased. Waiting would not
+    /// help; the configuration has to change.
     Connections(usize),
 }
 
@@ -25,7 +35,8 @@ impl fmt::Display for Limit {
             Self::Parked(limit) => write!(f, "max_parked = {limit}"),
             Self::Connections(limit) => write!(
                 f,
-                "max_connections = {limit}, which leaves none to lease beside the shared ones; raise it"
+                "max_connections = {limit}, and the shared connections leave none to lease; raise \
+                 max_connections"
             ),
         }
     }

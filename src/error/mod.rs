@@ -1,5 +1,5 @@
-//! What can go wrong, by moment: [`StartError`] when the supervisor starts (and
-//! [`ConfigError`](crate::ConfigError) before it), [`Error`] when a command runs.
+//! Errors by moment: [`ConfigError`](crate::ConfigError) for the configuration, [`StartError`] for the
+//! start of the supervisor, [`Error`] for a call.
 
 mod limit;
 mod redis;
@@ -10,7 +10,7 @@ use std::{sync::Arc, time::Duration};
 
 pub use limit::Limit;
 pub use start::StartError;
-use text::{Listed, because, crowd, in_all, unless_closed, waiting};
+use text::{Listed, circuit_unless_closed, in_attempts, last, load, waiting};
 
 use crate::{
     events::{CircuitState, Reason},
@@ -19,12 +19,24 @@ use crate::{
     stats::PoolStats,
 };
 
-/// Why a command failed. Every variant names its database; [`Error::execution`] tells whether the
-/// command may have run.
+/// The reason why a call failed.
 ///
-/// It converts into [`redis::RedisError`], so that code written against the `redis` crate keeps
-/// working: a server's error reply becomes the very error that the `redis` crate makes of it, and
-/// everything else an I/O error that carries this value. [`Error::from_redis`] gets it back.
+/// Calls on a [`Database`](crate::Database), a [`Lease`](crate::Lease), their blocking counterparts and
+/// an [`Execute`](crate::Execute) message return it, and so do some methods of
+/// [`Supervisor`](crate::Supervisor). Every variant of a call names its database. No variant shows an
+/// argument of a command or a password.
+///
+/// # Whether the command may have run
+///
+/// [`execution`](Self::execution) answers it for every error, over all attempts of the call:
+/// - [`NotSent`](Execution::NotSent), [`NotExecuted`](Execution::NotExecuted): the command had no
+///   effect. Sending it again is safe.
+/// - [`Executed`](Execution::Executed): the command ran. Do not send it again.
+/// - [`Unknown`](Execution::Unknown): the connection or the deadline ended before the reply. Find out,
+///   or send again only a command that may run twice.
+///
+/// This crate has already retried the call where that was safe; see
+/// [Retries](crate::Database#retries).
 ///
 /// ```
 /// use redis_steward::{Error, Execution};
@@ -33,217 +45,270 @@ use crate::{
 ///     matches!(error.execution(), Execution::NotSent | Execution::NotExecuted)
 /// }
 /// ```
+///
+/// # Kinds of errors
+///
+/// | kind | variants | usual response |
+/// |---|---|---|
+/// | The database is out of use | [`CircuitOpen`](Self::CircuitOpen), [`Isolated`](Self::Isolated), [`Failed`](Self::Failed), [`ShuttingDown`](Self::ShuttingDown) | do without it for a while |
+/// | This process is over a limit | [`Overloaded`](Self::Overloaded) | shed load |
+/// | The call was interrupted | [`TimedOut`](Self::TimedOut), [`ConnectionLost`](Self::ConnectionLost), [`Abandoned`](Self::Abandoned) | decide by `execution()` |
+/// | The server answered | [`Server`](Self::Server), [`Conversion`](Self::Conversion), [`Conflict`](Self::Conflict) | decide by [`code`](Self::code) or type |
+/// | The call is a mistake in the program | [`CommandRefused`](Self::CommandRefused), [`WatchLost`](Self::WatchLost), [`LeaseNotReturned`](Self::LeaseNotReturned), [`WouldBlockRuntime`](Self::WouldBlockRuntime), [`UnknownDatabase`](Self::UnknownDatabase) | correct the program |
+/// | The start takes too long | [`NotReady`](Self::NotReady) | wait, or start without it |
+///
+/// Errors of the start itself are a [`StartError`](crate::StartError).
+///
+/// # Together with the `redis` crate
+///
+/// It converts into [`redis::RedisError`](::redis::RedisError), so that code written against the
+/// `redis` crate keeps working. [`Server`](Self::Server) and [`Conversion`](Self::Conversion) become the
+/// error that the `redis` crate makes itself. All other variants become an I/O error that carries this
+/// value, and [`Error::from_redis`] returns it.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The circuit of the database is open: too many failures in a row, or too large a part of the
-    /// calls of the last ten seconds failed or were slow. Nothing was sent.
+    /// The circuit of the database is open, so the call failed at once. Nothing was sent.
+    ///
+    /// It opens after a number of failures in a row
+    /// ([`failure_threshold`](crate::DatabaseConfig::failure_threshold)), or when of at least 20 calls
+    /// in the last 10 s half failed or four fifths were slow. It also opens at once where the server
+    /// rejects this client or does not speak the Redis protocol. Probes close it. While it is
+    /// half-open, at most 5 commands at a time are let through, and the others get this error too.
     #[error(
         "database {database:?}: the circuit is open ({reason}); next probe in {retry_after:?}{}",
-        because(.last_error)
+        last(.last_error)
     )]
     CircuitOpen {
-        /// The database that was asked.
+        /// Name of the database.
         database: Arc<str>,
-        /// What opened the circuit.
+        /// The reason why the circuit opened.
         reason: Reason,
-        /// When the next probe is due; asking earlier is useless. At least 25 ms.
+        /// Time until the next probe, at least 25 ms. An earlier call is refused in vain.
         retry_after: Duration,
-        /// What was found last, in a sentence without secrets.
+        /// The last failure that was seen, if its text is known. It contains no secret.
         last_error: Option<Arc<str>>,
     },
-    /// This process has too much outstanding on the database already. Nothing was sent, and the
-    /// server's health is not in question.
+    /// A limit of this process on the load of one database was reached. Nothing was sent, and it does
+    /// not count against the server.
     #[error(
-        "database {database:?}: overloaded: {in_flight} commands and {in_flight_bytes} bytes are \
-         outstanding, and {} (limit {limit})",
+        "database {database:?}: overloaded: {in_flight} commands with {in_flight_bytes} bytes are in \
+         flight, and {}; limit reached: {limit}",
         waiting(*.parked, " for a connection")
     )]
     Overloaded {
-        /// The database that was asked.
+        /// Name of the database.
         database: Arc<str>,
         /// Commands between their call and their reply.
         in_flight: usize,
-        /// Bytes of those commands.
+        /// Size of those commands in bytes.
         in_flight_bytes: usize,
-        /// Callers who wait for a shared connection, or, where too many wait for one of their own, those.
+        /// Callers that wait for a connection: for a lease if too many wait for one, otherwise for a
+        /// shared connection.
         parked: usize,
         /// The limit that was reached.
         limit: Limit,
     },
-    /// The deadline passed.
+    /// The deadline passed. [`stage`](Self::TimedOut::stage) tells where the time was spent.
+    ///
+    /// A call whose deadline has passed is not retried. It counts against the server only if the
+    /// command had been unanswered for longer than 0.8 times the
+    /// [attempt timeout](crate::DatabaseConfig::attempt_timeout); failed dials and lost connections are
+    /// counted apart.
     #[error(
         "database {database:?}: timed out after {timeout:?}{} while {stage}; {execution}{}{}{}",
-        in_all(.attempts), crowd(.stage, .in_flight, .parked, .pool), unless_closed(.circuit),
-        because(.last_error)
+        in_attempts(.attempts), load(.stage, .in_flight, .parked, .pool),
+        circuit_unless_closed(.circuit), last(.last_error)
     )]
     TimedOut {
-        /// The database that was asked.
+        /// Name of the database.
         database: Arc<str>,
-        /// Where the command was.
+        /// The place of the command when the deadline passed.
         stage: Stage,
-        /// Whether it may have run.
+        /// Whether the command may have run.
         execution: Execution,
-        /// How often it was tried.
+        /// Number of attempts, from 1.
         attempts: u32,
-        /// The deadline it had, counted from the call.
+        /// The timeout of the call, counted from its beginning; for [`Stage::Acquire`] the limit of the
+        /// wait.
         timeout: Duration,
-        /// Other commands of the database that are between their call and their reply.
+        /// Other commands of the database between their call and their reply.
         in_flight: usize,
         /// Those of them that wait for a connection.
         parked: usize,
         /// The connections of the database.
         pool: Box<PoolStats>,
-        /// State of its circuit.
+        /// State of the circuit.
         circuit: CircuitState,
-        /// Why the last attempt to connect failed, where that is what the command waited for.
+        /// The reason why the last dial failed, if the call waited for a connection.
         last_error: Option<Arc<str>>,
     },
-    /// The connection broke before the reply came.
-    #[error("database {database:?}: the connection was lost{}: {cause}; {execution}", in_all(.attempts))]
+    /// The connection ended before the reply came.
+    ///
+    /// Commands that were not written yet move to the next connection and do not get this error. One
+    /// lost connection counts once against the server, however many commands were on it.
+    #[error(
+        "database {database:?}: the connection was lost{}: {cause}; {execution}",
+        in_attempts(.attempts)
+    )]
     ConnectionLost {
-        /// The database that was asked.
+        /// Name of the database.
         database: Arc<str>,
         /// Whether the command may have run.
         execution: Execution,
-        /// How often it was tried.
+        /// Number of attempts, from 1.
         attempts: u32,
-        /// What happened to the connection.
+        /// The reason why the connection ended.
         cause: Arc<str>,
     },
     /// The server answered with an error.
     ///
-    /// The text is the server's, with control characters escaped, shortened to 256 bytes, and
-    /// without the arguments that the server echoes of a command it does not know.
-    #[error("database {database:?}: the server answered with an error{}: {error}", in_all(.attempts))]
+    /// The text is the server's, with control characters escaped, shortened to 256 bytes, and without
+    /// the arguments that a server repeats of an unknown command.
+    #[error(
+        "database {database:?}: the server answered with an error{}: {error}",
+        in_attempts(.attempts)
+    )]
     Server {
-        /// The database that was asked.
+        /// Name of the database.
         database: Arc<str>,
-        /// Whether the command may have had an effect: a script that fails may have written
-        /// before, and of a pipeline all commands ran that did not fail.
+        /// Whether the command may have had an effect. A script that fails may have written before it
+        /// failed. In a pipeline all commands that did not fail ran.
         execution: Execution,
-        /// How often it was tried.
+        /// Number of attempts, from 1.
         attempts: u32,
-        /// Code of the reply, such as `WRONGTYPE`; of the first that failed in a pipeline.
+        /// Code of the reply, such as `WRONGTYPE`. For a pipeline, that of the first command that
+        /// failed.
         code: Box<str>,
-        /// The server's reply, or the replies of a pipeline.
+        /// The server's reply, or the failed replies of a pipeline.
         #[source]
         error: ::redis::RedisError,
     },
-    /// The reply could not be converted into the type that was asked for. The command ran.
-    #[error("database {database:?}: the reply has another type: {error}")]
+    /// The reply could not be converted into the requested type. The command ran.
+    #[error("database {database:?}: the reply cannot be converted to the requested type: {error}")]
     Conversion {
-        /// The database that was asked.
+        /// Name of the database.
         database: Arc<str>,
-        /// What did not fit.
+        /// The mismatch, without the value, which may be a secret.
         #[source]
         error: ::redis::RedisError,
     },
-    /// The command may not run where it was to run: on a connection that others share, or on any.
-    /// Nothing was sent.
+    /// The command is not permitted on the connection that it would run on. Nothing was sent.
+    ///
+    /// A pipeline with such a command is refused as a whole. [`refusal`](Self::CommandRefused::refusal)
+    /// gives the reason, and its text the remedy.
     #[error("database {database:?}: {command} is refused: {refusal}")]
     CommandRefused {
-        /// The database that was asked.
+        /// Name of the database.
         database: Arc<str>,
         /// Name of the command, in capitals.
         command: Box<str>,
-        /// Why.
+        /// The reason.
         refusal: Refusal,
     },
-    /// Others changed the watched keys each time that the [transaction](crate::Database::transaction)
-    /// was tried. It had no effect.
+    /// Other clients changed the watched keys during every attempt of the
+    /// [transaction](crate::Database::transaction). It had no effect.
     #[error(
-        "database {database:?}: the watched keys were changed by others in all of {attempts} attempts"
+        "database {database:?}: other clients changed the watched keys in each of {attempts} attempts"
     )]
     Conflict {
-        /// The database that was asked.
+        /// Name of the database.
         database: Arc<str>,
-        /// How often it was tried.
+        /// Number of attempts: 32, after which a transaction ends.
         attempts: u32,
     },
-    /// The body of a [transaction](crate::Database::transaction) has ended the watch of the keys itself,
-    /// so nothing kept others from changing them, or has begun another transaction on the lease, or
-    /// changed the connection. The transaction was not sent.
+    /// The body of a [transaction](crate::Database::transaction) ended the watch of the keys, so that
+    /// they could change unnoticed. Or it began another transaction on the lease, or changed the
+    /// connection. The transaction was not sent.
     #[error(
-        "database {database:?}: the body of the transaction has ended its watch, begun another, or \
-         changed the connection; leave MULTI, EXEC, UNWATCH, SELECT, atomic pipelines and the like \
-         out of it"
+        "database {database:?}: the body of the transaction ended the watch, began another transaction, \
+         or changed the connection; do not use MULTI, EXEC, UNWATCH, SELECT, atomic pipelines or similar \
+         commands in it"
     )]
     WatchLost {
-        /// The database that was asked.
+        /// Name of the database.
         database: Arc<str>,
     },
-    /// The body of a [transaction](crate::Database::transaction) has ended and still has the lease or
-    /// the pipeline that it was lent. The transaction was not sent.
+    /// The body of a [transaction](crate::Database::transaction) ended without returning the lease or
+    /// the pipeline that it had borrowed. The transaction was not sent.
     #[error(
-        "database {database:?}: the body of the transaction has kept its lease or its pipeline; drop \
-         both before it ends"
+        "database {database:?}: the body of the transaction kept its lease or its pipeline; drop both \
+         before the body ends"
     )]
     LeaseNotReturned {
-        /// The database that was asked.
+        /// Name of the database.
         database: Arc<str>,
     },
-    /// A [blocking](crate::BlockingDatabase) call was made in an async task, whose runtime it would
-    /// have blocked. Nothing was sent.
+    /// A [blocking](crate::BlockingDatabase) call was made in an async task and would have blocked its
+    /// runtime. Nothing was sent.
     #[error(
-        "database {database:?}: a blocking call in an async task would block its runtime; use the \
-         async handle there, or spawn_blocking"
+        "database {database:?}: a blocking call in an async task would block its runtime; use the async \
+         handle, or make the call in spawn_blocking"
     )]
     WouldBlockRuntime {
-        /// The database that was asked.
+        /// Name of the database.
         database: Arc<str>,
     },
-    /// The supervisor is shutting down, or has.
+    /// The supervisor is shutting down, or has shut down.
+    ///
+    /// New calls were not sent. A command that was in flight when the grace of
+    /// [`Supervisor::shutdown`](crate::Supervisor::shutdown) ended may have run.
     #[error("database {database:?}: the supervisor is shutting down; {execution}")]
     ShuttingDown {
-        /// The database that was asked.
+        /// Name of the database.
         database: Arc<str>,
         /// Whether the command may have run.
         execution: Execution,
     },
-    /// What held the command is gone: the pool crashed, and a new one takes over; or the runtime has
-    /// ended that the connection ran on, and another takes over.
+    /// The task that held the command ended: the pool crashed, or the runtime of the connection ended.
+    /// A successor takes over, so that later calls work.
     #[error("database {database:?}: the task that held the command has ended; {execution}")]
     Abandoned {
-        /// The database that was asked.
+        /// Name of the database.
         database: Arc<str>,
         /// Whether the command may have run.
         execution: Execution,
     },
-    /// The pool of the database crashed too often and was given up;
+    /// The pool of the database crashed more than 5 times within 10 s and was given up. Nothing was sent.
     /// [`Supervisor::revive`](crate::Supervisor::revive) starts it again.
-    #[error("database {database:?}: its pool crashed repeatedly and was given up")]
+    #[error(
+        "database {database:?}: the pool crashed repeatedly and was given up; Supervisor::revive starts \
+         it again"
+    )]
     Failed {
-        /// The database that was asked.
+        /// Name of the database.
         database: Arc<str>,
     },
-    /// The database was isolated by hand, with
-    /// [`Supervisor::isolate`](crate::Supervisor::isolate). Nothing was sent.
-    #[error("database {database:?}: it is isolated by hand, until it is reset")]
+    /// [`Supervisor::isolate`](crate::Supervisor::isolate) took the database out of use. Nothing was
+    /// sent. [`Supervisor::reset`](crate::Supervisor::reset) ends it.
+    #[error("database {database:?}: isolated by Supervisor::isolate, until Supervisor::reset")]
     Isolated {
-        /// The database that was asked.
+        /// Name of the database.
         database: Arc<str>,
     },
-    /// No database of that name was configured.
+    /// No database of that name is configured.
     #[error("there is no database {name:?}; the configured ones are {}", Listed(.known, ", "))]
     UnknownDatabase {
         /// The name that was asked for.
         name: Box<str>,
-        /// The names that exist, sorted.
+        /// The configured names, sorted.
         known: Vec<Arc<str>>,
     },
-    /// Not every database became healthy in time; see [`Supervisor::ready`](crate::Supervisor::ready).
+    /// Not all databases became healthy in time; see [`Supervisor::ready`](crate::Supervisor::ready).
     #[error("not ready within {waited:?}: {}", Listed(.pending, "; "))]
     NotReady {
-        /// How long was waited at most.
+        /// The longest wait that was permitted; zero if the supervisor has been shut down.
         waited: Duration,
-        /// The databases that are not healthy, each with its state and what caused it.
+        /// The databases that are not healthy, each with its state and the last failure.
         pending: Vec<Arc<str>>,
     },
 }
 
 impl Error {
-    /// Whether the command may have run; see [`Execution`].
+    /// Whether the command may have run, over all attempts of the call; see [`Execution`].
+    ///
+    /// Errors of calls that send no command, such as [`NotReady`](Self::NotReady), give
+    /// [`NotSent`](Execution::NotSent).
     pub fn execution(&self) -> Execution {
         match self {
             Self::TimedOut { execution, .. }
@@ -266,13 +331,13 @@ impl Error {
         }
     }
 
-    /// Whether a deadline passed.
+    /// Whether a deadline passed: [`TimedOut`](Self::TimedOut) or [`NotReady`](Self::NotReady).
     pub fn is_timeout(&self) -> bool {
         matches!(self, Self::TimedOut { .. } | Self::NotReady { .. })
     }
 
-    /// The code of a server's error reply, such as `WRONGTYPE`; of the first that failed in a
-    /// pipeline.
+    /// The code of the server's error reply, such as `WRONGTYPE`; `None` for all variants but
+    /// [`Server`](Self::Server). For a pipeline, the code of the first command that failed.
     pub fn code(&self) -> Option<&str> {
         match self {
             Self::Server { code, .. } => Some(code),

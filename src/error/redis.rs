@@ -1,13 +1,16 @@
-//! [`Error`] to and from the `redis` crate's error.
+//! Conversion of [`Error`] to and from the error of the `redis` crate.
 
 use std::{io, sync::Arc};
 
 use super::Error;
 
 impl Error {
-    /// The error of this crate that a [`redis::RedisError`] was made from, if it was.
+    /// The error of this crate inside of a [`redis::RedisError`].
     ///
-    /// Server replies and conversions became errors of the `redis` crate itself and give `None`.
+    /// It is `None` for an error that the `redis` crate made itself. That includes
+    /// [`Server`](Self::Server) and [`Conversion`](Self::Conversion), which become plain errors of the
+    /// `redis` crate: ask [`redis::RedisError::code`] there. To keep [`execution`](Self::execution) of
+    /// these, use [`Database::query`](crate::Database::query) and the like, which return this type.
     ///
     /// ```
     /// use redis_steward::Error;
@@ -17,7 +20,7 @@ impl Error {
     /// }
     /// ```
     pub fn from_redis(error: &redis::RedisError) -> Option<&Self> {
-        // The redis crate keeps its cause behind an `Arc`, and that holds the `io::Error` made below.
+        // The redis crate keeps its source in an `Arc`, which holds the `io::Error` made below.
         let cause = std::error::Error::source(error)?
             .downcast_ref::<Arc<dyn std::error::Error + Send + Sync>>()?;
         cause.downcast_ref::<io::Error>()?.get_ref()?.downcast_ref()
@@ -32,7 +35,7 @@ impl Error {
             Self::ConnectionLost { .. } | Self::Abandoned { .. } => io::ErrorKind::ConnectionReset,
             Self::ShuttingDown { .. } => io::ErrorKind::NotConnected,
             Self::Overloaded { .. } => io::ErrorKind::ResourceBusy,
-            // Not `WouldBlock`, which the redis crate takes for a timeout.
+            // Not `WouldBlock`: the redis crate would treat that as a timeout.
             Self::CommandRefused { .. }
             | Self::WouldBlockRuntime { .. }
             | Self::WatchLost { .. }
@@ -45,6 +48,9 @@ impl Error {
     }
 }
 
+/// [`Error::Server`] and [`Error::Conversion`] become the error of the `redis` crate that they hold. All
+/// other variants become an I/O error, with a kind that the `redis` crate understands
+/// ([`io::ErrorKind::TimedOut`] for a timeout, for instance), and with the variant as its source.
 impl From<Error> for redis::RedisError {
     fn from(error: Error) -> Self {
         match error {

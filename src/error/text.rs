@@ -1,22 +1,21 @@
-//! The parts of error messages that depend on what was found.
+//! The parts of error messages that depend on the state of the database.
 
 use std::{fmt, sync::Arc};
 
 use crate::{events::CircuitState, execution::Stage, stats::PoolStats};
 
-pub(super) fn in_all(attempts: &u32) -> String {
+pub(super) fn in_attempts(attempts: &u32) -> String {
     match attempts {
         0 | 1 => String::new(),
         attempts => format!(" in {attempts} attempts"),
     }
 }
 
-/// Who else is there, where that may be what a command has waited for.
-pub(super) fn crowd(stage: &Stage, in_flight: &usize, parked: &usize, pool: &PoolStats) -> String {
+/// The load of the database, at the stages where it may be the reason of the wait.
+pub(super) fn load(stage: &Stage, in_flight: &usize, parked: &usize, pool: &PoolStats) -> String {
     match (stage, parked, in_flight) {
         (Stage::Acquire, _, _) => format!(
-            "; of max_connections = {} there are {} leased, {} shared, {} idle, {} opening and {} \
-             closing, and {}",
+            "; max_connections = {}: {} leased, {} shared, {} idle, {} opening, {} closing; {}",
             pool.max,
             pool.in_use,
             pool.shared,
@@ -26,29 +25,29 @@ pub(super) fn crowd(stage: &Stage, in_flight: &usize, parked: &usize, pool: &Poo
             waiting(pool.waiting, "")
         ),
         (Stage::Connect, 1.., _) => format!("; {}", waiting(*parked, " for a connection")),
-        (Stage::Queue, _, 1) => "; 1 other is in flight".to_owned(),
-        (Stage::Queue, _, 2..) => format!("; {in_flight} others are in flight"),
+        (Stage::Queue, _, 1) => "; 1 other command is in flight".to_owned(),
+        (Stage::Queue, _, 2..) => format!("; {in_flight} other commands are in flight"),
         _ => String::new(),
     }
 }
 
-pub(super) fn waiting(others: usize, what_for: &str) -> String {
-    match others {
-        1 => format!("1 other waits{what_for}"),
-        others => format!("{others} others wait{what_for}"),
+pub(super) fn waiting(callers: usize, purpose: &str) -> String {
+    match callers {
+        1 => format!("1 other caller waits{purpose}"),
+        callers => format!("{callers} other callers wait{purpose}"),
     }
 }
 
-pub(super) fn unless_closed(circuit: &CircuitState) -> String {
+pub(super) fn circuit_unless_closed(circuit: &CircuitState) -> String {
     match circuit {
         CircuitState::Closed => String::new(),
         other => format!("; the circuit is {other}"),
     }
 }
 
-pub(super) fn because(last_error: &Option<Arc<str>>) -> String {
+pub(super) fn last(last_error: &Option<Arc<str>>) -> String {
     match last_error {
-        Some(error) => format!(" (last attempt: {error})"),
+        Some(error) => format!(" (last error: {error})"),
         None => String::new(),
     }
 }

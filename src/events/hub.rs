@@ -1,4 +1,4 @@
-//! Where events are published and subscribed to.
+//! The hub that publishes health events to subscribers.
 
 use std::{
     collections::BTreeMap,
@@ -8,10 +8,10 @@ use std::{
 
 use super::{CircuitState, HealthEvent, HealthEvents, HealthState, lock, stream::Queue};
 
-/// Where events are published and subscribed to. It outlives a restart of the health actor, so
-/// that subscribers do not notice one.
+/// Publishes events to subscribers. It outlives a restart of the health actor, so that subscribers do
+/// not notice it.
 ///
-/// Its lock is one of the control plane: no command ever takes it.
+/// Its lock belongs to the control plane: no command ever takes it.
 #[derive(Debug, Default)]
 pub(crate) struct EventHub(Mutex<Hub>);
 
@@ -23,7 +23,7 @@ struct Hub {
     closed: bool,
 }
 
-/// A change to publish; the hub adds time and number.
+/// A change to publish. The hub adds time and sequence number.
 #[derive(Debug)]
 pub(crate) struct Change {
     pub(crate) database: Arc<str>,
@@ -33,7 +33,7 @@ pub(crate) struct Change {
 }
 
 impl EventHub {
-    /// Tells every subscriber of a change. What is no change is no event.
+    /// Tells every subscriber of a change. A repetition of the last state is dropped.
     pub(crate) fn publish(&self, change: Change) {
         let mut hub = lock(&self.0);
         if hub.closed {
@@ -77,12 +77,13 @@ impl EventHub {
         let mut hub = lock(&self.0);
         let states = hub.latest.values().cloned().collect();
         let queue = Arc::new(Mutex::new(Queue::new(states, hub.closed)));
-        hub.subscribers.retain(|it| it.strong_count() > 0);
+        hub.subscribers
+            .retain(|subscriber| subscriber.strong_count() > 0);
         hub.subscribers.push(Arc::downgrade(&queue));
         HealthEvents::new(queue)
     }
 
-    /// The last event of one database: its state and its circuit's.
+    /// The last event of one database.
     pub(crate) fn latest(&self, database: &str) -> Option<HealthEvent> {
         lock(&self.0).latest.get(database).cloned()
     }

@@ -1,4 +1,7 @@
 //! Health as applications see it: states, changes, and the stream of changes.
+//!
+//! - this file: [`HealthState`], [`Reason`], [`CircuitState`], [`HealthEvent`]
+//! - `hub`: publishes events · `stream`: [`HealthEvents`], the events of one subscriber
 
 mod hub;
 mod stream;
@@ -12,38 +15,53 @@ use std::{
 pub(crate) use hub::{Change, EventHub};
 pub use stream::HealthEvents;
 
-/// The state of one database as its users should see it.
+/// The health of one database. [`HealthEvent`] tells its changes, and
+/// [`DatabaseStats::health`](crate::DatabaseStats::health) its present value.
+///
+/// | state | commands |
+/// |---|---|
+/// | `Starting`, `Healthy`, `Degraded` | are let through as far as the [circuit](CircuitState) permits |
+/// | `Down`, `Isolated`, `Failed`, `Stopped` | fail at once and are not sent |
+///
+/// `Display` gives one word and the reason, such as `down (the server cannot be reached)`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HealthState {
-    /// No attempt to reach the server has ended yet.
+    /// No attempt to reach the server has ended yet. Commands wait for the first connection.
     Starting,
-    /// The server answers.
+    /// The server answers, and the circuit is closed.
     Healthy,
-    /// Something is wrong, and commands are let through all the same: the circuit has not opened, or
-    /// it is on trial; or the server refuses a kind of command, and runs the others. Also while the
-    /// server is loading its dataset, whatever the circuit.
+    /// A problem was found, and commands are still let through. One of these applies:
+    /// - Failures were seen, and the circuit has not opened.
+    /// - The circuit is half-open, and a few commands test the server.
+    /// - The server refuses one kind of command, such as writes, and runs the others.
+    /// - The server is loading its dataset. Then the circuit may be open, too.
     Degraded {
-        /// What is wrong.
+        /// The problem.
         reason: Reason,
     },
-    /// The circuit is open: commands fail at once.
+    /// The circuit is open: commands fail at once with
+    /// [`Error::CircuitOpen`](crate::Error::CircuitOpen).
     Down {
-        /// What opened the circuit.
+        /// The reason why the circuit opened.
         reason: Reason,
-        /// When the next probe is due.
+        /// Time until the next probe, counted from the event. A later probe alone is no new event.
         retry_after: Duration,
     },
-    /// Somebody has isolated it by hand: commands fail at once, until it is reset.
+    /// [`Supervisor::isolate`](crate::Supervisor::isolate) took the database out of use: commands fail
+    /// at once with [`Error::Isolated`](crate::Error::Isolated), until
+    /// [`Supervisor::reset`](crate::Supervisor::reset).
     Isolated,
-    /// The pool of this database crashed repeatedly and was given up, until it is revived by hand.
+    /// The pool of this database crashed more than 5 times within 10 s and was given up: commands fail
+    /// at once with [`Error::Failed`](crate::Error::Failed), until
+    /// [`Supervisor::revive`](crate::Supervisor::revive).
     Failed,
-    /// The supervisor has been shut down.
+    /// The supervisor has been shut down. It is the last state.
     Stopped,
 }
 
 impl HealthState {
-    /// Whether a change from one to the other is none. A later `retry_after` alone is no change.
+    /// Whether both states are the same for a subscriber. Another `retry_after` alone is no change.
     pub(crate) fn is_like(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Down { reason, .. }, Self::Down { reason: other, .. }) => reason == other,
@@ -66,41 +84,55 @@ impl fmt::Display for HealthState {
     }
 }
 
-/// What is wrong with a database.
+/// The problem of a database. It is part of [`HealthState::Degraded`], [`HealthState::Down`] and
+/// [`Error::CircuitOpen`](crate::Error::CircuitOpen).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Reason {
-    /// No connection can be opened: refused, no route, the name does not resolve.
+    /// No connection can be opened: it is refused, there is no route, the name does not resolve, or this
+    /// process has no file descriptor left.
     Unreachable,
-    /// It accepts connections and does not answer in time.
+    /// The server accepts connections and does not answer in time.
+    ///
+    /// Commands whose callers have given up count too: if one is unanswered after 0.8 times the
+    /// [attempt timeout](crate::DatabaseConfig::attempt_timeout), it is a failure. So the circuit does
+    /// not depend on how long callers wait.
     Unresponsive,
-    /// Its connections break.
+    /// Connections to the server break.
     ConnectionLost,
-    /// It is loading its dataset into memory (`LOADING`).
+    /// The server is loading its dataset into memory (`LOADING`).
     Loading,
-    /// It refuses the credentials or the client (`WRONGPASS`, `NOAUTH`, `NOPERM`, `DENIED`).
+    /// The server refuses the credentials or the client (`WRONGPASS`, `NOAUTH`, `NOPERM`, `DENIED`). The
+    /// circuit opens at once.
     Rejected,
-    /// It has as many clients as it accepts.
+    /// The server has reached its limit of clients (`maxclients`).
     ServerFull,
-    /// What answers does not speak the Redis protocol.
+    /// The peer does not speak the Redis protocol. The circuit opens at once.
     NotRedis,
-    /// It runs a script or a function that has blocked it for long (`BUSY`).
+    /// A script or a function has blocked the server for long (`BUSY`). This crate never kills a script.
     Busy,
-    /// It was down and answers again; a few commands are let through to see whether it lasts.
+    /// The server was down and answers again. The circuit is half-open, and a few commands test whether
+    /// the server stays up.
     Recovering,
-    /// It is a replica that has lost its primary (`MASTERDOWN`), or a cluster that is down.
+    /// The server is a replica that has lost its primary (`MASTERDOWN`), or a node of a cluster that is
+    /// down (`CLUSTERDOWN`).
     PrimaryDown,
-    /// Most commands take longer than they should.
+    /// Of at least 20 calls in the last 10 s, four fifths took longer than 0.8 times the
+    /// [attempt timeout](crate::DatabaseConfig::attempt_timeout).
     Slow,
-    /// It is a replica, which takes no writes (`READONLY`).
+    /// The server is a replica and takes no writes (`READONLY`). Reads succeed, and the circuit stays
+    /// closed.
     ReadOnly,
-    /// It cannot save its dataset, and so takes no writes (`MISCONF`).
+    /// The server cannot save its dataset and therefore takes no writes (`MISCONF`). Reads succeed, and
+    /// the circuit stays closed.
     CannotSave,
-    /// Its memory is used up, and so it takes few writes (`OOM`).
+    /// The server's memory is used up, and it refuses commands that need more (`OOM`). Reads succeed,
+    /// and the circuit stays closed.
     OutOfMemory,
-    /// It has too few replicas, and so takes no writes (`NOREPLICAS`).
+    /// The server has too few replicas and therefore takes no writes (`NOREPLICAS`). Reads succeed, and
+    /// the circuit stays closed.
     NoReplicas,
-    /// The pool of this database crashed and was started again. It has nothing to do with the server.
+    /// The pool of this database crashed and was restarted. The server is not the cause.
     Restarted,
 }
 
@@ -109,32 +141,38 @@ impl fmt::Display for Reason {
         f.write_str(match self {
             Self::Unreachable => "the server cannot be reached",
             Self::Unresponsive => "the server does not answer in time",
-            Self::ConnectionLost => "its connections break",
+            Self::ConnectionLost => "connections to the server break",
             Self::Loading => "the server is loading its dataset",
             Self::Rejected => "the server rejects this client",
-            Self::ServerFull => "the server has as many clients as it accepts",
-            Self::NotRedis => "what answers does not speak the Redis protocol",
+            Self::ServerFull => "the server has reached its limit of clients",
+            Self::NotRedis => "the peer does not speak the Redis protocol",
             Self::Busy => "the server is busy with a script",
-            Self::Recovering => "the server answers again and is on trial",
+            Self::Recovering => "the server answers again, and a few commands test it",
             Self::PrimaryDown => "the server has lost its primary",
             Self::Slow => "most commands are slow",
             Self::ReadOnly => "the server is a replica and takes no writes",
             Self::CannotSave => "the server cannot save and takes no writes",
             Self::OutOfMemory => "the server is out of memory",
             Self::NoReplicas => "the server has too few replicas and takes no writes",
-            Self::Restarted => "its pool crashed and was started again",
+            Self::Restarted => "the pool crashed and was restarted",
         })
     }
 }
 
-/// The circuit breaker's state of one database.
+/// The state of the circuit breaker of one database.
+///
+/// The breaker opens on failures and slowness (see
+/// [`failure_threshold`](crate::DatabaseConfig::failure_threshold)). A successful probe makes it
+/// half-open; time alone never does. Probes use connections of their own, so no caller is needed to test
+/// a server that is down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CircuitState {
-    /// Commands pass.
+    /// Commands are let through.
     Closed,
-    /// Commands fail at once; probes decide when that ends.
+    /// Commands fail at once, until a probe succeeds.
     Open,
-    /// A probe succeeded; a few commands at a time are let through.
+    /// A probe succeeded. At most 5 commands at a time are let through, and further ones fail at once.
+    /// Three successes of probes or commands close the circuit, and one failure opens it again.
     HalfOpen,
 }
 
@@ -148,26 +186,30 @@ impl fmt::Display for CircuitState {
     }
 }
 
-/// One change of one database's health, or, for a new subscriber, its current state.
+/// A change of the health of one database, or the current state for a new subscriber.
 ///
-/// As an actix message it has no reply.
+/// [`HealthEvents`] yields it, and actix actors get it as a message without a reply; see
+/// [`Subscribe`](crate::Subscribe). Every change is also logged with `tracing` at level `INFO`.
+///
+/// `Display` gives one line without secrets, such as
+/// `main: down (the server cannot be reached), circuit open: cannot connect: …`.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct HealthEvent {
     /// Name of the database.
     pub database: Arc<str>,
-    /// The state from now on.
+    /// The new state.
     pub state: HealthState,
-    /// State of the circuit breaker from now on.
+    /// The new state of the circuit breaker.
     pub circuit: CircuitState,
-    /// What happened, in a sentence without secrets, where something did.
+    /// The failure behind the change, if its text is known. It contains no secret.
     pub cause: Option<Arc<str>>,
-    /// When it was noticed.
+    /// The time at which the change was published.
     pub at: SystemTime,
-    /// Number of this change, counted over all databases of the supervisor from 1.
+    /// Sequence number of the change, counted from 1 over all databases of the supervisor.
     pub sequence: u64,
-    /// How many older events this subscriber has missed right before this one, because it was
-    /// slow. The last event of every database is never among them.
+    /// Number of events that this subscriber has missed right before this one, because it was slow. The
+    /// last event of each database is never missed.
     pub missed: u64,
 }
 
@@ -189,8 +231,7 @@ impl fmt::Display for HealthEvent {
     }
 }
 
-/// Nothing that holds these locks can leave its data half-changed, so a panic elsewhere while
-/// one was held is no reason to give up.
+/// No holder of these locks can leave the data half-changed, so a poisoned lock can still be used.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -13,11 +13,36 @@ use super::{HealthEvent, lock};
 
 /// The health of all databases as a stream: first their current states, then every change.
 ///
-/// It ends when the supervisor has stopped. A subscriber that does not keep up slows nothing
-/// down: of the events that it has not taken in time, only the last one of each database is kept,
-/// and [`HealthEvent::missed`] says how many were left out. Dropping it ends the subscription;
-/// it keeps the supervisor from nothing. Waiting for an event can be cancelled at any point
-/// without losing one.
+/// [`Supervisor::subscribe`](crate::Supervisor::subscribe) returns it. It implements
+/// [`Stream`](futures_core::Stream), and [`next`](Self::next) works without further crates. For the
+/// state of the moment alone, [`Supervisor::statistics`](crate::Supervisor::statistics) is simpler.
+///
+/// It ends when the supervisor has stopped; the last event of each database is then
+/// [`Stopped`](crate::HealthState::Stopped). It does not keep the supervisor running, and dropping it
+/// ends the subscription.
+///
+/// # Slow subscribers
+///
+/// A slow subscriber delays neither commands nor other subscribers. At most 256 events are kept for
+/// it. Beyond that, only the last event of each database is kept, and [`HealthEvent::missed`] tells how
+/// many were dropped. So a subscriber can miss intermediate states, but never the present one.
+///
+/// # Example
+///
+/// ```no_run
+/// # async fn example(supervisor: redis_steward::Supervisor) {
+/// use redis_steward::HealthState;
+///
+/// let mut events = supervisor.subscribe();
+/// tokio::spawn(async move {
+///     while let Some(event) = events.next().await {
+///         if let HealthState::Down { reason, .. } = event.state {
+///             eprintln!("{} is down: {reason}", event.database);
+///         }
+///     }
+/// });
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct HealthEvents {
     queue: Arc<Mutex<Queue>>,
@@ -28,7 +53,10 @@ impl HealthEvents {
         Self { queue }
     }
 
-    /// The next event, or `None` once the supervisor has stopped and all were taken.
+    /// The next event, or `None` when the supervisor has stopped and all events were taken.
+    ///
+    /// The future may be dropped at any point without losing an event, for instance in a `select!`. It
+    /// needs no particular runtime.
     pub async fn next(&mut self) -> Option<HealthEvent> {
         std::future::poll_fn(|cx| self.poll_event(cx)).await
     }
@@ -54,7 +82,7 @@ impl Stream for HealthEvents {
     }
 }
 
-/// Events a subscriber has not taken yet.
+/// Events that a subscriber has not taken yet.
 #[derive(Debug)]
 pub(super) struct Queue {
     events: VecDeque<HealthEvent>,
@@ -63,6 +91,7 @@ pub(super) struct Queue {
 }
 
 impl Queue {
+    /// The most events that are kept; `condense` then leaves one for each database.
     const CAPACITY: usize = 256;
 
     pub(super) fn new(events: VecDeque<HealthEvent>, closed: bool) -> Self {
@@ -73,7 +102,7 @@ impl Queue {
         }
     }
 
-    /// The stream ends when these are taken.
+    /// Ends the stream after the present events.
     pub(super) fn close(&mut self) {
         self.closed = true;
         self.wake();
@@ -87,7 +116,7 @@ impl Queue {
         self.wake();
     }
 
-    /// Keeps the last event of each database and tells, on the first one kept, how many went.
+    /// Keeps the last event of each database, and notes on the first of them how many were dropped.
     fn condense(&mut self) {
         let before: u64 = self.events.iter().map(|event| event.missed + 1).sum();
         let mut seen = HashSet::new();

@@ -1,4 +1,4 @@
-//! Messages of the application's own actors.
+//! Messages that actors of the application send.
 
 use std::time::Duration;
 
@@ -7,8 +7,25 @@ use redis::{Cmd, Value};
 
 use crate::{error::Error, events::HealthEvent, policy::retry::Idempotence};
 
-/// Runs one command, for actors that hold a [`Recipient`] instead of a handle; see
-/// [`Database::recipient`](crate::Database::recipient).
+/// Runs one command: the message for actix actors that hold a [`Recipient`] instead of a
+/// [`Database`](crate::Database). [`Database::recipient`](crate::Database::recipient) returns the
+/// recipient.
+///
+/// Its result is that of [`Database::execute`](crate::Database::execute): the unconverted reply, or an
+/// [`Error`]. Sending it fails with actix' `MailboxError` if the pool has ended. Dropping the request
+/// cancels the command; with `do_send` it runs to its end and the result is dropped.
+///
+/// `Debug` does not show the command, whose arguments may be secrets.
+///
+/// ```no_run
+/// # async fn example(main: redis_steward::Database) -> Result<(), Box<dyn std::error::Error>> {
+/// use redis_steward::Execute;
+///
+/// let recipient = main.recipient();
+/// let reply = recipient.send(Execute::new(redis::cmd("PING"))).await??;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Execute {
     pub(crate) command: Cmd,
@@ -17,7 +34,8 @@ pub struct Execute {
 }
 
 impl Execute {
-    /// Runs `command` with the command timeout of the database.
+    /// Runs `command` with the [command timeout](crate::DatabaseConfig::command_timeout) of the database,
+    /// and retries it if that is safe; see [Retries](crate::Database#retries).
     pub fn new(command: Cmd) -> Self {
         Self {
             command,
@@ -26,8 +44,9 @@ impl Execute {
         }
     }
 
-    /// Gives the command another deadline, counted from when the pool receives it; more than a year
-    /// is taken as a year.
+    /// Gives the command another timeout. It is counted from the moment at which the pool handles the
+    /// message, and is strict, as that of [`Database::with_timeout`](crate::Database::with_timeout).
+    /// Range: up to 1 year; more counts as a year. With zero, the command times out and is not sent.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
@@ -41,7 +60,7 @@ impl Execute {
         self
     }
 
-    /// The command may not run twice, even if it only reads: see
+    /// The command must not run twice, even if it is read-only: see
     /// [`Database::not_idempotent`](crate::Database::not_idempotent).
     #[must_use]
     pub fn not_idempotent(mut self) -> Self {
@@ -50,7 +69,7 @@ impl Execute {
     }
 }
 
-/// Without the command's arguments, which may be secrets.
+/// Does not show the arguments of the command, which may be secrets.
 impl std::fmt::Debug for Execute {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Execute")
@@ -63,11 +82,16 @@ impl Message for Execute {
     type Result = Result<Value, Error>;
 }
 
-/// Sends all health events to a recipient: first the current state of every database, then every
-/// change. See [`Supervisor::recipient`](crate::Supervisor::recipient).
+/// Sends all health events to a recipient: first the current state of every database, then every change.
+///
+/// It is the message for actix actors, and
+/// [`Supervisor::recipient`](crate::Supervisor::recipient) returns the address to send it to. In other
+/// programs, use [`Supervisor::subscribe`](crate::Supervisor::subscribe). The subscription ends when the
+/// recipient is closed or the supervisor has stopped. A slow recipient misses intermediate states, as
+/// [`HealthEvents`](crate::HealthEvents) describes.
 #[derive(Debug)]
 pub struct Subscribe(
-    /// Who gets the events.
+    /// The recipient of the events.
     pub Recipient<HealthEvent>,
 );
 

@@ -1,4 +1,4 @@
-//! Plain snapshots of what happened so far.
+//! Snapshots of the counters, as plain data.
 
 mod histogram;
 mod pool;
@@ -11,75 +11,99 @@ use std::{collections::BTreeMap, time::Duration};
 
 use crate::events::{CircuitState, HealthState};
 
-/// What all databases of a supervisor did since it was spawned.
+/// A snapshot of all databases of a supervisor;
+/// [`Supervisor::statistics`](crate::Supervisor::statistics) takes it.
+///
+/// Taking it waits for no lock of a call and no actor. All numbers are plain fields, so that they can be
+/// exported to any metrics system. To be told of changes, subscribe to
+/// [`HealthEvents`](crate::HealthEvents).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct SupervisorStats {
     /// Time since the supervisor was spawned.
     pub uptime: Duration,
-    /// Every database by its name.
+    /// All databases by name.
     pub databases: BTreeMap<String, DatabaseStats>,
 }
 
 impl SupervisorStats {
-    /// Commands of all databases that have ended, however they ended.
+    /// Commands of all databases that have ended, in any way.
     pub fn commands(&self) -> u64 {
         self.databases.values().map(DatabaseStats::commands).sum()
     }
 
-    /// Share of all ended commands that got a reply that was no error, from 0 to 1.
+    /// Share of the ended commands of all databases that succeeded, from 0 to 1; 1 if none has ended
+    /// yet.
     pub fn success_rate(&self) -> f64 {
         let succeeded = self.databases.values().map(|stats| stats.succeeded).sum();
         rate(succeeded, self.commands())
     }
 }
 
-/// What one database did since the supervisor was spawned.
+/// A snapshot of one database: its health, the outcomes of its commands, its load, and its connections.
 ///
-/// A pipeline counts as one command. Every attempt of a command that was let through ends in exactly one
-/// of `succeeded`, `error_replies`, `timed_out`, `lost` and `cancelled`, and a call that was not let
-/// through in `refused`; nearly all commands need one attempt. A wait for a connection of one's own is
-/// counted only if it ends badly: in `timed_out`, in `refused` where too many wait, and in `lost` where
-/// the pool crashes.
+/// [`SupervisorStats::databases`] holds it. The counters begin at 0 when the supervisor is spawned,
+/// never decrease, except that `retried` may fall by one, and survive restarts of the pool. They are
+/// read one after the other, so that sums may be off by the commands of that moment.
+///
+/// # The outcome of a command
+///
+/// Every attempt of a command that was let through is counted in exactly one of
+/// [`succeeded`](Self::succeeded), [`error_replies`](Self::error_replies),
+/// [`timed_out`](Self::timed_out), [`lost`](Self::lost) and [`cancelled`](Self::cancelled). A call that
+/// was not let through is counted in [`refused`](Self::refused). Nearly all commands need one attempt;
+/// [`commands`](Self::commands) counts commands and not attempts.
+///
+/// A pipeline counts as one command. Probes of the health check are not counted. The question
+/// `COMMAND INFO`, which this crate sends before the first use of an
+/// [unknown command](crate::Database#unknown-commands), counts as a command. A wait for a lease is
+/// counted only if it fails: in `timed_out`, in `refused` if too many callers wait, and in `lost` if the
+/// pool crashes.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct DatabaseStats {
-    /// State of the database.
+    /// Health of the database, as in its last [`HealthEvent`](crate::HealthEvent).
     pub health: HealthState,
-    /// State of its circuit breaker.
+    /// State of the circuit breaker.
     pub circuit: CircuitState,
-    /// Commands that got a reply that was no error.
+    /// Commands that got a reply without an error.
     pub succeeded: u64,
-    /// Commands that the server answered with an error.
+    /// Commands that the server answered with an error, and pipelines in which a command failed.
     pub error_replies: u64,
-    /// Commands whose deadline passed.
+    /// Commands whose deadline passed while their caller waited.
     pub timed_out: u64,
-    /// Commands whose connection broke, or was closed by a shutdown.
+    /// Commands whose connection ended before the reply: it broke, a shutdown closed it, or its task
+    /// ended.
     pub lost: u64,
-    /// Commands whose caller had dropped the future before the reply came.
+    /// Commands whose caller dropped the future before the reply came. Sent ones may have run.
     pub cancelled: u64,
-    /// Commands that were refused without sending: circuit open, overloaded, forbidden,
-    /// or a blocking call in an async task.
+    /// Calls that failed at once and were not sent: the circuit was open, the database was isolated or
+    /// stopped, a limit was reached, the command is not permitted, or a blocking call was made in an
+    /// async task.
     pub refused: u64,
-    /// Attempts that failed and were followed by another.
+    /// Failed attempts that were followed by a retry.
     pub retried: u64,
-    /// Attempts that failed and would have been followed by another, had the retry budget had one
-    /// left.
+    /// Failed attempts that were not retried because the retry budget was used up. Its size is a fifth
+    /// of the calls of the last 10 s, plus 10 per second. If this grows, the server fails for many
+    /// callers.
     pub retries_denied: u64,
-    /// Commands that took longer than 0.8 times the
-    /// [attempt timeout](crate::DatabaseConfig::attempt_timeout), and had neither a shorter deadline nor
-    /// a caller who had gone.
+    /// Commands that were unanswered for longer than 0.8 times the
+    /// [attempt timeout](crate::DatabaseConfig::attempt_timeout) while their caller still waited. They
+    /// are also counted by their outcome. A command whose caller has given up by then is not counted
+    /// here; it counts as a failure for the circuit.
     pub slow: u64,
-    /// Commands between their call and their reply now.
+    /// Commands between their call and their reply, at this moment.
+    /// [`max_in_flight`](crate::DatabaseConfig::max_in_flight) bounds them.
     pub in_flight: usize,
-    /// Bytes of those commands.
+    /// Size of those commands in bytes.
+    /// [`max_in_flight_bytes`](crate::DatabaseConfig::max_in_flight_bytes) bounds it.
     pub in_flight_bytes: usize,
     /// The connections of the database.
     pub pool: PoolStats,
 }
 
 impl DatabaseStats {
-    /// Commands that have ended, however they ended.
+    /// Commands that have ended, in any way. Retries do not count twice.
     pub fn commands(&self) -> u64 {
         let attempts = self.succeeded
             + self.error_replies
@@ -87,12 +111,12 @@ impl DatabaseStats {
             + self.lost
             + self.cancelled
             + self.refused;
-        // A retry is counted before the connection has counted the attempt that it follows.
+        // The retry may be counted before the connection has counted the failed attempt.
         attempts.saturating_sub(self.retried)
     }
 
-    /// Share of the ended commands that got a reply that was no error, from 0 to 1; 1 when
-    /// none has ended yet.
+    /// Share of the ended commands that got a reply without an error, from 0 to 1; 1 if none has ended
+    /// yet.
     pub fn success_rate(&self) -> f64 {
         rate(self.succeeded, self.commands())
     }

@@ -1,75 +1,83 @@
-//! The connections of one database, as a snapshot.
+//! A snapshot of the connections of one database.
 
 use std::time::Duration;
 
 use super::WaitHistogram;
 
-/// The connections of one database. Those by which the health of a server is probed are not among
-/// them.
+/// A snapshot of the connections of one database.
 ///
-/// The numbers of connections are of one moment: `open` is the sum of `shared`, `in_use`, `idle` and
-/// `closing`, and `open` and `opening` together are at most `max`. What is counted over time is read
-/// one after the other.
+/// [`DatabaseStats::pool`](crate::DatabaseStats::pool) holds it, and so does
+/// [`Error::TimedOut`](crate::Error::TimedOut). The connections of health probes are not included.
+///
+/// The numbers of connections by state are of one moment: `open` is the sum of `shared`, `in_use`,
+/// `idle` and `closing`, and `open + opening <= max`. The counters (`opened`, `dial_failures`, `lost`,
+/// `evicted`, `discarded`, `restarts`, `acquire_wait`) begin at 0 when the supervisor is spawned, and
+/// are read one after the other.
+///
+/// A pool that is too small shows as `waiting` above 0 and long `acquire_wait`: raise
+/// [`max_connections`](crate::DatabaseConfig::max_connections).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct PoolStats {
     /// Connections whose socket is open.
     pub open: usize,
-    /// Those that all callers share. While one that is too old has a successor already, there may be
-    /// one more than the [configured](crate::DatabaseConfig::shared_connections) maximum.
+    /// Shared connections in service. There may be one more than the
+    /// [configured](crate::DatabaseConfig::shared_connections) maximum while an old one is replaced,
+    /// because its successor is opened first.
     pub shared: usize,
-    /// Those that are leased, or run a blocking command.
+    /// Connections that are leased, or run a blocking command.
     pub in_use: usize,
-    /// Those that wait for somebody to lease them.
+    /// Connections that are free to be leased.
     pub idle: usize,
-    /// Those that are out of service and finish what they were given.
+    /// Connections that are out of service and wait for the replies of their last commands.
     pub closing: usize,
     /// Connections that are being opened.
     pub opening: usize,
-    /// How many leases there could be at once besides those there are.
+    /// The number of further leases that could be granted now.
     pub available: usize,
-    /// The most connections that may be open or opening at a time.
+    /// The most connections that may be open or opening at once:
+    /// [`max_connections`](crate::DatabaseConfig::max_connections).
     pub max: usize,
-    /// Commands that wait for a shared connection now.
+    /// Commands that wait for a shared connection at this moment.
     pub parked: usize,
-    /// Callers who wait for a connection of their own now.
+    /// Callers that wait for a lease at this moment, those of blocking commands included.
     pub waiting: usize,
-    /// How long those waited who got one.
+    /// The waits for leases that were granted, since the supervisor was spawned.
     pub acquire_wait: WaitHistogram,
     /// Connections opened so far.
     pub opened: u64,
-    /// Attempts to open a connection that failed.
+    /// Failed attempts to open a connection.
     pub dial_failures: u64,
-    /// Connections that broke.
+    /// Connections that broke: the server or the network ended them, they were silent for too long, or
+    /// their input was malformed.
     pub lost: u64,
-    /// Connections that were closed because they were idle, old or too many.
+    /// Working connections that were closed because they were idle, old or superfluous.
     pub evicted: Evictions,
-    /// Connections that were closed for another reason, although they worked: leased ones on which
-    /// something had been changed or a reply was missing, those that had led to the wrong server, and
-    /// all at a shutdown.
+    /// Working connections that were closed for another reason: a lease had changed them or left a
+    /// reply unread, they led to the wrong server, or the supervisor was shut down.
     pub discarded: u64,
-    /// Time since the janitor last looked for what to close.
+    /// Time since the last [sweep](crate::DatabaseConfig::sweep_interval); `None` before the first.
     pub last_sweep: Option<Duration>,
     /// Restarts of the pool after a crash.
     pub restarts: u64,
 }
 
-/// Connections that worked and were closed, by reason.
+/// Working connections that were closed to save resources, by reason; see [`PoolStats::evicted`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Evictions {
-    /// Nobody used them for the [idle timeout](crate::DatabaseConfig::idle_timeout).
+    /// They were unused for the [idle timeout](crate::DatabaseConfig::idle_timeout).
     pub idle: u64,
     /// They were older than the [maximum lifetime](crate::DatabaseConfig::max_lifetime).
     pub lifetime: u64,
-    /// Fewer shared connections could do the work.
+    /// They were shared connections, and fewer were enough for the load.
     pub spare: u64,
-    /// They were idle, and their place was needed for one that all share.
+    /// They were idle, and a shared connection needed their place within `max_connections`.
     pub displaced: u64,
 }
 
 impl Evictions {
-    /// All of them.
+    /// The sum of all reasons.
     pub fn total(&self) -> u64 {
         self.idle + self.lifetime + self.spare + self.displaced
     }

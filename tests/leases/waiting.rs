@@ -41,7 +41,7 @@ async fn an_acquire_timeout_shows_the_counts_of_the_pool() {
     }
     let text = error.to_string();
     assert!(
-        text.contains("max_connections = 3 there are 2 leased, 1 shared"),
+        text.contains("max_connections = 3: 2 leased, 1 shared"),
         "{text}"
     );
     // Ordinary commands are not affected, and waiting callers are served in order.

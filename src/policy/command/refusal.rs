@@ -1,28 +1,38 @@
-//! Why a command does not run.
+//! The reasons to refuse a command.
 
 use std::fmt;
 
-/// Why a command may not run on a connection.
+/// The reason why a command is refused with [`Error::CommandRefused`](crate::Error::CommandRefused),
+/// before a byte is written.
 ///
-/// `Display` says why, and what to do instead.
+/// The server answers in order and replies carry no name. A command that changes how a connection
+/// answers would therefore hand the replies of one caller to another. All commands of redis-server 7.0,
+/// and those of later servers and modules, are on reviewed lists. The server is asked about other
+/// names: see [Unknown commands](crate::Database#unknown-commands).
+///
+/// `Display` gives the reason and the remedy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// It changes the state of the connection, or ends it: `SELECT`, `AUTH`, `MULTI`, `CLIENT
-    /// SETNAME` …
+    /// The command changes the state of its connection, or ends it: `SELECT`, `AUTH`, `MULTI`, `WATCH`,
+    /// `CLIENT SETNAME` … It may run on a [`Lease`](crate::Lease).
     Session,
-    /// It turns the connection into a stream of messages: `SUBSCRIBE` …
+    /// The command turns its connection into a stream of messages: `SUBSCRIBE` … It may run on a
+    /// [`Lease`](crate::Lease), which confirms it but drops the messages.
     Subscription,
-    /// It takes away the replies by which commands and answers are matched: `MONITOR`, `SYNC`,
-    /// `CLIENT REPLY`, `SCRIPT DEBUG` … Not even a connection of your own may run it.
+    /// After the command, replies could not be matched to commands any more: `MONITOR`, `SYNC`,
+    /// `CLIENT REPLY`, `SCRIPT DEBUG` …, a `SUBSCRIBE` inside of a pipeline, and unknown commands that
+    /// the server describes as publish/subscribe. It is refused on a [`Lease`](crate::Lease) too.
     Replies,
-    /// It asks whether the writes before it on the same connection have reached replicas or the disk:
-    /// `WAIT`, `WAITAOF`. On a plain handle, and at the head of a pipeline, there are none before it.
+    /// `WAIT` or `WAITAOF` without a write before it. They ask whether the earlier writes of their
+    /// connection have reached replicas or the disk. Run them in a pipeline behind the writes, or on a
+    /// [`Lease`](crate::Lease).
     Alone,
-    /// It administers the server: `CONFIG SET`, `FLUSHALL`, `SHUTDOWN` …
+    /// The command administers the server: `CONFIG SET`, `FLUSHALL`, `SHUTDOWN` …
+    /// [`allow_admin`](crate::DatabaseConfig::allow_admin) permits it.
     Administrative,
-    /// It has no name. The server does not answer an empty command, so every later reply would go
-    /// to the wrong caller.
+    /// The command has no name. The server does not answer an empty command, so that every later reply
+    /// would reach the wrong caller.
     Empty,
 }
 
@@ -30,25 +40,24 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Session => {
-                "it changes the state of a connection that other callers share; lease one of your own \
-                 for it, or use an atomic pipeline or a transaction in place of MULTI, WATCH and EXEC"
+                "it would change a connection that other callers share; run it on a lease, or use an \
+                 atomic pipeline or a transaction instead of MULTI, WATCH and EXEC"
             }
             Self::Subscription => {
-                "it turns a connection that other callers share into a subscriber, and what is published \
-                 would reach nobody; subscribe by other means"
+                "it would turn a connection that other callers share into a subscriber, and no caller \
+                 would get the messages; subscribe with another client"
             }
             Self::Replies => {
-                "it would take from the connection the replies that later commands wait for; reach \
-                 the server by other means for it"
+                "its connection could no longer match replies to commands; send it with another client"
             }
             Self::Alone => {
-                "it asks about what was written before it on the same connection; put it behind the \
-                 writes in a pipeline, or lease a connection for both"
+                "it asks about earlier writes on its connection, and there are none; put it behind the \
+                 writes in a pipeline, or run both on a lease"
             }
             Self::Administrative => {
                 "it administers the server; set allow_admin for this database to permit it"
             }
-            Self::Empty => "it is empty, and the server would not answer it; give it a name",
+            Self::Empty => "the server does not answer an empty command; give it a name",
         })
     }
 }
