@@ -18,7 +18,7 @@ fn idle_connections_stay_for_five_minutes_and_go_with_the_next_sweep() {
     run(async {
         let rig = Rig::start(|main| main).await;
         let leases = rig.leases(3).await;
-        // Not in step with the sweeps.
+        // The leases are given back out of step with the sweeps.
         rig.at(10 * SECOND).await;
         drop(leases);
         // Each minute uses the lease that was used last, and the shared connection.

@@ -243,7 +243,7 @@ fn a_connection_that_panics_is_replaced_and_its_callers_learn_of_it() {
 }
 
 #[test]
-fn requests_that_a_crashed_pool_kept_were_not_sent() {
+fn requests_parked_in_a_crashed_pool_were_not_sent() {
     run(async {
         let rig = Rig::start().await;
         rig.server.kill();

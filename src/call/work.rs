@@ -123,7 +123,7 @@ impl<'a> Batch<'a> {
         commands.filter(|(_, class)| **class == Class::Unknown)
     }
 
-    /// How many replies answer it, those to the MULTI and EXEC around a transaction included.
+    /// The number of replies, including the replies to the MULTI and EXEC around a transaction.
     pub(super) fn replies(&self) -> usize {
         let around = if self.pipeline.is_transaction() { 2 } else { 0 };
         self.pipeline.len() + around

@@ -31,7 +31,7 @@ pub(crate) struct Redial {
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) struct Retire {
-    /// Only the connection with this id, because a newer one may have taken its place.
+    /// Only if it is the connection with this id, because a newer one may have taken its place.
     pub(crate) only: Option<u64>,
 }
 

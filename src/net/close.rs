@@ -1,4 +1,4 @@
-//! Why a connection ended.
+//! The reasons for the end of a connection.
 
 use std::{io, time::Duration};
 

@@ -89,7 +89,7 @@ async fn deliver(deliveries: Vec<JoinHandle<()>>) {
     }
 }
 
-/// The commands of all databases so far that have completed, and those that ended without a reply.
+/// The numbers of commands of all databases so far that were answered, and that ended without a reply.
 fn command_totals(states: &[Arc<DatabaseState>]) -> ShutdownReport {
     let sum = |counters: fn(&Counters) -> [&AtomicU64; 2]| {
         let counters = states.iter().flat_map(|state| counters(&state.counters));

@@ -1,4 +1,4 @@
-//! Why no connection could be opened.
+//! The errors of a dial.
 
 use std::{io, sync::Arc, time::Duration};
 
