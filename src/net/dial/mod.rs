@@ -26,7 +26,7 @@ use crate::{config::DatabaseSettings, events::Reason};
 /// The interval at which a server that is loading its dataset is asked whether it has finished.
 const LOADING_POLL: Duration = Duration::from_millis(20);
 
-/// What to do about a server that is loading its dataset.
+/// The treatment of a server that is loading its dataset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WhileLoading {
     /// Wait for it, up to the timeout of the dial.

@@ -162,7 +162,7 @@ const SESSION: &str = "asking auth client|caching client|no-evict client|setname
 const LATER_SESSION: &str = "client|capa client|import-source client|no-touch client|setinfo himport \
     himport|discard himport|discardall himport|prepare himport|set";
 
-/// `HOST:` and `POST`, the first words of HTTP requests, are on no server's list.
+/// `HOST:` and `POST`, which begin lines of HTTP requests, are on no server's list.
 const STREAM: &str = "client|reply cluster|syncslots host: monitor post psync replconf script|debug \
     sync";
 
