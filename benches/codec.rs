@@ -1,8 +1,8 @@
 //! Decoding of typical replies, beside the `redis` crate's parser, and encoding of commands.
 //!
 //! `cargo bench --bench codec`, or `cargo bench --bench codec -- 'decode/map'` for a part of it.
-//! Both decoders find the reply in a buffer into which it has just been copied, as by a read, and
-//! what they make of it is dropped. `decode/64 bulks` is a read that brought many replies.
+//! Both decoders find the reply in a buffer into which it has just been copied, as by a read. The
+//! decoded value is dropped. `decode/64 bulks` is a read that brought many replies.
 
 use std::{hint::black_box, time::Duration};
 
@@ -43,7 +43,7 @@ fn decode(criterion: &mut Criterion) {
     }
 }
 
-/// A command into bytes of its own, as it is sent, and at the end of a buffer that is there.
+/// A command encoded into bytes of its own, as it is sent, and appended to an existing buffer.
 fn encode(criterion: &mut Criterion) {
     for (name, command) in commands() {
         let mut group = criterion.benchmark_group(format!("encode/{name}"));

@@ -1,8 +1,8 @@
-//! What a command costs beside its I/O: admission, the check of its name, the choice of its route,
-//! what its outcome adds to the records; and a call that is refused because the circuit is open.
+//! The cost of a command beside its I/O: admission, the check of its name, the choice of its route, and
+//! the record of its outcome; and the cost of a call that an open circuit refuses.
 //!
 //! `cargo bench --bench policy`. These run for every command, so each should stay in the tens of
-//! nanoseconds; `refused/handle` is all that a caller pays while a server is down, and has to stay
+//! nanoseconds. `refused/handle` is the whole cost of a call while a server is down, and has to stay
 //! below a microsecond.
 
 use std::{
@@ -99,8 +99,8 @@ fn get() -> Cmd {
     cmd("GET").arg("a key of 16 byte").take()
 }
 
-/// A database of a server that is not there, once its circuit has opened. The supervisor lives as
-/// long as the handle, and goes on knocking, at most every two seconds.
+/// A database whose server does not exist, once its circuit has opened. The supervisor lives as long as
+/// the handle, and goes on dialling, at most every two seconds.
 fn database_with_open_circuit() -> Database {
     let port = common::ports::free_port();
     let config = Config::single(format!("redis://127.0.0.1:{port}"));

@@ -1,8 +1,8 @@
-//! The whole way of a command without the system's share of it: a handle's dispatch, the task of a
+//! The round trip of a command without the operating system: a handle's dispatch, the task of a
 //! connection, and a server in the same thread that answers at once through a stream in memory.
 //!
-//! `cargo bench --bench round_trip`. The throughput is in commands, the time that of a round of 1 or 64,
-//! the server's part and a task switch or two included.
+//! `cargo bench --bench round_trip`. The throughput is in commands. The time is that of a round of 1 or
+//! 64 commands, with the server's part and a task switch or two.
 
 use std::{
     hint::black_box,
@@ -20,10 +20,10 @@ use tokio::{
 };
 
 const KEY: &str = "a key of 16 byte";
-/// What a GET of the key takes on the wire.
+/// Bytes of a GET of the key on the wire.
 const COMMAND: usize = 36;
 const REPLY: &[u8] = b"$16\r\n0123456789abcdef\r\n";
-const MOST: usize = 64;
+const MAX_OUTSTANDING: usize = 64;
 
 fn round_trip(criterion: &mut Criterion) {
     let runtime = Builder::new_current_thread()
@@ -41,7 +41,7 @@ fn round_trip(criterion: &mut Criterion) {
     let expected = Value::BulkString(b"0123456789abcdef".into());
 
     let mut group = criterion.benchmark_group("round trip");
-    for outstanding in [1, MOST] {
+    for outstanding in [1, MAX_OUTSTANDING] {
         group.throughput(Throughput::Elements(outstanding as u64));
         group.bench_function(BenchmarkId::new("GET", outstanding), |bencher| {
             let round = async || {
@@ -67,7 +67,7 @@ fn round_trip(criterion: &mut Criterion) {
 
 /// Answers every command, until there are no more.
 async fn serve(mut stream: DuplexStream) {
-    let replies = REPLY.repeat(MOST);
+    let replies = REPLY.repeat(MAX_OUTSTANDING);
     let mut input = BytesMut::new();
     while stream.read_buf(&mut input).await.expect("a stream") > 0 {
         let commands = input.len() / COMMAND;

@@ -92,8 +92,7 @@ use crate::{
 ///
 /// The answer is remembered for the database, for up to 256 names, until a new connection is opened: that
 /// may lead to another server. The question counts as a command in the
-/// [statistics](crate::DatabaseStats). It has the timeout of the handle for itself, so the first use of
-/// an unknown command can take twice as long.
+/// [statistics](crate::DatabaseStats), and shares the deadline of the command.
 ///
 /// # Settings
 ///

@@ -1,5 +1,5 @@
-//! What benches and fuzz targets reach of the inside, behind the feature `internals`. It is no part of the
-//! public interface, and changes without notice.
+//! The parts of the inside that benches and fuzz targets use, behind the feature `internals`. They are no
+//! part of the public interface, and change without notice.
 
 use std::{
     sync::Arc,
@@ -19,10 +19,10 @@ use crate::{
         Connection, Dialler, Established, FixedAddress, InFlight, Link, Origin, ServerInfo,
         SocketConnector, codec, transport::Transport,
     },
-    policy::gate_state::GateState,
     policy::{
         breaker,
         command::{Class, Place},
+        gate_state::GateState,
     },
     state::{DatabaseState, Gate, Route, Routes},
 };
@@ -55,10 +55,10 @@ impl Decoder {
     }
 }
 
-/// What a command must pass before it is sent.
+/// The checks that a command must pass before it is sent.
 pub struct Admission {
     gate: Arc<Gate>,
-    load: Arc<InFlight>,
+    in_flight: Arc<InFlight>,
 }
 
 impl Admission {
@@ -66,7 +66,7 @@ impl Admission {
     pub fn free() -> Self {
         Self {
             gate: Gate::new(),
-            load: InFlight::new(65_536, 512 << 20),
+            in_flight: InFlight::new(65_536, 512 << 20),
         }
     }
 
@@ -77,26 +77,26 @@ impl Admission {
         admission
     }
 
-    /// Whether a command of so many bytes passes. What it takes is given back at once.
+    /// Whether a command of so many bytes passes. Its permits are given back at once.
     pub fn admits(&self, bytes: usize) -> bool {
         let Ok(_admitted) = self.gate.try_enter() else {
             return false;
         };
-        self.load.enter(bytes).is_ok()
+        self.in_flight.enter(bytes).is_ok()
     }
 
-    /// What the gate is told of every command that succeeds.
+    /// Tells the gate that a command has succeeded, as every such command does.
     pub fn note_success(&self) {
         self.gate.note_success();
     }
 
-    /// Whether it was told since this was last asked.
+    /// Whether a command has succeeded since the last time this was called.
     pub fn take_success(&self) -> bool {
         self.gate.take_success()
     }
 }
 
-/// Why a plain handle does not run a command.
+/// The reason for which a plain handle refuses a command.
 pub fn refusal(command: &Cmd) -> Option<Refusal> {
     match Class::of(args(command)).place(false) {
         Place::Refused(refusal) => Some(refusal),
@@ -138,7 +138,7 @@ impl Line {
     pub fn open(stream: DuplexStream) -> Self {
         let config = Config::single("redis://localhost");
         let settings = resolve(config).expect("BUG: the defaults are valid");
-        // It is never asked: the connection is there.
+        // Unused: the connection is already there.
         let dialler = Dialler::new(FixedAddress, Arc::new(SocketConnector));
         let state = DatabaseState::new(settings.databases[0].clone(), dialler, Instant::now());
         let established = Established {
@@ -146,7 +146,7 @@ impl Line {
             decoder: codec::Decoder::new(codec::Limits::default()),
             seen: ServerInfo::default(),
         };
-        // Nobody will stop it: it drains when its mailbox is dropped with the line.
+        // The connection is not stopped: it drains when its mailbox is dropped with the line.
         let (_, stop) = oneshot::channel();
         let (mailbox, activity, connection) = Connection::new(
             established,
@@ -180,7 +180,7 @@ impl Line {
             .await
     }
 
-    /// Reads the route, as every command does, and tells whether there is one.
+    /// Reads the routes, as every command does, and tells whether there are any.
     pub fn has_route(&self) -> bool {
         self.0.state.routes.load().is_some()
     }
@@ -188,7 +188,7 @@ impl Line {
 
 impl Transport for DuplexStream {
     fn has_input(&self) -> bool {
-        // The bench's server says nothing unasked.
+        // The bench's server sends only replies.
         false
     }
 }

@@ -1,4 +1,4 @@
-//! What the actors and the application's side of the supervisor share.
+//! The databases and services that the actors and the public handles share.
 
 use std::{sync::Arc, time::Duration};
 
@@ -25,8 +25,8 @@ pub(crate) struct Registry {
     stopping: CancellationToken,
 }
 
-/// How long tasks that were told to end may take. Only a runtime that is not driven any more needs
-/// longer, and then nobody waits for them.
+/// The time that tasks may take to end once they are told to. Tasks need longer only on a runtime that is
+/// no longer driven, and then there is no point in waiting.
 pub(crate) const STOP_PATIENCE: Duration = Duration::from_secs(1);
 
 impl Registry {
@@ -51,7 +51,7 @@ impl Registry {
         })
     }
 
-    /// The same task, which ends without a result when the supervisor stops.
+    /// The task, cancelled without a result when the supervisor stops.
     pub(crate) fn until_stopped<F: Future>(
         &self,
         task: F,
@@ -59,7 +59,7 @@ impl Registry {
         self.stopping.clone().run_until_cancelled_owned(task)
     }
 
-    /// Ends what is still running, and waits until it has ended.
+    /// Cancels the remaining tasks, and waits until they have ended.
     pub(crate) async fn stop_tasks(&self) {
         self.stopping.cancel();
         if timeout(STOP_PATIENCE, self.executor.idle()).await.is_err() {
@@ -69,13 +69,20 @@ impl Registry {
 
     /// The names of all databases, sorted.
     pub(crate) fn names(&self) -> Vec<Arc<str>> {
-        let mut names: Vec<_> = self.databases.iter().map(|it| it.key().clone()).collect();
+        let mut names: Vec<_> = self
+            .databases
+            .iter()
+            .map(|entry| entry.key().clone())
+            .collect();
         names.sort();
         names
     }
 
     pub(crate) fn states(&self) -> Vec<Arc<DatabaseState>> {
-        self.databases.iter().map(|it| it.value().clone()).collect()
+        self.databases
+            .iter()
+            .map(|entry| entry.value().clone())
+            .collect()
     }
 
     /// A snapshot of all counters.
@@ -84,12 +91,12 @@ impl Registry {
         SupervisorStats {
             uptime: self.started.elapsed(),
             databases: databases
-                .map(|it| (it.key().to_string(), self.statistics_of(&it)))
+                .map(|entry| (entry.key().to_string(), self.statistics_of(&entry)))
                 .collect(),
         }
     }
 
-    /// Whatever comes from now on is refused, and events end.
+    /// Refuses all later commands, and ends the events.
     pub(crate) fn close(&self) {
         for state in self.states() {
             state.gate.set(GateState::ShuttingDown);

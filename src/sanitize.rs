@@ -1,13 +1,13 @@
-//! Text that came from a server is untrusted: it may carry terminal escapes, be endless, and
-//! echo what the caller sent, passwords included.
+//! Text from a server is untrusted: it may carry terminal escapes, be very long, and echo the caller's
+//! arguments, passwords included.
 
 use redis::{ServerError, Value};
 
 const MAX_BYTES: usize = 256;
-/// After these words a server repeats what it was sent.
+/// After these words a server repeats the caller's arguments.
 const ECHOES: [&str; 2] = ["with args beginning with:", "unknown subcommand"];
 
-/// The same reply with texts of errors, wherever they stand in it, that are safe to print and to log.
+/// The same reply, with every error text in it made safe to print and to log.
 pub(crate) fn reply(value: Value) -> Value {
     let all = |values: Vec<Value>| values.into_iter().map(reply).collect();
     let pairs = |pairs: Vec<(Value, Value)>| {
@@ -45,7 +45,8 @@ fn server_error(error: ServerError) -> ServerError {
     from_line(&clean)
 }
 
-/// The error reply of this text, which has no line breaks: the `redis` crate has no constructor.
+/// The error reply with this text, which has no line breaks. It is parsed, because the `redis` crate has
+/// no constructor.
 pub(crate) fn from_line(line: &str) -> ServerError {
     match redis::parse_redis_value(format!("-{line}\r\n").as_bytes()) {
         Ok(Value::ServerError(error)) => error,

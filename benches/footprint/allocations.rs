@@ -1,4 +1,4 @@
-//! How often one command asks for memory, here and with the `redis` crate's multiplexed connection.
+//! Allocations per command, here and with the `redis` crate's multiplexed connection.
 
 use std::time::Duration;
 
@@ -52,7 +52,7 @@ pub(crate) async fn print() {
     supervisor.shutdown(SOON).await;
 }
 
-/// Per command.
+/// Allocations per command that an open circuit refuses.
 async fn allocations_of_refusal(main: &Database, command: &Cmd) -> f64 {
     let before = allocations();
     for _ in 0..COMMANDS {
@@ -92,7 +92,7 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    /// Per command, once all buffers have grown.
+    /// Allocations per command, once all buffers have grown.
     async fn allocations(&self, caller: &impl Caller) -> f64 {
         self.run(caller).await;
         let before = allocations();

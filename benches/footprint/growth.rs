@@ -1,4 +1,4 @@
-//! What more databases cost: threads, start, end, and the commands on one of them.
+//! The cost of more databases: threads, start, shutdown, and the commands on one of them.
 
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,7 @@ pub(crate) async fn print() {
     let server = RedisServer::start();
     let mut rounds = DATABASES.map(|_| Vec::new());
     for round in 0..ROUNDS {
-        // Each begins in turn, so that none is always first on a cold process.
+        // Each count begins in turn, so that none is always first on a cold process.
         for place in 0..DATABASES.len() {
             let index = (round + place) % DATABASES.len();
             rounds[index].push(costs_of(&server, DATABASES[index]).await);
@@ -72,7 +72,7 @@ async fn costs_of(server: &RedisServer, databases: usize) -> Costs {
     [threads, spawn, ready, shutdown, rate, cpu]
 }
 
-/// Commands per second, and microseconds of the process for each.
+/// Commands per second, and microseconds of CPU of the process for each.
 async fn commands(database: &Database) -> [f64; 2] {
     let (start, cpu) = (Instant::now(), cpu_seconds());
     let callers: Vec<_> = (0..OUTSTANDING)
@@ -91,7 +91,7 @@ async fn call_until(database: Database, end: Instant) -> usize {
     let get = cmd("GET").arg("key").take();
     let expected = Value::BulkString(b"0123456789abcdef".into());
     let mut calls = 0;
-    // The clock is looked at once in a while, so that it is not what is measured.
+    // The clock is read once per 16 commands, so that reading it does not weigh in the measurement.
     while Instant::now() < end {
         for _ in 0..16 {
             assert_eq!(database.execute(&get).await.expect("a reply"), expected);
@@ -110,7 +110,7 @@ fn milliseconds(start: Instant) -> f64 {
     1e3 * start.elapsed().as_secs_f64()
 }
 
-/// Of every column by itself.
+/// The median of each column.
 fn median(rounds: &[Costs]) -> Costs {
     std::array::from_fn(|column| {
         let mut values: Vec<_> = rounds.iter().map(|costs| costs[column]).collect();

@@ -1,4 +1,4 @@
-//! What the allocator has given out.
+//! The memory that the allocator has handed out.
 
 use std::{alloc::System, time::Duration};
 
@@ -13,19 +13,19 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 /// Memory of the process.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) struct Held {
-    /// Bytes that were allocated and not given back.
+    /// Bytes that were allocated and not freed.
     pub(crate) heap: f64,
     /// Bytes that the system has given the process.
     pub(crate) resident: f64,
 }
 
 impl Held {
-    /// Once it does not change any more. There is no other sign that all tasks are done.
+    /// The memory once the heap no longer changes. There is no other sign that all tasks are done.
     pub(crate) async fn settled() -> Self {
         const STILL: Duration = Duration::from_millis(50);
-        const PATIENCE: usize = 200;
+        const MAX_CHECKS: usize = 200;
         let mut last = Self::now();
-        for _ in 0..PATIENCE {
+        for _ in 0..MAX_CHECKS {
             sleep(STILL).await;
             let now = Self::now();
             if now.heap == last.heap {
@@ -35,7 +35,7 @@ impl Held {
         }
         panic!(
             "the heap does not come to rest within {:?}",
-            STILL * PATIENCE as u32
+            STILL * MAX_CHECKS as u32
         );
     }
 
@@ -47,7 +47,7 @@ impl Held {
         }
     }
 
-    /// What each of `count` things takes that were made since `before`.
+    /// The memory per item, of `count` items that were made since `before`.
     pub(crate) fn per(self, count: usize, before: Self) -> Self {
         Self {
             heap: (self.heap - before.heap) / count as f64,
@@ -56,7 +56,7 @@ impl Held {
     }
 }
 
-/// How often memory was asked for so far, growing what there was included.
+/// Allocations so far, reallocations included.
 pub(crate) fn allocations() -> usize {
     let stats = ALLOCATOR.stats();
     stats.allocations + stats.reallocations

@@ -1,10 +1,10 @@
-//! What the crate takes: memory, allocations per command, and how both grow with the number of
+//! The footprint of the crate: memory, allocations per command, and how both grow with the number of
 //! databases.
 //!
 //! `cargo bench --bench footprint` (it starts its own redis-servers, and takes a minute). Bytes
 //! and allocations are those of the process, counted by its allocator, and repeat from run to run
-//! within a few per cent. Times are noise on a shared machine, where the ratios of the last table are
-//! what to look at; counting makes them a little worse than they are without it.
+//! within a few per cent. Times are noise on a shared machine: look at the ratios of the last table
+//! there. Counting allocations makes the times a little worse.
 
 #[path = "../../tests/common/mod.rs"]
 mod common;
@@ -20,7 +20,7 @@ use tokio::runtime::{Builder, Runtime};
 fn main() {
     permit_sockets();
     let runtime = runtime();
-    // Memory first: what is resident does not shrink again.
+    // Memory first: resident memory does not shrink again.
     runtime.block_on(memory::print());
     runtime.block_on(allocations::print());
     runtime.block_on(growth::print());
@@ -34,7 +34,7 @@ fn runtime() -> Runtime {
         .expect("a runtime")
 }
 
-/// A thousand connections are more than many systems let a process have unless it asks.
+/// A thousand connections exceed the default limit of many systems, so this raises it to the maximum.
 fn permit_sockets() {
     let limit = getrlimit(Resource::Nofile);
     let most = Rlimit {

@@ -1,5 +1,5 @@
-//! Memory of what waits: databases, connections, commands. It is the heap's, but for one line: what
-//! becomes resident can be told only once, before there is free memory to be used again.
+//! Memory of waiting databases, connections and commands. All figures are of the heap but one: resident
+//! memory can be measured only once, before there is freed memory to be used again.
 
 use std::{future::poll_fn, pin::Pin, task::Poll, time::Duration};
 
@@ -14,13 +14,13 @@ use crate::{
 const DATABASES: usize = 1_000;
 const COMMANDS: usize = 10_000;
 const SOON: Duration = Duration::from_secs(20);
-/// No command is meant to time out.
+/// Long enough that no command times out.
 const LONG: Duration = Duration::from_secs(300);
 
 pub(crate) async fn print() {
     println!("memory, in bytes");
     let server = RedisServer::start();
-    // What is made once for the whole process is not a database's.
+    // Memory that is allocated once for the whole process does not belong to a database.
     connected(&server, 1).await;
     let one = connected(&server, 1).await;
     let many = connected(&server, DATABASES).await;
@@ -29,7 +29,7 @@ pub(crate) async fn print() {
     line("each of 1,000 databases, connected", many.heap);
     line("  its idle connection", many.heap - unconnected.heap);
     line("  the rest", unconnected.heap);
-    line("  what of it all is resident", many.resident);
+    line("  resident memory of it all", many.resident);
     let (in_flight, parked) = (in_flight().await, parked().await);
     line("a command in flight, 16 B key, of 10,000", in_flight.heap);
     line("a parked command, 16 B key, of 10,000", parked.heap);
@@ -40,7 +40,7 @@ fn line(name: &str, bytes: f64) {
     println!("{name:<42} {bytes:>8.0}");
 }
 
-/// Per database, each with a connection that nobody uses.
+/// Memory per database, each with an idle connection.
 async fn connected(server: &RedisServer, databases: usize) -> Held {
     let before = Held::settled().await;
     let supervisor = spawn(databases, || DatabaseConfig::from_url(server.url())).await;
@@ -50,7 +50,7 @@ async fn connected(server: &RedisServer, databases: usize) -> Held {
     held
 }
 
-/// Per database, after the janitor has closed the connections.
+/// Memory per database, after the janitor has closed the connections.
 async fn unconnected(server: &RedisServer, databases: usize) -> Held {
     let before = Held::settled().await;
     let supervisor = spawn(databases, || {
@@ -80,7 +80,7 @@ fn open(supervisor: &Supervisor) -> usize {
     databases.values().map(|database| database.pool.open).sum()
 }
 
-/// Per command that a stopped server does not answer.
+/// Memory per command that a stopped server does not answer.
 async fn in_flight() -> Held {
     let server = RedisServer::start();
     let supervisor = Supervisor::spawn(patient(&server)).await.expect("spawn");
@@ -95,7 +95,7 @@ async fn in_flight() -> Held {
     held
 }
 
-/// Per command that waits for a connection to a server that accepts it and does not greet.
+/// Memory per command that waits for a connection to a server that accepts it and does not greet.
 async fn parked() -> Held {
     let server = RedisServer::start();
     server.freeze();
@@ -118,7 +118,8 @@ fn patient(server: &RedisServer) -> Config {
     Config::new().database("main", main)
 }
 
-/// What the crate holds, the callers' futures not included, which they hold themselves.
+/// The memory that the crate holds per command. The futures of the callers are not included: callers hold
+/// them.
 async fn per_waiting_command(
     server: &RedisServer,
     main: &Database,
@@ -132,7 +133,7 @@ async fn per_waiting_command(
     poll_fn(|cx| {
         for call in &mut calls {
             let polled = Pin::new(call).poll(cx);
-            assert!(polled.is_pending(), "nobody can have answered");
+            assert!(polled.is_pending(), "no reply can have come");
         }
         Poll::Ready(())
     })

@@ -22,17 +22,17 @@ fuzz_target!(|input: &[u8]| {
         let wire = &data[start..*end];
         match parse_redis_value(wire) {
             Ok(expected) => assert!(same(value, &expected), "{value:?} is not {expected:?}"),
-            // Text that is no UTF-8 is the one thing that only the decoder takes.
+            // Only text that is not UTF-8 is accepted by the decoder and refused by the oracle.
             Err(error) => assert!(str::from_utf8(wire).is_err(), "{value:?}, but {error}"),
         }
         start = *end;
     }
-    // What the decoder refuses or holds to be incomplete, the oracle does not take either.
+    // Input that the decoder refuses or finds incomplete is refused by the oracle too.
     let rest = parse_redis_value(&data[start..]);
     assert!(rest.is_err(), "{error:?}, but the oracle: {rest:?}");
 });
 
-/// The first byte says how many pieces there are, and the next bytes how long each one is.
+/// The first byte gives the number of pieces, and the next bytes the length of each.
 fn split_off_splits(input: &[u8]) -> (Vec<usize>, &[u8]) {
     let Some((&count, rest)) = input.split_first() else {
         return (Vec::new(), input);
@@ -44,7 +44,7 @@ fn split_off_splits(input: &[u8]) -> (Vec<usize>, &[u8]) {
     )
 }
 
-/// NaN does not equal itself, but looks the same.
+/// NaN does not equal itself, so values also count as equal if they print alike.
 fn same(left: &Value, right: &Value) -> bool {
     left == right || format!("{left:?}") == format!("{right:?}")
 }

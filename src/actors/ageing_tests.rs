@@ -1,6 +1,6 @@
-//! Goal: connections are closed at the age, and after the idleness, that the defaults say, and not
-//! before. Method: the actors run on the test's own thread against a server inside the process, and on
-//! a paused clock, so that half an hour passes in a moment.
+//! Goal: connections are closed at the default age and after the default idle time, and not before.
+//! Method: the actors run on the test's own thread against a server inside the process, and on a paused
+//! clock, so that half an hour passes in a moment.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -18,10 +18,10 @@ fn idle_connections_stay_for_five_minutes_and_go_with_the_next_sweep() {
     run(async {
         let rig = Rig::start(|main| main).await;
         let leases = rig.leases(3).await;
-        // Not in step with the sweeps.
+        // The leases are given back out of step with the sweeps.
         rig.at(10 * SECOND).await;
         drop(leases);
-        // The one that was used last is used again, and again. So is the one that all share.
+        // Each minute uses the lease that was used last, and the shared connection.
         for minute in 1..=3 {
             rig.at(10 * SECOND + minute * MINUTE).await;
             drop(rig.lease().await);
@@ -40,10 +40,13 @@ fn idle_connections_stay_for_five_minutes_and_go_with_the_next_sweep() {
         assert_eq!(rig.pool().evicted.total(), 2);
         rig.at(9 * MINUTE).await;
         let pool = rig.pool();
-        // One stays open though nobody uses it.
+        // The shared connection stays open although it is idle.
         assert_eq!((pool.open, pool.shared, pool.evicted.idle), (1, 1, 3));
         assert_eq!(pool.evicted.total(), 3);
-        assert_eq!(pool.last_sweep.map(|it| it < SECOND), Some(true));
+        assert_eq!(
+            pool.last_sweep.map(|since_sweep| since_sweep < SECOND),
+            Some(true)
+        );
         rig.at(9 * MINUTE + 30 * SECOND).await;
         let since = rig.pool().last_sweep.expect("a sweep");
         assert!(since >= 29 * SECOND && since < SWEEP_INTERVAL, "{since:?}");
@@ -52,12 +55,12 @@ fn idle_connections_stay_for_five_minutes_and_go_with_the_next_sweep() {
 }
 
 #[test]
-fn what_is_kept_though_nobody_uses_it_can_be_used_by_all() {
+fn the_idle_minimum_includes_a_shared_connection() {
     run(async {
         for min_idle in [1, 2] {
             let rig = Rig::start(|main| main.min_idle(min_idle)).await;
             rig.at(4 * MINUTE).await;
-            // Used later than the one that all share.
+            // Used later than the shared connection.
             drop(rig.lease().await);
             rig.at(10 * MINUTE).await;
             let pool = rig.pool();
@@ -73,7 +76,7 @@ fn what_is_kept_though_nobody_uses_it_can_be_used_by_all() {
 }
 
 #[test]
-fn a_lease_is_never_too_old_while_somebody_has_it() {
+fn a_lease_is_closed_for_its_age_only_when_it_is_given_back() {
     run(async {
         let rig = Rig::start(|main| main).await;
         let lease = rig.lease().await;
@@ -82,15 +85,15 @@ fn a_lease_is_never_too_old_while_somebody_has_it() {
         // The shared connection was replaced at its age.
         assert_eq!((pool.shared, pool.in_use, pool.evicted.idle), (1, 1, 0));
         let (shared, opened) = (pool.evicted.lifetime, pool.opened);
-        assert!(rig.server.lives()[1].closed.is_none());
+        assert!(rig.server.lifespans()[1].closed.is_none());
         drop(lease);
-        // Not with the next sweep, but now.
+        // Its connection is closed now, not with the next sweep.
         sleep(Duration::from_millis(2)).await;
         let pool = rig.pool();
         assert_eq!((pool.shared, pool.in_use, pool.idle), (1, 0, 0));
         assert_eq!(pool.evicted.lifetime, shared + 1);
         assert_eq!((pool.discarded, pool.opened), (0, opened));
-        assert!(rig.server.lives()[1].closed.is_some());
+        assert!(rig.server.lifespans()[1].closed.is_some());
         rig.stop().await;
     });
 }
@@ -100,13 +103,18 @@ fn connections_of_the_same_age_do_not_end_together() {
     const LEASED: usize = 100;
     run(async {
         let rig = Rig::start(|main| {
-            // Neither their idleness nor a lack of room shall be what ends them.
+            // Neither idleness nor a lack of room shall end them.
             main.max_connections(LEASED + 2)
                 .idle_timeout(2 * MAX_LIFETIME)
         })
         .await;
         drop(rig.leases(LEASED).await);
-        let opened = rig.server.lives().iter().map(|it| it.opened).max();
+        let opened = rig
+            .server
+            .lifespans()
+            .iter()
+            .map(|lifespan| lifespan.opened)
+            .max();
         assert!(opened.expect("some") < rig.started + SECOND);
         let earliest = MAX_LIFETIME.mul_f64(0.9);
         rig.at(earliest - SECOND).await;
@@ -124,9 +132,12 @@ fn connections_of_the_same_age_do_not_end_together() {
                 .entry(closed.as_secs() / SWEEP_INTERVAL.as_secs())
                 .or_default() += 1;
         }
-        // Three minutes hold three sweeps, and a third goes with each.
+        // Three minutes hold three sweeps, and each closes about a third.
         assert!(sweeps.len() >= 3, "{sweeps:?}");
-        assert!(sweeps.values().all(|it| *it < LEASED * 2 / 3), "{sweeps:?}");
+        assert!(
+            sweeps.values().all(|closed| *closed < LEASED * 2 / 3),
+            "{sweeps:?}"
+        );
         rig.stop().await;
     });
 }

@@ -1,6 +1,6 @@
-//! Goal: a child that panics is started again, one that panics in a loop is given up, and other
-//! databases never notice (rows 40 and 41 of the fault matrix). Method: the actors run on the test's
-//! own thread against a real server, and get a message that makes them panic.
+//! Goal: a child that panics is restarted, a child that panics in a loop is given up, and other databases
+//! never notice (rows 40 and 41 of the fault matrix). Method: the actors run on the test's own thread
+//! against a real server, and get a message that makes them panic.
 
 use std::{future::Future, sync::Arc, time::Duration};
 
@@ -17,7 +17,8 @@ use crate::{
     common::{RedisServer, eventually_async},
     config::{Config, DatabaseConfig, resolve},
     error::Error,
-    events::{HealthState, Reason},
+    events::{CircuitState, HealthState, Reason},
+    execution::Execution,
     lifeline::ShutdownReport,
     messages::{Child, Operate, Operation, Revive, Shutdown},
     net::{Connector, Executor, SocketConnector},
@@ -25,8 +26,8 @@ use crate::{
 };
 
 const SOON: Duration = Duration::from_secs(10);
-/// Connections of "one".
-const MAX: usize = 3;
+/// The maximum of connections of "one".
+const MAX_CONNECTIONS: usize = 3;
 
 /// Makes a child panic.
 #[derive(Message)]
@@ -81,7 +82,7 @@ impl Rig {
         let config = Config::new()
             .database(
                 "one",
-                DatabaseConfig::from_url(server.url()).max_connections(MAX),
+                DatabaseConfig::from_url(server.url()).max_connections(MAX_CONNECTIONS),
             )
             .database("two", DatabaseConfig::from_url(server.url_with_db(1)));
         let settings = resolve(config).expect("a valid configuration");
@@ -120,8 +121,8 @@ impl Rig {
 
     async fn until(&self, name: &str, state: HealthState) {
         let latest = || self.registry.hub.latest(name).map(|event| event.state);
-        let what = format!("{name} is {state}");
-        eventually_async(SOON, &what, || latest() == Some(state.clone())).await;
+        let condition = format!("{name} is {state}");
+        eventually_async(SOON, &condition, || latest() == Some(state.clone())).await;
     }
 
     fn restarts(&self, name: &str) -> u64 {
@@ -185,11 +186,11 @@ fn leases_of_a_crashed_pool_go_on_and_count_until_they_are_given_back() {
         let options = one.options(Overrides::default().with_timeout(SOON));
         let pool = || {
             let pool = rig.registry.statistics().databases["one"].pool.clone();
-            assert!(pool.open + pool.opening <= MAX, "{pool:?}");
+            assert!(pool.open + pool.opening <= MAX_CONNECTIONS, "{pool:?}");
             pool
         };
         let mut leases = Vec::new();
-        for _ in 1..MAX {
+        for _ in 1..MAX_CONNECTIONS {
             leases.push(one.acquire(options, None).await.expect("a lease"));
         }
         rig.crash(Child::Pool("one".into())).await;
@@ -200,18 +201,21 @@ fn leases_of_a_crashed_pool_go_on_and_count_until_they_are_given_back() {
             let pong = one.execute_on(lease, &cmd("PING"), options).await;
             assert_eq!(pong.expect("pong"), Value::SimpleString("PONG".into()));
         }
-        // Those that are out take up the room, though the new pool does not know them.
+        // The leases take up room although the new pool does not know them.
         let waiting = actix_rt::spawn({
             let one = one.clone();
             async move { one.acquire(options, None).await }
         });
         eventually_async(SOON, "there is no third", || pool().waiting == 1).await;
-        assert_eq!((pool().in_use, pool().available), (MAX - 1, 0));
+        assert_eq!((pool().in_use, pool().available), (MAX_CONNECTIONS - 1, 0));
         drop(leases.pop());
         let third = waiting.await.expect("a task").expect("in its place");
-        assert_eq!((pool().in_use, pool().open), (MAX - 1, MAX));
+        assert_eq!(
+            (pool().in_use, pool().open),
+            (MAX_CONNECTIONS - 1, MAX_CONNECTIONS)
+        );
         drop((leases, third));
-        // Only the new pool's can be lent again.
+        // Only the connections of the new pool can be lent again.
         let is_settled = || (pool().open, pool().shared, pool().idle) == (2, 1, 1);
         eventually_async(SOON, "all are back", is_settled).await;
         rig.stop().await;
@@ -221,25 +225,25 @@ fn leases_of_a_crashed_pool_go_on_and_count_until_they_are_given_back() {
 #[test]
 fn a_connection_that_panics_is_replaced_and_its_callers_learn_of_it() {
     run(async {
-        let sabotage = PanickingConnector::default();
-        let rig = Rig::start_with(Arc::new(sabotage.clone())).await;
-        sabotage.arm();
+        let connector = PanickingConnector::default();
+        let rig = Rig::start_with(Arc::new(connector.clone())).await;
+        connector.arm();
         let error = rig.ping("one").await.expect_err("its task panicked");
         assert!(matches!(error, Error::Abandoned { .. }), "{error}");
-        assert_eq!(error.execution(), crate::Execution::Unknown);
+        assert_eq!(error.execution(), Execution::Unknown);
         rig.ping("one").await.expect("over the next connection");
         rig.ping("two").await.expect("undisturbed");
         assert_eq!((rig.restarts("one"), rig.restarts("two")), (0, 0));
         let pools = rig.registry.statistics().databases;
         assert_eq!((pools["one"].pool.lost, pools["two"].pool.lost), (1, 0));
-        let load = || rig.database("one").state.in_flight.now();
-        assert_eq!(load(), (0, 0), "its room came back");
+        let in_flight = || rig.database("one").state.in_flight.now();
+        assert_eq!(in_flight(), (0, 0), "its room came back");
         rig.stop().await;
     });
 }
 
 #[test]
-fn requests_that_a_crashed_pool_kept_were_not_sent() {
+fn requests_parked_in_a_crashed_pool_were_not_sent() {
     run(async {
         let rig = Rig::start().await;
         rig.server.kill();
@@ -256,7 +260,7 @@ fn requests_that_a_crashed_pool_kept_were_not_sent() {
         rig.crash(pool("one")).await;
         let error = call.await.expect("task").expect_err("its pool crashed");
         assert!(matches!(error, Error::Abandoned { .. }), "{error}");
-        assert_eq!(error.execution(), crate::Execution::NotSent);
+        assert_eq!(error.execution(), Execution::NotSent);
         rig.server.restart();
         rig.until("one", HealthState::Healthy).await;
         rig.ping("one").await.expect("pong");
@@ -281,11 +285,11 @@ fn row_41_a_pool_that_crashes_in_a_loop_is_given_up_and_others_are_not() {
         rig.crash(Child::Health).await;
         rig.until("one", HealthState::Failed).await;
         assert!(rig.ping("one").await.is_err());
-        // Somebody else does, and it has a new budget of crashes.
+        // A revival does, with a new budget of crashes.
         rig.supervisor.do_send(Revive("one".into()));
         rig.until("one", HealthState::Healthy).await;
         rig.ping("one").await.expect("pong");
-        // What is isolated stays so, also when it is given up and revived.
+        // An isolated database stays isolated, also when its pool is given up and revived.
         let operate = |operation| Operate {
             database: "one".into(),
             operation,
@@ -310,7 +314,7 @@ fn row_41_a_pool_that_crashes_in_a_loop_is_given_up_and_others_are_not() {
 }
 
 #[test]
-fn what_was_isolated_stays_so_when_the_health_actor_crashes() {
+fn an_isolated_database_stays_isolated_when_the_health_actor_crashes() {
     run(async {
         let rig = Rig::start().await;
         for crash_first in [true, false] {
@@ -350,7 +354,7 @@ fn row_40_health_goes_on_after_a_crash_and_subscribers_do_not_notice() {
         rig.server.kill();
         let is_open = |name: &str| {
             let stats = rig.registry.statistics();
-            stats.databases[name].circuit == crate::CircuitState::Open
+            stats.databases[name].circuit == CircuitState::Open
         };
         eventually_async(SOON, "the circuits open", || {
             is_open("one") && is_open("two")

@@ -1,4 +1,4 @@
-//! A server inside the process, so that time can be paused: nothing of it waits for a system.
+//! A server inside the process, so that time can be paused: nothing in it waits for the operating system.
 
 use std::{
     io,
@@ -24,49 +24,53 @@ use crate::{
     },
 };
 
-/// More than a command of a test or its reply takes.
+/// Larger than any command of a test and its reply.
 const BUFFER: usize = 64 * 1024;
 
-/// Accepts every connection, answers the handshake and `PING`, and says `OK` to everything else, until
-/// it dies.
+/// Accepts every connection, answers the handshake and `PING`, and replies `OK` to all other commands,
+/// until it dies.
 #[derive(Clone, Debug, Default)]
 pub(super) struct FakeServer(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
-    lives: Vec<Life>,
+    lifespans: Vec<Lifespan>,
     tasks: Vec<AbortHandle>,
     is_down: bool,
 }
 
 /// When a connection was opened, and when its client closed it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Life {
+pub(super) struct Lifespan {
     pub(super) opened: Instant,
     pub(super) closed: Option<Instant>,
 }
 
 impl FakeServer {
-    /// All connections there ever were, in the order in which they were opened.
-    pub(super) fn lives(&self) -> Vec<Life> {
-        self.lock().lives.clone()
+    /// The lifespans of all connections, in the order in which they were opened.
+    pub(super) fn lifespans(&self) -> Vec<Lifespan> {
+        self.lock().lifespans.clone()
     }
 
-    /// How many are open now.
+    /// The number of connections that are open now.
     pub(super) fn open(&self) -> usize {
         let state = self.lock();
-        state.lives.iter().filter(|it| it.closed.is_none()).count()
+        state
+            .lifespans
+            .iter()
+            .filter(|lifespan| lifespan.closed.is_none())
+            .count()
     }
 
-    /// Closes all connections, and refuses others.
+    /// Closes all connections, and refuses new ones.
     pub(super) fn die(&self) {
         let mut state = self.lock();
         state.is_down = true;
         for task in state.tasks.drain(..) {
             task.abort();
         }
-        for life in &mut state.lives {
-            life.closed.get_or_insert_with(Instant::now);
+        for lifespan in &mut state.lifespans {
+            lifespan.closed.get_or_insert_with(Instant::now);
         }
     }
 
@@ -80,16 +84,16 @@ impl FakeServer {
             return Err(io::ErrorKind::ConnectionRefused.into());
         }
         let (client, server) = duplex(BUFFER);
-        let number = state.lives.len();
-        state.lives.push(Life {
+        let number = state.lifespans.len();
+        state.lifespans.push(Lifespan {
             opened: Instant::now(),
             closed: None,
         });
         let own = self.clone();
         let task = tokio::spawn(async move {
-            // An error is the client closing, too.
+            // An error also means that the client has closed.
             let _ = serve(server).await;
-            own.lock().lives[number].closed = Some(Instant::now());
+            own.lock().lifespans[number].closed = Some(Instant::now());
         });
         state.tasks.push(task.abort_handle());
         Ok(client)
@@ -104,7 +108,7 @@ async fn serve(mut client: DuplexStream) -> io::Result<()> {
     let mut input = Vec::new();
     while client.read_buf(&mut input).await? > 0 {
         let mut rest = &input[..];
-        // What is not whole yet is read again with the next bytes.
+        // An incomplete command is read again with the next bytes.
         while let Ok(Some(command)) = read_command(&mut rest) {
             let left = rest.len();
             client.write_all(&answer(&command)).await?;
@@ -135,7 +139,7 @@ impl Connector for FakeServer {
 struct Line(DuplexStream);
 
 impl Transport for Line {
-    /// Nothing comes that the runtime has not heard of.
+    /// The runtime knows of all input, because none comes from the operating system.
     fn has_input(&self) -> bool {
         false
     }

@@ -1,6 +1,5 @@
-//! Goal: a pool that is full makes room for another shared connection where one is needed, and not at
-//! the cost of those who wait. Method: a paused clock, and a pool that is told that a connection has too
-//! much to do.
+//! Goal: a full pool makes room for another shared connection when one is saturated, but not while callers
+//! wait for a lease. Method: a paused clock, and a message that tells the pool of a saturation.
 
 use actix::{Context, Handler, Message};
 use redis::cmd;
@@ -11,21 +10,21 @@ use super::{
 };
 use crate::{call::Overrides, config::DatabaseConfig, messages::Saturated};
 
-/// Lets the pool believe that a shared connection has more to do than it can.
+/// Makes the pool believe that a shared connection is saturated.
 #[derive(Message)]
 #[rtype(result = "()")]
-struct Press;
+struct Saturate;
 
-impl Handler<Press> for SupervisorActor {
+impl Handler<Saturate> for SupervisorActor {
     type Result = ();
 
-    fn handle(&mut self, _: Press, _: &mut Context<Self>) {
+    fn handle(&mut self, _: Saturate, _: &mut Context<Self>) {
         self.pools["main"].do_send(Saturated);
     }
 }
 
 #[test]
-fn a_full_pool_grows_where_it_is_saturated() {
+fn a_full_pool_replaces_an_idle_lease_with_a_shared_connection_when_saturated() {
     run(async {
         for min_idle in [1, 4] {
             let full = |main: DatabaseConfig| {
@@ -37,7 +36,7 @@ fn a_full_pool_grows_where_it_is_saturated() {
             drop(rig.leases(3).await);
             rig.at(SECOND).await;
             assert_eq!((rig.pool().shared, rig.pool().idle), (1, 3));
-            rig.supervisor.do_send(Press);
+            rig.supervisor.do_send(Saturate);
             rig.at(2 * SECOND).await;
             let pool = rig.pool();
             assert_eq!((pool.shared, pool.idle), (2, 2), "{pool:?}");
@@ -48,7 +47,7 @@ fn a_full_pool_grows_where_it_is_saturated() {
 }
 
 #[test]
-fn a_pool_does_not_grow_at_the_cost_of_those_who_wait() {
+fn a_saturated_pool_does_not_grow_while_a_caller_waits_for_a_lease() {
     run(async {
         let full = |main: DatabaseConfig| {
             main.max_connections(3)
@@ -57,8 +56,8 @@ fn a_pool_does_not_grow_at_the_cost_of_those_who_wait() {
         };
         let rig = Rig::start(full).await;
         let mut leases = rig.leases(2).await;
-        // There is no room, and none is kept for later.
-        rig.supervisor.do_send(Press);
+        // There is no room now, and the wish for a connection is not kept for later.
+        rig.supervisor.do_send(Saturate);
         rig.at(SECOND).await;
         let waiting = actix_rt::spawn({
             let main = rig.main.clone();
@@ -67,8 +66,8 @@ fn a_pool_does_not_grow_at_the_cost_of_those_who_wait() {
         });
         rig.at(2 * SECOND).await;
         assert_eq!(rig.pool().waiting, 1);
-        rig.supervisor.do_send(Press);
-        // A connection that was changed makes room.
+        rig.supervisor.do_send(Saturate);
+        // A connection whose session has changed is closed, which makes room.
         let mut changed = leases.pop().expect("two");
         let select = cmd("SELECT").arg(1).take();
         let done = rig.main.execute_on(

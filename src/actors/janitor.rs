@@ -1,10 +1,10 @@
-//! The janitor: a clock for each pool, which makes it look for idle connections.
+//! The janitor: a timer for each pool, which makes it close idle and old connections.
 
 use std::sync::Arc;
 
 use actix::{Actor, AsyncContext, Context, Handler, ResponseFuture};
 
-use super::guard::ExitGuard;
+use super::exit_guard::ExitGuard;
 use crate::{
     messages::{Sweep, SweepAll},
     registry::Registry,
@@ -33,7 +33,7 @@ impl Handler<SweepAll> for JanitorActor {
 
     fn handle(&mut self, _: SweepAll, _: &mut Self::Context) -> Self::Result {
         let states = self.registry.states();
-        let pools = states.iter().filter_map(|it| it.pool.load_full());
+        let pools = states.iter().filter_map(|state| state.pool.load_full());
         let sweeps: Vec<_> = pools.map(|pool| pool.sweep.send(Sweep)).collect();
         Box::pin(async move {
             let mut evicted = 0;
@@ -46,7 +46,7 @@ impl Handler<SweepAll> for JanitorActor {
     }
 }
 
-/// Asks the pool that the database has at the moment.
+/// Asks the present pool of the database. A restart replaces it, so the address is read each time.
 fn sweep(state: &DatabaseState) {
     if let Some(pool) = &*state.pool.load() {
         pool.sweep.do_send(Sweep);

@@ -1,9 +1,9 @@
-//! The control plane. Actors sequence what `policy` decides and `net` does; none of them
-//! awaits I/O, and only the supervisor knows the others' types.
+//! The control plane. Actors carry out the decisions of `policy` by means of `net`. No actor awaits I/O,
+//! and only the supervisor knows the types of the other actors.
 
+mod exit_guard;
 #[cfg(test)]
 mod fake_server;
-mod guard;
 mod health;
 mod janitor;
 #[cfg(test)]

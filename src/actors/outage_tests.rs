@@ -1,5 +1,5 @@
-//! Goal: after an outage of any length all goes on by itself. Method: a paused clock, and a server that is
-//! away for a quarter of an hour.
+//! Goal: a database recovers by itself after an outage of any length. Method: a paused clock, and a server
+//! that is down for a quarter of an hour.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ fn the_first_command_after_a_quarter_of_an_hour_succeeds() {
         let mut refused = 0;
         let mut last = rig.now();
         while rig.now() < OUTAGE {
-            let error = rig.try_ping().await.expect_err("it is away");
+            let error = rig.try_ping().await.expect_err("the server is down");
             assert_eq!(error.execution(), Execution::NotSent, "{error}");
             refused += usize::from(matches!(error, Error::CircuitOpen { .. }));
             rig.at(last + 10 * SECOND).await;
@@ -27,7 +27,7 @@ fn the_first_command_after_a_quarter_of_an_hour_succeeds() {
         assert!(refused > 80, "{refused}");
         drop(lease);
         rig.server.revive();
-        // A probe finds it.
+        // A probe notices the server within two seconds.
         rig.at(last + 2 * SECOND).await;
         rig.ping().await;
         drop(rig.lease().await);

@@ -20,7 +20,7 @@ use crate::{
     },
 };
 
-/// Opens sockets, and when it is armed makes the task panic that writes next.
+/// Opens sockets. When it is armed, the next write to any of them panics.
 #[derive(Clone, Debug, Default)]
 pub(super) struct PanickingConnector(Arc<AtomicBool>);
 
@@ -32,7 +32,7 @@ impl PanickingConnector {
 
 struct PanickingTransport {
     socket: Box<dyn Transport>,
-    sabotage: PanickingConnector,
+    connector: PanickingConnector,
 }
 
 impl Connector for PanickingConnector {
@@ -42,11 +42,11 @@ impl Connector for PanickingConnector {
         settings: &'a DatabaseSettings,
     ) -> Connecting<'a> {
         Box::pin(async move {
-            let brittle: Box<dyn Transport> = Box::new(PanickingTransport {
+            let transport: Box<dyn Transport> = Box::new(PanickingTransport {
                 socket: SocketConnector.connect(address, settings).await?,
-                sabotage: self.clone(),
+                connector: self.clone(),
             });
-            Ok(brittle)
+            Ok(transport)
         })
     }
 }
@@ -73,7 +73,7 @@ impl AsyncWrite for PanickingTransport {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        assert!(!self.sabotage.0.swap(false, Relaxed), "told to panic");
+        assert!(!self.connector.0.swap(false, Relaxed), "told to panic");
         Pin::new(&mut self.socket).poll_write(cx, bytes)
     }
 

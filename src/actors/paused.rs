@@ -12,7 +12,7 @@ use tokio::{
 };
 
 use super::{
-    fake_server::{FakeServer, Life},
+    fake_server::{FakeServer, Lifespan},
     supervisor::SupervisorActor,
 };
 use crate::{
@@ -20,8 +20,7 @@ use crate::{
     config::{Config, DatabaseConfig, resolve},
     error::Error,
     lifeline::ShutdownReport,
-    messages::Grant,
-    messages::Shutdown,
+    messages::{Grant, Shutdown},
     net::Executor,
     registry::Registry,
     stats::PoolStats,
@@ -30,7 +29,7 @@ use crate::{
 pub(super) const SECOND: Duration = Duration::from_secs(1);
 pub(super) const MINUTE: Duration = Duration::from_secs(60);
 
-/// A supervisor with the database "main" on such a server.
+/// A supervisor with the database "main" on a [`FakeServer`].
 pub(super) struct Rig {
     pub(super) server: FakeServer,
     pub(super) registry: Arc<Registry>,
@@ -43,7 +42,7 @@ pub(super) struct Rig {
 impl Rig {
     pub(super) async fn start(adjust: impl FnOnce(DatabaseConfig) -> DatabaseConfig) -> Self {
         let server = FakeServer::default();
-        // Health probes open connections as well, which are not what is looked at here.
+        // Health probes open connections as well, which would disturb the counts of these tests.
         let seldom = Duration::from_secs(24 * 60 * 60);
         let main = DatabaseConfig::new().health_check_interval(seldom);
         let settings = resolve(Config::new().database("main", adjust(main)));
@@ -89,10 +88,10 @@ impl Rig {
         join_all((0..number).map(|_| self.lease())).await
     }
 
-    /// The time since the start, once the actors have done what was to be done by then.
+    /// Waits until this time since the start, and until the actors have done all that was due by then.
     pub(super) async fn at(&self, time: Duration) {
         sleep_until(self.started + time).await;
-        // Timers of the same millisecond may be later in turn.
+        // Timers of the same millisecond may fire after this one.
         sleep(Duration::from_millis(2)).await;
     }
 
@@ -101,10 +100,14 @@ impl Rig {
         self.started.elapsed()
     }
 
-    /// When connections were closed, after the start.
+    /// The times since the start at which connections were closed.
     pub(super) fn closed(&self) -> Vec<Duration> {
-        let closed = |life: Life| Some(life.closed? - self.started);
-        self.server.lives().into_iter().filter_map(closed).collect()
+        let closed = |lifespan: Lifespan| Some(lifespan.closed? - self.started);
+        self.server
+            .lifespans()
+            .into_iter()
+            .filter_map(closed)
+            .collect()
     }
 
     pub(super) async fn stop(self) {

@@ -10,13 +10,14 @@ use crate::{
     registry::Registry,
 };
 
-/// What is known of each database; nothing before its first event.
+/// The latest event of each database; `None` before its first.
 type Latest = BTreeMap<Arc<str>, Option<HealthEvent>>;
 
-/// Returns when all databases have been healthy at the same moment, or says which were not when
-/// the time was over.
+/// Waits until all databases are healthy at the same moment. The error names the databases that were not
+/// when the time was over.
 pub(super) async fn until_ready(registry: Arc<Registry>, within: Duration) -> Result<(), Error> {
-    let mut latest: Latest = registry.names().into_iter().map(|it| (it, None)).collect();
+    let names = registry.names().into_iter();
+    let mut latest: Latest = names.map(|name| (name, None)).collect();
     let mut events = registry.hub.subscribe();
     if timeout(within, follow(&mut events, &mut latest)).await == Ok(true) {
         return Ok(());

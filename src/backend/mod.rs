@@ -1,7 +1,7 @@
-//! The seam between a call and what answers it.
+//! The seam between a call and its server.
 //!
-//! A backend takes a request, which is a whole command or pipeline, and sees that it is answered. Calls
-//! above it admit, classify and retry; nothing above it knows of routes, pools or sockets.
+//! A backend takes a request, which is a whole command or pipeline, and ensures that it is answered.
+//! Calls admit, classify and retry above it; nothing above it knows of routes, pools or sockets.
 
 mod server;
 
@@ -15,17 +15,18 @@ use crate::{
     state::DatabaseState,
 };
 
-/// Answers the requests of a database. A request that a backend drops is answered by its responder.
+/// Answers the requests of a database. If a backend drops a request, the request's responder answers.
 pub(crate) trait Backend: Clone + fmt::Debug + Send + Sync + 'static {
     /// Takes a request, to be answered as soon as possible.
     fn send(&self, state: &DatabaseState, request: Request);
 
-    /// Takes a request after a pause, behind what was told to it before.
+    /// Takes a request to be sent after a pause. Earlier calls, such as [`distrust`](Self::distrust), take
+    /// effect before it.
     fn send_later(&self, state: &DatabaseState, request: Request, after: Duration);
 
-    /// Lends a connection of one's own as soon as there is one.
+    /// Lends an exclusive connection as soon as there is one.
     fn lend(&self, state: &DatabaseState, waiting: Waiting);
 
-    /// The origin of a reply leads to the wrong server, or to one that is not ready.
+    /// Stops using the origin of a reply: it leads to the wrong server, or to one that is not ready.
     fn distrust(&self, state: &DatabaseState, origin: Origin);
 }

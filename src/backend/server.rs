@@ -1,4 +1,4 @@
-//! One server: a request goes to a route, or is parked in the pool.
+//! One server: a request is sent over a route, or parked in the pool.
 
 use std::time::Duration;
 
@@ -26,8 +26,8 @@ impl Backend for Server {
         self.send_later(state, request, Duration::ZERO);
     }
 
-    /// By way of the pool, which has a timer, and which learns before of a connection that is to be
-    /// left. Without a pool the request is dropped, which answers it.
+    /// Sends the request by way of the pool. The pool has a timer, and its mailbox keeps the order: it has
+    /// retired a distrusted connection by then. Without a pool the request is dropped, which answers it.
     fn send_later(&self, state: &DatabaseState, request: Request, after: Duration) {
         if let Some(pool) = &*state.pool.load() {
             pool.park.do_send(Park { request, after });

@@ -1,4 +1,4 @@
-//! One attempt of a call, and all of them together.
+//! One attempt of a call, and the sum of all its attempts.
 
 use std::time::Duration;
 
@@ -7,23 +7,23 @@ use tokio::time::Instant;
 use super::CallOptions;
 use crate::{execution::Execution, state::Admitted};
 
-/// How an attempt was made.
+/// One attempt.
 pub(super) struct Attempt {
     pub(super) admitted: Admitted,
     pub(super) deadline: Instant,
 }
 
-/// What a call has been through.
+/// All attempts of a call together.
 #[derive(Clone, Copy)]
 pub(super) struct Attempts {
     pub(super) count: u32,
-    /// Of all attempts together.
+    /// Whether any attempt may have run the command.
     pub(super) execution: Execution,
     pub(super) timeout: Duration,
 }
 
 impl Attempts {
-    /// A call that has waited for so long, and was not sent.
+    /// A call that waited up to its timeout and was not sent.
     pub(super) fn not_sent(timeout: Duration) -> Self {
         Self {
             count: 1,
@@ -32,7 +32,7 @@ impl Attempts {
         }
     }
 
-    /// A call that went well the first time.
+    /// A call whose first attempt succeeded.
     pub(super) fn first_try(options: &CallOptions) -> Self {
         Self {
             count: 1,

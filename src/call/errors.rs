@@ -1,4 +1,4 @@
-//! What callers are told when there is no reply.
+//! The errors of calls without a good reply.
 
 use std::{
     sync::{
@@ -17,13 +17,15 @@ use crate::{
     events::{CircuitState, Reason},
     execution::{Execution, Stage},
     net::{Answered, AtLimit, CloseReason, Failure, Reply},
-    policy::command::{self, Refusal},
-    policy::gate_state::GateState,
+    policy::{
+        command::{self, Refusal},
+        gate_state::GateState,
+    },
     state::{clock, count},
 };
 
-/// A probe may be under way, and it takes a few to close a circuit. Whoever asks again as soon as it
-/// is told to shall not do so in a tight loop meanwhile.
+/// Closing a circuit takes a few probes, and the next may be under way. A caller that retries after
+/// `retry_after` must not spin in a tight loop meanwhile.
 const MIN_RETRY_AFTER: Duration = Duration::from_millis(25);
 
 impl<B: Backend> CallEngine<B> {
@@ -36,12 +38,12 @@ impl<B: Backend> CallEngine<B> {
                 let outage = outage.as_ref();
                 Error::CircuitOpen {
                     database,
-                    reason: outage.map_or(Reason::Unreachable, |it| it.reason),
-                    retry_after: outage.map_or(MIN_RETRY_AFTER, |it| {
-                        let until = it.next_probe.saturating_duration_since(clock::now());
+                    reason: outage.map_or(Reason::Unreachable, |outage| outage.reason),
+                    retry_after: outage.map_or(MIN_RETRY_AFTER, |outage| {
+                        let until = outage.next_probe.saturating_duration_since(clock::now());
                         until.max(MIN_RETRY_AFTER)
                     }),
-                    last_error: outage.and_then(|it| it.cause.clone()),
+                    last_error: outage.and_then(|outage| outage.cause.clone()),
                 }
             }
             GateState::ShuttingDown => Error::ShuttingDown {
@@ -53,29 +55,29 @@ impl<B: Backend> CallEngine<B> {
         }
     }
 
-    /// A blocking call was made where it must not block.
+    /// The error of a blocking call on a thread that must not block.
     pub(crate) fn would_block_runtime(&self) -> Error {
         count(&self.state.counters.refused);
         let database = self.state.name();
         Error::WouldBlockRuntime { database }
     }
 
-    /// A blocking call was given up because nobody has ended it. What became of its request, if it has
-    /// made one, only its connection knows.
+    /// The error of a blocking call that was given up because its runtime did not end it. Only its
+    /// connection knows the fate of its request, if there is one.
     pub(crate) fn stalled(&self, timeout: Duration, execution: Execution) -> Error {
-        let tried = Attempts {
+        let attempts = Attempts {
             count: 1,
             execution,
             timeout,
         };
-        self.timed_out(Stage::Runtime, tried, None)
+        self.timed_out(Stage::Runtime, attempts, None)
     }
 
     pub(super) fn overloaded(&self, limit: Limit) -> Error {
         self.overloaded_by(limit, &self.state.counters.parked)
     }
 
-    /// With so many who wait.
+    /// The error of a limit that was reached with so many callers waiting.
     pub(super) fn overloaded_by(&self, limit: Limit, waiting: &AtomicUsize) -> Error {
         count(&self.state.counters.refused);
         let (in_flight, in_flight_bytes) = self.state.in_flight.now();
@@ -88,25 +90,25 @@ impl<B: Backend> CallEngine<B> {
         }
     }
 
-    /// A reply, unless it is the server's refusal of the one command there was.
+    /// The reply, or an error if the only command was answered with an error.
     pub(super) fn unless_error(
         &self,
         answered: Answered,
-        tried: Attempts,
+        attempts: Attempts,
     ) -> Result<(Answered, Attempts), Error> {
         match answered.reply {
             Reply::One(Value::ServerError(error)) => Err(Error::Server {
                 database: self.state.name(),
-                execution: tried.execution,
-                attempts: tried.count,
+                execution: attempts.execution,
+                attempts: attempts.count,
                 code: error.code().into(),
                 error: error.into(),
             }),
-            _ => Ok((answered, tried)),
+            _ => Ok((answered, attempts)),
         }
     }
 
-    /// A reply in the type that was asked for.
+    /// The reply converted to the requested type.
     pub(crate) fn convert<T: FromRedisValue>(&self, reply: Value) -> Result<T, Error> {
         // A script can return errors inside of its reply.
         let reply = reply
@@ -118,15 +120,15 @@ impl<B: Backend> CallEngine<B> {
     pub(super) fn timed_out(
         &self,
         stage: Stage,
-        tried: Attempts,
+        attempts: Attempts,
         last_error: Option<Arc<str>>,
     ) -> Error {
         Error::TimedOut {
             database: self.state.name(),
             stage,
-            execution: tried.execution,
-            attempts: tried.count,
-            timeout: tried.timeout,
+            execution: attempts.execution,
+            attempts: attempts.count,
+            timeout: attempts.timeout,
             in_flight: self.state.in_flight.now().0,
             parked: self.state.counters.parked.load(Relaxed),
             pool: Box::new(self.state.pool_stats()),
@@ -141,7 +143,7 @@ impl<B: Backend> CallEngine<B> {
         }
     }
 
-    /// What may not run here. It was not sent.
+    /// The error of a command that may not run here. It was not sent.
     pub(super) fn forbidden(&self, command: &Cmd, refusal: Refusal) -> Error {
         count(&self.state.counters.refused);
         Error::CommandRefused {
@@ -151,21 +153,18 @@ impl<B: Backend> CallEngine<B> {
         }
     }
 
-    pub(super) fn explain(&self, failure: Failure, tried: Attempts) -> Error {
+    /// The error of an attempt without a reply, after so many attempts.
+    pub(super) fn explain(&self, failure: Failure, attempts: Attempts) -> Error {
         let database = self.state.name();
-        let Attempts {
-            count: attempts,
-            execution,
-            ..
-        } = tried;
+        let execution = attempts.execution;
         match failure {
-            Failure::TimedOutEarly => self.explain(Failure::TimedOut(Stage::Reply), tried),
+            Failure::TimedOutEarly => self.explain(Failure::TimedOut(Stage::Reply), attempts),
             Failure::TimedOut(stage) => {
                 let last_error = match stage {
                     Stage::Connect => self.state.dial_error.load().as_deref().cloned(),
                     Stage::Acquire | Stage::Queue | Stage::Reply | Stage::Runtime => None,
                 };
-                self.timed_out(stage, tried, last_error)
+                self.timed_out(stage, attempts, last_error)
             }
             Failure::Lost(loss, _) if matches!(*loss, CloseReason::Stopped) => {
                 Error::ShuttingDown {
@@ -176,7 +175,7 @@ impl<B: Backend> CallEngine<B> {
             Failure::Lost(loss, _) => Error::ConnectionLost {
                 database,
                 execution,
-                attempts,
+                attempts: attempts.count,
                 cause: loss.to_string().into(),
             },
             Failure::TooManyParked => {
@@ -205,8 +204,8 @@ impl<B: Backend> CallEngine<B> {
 }
 
 impl From<AtLimit> for Limit {
-    fn from(full: AtLimit) -> Self {
-        match full {
+    fn from(reached: AtLimit) -> Self {
+        match reached {
             AtLimit::Commands(limit) => Self::Commands(limit),
             AtLimit::Bytes(limit) => Self::Bytes(limit),
         }
@@ -224,8 +223,8 @@ fn nested(database: Arc<str>, error: RedisError) -> Error {
     }
 }
 
-/// A reply that could not be converted. The `redis` crate's error shows the value, which may be
-/// a secret, so only what comes before it is kept.
+/// The error of a reply that could not be converted. The `redis` crate's error shows the value, which
+/// may be a secret, so only the text before it is kept.
 pub(super) fn conversion(database: Arc<str>, error: RedisError) -> Error {
     let text = error.to_string();
     let mut reason = &*text;

@@ -1,4 +1,4 @@
-//! Commands on a connection that nobody else uses.
+//! Commands on an exclusive connection.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::{
     CallEngine, CallOptions, args,
     attempts::Attempts,
-    given,
+    received,
     work::{Single, Work},
 };
 use crate::{
@@ -26,10 +26,10 @@ use crate::{
 };
 
 impl<B: Backend> CallEngine<B> {
-    /// A connection that nobody else uses, as soon as there is one.
+    /// An exclusive connection, as soon as there is one.
     ///
-    /// Cancelling it is safe: a connection that is on its way goes back, and one that is being opened
-    /// for it is there for the next.
+    /// Cancelling it is safe: a connection already granted goes back to the pool, and one that is being
+    /// opened for it serves the next caller.
     pub(crate) async fn acquire(
         &self,
         options: CallOptions,
@@ -46,16 +46,16 @@ impl<B: Backend> CallEngine<B> {
         now: Instant,
         deadline: Instant,
         by: Option<Caller>,
-        tried: Attempts,
+        attempts: Attempts,
     ) -> Result<Grant, Error> {
-        // Waiting is no trial: that begins with the first command.
+        // The admission is dropped: a trial begins with the first command, not with the wait for a lease.
         drop(self.admit()?);
         if !self.state.permits.permits_leases() {
             let limit = Limit::Connections(self.state.settings.load().max_connections);
             return Err(self.overloaded(limit));
         }
         if deadline <= now {
-            return Err(self.acquire_timed_out(tried, None));
+            return Err(self.acquire_timed_out(attempts, None));
         }
         let (answer, granted) = oneshot::async_channel();
         let waiting = Waiting {
@@ -70,7 +70,7 @@ impl<B: Backend> CallEngine<B> {
                 Ok(grant)
             }
             Ok(Err(NoGrant::TimedOut(last_error))) => {
-                Err(self.acquire_timed_out(tried, last_error))
+                Err(self.acquire_timed_out(attempts, last_error))
             }
             Ok(Err(NoGrant::TooManyWait)) => {
                 let limit = Limit::Parked(self.state.settings.load().max_parked);
@@ -83,17 +83,17 @@ impl<B: Backend> CallEngine<B> {
             // The pool has crashed, or has been shut down.
             Err(_) => {
                 let failure = Failure::Abandoned(Execution::NotSent);
-                Err(self.explain(failure, tried))
+                Err(self.explain(failure, attempts))
             }
         }
     }
 
-    fn acquire_timed_out(&self, tried: Attempts, last_error: Option<Arc<str>>) -> Error {
+    fn acquire_timed_out(&self, attempts: Attempts, last_error: Option<Arc<str>>) -> Error {
         count(&self.state.counters.timed_out);
-        self.timed_out(Stage::Acquire, tried, last_error)
+        self.timed_out(Stage::Acquire, attempts, last_error)
     }
 
-    /// Runs on a connection of its own what the server may keep for so long.
+    /// Runs work that may block for so long on a connection of its own.
     pub(super) async fn call_leased(
         &self,
         work: &(impl Work + Sync),
@@ -102,7 +102,7 @@ impl<B: Backend> CallEngine<B> {
     ) -> Result<(Answered, Attempts), Error> {
         let now = clock::now();
         let mut grant = self.acquire(*options, None).await?;
-        // What the caller has set holds for the wait and the command together.
+        // A timeout set by the caller holds for the wait and the command together.
         let options = options.strictly_from(now);
         self.call_on(&mut grant, work, Some(block), &options).await
     }
@@ -124,7 +124,7 @@ impl<B: Backend> CallEngine<B> {
         let called = self.call_on(grant, &work, class.block(), &options).await?;
         match called.0.reply {
             Reply::One(value) => Ok(value),
-            // Of subscriptions.
+            // Confirmations of subscriptions.
             Reply::Many(values) => Ok(Value::Array(values)),
         }
     }
@@ -155,9 +155,9 @@ impl<B: Backend> CallEngine<B> {
         Ok((answered.reply.into_many(), attempts))
     }
 
-    /// Runs it once. There is no other attempt, because what was done on the connection before is gone
-    /// with it; but a connection that broke before its first command was not worth having, and is
-    /// replaced. That is part of the time that it may take in all.
+    /// Runs work once on a leased connection. It is not retried, because the state of the session is lost
+    /// with its connection. Only a connection that broke before its first command is replaced, because it
+    /// has no state yet. The replacement counts against the time limit.
     async fn call_on(
         &self,
         grant: &mut Grant,
@@ -165,13 +165,14 @@ impl<B: Backend> CallEngine<B> {
         block: Option<Block>,
         options: &CallOptions,
     ) -> Result<(Answered, Attempts), Error> {
-        let mut attempts = 1;
+        let mut attempt_count = 1;
         let limit = options.time_limit(block);
         let deadline = options.deadline(clock::now(), limit);
         loop {
             let mut admitted = self.admit()?;
             if block.is_some() {
-                // What may take as long as it likes shows nothing, and shall keep nobody from trying.
+                // A blocking command says nothing about the server, and would withhold the trial from
+                // other callers for as long as it blocks.
                 admitted.forgo_trial();
             }
             let packed = (work.pack().0, work.expected_on_lease());
@@ -187,35 +188,35 @@ impl<B: Backend> CallEngine<B> {
                 }
             });
             let answer = sent.map_err(|limit| self.overloaded(limit.into()))?;
-            let answer = given(answer.await);
+            let answer = received(answer.await);
             let was_stale = matches!(answer, Err(Failure::Lost(_, Execution::NotSent)));
-            if is_fresh && was_stale && attempts < MAX_ATTEMPTS {
-                attempts += 1;
+            if is_fresh && was_stale && attempt_count < MAX_ATTEMPTS {
+                attempt_count += 1;
                 drop(admitted);
                 count(&self.state.counters.retried);
                 let now = clock::now();
                 let wait = options.acquire_timeout(self.state.settings.load().acquire_timeout);
                 let until = deadline.min(now + wait);
-                let tried = Attempts {
-                    count: attempts,
+                let attempts = Attempts {
+                    count: attempt_count,
                     ..Attempts::not_sent(limit)
                 };
-                *grant = self.acquire_until(now, until, grant.by(), tried).await?;
+                *grant = self.acquire_until(now, until, grant.by(), attempts).await?;
                 continue;
             }
-            let outcome = classify(Self::end(work, &answer));
-            self.tell(outcome.verdict, &admitted);
+            let outcome = classify(Self::attempt_end(work, &answer));
+            self.report_verdict(outcome.verdict, &admitted);
             settle(grant, work, &answer, outcome.again);
-            let tried = Attempts {
-                count: attempts,
+            let attempts = Attempts {
+                count: attempt_count,
                 execution: outcome.execution,
                 timeout: limit,
             };
-            return self.conclude(answer, tried);
+            return self.conclude(answer, attempts);
         }
     }
 
-    /// How long commands may take at most, waiting for a connection included.
+    /// The longest time that commands may take, the wait for a connection included.
     pub(crate) fn longest<'a>(
         &self,
         commands: impl IntoIterator<Item = &'a Cmd>,
@@ -237,7 +238,7 @@ impl<B: Backend> CallEngine<B> {
         }
     }
 
-    /// Some commands may not even run on a connection of one's own.
+    /// Refuses a command that may not run even on an exclusive connection.
     fn check_on_lease(
         &self,
         command: &Cmd,
@@ -251,13 +252,13 @@ impl<B: Backend> CallEngine<B> {
     }
 }
 
-/// Notes on the grant what the answer leaves behind on its connection.
+/// Notes on the grant the state that the answer leaves behind on its connection.
 fn settle(grant: &mut Grant, work: &impl Work, answer: &Answer, again: RetryAdvice) {
     let Ok(Answered { reply, .. }) = answer else {
-        // Its reply may still come.
+        // Without an answer the connection stays busy: the reply may still come.
         return;
     };
-    // The server is another one than it was, or another connection may lead to another.
+    // The server has changed its role or is not ready, so a new connection may lead to another server.
     let is_suspect = work.error_code(reply) == Some("UNBLOCKED")
         || matches!(again, RetryAdvice::Elsewhere | RetryAdvice::OnceReady);
     grant.settle(work.has_ended(reply), is_suspect);

@@ -1,12 +1,12 @@
-//! The way of a call: admission, the hand-over to a backend, the answer, and another attempt where that
-//! is safe.
+//! The engine of a call: admission, the hand-over to a backend, the answer, and another attempt where
+//! that is safe.
 //!
 //! # Layout
-//! - this file: [`CallEngine`], and a call that goes well
-//! - `options`: what the caller has asked for · `work`: the command or pipeline of a call
-//! - `retry`: judging an attempt, and making another · `attempts`: what they came to
-//! - `leased`: calls on a connection of one's own · `survey`: commands that are on no list
-//! - `pipeline`: pipelines on their way through the `redis` crate · `errors`: what callers are told
+//! - this file: [`CallEngine`], and a call whose first attempt succeeds
+//! - `options`: the caller's options · `work`: the command or pipeline of a call
+//! - `retry`: the classification of an attempt, and the next attempt · `attempts`: their sum
+//! - `leased`: calls on an exclusive connection · `survey`: commands that are on no list
+//! - `pipeline`: pipelines on their way through the `redis` crate · `errors`: the errors of calls
 
 mod attempts;
 mod errors;
@@ -43,7 +43,7 @@ use crate::{
     state::{Admitted, DatabaseState, clock},
 };
 
-/// Runs calls on one database. All its handles share the state, and a clone is another reference.
+/// Runs calls on one database. All handles of the database share the state; a clone is another reference.
 #[derive(Clone, Debug)]
 pub(crate) struct CallEngine<B = Server> {
     pub(crate) state: Arc<DatabaseState>,
@@ -57,12 +57,12 @@ impl CallEngine {
 }
 
 impl<B: Backend> CallEngine<B> {
-    /// An engine whose requests this backend answers.
+    /// An engine on this backend.
     pub(crate) fn on(state: Arc<DatabaseState>, backend: B) -> Self {
         Self { state, backend }
     }
 
-    /// How a call is run under the present settings.
+    /// The options of a call under the present settings.
     pub(crate) fn options(&self, overrides: Overrides) -> CallOptions {
         CallOptions::new(self.state.settings.for_call(), overrides)
     }
@@ -82,7 +82,7 @@ impl<B: Backend> CallEngine<B> {
         let work = Single { command, class };
         let answered = match self.place(command, class, &options)? {
             None => self.call(&work, &options).await?.0,
-            // In a box of its own, because nearly no command needs what it needs.
+            // Boxed, so that the large future of this rare case does not enlarge that of every command.
             Some(block) => {
                 self.refuse_alone(command, class)?;
                 Box::pin(self.call_leased(&work, block, &options)).await?.0
@@ -94,9 +94,8 @@ impl<B: Backend> CallEngine<B> {
         }
     }
 
-    /// Runs a pipeline as one contiguous write. Returns all its replies, those to MULTI and to the
-    /// queueing of commands included; error replies are values among them. And what it took to get
-    /// them.
+    /// Runs a pipeline as one contiguous write. Returns all its replies, including the replies to MULTI and
+    /// to the queueing of commands, and its attempts. Error replies are values among the replies.
     async fn execute_pipeline(
         &self,
         pipeline: &Pipeline,
@@ -141,8 +140,8 @@ impl<B: Backend> CallEngine<B> {
         Ok(work)
     }
 
-    /// Where a command runs: on a connection that others share, or for so long on one of its own. A
-    /// command that may run on neither is refused before a byte is written.
+    /// Where a command runs: on a shared connection (`None`), or on an exclusive one, which it may block
+    /// for so long. A command that may run on neither is refused before a byte is written.
     fn place(
         &self,
         command: &Cmd,
@@ -156,7 +155,8 @@ impl<B: Backend> CallEngine<B> {
         }
     }
 
-    /// Nothing before it was sent on the connection that is to run it.
+    /// Refuses a command that asks about the commands before it (`WAIT`): on a connection of its own there
+    /// are none.
     fn refuse_alone(&self, command: &Cmd, class: Class) -> Result<(), Error> {
         if class.looks_back() {
             Err(self.forbidden(command, Refusal::Alone))
@@ -165,10 +165,11 @@ impl<B: Backend> CallEngine<B> {
         }
     }
 
-    /// The work is packed once it is admitted, so that a refusal of an open circuit costs no packing.
+    /// Runs work on a shared connection. The work is encoded once it is admitted, so that a refusal by an
+    /// open circuit costs no encoding.
     ///
-    /// Cancelling it is safe at any point: a request that is not written yet is skipped, and the
-    /// reply of one that is written is consumed by its connection.
+    /// Cancelling it is safe at any point: a request that is not written yet is skipped, and the reply to
+    /// a written request is consumed by its connection.
     async fn call(
         &self,
         work: &(impl Work + Sync),
@@ -187,8 +188,8 @@ impl<B: Backend> CallEngine<B> {
             }
             answer => {
                 let attempt = Attempt { admitted, deadline };
-                // In a box of its own, because nearly no call needs what it needs.
-                Box::pin(self.retry(work, options, attempt, given(answer))).await
+                // Boxed, so that the large future of this rare case does not enlarge that of every call.
+                Box::pin(self.retry(work, options, attempt, received(answer))).await
             }
         }
     }
@@ -225,6 +226,7 @@ impl<B: Backend> CallEngine<B> {
     }
 }
 
-fn given(answer: Result<Answer, RecvError>) -> Answer {
+/// The answer of a request: a dropped request is answered by its responder, so there always is one.
+fn received(answer: Result<Answer, RecvError>) -> Answer {
     answer.unwrap_or_else(|_| unreachable!("BUG: a request was dropped without an answer"))
 }

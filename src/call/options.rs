@@ -1,4 +1,4 @@
-//! How a caller wants commands to be run.
+//! The options of a call: the caller's overrides, and the settings.
 
 use std::time::Duration;
 
@@ -10,17 +10,16 @@ use crate::{
     state::CallSettings,
 };
 
-/// What the caller of a handle has set; everything else follows the settings of the database.
+/// The options that the caller of a handle has set; all others follow the settings of the database.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Overrides {
-    /// From the call to its end, however many attempts it takes. It holds for commands too that wait by
-    /// their nature.
+    /// From the call to its end, however many attempts it takes. It also holds for blocking commands.
     pub(crate) timeout: Option<Duration>,
     pub(crate) idempotence: Idempotence,
 }
 
 impl Overrides {
-    /// With a deadline for everything.
+    /// With a timeout that holds for all commands, blocking ones included.
     pub(crate) fn with_timeout(self, timeout: Duration) -> Self {
         Self {
             timeout: Some(timeout.min(MAX_WAIT)),
@@ -36,17 +35,17 @@ impl Overrides {
     }
 }
 
-/// How one call is run: the caller's overrides, and the settings at the time of the call. They are read
-/// once, so that no call sees the settings of two generations.
+/// The options of one call: the caller's overrides, and the settings at the time of the call. Both are
+/// read once, so that no call sees the settings of two generations.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CallOptions {
     /// From the call to its end, however many attempts it takes.
     pub(crate) timeout: Duration,
-    /// The caller has set the timeout, so that it holds for commands too that wait by their nature.
+    /// The caller has set the timeout, so it also holds for blocking commands.
     is_strict: bool,
     pub(super) allow_admin: bool,
     pub(super) idempotence: Idempotence,
-    /// When all has to end, if that was agreed before.
+    /// A deadline for several calls together, if one was set before.
     until: Option<Instant>,
 }
 
@@ -61,8 +60,8 @@ impl CallOptions {
         }
     }
 
-    /// How long a command may take whose server may keep it waiting: that long, and the timeout on top,
-    /// unless the caller has set one.
+    /// The time limit of a command: the timeout, plus the time that the server may block it. A timeout set
+    /// by the caller is the limit of both together.
     pub(super) fn time_limit(&self, block: Option<Block>) -> Duration {
         let block = match block {
             Some(_) if self.is_strict => Duration::ZERO,
@@ -73,7 +72,7 @@ impl CallOptions {
         (self.timeout + block).min(MAX_WAIT)
     }
 
-    /// How long to wait for a connection of one's own, which usually is the acquire timeout.
+    /// The longest wait for an exclusive connection; `usual` is that of the settings.
     pub(crate) fn acquire_timeout(&self, usual: Duration) -> Duration {
         if self.is_strict {
             usual.min(self.timeout)
@@ -82,7 +81,7 @@ impl CallOptions {
         }
     }
 
-    /// All that is done on these options has the timeout from `now` on, however much it is.
+    /// One timeout from `now` on for all calls under these options together.
     pub(crate) fn counted_from(self, now: Instant) -> Self {
         Self {
             until: Some(self.end(now)),
@@ -90,7 +89,7 @@ impl CallOptions {
         }
     }
 
-    /// The same, if the caller has set the timeout.
+    /// The same, if the caller has set the timeout; otherwise unchanged.
     pub(super) fn strictly_from(self, now: Instant) -> Self {
         if self.is_strict {
             self.counted_from(now)
@@ -99,7 +98,7 @@ impl CallOptions {
         }
     }
 
-    /// The end of a command that does not block.
+    /// The deadline of a command that does not block.
     #[inline]
     pub(super) fn end(&self, now: Instant) -> Instant {
         match self.until {
@@ -108,7 +107,7 @@ impl CallOptions {
         }
     }
 
-    /// The end of something that may take so long from `now` on.
+    /// The deadline of a call that may take so long from `now` on.
     pub(super) fn deadline(&self, now: Instant, limit: Duration) -> Instant {
         let usual = now + limit;
         self.until.map_or(usual, |until| until.min(usual))

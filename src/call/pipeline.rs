@@ -12,15 +12,15 @@ use crate::{
     sanitize,
 };
 
-/// Runs one pipeline for [`Pipeline::query_async`], whose errors do not say what became of it, and
-/// remembers that.
+/// Runs one pipeline for [`Pipeline::query_async`]. The errors of that function do not tell the execution
+/// state, so this keeps it.
 pub(crate) struct PipelineRun<'a, B = Server> {
     engine: &'a CallEngine<B>,
-    /// The connection to run it on, if it is not a shared one.
+    /// The leased connection to run it on; `None` for a shared one.
     grant: Option<&'a mut Grant>,
     options: CallOptions,
-    /// What it took to get the replies.
-    tried: Option<Attempts>,
+    /// The attempts that the replies took.
+    attempts: Option<Attempts>,
 }
 
 impl<'a, B: Backend> PipelineRun<'a, B> {
@@ -29,7 +29,7 @@ impl<'a, B: Backend> PipelineRun<'a, B> {
             engine,
             grant: None,
             options,
-            tried: None,
+            attempts: None,
         }
     }
 
@@ -44,18 +44,18 @@ impl<'a, B: Backend> PipelineRun<'a, B> {
         }
     }
 
-    /// An error that came back through the `redis` crate, as this crate's own.
+    /// This crate's error for one that came back through the `redis` crate.
     pub(crate) fn explain(&self, error: RedisError) -> Error {
         if let Some(own) = Error::from_redis(&error) {
             return own.clone();
         }
         let database = self.engine.state.name();
-        match (error.clone().into_server_errors(), self.tried) {
-            (Some(replies), Some(tried)) => Error::Server {
+        match (error.clone().into_server_errors(), self.attempts) {
+            (Some(replies), Some(attempts)) => Error::Server {
                 database,
-                execution: tried.execution,
-                attempts: tried.count,
-                code: replies.first().map_or("", |(_, it)| it.code()).into(),
+                execution: attempts.execution,
+                attempts: attempts.count,
+                code: replies.first().map_or("", |(_, error)| error.code()).into(),
                 error,
             },
             _ => conversion(database, error),
@@ -82,12 +82,12 @@ impl<B: Backend> ConnectionLike for PipelineRun<'_, B> {
     ) -> RedisFuture<'a, Vec<Value>> {
         Box::pin(async move {
             let (engine, options) = (self.engine, self.options);
-            let (replies, tried) = match &mut self.grant {
+            let (replies, attempts) = match &mut self.grant {
                 Some(grant) => engine.execute_pipeline_on(grant, pipeline, options).await?,
                 None => engine.execute_pipeline(pipeline, options).await?,
             };
-            self.tried = Some(tried);
-            wanted(replies, offset, count)
+            self.attempts = Some(attempts);
+            requested_replies(replies, offset, count)
         })
     }
 
@@ -96,9 +96,13 @@ impl<B: Backend> ConnectionLike for PipelineRun<'_, B> {
     }
 }
 
-/// What the `redis` crate asked for of all replies. Those before `offset` are the server's
-/// confirmations that it has queued the commands of a transaction.
-fn wanted(mut replies: Vec<Value>, offset: usize, count: usize) -> RedisResult<Vec<Value>> {
+/// The replies that the `redis` crate asked for. The replies before `offset` confirm that the server has
+/// queued the commands of a transaction.
+fn requested_replies(
+    mut replies: Vec<Value>,
+    offset: usize,
+    count: usize,
+) -> RedisResult<Vec<Value>> {
     if offset == 0 {
         return Ok(replies);
     }
@@ -110,8 +114,8 @@ fn wanted(mut replies: Vec<Value>, offset: usize, count: usize) -> RedisResult<V
     }
 }
 
-/// The error of a transaction that was not executed: the server's, with what the first command
-/// that could not be queued had to say.
+/// The error of a transaction that was not executed: the server's error for EXEC, with that of the first
+/// command that could not be queued.
 fn aborted(error: &ServerError, queueing: &[Value]) -> RedisError {
     let details = error.details().unwrap_or_default();
     let first = queueing

@@ -1,5 +1,5 @@
-//! What follows an attempt that gave no good reply: its judgement, and another attempt where that is
-//! safe, or the error that says everything.
+//! After an attempt without a good reply: its classification, and another attempt where that is safe, or
+//! the error for the caller.
 
 use std::{sync::atomic::Ordering::Relaxed, time::Duration};
 
@@ -8,7 +8,7 @@ use oneshot::AsyncReceiver;
 use super::{
     CallEngine, CallOptions,
     attempts::{Attempt, Attempts},
-    given,
+    received,
     work::Work,
 };
 use crate::{
@@ -25,8 +25,8 @@ use crate::{
 };
 
 impl<B: Backend> CallEngine<B> {
-    /// Judges an attempt, and makes others as long as the judgement, the caller, the budget, the
-    /// circuit and the deadline permit it.
+    /// Classifies an attempt, and makes more as long as the outcome, the caller, the budget, the circuit
+    /// and the deadline permit it.
     pub(super) async fn retry(
         &self,
         work: &impl Work,
@@ -34,35 +34,36 @@ impl<B: Backend> CallEngine<B> {
         mut attempt: Attempt,
         mut answer: Answer,
     ) -> Result<(Answered, Attempts), Error> {
-        let mut tried = Attempts {
+        let mut attempts = Attempts {
             count: 1,
             execution: Execution::NotSent,
             timeout: options.timeout,
         };
         loop {
-            let outcome = classify(Self::end(work, &answer));
-            self.tell(outcome.verdict, &attempt.admitted);
-            tried.execution = combine(tried.execution, outcome.execution);
+            let outcome = classify(Self::attempt_end(work, &answer));
+            self.report_verdict(outcome.verdict, &attempt.admitted);
+            attempts.execution = combine(attempts.execution, outcome.execution);
             let origin = answer.as_ref().ok().map(|answered| answered.origin);
-            match self.try_again(work, options, (&attempt, origin), outcome, tried.count) {
+            let last = (&attempt, origin);
+            match self.try_again(work, options, last, outcome, attempts.count) {
                 Some((next, sent)) => {
-                    let next_answer = given(sent.await);
+                    let next_answer = received(sent.await);
                     if let Err(Failure::TooManyParked | Failure::CircuitOpened) = next_answer {
-                        // It was not made after all, so the last one has the last word.
+                        // The next attempt was not made after all, so the last answer is the result.
                         self.state.counters.retried.fetch_sub(1, Relaxed);
-                        return self.conclude(answer, tried);
+                        return self.conclude(answer, attempts);
                     }
-                    tried.count += 1;
+                    attempts.count += 1;
                     attempt = next;
                     answer = next_answer;
                 }
-                None => return self.conclude(answer, tried),
+                None => return self.conclude(answer, attempts),
             }
         }
     }
 
-    /// What the answer is evidence of.
-    pub(super) fn end<'a>(work: &impl Work, answer: &'a Answer) -> AttemptEnd<'a> {
+    /// How an attempt with this answer ended, for its classification.
+    pub(super) fn attempt_end<'a>(work: &impl Work, answer: &'a Answer) -> AttemptEnd<'a> {
         match answer {
             Ok(answered) => work.end_of_error(&answered.reply),
             Err(Failure::TimedOutEarly) => AttemptEnd::TimedOutEarly,
@@ -80,8 +81,8 @@ impl<B: Backend> CallEngine<B> {
         }
     }
 
-    /// Tells the health actor what it should know.
-    pub(super) fn tell(&self, verdict: Verdict, admitted: &Admitted) {
+    /// Reports the verdict on the server to the gate and the health actor.
+    pub(super) fn report_verdict(&self, verdict: Verdict, admitted: &Admitted) {
         let epoch = admitted.epoch;
         match verdict {
             Verdict::Healthy => self.succeeded(admitted),
@@ -102,9 +103,9 @@ impl<B: Backend> CallEngine<B> {
         options: &CallOptions,
         (last, origin): (&Attempt, Option<Origin>),
         outcome: Outcome,
-        attempts: u32,
+        attempt_count: u32,
     ) -> Option<(Attempt, AsyncReceiver<Answer>)> {
-        // A trial is to show how things are, not to succeed.
+        // A trial shows whether the server has recovered. A retry would hide a failure.
         if last.admitted.is_trial() {
             return None;
         }
@@ -114,7 +115,7 @@ impl<B: Backend> CallEngine<B> {
             outcome.again,
             options.idempotence,
             only_reads,
-            attempts,
+            attempt_count,
             jitter,
         )?;
         let after = match next {
@@ -129,7 +130,6 @@ impl<B: Backend> CallEngine<B> {
         if admitted.is_trial() {
             return None;
         }
-        let admitted = admitted;
         if next != Next::OnceReady && !self.state.withdraw_retry(now.into_std()) {
             count(&self.state.counters.retries_denied);
             return None;
@@ -137,10 +137,11 @@ impl<B: Backend> CallEngine<B> {
         if let (RetryAdvice::Elsewhere | RetryAdvice::OnceReady, Some(origin)) =
             (outcome.again, origin)
         {
-            // So that the name is looked up and the server asked anew.
+            // The new connection resolves the name and greets the server anew.
             self.backend.distrust(&self.state, origin);
         }
-        // If there is no room, the error of the last attempt says more than that.
+        // Without room in flight there is no retry: the error of the last attempt says more than the
+        // limit.
         let deadline = last.deadline;
         let sent = self.send(work.pack(), deadline, |request| {
             self.backend.send_later(&self.state, request, after);
@@ -153,11 +154,11 @@ impl<B: Backend> CallEngine<B> {
     pub(super) fn conclude(
         &self,
         answer: Answer,
-        tried: Attempts,
+        attempts: Attempts,
     ) -> Result<(Answered, Attempts), Error> {
         match answer {
-            Ok(answered) => self.unless_error(answered, tried),
-            Err(failure) => Err(self.explain(failure, tried)),
+            Ok(answered) => self.unless_error(answered, attempts),
+            Err(failure) => Err(self.explain(failure, attempts)),
         }
     }
 }

@@ -1,9 +1,9 @@
-//! Commands that are on no list: the server says what they do.
+//! Commands that are on no list: the server is asked for their flags.
 //!
-//! A list of commands ages. A command that came later and blocks would hold up everything behind it on a
-//! shared connection, and one that changes its connection would change it for all callers. So the first
-//! use of an unknown name asks the server for its flags, with `COMMAND INFO`, and each connection asks
-//! again, because the server may be another one.
+//! A list of commands ages. A newer command that blocks would hold up all commands behind it on a shared
+//! connection, and one that changes its connection would change it for all callers. So the first use of
+//! an unknown name asks the server for its flags, with `COMMAND INFO`. After each new connection the
+//! server is asked again, because it may be another one.
 
 use redis::{Cmd, Value, cmd};
 
@@ -13,8 +13,8 @@ use crate::{backend::Backend, error::Error, net::Reply, policy::command::Class};
 impl<B: Backend> CallEngine<B> {
     /// The class of a command that is on no list.
     ///
-    /// A server that does not know the command itself will say so when it runs; one that may not be
-    /// asked (`NOPERM`, a proxy) leaves it a command like any other.
+    /// If the server does not know the command, it answers the command itself with an error. If the server
+    /// may not be asked (`NOPERM`, a proxy), the command counts as plain.
     pub(super) async fn surveyed(
         &self,
         command: &Cmd,
@@ -33,7 +33,7 @@ impl<B: Backend> CallEngine<B> {
             Ok((answered, _)) => match answered.reply {
                 Reply::One(Value::Array(commands)) => match commands.first() {
                     Some(Value::Array(fields)) => class_of(fields),
-                    // It may know the command later, when a module was loaded.
+                    // Not learnt: the server may know the command later, when a module was loaded.
                     _ => return Ok(Class::Plain),
                 },
                 _ => Class::Plain,
@@ -46,8 +46,8 @@ impl<B: Backend> CallEngine<B> {
     }
 }
 
-/// By the description of a command: its name, arity and flags, three places of keys, and since 7.0 its
-/// categories.
+/// The class by a command's description: its name, arity and flags, three key positions, and since 7.0
+/// its categories.
 fn class_of(fields: &[Value]) -> Class {
     let words = |index: usize| match fields.get(index) {
         Some(Value::Array(words) | Value::Set(words)) => words.as_slice(),

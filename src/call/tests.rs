@@ -1,5 +1,5 @@
-//! Goal: a call is placed, judged and retried as it should be. Method: the backend is a script of
-//! answers, so that no server and no pool has a part in it.
+//! Goal: a call is placed, classified and retried by the rules. Method: the backend is a script of
+//! answers, so that no server and no pool is involved.
 
 use std::{
     collections::VecDeque,
@@ -40,7 +40,7 @@ impl Script {
         script.played().answers.extend(answers);
         let settings = resolve(Config::single("redis://localhost")).expect("settings");
         let settings = settings.databases[0].clone();
-        // It is never asked: nothing here dials.
+        // Unused: nothing here dials.
         let dialler = Dialler::new(FixedAddress, Arc::new(SocketConnector));
         let state = DatabaseState::new(settings, dialler, Instant::now().into_std());
         let engine = CallEngine::on(state, script.clone());
@@ -69,7 +69,7 @@ impl Backend for Script {
     }
 
     fn lend(&self, _: &DatabaseState, _: Waiting) {
-        // Dropped, it tells its caller that the pool has gone.
+        // The request is dropped, which tells its caller that the pool has gone.
         self.played().lent += 1;
     }
 
@@ -96,7 +96,7 @@ fn lost() -> Answer {
     ))
 }
 
-/// What `COMMAND INFO` says of a command with these flags and categories.
+/// The answer of `COMMAND INFO` about a command with these flags and categories.
 fn description(flags: &[&str], categories: &[&str]) -> Answer {
     let words = |words: &[&str]| {
         let words = words.iter().map(|word| Value::SimpleString((*word).into()));
@@ -116,7 +116,7 @@ fn description(flags: &[&str], categories: &[&str]) -> Answer {
 }
 
 #[tokio::test]
-async fn the_connection_that_answered_is_left_by_the_next_attempt() {
+async fn a_connection_that_answers_readonly_is_retired_before_the_retry() {
     let (script, engine) = Script::of([error("READONLY replica"), answered(Value::Okay)]);
     let command = cmd("SET").arg("k").arg(1).take();
     let reply = engine.execute(&command, engine.options(Overrides::default()));
@@ -200,14 +200,14 @@ async fn an_unknown_command_that_changes_its_connection_is_refused() {
 }
 
 #[tokio::test]
-async fn a_server_that_may_not_be_asked_gets_the_command_as_any_other() {
+async fn an_unknown_command_is_plain_if_the_server_may_not_be_asked_for_its_flags() {
     let (script, engine) = Script::of([error("NOPERM no"), answered(Value::Okay)]);
     let command = cmd("NEWER").arg("k").take();
     let reply = engine.execute(&command, engine.options(Overrides::default()));
     assert_eq!(reply.await.expect("a reply"), Value::Okay);
     assert_eq!(script.played().sent.len(), 2);
 
-    // It is asked again for a command that it does not know itself: a module may bring it.
+    // The server is asked again for a command that it does not know, because a module may bring it.
     let unknown = || answered(Value::Array(vec![Value::Nil]));
     let (script, engine) = Script::of([
         unknown(),

@@ -1,4 +1,4 @@
-//! What a call sends: one command, or a pipeline.
+//! The work of a call: one command, or a pipeline.
 
 use redis::{Arg, Cmd, Pipeline, Value};
 
@@ -11,18 +11,18 @@ use crate::{
     },
 };
 
-/// Everything that an attempt needs to know of what it sends.
+/// The properties of a command or pipeline that an attempt depends on.
 pub(super) trait Work {
-    /// Encoded, with what answers it.
+    /// The encoded bytes, and the replies that will answer them.
     fn pack(&self) -> (Vec<u8>, Expected);
 
-    /// What answers it on a connection that nobody shares.
+    /// The replies that answer it on an exclusive connection, where subscriptions are permitted.
     fn expected_on_lease(&self) -> Expected;
 
-    /// The worst that it may leave behind on its connection.
+    /// The strongest effect that it may leave behind on its connection.
     fn effect(&self) -> Effect;
 
-    /// Whether no transaction is open after it, by the reply to what was to end it.
+    /// Whether the reply shows that a transaction was ended, so that none is open any more.
     fn has_ended(&self, reply: &Reply) -> bool;
 
     /// The code of the last reply, if that is an error.
@@ -33,13 +33,13 @@ pub(super) trait Work {
         }
     }
 
-    /// Whether it can have an effect and fail afterwards.
+    /// Whether it runs a script, which can have an effect and fail afterwards.
     fn runs_script(&self) -> bool;
 
-    /// Whether it may run twice without anybody noticing.
+    /// Whether it only reads, and so may run twice.
     fn only_reads(&self) -> bool;
 
-    /// What a reply with an error in it is evidence of.
+    /// How an attempt with this reply ended, by the errors in the reply.
     fn end_of_error<'a>(&self, reply: &'a Reply) -> AttemptEnd<'a>;
 }
 
@@ -67,7 +67,9 @@ impl Work for Single<'_> {
 
     fn has_ended(&self, reply: &Reply) -> bool {
         match reply {
-            Reply::One(value) => self.effect() == Effect::EndsTransaction && ends(value),
+            Reply::One(value) => {
+                self.effect() == Effect::EndsTransaction && has_ended_transaction(value)
+            }
             Reply::Many(_) => false,
         }
     }
@@ -121,7 +123,7 @@ impl<'a> Batch<'a> {
         commands.filter(|(_, class)| **class == Class::Unknown)
     }
 
-    /// How many replies answer it, those to the MULTI and EXEC around a transaction included.
+    /// The number of replies, including the replies to the MULTI and EXEC around a transaction.
     pub(super) fn replies(&self) -> usize {
         let around = if self.pipeline.is_transaction() { 2 } else { 0 };
         self.pipeline.len() + around
@@ -139,14 +141,14 @@ impl Work for Batch<'_> {
     }
 
     fn effect(&self) -> Effect {
-        // An EXEC of its own ends what was begun before.
-        let of_itself = if self.pipeline.is_transaction() {
+        // The EXEC of an atomic pipeline also ends a transaction that was begun before it.
+        let own_effect = if self.pipeline.is_transaction() {
             Effect::EndsTransaction
         } else {
             Effect::Nothing
         };
         let effects = self.classes.iter().map(|class| class.effect());
-        effects.fold(of_itself, Effect::and)
+        effects.fold(own_effect, Effect::and)
     }
 
     fn has_ended(&self, reply: &Reply) -> bool {
@@ -154,14 +156,16 @@ impl Work for Batch<'_> {
             return false;
         };
         if self.pipeline.is_transaction() {
-            return replies.last().is_some_and(ends);
+            return replies.last().is_some_and(has_ended_transaction);
         }
-        // What follows the last of them changes nothing.
+        // The last command with an effect decides.
         let effects = self.classes.iter().map(|class| class.effect());
         let last = effects
             .zip(replies)
             .rfind(|(effect, _)| *effect != Effect::Nothing);
-        last.is_some_and(|(effect, reply)| effect == Effect::EndsTransaction && ends(reply))
+        last.is_some_and(|(effect, reply)| {
+            effect == Effect::EndsTransaction && has_ended_transaction(reply)
+        })
     }
 
     fn runs_script(&self) -> bool {
@@ -172,7 +176,7 @@ impl Work for Batch<'_> {
         self.classes.iter().all(|class| class.only_reads())
     }
 
-    /// A pipeline that was refused as a whole is judged as a command is.
+    /// A pipeline that was refused as a whole counts as a single refused command.
     fn end_of_error<'a>(&self, reply: &'a Reply) -> AttemptEnd<'a> {
         let Reply::Many(replies) = reply else {
             return AttemptEnd::Reply;
@@ -191,23 +195,23 @@ impl Work for Batch<'_> {
         if was_aborted || all_were_refused {
             return AttemptEnd::ErrorReply(first);
         }
-        // One command that the server fails because it fails everybody is enough.
-        let says_something =
+        // One error that tells something about the server is enough.
+        let concerns_server =
             |code: &&str| classify(AttemptEnd::ErrorReply(code)).verdict != Verdict::Healthy;
-        AttemptEnd::ErrorInPipeline(codes.find(says_something).unwrap_or(first))
+        AttemptEnd::ErrorInPipeline(codes.find(concerns_server).unwrap_or(first))
     }
 }
 
 pub(crate) fn args(command: &Cmd) -> impl Iterator<Item = &[u8]> + Clone {
     command.args_iter().map(|arg| match arg {
         Arg::Simple(bytes) => bytes,
-        // The number of a scan's cursor, which is never a name.
+        // The cursor of a scan, which is never a name.
         _ => b"0",
     })
 }
 
-/// Whether what was to end a transaction has done so. (An UNWATCH can be queued itself.)
-fn ends(reply: &Value) -> bool {
+/// Whether a command that ends a transaction has done so, by its reply. (An UNWATCH can itself be queued.)
+fn has_ended_transaction(reply: &Value) -> bool {
     let is_queued = matches!(reply, Value::SimpleString(text) if text == "QUEUED");
     !is_queued && matches!(code(reply), None | Some("EXECABORT"))
 }
@@ -230,7 +234,7 @@ mod tests {
     use super::*;
     use crate::sanitize;
 
-    /// Replies; those in capitals are errors.
+    /// Replies of these words. A word in capitals is an error.
     fn replies(words: &[&str]) -> Reply {
         let reply = |word: &&str| {
             if word.chars().all(char::is_uppercase) {
@@ -243,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pipeline_that_was_refused_as_a_whole_is_judged_as_a_command() {
+    fn a_pipeline_that_was_refused_as_a_whole_counts_as_one_refused_command() {
         let mut two = pipe();
         two.get("a").get("b");
         let end = |words: &[&str], expected| {
@@ -272,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn a_transaction_that_was_aborted_is_judged_by_what_aborted_it() {
+    fn an_aborted_transaction_is_classified_by_the_error_that_aborted_it() {
         let mut two = pipe();
         two.atomic().set("a", 1).set("b", 1);
         let end = |words: &[&str], expected| {
@@ -294,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn what_runs_a_script_among_others_is_judged_as_a_script() {
+    fn a_pipeline_with_a_script_is_classified_as_a_script() {
         let mut pipeline = pipe();
         pipeline
             .get("a")

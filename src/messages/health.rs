@@ -10,7 +10,7 @@ use crate::{
     net::{CloseReason, DialError, ServerInfo},
 };
 
-/// Something happened to a database that concerns its health.
+/// Evidence about the health of a database.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) struct Report {
@@ -18,12 +18,12 @@ pub(crate) struct Report {
     pub(crate) evidence: Evidence,
 }
 
-/// What happened to a database.
+/// An event that concerns the health of a database.
 #[derive(Debug)]
 pub(crate) enum Evidence {
-    /// A command met a server that fails everybody. The epoch is the one it was admitted in.
+    /// A command failed in a way that counts against the server. The epoch is that of its admission.
     CommandFailed { epoch: u64, reason: Reason },
-    /// The server refused a kind of command that it will refuse to everybody.
+    /// The server refused a kind of command that it now refuses to all callers.
     CommandRefused { reason: Reason },
     /// A command that was admitted as a trial succeeded.
     TrialSucceeded { epoch: u64 },
@@ -39,7 +39,7 @@ pub(crate) enum Evidence {
     GivenUp,
 }
 
-/// Something was found to answer at an endpoint, or not.
+/// The result of a check of an endpoint: whether it answers.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) struct EndpointChecked {
@@ -47,7 +47,7 @@ pub(crate) struct EndpointChecked {
     pub(crate) result: Result<(), DialError>,
 }
 
-/// A database was probed with a connection of its own.
+/// The result of a probe of a database, over a new connection.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) struct Probed {
@@ -57,7 +57,7 @@ pub(crate) struct Probed {
     pub(crate) result: Result<ServerInfo, DialError>,
 }
 
-/// Do by hand what otherwise the evidence decides.
+/// Set the circuit of a database by hand, instead of by evidence.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) struct Operate {
@@ -65,7 +65,7 @@ pub(crate) struct Operate {
     pub(crate) operation: Operation,
 }
 
-/// What is done by hand.
+/// An operation by hand.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Operation {
     /// Let no command through until a reset.

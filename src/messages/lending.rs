@@ -1,4 +1,4 @@
-//! Asking for a connection of one's own, having it, and giving it back.
+//! Leases: the request for an exclusive connection, its grant, and its return.
 
 use std::{panic::Location, sync::Arc};
 
@@ -7,34 +7,34 @@ use tokio::time::Instant;
 
 use crate::{net::Mailbox, policy::command::Effect};
 
-/// Where a lease was asked for.
+/// The place in the caller's code where a lease was requested.
 pub(crate) type Caller = &'static Location<'static>;
 
-/// Give me a connection that nobody else uses, as soon as there is one.
+/// Lend me an exclusive connection, as soon as there is one.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) struct Acquire(pub(crate) Waiting);
 
-/// Who waits for a connection, and until when.
+/// A caller that waits for a connection.
 #[derive(Debug)]
 pub(crate) struct Waiting {
     pub(crate) answer: oneshot::Sender<Result<Grant, NoGrant>>,
     pub(crate) deadline: Instant,
-    /// Where it was asked for.
+    /// The place where it was requested.
     pub(crate) by: Option<Caller>,
 }
 
-/// A leased connection is given back.
+/// A leased connection was given back.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) struct Released {
     pub(crate) id: u64,
-    /// Whether the next who leases it would find it as if it were new.
+    /// Whether the connection can be lent again: it is in the state of a new one.
     pub(crate) is_clean: bool,
 }
 
-/// A connection that nobody else uses until this is dropped. The pool gets it back wherever that
-/// happens, also on the way to a caller who has gone.
+/// An exclusive connection, until this is dropped. The pool gets it back wherever it is dropped, also on
+/// the way to a caller that has gone.
 #[derive(Debug)]
 pub(crate) struct Grant {
     id: u64,
@@ -44,24 +44,25 @@ pub(crate) struct Grant {
     condition: Condition,
 }
 
-/// What the next who leases the connection would find.
+/// The state that the next caller would find on the connection.
 #[derive(Debug, Default)]
 struct Condition {
     was_used: bool,
-    /// A command was sent whose answer did not come, so it may still come.
-    is_busy: bool,
+    /// A command was sent and not answered, so its reply may still come.
+    awaits_reply: bool,
     in_transaction: bool,
+    /// The session differs from that of a new connection.
     is_changed: bool,
-    /// Something was sent that a transaction does not survive, since one began.
-    has_strayed: bool,
+    /// Since the transaction began, a command was sent that voids it.
+    transaction_is_void: bool,
 }
 
 /// Why there is no connection for a caller.
 #[derive(Debug)]
 pub(crate) enum NoGrant {
-    /// The deadline passed. Why the last attempt to open one failed, if the last failed.
+    /// The deadline passed. Holds the error of the last dial, if that failed.
     TimedOut(Option<Arc<str>>),
-    /// Too many wait already.
+    /// Too many callers wait already.
     TooManyWait,
     ShuttingDown,
 }
@@ -95,18 +96,18 @@ impl Grant {
         self.by
     }
 
-    /// Whether nothing has been sent on it yet.
+    /// Whether no command has been sent on it yet.
     pub(crate) fn is_fresh(&self) -> bool {
         !self.condition.was_used
     }
 
-    /// Something is sent. What it leaves behind counts from now on, because whoever has sent it may
-    /// not wait for the answer, and send more.
+    /// Notes that a command with this effect is being sent. The effect counts at once, because the caller
+    /// may drop the call before the answer, and send more.
     pub(crate) fn begin(&mut self, effect: Effect) {
         let condition = &mut self.condition;
         condition.was_used = true;
-        condition.is_busy = true;
-        condition.has_strayed |= !matches!(effect, Effect::Nothing | Effect::Watches);
+        condition.awaits_reply = true;
+        condition.transaction_is_void |= !matches!(effect, Effect::Nothing | Effect::Watches);
         match effect {
             Effect::Nothing | Effect::EndsTransaction => {}
             Effect::Watches | Effect::Queues => condition.in_transaction = true,
@@ -114,32 +115,33 @@ impl Grant {
         }
     }
 
-    /// It is answered, and so is what was sent before.
+    /// Notes that the last command is answered, and with it all earlier ones.
     pub(crate) fn settle(&mut self, has_ended_transaction: bool, is_suspect: bool) {
         let condition = &mut self.condition;
-        condition.is_busy = false;
+        condition.awaits_reply = false;
         condition.is_changed |= is_suspect;
         condition.in_transaction &= !has_ended_transaction;
     }
 
-    /// A transaction begins: keys are watched, if there are any.
+    /// Notes that a transaction begins: its keys are watched, if it has any.
     pub(crate) fn begin_transaction(&mut self) {
-        self.condition.has_strayed = false;
+        self.condition.transaction_is_void = false;
     }
 
-    /// Whether it can be executed: keys are still watched, if there were any, nothing is queued, and
-    /// the connection is what it was.
+    /// Whether the transaction can be executed: its keys are still watched, if it has any, no command is
+    /// queued, and the session has not changed.
     pub(crate) fn keeps_transaction(&self, has_keys: bool) -> bool {
         let condition = &self.condition;
-        !condition.has_strayed && (condition.in_transaction || !has_keys)
+        !condition.transaction_is_void && (condition.in_transaction || !has_keys)
     }
 }
 
 impl Drop for Grant {
     fn drop(&mut self) {
         let condition = &self.condition;
-        let is_clean = !condition.is_busy && !condition.in_transaction && !condition.is_changed;
-        // Without the pool the connection ends when its mailbox is dropped with this.
+        let is_clean =
+            !condition.awaits_reply && !condition.in_transaction && !condition.is_changed;
+        // If the pool has gone, the connection ends because its mailbox is dropped with this grant.
         self.pool.do_send(Released {
             id: self.id,
             is_clean,

@@ -1,4 +1,4 @@
-//! Addresses by what can be asked there. Only the supervisor knows the actors' types.
+//! Addresses of actors, one recipient per message. Only the supervisor knows the types of the actors.
 
 use actix::Recipient;
 
@@ -7,7 +7,7 @@ use super::{
     Sweep, SweepAll,
 };
 
-/// What a pool can be asked. Nobody but the supervisor knows its type.
+/// The messages that a pool takes.
 #[derive(Debug)]
 pub(crate) struct PoolLink {
     pub(crate) execute: Recipient<Execute>,
@@ -18,7 +18,7 @@ pub(crate) struct PoolLink {
     pub(crate) sweep: Recipient<Sweep>,
 }
 
-/// What the application's side can ask of the supervisor.
+/// The messages that the supervisor takes from handles.
 #[derive(Clone, Debug)]
 pub(crate) struct SupervisorLink {
     pub(crate) ready: Recipient<AwaitReady>,

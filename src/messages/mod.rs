@@ -6,17 +6,17 @@
 //! | [`Subscribe`] | actors of the application | supervisor | send me the health events |
 //! | `Park` | handles | pool | send this request later, or when a connection is ready |
 //! | `Acquire` | handles | pool | give me a connection of my own |
-//! | `Released` | leases | pool | I have no use for it any more |
+//! | `Released` | leases | pool | a leased connection was given back |
 //! | `Redial` | health | pool | try to open a connection now |
 //! | `Retire` | health, handles | pool | stop using the present connection |
-//! | `Sweep` | janitor | pool | close what has been idle for too long |
+//! | `Sweep` | janitor | pool | close connections that are idle for too long or too old |
 //! | `SweepAll` | the supervisor | janitor | make all pools do so now |
 //! | `Drain` | supervisor | pool | finish what is under way and stop |
-//! | `Dialled`, `ConnectionEnded` | the pool's tasks | the same pool | what became of a task |
-//! | `Saturated` | connections | their pool | there is more to do than one can |
-//! | `Report` | handles and pools | health | what happened to a database |
-//! | `EndpointChecked`, `Probed` | health's tasks | health | what became of a task |
-//! | `ChildExited` | guards in every child | supervisor | a child is gone |
+//! | `Dialled`, `ConnectionEnded` | the pool's tasks | the same pool | the result of a task |
+//! | `Saturated` | connections | their pool | a shared connection is saturated |
+//! | `Report` | handles and pools | health | evidence about a database |
+//! | `EndpointChecked`, `Probed` | health's tasks | health | the result of a task |
+//! | `ChildExited` | guards in every child | supervisor | a child has ended without being told to |
 //! | `AwaitReady`, `Revive`, `Shutdown`, `SweepAll` | [`Supervisor`](crate::Supervisor) | supervisor | as they say |
 //! | `Operate` | the supervisor | health | isolate a database, or reset its circuit |
 

@@ -15,33 +15,33 @@ pub(crate) struct Park {
     pub(crate) after: Duration,
 }
 
-/// A connection that all share has more to do than it can.
+/// A shared connection is saturated: it has more requests than its task can handle.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) struct Saturated;
 
-/// Try to open a connection, unless there is one, after this pause.
+/// Try to open a connection after this pause, unless there is one.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) struct Redial {
     pub(crate) after: Duration,
 }
 
-/// Take the present connection out of service: nobody can trust it any more.
+/// Take the present connection out of service: it can no longer be trusted.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) struct Retire {
-    /// Unless it is another one by now.
+    /// Only if it is the connection with this id, because a newer one may have taken its place.
     pub(crate) only: Option<u64>,
 }
 
-/// Close what has been idle for too long or is too old, and forget whose callers have gone. Answered
-/// with the number of connections that were taken out of service.
+/// Close connections that are idle for too long or too old, and drop requests whose callers have gone.
+/// Answered with the number of connections that were taken out of service.
 #[derive(Debug, Message)]
 #[rtype(result = "usize")]
 pub(crate) struct Sweep;
 
-/// Finish what is under way until the deadline, then stop. Answered when nothing is left.
+/// Finish requests under way until the deadline, then stop. Answered when no connection is left.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) struct Drain {
@@ -60,7 +60,7 @@ pub(crate) struct Dialled {
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) struct ConnectionEnded {
-    /// Which one, because a late end must not be taken for the end of its successor.
+    /// The connection's id: a late end must not be taken for the end of its successor.
     pub(crate) id: u64,
     pub(crate) ended: ConnectionExit,
 }

@@ -1,4 +1,4 @@
-//! Messages to the supervisor, and of its children.
+//! Messages to the supervisor.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,12 +6,12 @@ use actix::Message;
 
 use crate::error::Error;
 
-/// A child of the supervisor is gone without having been told to stop.
+/// A child of the supervisor has ended without having been told to stop.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) struct ChildExited(pub(crate) Child);
 
-/// Who is supervised.
+/// A child of the supervisor.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Child {
     Health,
@@ -20,19 +20,19 @@ pub(crate) enum Child {
     Pool(Arc<str>),
 }
 
-/// Answer when every database is healthy, or say which are not by the deadline.
+/// Answered when every database is healthy, or after this time with the databases that are not.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<(), Error>")]
 pub(crate) struct AwaitReady {
     pub(crate) within: Duration,
 }
 
-/// Start the pool again that was given up.
+/// Restart a pool that was given up.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) struct Revive(pub(crate) Arc<str>);
 
-/// Stop everything, giving what is under way so much time.
+/// Stop everything. Commands under way get this grace.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) struct Shutdown {

@@ -1,4 +1,4 @@
-//! Why a connection ended.
+//! The reasons for the end of a connection.
 
 use std::{io, time::Duration};
 
@@ -7,7 +7,7 @@ use super::codec::ProtocolError;
 /// Why a connection ended.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CloseReason {
-    /// Nobody holds its mailbox any more and all is answered: the orderly end.
+    /// The last sender of its mailbox was dropped and all requests are answered: the orderly end.
     #[error("it was closed after its last reply")]
     Drained,
     /// The grace of a shutdown is over.
@@ -28,13 +28,13 @@ pub(crate) enum CloseReason {
     RuntimeEnded,
     #[error("its task panicked")]
     Panicked,
-    /// It was asked for something after its end.
+    /// A request was sent to it after its end.
     #[error("it had ended before")]
     Gone,
 }
 
 impl CloseReason {
-    /// Whether replies that came before it still belong to the requests that wait.
+    /// Whether replies received before the end still belong to the pending requests.
     pub(crate) fn leaves_replies_in_step(&self) -> bool {
         !matches!(self, Self::Protocol(_) | Self::Unsolicited)
     }

@@ -1,4 +1,4 @@
-//! Where connection tasks run.
+//! The runtime of connection tasks.
 
 use std::{
     future::Future,
@@ -16,8 +16,8 @@ use tokio::{
 };
 use tokio_util::task::TaskTracker;
 
-/// Runs connection tasks on the runtime of the application, so that a caller and its connection
-/// can share a worker thread, or on a runtime of the crate's own where there is none (any more).
+/// Runs connection tasks on the runtime of the application, so that a caller and its connection can share a
+/// worker thread. If the application has no runtime, or it has ended, tasks run on the crate's own.
 #[derive(Debug)]
 pub(crate) struct Executor {
     caller: Option<Handle>,
@@ -39,8 +39,8 @@ impl Executor {
         }
     }
 
-    /// Starts a task. It is cancelled at once when the runtime has ended; whoever awaits the
-    /// handle says so by [`Self::leave_caller`].
+    /// Starts a task. It is cancelled at once if the runtime has ended. The code that awaits the handle then
+    /// calls [`Self::leave_caller`].
     pub(crate) fn spawn<F>(&self, task: F) -> io::Result<JoinHandle<F::Output>>
     where
         F: Future<Output: Send> + Send + 'static,
@@ -57,8 +57,7 @@ impl Executor {
         self.caller.is_some() && !self.caller_is_gone.load(Relaxed)
     }
 
-    /// The runtime of the application has ended, or cannot do what is asked of it: later tasks run on
-    /// the crate's own.
+    /// Runs later tasks on the crate's own runtime: that of the application has ended, or has no I/O.
     pub(crate) fn leave_caller(&self) {
         if self.caller.is_some() && !self.caller_is_gone.swap(true, Relaxed) {
             tracing::warn!(
@@ -74,7 +73,7 @@ impl Executor {
         self.running.wait().await;
     }
 
-    /// Ends the crate's own runtime. Not to be called from a task.
+    /// Ends the crate's own runtime. It must not be called from a task.
     pub(crate) fn shutdown(&self) {
         let own = self
             .own
@@ -82,7 +81,7 @@ impl Executor {
             .unwrap_or_else(PoisonError::into_inner)
             .take();
         if let Some(own) = own {
-            // A name that is being resolved cannot be interrupted, and must not hold this up.
+            // A name resolution under way cannot be interrupted, and must not delay this.
             own.shutdown_timeout(Duration::from_millis(100));
         }
     }

@@ -1,4 +1,4 @@
-//! How much is between a handle and its answer.
+//! The bound on commands and bytes in flight.
 
 use std::sync::{
     Arc,
@@ -7,9 +7,9 @@ use std::sync::{
 
 /// Commands and bytes in flight of one database, bounded.
 ///
-/// Both live in one word, so that entering and leaving cost one atomic operation each: the upper
-/// 24 bits count commands, the lower 40 bits bytes. The configuration keeps both bounds below half of
-/// that, so that callers which enter and are refused do not overflow it.
+/// Both live in one word, so that entering and leaving cost one atomic operation each: the upper 24 bits
+/// count commands, the lower 40 bits bytes. The configuration keeps both bounds below half of that, so
+/// that callers that enter and are refused do not overflow it.
 #[derive(Debug)]
 pub(crate) struct InFlight {
     word: AtomicU64,
@@ -21,7 +21,7 @@ const BYTES_BITS: u32 = 40;
 const ONE_COMMAND: u64 = 1 << BYTES_BITS;
 const BYTES_MASK: u64 = ONE_COMMAND - 1;
 
-/// Which bound was reached.
+/// The bound that was reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AtLimit {
     Commands(usize),
@@ -37,7 +37,7 @@ impl InFlight {
         })
     }
 
-    /// Room for one command of so many bytes, until the permit is dropped.
+    /// Takes room for one command of so many bytes, until the permit is dropped.
     pub(crate) fn enter(self: &Arc<Self>, bytes: usize) -> Result<InFlightPermit, AtLimit> {
         if bytes > self.max_bytes {
             return Err(AtLimit::Bytes(self.max_bytes));
@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn slots_give_their_room_back() {
+    fn a_dropped_permit_gives_its_room_back() {
         let in_flight = InFlight::new(2, 100);
         let first = in_flight.enter(40).expect("room for one");
         let second = in_flight.enter(60).expect("room for two");

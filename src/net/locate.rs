@@ -1,4 +1,4 @@
-//! Where the server of a database is.
+//! The location of a database's server.
 
 use std::{fmt, future::Future, io, pin::Pin};
 
@@ -6,14 +6,14 @@ use crate::config::{Address, DatabaseSettings};
 
 pub(crate) type Locating<'a> = Pin<Box<dyn Future<Output = io::Result<Address>> + Send + 'a>>;
 
-/// Finds the address of a database's server. It is asked at each dial, because a failover may have moved
-/// the server.
+/// Finds the address of a database's server. Each dial calls it, because a failover may have moved the
+/// server.
 pub(crate) trait Locate: fmt::Debug + Send + Sync + 'static {
-    /// The present address; the caller bounds the time.
+    /// The present address. The caller bounds the time.
     fn locate<'a>(&'a self, settings: &'a DatabaseSettings) -> Locating<'a>;
 }
 
-/// The server is where the settings say.
+/// The server is at the address of the settings.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FixedAddress;
 

@@ -1,5 +1,5 @@
-//! Everything that touches a socket. It knows no actor, and decides nothing about retries,
-//! circuits or pools: it reads settings, and reports what happened.
+//! All code that touches sockets. It knows no actor, and decides nothing about retries, circuits or pools:
+//! it reads settings and reports results.
 
 pub(crate) mod codec;
 pub(crate) mod connection;

@@ -1,4 +1,4 @@
-//! A request on its way to a connection, and the way its answer takes back.
+//! A request to a connection, and the way of its answer to the caller.
 
 use std::sync::Arc;
 
@@ -9,24 +9,24 @@ use tokio::{sync::mpsc, time::Instant};
 use super::{close::CloseReason, in_flight::InFlightPermit};
 use crate::execution::{Execution, Stage};
 
-/// Bytes to write, and who waits for what comes back.
+/// Bytes to write, and the responder for the caller that waits for the replies.
 #[derive(Debug)]
 pub(crate) struct Request {
     /// One or more commands, encoded. They are written contiguously.
     pub(crate) bytes: Vec<u8>,
     pub(crate) expected: Expected,
     pub(crate) deadline: Instant,
-    /// The server may keep it for as long as it likes, without being slow.
+    /// The command may block on the server, which does not make the server slow.
     pub(crate) may_block: bool,
     pub(crate) responder: Responder,
 }
 
-/// How many replies answer a request.
+/// The replies that answer a request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Expected {
     One,
     Many(usize),
-    /// Of subscriptions, which come as pushes where the protocol has them.
+    /// Confirmations of subscriptions, which are pushes in RESP3.
     Confirmations(usize),
 }
 
@@ -50,7 +50,7 @@ impl Reply {
         }
     }
 
-    /// Whether it is, or holds among the replies of a pipeline, an error.
+    /// Whether it is an error, or a pipeline's replies with an error among them.
     pub(crate) fn has_error(&self) -> bool {
         let is_error = |value: &Value| matches!(value, Value::ServerError(_));
         match self {
@@ -65,7 +65,7 @@ impl Reply {
 pub(crate) enum Failure {
     /// The deadline passed.
     TimedOut(Stage),
-    /// The deadline passed, written and so soon afterwards that the server need not be slow.
+    /// The deadline passed so soon after the request was written that the server need not be slow.
     TimedOutEarly,
     /// The connection ended; the execution state says whether the request had been written.
     Lost(Arc<CloseReason>, Execution),
@@ -75,33 +75,33 @@ pub(crate) enum Failure {
     CircuitOpened,
     /// The supervisor is shutting down.
     ShuttingDown(Execution),
-    /// Whoever held the request is gone: a task was aborted or panicked.
+    /// The request was dropped: the task that held it was aborted or panicked.
     Abandoned(Execution),
 }
 
-/// The answer to a request: its replies with their origin, or why there are none.
+/// The answer to a request: its replies with their origin, or the reason for which there are none.
 pub(crate) type Answer = Result<Answered, Failure>;
 
-/// The replies to a request, and where they come from.
+/// The replies to a request, and their origin.
 #[derive(Debug)]
 pub(crate) struct Answered {
     pub(crate) reply: Reply,
     pub(crate) origin: Origin,
 }
 
-/// Where a reply comes from.
+/// The origin of a reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
-    /// The server at the other end of the connection with this id, which its pool has given it.
+    /// The server of the connection with this id, which its pool has given it.
     Connection(u64),
 }
 
-/// Where connections take requests from. It needs no bound of its own, because every request
-/// holds a [`InFlightPermit`] of a bounded [`InFlight`](super::InFlight) until it is answered.
+/// The queue from which a connection takes requests. It needs no bound of its own, because every request
+/// holds an [`InFlightPermit`] of a bounded [`InFlight`](super::InFlight) until it is answered.
 pub(crate) type Mailbox = mpsc::UnboundedSender<Request>;
 
-/// The one answer that a request gets: given, or, when the request is dropped on the way, made up
-/// truthfully from how far it had got.
+/// Gives a request exactly one answer. If the request is dropped on the way, the answer is made here, with
+/// its true execution state.
 #[derive(Debug)]
 pub(crate) struct Responder {
     // `None` once answered.
@@ -121,15 +121,15 @@ impl Responder {
         (responder, answer)
     }
 
-    /// Gives the request's room back and answers, in this order, so that a caller who has its
-    /// answer finds the room. Tells whether anybody still waited.
+    /// Gives the request's room back and answers, in this order, so that a caller that has its answer finds
+    /// the room. Tells whether the caller still waited.
     pub(crate) fn finish(&mut self, answer: Answer) -> bool {
         self.permit = None;
         self.answer(answer)
     }
 
-    /// Answers while replies are still outstanding, which go on taking up room. Tells whether anybody
-    /// still waited.
+    /// Answers while replies are still outstanding; the request keeps its room until they have come. Tells
+    /// whether the caller still waited.
     pub(crate) fn answer(&mut self, answer: Answer) -> bool {
         match self.caller.take() {
             Some(caller) => caller.send(answer).is_ok(),
@@ -137,17 +137,17 @@ impl Responder {
         }
     }
 
-    /// Whether nobody waits for the answer any more.
+    /// Whether the caller has gone or has its answer.
     pub(crate) fn is_gone(&self) -> bool {
         self.caller.as_ref().is_none_or(oneshot::Sender::is_closed)
     }
 
-    /// From here on the request may have reached the server.
+    /// From now on the request may reach the server.
     pub(crate) fn mark_written(&mut self) {
         self.may_be_written = true;
     }
 
-    /// The request turned out not to have been written after all.
+    /// The request was not written after all.
     pub(crate) fn mark_unwritten(&mut self) {
         self.may_be_written = false;
     }
@@ -155,9 +155,10 @@ impl Responder {
 
 impl Drop for Responder {
     fn drop(&mut self) {
-        let execution = match self.may_be_written {
-            true => Execution::Unknown,
-            false => Execution::NotSent,
+        let execution = if self.may_be_written {
+            Execution::Unknown
+        } else {
+            Execution::NotSent
         };
         self.finish(Err(Failure::Abandoned(execution)));
     }

@@ -1,4 +1,4 @@
-//! The one seam where connections meet the outside: real sockets here, fakes in tests.
+//! The seam between connections and the network: real sockets here, fakes in tests.
 
 use std::{fmt, future::Future, io, mem::MaybeUninit, pin::Pin, time::Duration};
 
@@ -13,8 +13,8 @@ use crate::config::{Address, DatabaseSettings};
 
 /// A byte stream to a server.
 pub(crate) trait Transport: AsyncRead + AsyncWrite + Send + Unpin + 'static {
-    /// Whether the system holds bytes, or the end of the stream, that were not read yet. Unlike a
-    /// read it asks the system itself, so it also knows what the runtime has not heard of yet.
+    /// Whether the operating system holds unread bytes or the end of the stream. Unlike a read it asks the
+    /// system itself, so it also notices input of which the runtime does not know yet.
     fn has_input(&self) -> bool;
 }
 
@@ -42,7 +42,7 @@ pub(crate) type Connecting<'a> =
 
 /// Opens transports. Every dial goes through one.
 pub(crate) trait Connector: fmt::Debug + Send + Sync + 'static {
-    /// Opens a transport to an address, as the settings of the database say; the caller bounds the time.
+    /// Opens a transport to an address by the settings of the database. The caller bounds the time.
     fn connect<'a>(
         &'a self,
         address: &'a Address,
@@ -70,9 +70,9 @@ impl Connector for SocketConnector {
     }
 }
 
-/// Resolves the name anew each time, because a failover may have moved it, and tries what it
-/// resolves to in order. Each address gets its share of the time that is left, so that one that
-/// swallows packets leaves some for the next.
+/// Resolves the name anew each time, because a failover may have changed its address, and tries its addresses
+/// in order. Each address gets an equal share of the remaining time, so that an address that swallows
+/// packets leaves time for the next.
 async fn connect_tcp(host: &str, port: u16, settings: &DatabaseSettings) -> io::Result<TcpStream> {
     let end = Instant::now() + settings.connect_timeout;
     let addresses: Vec<_> = lookup_host((host, port)).await?.collect();
@@ -91,7 +91,7 @@ async fn connect_tcp(host: &str, port: u16, settings: &DatabaseSettings) -> io::
     Err(last)
 }
 
-/// Sets what notices a dead peer: keepalive while nothing is sent, the user timeout while sent
+/// Sets the options that detect a dead peer: keepalive while nothing is sent, the user timeout while sent
 /// bytes stay unacknowledged.
 fn configure(stream: &TcpStream, settings: &DatabaseSettings) -> io::Result<()> {
     stream.set_nodelay(true)?;
@@ -123,7 +123,7 @@ mod tests {
     use super::*;
     use crate::config::{Config, DatabaseConfig, Keepalive, resolve};
 
-    /// A socket that was opened with this configuration, and the port's listener.
+    /// A socket that was opened with this configuration.
     async fn opened(configure: impl Fn(DatabaseConfig) -> DatabaseConfig) -> TcpStream {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let port = listener.local_addr().expect("its address").port();
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_configured_reaches_the_socket() {
+    async fn configured_keepalive_and_user_timeout_reach_the_socket() {
         let keepalive = Keepalive::new()
             .idle(Duration::from_secs(11))
             .interval(Duration::from_secs(7))
@@ -189,18 +189,18 @@ mod tests {
             socket
                 .tcp_user_timeout()
                 .expect("user timeout")
-                .is_none_or(|it| it.is_zero())
+                .is_none_or(|timeout| timeout.is_zero())
         );
     }
 
     #[tokio::test]
-    async fn input_is_noticed_before_the_runtime_has_heard_of_it() {
+    async fn input_is_noticed_before_the_runtime_knows_of_it() {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("its address");
         let stream = TcpStream::connect(address).await.expect("a connection");
         let (peer, _) = listener.accept().expect("its other end");
         assert!(!stream.has_input());
-        // No await from here on: the runtime gets no chance to look.
+        // No await from here on, so the runtime cannot notice the input.
         drop(peer);
         assert!(stream.has_input());
     }

@@ -1,4 +1,4 @@
-//! When to try again what could not be opened.
+//! The pauses between attempts to open a connection.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use crate::events::Reason;
 
 /// The pace at which one endpoint or one database is tried while it fails.
 ///
-/// An endpoint that cannot be reached is asked often at first and then in proportion to how long
-/// it has been away: a step of 1 % makes the pause about a hundredth of the outage, so coming back
-/// is noticed within 100 ms after outages of up to some 5 s, and within 1 % of longer ones, up to
-/// the cap. What refuses this client will refuse it again, so it is asked seldom.
+/// An unreachable endpoint is tried often at first, and then in proportion to the length of the outage: a
+/// step of 1 % makes the pause about a hundredth of the outage. So a recovery is noticed within 100 ms
+/// after outages of up to some 5 s, and within 1 % of longer ones, up to the cap. A server that refuses
+/// this client will refuse it again, so it is tried seldom.
 #[derive(Debug, Default)]
 pub(crate) struct Backoff {
     pauses: Option<(Pace, ExponentialBackoff)>,
@@ -31,9 +31,9 @@ const SLOW_MAX: Duration = Duration::from_secs(30);
 const SLOW_STEP: f32 = 2.0;
 
 impl Backoff {
-    /// The pause before the next attempt, after one that failed for this reason. `jitter` is
-    /// a random number from 0 to 1; it shortens the pause by up to a quarter, so that many who
-    /// were cut off together do not come back together.
+    /// The pause before the next attempt, after one that failed for this reason. `jitter` is a random
+    /// number from 0 to 1. It shortens the pause by up to a quarter, so that clients that were cut off
+    /// together do not come back together.
     pub(crate) fn pause(&mut self, reason: Reason, jitter: f64) -> Duration {
         let pace = pace(reason);
         let pause = match &mut self.pauses {
@@ -47,13 +47,14 @@ impl Backoff {
         pause.mul_f64(1.0 - 0.25 * jitter)
     }
 
-    /// It worked: the next failure starts anew.
+    /// An attempt succeeded: the next failure starts with the shortest pause.
     pub(crate) fn reset(&mut self) {
         self.pauses = None;
     }
 }
 
-/// Whether a failure for this reason is worth asking again soon, or is about this client.
+/// Whether a failure for this reason concerns the endpoint, so that it is worth trying again soon, and not
+/// this client.
 pub(crate) fn is_about_the_endpoint(reason: Reason) -> bool {
     pace(reason) == Pace::Quick
 }
@@ -88,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unreachable_endpoint_is_asked_in_proportion_to_the_outage() {
+    fn pauses_for_an_unreachable_endpoint_grow_with_the_outage() {
         let mut outage = Duration::ZERO;
         for pause in schedule(Reason::Unreachable).take(2_000) {
             assert!(pause >= QUICK_MIN && pause <= QUICK_MAX);
@@ -100,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rejected_client_asks_seldom() {
+    fn a_rejected_client_tries_seldom() {
         let pauses: Vec<_> = schedule(Reason::Rejected).take(7).collect();
         assert_eq!(pauses[0], SLOW_MIN);
         assert_eq!(pauses[6], SLOW_MAX);

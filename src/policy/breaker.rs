@@ -5,31 +5,31 @@ use std::time::{Duration, Instant};
 use super::window::Window;
 use crate::events::CircuitState;
 
-/// Opens after a number of failures in a row, or when most of the calls of the last ten seconds
-/// failed or were slow, and closes again by way of half-open.
+/// Opens after a number of failures in a row, or when too many of the calls of the last ten seconds failed
+/// or were slow, and closes again by way of half-open.
 ///
-/// Open to half-open takes a probe that succeeded; time alone never does it, and no caller is
-/// sacrificed for it. A half-open circuit closes after a few successes, of probes or trials,
-/// and opens again on the first failure. When it opens again soon, probes pause, longer each time,
-/// with equal jitter (as Finagle's failure accrual does it).
+/// Only a successful probe makes an open circuit half-open: time alone does not, and no call of a caller is
+/// risked for it. A half-open circuit closes after a few successes, of probes or trials, and opens again on
+/// the first failure. When it opens again soon, probes pause, longer each time, with equal jitter (as in
+/// Finagle's failure accrual).
 #[derive(Debug)]
 pub(crate) struct Breaker {
     threshold: u32,
     recovery_timeout: Duration,
     state: State,
-    // How often in a row it opened again soon after it had been half-open.
+    // Times in a row that it opened again soon after it had been half-open or closed.
     relapses: u32,
     last_closed: Option<Instant>,
-    /// Calls, failures and slow calls, lately.
+    /// Calls, failures and slow calls of the last ten seconds.
     recent: Window<3>,
     isolated: bool,
 }
 
 #[derive(Debug)]
 enum State {
-    /// Failures in a row. Those of commands and those of attempts to reach the server are counted
-    /// apart, because a server may greet everybody and serve nobody: only a command that succeeds
-    /// shows that commands do.
+    /// Failures in a row. Failures of commands and of attempts to reach the server are counted apart,
+    /// because a server may accept connections and run no commands: only a successful command resets the
+    /// failures of commands.
     Closed {
         commands: u32,
         attempts: u32,
@@ -42,40 +42,40 @@ enum State {
     },
 }
 
-/// What failed.
+/// The kind of a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Failed {
-    /// A caller's command, or the connection with commands on it.
+    /// A caller's command, or a connection with commands on it.
     Command,
     /// A dial, a probe, or a check of the endpoint.
     Attempt,
 }
 
-/// What calls have come to since the last time.
+/// The calls that have ended since the last observation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Observed {
     pub(crate) calls: u64,
     pub(crate) slow: u64,
 }
 
-/// What an [`observation`](Breaker::observe) showed to be wrong.
+/// The excess that an [`observation`](Breaker::observe) showed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Excess {
     Failures,
     Slowness,
 }
 
-/// Fewer calls than this in the window say nothing about a ratio (as in Hystrix).
+/// With fewer calls than this in the window a ratio is not meaningful (as in Hystrix).
 const MIN_CALLS: f64 = 20.0;
-/// Failures of all calls in the window that open the circuit (as in Hystrix).
+/// The share of failed calls in the window that opens the circuit (as in Hystrix).
 const FAILURE_RATIO: f64 = 0.5;
-/// Slow ones of all calls in the window that open the circuit. A server at its limit is slow for
-/// nearly everybody; a few expensive commands are not.
+/// The share of slow calls in the window that opens the circuit. A server at its limit is slow for nearly all
+/// calls; a few expensive commands do not reach this share.
 const SLOW_RATIO: f64 = 0.8;
 /// Successes that close a half-open circuit.
 pub(crate) const CLOSING_SUCCESSES: u32 = 3;
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
-/// A circuit that opens again within this time after it has closed had not recovered.
+/// If a circuit opens again within this time after it closed, the server had not recovered.
 const STABLE_AFTER: Duration = Duration::from_secs(30);
 
 impl Breaker {
@@ -102,14 +102,14 @@ impl Breaker {
         }
     }
 
-    /// Something counted against the database. `jitter` is a random number from 0 to 1.
-    pub(crate) fn failed(&mut self, what: Failed, now: Instant, jitter: f64) {
-        if what == Failed::Command {
+    /// A failure that counts against the database. `jitter` is a random number from 0 to 1.
+    pub(crate) fn failed(&mut self, kind: Failed, now: Instant, jitter: f64) {
+        if kind == Failed::Command {
             self.recent.add(now, [0.0, 1.0, 0.0]);
         }
         match &mut self.state {
             State::Closed { commands, attempts } => {
-                match what {
+                match kind {
                     Failed::Command => *commands += 1,
                     Failed::Attempt => *attempts += 1,
                 }
@@ -130,8 +130,8 @@ impl Breaker {
             return None;
         };
         let [calls, failures, slow] = self.recent.sums(now);
-        // One failure stands for all calls that were on a lost connection, and a call that is slow
-        // can still be under way: neither is sure to be counted among those that have ended.
+        // One failure stands for all calls on a lost connection, and a slow call can still be under way.
+        // Neither is sure to be among the calls that have ended.
         let excess = if calls.max(failures) >= MIN_CALLS && failures >= FAILURE_RATIO * calls {
             Excess::Failures
         } else if calls.max(slow) >= MIN_CALLS && slow >= SLOW_RATIO * calls {
@@ -152,12 +152,12 @@ impl Breaker {
         self.isolated
     }
 
-    /// Closes the circuit, and forgets what was.
+    /// Closes the circuit, and forgets all failures.
     pub(crate) fn reset(&mut self, now: Instant) {
         *self = Self::new(self.threshold, self.recovery_timeout, now);
     }
 
-    /// The server refuses this client, or is none: trying on would only make callers wait.
+    /// The server refuses this client, or is no Redis server: more attempts would only make callers wait.
     pub(crate) fn trip(&mut self, now: Instant, jitter: f64) {
         match self.state {
             State::Closed { .. } => self.open(now, jitter),
@@ -166,7 +166,7 @@ impl Breaker {
         }
     }
 
-    /// A command succeeded while the circuit let it pass.
+    /// A command succeeded.
     pub(crate) fn succeeded(&mut self, now: Instant) {
         match &mut self.state {
             State::Closed { .. } => self.state = State::closed(),
@@ -175,11 +175,11 @@ impl Breaker {
                 if *successes >= CLOSING_SUCCESSES {
                     self.state = State::closed();
                     self.last_closed = Some(now);
-                    // What was before the outage, or part of it, shall not open it again.
+                    // Calls from before or during the outage must not open the circuit again.
                     self.recent = Window::new(now);
                 }
             }
-            // It was admitted before the circuit opened, and says nothing about now.
+            // The command was admitted before the circuit opened, and says nothing about the present.
             State::Open { .. } => {}
         }
     }
@@ -205,25 +205,22 @@ impl Breaker {
         let is_relapse = self
             .last_closed
             .is_some_and(|closed| now.saturating_duration_since(closed) < STABLE_AFTER);
-        let pause = match is_relapse {
-            true => {
-                let doubled = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(self.relapses));
-                self.relapses += 1;
-                doubled
-                    .min(self.recovery_timeout)
-                    .mul_f64(0.5 + 0.5 * jitter)
-            }
-            false => {
-                self.relapses = 0;
-                Duration::ZERO
-            }
+        let pause = if is_relapse {
+            let doubled = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(self.relapses));
+            self.relapses += 1;
+            doubled
+                .min(self.recovery_timeout)
+                .mul_f64(0.5 + 0.5 * jitter)
+        } else {
+            self.relapses = 0;
+            Duration::ZERO
         };
         self.state = State::Open {
             probe_from: now + pause,
         };
     }
 
-    /// How long an open circuit waits at least before the next probe.
+    /// The least time that an open circuit waits before the next probe.
     pub(crate) fn pause(&self, now: Instant) -> Duration {
         match self.state {
             State::Open { probe_from } => probe_from.saturating_duration_since(now),

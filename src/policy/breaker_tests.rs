@@ -1,5 +1,5 @@
-//! Goal: the circuit opens and closes when the rules say so, and never otherwise. Method: single cases,
-//! and random events beside a simple model.
+//! Goal: the circuit opens and closes by the rules, and never otherwise. Method: single cases, and random
+//! events beside a simple model.
 
 use proptest::prelude::*;
 
@@ -18,7 +18,7 @@ fn opened(now: Instant) -> Breaker {
 }
 
 #[test]
-fn failures_must_come_in_a_row() {
+fn a_success_resets_the_failures() {
     let now = Instant::now();
     let mut breaker = Breaker::new(5, RECOVERY, now);
     for _ in 0..100 {
@@ -30,7 +30,7 @@ fn failures_must_come_in_a_row() {
 }
 
 #[test]
-fn a_server_that_greets_and_does_not_serve_opens_it() {
+fn successful_probes_do_not_reset_the_failures_of_commands() {
     let now = Instant::now();
     let mut breaker = Breaker::new(5, RECOVERY, now);
     for _ in 0..4 {
@@ -43,7 +43,7 @@ fn a_server_that_greets_and_does_not_serve_opens_it() {
 }
 
 #[test]
-fn an_endpoint_that_flaps_does_not() {
+fn successful_probes_reset_the_failures_of_attempts() {
     let now = Instant::now();
     let mut breaker = Breaker::new(5, RECOVERY, now);
     for _ in 0..100 {
@@ -54,7 +54,7 @@ fn an_endpoint_that_flaps_does_not() {
 }
 
 #[test]
-fn a_probe_opens_it_halfway_and_successes_close_it() {
+fn a_probe_makes_it_half_open_and_successes_close_it() {
     let now = Instant::now();
     let mut breaker = opened(now);
     breaker.succeeded(now);
@@ -86,8 +86,8 @@ fn relapses_lengthen_the_pause_up_to_the_recovery_timeout() {
     assert_eq!(last, RECOVERY);
 }
 
-/// So many calls in a second, some of which fail or are slow, none five times in a row.
-fn second(breaker: &mut Breaker, now: Instant, calls: u64, failures: u64, slow: u64) {
+/// One second with so many calls, some of which fail or are slow, but never two in a row.
+fn one_second(breaker: &mut Breaker, now: Instant, calls: u64, failures: u64, slow: u64) {
     for _ in 0..failures {
         breaker.failed(Failed::Command, now, 0.0);
         breaker.succeeded(now);
@@ -108,7 +108,7 @@ fn it_opens_when_half_of_the_recent_calls_failed() {
         for passed in 0..10 {
             assert_eq!(breaker.circuit(), CircuitState::Closed, "{passed} s");
             let now = start + Duration::from_secs(passed);
-            second(&mut breaker, now, calls, failures, 0);
+            one_second(&mut breaker, now, calls, failures, 0);
             if calls >= 20 {
                 break;
             }
@@ -118,13 +118,13 @@ fn it_opens_when_half_of_the_recent_calls_failed() {
 }
 
 #[test]
-fn few_calls_and_old_ones_say_nothing_about_a_ratio() {
+fn few_recent_calls_do_not_open_it_by_their_ratio() {
     let start = Instant::now();
     let mut breaker = Breaker::new(5, RECOVERY, start);
     for passed in 0..100 {
         let now = start + Duration::from_secs(passed);
-        // 19 in ten seconds.
-        second(&mut breaker, now, 1 + u64::from(passed % 10 != 0), 1, 1);
+        // 19 calls in ten seconds.
+        one_second(&mut breaker, now, 1 + u64::from(passed % 10 != 0), 1, 1);
         assert_eq!(breaker.circuit(), CircuitState::Closed);
     }
 }
@@ -190,15 +190,16 @@ impl Event {
     }
 }
 
-/// Reads the whole history, with the second of each event, each time: slow and plain.
-fn says_open(history: &[(u64, Event)]) -> bool {
+/// The naive model: whether the history, with the second of each event, opens the circuit. It reads the
+/// whole history each time.
+fn model_opens(history: &[(u64, Event)]) -> bool {
     let events = || history.iter().rev().map(|(_, event)| *event);
     let commands = events()
-        .take_while(|it| *it != Event::Success)
-        .filter(|it| *it == Event::CommandFails);
+        .take_while(|event| *event != Event::Success)
+        .filter(|event| *event == Event::CommandFails);
     let attempts = events()
-        .take_while(|it| !matches!(it, Event::Success | Event::ProbeSucceeds))
-        .filter(|it| *it == Event::AttemptFails);
+        .take_while(|event| !matches!(event, Event::Success | Event::ProbeSucceeds))
+        .filter(|event| *event == Event::AttemptFails);
     if commands.count() + attempts.count() >= 3 {
         return true;
     }
@@ -222,9 +223,9 @@ fn says_open(history: &[(u64, Event)]) -> bool {
 }
 
 proptest! {
-    /// As long as it is closed, it opens exactly when a naive reading of its history says so.
+    /// A closed breaker opens exactly when the naive model of its history does.
     #[test]
-    fn it_opens_when_its_history_says_so(
+    fn it_opens_exactly_when_the_model_does(
         events in prop::collection::vec((0..6_u8, 0..3_000_u64), 0..300),
     ) {
         let start = Instant::now();
@@ -237,16 +238,18 @@ proptest! {
             event.happen(&mut breaker, start + Duration::from_millis(millis));
             history.push((millis / 1_000, event));
             let is_open = breaker.circuit() == CircuitState::Open;
-            prop_assert_eq!(is_open, says_open(&history), "{:?}", history);
+            prop_assert_eq!(is_open, model_opens(&history), "{:?}", history);
             if is_open {
                 return Ok(());
             }
         }
     }
 
-    /// Whatever happens, a breaker that is open gets out of it by probes and successes.
+    /// After any events, probes and successes close the circuit.
     #[test]
-    fn it_never_sticks(events in prop::collection::vec(0..5_u8, 0..200)) {
+    fn probes_and_successes_close_it_after_any_events(
+        events in prop::collection::vec(0..5_u8, 0..200),
+    ) {
         let mut now = Instant::now();
         let mut breaker = Breaker::new(3, RECOVERY, now);
         for event in events {

@@ -1,18 +1,18 @@
-//! The circuit as callers meet it.
+//! The state of the gate before a database, as callers see it.
 
-/// What callers meet.
+/// The state of the gate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum GateState {
-    /// Everybody passes.
+    /// The circuit is closed: all commands pass.
     Free,
-    /// A few at a time pass, as trials.
+    /// The circuit is half-open: a few commands at a time pass, as trials.
     Trial,
-    /// Nobody passes until the circuit closes again.
+    /// The circuit is open: no command passes until it closes again.
     Open,
-    /// Nobody passes any more: the supervisor is shutting down.
+    /// No command passes any more: the supervisor is shutting down.
     ShuttingDown,
-    /// Nobody passes: the pool was given up.
+    /// No command passes: the pool was given up.
     Failed,
-    /// Nobody passes: somebody has isolated the database by hand.
+    /// No command passes: the database was isolated by hand.
     Isolated,
 }

@@ -1,5 +1,5 @@
-//! What is decided, apart from who carries it out. Nothing here reads a clock, rolls a die, or
-//! touches a socket: times and jitter are arguments, so that every rule is tested as a value.
+//! Decisions, apart from their execution. Nothing here reads a clock, rolls a die, or touches a socket:
+//! times and jitter are arguments, so that every rule is tested as a value.
 
 pub(crate) mod backoff;
 pub(crate) mod breaker;

@@ -1,77 +1,78 @@
-//! What the end of an attempt says: about the command, about the server, and about another attempt.
+//! The classification of an attempt: its execution state, the verdict on the server, and whether another
+//! attempt may follow.
 
 use crate::{
     events::Reason,
     execution::{Execution, Stage},
 };
 
-/// How an attempt ended, as far as anybody judges it.
+/// The end of an attempt, as far as its classification depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AttemptEnd<'a> {
     /// A reply that is no error.
     Reply,
     /// An error reply with this code.
     ErrorReply(&'a str),
-    /// An error reply with this code to something that runs a script, whose author chooses the codes
-    /// of its errors, and which may have written before.
+    /// An error reply with this code to a script. Its author chooses the codes, and it may have written
+    /// before.
     ErrorOfScript(&'a str),
     /// Some of the commands of a pipeline got an error reply, with this code.
     ErrorInPipeline(&'a str),
     /// The deadline passed at this stage.
     TimedOut(Stage),
-    /// The deadline passed before the reply of a server that is quick need have come.
+    /// The deadline passed before a healthy server need have replied.
     TimedOutEarly,
-    /// The connection broke, and the command had got so far.
+    /// The connection broke, with the command in this state.
     ConnectionLost(Execution),
-    /// This process refused or gave up by itself, when the command had got so far.
+    /// This process refused or gave up the command, which was in this state.
     Local(Execution),
 }
 
-/// The one judgement of an attempt, for everybody who needs one.
+/// The one classification of an attempt, from which all decisions about it follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Outcome {
     /// Whether the command may have run.
     pub(crate) execution: Execution,
     /// Whether another attempt may follow.
     pub(crate) again: RetryAdvice,
-    /// What it says about the server.
+    /// The verdict on the server.
     pub(crate) verdict: Verdict,
 }
 
-/// Whether another attempt may follow, as far as this one tells.
+/// Whether another attempt may follow, by the result of this one alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RetryAdvice {
-    /// It would give the same, or the server may have run the command and no caller could want that
-    /// twice.
+    /// Another attempt would give the same result, has no time left, or would repeat commands that ran.
     Never,
-    /// It did not run and may soon be accepted.
+    /// The command did not run and may soon be accepted.
     Always,
-    /// It may have run.
+    /// The command may have run.
     IfIdempotent,
-    /// It did not run, and may be accepted over a new connection: this one leads to the wrong server.
+    /// The command did not run, and may be accepted over a new connection: this one leads to the wrong
+    /// server.
     Elsewhere,
-    /// It did not run, because the server is not ready. A new connection is open once it is.
+    /// The command did not run, because the server is not ready. A new connection opens once it is.
     OnceReady,
-    /// It may have run, and its connection is gone.
+    /// The command may have run, and its connection is gone.
     ElsewhereIfIdempotent,
 }
 
-/// What an attempt says about the server.
+/// The verdict of an attempt on the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// The server works, even if it did not like the command.
+    /// The server works, even if it refused the command.
     Healthy,
-    /// It works, and refuses a kind of command to everybody. This does not count against it.
+    /// The server works, and refuses a kind of command to all callers. This does not count against it.
     Limited(Reason),
-    /// The server fails everybody: this counts against it.
+    /// The server fails all callers. This counts against it.
     Failing(Reason),
-    /// Nothing.
+    /// No verdict.
     Silent,
 }
 
-/// Judges an attempt. For the breaker, connection timeouts, reply timeouts, lost connections and the
-/// replies of a server that serves nobody count; an error that the command deserved does not (the
-/// rule of Envoy's outlier detection, with the server-wide error replies added).
+/// Classifies an attempt. Connection timeouts, reply timeouts, lost connections and server-wide error
+/// replies count for the breaker. Errors caused by the command do not (the rule of Envoy's outlier detection,
+/// with the server-wide error replies added).
 pub(crate) fn classify(end: AttemptEnd<'_>) -> Outcome {
     use Execution::{Executed, NotSent, Unknown};
     let (execution, again, verdict) = match end {
@@ -79,19 +80,19 @@ pub(crate) fn classify(end: AttemptEnd<'_>) -> Outcome {
         AttemptEnd::ErrorReply(code) => return of_error(code),
         AttemptEnd::ErrorOfScript("NOSCRIPT") => return of_error("NOSCRIPT"),
         AttemptEnd::ErrorOfScript(_) => (Unknown, RetryAdvice::IfIdempotent, Verdict::Silent),
-        // Others of its commands ran. The server is judged all the same.
+        // Other commands of the pipeline ran. The error still counts for the verdict.
         AttemptEnd::ErrorInPipeline(code) => (Executed, RetryAdvice::Never, of_error(code).verdict),
-        // There is no time left for another attempt.
+        // No time is left for another attempt.
         AttemptEnd::TimedOut(Stage::Reply) => {
             let verdict = Verdict::Failing(Reason::Unresponsive);
             (Unknown, RetryAdvice::Never, verdict)
         }
-        // A caller in a hurry shall not speak for all. If the reply turns out to be slow, its connection
-        // counts that.
+        // A short timeout is no evidence against the server. If the reply turns out to be slow, the
+        // connection reports it.
         AttemptEnd::TimedOutEarly => (Unknown, RetryAdvice::Never, Verdict::Silent),
-        // It is this process that does not get on.
+        // The runtime of this process is stalled, not the server.
         AttemptEnd::TimedOut(Stage::Runtime) => (Unknown, RetryAdvice::Never, Verdict::Silent),
-        // The pool reports failed dials and lost connections itself, once for all who were hit.
+        // The pool reports failed dials and lost connections itself, once for all affected callers.
         AttemptEnd::TimedOut(Stage::Connect | Stage::Acquire | Stage::Queue) => {
             (NotSent, RetryAdvice::Never, Verdict::Silent)
         }
@@ -111,29 +112,29 @@ pub(crate) fn classify(end: AttemptEnd<'_>) -> Outcome {
     }
 }
 
-/// The error replies that mean something. With most of them a server refuses a command before it
-/// runs, or after looking at a value and before changing it. What is not among them, of a module or
-/// of a newer server, may come from anywhere.
+/// Classifies an error reply by its code. With most known codes a server refuses a command before it runs,
+/// or after it has read a value and before it changes one. An unknown code, of a module or of a newer
+/// server, may come after a change.
 fn of_error(code: &str) -> Outcome {
     use Execution::{NotExecuted, Unknown};
     use RetryAdvice::{Always, Elsewhere, IfIdempotent, Never, OnceReady};
     use Verdict::{Failing, Healthy, Limited};
     let (execution, again, verdict) = match code {
-        // The server serves nobody for a while.
+        // The server runs no commands for a while.
         "LOADING" => (NotExecuted, OnceReady, Failing(Reason::Loading)),
         "BUSY" => (NotExecuted, Always, Failing(Reason::Busy)),
         "MASTERDOWN" | "CLUSTERDOWN" => (NotExecuted, Always, Failing(Reason::PrimaryDown)),
-        // It serves, but not this: not at this moment,
+        // The server works, but does not run this command: not at this moment,
         "TRYAGAIN" => (NotExecuted, Always, Healthy),
         "NOREPLICAS" => (NotExecuted, Always, Limited(Reason::NoReplicas)),
         // not here,
         "READONLY" => (NotExecuted, Elsewhere, Limited(Reason::ReadOnly)),
         // not to this connection, which was opened before a password was set,
         "NOAUTH" => (NotExecuted, Elsewhere, Healthy),
-        // or not until somebody has mended it.
+        // or not until an operator has repaired it.
         "MISCONF" => (NotExecuted, Never, Limited(Reason::CannotSave)),
         "OOM" => (NotExecuted, Never, Limited(Reason::OutOfMemory)),
-        // The command deserves it. The addresses that come with MOVED and ASK are never used.
+        // The command causes the error. The addresses in MOVED and ASK are never used.
         "ERR" | "WRONGTYPE" | "MOVED" | "ASK" | "CROSSSLOT" | "NOPERM" | "DENIED" | "EXECABORT"
         | "BUSYGROUP" | "BUSYKEY" | "NOGROUP" | "NOTBUSY" | "UNKILLABLE" | "INPROG" | "NOPROTO"
         | "WRONGPASS" | "UNBLOCKED" | "INDEX" | "NOQUORUM" => (NotExecuted, Never, Healthy),
@@ -148,8 +149,8 @@ fn of_error(code: &str) -> Outcome {
     }
 }
 
-/// What a call knows that has been through several attempts: one that may have run, may have run,
-/// whatever became of the next.
+/// The execution state of a call after several attempts: if one of them may have run, the call may have run,
+/// whatever the later attempts say.
 pub(crate) fn combine(earlier: Execution, last: Execution) -> Execution {
     match (earlier, last) {
         (_, Execution::Executed) | (Execution::Executed, _) => Execution::Executed,
@@ -169,7 +170,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_end_has_its_judgement() {
+    fn every_end_has_its_classification() {
         for (end, execution, again, verdict) in [
             (AttemptEnd::Reply, Executed, Never, Healthy),
             (AttemptEnd::TimedOut(Stage::Connect), NotSent, Never, Silent),
@@ -238,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn every_error_reply_has_its_judgement() {
+    fn every_error_reply_has_its_classification() {
         for (codes, execution, again, verdict) in [
             ("LOADING", NotExecuted, OnceReady, Failing(Loading)),
             ("BUSY", NotExecuted, Always, Failing(Busy)),
@@ -275,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_have_run_once_may_have_run() {
+    fn a_later_attempt_does_not_hide_that_an_earlier_one_may_have_run() {
         assert_eq!(combine(Unknown, NotSent), Unknown);
         assert_eq!(combine(NotExecuted, NotSent), NotExecuted);
         assert_eq!(combine(NotExecuted, Unknown), Unknown);

@@ -1,12 +1,12 @@
-//! How often a crashed actor is started again.
+//! The limit on restarts of a crashed actor.
 
 use std::{
     collections::VecDeque,
     time::{Duration, Instant},
 };
 
-/// The restart intensity of one child: at most 5 restarts in 10 s, as Erlang's supervisors
-/// count them, with a growing pause before each.
+/// The restart intensity of one child: at most 5 restarts in 10 s, as Erlang's supervisors count them, with
+/// a growing pause before each.
 #[derive(Debug, Default)]
 pub(crate) struct Restarts {
     recent: VecDeque<Instant>,
@@ -16,7 +16,7 @@ const MAX_RESTARTS: usize = 5;
 const WINDOW: Duration = Duration::from_secs(10);
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 
-/// What to do about a crash.
+/// The decision about a crash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Decision {
     RestartAfter(Duration),

@@ -1,4 +1,4 @@
-//! Whether, when, and how often a command is sent again.
+//! The rules of retries: whether, when, and how often a command is sent again.
 
 use std::time::{Duration, Instant};
 
@@ -9,35 +9,36 @@ use super::{
     window::{SPAN, Window},
 };
 
-/// How often a call sends its command at most.
+/// The most times that a call sends its command.
 pub(crate) const MAX_ATTEMPTS: u32 = 3;
 
-/// What the caller said about running a command twice.
+/// Whether commands may run twice, by the caller's word.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Idempotence {
-    /// Nothing: commands that only read may run twice.
+    /// The caller has not said so: commands that only read may run twice.
     #[default]
     ByCommand,
-    /// All of the caller's commands may run twice.
+    /// All commands may run twice.
     Yes,
-    /// None may, not even those that only read.
+    /// No command may run twice, not even one that only reads.
     No,
 }
 
-/// How an attempt follows another.
+/// The condition under which the next attempt is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Next {
     /// After a pause.
     After(Duration),
     /// As soon as there is another connection.
     Elsewhere,
-    /// The same, and free: it does not reach a server that would refuse it again.
+    /// As soon as there is another connection, which means that the server is ready. It takes no token of
+    /// the budget, because it adds no load to a server that would refuse it again.
     OnceReady,
 }
 
-/// Whether another attempt may follow, after so many. `jitter` is a random number from 0 to 1; the
-/// pause is a random part of a limit that doubles ("full jitter"), so that callers who failed
-/// together do not come back together.
+/// The next attempt after so many attempts, if another may follow. `jitter` is a random number from 0 to 1.
+/// The pause is a random part of a limit that doubles ("full jitter"), so that callers that failed together
+/// do not come back together.
 pub(crate) fn next(
     again: RetryAdvice,
     idempotence: Idempotence,
@@ -57,9 +58,9 @@ pub(crate) fn next(
     match again {
         RetryAdvice::Never => None,
         RetryAdvice::Always => Some(pause()),
-        // Once: what brings down every connection that it is sent on must not bring down three, and
-        // a second server that is the wrong one shows that there is no other.
-        // That holds for one that is not ready again, too, and so what is free is bounded.
+        // Only once. A command that breaks every connection that it is sent on must not break three. If
+        // the second connection leads to the wrong server too, there is no other. And retries that take
+        // no token of the budget need a bound.
         RetryAdvice::Elsewhere | RetryAdvice::ElsewhereIfIdempotent | RetryAdvice::OnceReady
             if attempts > 1 =>
         {
@@ -87,9 +88,9 @@ fn limit(attempts: u32) -> Duration {
 const FIRST_LIMIT: Duration = Duration::from_millis(8);
 const LAST_LIMIT: Duration = Duration::from_millis(512);
 
-/// What retries may cost: a fifth of the calls of the last ten seconds, and ten a second for
-/// databases with few calls (the defaults of Finagle's and tower's retry budgets). When everything
-/// fails, a server that is down already gets a fifth more attempts, and not three times as many.
+/// The budget of retries: a fifth of the calls of the last ten seconds, and ten a second for databases with
+/// few calls (the defaults of Finagle's and tower's retry budgets). When all calls fail, a server in trouble
+/// gets a fifth more attempts, and not three times as many.
 #[derive(Debug)]
 pub(crate) struct Budget {
     tokens: Window<1>,
@@ -111,8 +112,8 @@ impl Budget {
         }
     }
 
-    /// Takes a token for one retry, if there is one. `calls` counts all calls so far: that way a
-    /// healthy call pays nothing for the budget.
+    /// Takes a token for one retry, and tells whether there was one. `calls` counts all calls so far, so a
+    /// call without a retry pays nothing for the budget.
     pub(crate) fn withdraw(&mut self, calls: u64, now: Instant) -> bool {
         self.deposit(calls, now);
         let [tokens] = self.tokens.sums(now);
@@ -134,7 +135,8 @@ impl Budget {
         self.reserve = (self.reserve + refill).min(RESERVE_PER_SECOND);
         let since = calls.saturating_sub(self.calls) as f64;
         self.calls = self.calls.max(calls);
-        // Of a longer time only the last seconds count; the calls are taken as spread evenly.
+        // After a longer pause only the calls of the last ten seconds count. They are assumed to be spread
+        // evenly.
         let recent = since * SPAN.as_secs_f64() / elapsed.max(SPAN).as_secs_f64();
         self.tokens.add(now, [SHARE * recent]);
     }
@@ -151,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_have_run_is_sent_again_only_if_it_may_run_twice() {
+    fn a_command_that_may_have_run_is_retried_only_if_idempotent() {
         use Idempotence::{ByCommand, No, Yes};
         for (idempotence, is_read_only, expected) in [
             (ByCommand, true, true),
@@ -168,7 +170,7 @@ mod tests {
                 let next = next_of(again, idempotence, is_read_only);
                 assert_eq!(next.is_some(), expected, "{idempotence:?} {is_read_only}");
             }
-            // What did not run, may, whoever asks.
+            // A command that did not run is retried in any case.
             assert!(next_of(RetryAdvice::Always, idempotence, is_read_only).is_some());
             assert!(next_of(RetryAdvice::Elsewhere, idempotence, is_read_only).is_some());
             assert!(next_of(RetryAdvice::OnceReady, idempotence, is_read_only).is_some());
@@ -177,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn attempts_are_few_and_pauses_double() {
+    fn attempts_are_limited_and_pauses_double() {
         let after = |attempts, jitter| match next(
             RetryAdvice::Always,
             Idempotence::No,
@@ -200,7 +202,7 @@ mod tests {
             next(again, Idempotence::Yes, || true, attempts, 1.0)
         };
         assert_eq!(lost(1), Some(Next::Elsewhere));
-        assert_eq!(lost(2), None, "it may be what breaks connections");
+        assert_eq!(lost(2), None, "the command may break its connections");
         let loading = |attempts| {
             next(
                 RetryAdvice::OnceReady,
@@ -211,7 +213,7 @@ mod tests {
             )
         };
         assert_eq!(loading(1), Some(Next::OnceReady));
-        assert_eq!(loading(2), None, "it would be free without end");
+        assert_eq!(loading(2), None, "retries outside the budget are bounded");
     }
 
     #[test]
@@ -227,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn calls_of_long_ago_permit_nothing() {
+    fn calls_before_the_window_grant_no_retries() {
         let start = Instant::now();
         let mut budget = Budget::new(start);
         assert!(budget.withdraw(1_000_000, start + Duration::from_secs(1)));
@@ -239,7 +241,7 @@ mod tests {
     }
 
     proptest! {
-        /// When every call fails and asks again at once, from a random moment at a random rate.
+        /// Every call fails and asks for retries at once, at random moments.
         #[test]
         fn retries_are_a_fifth_of_the_calls_and_ten_a_second(
             gaps in prop::collection::vec(0..50_u64, 1..2_000),

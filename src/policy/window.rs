@@ -1,9 +1,9 @@
-//! What happened lately.
+//! Sums over the last seconds.
 
 use std::time::{Duration, Instant};
 
-/// Sums over the last ten seconds, in steps of one second: what is older is forgotten, so that an
-/// hour-old failure at a low rate says nothing about now.
+/// Sums over the last ten seconds, in steps of one second. Older amounts are forgotten, so that an hour-old
+/// failure at a low rate does not count.
 #[derive(Debug)]
 pub(crate) struct Window<const N: usize> {
     start: Instant,
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_older_than_ten_seconds_is_forgotten() {
+    fn amounts_older_than_ten_seconds_are_forgotten() {
         let start = Instant::now();
         let mut window = Window::new(start);
         for second in 0..30 {

@@ -1,4 +1,4 @@
-//! The clock and the dice of everything above the sockets.
+//! The clock and the randomness of all code above the sockets.
 
 use tokio::time::Instant;
 
@@ -7,7 +7,7 @@ pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
-/// A random number from 0 to 1, for pauses that are to differ.
+/// A random number from 0 to 1, by which pauses differ.
 pub(crate) fn jitter() -> f64 {
     fastrand::f64()
 }

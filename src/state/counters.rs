@@ -1,4 +1,4 @@
-//! What is counted, and read without waiting for anybody.
+//! The counters of a database, which are read without waiting.
 
 use std::{
     sync::{
@@ -30,8 +30,8 @@ pub(crate) struct Counters {
     pub(crate) retried: AtomicU64,
     pub(crate) retries_denied: AtomicU64,
     pub(crate) slow: AtomicU64,
-    /// Commands without a reply in the time of a healthy one, whose callers had given up before they
-    /// could report it. Evidence for the health actor.
+    /// Commands that got no reply within the time of a healthy one, and whose callers had given up before
+    /// they could report it. Evidence for the health actor.
     pub(crate) unanswered: AtomicU64,
     pub(crate) parked: AtomicUsize,
     pub(crate) waiting: AtomicUsize,
@@ -45,7 +45,7 @@ pub(crate) struct Counters {
     evicted_lifetime: AtomicU64,
     evicted_spare: AtomicU64,
     evicted_displaced: AtomicU64,
-    // Written once per sweep, so nobody ever waits for it.
+    // Written once per sweep, so there is no contention for the lock.
     last_sweep: Mutex<Option<Instant>>,
 }
 
@@ -59,7 +59,7 @@ impl Counters {
         });
     }
 
-    /// The janitor has looked.
+    /// Notes the time of a sweep.
     pub(crate) fn swept(&self) {
         let mut last = self
             .last_sweep
@@ -150,7 +150,7 @@ fn add(counter: &AtomicU64, amount: u64) {
     }
 }
 
-/// Adds one; the order of counts does not matter to anybody.
+/// Adds one. `Relaxed`, because no reader depends on the order of counts.
 pub(crate) fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Relaxed);
 }

@@ -1,4 +1,4 @@
-//! Who may pass to a database: the circuit breaker's state, as callers read it.
+//! The gate before a database: the circuit breaker's state, as callers read it.
 
 use std::sync::{
     Arc,
@@ -12,8 +12,8 @@ use crate::policy::gate_state::GateState;
 
 /// The gate of one database, set by the health actor and read by callers with one atomic load.
 ///
-/// It counts epochs: whoever passed in an earlier epoch than the present one says nothing about
-/// the present state, however late its result comes.
+/// It counts epochs: a command that was admitted in an earlier epoch says nothing about the present state,
+/// however late its result comes.
 #[derive(Debug)]
 pub(crate) struct Gate {
     // The epoch in the upper 56 bits, the state in the lower 8.
@@ -63,21 +63,22 @@ impl Gate {
         decode(self.word.load(Acquire)).1
     }
 
-    /// A command succeeded. It costs a read where that is known already.
+    /// Notes that a command succeeded. It only reads if that is noted already, so that commands do not
+    /// contend for the cache line.
     pub(crate) fn note_success(&self) {
         if !self.has_succeeded.load(Relaxed) {
             self.has_succeeded.store(true, Release);
         }
     }
 
-    /// Whether a command has succeeded since this was last asked.
+    /// Whether a command has succeeded since the last call of this.
     pub(crate) fn take_success(&self) -> bool {
         self.has_succeeded.swap(false, AcqRel)
     }
 
     fn try_trial(self: &Arc<Self>) -> Option<Trial> {
         let trial = Trial { gate: self.clone() };
-        // Dropping the trial gives back what is added here, also when it is one too many.
+        // Dropping the trial subtracts the one added here, also when it is one too many.
         (self.trials.fetch_add(1, AcqRel) < MAX_TRIALS).then_some(trial)
     }
 }
@@ -91,19 +92,19 @@ pub(crate) struct Admitted {
 }
 
 impl Admitted {
-    /// Leaves the trial to others.
+    /// Gives the trial back, for another command.
     pub(crate) fn forgo_trial(&mut self) {
         self.trial = None;
     }
 
-    /// Whether the circuit is half-open and the result is waited for.
+    /// Whether this is a trial of a half-open circuit, whose result counts.
     pub(crate) fn is_trial(&self) -> bool {
         self.trial.is_some()
     }
 }
 
-/// One of the few trials; it gives itself back, so that no early return can leave the circuit
-/// half-open for ever.
+/// One of the few trials. It gives itself back, so that no early return can leave the circuit half-open
+/// for ever.
 #[derive(Debug)]
 struct Trial {
     gate: Arc<Gate>,
@@ -145,7 +146,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn trials_are_few_and_come_back() {
+    fn trials_are_limited_and_given_back() {
         let gate = Gate::new();
         gate.set(GateState::Trial);
         let trials: Vec<_> = (0..MAX_TRIALS)

@@ -1,7 +1,7 @@
 //! The state of one database that actors and callers share: its only atomics and locks.
 //!
-//! The actors publish here: the pool its routes, the health actor the state of the circuit, the
-//! supervisor the addresses of the actors. Callers read it, and nothing here decides anything.
+//! The actors publish here: the pool its routes, the health actor the state of the circuit, the supervisor
+//! the addresses of the actors. Callers read. Decisions are made elsewhere.
 
 pub(crate) mod clock;
 mod counters;
@@ -50,21 +50,21 @@ pub(crate) struct DatabaseState {
     pub(crate) gate: Arc<Gate>,
     pub(crate) in_flight: Arc<InFlight>,
     pub(crate) counters: Arc<Counters>,
-    /// Where commands go; `None` while no connection is ready.
+    /// The shared connections; `None` while none is ready.
     pub(crate) routes: ArcSwapOption<Routes>,
-    /// How many connections there are.
+    /// The rights to have connections, and their counts.
     pub(crate) permits: Arc<Permits>,
     pub(crate) pool: ArcSwapOption<PoolLink>,
     pub(crate) health: ArcSwapOption<Recipient<Report>>,
-    /// Why the circuit is open and when that may end.
+    /// The reason of an open circuit, and the time of its next probe.
     pub(crate) outage: ArcSwapOption<Outage>,
-    /// Why the last attempt to connect failed, while none has succeeded since.
+    /// The error of the last attempt to connect, until one succeeds.
     pub(crate) dial_error: ArcSwapOption<Arc<str>>,
-    /// Whether an operator has isolated the database, which outlasts crashes of all actors.
+    /// Whether an operator has isolated the database. Kept here, because it outlasts crashes of all actors.
     pub(crate) is_isolated: AtomicBool,
-    /// What the server has said of commands that are on no list.
+    /// The classes of commands that are on no list, as the server describes them.
     pub(crate) survey: Survey,
-    /// What is left for retries; only calls that fail ask.
+    /// The budget of retries. Only failed calls take the lock.
     budget: Mutex<Budget>,
 }
 
@@ -101,7 +101,7 @@ impl DatabaseState {
         self.counters.pool(&self.permits)
     }
 
-    /// Tells the health actor. Between its crash and its restart the evidence is lost.
+    /// Sends evidence to the health actor. Between its crash and its restart the evidence is lost.
     pub(crate) fn report(&self, evidence: Evidence) {
         if let Some(health) = &*self.health.load() {
             health.do_send(Report {
@@ -111,12 +111,12 @@ impl DatabaseState {
         }
     }
 
-    /// Why no connection could be opened, with the address.
+    /// The error of a dial, with the address.
     pub(crate) fn explain_dial(&self, error: &DialError) -> Arc<str> {
         format!("{}: {error}", self.settings.load().address).into()
     }
 
-    /// Takes one retry from the budget, if it has one.
+    /// Takes one retry from the budget, and tells whether there was one.
     pub(crate) fn withdraw_retry(&self, now: Instant) -> bool {
         // A panic elsewhere cannot have left it half-changed.
         let mut budget = self.budget.lock().unwrap_or_else(PoisonError::into_inner);
@@ -135,7 +135,7 @@ impl DatabaseState {
         ended.iter().map(|counter| counter.load(Relaxed)).sum()
     }
 
-    /// Calls that were let through and have ended.
+    /// Calls that were admitted and have ended.
     fn calls(&self) -> u64 {
         let retried = self.counters.retried.load(Relaxed);
         self.attempts().saturating_sub(retried)

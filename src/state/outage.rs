@@ -1,4 +1,4 @@
-//! An open circuit, as callers are told of it.
+//! The record of an open circuit, from which the errors of refused calls are made.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use crate::events::Reason;
 
-/// An open circuit.
+/// The record of an open circuit.
 #[derive(Debug)]
 pub(crate) struct Outage {
     pub(crate) reason: Reason,

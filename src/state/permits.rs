@@ -1,11 +1,11 @@
-//! The right to have a connection, and how many there are by lane and state.
+//! The rights to have connections, and their counts by lane and state.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::policy::pool::{Counts, Lane, Place, Places, State};
 
-/// The connections that one database may have. They outlast a pool that crashes, like the
-/// connections themselves.
+/// The connections that one database may have. Like the connections, the permits outlast a crash of the
+/// pool.
 #[derive(Debug)]
 pub(crate) struct Permits {
     max: usize,
@@ -14,8 +14,8 @@ pub(crate) struct Permits {
 }
 
 impl Permits {
-    /// At most `max` in both lanes together. So many are kept for the shared lane that leases cannot
-    /// shut out everybody else.
+    /// At most `max` in both lanes together, of which `for_shared` are reserved for the shared lane, so that
+    /// leases cannot shut out all other calls.
     pub(crate) fn new(max: usize, for_shared: usize) -> Arc<Self> {
         Arc::new(Self {
             max,
@@ -29,7 +29,7 @@ impl Permits {
         *self.lock()
     }
 
-    /// How many more leases there could be now, of idle connections and of such as could be opened.
+    /// The number of further leases that could be granted now, over idle and over new connections.
     pub(crate) fn available(&self, counts: &Counts) -> usize {
         let free = self.max_leased - counts.in_lane(Lane::Leased);
         counts.of(Lane::Leased, State::Idle) + free.min(self.max - counts.total())
@@ -39,7 +39,7 @@ impl Permits {
         self.max
     }
 
-    /// Whether there can be a lease at all.
+    /// Whether leases are possible at all.
     pub(crate) fn permits_leases(&self) -> bool {
         self.max_leased > 0
     }
@@ -74,8 +74,8 @@ impl Places for Arc<Permits> {
     }
 }
 
-/// The right to have one connection. The dial, and later the connection's task and the pool,
-/// hold it together; when the last lets go, its place is free, whatever the reason.
+/// The right to have one connection. The dial holds it, and later the connection's task and the pool
+/// together. When the last holder drops it, for whatever reason, its place is free.
 #[must_use = "the place is free again when this is dropped"]
 #[derive(Debug)]
 pub(crate) struct Permit {
@@ -126,15 +126,15 @@ mod tests {
     }
 
     #[test]
-    fn a_permit_is_free_when_its_last_holder_lets_go() {
+    fn a_place_is_free_when_the_last_holder_drops_its_permit() {
         let permits = Permits::new(1, 0);
         let permit = permits.request(Lane::Leased).expect("room");
-        let of_the_task = permit.clone();
+        let held_by_task = permit.clone();
         permit.set(State::Closing);
         drop(permit);
         assert_eq!(permits.counts().of(Lane::Leased, State::Closing), 1);
         assert!(permits.request(Lane::Leased).is_none());
-        drop(of_the_task);
+        drop(held_by_task);
         assert_eq!(permits.counts(), Counts::default());
         assert!(permits.request(Lane::Leased).is_some());
     }

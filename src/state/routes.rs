@@ -1,4 +1,4 @@
-//! Where commands go.
+//! The routes of commands: the shared connections.
 
 use std::sync::Arc;
 
@@ -8,28 +8,30 @@ use crate::net::{Activity, Mailbox};
 #[derive(Debug)]
 pub(crate) struct Routes(Vec<Arc<Route>>);
 
-/// One of them.
+/// A shared connection.
 #[derive(Debug)]
 pub(crate) struct Route {
-    /// Of the connection, counted by its pool.
+    /// The connection's id, given by its pool.
     pub(crate) id: u64,
     pub(crate) mailbox: Mailbox,
     pub(crate) activity: Arc<Activity>,
 }
 
 impl Routes {
-    /// `None` where there are none.
+    /// Routes over these connections; `None` if there are none.
     pub(crate) fn of(routes: &[Arc<Route>]) -> Option<Arc<Self>> {
         (!routes.is_empty()).then(|| Arc::new(Self(routes.to_vec())))
     }
 
-    /// The connection with the fewest requests outstanding. They count them once per turn, so that
-    /// callers who come at the same time go to the same one: their requests are written together.
+    /// The connection with the fewest requests outstanding. Connections publish that number once per turn,
+    /// so simultaneous callers choose the same connection, which writes their requests together.
     pub(crate) fn least_loaded(&self) -> &Route {
         match &*self.0 {
             [only] => only,
             several => {
-                let least = several.iter().min_by_key(|it| it.activity.outstanding());
+                let least = several
+                    .iter()
+                    .min_by_key(|route| route.activity.outstanding());
                 least.expect("BUG: routes without a route")
             }
         }
@@ -43,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_least_loaded_is_chosen() {
+    fn the_least_loaded_connection_is_chosen() {
         let route = |id, outstanding| {
             let activity = Activity::starting(Instant::now());
             activity.set_outstanding(outstanding);
@@ -59,7 +61,7 @@ mod tests {
                 .zip(loads)
                 .map(|(id, load)| route(id, *load))
                 .collect();
-            Routes::of(&routes).map(|it| it.least_loaded().id)
+            Routes::of(&routes).map(|routes| routes.least_loaded().id)
         };
         assert_eq!(chosen(&[]), None);
         assert_eq!(chosen(&[7]), Some(0));
@@ -68,7 +70,7 @@ mod tests {
         assert_eq!(
             chosen(&[1, 1]),
             Some(0),
-            "together, if there is no difference"
+            "the first of equals, so that callers come together"
         );
     }
 }

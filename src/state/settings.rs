@@ -59,13 +59,13 @@ impl SettingsCell {
         CallSettings::decode(self.call.load(Relaxed))
     }
 
-    /// The present settings, for the length of a call. They stay the same for as long as this is
-    /// held; do not hold it across an `await`, but [`share`](Self::share) them.
+    /// The present settings, for a short time. They stay the same while the guard is held. Do not hold it
+    /// across an `await`; use [`share`](Self::share) there.
     pub(crate) fn load(&self) -> Present {
         Present(self.present.load())
     }
 
-    /// The present settings, to be kept: by a connection, for instance, until it ends.
+    /// The present settings, to be kept, for instance by a connection until it ends.
     pub(crate) fn share(&self) -> Arc<DatabaseSettings> {
         self.present.load().settings.clone()
     }
@@ -76,8 +76,8 @@ impl SettingsCell {
         self.present.load().generation
     }
 
-    /// Replaces the settings, and returns their generation. Of two threads that do so at once, the
-    /// one with the higher generation has the last word.
+    /// Replaces the settings, and returns their generation. If two threads do so at once, the settings with
+    /// the higher generation stay.
     #[cfg_attr(
         not(test),
         expect(dead_code, reason = "for changes of the configuration at run time")
@@ -217,7 +217,7 @@ mod tests {
                     thread::sleep(Duration::from_micros(20));
                 }
             });
-            // Each change stores as many commands as its generation is.
+            // Each change stores a maximum equal to its generation.
             while cell.generation() < 199 {
                 let present = cell.load();
                 assert_eq!(present.max_in_flight as u64, present.generation());

@@ -1,4 +1,4 @@
-//! What the server has said of commands that are on no list.
+//! The classes of commands that are on no list, as the server describes them.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -6,12 +6,12 @@ use arc_swap::ArcSwap;
 
 use crate::policy::command::Class;
 
-/// Commands by their name, as they were written. Only callers of commands that this crate does not know
-/// read it.
+/// Classes by the name of the command, as the caller wrote it. It is read only for commands that are on no
+/// list.
 #[derive(Debug, Default)]
 pub(crate) struct Survey(ArcSwap<HashMap<Box<[u8]>, Class>>);
 
-/// More names than this are not kept: a program that makes up names must not fill the memory.
+/// The maximum of names: a program that makes up names must not fill the memory.
 const MAX_NAMES: usize = 256;
 
 impl Survey {
@@ -29,7 +29,7 @@ impl Survey {
         });
     }
 
-    /// The server may be another one from now on.
+    /// Forgets all classes, because the server may be another one from now on.
     pub(crate) fn forget(&self) {
         if !self.0.load().is_empty() {
             self.0.store(Arc::default());
@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_learnt_is_known_until_it_is_forgotten() {
+    fn a_learnt_class_is_known_until_it_is_forgotten() {
         let survey = Survey::default();
         assert_eq!(survey.class(b"NEW"), None);
         survey.learn(b"NEW", Class::Configures);

@@ -1,4 +1,4 @@
-//! Counts how long callers waited.
+//! The histogram of the waits for connections.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering::Relaxed},
@@ -40,7 +40,10 @@ mod tests {
         assert_eq!(histogram.count(), 5);
         let of = |bound| {
             let mut buckets = histogram.buckets();
-            buckets.find(|it| it.0 == bound).expect("a bucket").1
+            buckets
+                .find(|bucket| bucket.0 == bound)
+                .expect("a bucket")
+                .1
         };
         assert_eq!(of(Some(Duration::from_micros(100))), 2);
         assert_eq!(of(Some(Duration::from_micros(200))), 1);

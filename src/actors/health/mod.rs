@@ -10,7 +10,7 @@ use actix::{Actor, AsyncContext, Context, Handler};
 use tokio::time::Instant;
 
 use self::watched::{Endpoints, Watched, fault, greeting};
-use super::guard::ExitGuard;
+use super::exit_guard::ExitGuard;
 use crate::{
     config::Address,
     messages::{EndpointChecked, Evidence, Operate, Operation, Probed, Report},

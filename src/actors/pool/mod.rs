@@ -22,7 +22,7 @@ use self::{
     connections::Held, dialling::Dialling, draining::Finished, leak_watch::LeakWatch,
     parking::Parking,
 };
-use super::guard::ExitGuard;
+use super::exit_guard::ExitGuard;
 use crate::{
     config::DatabaseSettings,
     messages::{Evidence, Waiting},

@@ -1,4 +1,4 @@
-//! The supervisor's children: their start, their end, and their start again.
+//! The supervisor's children: their start, their end, and their restart.
 
 use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
@@ -10,17 +10,17 @@ use tokio::time::Instant;
 
 use super::SupervisorActor;
 use crate::{
-    actors::{guard::ExitGuard, health::HealthActor, janitor::JanitorActor, pool::PoolActor},
+    actors::{exit_guard::ExitGuard, health::HealthActor, janitor::JanitorActor, pool::PoolActor},
     messages::{Child, ChildExited, Evidence, PoolLink},
     policy::{gate_state::GateState, restarts::Decision},
     state::{DatabaseState, count},
 };
 
-/// The pause before an actor that nothing works without is started again after repeated crashes.
+/// The pause before an indispensable actor is restarted after repeated crashes.
 const LONG_PAUSE: Duration = Duration::from_secs(10);
 
 impl SupervisorActor {
-    /// Pools first, because the others send to them.
+    /// Starts the pools first, because the other actors send to them.
     pub(super) fn start_children(&mut self, ctx: &mut Context<Self>) {
         for state in self.registry.states() {
             self.start_pool(&state, ctx);
@@ -71,7 +71,7 @@ impl SupervisorActor {
             Child::Janitor => self.start_janitor(ctx),
             Child::Pool(name) => {
                 let state = self.registry.databases.get(name);
-                if let Some(state) = state.map(|it| it.value().clone()) {
+                if let Some(state) = state.map(|state| state.value().clone()) {
                     count(&state.counters.restarts);
                     self.start_pool(&state, ctx);
                     state.report(Evidence::Restarted);
@@ -80,7 +80,7 @@ impl SupervisorActor {
         }
     }
 
-    /// A pool that crashes again and again is left alone, and its database fails for good.
+    /// Stops restarting a pool that crashes repeatedly. Its database has failed until it is revived.
     fn give_up(&self, name: &str) {
         tracing::error!(
             database = name,
@@ -113,7 +113,8 @@ impl Handler<ChildExited> for SupervisorActor {
             }
             Decision::GiveUp => match &child {
                 Child::Pool(name) => self.give_up(name),
-                // Without them circuits would stay as they are, for all databases and for good.
+                // These are never given up: without the health actor no circuit would change again, and
+                // without the janitor no idle connection would be closed, in any database.
                 Child::Health | Child::Janitor => {
                     tracing::error!(?child, "crashes repeatedly, and is started again later");
                     ctx.run_later(LONG_PAUSE, move |supervisor, ctx| {

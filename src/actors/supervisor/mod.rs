@@ -1,5 +1,4 @@
-//! The supervisor: starts the other actors in order, starts those that crash again, and stops
-//! everything.
+//! The supervisor: starts the other actors in order, restarts them after a crash, and stops everything.
 
 mod children;
 mod operating;
@@ -19,10 +18,10 @@ use crate::{
     registry::Registry,
 };
 
-/// The root of the control plane, and the only actor that knows the types of the others.
+/// The root of the control plane, and the only actor that knows the types of the other actors.
 pub(crate) struct SupervisorActor {
     registry: Arc<Registry>,
-    // Kept, because an actor ends when nobody holds its address.
+    // Kept, because an actor ends when its last address is dropped.
     pub(super) health: Option<Addr<HealthActor>>,
     pub(super) janitor: Option<Addr<JanitorActor>>,
     pub(super) pools: HashMap<Arc<str>, Addr<PoolActor>>,
@@ -34,8 +33,8 @@ pub(crate) struct SupervisorActor {
 }
 
 impl SupervisorActor {
-    /// Starts the supervisor and its children. What a shutdown found is sent when everything has
-    /// stopped.
+    /// Starts the supervisor and its children. The receiver gets the report of a shutdown once everything
+    /// has stopped.
     pub(crate) fn launch(
         registry: Arc<Registry>,
     ) -> (SupervisorLink, oneshot::Receiver<ShutdownReport>) {
@@ -52,7 +51,7 @@ impl SupervisorActor {
         (link, end)
     }
 
-    /// Children have their addresses before this returns, so that no handle can come too early.
+    /// Children have their addresses before this returns, so that no handle can send too early.
     pub(super) fn create_with(
         registry: Arc<Registry>,
         stopped: oneshot::Sender<ShutdownReport>,
@@ -96,8 +95,8 @@ impl Handler<Subscribe> for SupervisorActor {
         let mut events = self.registry.hub.subscribe();
         self.deliveries.retain(|delivery| !delivery.is_finished());
         self.deliveries.push(actix_rt::spawn(async move {
-            // Waiting for room in the recipient's mailbox is what makes it a slow subscriber, and
-            // the stream deals with those. It ends with the recipient.
+            // A recipient whose mailbox is full makes this task wait. The stream treats it as any slow
+            // subscriber. The task ends with the recipient.
             while let Some(event) = events.next().await {
                 if recipient.send(event).await.is_err() {
                     break;
@@ -114,7 +113,7 @@ impl Handler<SweepAll> for SupervisorActor {
         let swept = self.janitor.as_ref().map(|janitor| janitor.send(SweepAll));
         Box::pin(async move {
             match swept {
-                // A janitor that has just crashed is started again, and sweeps at its time.
+                // A janitor that has just crashed is restarted, and sweeps after its interval.
                 Some(swept) => swept.await.unwrap_or_default(),
                 None => 0,
             }

@@ -1,4 +1,4 @@
-//! What operators do by hand.
+//! Operations by hand: isolating, resetting and reviving a database.
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -18,15 +18,15 @@ impl Handler<Operate> for SupervisorActor {
         if let Some(state) = self.registry.databases.get(&operate.database) {
             let isolates = matches!(operate.operation, Operation::Isolate);
             state.is_isolated.store(isolates, Relaxed);
-            // The health actor does it, too. If it has just crashed, its successor finds it done.
+            // The health actor sets the gate as well. If it has just crashed, its successor finds it set.
             if state.gate.state() != GateState::Failed {
-                state.gate.set(unless_isolated(&state));
+                state.gate.set(free_unless_isolated(&state));
             }
         }
         let operated = self.health.as_ref().map(|health| health.send(operate));
         Box::pin(async move {
             if let Some(operated) = operated {
-                // An error says that there is a successor, or will be.
+                // An error means that the health actor has crashed; its successor reads the state.
                 let _ = operated.await;
             }
         })
@@ -38,12 +38,12 @@ impl Handler<Revive> for SupervisorActor {
 
     fn handle(&mut self, Revive(database): Revive, ctx: &mut Self::Context) {
         let state = self.registry.databases.get(&database);
-        let Some(state) = state.map(|it| it.value().clone()) else {
+        let Some(state) = state.map(|entry| entry.value().clone()) else {
             return;
         };
         if state.gate.state() == GateState::Failed {
-            // Also for a health actor that is just being started again itself.
-            state.gate.set(unless_isolated(&state));
+            // Set here as well, because the health actor may be restarting at this moment.
+            state.gate.set(free_unless_isolated(&state));
             let child = Child::Pool(database);
             self.restarts.remove(&child);
             self.restart(&child, ctx);
@@ -51,9 +51,10 @@ impl Handler<Revive> for SupervisorActor {
     }
 }
 
-fn unless_isolated(state: &DatabaseState) -> GateState {
-    match state.is_isolated.load(Relaxed) {
-        true => GateState::Isolated,
-        false => GateState::Free,
+fn free_unless_isolated(state: &DatabaseState) -> GateState {
+    if state.is_isolated.load(Relaxed) {
+        GateState::Isolated
+    } else {
+        GateState::Free
     }
 }

@@ -1,4 +1,4 @@
-//! The end of a supervisor: it closes the gates, lets every pool finish, and ends the rest.
+//! The shutdown of a supervisor.
 
 use std::{
     sync::{
@@ -24,18 +24,18 @@ use crate::{
 };
 
 /// How long a shutdown waits for recipients to take the last health events.
-const DELIVERY_PATIENCE: Duration = Duration::from_secs(1);
+const DELIVERY_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl SupervisorActor {
-    /// Closes the gates, lets every pool finish, and ends the rest.
+    /// Closes the gates, lets every pool finish, then ends the remaining tasks.
     fn shut_down(&mut self, grace: Duration) {
         self.is_stopping = true;
         let states = self.registry.states();
         for state in &states {
             state.gate.set(GateState::ShuttingDown);
         }
-        let before = ended(&states);
-        let in_flight = states.iter().map(|it| it.in_flight.now().0 as u64);
+        let before = command_totals(&states);
+        let in_flight = states.iter().map(|state| state.in_flight.now().0 as u64);
         let under_way: u64 = in_flight.sum();
         let deadline = Instant::now() + grace.min(MAX_WAIT);
         let pools = self.pools.values();
@@ -45,20 +45,21 @@ impl SupervisorActor {
         let deliveries = std::mem::take(&mut self.deliveries);
         actix_rt::spawn(async move {
             for drain in drains {
-                // A pool that crashes meanwhile has told its callers.
+                // A pool that crashes meanwhile has answered its callers by dropping their requests.
                 let _ = drain.await;
             }
             registry.stop_tasks().await;
             registry.close();
             deliver(deliveries).await;
-            let after = ended(&states);
+            let after = command_totals(&states);
             let report = ShutdownReport {
-                // Counts are added in batches, so some may be of commands that ended before.
+                // Counters are updated in batches, so the difference may include commands that ended
+                // before the shutdown.
                 completed: under_way.min(after.completed - before.completed),
                 unfinished: after.unfinished - before.unfinished,
             };
             if let Some(stopped) = stopped {
-                // The thread waits for this, unless it has panicked.
+                // An error means that the supervisor's thread, which waits for the report, has panicked.
                 let _ = stopped.send(report);
             }
         });
@@ -75,27 +76,27 @@ impl Handler<Shutdown> for SupervisorActor {
     }
 }
 
-/// Waits until the recipients have the last events, unless they are too slow.
+/// Waits until the recipients have got the last events, up to [`DELIVERY_TIMEOUT`].
 async fn deliver(deliveries: Vec<JoinHandle<()>>) {
     let all = async {
         for delivery in deliveries {
-            // An error says that it has ended, which is what is waited for.
+            // An error means that the task has panicked, so it has ended too.
             let _ = delivery.await;
         }
     };
-    if timeout(DELIVERY_PATIENCE, all).await.is_err() {
+    if timeout(DELIVERY_TIMEOUT, all).await.is_err() {
         tracing::warn!("a recipient of health events has not taken the last ones");
     }
 }
 
-/// How the commands of all databases have ended so far.
-fn ended(states: &[Arc<DatabaseState>]) -> ShutdownReport {
+/// The numbers of commands of all databases so far that were answered, and that ended without a reply.
+fn command_totals(states: &[Arc<DatabaseState>]) -> ShutdownReport {
     let sum = |counters: fn(&Counters) -> [&AtomicU64; 2]| {
-        let counters = states.iter().flat_map(|it| counters(&it.counters));
+        let counters = states.iter().flat_map(|state| counters(&state.counters));
         counters.map(|counter| counter.load(Relaxed)).sum()
     };
     ShutdownReport {
-        completed: sum(|it| [&it.succeeded, &it.error_replies]),
-        unfinished: sum(|it| [&it.timed_out, &it.lost]),
+        completed: sum(|counters| [&counters.succeeded, &counters.error_replies]),
+        unfinished: sum(|counters| [&counters.timed_out, &counters.lost]),
     }
 }

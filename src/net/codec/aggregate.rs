@@ -9,14 +9,14 @@ pub(super) enum Shape {
     Array,
     Set,
     Map,
-    /// Pairs like a map, and then the value that they belong to.
+    /// Pairs like a map, and then the value that they describe.
     Attribute,
     Push,
 }
 
 impl Shape {
-    /// How many values follow a header that announces `length`, or the value that the header alone
-    /// stands for.
+    /// The number of values that follow a header with this `length`, or the value if the header is all of
+    /// it.
     pub(super) fn elements(self, length: i64) -> Result<Elements, ProtocolError> {
         let values = match (self, length) {
             (Self::Map | Self::Attribute, ..=-1) => return Err(ProtocolError::NegativeLength),
@@ -35,20 +35,20 @@ impl Shape {
             (Self::Map, pairs) => pairs.saturating_mul(2),
             (Self::Attribute, pairs) => pairs.saturating_mul(2).saturating_add(1),
         };
-        // What does not fit is beyond every limit.
+        // A number that does not fit is beyond every limit.
         Ok(Elements::Follow(
             usize::try_from(values).unwrap_or(usize::MAX),
         ))
     }
 }
 
-/// What a header says about the values after it.
+/// The elements after a header.
 pub(super) enum Elements {
     None(Value),
     Follow(usize),
 }
 
-/// An aggregate some of whose elements are still to come.
+/// An aggregate that is incomplete.
 pub(super) struct Aggregate {
     shape: Shape,
     length: usize,
@@ -56,10 +56,10 @@ pub(super) struct Aggregate {
 }
 
 impl Aggregate {
-    /// `at_hand` is how many bytes there are to decode elements from.
+    /// `at_hand` is the number of bytes from which elements can be decoded now.
     pub(super) fn new(shape: Shape, length: usize, at_hand: usize) -> Self {
-        // The length is only announced: memory is taken for what the bytes at hand can hold, and
-        // up to a bound.
+        // The length is only announced, so memory is reserved for no more elements than the bytes at hand
+        // can hold, and up to a bound.
         const MAX_RESERVED: usize = 1024;
         const SMALLEST_ELEMENT: usize = b"_\r\n".len();
         let reserved = length.min(MAX_RESERVED).min(at_hand / SMALLEST_ELEMENT + 1);
@@ -70,7 +70,7 @@ impl Aggregate {
         }
     }
 
-    /// Adds an element, and says whether it was the last.
+    /// Adds an element, and tells whether it was the last.
     pub(super) fn push(&mut self, element: Value) -> bool {
         self.items.push(element);
         self.items.len() == self.length

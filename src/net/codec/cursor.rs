@@ -1,11 +1,11 @@
-//! A place in the bytes at hand.
+//! A position in the bytes at hand.
 
 pub(super) const CRLF: &[u8] = b"\r\n";
 
-/// What a line has beside its text: the type byte, CR and LF.
+/// Bytes of a line beside its text: the type byte, CR and LF.
 pub(super) const FRAME: usize = 3;
 
-/// The bytes at hand, and how many of them have been taken.
+/// The bytes at hand, and the number of bytes taken.
 pub(super) struct Cursor<'a> {
     bytes: &'a [u8],
     pub(super) at: usize,
@@ -16,18 +16,18 @@ impl<'a> Cursor<'a> {
         Self { bytes, at: 0 }
     }
 
-    /// What has not been taken.
+    /// The bytes not taken.
     pub(super) fn rest(&self) -> &'a [u8] {
         &self.bytes[self.at..]
     }
 
-    /// What follows the type byte.
+    /// The bytes after the type byte.
     pub(super) fn text(&self) -> &'a [u8] {
         self.rest().get(1..).unwrap_or_default()
     }
 }
 
-/// Where the first CR LF of `text` is, if it is not before `from`.
+/// The position of the first CR LF of `text`, which is known not to be before `from`.
 pub(super) fn find_crlf(text: &[u8], from: usize) -> Option<usize> {
     let mut at = from;
     loop {
@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_cr_lf_is_found_and_no_lone_cr_or_lf() {
+    fn the_first_cr_lf_is_found_and_lone_crs_and_lfs_are_skipped() {
         assert_eq!(find_crlf(b"a\rb\nc\r\r\n\r\n", 0), Some(6));
         assert_eq!(find_crlf(b"\r\n\r\n", 1), Some(2));
         for without in [&b""[..], b"\r", b"\n\r", b"a\r\r"] {

@@ -5,22 +5,25 @@ use std::mem;
 use bytes::{Buf, BytesMut};
 use redis::Value;
 
-use super::aggregate::{Aggregate, Elements, Shape};
-use super::cursor::{CRLF, Cursor, FRAME, find_crlf};
-use super::{Limits, ProtocolError, scalar};
+use super::{
+    Limits, ProtocolError,
+    aggregate::{Aggregate, Elements, Shape},
+    cursor::{CRLF, Cursor, FRAME, find_crlf},
+    scalar,
+};
 
 /// Takes replies off the front of a stream of bytes.
 ///
-/// Every byte is looked at once, however the stream is cut: elements are decoded as they come, and
-/// for an incomplete one it is remembered how far it has been read. Nesting is kept on an explicit
-/// stack, so that no input can exhaust the thread's own.
+/// Every byte is looked at once, however the stream is cut: elements are decoded as they come, and an
+/// incomplete element is resumed where its reading stopped. Nesting is kept on an explicit stack, so that
+/// no input can exhaust the stack of the thread.
 pub(crate) struct Decoder {
     limits: Limits,
-    /// The aggregates that lack elements, outermost first.
+    /// The incomplete aggregates, outermost first.
     open: Vec<Aggregate>,
     /// The blob whose header has been taken and whose body has not.
     blob: Option<Blob>,
-    /// How far the incomplete line at the front has been searched for its CR LF.
+    /// Bytes of the incomplete line at the front that were searched for its CR LF.
     searched: usize,
     /// Bytes of the current reply taken by earlier calls.
     taken: usize,
@@ -49,8 +52,8 @@ impl Decoder {
     /// Takes the next complete reply from the front of `input`; `Ok(None)` when more bytes are
     /// needed.
     ///
-    /// The bytes of a reply are taken as its elements are decoded, so that `input` must not be
-    /// touched between calls other than by appending to it.
+    /// The bytes of a reply are taken as its elements are decoded, so between calls the only permitted
+    /// change of `input` is to append to it.
     ///
     /// # Errors
     ///
@@ -83,11 +86,11 @@ impl Decoder {
         reply
     }
 
-    /// How many bytes the bulk string at the front still lacks, 0 if there is none: a hint for the
-    /// reader's buffer.
+    /// The number of bytes that the bulk string at the front still lacks, 0 if there is none: a hint for
+    /// the reader's buffer.
     ///
-    /// The server has announced this number, nothing more: reserve it up to a bound (a mebibyte,
-    /// say), or whoever can write to the stream decides how much memory is taken.
+    /// The server has only announced this number. Reserve it up to a bound (a mebibyte, say); otherwise
+    /// the peer decides how much memory is allocated.
     pub(crate) fn needed(&self) -> usize {
         self.needed
     }
@@ -97,17 +100,17 @@ impl Decoder {
         !self.open.is_empty() || self.blob.is_some()
     }
 
-    /// Whether an error was decoded, at any depth, since this was last asked. Whoever makes error
-    /// texts harmless need not search the replies for them.
+    /// Whether an error was decoded, at any depth, since the last call of this. It spares a search of every
+    /// reply for error texts to sanitize.
     pub(crate) fn take_found_error(&mut self) -> bool {
         std::mem::take(&mut self.found_error)
     }
 
-    /// Takes a complete `+OK`, integer or bulk string, if it is in the plain form in which servers
+    /// The fast path: takes a complete `+OK`, integer or bulk string in the plain form in which servers
     /// send it.
     ///
-    /// They are nearly all of the traffic, and take less time here than their way through the
-    /// general machinery. `None` says nothing about the input.
+    /// Nearly all replies are of these types, and they take less time here than on the general path. After
+    /// `None` the general path must look at the input.
     #[inline]
     fn plain_reply(&self, input: &mut BytesMut) -> Option<Value> {
         const OK: &[u8] = b"+OK\r\n";
@@ -141,7 +144,7 @@ impl Decoder {
     }
 
     fn reply(&mut self, cursor: &mut Cursor<'_>) -> Result<Option<Value>, ProtocolError> {
-        // What was remembered belongs to the first item only.
+        // The searched length belongs to the first item only.
         let mut searched = mem::take(&mut self.searched);
         loop {
             match self.item(cursor, mem::take(&mut searched))? {
@@ -156,8 +159,8 @@ impl Decoder {
         }
     }
 
-    /// Puts a value into the aggregate that waits for it, and every aggregate that it completes
-    /// into the next. Returns the reply once nothing waits.
+    /// Adds a value to the innermost incomplete aggregate, and every aggregate that it completes to the
+    /// next. Returns the reply once no aggregate is incomplete.
     fn place(&mut self, mut value: Value) -> Result<Option<Value>, ProtocolError> {
         while let Some(innermost) = self.open.last_mut() {
             if !innermost.push(value) {
@@ -295,7 +298,7 @@ impl Decoder {
         Ok(Item::Opened)
     }
 
-    /// Takes a line that is a number.
+    /// Takes a line that holds a number.
     fn number(
         &mut self,
         read: ReadLine<i64>,
@@ -311,7 +314,7 @@ impl Decoder {
         self.line(line, cursor)?.map(read).transpose()
     }
 
-    /// Takes a line; what is between its type byte and its CR LF.
+    /// Takes a line, and returns the text between its type byte and its CR LF.
     fn line<'a>(
         &mut self,
         line: Line,
@@ -320,7 +323,7 @@ impl Decoder {
         let text = cursor.text();
         let text = &text[..text.len().min(line.limit.saturating_add(CRLF.len()))];
         let end = find_crlf(text, line.searched);
-        // A CR at the end may be the beginning of CR LF, so that it does not count yet.
+        // A CR at the end may be the beginning of CR LF, so it does not count yet.
         let length = end.unwrap_or(text.len() - usize::from(text.ends_with(b"\r")));
         if length > line.limit {
             let max_line = self.limits.max_line;
@@ -338,8 +341,8 @@ impl Decoder {
         Ok(Some(&text[..length]))
     }
 
-    /// A byte that begins no reply. For the sake of the message, what may be an HTTP server's
-    /// answer is waited for.
+    /// The error for a byte that begins no reply. If the input may be the answer of an HTTP server, more
+    /// bytes are awaited, so that the error can say so.
     fn unknown(&self, byte: u8, cursor: &Cursor<'_>) -> Result<Item, ProtocolError> {
         const HTTP: &[u8] = b"HTTP/";
         if self.open.is_empty() {
@@ -353,12 +356,12 @@ impl Decoder {
         Err(ProtocolError::UnknownType { byte })
     }
 
-    /// How long the text of the next line may be.
+    /// The longest permitted text of the next line.
     fn line_limit(&self, cursor: &Cursor<'_>) -> Result<usize, ProtocolError> {
         Ok(self.room(cursor, FRAME)?.min(self.limits.max_line))
     }
 
-    /// How many bytes the reply may still have beside the next `used`.
+    /// The number of bytes that the reply may still have beside the next `used`.
     fn room(&self, cursor: &Cursor<'_>, used: usize) -> Result<usize, ProtocolError> {
         self.limits
             .max_bytes
@@ -395,7 +398,7 @@ enum BlobKind {
     VerbatimString,
 }
 
-/// What is known of a line before it is read.
+/// A line before it is read: the bytes already searched, and the limit of its text.
 #[derive(Clone, Copy)]
 struct Line {
     searched: usize,

@@ -70,7 +70,7 @@ fn every_type_is_decoded_wherever_it_is_cut() {
 }
 
 #[test]
-fn what_only_the_redis_crate_can_build_is_as_it_builds_it() {
+fn errors_and_big_numbers_equal_those_of_the_redis_crate() {
     for wire in [
         "-ERR wrong\r\n",
         "-MOVED 1 a:1\r\n",
@@ -83,7 +83,7 @@ fn what_only_the_redis_crate_can_build_is_as_it_builds_it() {
 }
 
 #[test]
-fn text_that_is_no_utf8_does_not_end_the_stream() {
+fn invalid_utf8_does_not_end_the_stream() {
     assert_decodes(b"+a\xff\r\n", Value::BulkString(b"a\xff".to_vec()));
     assert_decodes(
         b"-ERR \xff\r\n",
@@ -109,7 +109,7 @@ fn replies_are_taken_one_at_a_time() {
 }
 
 #[test]
-fn what_has_been_decoded_is_not_kept_as_bytes() {
+fn the_bytes_of_decoded_elements_are_not_kept() {
     let mut decoder = Decoder::new(Limits::default());
     let mut input = BytesMut::from("*2\r\n:1\r\n$10\r\nabc");
     assert_eq!(decoder.decode(&mut input), Ok(None));
@@ -126,8 +126,8 @@ fn what_has_been_decoded_is_not_kept_as_bytes() {
 }
 
 #[test]
-fn nothing_is_read_again_for_a_further_piece() {
-    // Were the time quadratic, this test would not come to an end.
+fn no_byte_is_read_again_when_more_input_comes() {
+    // If the time were quadratic, this test would not end.
     let array = ["*300000\r\n", &"$1\r\na\r\n".repeat(300_000)].concat();
     let blob = ["$30000000\r\n", &"a".repeat(30_000_000), "\r\n"].concat();
     let line = ["+", &"a".repeat(60_000), "\r\n"].concat();
@@ -166,14 +166,14 @@ fn malformed_replies_are_refused() {
 }
 
 #[test]
-fn an_error_is_final() {
+fn every_call_after_an_error_returns_the_same_error() {
     let mut decoder = Decoder::new(Limits::default());
     let error = decoder.decode(&mut BytesMut::from("?")).unwrap_err();
     assert_eq!(decoder.decode(&mut BytesMut::from("+OK\r\n")), Err(error));
 }
 
 #[test]
-fn each_limit_is_where_it_says() {
+fn each_limit_admits_its_value_and_refuses_more() {
     let limits = Limits {
         max_bytes: 20,
         max_depth: 3,
@@ -284,7 +284,7 @@ fn decode(wire: &str) -> Result<Option<Value>, ProtocolError> {
     Decoder::new(Limits::default()).decode(&mut BytesMut::from(wire))
 }
 
-/// Cut in two at every place, and cut everywhere.
+/// Asserts it with the input cut in two at every position, and cut at all positions.
 fn assert_decodes(wire: &[u8], expected: Value) {
     let everywhere = vec![1; wire.len()];
     for splits in (0..wire.len()).map(|cut| vec![cut]).chain([everywhere]) {

@@ -1,11 +1,10 @@
-//! What can be wrong with the bytes of a server.
+//! The errors of a server's bytes.
 
 use std::ascii::escape_default;
 
-/// The bytes from the server are no RESP, or exceed a limit. The stream is out of step and must be
-/// closed.
+/// The bytes from the server are not RESP, or exceed a limit. The stream is out of step and must be closed.
 ///
-/// A reply can be a secret, so that no variant carries more of it than the type byte.
+/// A reply can be a secret, so no variant carries more of it than the type byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ProtocolError {
     #[error("the peer answers like an HTTP server, not like Redis: check the host and port")]

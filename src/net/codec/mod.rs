@@ -4,8 +4,8 @@
 //! (see `oracle.rs` and the fuzz target `decode`). The differences are deliberate:
 //!
 //! - An error (`-` or `!`) that is not UTF-8 is decoded lossily instead of failing, because the
-//!   server echoes callers' raw bytes in error texts, and one caller's bytes must not kill a
-//!   connection that others share.
+//!   server echoes callers' raw bytes in error texts, and the bytes of one caller must not end a
+//!   connection that all callers share.
 //! - A simple string (`+`) that is not UTF-8 becomes a [`redis::Value::BulkString`] with the raw
 //!   bytes, for the same reason: a Lua script can return one.
 //! - A reply is bounded by [`Limits`], and nothing is allocated for a length that is only
@@ -13,10 +13,10 @@
 //! - A verbatim string or blob error of negative length is refused at once; the oracle would wait
 //!   for ever.
 //!
-//! Where the oracle is lenient and it does no harm, so is this decoder: any negative length of a
-//! bulk string, array or set is nil, a push of negative length is empty, numbers may be padded
-//! with white space, a null may carry text. A negative length of a map or attribute is an error in
-//! both. The streamed types of RESP3 (`$?`, `*?`), which no server sends, are an error in both.
+//! Where the oracle is harmlessly lenient, this decoder is too: any negative length of a bulk string,
+//! array or set is nil, a push of negative length is empty, numbers may be padded with white space, a null
+//! may carry text. A negative length of a map or attribute is an error in both. The streamed types of
+//! RESP3 (`$?`, `*?`), which no server sends, are an error in both.
 
 mod aggregate;
 mod cursor;
@@ -33,13 +33,13 @@ pub(crate) use error::ProtocolError;
 #[cfg(any(test, feature = "internals"))]
 pub(crate) use whole::decode_all;
 
-/// Limits on one reply, so that a broken or hostile server cannot take the process with it.
+/// Limits on one reply, so that a broken or hostile server cannot bring down the process.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     /// Wire bytes of one top-level reply.
     pub(crate) max_bytes: usize,
-    /// Levels of nesting; a top-level value is at level 1. Values are dropped by recursion, so
-    /// this must stay far below what a small stack can take.
+    /// Levels of nesting; a top-level value is at level 1. Values are dropped by recursion, so this must
+    /// stay far below the depth that a small stack can hold.
     pub(crate) max_depth: usize,
     /// Elements of one reply, over all its nested aggregates. A map entry counts as two.
     pub(crate) max_elements: usize,
@@ -48,8 +48,8 @@ pub(crate) struct Limits {
 }
 
 impl Default for Limits {
-    /// One bulk string of Redis' default `proto-max-bulk-len` fits, and the depth is that of the
-    /// redis crate.
+    /// One bulk string of Redis' default `proto-max-bulk-len` fits. The depth is the limit of the `redis`
+    /// crate.
     fn default() -> Self {
         Self {
             max_bytes: 512 * 1024 * 1024 + 1024,

@@ -1,8 +1,10 @@
-//! Goal: the decoder agrees with `redis::parse_redis_value`, wherever the stream is cut. Method:
-//! random replies, random damage to them, and random bytes, each decoded in one piece and in many.
+//! Goal: the decoder agrees with `redis::parse_redis_value`, wherever the stream is cut. Method: random
+//! replies, randomly damaged replies, and random bytes, each decoded in one piece and in many.
 
-use proptest::prelude::*;
-use proptest::sample::{Index, select};
+use proptest::{
+    prelude::*,
+    sample::{Index, select},
+};
 use redis::{Value, parse_redis_value};
 
 use super::{Limits, decode_all};
@@ -24,7 +26,7 @@ proptest! {
     }
 
     #[test]
-    fn damaged_replies_are_judged_alike(
+    fn damaged_replies_have_the_result_of_the_oracle(
         replies in prop::collection::vec(reply(), 1..4),
         damage in prop::collection::vec((any::<Index>(), fragment(), 0..3_usize), 1..4),
         splits in splits(),
@@ -35,23 +37,23 @@ proptest! {
             let end = (at + removed).min(data.len());
             data.splice(at..end, fragment);
         }
-        classify(&data, &splits)?;
+        compare_with_oracle(&data, &splits)?;
     }
 
     #[test]
-    fn fragments_are_judged_alike(
+    fn fragments_have_the_result_of_the_oracle(
         fragments in prop::collection::vec(fragment(), 0..24),
         splits in splits(),
     ) {
-        classify(&fragments.concat(), &splits)?;
+        compare_with_oracle(&fragments.concat(), &splits)?;
     }
 
     #[test]
-    fn any_bytes_are_judged_alike(
+    fn any_bytes_have_the_result_of_the_oracle(
         data in prop::collection::vec(any::<u8>(), 0..64),
         splits in splits(),
     ) {
-        classify(&data, &splits)?;
+        compare_with_oracle(&data, &splits)?;
     }
 
     #[test]
@@ -71,7 +73,7 @@ proptest! {
 }
 
 /// Decodes `data` in one piece and in many, and compares both with the oracle.
-fn classify(data: &[u8], splits: &[usize]) -> Result<(), TestCaseError> {
+fn compare_with_oracle(data: &[u8], splits: &[usize]) -> Result<(), TestCaseError> {
     let (replies, error) = decode_all(data, &[], Limits::default());
     let (pieced, pieced_error) = decode_all(data, splits, Limits::default());
     prop_assert_eq!(error, pieced_error);
@@ -108,7 +110,7 @@ fn classify(data: &[u8], splits: &[usize]) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// Equality, but for NaN, which equals itself if its bits do.
+/// Equality, except that doubles are equal if their bits are: NaN does not equal itself.
 fn same(left: &Value, right: &Value) -> bool {
     let all = |left: &[Value], right: &[Value]| {
         left.len() == right.len()
@@ -154,7 +156,7 @@ fn same(left: &Value, right: &Value) -> bool {
     }
 }
 
-/// The lengths of the pieces in which a stream arrives: mostly tiny ones, where the cuts hurt.
+/// The lengths of the pieces in which a stream arrives: mostly tiny ones, which cut within elements.
 fn splits() -> impl Strategy<Value = Vec<usize>> {
     prop::collection::vec(
         prop_oneof![4 => 1..4_usize, 2 => 4..40_usize, 1 => 40..9_000_usize],

@@ -4,13 +4,12 @@ use redis::{Value, VerbatimFormat};
 
 use super::ProtocolError;
 
-/// Reads a number in the plain form in which servers send it, with its CR LF; returns it with its
-/// length in bytes.
+/// Reads a number in the plain form in which servers send it, with its CR LF. Returns it with its length
+/// in bytes.
 ///
-/// `None` says nothing about the number: it may be incomplete, or need [`integer`].
+/// After `None` the number may still be valid: it is incomplete, or needs [`integer`].
 pub(super) fn plain_number(text: &[u8]) -> Option<(i64, usize)> {
-    // The 19th byte is the last that can be CR, and 19 digits still fit into 64 bits without a
-    // sign.
+    // The 19th byte is the last that can be CR, and 19 digits still fit into 64 bits without a sign.
     const MAX_DIGITS: usize = 18;
     let negative = text.first() == Some(&b'-');
     let start = usize::from(negative);
@@ -28,12 +27,12 @@ pub(super) fn plain_number(text: &[u8]) -> Option<(i64, usize)> {
     None
 }
 
-/// Any integer that the oracle reads: `+5` and padding included.
+/// Reads any integer that the oracle accepts, `+5` and padding included.
 pub(super) fn integer(line: &[u8]) -> Result<i64, ProtocolError> {
     trimmed(line, "an integer")
 }
 
-/// The length of a blob or an aggregate.
+/// Reads the length of a blob or an aggregate.
 pub(super) fn length(line: &[u8]) -> Result<i64, ProtocolError> {
     if line == b"?" {
         return Err(ProtocolError::Streamed);
@@ -67,8 +66,8 @@ pub(super) fn boolean(line: &[u8]) -> Result<Value, ProtocolError> {
     }
 }
 
-/// The type inside [`Value::BigNumber`] depends on the feature `num-bigint` of the redis crate,
-/// which any crate of the build may switch on: only the redis crate can build one.
+/// Reads a big number by the `redis` crate. The type inside [`Value::BigNumber`] depends on its feature
+/// `num-bigint`, which any crate of the build may enable, so only that crate can build the value.
 pub(super) fn big_number(line: &[u8]) -> Result<Value, ProtocolError> {
     redis::parse_redis_value(&[b"(", line, b"\r\n"].concat()).map_err(|_| {
         ProtocolError::Malformed {
@@ -77,13 +76,13 @@ pub(super) fn big_number(line: &[u8]) -> Result<Value, ProtocolError> {
     })
 }
 
-/// `redis::ServerError` has no constructor, so that the redis crate reads the line again. What it
-/// refuses because it is no UTF-8, it reads as the blob error of the same text, lossily.
+/// Reads an error by the `redis` crate, because `redis::ServerError` has no constructor. That crate refuses
+/// a line that is not UTF-8, but accepts a blob error of the same text, lossily.
 pub(super) fn error_line(line: &[u8]) -> Result<Value, ProtocolError> {
     redis::parse_redis_value(&[b"-", line, b"\r\n"].concat()).or_else(|_| blob_error(line))
 }
 
-/// The redis crate reads the blob again, as with [`error_line`].
+/// Reads a blob error by the `redis` crate, as in [`error_line`].
 pub(super) fn blob_error(body: &[u8]) -> Result<Value, ProtocolError> {
     let header = format!("!{}\r\n", body.len());
     redis::parse_redis_value(&[header.as_bytes(), body, b"\r\n"].concat())
@@ -124,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn plain_numbers_are_read_and_the_rest_is_left_to_the_slow_path() {
+    fn only_plain_numbers_take_the_fast_path() {
         assert_eq!(plain_number(b"0\r\n"), Some((0, 1)));
         assert_eq!(plain_number(b"-12\r\n:"), Some((-12, 3)));
         assert_eq!(
@@ -149,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn the_slow_path_reads_what_the_oracle_reads() {
+    fn the_slow_path_reads_padded_numbers_like_the_oracle() {
         assert_eq!(integer(b"-9223372036854775808"), Ok(i64::MIN));
         assert_eq!(integer(b" +7\t"), Ok(7));
         assert_eq!(

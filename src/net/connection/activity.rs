@@ -1,4 +1,4 @@
-//! What a connection lets others see of itself.
+//! The activity that a connection publishes.
 
 use std::{
     sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
@@ -7,8 +7,8 @@ use std::{
 
 use tokio::time::Instant;
 
-/// When a connection last had something to do, which the pool reads when the janitor sweeps; and how
-/// much it has to do, which callers compare who have a choice.
+/// The time of a connection's last use, which the pool reads when the janitor sweeps; and the number of its
+/// outstanding requests, by which callers choose among shared connections.
 #[derive(Debug)]
 pub(crate) struct Activity {
     start: Instant,
@@ -34,7 +34,7 @@ impl Activity {
         self.outstanding.store(requests, Relaxed);
     }
 
-    /// Requests that it has taken and not answered, when it last had its turn.
+    /// Requests that were taken and not answered at the end of its last turn.
     pub(crate) fn outstanding(&self) -> usize {
         self.outstanding.load(Relaxed)
     }

@@ -4,8 +4,8 @@ use std::{future::Future, pin::Pin, task::Context};
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// Rings at the earliest time it was asked for. Later times cost a comparison only, so a stream
-/// of commands with the same timeout sets the timer once per timeout, not once per command.
+/// Fires at the earliest time for which it was armed. Arming it for a later time costs a comparison only,
+/// so a stream of commands with the same timeout sets the timer once per timeout, not once per command.
 #[derive(Debug, Default)]
 pub(crate) struct DeadlineTimer {
     sleep: Option<Pin<Box<Sleep>>>,
@@ -13,7 +13,7 @@ pub(crate) struct DeadlineTimer {
 }
 
 impl DeadlineTimer {
-    /// Makes sure that it rings at `at` or earlier.
+    /// Makes sure that it fires at `at` or earlier.
     pub(crate) fn arm(&mut self, at: Instant) {
         if self.armed.is_some_and(|armed| armed <= at) {
             return;
@@ -21,24 +21,23 @@ impl DeadlineTimer {
         self.armed = Some(at);
         match &mut self.sleep {
             Some(sleep) => sleep.as_mut().reset(at),
-            // Made late, because it needs the runtime that the connection runs on.
+            // Created on first use, because it needs the runtime that the connection runs on.
             None => self.sleep = Some(Box::pin(sleep_until(at))),
         }
     }
 
-    /// Whether it rings now, which it does once. Otherwise the task is woken when it does.
+    /// Whether it fires now, which it does once. Otherwise the task is woken when it does.
     ///
-    /// A task that is busy keeps its runtime from looking at timers, sometimes for long, so then the
-    /// clock is asked.
-    pub(crate) fn rings(&mut self, cx: &mut Context<'_>, is_busy: bool) -> bool {
+    /// A busy task can keep its runtime from checking timers for long, so then the clock is read.
+    pub(crate) fn fires(&mut self, cx: &mut Context<'_>, is_busy: bool) -> bool {
         let (Some(sleep), Some(armed)) = (&mut self.sleep, self.armed) else {
             return false;
         };
         let is_due = is_busy && armed <= Instant::now();
-        let rings = is_due || sleep.as_mut().poll(cx).is_ready();
-        if rings {
+        let fires = is_due || sleep.as_mut().poll(cx).is_ready();
+        if fires {
             self.armed = None;
         }
-        rings
+        fires
     }
 }

@@ -10,12 +10,12 @@ pub(crate) struct ConnectionExit {
     pub(crate) loss: Arc<CloseReason>,
     /// Requests that were never written, in order, to be sent elsewhere.
     pub(crate) unsent: VecDeque<Request>,
-    /// How many callers were left without knowing whether their command was executed.
+    /// Callers that do not know whether their command was executed.
     pub(crate) victims: u64,
 }
 
 impl ConnectionExit {
-    /// The end of a connection whose task did not live to tell.
+    /// The exit of a connection whose task ended without returning one.
     pub(crate) fn untold(loss: CloseReason) -> Self {
         Self {
             loss: Arc::new(loss),

@@ -1,4 +1,4 @@
-//! Bytes that have come, and the replies in them.
+//! The bytes received, and the replies in them.
 
 use std::{
     io,
@@ -18,87 +18,88 @@ use crate::{
     sanitize,
 };
 
-/// Reads as much at a time as the traffic is worth, and takes the replies off the front.
+/// Reads in steps that grow with the traffic, and takes the replies off the front.
 pub(crate) struct Inbox {
     input: BytesMut,
-    /// The most that the present buffer has held. Its capacity does not tell: what was taken from its
-    /// front does not count.
-    most: usize,
+    /// The most bytes that the present buffer has held. Its capacity does not tell, because it excludes the
+    /// part that was taken off the front.
+    peak: usize,
     read_size: usize,
     decoder: Decoder,
 }
 
 const MIN_READ: usize = 4 * 1024;
-/// Beyond this a read saves few calls, and what it read has left the cache when it is decoded.
+/// Beyond this size a read saves few calls, and its bytes have left the cache when they are decoded.
 const MAX_READ: usize = 32 * 1024;
-/// A buffer that has held more is given back once it is empty, others when there is nothing to do.
-const KEEP: usize = 1024 * 1024;
+/// A buffer that has held more is freed once it is empty; a smaller one when the connection is idle.
+const MAX_KEPT: usize = 1024 * 1024;
 
 impl Inbox {
     pub(crate) fn new(decoder: Decoder) -> Self {
         Self {
             input: BytesMut::new(),
-            most: 0,
+            peak: 0,
             read_size: MIN_READ,
             decoder,
         }
     }
 
-    /// Takes the next reply that has come completely. Texts of errors in it are harmless.
+    /// Takes the next complete reply. Error texts in it are sanitized.
     pub(crate) fn next(&mut self) -> Result<Option<Value>, ProtocolError> {
         let Some(value) = self.decoder.decode(&mut self.input)? else {
             return Ok(None);
         };
-        Ok(Some(match self.decoder.take_found_error() {
-            true => sanitize::reply(value),
-            false => value,
+        Ok(Some(if self.decoder.take_found_error() {
+            sanitize::reply(value)
+        } else {
+            value
         }))
     }
 
-    /// Whether nothing has come, not even a part of a reply, that was not taken.
+    /// Whether all bytes received were taken, and no reply is incomplete.
     pub(crate) fn is_empty(&self) -> bool {
         self.input.is_empty() && !self.decoder.is_within_reply()
     }
 
-    /// Bytes that have come and wait to be decoded.
+    /// Bytes that wait to be decoded.
     pub(crate) fn len(&self) -> usize {
         self.input.len()
     }
 
-    /// Gives back an empty buffer, and begins again with small reads.
+    /// Frees an empty buffer, and begins again with small reads.
     pub(crate) fn shrink(&mut self) {
         if self.input.is_empty() {
             self.input = BytesMut::new();
-            self.most = 0;
+            self.peak = 0;
             self.read_size = MIN_READ;
         }
     }
 
-    /// Reads once, and returns how many bytes came; 0 at the end of the stream.
+    /// Reads once, and returns the number of bytes read; 0 at the end of the stream.
     pub(crate) fn poll_read(
         &mut self,
         transport: &mut dyn Transport,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
         let room = self.make_room();
-        // The buffer may have more, from a large value that passed.
+        // The buffer may have more room, from an earlier large value.
         let mut input = (&mut self.input).limit(room);
         let read = ready!(poll_read_buf(Pin::new(transport), cx, &mut input))?;
-        self.most = self.most.max(self.input.len());
-        // A read that fills its room says that more waits: take more at once.
+        self.peak = self.peak.max(self.input.len());
+        // A read that fills its room probably left more in the socket: read more at once next time.
         if read == room {
             self.read_size = (self.read_size * 2).min(MAX_READ);
         }
         Poll::Ready(Ok(read))
     }
 
-    /// Returns how many bytes to read.
+    /// Makes room in the buffer, and returns the number of bytes to read.
     fn make_room(&mut self) -> usize {
-        if self.input.is_empty() && self.most > KEEP {
+        if self.input.is_empty() && self.peak > MAX_KEPT {
             self.input = BytesMut::new();
-            self.most = 0;
+            self.peak = 0;
         }
-        // A large value doubles the buffer as it comes, whatever length was announced.
+        // A large value doubles the buffer as its bytes come, whatever length was announced.
         let step = self.input.len().max(self.read_size);
         let room = self.decoder.needed().clamp(self.read_size, step);
         self.input.reserve(room);

@@ -13,7 +13,6 @@ mod tally;
 
 pub(crate) use activity::Activity;
 pub(crate) use exit::ConnectionExit;
-use pushes::PushSink;
 pub(crate) use tally::{Tally, TallySink};
 
 use std::{
@@ -33,7 +32,7 @@ use tokio::{
 
 use self::{
     deadline::DeadlineTimer, inbox::Inbox, outbox::Outbox, pending::PendingReplies,
-    saturation::Saturation, silence::Silence,
+    pushes::PushSink, saturation::Saturation, silence::Silence,
 };
 use super::{
     close::CloseReason,
@@ -43,63 +42,63 @@ use super::{
 };
 use crate::{config::DatabaseSettings, execution::Stage};
 
-/// Requests are packed for writing up to this many bytes ahead of the socket. What is not packed
-/// has provably not been sent, so this bounds what a broken connection leaves unknown.
+/// Requests are packed for writing up to this many bytes ahead of the socket. A request that is not packed
+/// was provably not sent, so this bounds the requests that a broken connection leaves unknown.
 const PACK_AHEAD: usize = 256 * 1024;
-/// A batch of this many requests is worth a system call without waiting for more.
+/// A batch of this many requests is written at once, without waiting for more.
 const FULL_BATCH: usize = 16;
-/// A turn answers a third of the requests that wait, or [`MIN_ANSWERS`] of them. If it answered all,
-/// their callers would send the next all together, and server and client would wait for each other
-/// in turns instead of working at the same time.
+/// A turn answers a third of the pending requests, but at least [`MIN_ANSWERS`]. If it answered all, their
+/// callers would send the next requests all together, and server and client would wait for each other in
+/// turns instead of working at the same time.
 const ANSWERED_SHARE: usize = 3;
 const MIN_ANSWERS: usize = 16;
 const RECEIVE_AT_ONCE: usize = 256;
-/// After so many bytes it is others' turn, and writing's.
+/// After this many bytes a turn stops reading, so that it writes and other tasks run.
 const READ_AT_ONCE: usize = 64 * 1024;
-/// A connection that was idle for so long is looked at before it is used. Under load it never is,
-/// so this costs a system call only where there is time for one.
+/// After this idle time the socket is checked for input before it is used. A connection under load is
+/// never idle for so long, so it does not pay for the system call.
 const IDLE_CHECK: Duration = Duration::from_millis(1);
 /// Longer than any deadline.
 const NEVER: Duration = Duration::from_secs(2 * 365 * 24 * 60 * 60);
-/// The part of the attempt timeout that a command may take without being slow.
+/// A command that takes longer than this share of the attempt timeout is slow.
 const SLOW_SHARE: f64 = 0.8;
 
-/// Owns one socket: takes requests from its mailbox, writes them in batches, and hands every reply
-/// to the request that it answers. It ends when nobody holds its mailbox any more and all is
-/// answered, or when the socket breaks. Reading, writing and waiting always advance together: a
-/// server that stops reading until its replies are read cannot block it.
+/// Owns one socket: takes requests from its mailbox, writes them in batches, and hands every reply to the
+/// request that it answers. It ends when the last sender of its mailbox is dropped and all requests are
+/// answered, or when the socket breaks. Reading, writing and waiting always advance together: a server that
+/// stops reading until its replies are read cannot block it.
 pub(crate) struct Connection {
     transport: Box<dyn Transport>,
     mailbox: mpsc::UnboundedReceiver<Request>,
     mailbox_is_closed: bool,
-    // `None` once whoever could stop it has gone.
+    // `None` once the pool has gone without stopping it.
     stop: Option<oneshot::Receiver<()>>,
     arrived: Vec<Request>,
     queued: VecDeque<Request>,
-    has_waited: bool,
+    has_yielded: bool,
     outbox: Outbox,
     pending: PendingReplies,
     inbox: Inbox,
     timer: DeadlineTimer,
     silence: Silence,
-    /// What takes longer is slow.
+    /// A command that takes longer is slow.
     slow: Duration,
     saturation: Option<Saturation>,
-    /// Without one, pushes are dropped.
+    /// If there is none, pushes are dropped.
     pushes: Option<Box<dyn PushSink>>,
     activity: Arc<Activity>,
     counters: Arc<dyn TallySink>,
 }
 
-/// What ties a connection to its pool.
+/// The ties of a connection to its pool.
 pub(crate) struct Link {
-    /// Goes beside each reply.
+    /// Handed out with each reply.
     pub(crate) origin: Origin,
-    /// Ends the connection at once; dropped, it lets the connection drain.
+    /// A message ends the connection at once. If the sender is dropped, the connection drains.
     pub(crate) stop: oneshot::Receiver<()>,
-    /// Told when the connection is saturated, where another connection could help.
+    /// Notified when the connection is saturated; `None` where another connection could not help.
     pub(crate) saturated: Option<mpsc::Sender<()>>,
-    /// Takes pushes; without one they are dropped.
+    /// Takes pushes. If there is none, they are dropped.
     pub(crate) pushes: Option<Box<dyn PushSink>>,
 }
 
@@ -119,7 +118,7 @@ impl Connection {
             stop: Some(link.stop),
             arrived: Vec::new(),
             queued: VecDeque::new(),
-            has_waited: false,
+            has_yielded: false,
             outbox: Outbox::default(),
             pending: PendingReplies::new(link.origin),
             inbox: Inbox::new(established.decoder),
@@ -134,12 +133,12 @@ impl Connection {
         (sender, activity, connection)
     }
 
-    /// Converses until the end, which comes at once when it is told to stop. Dropping the future
-    /// closes the socket as well; every request that is not answered then is told truthfully whether
-    /// it may have been executed.
+    /// Runs until the connection ends, which is at once when it is told to stop. Dropping the future closes
+    /// the socket as well. Every unanswered request is then answered with its true execution state.
     pub(crate) async fn run(mut self) -> ConnectionExit {
         let loss = poll_fn(|cx| self.poll(cx)).await;
-        // Whoever finds the mailbox closed sends elsewhere, and what is in it is not lost.
+        // After the close, senders choose another connection. The requests in the mailbox are kept, to be
+        // sent elsewhere.
         self.mailbox.close();
         while let Some(request) = self.mailbox.recv().await {
             self.queued.push_back(request);
@@ -150,7 +149,8 @@ impl Connection {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
         let mut tally = Tally::default();
         let waiting = self.pending.len();
-        let turn = self.saturation.as_mut().and_then(|it| it.begin(waiting));
+        let saturation = self.saturation.as_mut();
+        let turn = saturation.and_then(|saturation| saturation.begin(waiting));
         let ended = self.advance(cx, &mut tally);
         if let (Some(saturation), Some(turn)) = (&mut self.saturation, turn) {
             saturation.end(turn);
@@ -168,24 +168,25 @@ impl Connection {
         self.check_stop(cx)?;
         let has_more = self.read(cx, tally)?;
         if has_more {
-            // The rest has its turn when others have had theirs.
+            // Other tasks run before the rest is read.
             cx.waker().wake_by_ref();
         }
         self.receive(cx);
-        if self.waits_for_company(cx) {
+        if self.yields_for_a_larger_batch(cx) {
             return Ok(());
         }
-        // With nobody waiting, what has come and was not read is nobody's. It is to be found before
-        // there is somebody.
+        // With no request pending, unread input is unsolicited: read it before writing, or it would be
+        // taken for the next reply.
         if !(has_more && self.pending.is_empty()) {
             self.write(cx, tally)?;
         }
         self.watch_deadlines(cx, has_more, tally)?;
         let is_drained =
             self.mailbox_is_closed && self.queued.is_empty() && self.pending.is_settled();
-        match is_drained {
-            true => Err(CloseReason::Drained),
-            false => Ok(()),
+        if is_drained {
+            Err(CloseReason::Drained)
+        } else {
+            Ok(())
         }
     }
 
@@ -196,7 +197,7 @@ impl Connection {
         match Pin::new(stop).poll(cx) {
             Poll::Pending => Ok(()),
             Poll::Ready(Ok(())) => Err(CloseReason::Stopped),
-            // The pool has crashed. This connection serves who still knows it, and drains.
+            // The pool has crashed. The connection serves the remaining holders of its mailbox, and drains.
             Poll::Ready(Err(_)) => {
                 self.stop = None;
                 Ok(())
@@ -204,9 +205,10 @@ impl Connection {
         }
     }
 
-    /// Reads and answers what has come, up to bounds, and tells whether there is more.
+    /// Reads input and answers requests, up to bounds, and tells whether there is more.
     ///
-    /// It reads on where it may not answer, so that little is written to a socket whose end has come.
+    /// It reads on when it may answer no more, so that the end of the stream is noticed before more is
+    /// written.
     fn read(&mut self, cx: &mut Context<'_>, tally: &mut Tally) -> Result<bool, CloseReason> {
         let mut answers_left = (self.pending.len() / ANSWERED_SHARE).max(MIN_ANSWERS);
         let mut taken = 0;
@@ -220,15 +222,16 @@ impl Connection {
                 Poll::Ready(0) => return Err(CloseReason::ClosedByServer),
                 Poll::Ready(read) => {
                     taken += read;
-                    self.silence.broken();
+                    self.silence.end();
                 }
             }
         }
     }
 
-    /// Hands out replies that have been read, to so many requests. Tells whether that bound left some.
+    /// Hands out replies that have been read, to so many requests. Tells whether that bound left any.
     fn answer(&mut self, answers_left: &mut usize, tally: &mut Tally) -> Result<bool, CloseReason> {
-        // With nobody waiting it goes on, so that what nobody has asked for is found at once.
+        // With no request pending it goes on beyond the bound, so that an unsolicited reply is found at
+        // once.
         while *answers_left > 0 || self.pending.is_empty() {
             let Some(value) = self.inbox.next()? else {
                 return Ok(false);
@@ -262,7 +265,8 @@ impl Connection {
                 Poll::Pending => return,
                 Poll::Ready(0) => self.mailbox_is_closed = true,
                 Poll::Ready(_) => {
-                    if let Some(earliest) = self.arrived.iter().map(|it| it.deadline).min() {
+                    let deadlines = self.arrived.iter().map(|request| request.deadline);
+                    if let Some(earliest) = deadlines.min() {
                         self.timer.arm(earliest);
                     }
                     self.queued.extend(self.arrived.drain(..));
@@ -271,17 +275,17 @@ impl Connection {
         }
     }
 
-    /// Lets other tasks run once before a small batch is written while replies are outstanding:
-    /// callers whose replies have just come often send more, and one system call can take it all.
-    fn waits_for_company(&mut self, cx: &mut Context<'_>) -> bool {
-        self.has_waited = !self.has_waited
+    /// Lets other tasks run once before a small batch is written while replies are outstanding: callers
+    /// whose replies have just come often send more, and one system call can then write it all.
+    fn yields_for_a_larger_batch(&mut self, cx: &mut Context<'_>) -> bool {
+        self.has_yielded = !self.has_yielded
             && !self.pending.is_empty()
             && !self.queued.is_empty()
             && self.queued.len() < FULL_BATCH;
-        if self.has_waited {
+        if self.has_yielded {
             cx.waker().wake_by_ref();
         }
-        self.has_waited
+        self.has_yielded
     }
 
     fn write(&mut self, cx: &mut Context<'_>, tally: &mut Tally) -> Result<(), CloseReason> {
@@ -290,14 +294,14 @@ impl Connection {
             match self.outbox.poll_write(&mut *self.transport, cx) {
                 Poll::Pending => return Ok(()),
                 Poll::Ready(Err(error)) => return Err(error.into()),
-                // All is written, and what is left in the queue has a reason to wait.
+                // All is written, and the requests left in the queue must wait.
                 Poll::Ready(Ok(())) if !self.pack(tally)? => return Ok(()),
                 Poll::Ready(Ok(())) => {}
             }
         }
     }
 
-    /// Moves requests from the queue to the outbox. Returns whether there is something to write.
+    /// Moves requests from the queue to the outbox. Tells whether there are bytes to write.
     fn pack(&mut self, tally: &mut Tally) -> Result<bool, CloseReason> {
         if self.queued.is_empty() || self.outbox.len() >= PACK_AHEAD {
             return Ok(!self.outbox.is_empty());
@@ -336,10 +340,10 @@ impl Connection {
         Ok(!self.outbox.is_empty())
     }
 
-    /// Whether something came while nobody waited for a reply: the end of the stream, because
-    /// servers close idle clients, or bytes that would be taken for the next reply. Either is read,
-    /// and ends the connection, before anything is sent. The runtime may not have noticed it yet,
-    /// so a connection that was idle asks the system. What was read and is no whole reply ends it at
+    /// Whether input came while no request was pending: the end of the stream, because servers close idle
+    /// clients, or bytes that would be taken for the next reply. Either is read first, and ends the
+    /// connection before anything is sent. The runtime may not have noticed the input yet, so a connection
+    /// that was idle asks the operating system. An incomplete reply that was read ends the connection at
     /// once: its rest might never come.
     fn is_stale(&self, now: Instant) -> Result<bool, CloseReason> {
         if !self.pending.is_empty() {
@@ -358,20 +362,20 @@ impl Connection {
         is_busy: bool,
         tally: &mut Tally,
     ) -> Result<(), CloseReason> {
-        while self.timer.rings(cx, is_busy) {
-            // Whose reply has come in time shall not be told that it did not.
+        while self.timer.fires(cx, is_busy) {
+            // A reply that was received in time must not be reported as missing.
             if is_busy {
-                self.silence.broken();
+                self.silence.end();
                 self.answer_all(tally)?;
             }
             let now = Instant::now();
             let in_flight = self.pending.watch(now, tally);
             self.silence.note_timeouts(in_flight.expired, now);
             let queued = self.expire_queued(now, tally);
-            if let Some(silent) = self.silence.is_over(now) {
+            if let Some(silent) = self.silence.exceeded(now) {
                 return Err(CloseReason::Silent(silent));
             }
-            let next = [in_flight.next, queued, self.silence.end()];
+            let next = [in_flight.next, queued, self.silence.deadline()];
             match next.into_iter().flatten().min() {
                 Some(next) => self.timer.arm(next),
                 None => self.give_back_memory(),
@@ -380,9 +384,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Gives back what was only needed under load. Every command lets the timer ring while it waits
-    /// or soon after, so a connection that has nothing to do any more comes here without a timer of
-    /// its own.
+    /// Frees the memory that was only needed under load. The timer fires during every command or soon
+    /// after, so a connection that has become idle gets here without a timer of its own.
     fn give_back_memory(&mut self) {
         self.arrived = Vec::new();
         self.queued.shrink_to_fit();
@@ -405,8 +408,8 @@ impl Connection {
     fn end(mut self, loss: CloseReason) -> ConnectionExit {
         let mut tally = Tally::default();
         if loss.leaves_replies_in_step() {
-            // What the server has answered was executed, also if its reply did not have its turn yet.
-            // Should what follows be malformed, its callers learn that the connection ended.
+            // A command whose reply was received was executed, also if the reply was not handed out yet.
+            // If later input is malformed, the callers behind it learn that the connection ended.
             let _ = self.answer_all(&mut tally);
         }
         drop(self.transport);
@@ -424,12 +427,13 @@ impl Connection {
     }
 }
 
-/// The deadline of a request has passed before it was packed.
+/// Answers a request whose deadline passed before it was packed.
 fn expire(request: &mut Request, tally: &mut Tally) {
     let failure = Failure::TimedOut(Stage::Queue);
-    match request.responder.finish(Err(failure)) {
-        true => tally.timed_out += 1,
-        false => tally.cancelled += 1,
+    if request.responder.finish(Err(failure)) {
+        tally.timed_out += 1;
+    } else {
+        tally.cancelled += 1;
     }
 }
 

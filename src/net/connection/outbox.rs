@@ -11,28 +11,28 @@ use bytes::{Buf, Bytes, BytesMut};
 
 use crate::net::transport::Transport;
 
-/// Small requests are copied together, so that one system call takes many; large ones keep
-/// their own allocation, because copying them would cost more than another slice.
+/// Small requests are copied together, so that one system call takes many. Large requests keep their own
+/// allocation, because copying them would cost more than another slice.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     // Closed chunks come first, then the tail that small requests are appended to.
     chunks: VecDeque<Bytes>,
     chunk_bytes: usize,
     tail: BytesMut,
-    /// The most that the present tail has held. Its capacity does not tell: what was written from
-    /// its front does not count.
-    most: usize,
+    /// The most bytes that the present tail has held. Its capacity does not tell, because it excludes the
+    /// part that was written from the front.
+    peak: usize,
     written: u64,
     needs_flush: bool,
 }
 
 const LARGE: usize = 16 * 1024;
 const SLICES: usize = 16;
-/// A tail that has held more is given back once it is empty, others when there is nothing to do.
-const KEEP: usize = 256 * 1024;
+/// A tail that has held more is freed once it is empty; a smaller one when the connection is idle.
+const MAX_KEPT: usize = 256 * 1024;
 
 impl Outbox {
-    /// Bytes that wait.
+    /// Bytes that wait to be written.
     pub(crate) fn len(&self) -> usize {
         self.chunk_bytes + self.tail.len()
     }
@@ -41,12 +41,12 @@ impl Outbox {
         self.len() == 0
     }
 
-    /// How many bytes the transport has taken since the connection was opened.
+    /// Bytes that the transport has taken since the connection was opened.
     pub(crate) fn written(&self) -> u64 {
         self.written
     }
 
-    /// Offset of the next byte that is pushed, counted from when the connection was opened.
+    /// The offset of the next byte pushed, counted since the connection was opened.
     pub(crate) fn end(&self) -> u64 {
         self.written + self.len() as u64
     }
@@ -55,7 +55,7 @@ impl Outbox {
     pub(crate) fn push(&mut self, bytes: Vec<u8>) {
         if bytes.len() < LARGE {
             self.tail.extend_from_slice(&bytes);
-            self.most = self.most.max(self.tail.len());
+            self.peak = self.peak.max(self.tail.len());
             return;
         }
         self.close_tail();
@@ -63,11 +63,11 @@ impl Outbox {
         self.chunks.push_back(bytes.into());
     }
 
-    /// Gives back an empty buffer.
+    /// Frees an empty buffer.
     pub(crate) fn shrink(&mut self) {
         if self.tail.is_empty() {
             self.tail = BytesMut::new();
-            self.most = 0;
+            self.peak = 0;
         }
         self.chunks.shrink_to_fit();
     }
@@ -92,7 +92,7 @@ impl Outbox {
         Poll::Ready(Ok(()))
     }
 
-    /// All bytes that were not written, in one piece, and the offset of the first.
+    /// The offset of the first unwritten byte, and all unwritten bytes in one piece.
     pub(crate) fn into_unwritten(mut self) -> (u64, Bytes) {
         let written = self.written;
         self.close_tail();
@@ -137,9 +137,9 @@ impl Outbox {
                 self.chunks.pop_front();
             }
         }
-        if self.tail.is_empty() && self.most > KEEP {
+        if self.tail.is_empty() && self.peak > MAX_KEPT {
             self.tail = BytesMut::new();
-            self.most = 0;
+            self.peak = 0;
         }
     }
 

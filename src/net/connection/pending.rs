@@ -15,17 +15,17 @@ use crate::{
     },
 };
 
-/// The reply accounting of one connection: replies come in the order of the requests, so a reply
-/// belongs to the entry at the head and can reach nobody else. An entry stays until its last
-/// reply has come, also when its caller has gone or its deadline has passed.
+/// The reply accounting of one connection. Replies come in the order of the requests, so a reply belongs to
+/// the entry at the head and cannot reach another caller. An entry stays until its last reply has come,
+/// also when its caller has gone or its deadline has passed.
 #[derive(Debug)]
 pub(crate) struct PendingReplies {
     entries: VecDeque<Entry>,
     /// No deadline is earlier than this.
     next_deadline: Option<Instant>,
-    /// How many at the head have been found to be slow.
+    /// The number of entries at the head that were counted as slow.
     slow: usize,
-    /// Goes beside each reply.
+    /// Handed out with each reply.
     origin: Origin,
 }
 
@@ -33,7 +33,7 @@ pub(crate) struct PendingReplies {
 struct Entry {
     responder: Responder,
     deadline: Instant,
-    /// When the server is slow that has not answered it.
+    /// From then on the server is slow, if it has not answered.
     slow: Instant,
     // Offset of the request's first byte in the stream.
     start: u64,
@@ -46,12 +46,12 @@ struct Entry {
     is_unanswered: bool,
 }
 
-/// What a look at those who wait has found.
+/// The result of a check of the entries.
 #[derive(Debug)]
 pub(crate) struct Watched {
-    /// How many deadlines have passed.
+    /// Deadlines that have passed.
     pub(crate) expired: u64,
-    /// When to look again.
+    /// The time of the next check.
     pub(crate) next: Option<Instant>,
 }
 
@@ -69,7 +69,7 @@ impl PendingReplies {
         self.entries.is_empty()
     }
 
-    /// How many requests wait.
+    /// The number of pending requests.
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }
@@ -78,7 +78,7 @@ impl PendingReplies {
         self.entries.shrink_to_fit();
     }
 
-    /// Whether nobody waits for a reply any more.
+    /// Whether no caller waits for a reply any more.
     pub(crate) fn is_settled(&self) -> bool {
         let settled = |entry: &Entry| entry.is_settled || entry.responder.is_gone();
         self.entries.iter().all(settled)
@@ -101,8 +101,9 @@ impl PendingReplies {
             }
         };
         let takes_pushes = matches!(expected, Expected::Confirmations(_));
-        // The server comes to it after those before it, of which one may block.
-        let slow = self.entries.back().map_or(slow, |it| it.slow.max(slow));
+        // The server runs it after the earlier requests, of which one may block.
+        let last = self.entries.back();
+        let slow = last.map_or(slow, |last| last.slow.max(slow));
         let next = self.next_deadline.get_or_insert(deadline);
         *next = deadline.min(*next);
         self.entries.push_back(Entry {
@@ -118,19 +119,19 @@ impl PendingReplies {
         });
     }
 
-    /// Whether a value answers somebody. A push does not, unless it confirms a subscription that is
-    /// waited for.
+    /// Whether a value is a reply to a request. A push is one only if it confirms a pending subscription.
     pub(crate) fn takes(&self, value: &Value) -> bool {
         match value {
             Value::Push { kind, .. } => {
-                confirms(kind) && self.entries.front().is_some_and(|it| it.takes_pushes)
+                let front = self.entries.front();
+                confirms(kind) && front.is_some_and(|front| front.takes_pushes)
             }
             _ => true,
         }
     }
 
-    /// Hands a reply to whom it belongs, and tells whether that completes the answer to a request.
-    /// What has not been written, at `written` or behind it, cannot have been answered.
+    /// Hands a reply to the request at the head, and tells whether that completes its answer. A request at
+    /// or after the offset `written` has not been written, so the server cannot have answered it.
     #[inline]
     pub(crate) fn deliver(
         &mut self,
@@ -143,7 +144,7 @@ impl PendingReplies {
             return Err(CloseReason::Unsolicited);
         };
         entry.outstanding -= 1;
-        // What is refused, or queued, is answered once, however many confirmations it asks for.
+        // A subscription that is refused, or queued, is answered once, however many channels it has.
         let is_no_confirmation = matches!(value, Value::ServerError(_) | Value::SimpleString(_));
         if entry.takes_pushes && is_no_confirmation {
             entry.collected = None;
@@ -159,14 +160,15 @@ impl PendingReplies {
             }
         };
         if !entry.is_settled {
-            let outcome = tally.of_reply(&reply);
+            let counter = tally.counter_for(&reply);
             let answered = Answered {
                 reply,
                 origin: self.origin,
             };
-            match entry.responder.finish(Ok(answered)) {
-                true => *outcome += 1,
-                false => tally.cancelled += 1,
+            if entry.responder.finish(Ok(answered)) {
+                *counter += 1;
+            } else {
+                tally.cancelled += 1;
             }
         }
         self.entries.pop_front();
@@ -174,22 +176,22 @@ impl PendingReplies {
         Ok(true)
     }
 
-    /// Tells the callers whose deadline has passed, and counts the requests that have become slow. It
-    /// is called when the first of either is due, so neither costs a clock per reply.
+    /// Answers the callers whose deadline has passed, and counts the requests that have become slow. It is
+    /// called when the first of either is due, so neither costs a read of the clock per reply.
     pub(crate) fn watch(&mut self, now: Instant, tally: &mut Tally) -> Watched {
         self.count_slow(now, tally);
         let expired = match self.next_deadline {
             Some(deadline) if deadline <= now => self.expire(now, tally),
             _ => 0,
         };
-        let first_quick = self.entries.get(self.slow);
-        let next_slow = first_quick.map(|entry| entry.slow);
+        let first_not_slow = self.entries.get(self.slow);
+        let next_slow = first_not_slow.map(|entry| entry.slow);
         let next = next_slow.into_iter().chain(self.next_deadline).min();
         Watched { expired, next }
     }
 
-    /// They become slow in the order in which they were packed. A caller that still waits will report
-    /// it if its deadline passes; one that has gone, or had a shorter deadline, cannot.
+    /// Requests become slow in the order in which they were packed. A caller that still waits reports the
+    /// timeout itself if its deadline passes. A caller that has gone, or had a shorter deadline, cannot.
     fn count_slow(&mut self, now: Instant, tally: &mut Tally) {
         while let Some(entry) = self.entries.get_mut(self.slow)
             && entry.slow <= now
@@ -204,7 +206,8 @@ impl PendingReplies {
         }
     }
 
-    /// Deadlines come in any order, so this looks at all. The replies are still waited for.
+    /// Deadlines are in no order, so this checks all entries. The entries stay, for the replies may still
+    /// come.
     fn expire(&mut self, now: Instant, tally: &mut Tally) -> u64 {
         let mut expired = 0;
         self.next_deadline = None;
@@ -216,16 +219,17 @@ impl PendingReplies {
             }
             entry.is_settled = true;
             expired += 1;
-            let failure = match entry.slow <= now {
-                true => Failure::TimedOut(Stage::Reply),
-                // In a hurry, or it had spent its time before it came here.
-                false => Failure::TimedOutEarly,
+            let failure = if entry.slow <= now {
+                Failure::TimedOut(Stage::Reply)
+            } else {
+                // The caller's timeout is short, or was mostly spent before the request came here.
+                Failure::TimedOutEarly
             };
             if entry.responder.answer(Err(failure)) {
                 tally.timed_out += 1;
             } else {
                 tally.cancelled += 1;
-                // Its caller may have gone after it had become slow.
+                // A caller that went after the command had become slow was not counted then.
                 let is_unanswered = entry.slow <= now && !entry.is_unanswered;
                 tally.unanswered += u64::from(is_unanswered);
             }
@@ -233,9 +237,9 @@ impl PendingReplies {
         expired
     }
 
-    /// The end of the connection: callers whose requests had been written learn that nobody knows
-    /// whether they ran; what was never written (`unwritten` starts at offset `written`) is
-    /// returned, to be sent elsewhere.
+    /// The end of the connection. Callers whose requests were written learn that the execution is unknown.
+    /// Requests that were not written (`unwritten` starts at offset `written`) are returned, to be sent
+    /// elsewhere.
     pub(crate) fn fail(
         self,
         loss: &Arc<CloseReason>,
@@ -248,12 +252,13 @@ impl PendingReplies {
         for mut entry in self.entries.into_iter().rev() {
             let start = entry.start;
             if entry.is_settled {
-                // Its caller has its answer.
+                // Its caller already has an answer.
             } else if start < written {
                 let failure = Failure::Lost(loss.clone(), Execution::Unknown);
-                match entry.responder.finish(Err(failure)) {
-                    true => tally.lost += 1,
-                    false => tally.cancelled += 1,
+                if entry.responder.finish(Err(failure)) {
+                    tally.lost += 1;
+                } else {
+                    tally.cancelled += 1;
                 }
             } else {
                 entry.responder.mark_unwritten();
@@ -266,7 +271,7 @@ impl PendingReplies {
                         Some(_) => Expected::Many(entry.outstanding),
                     },
                     deadline: entry.deadline,
-                    // What may block is not sent elsewhere.
+                    // Blocking commands run on leases, whose requests are not sent elsewhere.
                     may_block: false,
                     responder: entry.responder,
                 });

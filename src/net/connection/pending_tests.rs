@@ -1,20 +1,20 @@
-//! Goal: a command that the server does not answer in time counts once, whatever its caller does. Method:
-//! one entry without a reply, looked at when its marks have passed.
+//! Goal: a command that the server does not answer in time counts as evidence once, whatever its caller does.
+//! Method: one entry without a reply, checked ten times a second for five seconds.
 
 use std::time::Duration;
 
 use super::*;
 use crate::net::{InFlight, Origin};
 
-/// When the entry is slow, from the start.
+/// The time after which the entry is slow.
 const SLOW: Duration = Duration::from_millis(800);
 const EARLY: Duration = Duration::from_millis(500);
 const LATE: Duration = Duration::from_millis(2_000);
-/// Longer than any test goes on.
+/// Longer than any test.
 const NEVER: Duration = Duration::from_secs(1_000);
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Counts of one request with this deadline and this mark of slowness, whose caller goes at that time.
+/// The counts of one request with this deadline, slow after `slow`, whose caller goes at `goes`.
 fn counts(deadline: Duration, slow: Duration, goes: Duration) -> Tally {
     let start = Instant::now();
     let permit = InFlight::new(1, 1).enter(1).expect("room");
@@ -36,28 +36,28 @@ fn counts(deadline: Duration, slow: Duration, goes: Duration) -> Tally {
 }
 
 #[test]
-fn a_caller_that_waits_reports_it_itself() {
+fn a_waiting_caller_reports_its_timeout_itself() {
     let tally = counts(LATE, SLOW, NEVER);
     let counted = (tally.slow, tally.unanswered, tally.timed_out);
     assert_eq!(counted, (1, 0, 1));
 }
 
 #[test]
-fn a_caller_that_has_gone_leaves_it_to_the_connection() {
+fn the_connection_reports_a_slow_command_whose_caller_has_gone() {
     let tally = counts(LATE, SLOW, EARLY);
     let counted = (tally.slow, tally.unanswered, tally.cancelled);
     assert_eq!(counted, (0, 1, 1));
 }
 
 #[test]
-fn a_caller_in_a_hurry_leaves_it_to_the_connection() {
+fn the_connection_reports_a_slow_command_whose_caller_timed_out_early() {
     let tally = counts(EARLY, SLOW, NEVER);
     let counted = (tally.slow, tally.unanswered, tally.timed_out);
     assert_eq!(counted, (0, 1, 1));
 }
 
 #[test]
-fn a_caller_that_goes_between_slowness_and_its_deadline_leaves_it_to_the_connection() {
+fn the_connection_reports_a_slow_command_whose_caller_goes_before_its_deadline() {
     let tally = counts(LATE, SLOW, SECOND);
     let counted = (tally.slow, tally.unanswered, tally.cancelled);
     assert_eq!(counted, (1, 1, 1));

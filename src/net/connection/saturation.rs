@@ -1,19 +1,20 @@
-//! Whether a connection has more to do than its task can.
+//! Whether the task of a connection is saturated.
 
 use std::time::Duration;
 
 use tokio::{sync::mpsc, time::Instant};
 
-/// Only turns that find so many requests waiting are timed. The two looks at the clock are then
-/// spread over many commands, and where there are fewer, one connection is enough.
-const CROWD: usize = 64;
-/// So long its turns are added up.
+/// Only turns with at least this many requests waiting are timed. The two reads of the clock are then
+/// spread over many commands, and with fewer requests one connection is enough.
+const MIN_WAITING: usize = 64;
+/// The time over which busy time is added up.
 const WINDOW: Duration = Duration::from_millis(100);
-/// A task that had so much of the time to itself is what others wait for. On a single thread, which
-/// callers share with it, it never has: another connection would not help there.
-const SATURATED: f64 = 0.9;
+/// The share of the window for which a saturated task was busy. On a single thread, which the task shares
+/// with its callers, it never reaches this: another connection would not help there.
+const BUSY_SHARE: f64 = 0.9;
 
-/// Adds up how long a connection's task runs, and says so when it hardly does anything else.
+/// A connection is saturated when its task was busy for 90 % of 100 ms with at least 64 requests waiting;
+/// the pool then opens another.
 #[derive(Debug)]
 pub(super) struct Saturation {
     saturated: mpsc::Sender<()>,
@@ -30,9 +31,9 @@ impl Saturation {
         }
     }
 
-    /// A turn begins with so many requests waiting. Tells when, if it is to be timed.
+    /// A turn begins with so many requests waiting. Returns its start, if it is to be timed.
     pub(super) fn begin(&mut self, waiting: usize) -> Option<Instant> {
-        if waiting < CROWD {
+        if waiting < MIN_WAITING {
             self.window = None;
             return None;
         }
@@ -44,6 +45,7 @@ impl Saturation {
         Some(now)
     }
 
+    /// A timed turn ends.
     pub(super) fn end(&mut self, began: Instant) {
         let now = Instant::now();
         self.busy += now.saturating_duration_since(began);
@@ -53,8 +55,8 @@ impl Saturation {
         let elapsed = now.saturating_duration_since(start);
         if elapsed >= WINDOW {
             self.window = None;
-            if self.busy >= elapsed.mul_f64(SATURATED) {
-                // Nobody may want to know any more, or not have heard the last time yet.
+            if self.busy >= elapsed.mul_f64(BUSY_SHARE) {
+                // An error means that the pool has gone, or has not taken the last notice yet.
                 let _ = self.saturated.try_send(());
             }
         }
@@ -77,15 +79,15 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_task_that_does_nothing_else_is_saturated() {
-        let (saturated, mut said) = mpsc::channel(1);
+    async fn a_task_that_is_busy_for_most_of_the_window_is_saturated() {
+        let (saturated, mut notices) = mpsc::channel(1);
         let mut saturation = Saturation::new(saturated);
-        let mut is_saturated = || said.try_recv().is_ok();
-        turns(&mut saturation, CROWD, 500, 500).await;
+        let mut is_saturated = || notices.try_recv().is_ok();
+        turns(&mut saturation, MIN_WAITING, 500, 500).await;
         assert!(!is_saturated(), "half of the time");
-        turns(&mut saturation, CROWD - 1, 1_000, 0).await;
-        assert!(!is_saturated(), "with few who wait");
-        turns(&mut saturation, CROWD, 960, 40).await;
+        turns(&mut saturation, MIN_WAITING - 1, 1_000, 0).await;
+        assert!(!is_saturated(), "with few requests waiting");
+        turns(&mut saturation, MIN_WAITING, 960, 40).await;
         assert!(is_saturated());
     }
 }

@@ -1,15 +1,15 @@
-//! When a peer that does not answer is given up.
+//! The limit on the silence of a peer that does not answer.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Notices a peer that takes requests and never answers. A single slow command must not cost
-/// everybody the connection, so it takes several timeouts and a long enough time without a byte.
+/// Notices a peer that takes requests and never answers. A single slow command must not cost all callers
+/// the connection, so the silence is over the limit only after two timeouts and no byte for that time.
 #[derive(Debug)]
 pub(super) struct Silence {
     limit: Duration,
-    // When the first request was packed since the last byte came.
+    // The time of the first request packed after the last byte came.
     since: Option<Instant>,
     timeouts: u64,
 }
@@ -25,11 +25,13 @@ impl Silence {
         }
     }
 
+    /// A request was packed: from the first one after input, silence is measured.
     pub(super) fn begin(&mut self, now: Instant) {
         self.since.get_or_insert(now);
     }
 
-    pub(super) fn broken(&mut self) {
+    /// A byte came.
+    pub(super) fn end(&mut self) {
         self.since = None;
         self.timeouts = 0;
     }
@@ -41,16 +43,17 @@ impl Silence {
         }
     }
 
-    /// When it will have lasted too long, once there were enough timeouts.
-    pub(super) fn end(&self) -> Option<Instant> {
+    /// The time at which the silence exceeds the limit; `None` until there were enough timeouts.
+    pub(super) fn deadline(&self) -> Option<Instant> {
         let enough = self.timeouts >= Self::MIN_TIMEOUTS;
         self.since
             .filter(|_| enough)
             .map(|since| since + self.limit)
     }
 
-    pub(super) fn is_over(&self, now: Instant) -> Option<Duration> {
+    /// The length of the silence, if it exceeds the limit.
+    pub(super) fn exceeded(&self, now: Instant) -> Option<Duration> {
         let since = self.since?;
-        (self.end()? <= now).then(|| now - since)
+        (self.deadline()? <= now).then(|| now - since)
     }
 }

@@ -1,4 +1,4 @@
-//! How requests ended, counted for one batch.
+//! The counts of ended requests of one batch.
 
 use std::fmt;
 
@@ -14,21 +14,22 @@ pub(crate) struct Tally {
     pub(crate) lost: u64,
     pub(crate) cancelled: u64,
     pub(crate) slow: u64,
-    /// Slow, and without a caller that would report it.
+    /// Slow, and without a caller that could report it.
     pub(crate) unanswered: u64,
 }
 
 impl Tally {
-    /// Where a reply counts, if its caller is still there.
-    pub(crate) fn of_reply(&mut self, reply: &Reply) -> &mut u64 {
-        match reply.has_error() {
-            true => &mut self.error_replies,
-            false => &mut self.succeeded,
+    /// The counter for a reply whose caller still waits.
+    pub(crate) fn counter_for(&mut self, reply: &Reply) -> &mut u64 {
+        if reply.has_error() {
+            &mut self.error_replies
+        } else {
+            &mut self.succeeded
         }
     }
 }
 
-/// Where a connection adds what it has counted, once per turn.
+/// Takes the counts of a connection, once per turn.
 pub(crate) trait TallySink: fmt::Debug + Send + Sync + 'static {
     fn add(&self, tally: Tally);
 }

@@ -1,4 +1,5 @@
-//! A connection on a transport of the test's own, which says what is read and whether writing works.
+//! Goal: a connection hands out replies, and ends, by its rules. Method: a transport of the test's own, which
+//! determines the input and whether writing works.
 
 use std::{
     io,
@@ -24,14 +25,14 @@ const REQUEST: &[u8] = b"*1\r\n$4\r\nPING\r\n";
 const OUTSTANDING: usize = 100;
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// What the test and the connection's transport share.
+/// The state that the test and the connection's transport share.
 #[derive(Default)]
 struct Peer {
     replies: Vec<u8>,
     written: usize,
     /// Writing fails.
     is_gone: bool,
-    /// The end of the stream follows what is to be read.
+    /// The end of the stream follows the replies.
     is_closed: bool,
     reader: Option<Waker>,
 }
@@ -101,7 +102,7 @@ impl Transport for Wire {
     }
 }
 
-/// Counts nothing: these tests look at answers.
+/// Ignores the counts: these tests check answers.
 #[derive(Debug)]
 struct Uncounted;
 
@@ -162,7 +163,7 @@ impl Rig {
         rig
     }
 
-    /// A connection that has all replies, and has handed out the first of them.
+    /// A connection that has received all replies, and has handed out the first of them.
     async fn start_with_backlog() -> Self {
         let mut rig = Self::start().await;
         rig.wire.reply(OUTSTANDING);
@@ -190,14 +191,14 @@ impl Rig {
         }
     }
 
-    /// The end of the connection, which had not sent so many requests, and left nobody in doubt.
+    /// The reason of the connection's end, which left so many requests unsent and none unknown.
     async fn ended_without_sending(self, unsent: usize) -> Arc<CloseReason> {
         let ended = self.ended.await.expect("the connection did not panic");
         assert_eq!((ended.unsent.len(), ended.victims), (unsent, 0));
         ended.loss
     }
 
-    /// How many answers have come.
+    /// The number of answers so far.
     fn answered(&self) -> usize {
         OUTSTANDING - self.in_flight.now().0
     }
@@ -220,18 +221,18 @@ async fn assert_answered(answers: impl IntoIterator<Item = AsyncReceiver<Answer>
 }
 
 #[tokio::test]
-async fn replies_that_come_together_are_answered_in_several_turns_without_further_input() {
+async fn replies_that_come_together_are_handed_out_in_several_turns_without_further_input() {
     as_a_caller(async {
         let rig = Rig::start_with_backlog().await;
         assert_eq!(rig.answered(), OUTSTANDING / ANSWERED_SHARE);
-        // Nothing more comes, and nobody sends: the connection must go on by itself.
+        // No more input comes and no request is sent: the connection must go on by itself.
         assert_answered(rig.answers).await;
     })
     .await;
 }
 
 #[tokio::test]
-async fn replies_that_have_come_are_answered_although_writing_fails_meanwhile() {
+async fn received_replies_are_handed_out_although_writing_fails_meanwhile() {
     as_a_caller(async {
         let mut rig = Rig::start_with_backlog().await;
         rig.wire.lock().is_gone = true;
@@ -246,7 +247,7 @@ async fn replies_that_have_come_are_answered_although_writing_fails_meanwhile() 
 }
 
 #[tokio::test]
-async fn nothing_is_written_behind_the_end_of_the_stream() {
+async fn nothing_is_written_after_the_end_of_the_stream() {
     as_a_caller(async {
         let mut rig = Rig::start().await;
         rig.wire.lock().is_closed = true;
@@ -264,7 +265,7 @@ async fn nothing_is_written_behind_the_end_of_the_stream() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn replies_that_came_in_time_are_not_reported_as_missing() {
+async fn replies_received_in_time_are_not_reported_as_missing() {
     as_a_caller(async {
         let rig = Rig::start_with_backlog().await;
         // All deadlines pass before the next turn.
@@ -275,8 +276,8 @@ async fn replies_that_came_in_time_are_not_reported_as_missing() {
 }
 
 #[tokio::test]
-async fn a_surplus_reply_reaches_nobody_who_asks_later() {
-    // Also one of which a part has come, which may or may not be taken from the buffer yet.
+async fn a_surplus_reply_reaches_no_later_caller() {
+    // Some are incomplete, and their part may or may not have been taken from the buffer.
     for surplus in [
         "+OK\r\n",
         "+O",
@@ -287,7 +288,7 @@ async fn a_surplus_reply_reaches_nobody_who_asks_later() {
     ] {
         as_a_caller(async move {
             let mut rig = Rig::start().await;
-            // The last turn of the backlog answers as many as it may, and none is left.
+            // The last turn of the backlog answers as many as it may, and no request is left.
             rig.wire.reply(OUTSTANDING - MIN_ANSWERS);
             assert_answered(rig.answers.drain(..OUTSTANDING - MIN_ANSWERS)).await;
             rig.wire
@@ -300,7 +301,7 @@ async fn a_surplus_reply_reaches_nobody_who_asks_later() {
 
             let late = rig.answers.split_off(MIN_ANSWERS);
             assert_answered(rig.answers.drain(..)).await;
-            // Nothing more need come, now or ever.
+            // The connection ends without further input.
             let loss = rig.ended_without_sending(late.len()).await;
             assert!(
                 matches!(*loss, CloseReason::Unsolicited),
@@ -311,15 +312,15 @@ async fn a_surplus_reply_reaches_nobody_who_asks_later() {
     }
 }
 
-// The clock stands still, as it nearly does under load: a connection that was idle would be looked at.
+// The clock stands still, as it nearly does under load: the socket of an idle connection would be checked.
 #[tokio::test(start_paused = true)]
-async fn nothing_is_written_before_all_is_read_that_has_come() {
+async fn all_input_is_read_before_anything_is_written() {
     as_a_caller(async {
         let mut rig = Rig::start().await;
         rig.wire.reply(OUTSTANDING - MIN_ANSWERS);
         assert_answered(rig.answers.drain(..OUTSTANDING - MIN_ANSWERS)).await;
-        // A turn reads 4, 8, 16, 32 and again 32 KiB, which is all that they wait for. The surplus
-        // behind it has come as well, and is not seen in this turn.
+        // A turn reads 4, 8, 16, 32 and again 32 KiB, which holds all pending replies. The surplus behind
+        // them was received as well, but is not read in this turn.
         let each = 92 * 1024 / MIN_ANSWERS;
         let body = "v".repeat(each - "$5879\r\n\r\n".len());
         let reply = format!("${}\r\n{body}\r\n", body.len());
@@ -341,11 +342,11 @@ async fn nothing_is_written_before_all_is_read_that_has_come() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn silence_begins_when_something_was_written() {
+async fn silence_begins_when_a_request_is_written() {
     let mut rig = Rig::start().await;
     rig.wire.reply(OUTSTANDING);
     assert_answered(rig.answers.drain(..)).await;
-    // Its deadline has passed before it could be written, so no reply can be missed.
+    // Its deadline passes before it can be written, so no reply can be missing.
     rig.send_within(Duration::ZERO, 1);
     let late = rig.answers.remove(0).await.expect("an answer");
     assert!(
@@ -369,7 +370,7 @@ async fn silence_begins_when_something_was_written() {
     assert!(written.elapsed() >= limit, "{:?}", written.elapsed());
 }
 
-/// Keeps the pushes, and how many requests had been answered when each came.
+/// Keeps the pushes, each with the number of requests answered before it.
 #[derive(Debug)]
 struct KeptPushes {
     kept: Arc<Mutex<Vec<(PushKind, usize)>>>,
@@ -408,8 +409,8 @@ async fn pushes_reach_the_sink_in_order_with_the_replies() {
     .await;
 }
 
-/// Runs it as a task among others, which has its turn between two of the connection's. What a
-/// test itself awaits is polled after several of them.
+/// Runs it as a task of its own, which has its turn between two turns of the connection. The future of the
+/// test itself is polled only after several of them.
 async fn as_a_caller(call: impl Future<Output = ()> + Send + 'static) {
     tokio::spawn(call)
         .await

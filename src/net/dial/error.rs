@@ -1,4 +1,4 @@
-//! Why no connection could be opened.
+//! The errors of a dial.
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -54,7 +54,7 @@ impl DialError {
         }
     }
 
-    /// Fills in at which step a transport broke.
+    /// Fills in the step at which a transport broke.
     pub(super) fn during(self, at: &'static str) -> Self {
         match self {
             Self::Broken { error, .. } => Self::Broken { step: at, error },
@@ -84,8 +84,8 @@ impl DialError {
     }
 }
 
-/// Only what a server says of credentials, or of what the handshake asks for, is about this client.
-/// Any other refusal may be a proxy's bad moment.
+/// Only refusals of credentials, or of commands of the handshake, concern this client. Any other refusal
+/// may be a temporary failure of a proxy.
 fn reason_of_refusal(command: &str, code: &str, text: &str) -> Reason {
     match code {
         "LOADING" => Reason::Loading,

@@ -1,8 +1,8 @@
-//! A connection that was opened.
+//! An opened connection.
 
 use crate::net::{codec::Decoder, transport::Transport};
 
-/// What a server said of itself while it was greeted; nothing where it did not.
+/// The state that a server reported in its greeting; `None` where it did not.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct ServerInfo {
     pub(crate) is_replica: Option<bool>,

@@ -1,4 +1,4 @@
-//! Question and answer on a connection that nobody else uses yet.
+//! Commands and replies on a connection before it takes requests.
 
 use std::sync::Arc;
 
@@ -15,8 +15,7 @@ use crate::net::{
     transport::Transport,
 };
 
-/// Whatever is at the other end may not be a Redis server at all, so its first answers are
-/// allowed little memory.
+/// The peer may not be a Redis server at all, so its first replies may take little memory.
 const LIMITS: Limits = Limits {
     max_bytes: 64 * 1024,
     max_depth: 8,
@@ -54,8 +53,8 @@ impl Handshake {
             self.transport.write_all(&bytes).await?;
             self.transport.flush().await
         };
-        // A server that refuses a client says why and closes, so a failed write is no reason not
-        // to read.
+        // A server that refuses a client sends the reason and closes, so replies are read even if the
+        // write failed.
         let sent = sent.await;
         let mut replies = [const { Value::Nil }; N];
         for reply in &mut replies {
@@ -70,8 +69,8 @@ impl Handshake {
         Ok(replies)
     }
 
-    /// Hands the connection over. Everything that was asked has been answered, so what is left
-    /// over would be taken for the answer to the first request.
+    /// Hands the connection over. All commands were answered, so remaining input would be taken for the
+    /// reply to the first request.
     pub(crate) fn established(self, seen: ServerInfo) -> Result<Established, DialError> {
         if !self.input.is_empty() {
             return Err(DialError::Unexpected { command: "PING" });

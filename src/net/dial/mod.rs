@@ -1,4 +1,4 @@
-//! Opens a connection: transport, handshake, and the proof that the server takes commands.
+//! Opens a connection: transport, handshake, and the proof that the server runs commands.
 
 mod error;
 mod established;
@@ -23,13 +23,13 @@ use super::{
 };
 use crate::{config::DatabaseSettings, events::Reason};
 
-/// How often a server that is loading its dataset is asked whether it has finished.
+/// The interval at which a server that is loading its dataset is asked whether it has finished.
 const LOADING_POLL: Duration = Duration::from_millis(20);
 
-/// What to do about a server that is loading its dataset.
+/// The treatment of a server that is loading its dataset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WhileLoading {
-    /// Wait for it, as long as the dial may take.
+    /// Wait for it, up to the timeout of the dial.
     Wait,
     /// Report it at once.
     Report,
@@ -78,8 +78,8 @@ impl Dialler {
         }
     }
 
-    /// Whether anything that speaks the protocol answers at the address, in the time that a dial would
-    /// have. A refusal is an answer too: credentials are not this question.
+    /// Checks whether a peer that speaks the protocol answers at the address, within the timeout of a dial.
+    /// A refusal is an answer too: credentials are not checked here.
     pub(crate) async fn check_endpoint(
         &self,
         settings: &DatabaseSettings,
@@ -134,11 +134,11 @@ async fn greet(
         .arg("SETNAME")
         .arg(&settings.client_name)
         .take();
-    // The name is a courtesy to whoever reads CLIENT LIST; a server may refuse it.
+    // The name only helps readers of CLIENT LIST, so a server may refuse it.
     let [selected, _named] = handshake.call([&select, &name]).await?;
     match selected {
         Value::Okay => Ok(is_replica),
-        // Nothing needs selecting, so a user who may not select is no problem.
+        // Database 0 needs no SELECT, so a user without the permission can go on.
         Value::ServerError(_) if settings.number == 0 => Ok(is_replica),
         Value::ServerError(error) => Err(DialError::refused("SELECT", &error)),
         _ => Err(DialError::Unexpected { command: "SELECT" }),
@@ -146,18 +146,19 @@ async fn greet(
 }
 
 fn says_replica((field, value): &(Value, Value)) -> bool {
-    let is = |value: &Value, text: &[u8]| match value {
+    let equals = |value: &Value, text: &[u8]| match value {
         Value::BulkString(bytes) => bytes == text,
         Value::SimpleString(string) => string.as_bytes() == text,
         _ => false,
     };
-    is(field, b"role") && (is(value, b"replica") || is(value, b"slave"))
+    equals(field, b"role") && (equals(value, b"replica") || equals(value, b"slave"))
 }
 
 fn hello(settings: &DatabaseSettings) -> Cmd {
     let mut hello = cmd("HELLO").arg(3).take();
     if let Some(password) = &settings.password {
-        let user = settings.username.as_ref().map_or("default", |it| &it.0);
+        let user = settings.username.as_ref();
+        let user = user.map_or("default", |user| &user.0);
         hello.arg("AUTH").arg(user).arg(password.expose_secret());
     }
     hello
@@ -182,9 +183,9 @@ async fn authenticate(
     }
 }
 
-/// A server that is loading accepts the whole greeting and refuses commands, so only a PING that
-/// comes back with its own nonce proves a connection. Tells whether the server cannot save, if it says
-/// so.
+/// Proves that the server runs commands. A server that is loading accepts the whole greeting and refuses
+/// commands, so only a PING that returns its own nonce proves a connection. Tells whether the server cannot
+/// save, if it says so.
 async fn prove(
     handshake: &mut Handshake,
     while_loading: WhileLoading,
@@ -234,7 +235,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_not_even_connected_is_unreachable() {
+    async fn a_dial_that_never_connects_is_unreachable() {
         let settings = resolve(Config::single("redis://nowhere")).expect("settings");
         let settings = &settings.databases[0];
         let dialler = Dialler::new(FixedAddress, Arc::new(Nowhere));

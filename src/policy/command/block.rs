@@ -1,16 +1,16 @@
-//! How long a command may make its caller wait, by its own words.
+//! The time that a command may block, by its arguments.
 
 use std::{str, time::Duration};
 
 use super::Upper;
 
-/// How long the server may keep a command, by the timeout among its arguments.
+/// The time that a command may block on the server, by the timeout among its arguments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Block {
-    /// For so long. Zero also stands for a timeout that makes no sense, because the server answers
-    /// that with an error at once.
+    /// At most this time. Zero also stands for an invalid timeout, because the server answers that with an
+    /// error at once.
     AtMost(Duration),
-    /// Until there is something to answer.
+    /// Until there is a reply, without limit.
     Forever,
 }
 
@@ -20,7 +20,7 @@ impl Block {
     /// A year. Beyond it the clock could overflow.
     const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-    /// For the commands so far, and this one behind them.
+    /// The time of the commands so far and the next one together.
     pub(crate) fn after(so_far: Option<Self>, next: Option<Self>) -> Option<Self> {
         match (so_far, next) {
             (Some(so_far), Some(next)) => Some(so_far.then(next)),
@@ -28,21 +28,24 @@ impl Block {
         }
     }
 
-    /// For one command after the other.
+    /// The time of two commands, one after the other.
     pub(crate) fn then(self, other: Self) -> Self {
         match (self, other) {
-            (Self::AtMost(one), Self::AtMost(two)) => Self::AtMost(one.saturating_add(two)),
+            (Self::AtMost(first), Self::AtMost(second)) => {
+                Self::AtMost(first.saturating_add(second))
+            }
             (Self::Forever, _) | (_, Self::Forever) => Self::Forever,
         }
     }
 
-    /// By seconds with a fraction, as the commands of lists and sorted sets take them. The server
-    /// also understands hexadecimal fractions; they count as nonsense here.
+    /// By seconds with a fraction, as the commands of lists and sorted sets take them. The server also
+    /// accepts hexadecimal fractions; here they count as invalid.
     pub(super) fn of_seconds(timeout: Option<&[u8]>) -> Self {
-        let Some(seconds) = parse::<f64>(timeout).filter(|it| it.is_finite() && *it >= 0.0) else {
+        let seconds = parse::<f64>(timeout);
+        let Some(seconds) = seconds.filter(|seconds| seconds.is_finite() && *seconds >= 0.0) else {
             return Self::NONE;
         };
-        // Minus nought too: to the server it is no negative number.
+        // This includes minus zero, which the server does not take for a negative number.
         if seconds == 0.0 {
             return Self::Forever;
         }
@@ -52,16 +55,16 @@ impl Block {
 
     /// By whole milliseconds, as `WAIT` and the option `BLOCK` take them.
     pub(super) fn of_millis(timeout: Option<&[u8]>) -> Self {
-        match parse::<i64>(timeout).and_then(|it| u64::try_from(it).ok()) {
+        match parse::<i64>(timeout).and_then(|millis| u64::try_from(millis).ok()) {
             None => Self::NONE,
             Some(0) => Self::Forever,
             Some(millis) => Self::AtMost(Duration::from_millis(millis).min(Self::LONGEST)),
         }
     }
 
-    /// By the options of `XREAD` and `XREADGROUP`; `None` without `BLOCK`. They end at `STREAMS`, and
-    /// are read as the server reads them: a group may well be called BLOCK, or STREAMS, and of two
-    /// timeouts the second counts.
+    /// By the options of `XREAD` and `XREADGROUP`; `None` without `BLOCK`. The options end at `STREAMS`.
+    /// They are read as by the server: a group may be called BLOCK or STREAMS, and of two timeouts the
+    /// second counts.
     pub(super) fn of_stream_read<'a>(mut options: impl Iterator<Item = &'a [u8]>) -> Option<Self> {
         let mut block = None;
         while let Some(option) = options.next() {
@@ -111,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn each_command_keeps_its_timeout_in_its_own_place() {
+    fn the_timeout_of_each_command_is_found() {
         for command in [
             "BLPOP 9 9 1.5",
             "BRPOP 9 1.5",
@@ -137,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn nought_is_for_ever() {
+    fn a_timeout_of_zero_blocks_for_ever() {
         for timeout in ["0", "0.0", "-0", "0e9", ".0"] {
             assert_blocks(&format!("BLPOP k {timeout}"), Block::Forever);
         }
@@ -155,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_server_answers_with_an_error_does_not_block() {
+    fn an_invalid_timeout_does_not_block() {
         for timeout in [
             "-1", "-inf", "inf", "nan", "1e999", "x", "", "1s", "1 ", "\0",
         ] {
@@ -172,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn absurd_timeouts_end_within_a_year() {
+    fn a_timeout_is_a_year_at_most() {
         let year = Block::AtMost(Block::LONGEST);
         for timeout in ["31536001", "1e18", "1e300"] {
             assert_eq!(Block::of_seconds(Some(timeout.as_bytes())), year);
@@ -187,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn commands_wait_one_after_the_other() {
+    fn the_times_of_successive_commands_add_up() {
         assert_eq!(millis(1).then(millis(2)), millis(3));
         assert_eq!(millis(1).then(Block::Forever), Block::Forever);
         assert_eq!(Block::Forever.then(millis(1)), Block::Forever);
@@ -195,10 +198,9 @@ mod tests {
         assert_eq!(longest.then(longest), longest);
     }
 
-    /// Where the server waits, the policy says so, and where the policy says that the server does not
-    /// wait, it answers at once.
+    /// The server blocks exactly where the policy says so, and otherwise answers at once.
     #[test]
-    fn the_server_reads_timeouts_alike() {
+    fn a_real_server_blocks_by_the_same_rules() {
         let server = RedisServer::start();
         server.cli(&["XADD", "s", "1-1", "f", "v"]);
         for (command, waits) in [

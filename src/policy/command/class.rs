@@ -1,47 +1,47 @@
-//! What a command does, parsed once, and all that follows from it.
+//! The class of a command, parsed once, and the rules that follow from it.
 
 use super::{Block, Effect, Place, Refusal};
 
-/// What a command does, to its data and to the connection that it runs on.
+/// The effect of a command on data and on the connection that it runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Class {
-    /// It has no name, so the server does not answer it.
+    /// A command without a name, which the server does not answer.
     Empty,
-    /// It is on no list, so the server has to say what it does.
+    /// It is on no list, so the server is asked for its flags.
     Unknown,
     /// It only reads, and leaves nothing behind.
     Reads,
-    /// It is answered, and leaves nothing behind on the connection.
+    /// It may write, and leaves nothing behind on the connection.
     Plain,
-    /// It can have an effect and fail afterwards.
+    /// It runs a script or function, which can have an effect and fail afterwards.
     RunsScript { only_reads: bool },
-    /// No command behind it gets a reply before it has one. (In a transaction it does not block.)
+    /// It delays the replies of all commands behind it. (In a transaction it does not block.)
     Blocks(Block),
-    /// The same, and it asks about the commands before it on the connection.
+    /// It blocks, and asks about the commands before it on the connection.
     LooksBack(Block),
-    /// Keys are watched after it.
+    /// It watches keys.
     Watches,
-    /// Commands are queued after it.
+    /// It begins a transaction: later commands are queued.
     Queues,
-    /// Neither, if the server does as it says.
+    /// It ends a transaction: if it succeeds, no keys are watched and no commands queued.
     EndsTransaction,
-    /// It changes how the server treats the connection from now on, or ends it.
+    /// It changes the session of the connection, or ends the connection.
     Configures,
-    /// Messages arrive between replies, there are as many confirmations as channels, and with RESP2
-    /// most other commands fail. Leaving a channel answers in the same way.
+    /// It subscribes or unsubscribes. Messages then arrive between replies, each channel has a confirmation,
+    /// and with RESP2 most other commands fail.
     Subscribes { confirmations: usize },
-    /// After it, requests are no longer answered one by one.
+    /// After it, requests no longer have one reply each.
     TakesReplies,
-    /// It stops, empties, stalls or reconfigures the server for all its clients, those of other
-    /// applications included, or shows what only its administrators should see.
+    /// It stops, empties, stalls or reconfigures the server for all its clients, including other
+    /// applications, or shows data for administrators only.
     Administers,
 }
 
 impl Class {
     /// The class of a command that is on no list, by the flags and categories that the server gives it.
     ///
-    /// How long it blocks stands somewhere in its arguments, so it may block for ever. It is never taken
-    /// for a command that only reads.
+    /// The position of its timeout is unknown, so it may block for ever. It is never classified as a command
+    /// that only reads.
     pub(crate) fn of_flags<'a>(flags: impl IntoIterator<Item = &'a str>) -> Self {
         let mut class = Self::Plain;
         for flag in flags {
@@ -57,7 +57,7 @@ impl Class {
         class
     }
 
-    /// Where the command runs that is given to a plain handle.
+    /// The place where a plain handle runs the command.
     pub(crate) fn place(self, allow_admin: bool) -> Place {
         match self {
             Self::Reads | Self::Plain | Self::RunsScript { .. } | Self::Unknown => Place::Shared,
@@ -73,7 +73,7 @@ impl Class {
         }
     }
 
-    /// The reason not to run it even on a connection that its caller has to itself; `None` if it may.
+    /// The reason to refuse it even on an exclusive connection; `None` if it may run there.
     pub(crate) fn refusal_on_lease(self, allow_admin: bool) -> Option<Refusal> {
         match self {
             Self::Empty => Some(Refusal::Empty),
@@ -83,7 +83,7 @@ impl Class {
         }
     }
 
-    /// How long the server may keep it.
+    /// The time that it may block; `None` if it does not block.
     pub(crate) fn block(self) -> Option<Block> {
         match self {
             Self::Blocks(block) | Self::LooksBack(block) => Some(block),
@@ -91,7 +91,7 @@ impl Class {
         }
     }
 
-    /// What it leaves behind on the connection.
+    /// Its effect on the connection.
     pub(crate) fn effect(self) -> Effect {
         match self {
             Self::Empty
@@ -109,7 +109,7 @@ impl Class {
         }
     }
 
-    /// How many confirmations answer a command of subscriptions; `None` for any other.
+    /// The number of confirmations of a subscription; `None` for other commands.
     pub(crate) fn confirmations(self) -> Option<usize> {
         match self {
             Self::Subscribes { confirmations } => Some(confirmations),
@@ -117,7 +117,7 @@ impl Class {
         }
     }
 
-    /// Whether it asks what has become of the commands before it on the same connection.
+    /// Whether it asks about the commands before it on the same connection.
     pub(crate) fn looks_back(self) -> bool {
         matches!(self, Self::LooksBack(_))
     }

@@ -1,13 +1,13 @@
-//! Where every command belongs: on the connection that callers share, on one of its own, or nowhere.
+//! The place of every command: on a shared connection, on an exclusive one, or nowhere.
 //!
-//! Replies carry no name: the server answers in order, and a connection hands the next reply to the
-//! next caller. A command that changes how a connection answers, or for whom, therefore hands one
-//! caller's replies to another. After `SELECT` everyone reads another database; after `MULTI` they
-//! get `QUEUED`; after `CLIENT REPLY SKIP` everyone gets the reply of the one behind them. So these
-//! commands are refused before a byte is written, in pipelines and atomic pipelines too.
+//! Replies carry no identifier: the server answers in order, and a connection hands the next reply to the
+//! next caller. A command that changes the session of a shared connection therefore changes the replies of
+//! all callers. After `SELECT` all callers read another database; after `MULTI` they get `QUEUED`; after
+//! `CLIENT REPLY SKIP` each gets the reply of the caller behind it. So these commands are refused before a
+//! byte is written, in pipelines and atomic pipelines too.
 //!
-//! On a connection that one caller has to itself most of them do no harm, but some outlast the
-//! caller, and some leave even such a connection without replies.
+//! On an exclusive connection most of them do no harm, but some have effects that outlast the lease, and
+//! some leave even such a connection without replies.
 
 mod block;
 mod class;
@@ -28,21 +28,21 @@ pub(crate) use class::Class;
 pub use refusal::Refusal;
 use upper::Upper;
 
-/// Where a command runs that is given to a plain handle.
+/// The place where a plain handle runs a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// On the connection that all callers share.
+    /// On a shared connection.
     Shared,
-    /// On a connection of its own, because it may make those behind it wait for so long.
+    /// On an exclusive connection, because it may delay the commands behind it for so long.
     Leased(Block),
-    /// Nowhere.
+    /// Nowhere, for this reason.
     Refused(Refusal),
 }
 
-/// What a command leaves behind on the connection that it ran on.
+/// The effect that a command leaves behind on its connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Effect {
-    /// Nothing that the next user of the connection would notice.
+    /// None that the next user of the connection would notice.
     Nothing,
     /// Keys are watched until the transaction ends.
     Watches,
@@ -50,13 +50,13 @@ pub(crate) enum Effect {
     Queues,
     /// No keys are watched any more, and no commands are queued.
     EndsTransaction,
-    /// Something that only `RESET` or the end of the connection undoes.
+    /// A change that only `RESET` or the end of the connection undoes.
     Lasting,
 }
 
 impl Effect {
-    /// Of both, in whatever order. Where one opens and another ends a transaction there may be another
-    /// than before, as there is after `MULTI`.
+    /// The effect of two commands in any order. If one begins and the other ends a transaction, a
+    /// transaction may be open afterwards, as after `MULTI`.
     pub(crate) fn and(self, other: Self) -> Self {
         match (self, other) {
             (Self::Nothing, effect) | (effect, Self::Nothing) => effect,
@@ -67,8 +67,8 @@ impl Effect {
     }
 }
 
-/// The name of a command for an error message: its first word, in a family also its member's, in
-/// capitals and without what a terminal would obey, because it is the caller's and may be anything.
+/// The name of a command for an error message, in capitals: its first word, and in a family also the member.
+/// It is escaped, because the words are the caller's and may hold terminal escapes.
 pub(crate) fn display_name<'a>(mut args: impl Iterator<Item = &'a [u8]>) -> String {
     let show = |word: &[u8]| {
         let word = &word[..word.len().min(Upper::LONGEST)];
@@ -77,9 +77,10 @@ pub(crate) fn display_name<'a>(mut args: impl Iterator<Item = &'a [u8]>) -> Stri
     let Some(name) = args.next() else {
         return "a command without a name".to_owned();
     };
-    let member = match special::is_family(name) {
-        true => args.next(),
-        false => None,
+    let member = if special::is_family(name) {
+        args.next()
+    } else {
+        None
     };
     match member {
         Some(member) => format!("{} {}", show(name), show(member)),
@@ -109,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_listed_runs() {
+    fn unlisted_commands_run_on_a_shared_connection() {
         assert_places(
             "X,é,CLIENT|REPLY OFF, MULTI,MULTIX,GETX k,CONFIGS SET,VERY.LONG.NAMES.OF.MODULES x,",
             Place::Shared,
@@ -125,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_members_count_as_the_dangerous_kind_of_their_family() {
+    fn unknown_members_count_as_the_most_dangerous_members_of_their_family() {
         assert_places("CLIENT NEW", Place::Refused(Refusal::Session));
         assert_eq!(Class::of(args("CLIENT NEW")).effect(), Effect::Lasting);
         assert_places(
@@ -139,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn reading_streams_needs_a_connection_if_it_blocks() {
+    fn blocking_reads_of_streams_need_an_exclusive_connection() {
         assert_places(
             "XREAD BLOCK 0 STREAMS k $,XREADGROUP GROUP STREAMS c BLOCK 0 STREAMS k >",
             Place::Leased(Block::Forever),
@@ -163,7 +164,7 @@ mod tests {
             assert_eq!(empty.refusal_on_lease(allow_admin), Some(Refusal::Empty));
         }
         assert_eq!(Class::of(iter::empty()).effect(), Effect::Nothing);
-        // The server answers this one: it is an unknown command like any other.
+        // An empty name is an unknown command, which the server answers.
         assert_eq!(place_of(""), Place::Shared);
         assert_eq!(Class::of(args("")).refusal_on_lease(false), None);
     }

@@ -3,9 +3,9 @@
 use super::{Class, Upper, reads::only_reads, special::special, writes::may_write};
 
 impl Class {
-    /// The name comes first in `args`.
+    /// The class of a command by its words, the name first.
     ///
-    /// Asked for every command, so it allocates nothing, and the name is put into capitals once.
+    /// Called for every command, so it allocates nothing, and puts the name into capitals once.
     pub(crate) fn of<'a>(mut args: impl Iterator<Item = &'a [u8]>) -> Self {
         let Some(name) = args.next() else {
             return Self::Empty;
@@ -33,7 +33,7 @@ mod tests {
     }
 
     #[test]
-    fn names_decide_in_any_case() {
+    fn names_are_recognized_in_any_case() {
         for command in [
             "GET k",
             "get k",
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn commands_that_no_list_has_are_judged_by_the_flags_of_the_server() {
+    fn commands_that_are_on_no_list_are_classified_by_the_flags_of_the_server() {
         assert_eq!(of("NEWER k 0"), Class::Unknown);
         for (flags, class) in [
             ("readonly fast @read @fast", Class::Plain),

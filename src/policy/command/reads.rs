@@ -5,9 +5,9 @@ use super::Upper;
 /// Whether a command only reads.
 ///
 /// These are the commands that a server flags as `readonly` (up to Redis 8.12 and Valkey 9.1, with the
-/// modules that come with Redis 8 and those of Redis Stack 7.4), but for the few that leave a cursor
-/// behind, and some that look at the server alone. A command that is not listed counts as a write, so
-/// one that this crate does not know is never run twice.
+/// modules of Redis 8 and of Redis Stack 7.4), except the few that leave a cursor behind, and some commands
+/// that look at the server alone. A command that is not listed counts as a write, so a command that this
+/// crate does not know is never run twice.
 pub(super) fn only_reads(name: &Upper) -> bool {
     match name.as_bytes() {
         // Keys.

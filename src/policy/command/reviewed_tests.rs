@@ -1,28 +1,28 @@
-//! Every command of the servers, reviewed: those that redis-server 7.0 lists, and those that came
-//! after, up to Redis 8.12 and Valkey 9.1, with the modules that come with Redis 8 and those of
-//! Redis Stack 7.4. `STRALGO` went with 7.0.
+//! Every command of the servers, reviewed: the commands that redis-server 7.0 lists, and later ones up to
+//! Redis 8.12 and Valkey 9.1, with the modules of Redis 8 and of Redis Stack 7.4. `STRALGO` was removed in
+//! 7.0.
 //!
-//! A name is in one list. A member of a family stands as the server writes it, `family|member`.
+//! A name is in one list. A member of a family is written as by the server, `family|member`.
 
-/// What is expected of a command.
+/// The expected class of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Class {
     /// It only reads, and may run twice.
     Reads,
     /// It writes.
     Writes,
-    /// It runs where all others do, but nobody vouches for what a second run would do, or needs to.
+    /// It runs on a shared connection. The effect of a second run is not reviewed.
     Other,
-    /// It may make those behind it wait.
+    /// It may delay the commands behind it.
     Blocks,
     Watches,
     Queues,
     EndsTransaction,
-    /// It changes the connection.
+    /// It changes the session of the connection.
     Session,
     /// It makes the connection a subscriber, or ends that.
     Subscription,
-    /// Requests are not answered one by one any more.
+    /// After it, requests no longer have one reply each.
     Stream,
     /// It needs permission.
     Administrative,
@@ -54,7 +54,7 @@ pub(super) const REVIEWED: &[(Class, &str)] = &[
     (Class::Administrative, ADMINISTRATIVE_OF_MODULES),
 ];
 
-/// With the arguments that make them block.
+/// Blocking commands, with the arguments that make them block.
 pub(super) const BLOCKING: &[&str] = &[
     "blmove a b left left 0",
     "blmovem a b left left 0 count 2 bulk",
@@ -133,7 +133,7 @@ const WRITES_OF_MODULES: &str = "bf.add bf.insert bf.loadchunk bf.madd bf.reserv
     topk.incrby topk.reserve ts.add ts.alter ts.create ts.createrule ts.decrby ts.del ts.deleterule \
     ts.incrby ts.madd";
 
-/// Families without a member, scripts, messages, and questions that nobody minds to ask again.
+/// Families without a member, scripts, messages, and queries whose retry does not matter.
 const OTHERS: &str = "acl acl|cat acl|dryrun acl|genpass acl|help acl|whoami client client|getname \
     client|getredir client|help client|id client|info client|list client|trackinginfo client|unblock \
     cluster cluster|count-failure-reports cluster|countkeysinslot cluster|getkeysinslot cluster|help \
@@ -149,8 +149,8 @@ const LATER_OTHERS: &str = "backup backup|help bless bless|get bless|help bless|
     cluster|getslotmigrations cluster|myshardid cluster|slot-stats commandlog commandlog|get \
     commandlog|help commandlog|len hotkeys hotkeys|get hotkeys|help script|show";
 
-/// Those of a search may leave a cursor behind, or move one. Those that dump a filter or look inside are
-/// for their maintainers.
+/// Commands of searches may leave a cursor behind, or move one. Commands that dump or inspect a filter are
+/// for its maintainers.
 const OTHERS_OF_MODULES: &str = "_ft.debug _ft.debug|help bf.debug bf.scandump cf.compact cf.debug \
     cf.scandump ft.aggregate ft.aliaslist ft.config ft.config|help ft.cursor ft.cursor|del \
     ft.cursor|read ft.debug ft.debug|help ft.hybrid ft.profile json.debug json.debug|help \
@@ -162,7 +162,7 @@ const SESSION: &str = "asking auth client|caching client|no-evict client|setname
 const LATER_SESSION: &str = "client|capa client|import-source client|no-touch client|setinfo himport \
     himport|discard himport|discardall himport|prepare himport|set";
 
-/// The two with which web browsers give themselves away are on no server's list.
+/// `HOST:` and `POST`, which begin lines of HTTP requests, are on no server's list.
 const STREAM: &str = "client|reply cluster|syncslots host: monitor post psync replconf script|debug \
     sync";
 
@@ -179,7 +179,7 @@ const LATER_ADMINISTRATIVE: &str = "backup|abort backup|cleanup backup|list back
     backup|start backup|status cluster|cancelslotmigrations cluster|flushslot cluster|migrateslots \
     cluster|migration commandlog|reset hotkeys|reset hotkeys|start hotkeys|stop trimslots";
 
-/// Debuggers, and how the shards of a module find each other.
+/// Debuggers, and commands by which the shards of a module find each other.
 const ADMINISTRATIVE_OF_MODULES: &str = "_ft.debug|gc_stop_schedule ft.config|get ft.config|set \
     ft.debug|delete_local_cursors ft.debug|docidtoid ft.debug|docinfo ft.debug|dump_geomidx \
     ft.debug|dump_hnsw ft.debug|dump_invidx ft.debug|dump_numidx ft.debug|dump_numidxtree \
@@ -218,10 +218,10 @@ pub(super) const HARMLESS: &[(&str, &str)] = &[
     ("slowlog|len", "it only asks"),
 ];
 
-/// A module flags them `write`, and they only read.
+/// A module flags them `write`, although they only read.
 pub(super) const FLAGGED_AS_WRITES: &[(&str, &str)] = &[(
     "topk.count",
-    "it reads a counter; so says Redis Stack 7.4 alone",
+    "it reads a counter; only Redis Stack 7.4 flags it so",
 )];
 
 /// The server does not flag them `admin`, and they need permission, for a reason.

@@ -1,9 +1,9 @@
-//! The commands that do something to their connection or to the server, by their name and, in families,
-//! their member.
+//! The commands that affect their connection or the whole server, by their name and, in families, their
+//! member.
 
 use super::{Block, Class, Upper};
 
-/// Whether it is a family, whose second word is part of the name.
+/// Whether the name is that of a family, in which the second word is part of the name.
 pub(super) fn is_family(name: &[u8]) -> bool {
     matches!(
         Upper::of(name).as_bytes(),
@@ -25,34 +25,33 @@ pub(super) fn is_family(name: &[u8]) -> bool {
     )
 }
 
-/// The class of a command that is more than a read or a write; `None` for any other. `args` follow the
-/// name.
+/// The class of a command that is more than a read or a write; `None` for other commands. `args` are the
+/// words after the name.
 pub(super) fn special<'a>(name: &Upper, mut args: impl Iterator<Item = &'a [u8]>) -> Option<Class> {
     Some(match name.as_bytes() {
-        // Who the connection is, which protocol it speaks, and which database it uses: the
-        // handshake's business. All of it would hold for every later caller.
+        // The user, protocol and database of the connection are set by the handshake. A change would
+        // hold for every later caller.
         b"AUTH" | b"HELLO" | b"SELECT" | b"RESET" => Class::Configures,
-        // The connection ends, with everyone's requests on it.
+        // The connection ends, with the requests of all callers on it.
         b"QUIT" => Class::Configures,
-        // How a cluster node treats the next commands on this connection.
+        // A cluster node treats the next commands on this connection differently.
         b"ASKING" | b"READONLY" | b"READWRITE" => Class::Configures,
-        // The fields of the hashes to come, by a name that this connection alone knows.
+        // It names the fields of later hashes, for this connection only.
         b"HIMPORT" => Class::Configures,
 
-        // Other callers' commands would be queued into the transaction, or run inside the wrong
-        // one, or undo its watches. An atomic pipeline brings its own MULTI and EXEC, in one
-        // piece with what stands between.
+        // Commands of other callers would be queued into the transaction, run inside the wrong one, or
+        // undo its watches. An atomic pipeline brings its own MULTI and EXEC in one contiguous write.
         b"WATCH" => Class::Watches,
         b"MULTI" => Class::Queues,
         b"EXEC" | b"DISCARD" | b"UNWATCH" => Class::EndsTransaction,
 
-        // Each channel has a confirmation of its own, and leaving them all has one when there is none.
+        // Each channel has a confirmation of its own. Leaving all channels has one even if there is none.
         b"SUBSCRIBE" | b"PSUBSCRIBE" | b"SSUBSCRIBE" | b"UNSUBSCRIBE" | b"PUNSUBSCRIBE"
         | b"SUNSUBSCRIBE" => Class::Subscribes {
             confirmations: args.count().max(1),
         },
 
-        // The connection becomes a stream of what others do, or a replica's link.
+        // The connection becomes a stream of other clients' commands, or a replica's link.
         b"MONITOR" | b"SYNC" | b"PSYNC" | b"REPLCONF" => Class::TakesReplies,
         // The server's trap for web browsers (`securityWarningCommand` in Redis' server code),
         // which hangs up.
@@ -72,7 +71,7 @@ pub(super) fn special<'a>(name: &Upper, mut args: impl Iterator<Item = &'a [u8]>
         b"BGREWRITEAOF" | b"BGSAVE" | b"DEBUG" | b"FAILOVER" | b"FLUSHALL" | b"FLUSHDB"
         | b"PFDEBUG" | b"PFSELFTEST" | b"REPLICAOF" | b"SAVE" | b"SHUTDOWN" | b"SLAVEOF"
         | b"SWAPDB" | b"TRIMSLOTS" => Class::Administers,
-        // How the shards of the module for time series find each other and talk.
+        // The shards of the module for time series find each other and talk by these.
         b"TIMESERIES.CLUSTERSET"
         | b"TIMESERIES.CLUSTERSETFROMSHARD"
         | b"TIMESERIES.FORCESHARDSCONNECTION"
@@ -91,7 +90,7 @@ pub(super) fn special<'a>(name: &Upper, mut args: impl Iterator<Item = &'a [u8]>
         b"FT.DEBUG" | b"_FT.DEBUG" => args.next().map_or(Class::Plain, configuration),
         b"FUNCTION" => args.next().map_or(Class::Plain, function),
         b"HOTKEYS" => args.next().map_or(Class::Plain, hotkeys),
-        b"COMMANDLOG" | b"LATENCY" | b"SLOWLOG" => args.next().map_or(Class::Plain, records),
+        b"COMMANDLOG" | b"LATENCY" | b"SLOWLOG" => args.next().map_or(Class::Plain, diagnostic_log),
         b"MODULE" => args.next().map_or(Class::Plain, module),
         b"SCRIPT" => args.next().map_or(Class::Plain, script),
         b"MEMORY" => args.next().map_or(Class::Plain, memory),
@@ -103,8 +102,8 @@ pub(super) fn special<'a>(name: &Upper, mut args: impl Iterator<Item = &'a [u8]>
     })
 }
 
-/// The members that say who one is, what there is, or what a user could do. All others change users,
-/// or show them and the hashes of their passwords.
+/// The members that only show the caller's user, the categories, or the rights of a user are plain. All
+/// others change users, or show them and the hashes of their passwords.
 fn acl(member: &[u8]) -> Class {
     match Upper::of(member).as_bytes() {
         b"CAT" | b"DRYRUN" | b"GENPASS" | b"HELP" | b"WHOAMI" => Class::Plain,
@@ -112,9 +111,9 @@ fn acl(member: &[u8]) -> Class {
     }
 }
 
-/// The members that only ask, or speak of other connections. All others count as changing this one,
-/// also those that this list does not know: this is the family in which servers put new connection
-/// state (`CAPA` and `IMPORT-SOURCE` are Valkey's).
+/// The members that only query, or that concern other connections. All other members count as changing this
+/// connection, unknown ones included: servers add new connection state to this family (`CAPA` and
+/// `IMPORT-SOURCE` are Valkey's).
 fn client(member: &[u8]) -> Class {
     match Upper::of(member).as_bytes() {
         b"GETNAME" | b"GETREDIR" | b"HELP" | b"ID" | b"INFO" | b"LIST" | b"TRACKINGINFO"
@@ -126,8 +125,8 @@ fn client(member: &[u8]) -> Class {
     }
 }
 
-/// The members that only ask. All others change the cluster (`FAILOVER`, `RESET`, `SETSLOT`, `MEET`
-/// …).
+/// The members that only query are plain. All others change the cluster (`FAILOVER`, `RESET`, `SETSLOT`,
+/// `MEET` …).
 fn cluster(member: &[u8]) -> Class {
     match Upper::of(member).as_bytes() {
         b"COUNT-FAILURE-REPORTS"
@@ -146,14 +145,14 @@ fn cluster(member: &[u8]) -> Class {
         | b"SLAVES"
         | b"SLOT-STATS"
         | b"SLOTS" => Class::Plain,
-        // How one node streams slots to another.
+        // One node streams slots to another by it.
         b"SYNCSLOTS" => Class::TakesReplies,
         _ => Class::Administers,
     }
 }
 
-/// Reading is no less than writing here: among the settings are passwords, and among what a debugger
-/// shows are the values of others.
+/// Reading needs the same permission as writing here: settings include passwords, and a debugger shows the
+/// values of other applications.
 fn configuration(member: &[u8]) -> Class {
     match Upper::of(member).as_bytes() {
         b"HELP" => Class::Plain,
@@ -168,7 +167,7 @@ fn function(member: &[u8]) -> Class {
     }
 }
 
-/// While keys are counted, every command of every client costs more.
+/// Counting keys makes every command of every client cost more.
 fn hotkeys(member: &[u8]) -> Class {
     match Upper::of(member).as_bytes() {
         b"GET" | b"HELP" => Class::Plain,
@@ -183,9 +182,9 @@ fn module(member: &[u8]) -> Class {
     }
 }
 
-/// What the server has noted of slow commands is there for whoever looks into its troubles. Anybody
-/// may read it, but not take it away from the others, as `CONFIG RESETSTAT` would.
-fn records(member: &[u8]) -> Class {
+/// The logs of slow commands serve all clients that diagnose the server. Reading them is plain; a reset
+/// would take them from the other clients, like `CONFIG RESETSTAT`.
+fn diagnostic_log(member: &[u8]) -> Class {
     match Upper::of(member).as_bytes() {
         b"RESET" => Class::Administers,
         _ => Class::Plain,

@@ -1,6 +1,6 @@
-//! Goal: no command is in the wrong place, and none is in a place that nobody has thought about.
-//! Method: the lists of all commands are compared with the rules, and with what a real server says of
-//! its own; a command that it has and the lists have not is an error.
+//! Goal: every command has been reviewed, and has the place that the review expects. Method: the lists of
+//! reviewed commands are compared with the rules, and with the flags of a real server. A command of the
+//! server that is on no list is an error.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,8 +12,8 @@ use super::{
 };
 use crate::common::{RedisServer, older_than, resp::Reply};
 
-/// What the rules are to say of a class: for a handle, for a lease, about what is left behind, and
-/// about running twice.
+/// The expected rules for a class: its place for a handle, its refusal on a lease, its effect, and whether it
+/// may run twice.
 struct Expected {
     place: Place,
     on_lease: Option<Refusal>,
@@ -76,8 +76,8 @@ fn reviewed() -> BTreeMap<&'static str, (Class, Vec<&'static str>)> {
     table
 }
 
-/// In lower, upper and mixed case.
-fn disguises(words: &[&str]) -> [Vec<String>; 3] {
+/// The words in lower, upper and mixed case.
+fn spellings(words: &[&str]) -> [Vec<String>; 3] {
     let mixed = |word: &&str| {
         let change = |(at, c): (usize, char)| match at % 2 {
             0 => c.to_ascii_uppercase(),
@@ -86,18 +86,18 @@ fn disguises(words: &[&str]) -> [Vec<String>; 3] {
         word.char_indices().map(change).collect()
     };
     [
-        words.iter().map(|it| it.to_ascii_lowercase()).collect(),
-        words.iter().map(|it| it.to_ascii_uppercase()).collect(),
+        words.iter().map(|word| word.to_ascii_lowercase()).collect(),
+        words.iter().map(|word| word.to_ascii_uppercase()).collect(),
         words.iter().map(mixed).collect(),
     ]
 }
 
 #[test]
-fn every_reviewed_command_is_where_it_belongs() {
+fn every_reviewed_command_has_its_expected_place_and_effect() {
     for (class, words) in reviewed().into_values() {
         let expected = expected(class);
         let administers = class == Class::Administrative;
-        for words in disguises(&words) {
+        for words in spellings(&words) {
             let parsed = Parsed::of(words.iter().map(String::as_bytes));
             assert_ne!(parsed, Parsed::Unknown, "{words:?}");
             assert_eq!(parsed.place(false), expected.place, "{words:?}");
@@ -106,9 +106,10 @@ fn every_reviewed_command_is_where_it_belongs() {
                 expected.on_lease,
                 "{words:?}"
             );
-            let permitted = match administers {
-                true => (Place::Shared, None),
-                false => (expected.place, expected.on_lease),
+            let permitted = if administers {
+                (Place::Shared, None)
+            } else {
+                (expected.place, expected.on_lease)
             };
             let with_permission = (parsed.place(true), parsed.refusal_on_lease(true));
             assert_eq!(with_permission, permitted, "{words:?}");
@@ -119,7 +120,7 @@ fn every_reviewed_command_is_where_it_belongs() {
 }
 
 #[test]
-fn what_follows_a_name_changes_nothing() {
+fn arguments_do_not_change_the_class_of_a_plain_name() {
     let table = reviewed();
     let families: BTreeSet<_> = table
         .keys()
@@ -150,8 +151,8 @@ fn every_command_of_the_server_is_reviewed() {
         .collect();
     assert!(
         unknown.is_empty(),
-        "the server has commands that nobody has reviewed; decide where they belong, and add them to \
-         a list: {unknown:?}"
+        "the server has commands that are not reviewed; decide their class, and add them to a list: \
+         {unknown:?}"
     );
 }
 
@@ -169,14 +170,14 @@ fn the_flags_of_the_server_agree() {
         let Some((class, _)) = table.get(name.as_str()) else {
             continue;
         };
-        let flagged = |flag: &str| flags.iter().any(|it| it == flag);
-        let among = |exceptions: &[(&str, &str)]| exceptions.iter().any(|it| it.0 == name);
+        let flagged = |flag: &str| flags.iter().any(|given| given == flag);
+        let among = |exceptions: &[(&str, &str)]| exceptions.iter().any(|row| row.0 == name);
         let explain = || format!("{name} is {class:?}, and the server says {flags:?}");
 
         // WAIT has the flag since 7.2 only.
         let blocks = flagged("blocking") || name == "wait";
         let writes = flagged("write");
-        // Modules are not so strict with their flags.
+        // The flags of modules are less strict.
         if name.contains('.') {
             assert!(!blocks || *class == Class::Blocks, "{}", explain());
             let only_reads = *class == Class::Reads && !among(FLAGGED_AS_WRITES);
@@ -185,7 +186,8 @@ fn the_flags_of_the_server_agree() {
         }
         assert_eq!(blocks, *class == Class::Blocks, "{}", explain());
 
-        let looks = LOOKS_AT_THE_SERVER.split_whitespace().any(|it| it == name);
+        let mut looking = LOOKS_AT_THE_SERVER.split_whitespace();
+        let looks = looking.any(|listed| listed == name);
         let reads = flagged("readonly") && name != "xread" || looks;
         assert_eq!(reads, *class == Class::Reads, "{}", explain());
 
@@ -203,7 +205,7 @@ fn the_flags_of_the_server_agree() {
         let subscribes = flagged("pubsub") && !publishes && !asks;
         assert_eq!(subscribes, *class == Class::Subscription, "{}", explain());
 
-        // A connection that is never evicted is one that is different.
+        // CLIENT NO-EVICT changes the session, although the server only flags it `admin`.
         let is_refused = [Class::Administrative, Class::Stream].contains(class);
         let is_refused = is_refused || name == "client|no-evict";
         if flagged("admin") {
@@ -215,7 +217,7 @@ fn the_flags_of_the_server_agree() {
 }
 
 #[test]
-fn exceptions_are_what_they_are_called() {
+fn exceptions_have_the_classes_that_they_claim() {
     let table = reviewed();
     for (name, _) in HARMLESS {
         let class = table[name].0;
@@ -234,8 +236,8 @@ fn commands_of_the_server() -> BTreeMap<String, Vec<String>> {
     found
 }
 
-/// A description is a list: name, arity, flags, three places of keys, and since 7.0 categories, tips,
-/// keys, and the descriptions of the members. Modules may write their names in capitals.
+/// Collects the flags. A description is a list: name, arity, flags, three key positions, and since 7.0
+/// categories, tips, keys, and the descriptions of the members. Modules may write their names in capitals.
 fn collect(descriptions: Reply, found: &mut BTreeMap<String, Vec<String>>) {
     let list = |reply: Reply| match reply {
         Reply::Array(items) => items,

@@ -1,7 +1,7 @@
 //! Words, compared as the server compares them.
 
-/// A word in upper case, up to the first NUL: servers compare some names and all options as C
-/// strings, so that to them `BLOCK\0x` is `BLOCK`.
+/// A word in upper case, up to the first NUL: servers compare some names and all options as C strings, so
+/// `BLOCK\0x` is `BLOCK` to them.
 pub(super) struct Upper {
     bytes: [u8; Self::LONGEST],
     len: usize,
@@ -11,7 +11,7 @@ impl Upper {
     /// `TIMESERIES.FORCESHARDSCONNECTION` is the longest word listed here.
     pub(super) const LONGEST: usize = 32;
 
-    /// The word; nothing if it is longer than any that is listed.
+    /// The word; empty if it is longer than all listed words.
     #[inline]
     pub(super) fn of(word: &[u8]) -> Self {
         let mut upper = Self {

@@ -1,10 +1,11 @@
-//! The commands that may write, or do something else twice, and leave nothing behind on their connection.
+//! The commands that may write, or must not run twice for another reason, and leave nothing behind on their
+//! connection.
 
 use super::Upper;
 
-/// Whether it is one of the commands that run on any connection and do not only read: those that servers
-/// flag as `write`, and questions and messages without a flag, up to Redis 8.12 and Valkey 9.1, with the
-/// modules that come with Redis 8 and those of Redis Stack 7.4. Of a family it is the first word.
+/// Whether a command runs on any connection and does not only read: commands that servers flag as `write`,
+/// and queries and messages without a flag, up to Redis 8.12 and Valkey 9.1, with the modules of Redis 8 and
+/// of Redis Stack 7.4. A family is listed by its first word.
 pub(super) fn may_write(name: &Upper) -> bool {
     matches!(
         name.as_bytes(),

@@ -1,11 +1,11 @@
-//! How a supervisor learns that a child is gone: a panic ends an actor without a word.
+//! The supervisor's notice of a child that has ended: actix sends none when an actor panics.
 
 use actix::Recipient;
 
 use crate::messages::{Child, ChildExited};
 
-/// Held by a child as long as it lives. Dropped without [`Self::release`], which is what a panic
-/// does, it tells the supervisor.
+/// Held by a child as long as it lives. If it is dropped without [`Self::release`], as in a panic, it
+/// tells the supervisor.
 #[derive(Debug)]
 pub(super) struct ExitGuard {
     child: Child,
