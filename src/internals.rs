@@ -21,7 +21,7 @@ use crate::{
     },
     policy::{
         breaker,
-        command::{Class, Place},
+        command::{Block, Class, Place},
         gate_state::GateState,
     },
     state::{DatabaseState, Gate, Route, Routes},
@@ -102,6 +102,15 @@ pub fn refusal(command: &Cmd) -> Option<Refusal> {
         Place::Refused(refusal) => Some(refusal),
         Place::Shared | Place::Leased(_) => None,
     }
+}
+
+/// The longest time that the server may keep a command; `None` for a command that does not block. For ever
+/// is [`Duration::MAX`].
+pub fn longest_block(command: &Cmd) -> Option<Duration> {
+    Class::of(args(command)).block().map(|block| match block {
+        Block::AtMost(longest) => longest,
+        Block::Forever => Duration::MAX,
+    })
 }
 
 /// A circuit breaker with the default settings.

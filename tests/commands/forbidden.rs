@@ -2,11 +2,6 @@
 //! `docs/faults.md`). Method: every listed command in every form, through a proxy that counts request
 //! bytes, and beside 100 callers that check their replies; `INFO commandstats` confirms the result.
 
-// The reviewed list of all commands, shared with the unit tests.
-#[allow(dead_code)]
-#[path = "../../src/policy/command/reviewed_tests.rs"]
-mod reviewed;
-
 use std::{
     collections::BTreeMap,
     sync::{
@@ -20,9 +15,11 @@ use redis::{AsyncCommands, Cmd, Pipeline, Value};
 use redis_steward::{
     Config, Database, DatabaseConfig, Error, Execute, Execution, Refusal, Supervisor,
 };
-use reviewed::Class;
 
-use crate::common::{FaultProxy, RedisServer, eventually_async, proc};
+use crate::{
+    common::{FaultProxy, RedisServer, eventually_async, proc},
+    lists::{self, Class},
+};
 
 const SOON: Duration = Duration::from_secs(10);
 
@@ -350,7 +347,7 @@ fn forbidden() -> impl Iterator<Item = (Cmd, Refusal)> {
             .split('|')
             .map(move |command| (command.to_owned(), refusal))
     });
-    let by_name = reviewed::REVIEWED.iter().flat_map(|(class, names)| {
+    let by_name = lists::REVIEWED.iter().flat_map(|(class, names)| {
         let refusal = refusal_of(*class);
         let names = names.split_whitespace();
         names.filter_map(move |name| Some((name.replace('|', " "), refusal?)))

@@ -4,6 +4,10 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+// The reviewed commands, as the unit tests know them.
+#[path = "../../src/policy/command/reviewed_tests.rs"]
+mod lists;
+
 mod blocking;
 mod concurrency;
 mod contexts;
@@ -11,7 +15,10 @@ mod errors;
 mod forbidden;
 mod pipelines;
 mod retry;
+mod reviewed;
 mod thread_rig;
 mod threads;
+#[cfg(feature = "internals")]
+mod timeouts;
 mod typed;
 mod values;

@@ -93,15 +93,10 @@ fn parse<T: str::FromStr>(number: Option<&[u8]>) -> Option<T> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
     use proptest::{collection, prelude::*};
 
     use super::*;
-    use crate::{
-        common::{RedisServer, older_than, resp::Reply},
-        policy::command::Class,
-    };
+    use crate::policy::command::Class;
 
     fn millis(millis: u64) -> Block {
         Block::AtMost(Duration::from_millis(millis))
@@ -196,50 +191,6 @@ mod tests {
         assert_eq!(Block::Forever.then(millis(1)), Block::Forever);
         let longest = Block::AtMost(Duration::MAX);
         assert_eq!(longest.then(longest), longest);
-    }
-
-    /// The server blocks exactly where the policy says so, and otherwise answers at once.
-    #[test]
-    fn a_real_server_blocks_by_the_same_rules() {
-        let server = RedisServer::start();
-        server.cli(&["XADD", "s", "1-1", "f", "v"]);
-        for (command, waits) in [
-            ("BLPOP k 0.3", true),
-            ("BLPOP k 3e-1", true),
-            ("BLPOP k +.3", true),
-            ("BLMPOP 0.3 1 k LEFT", true),
-            ("BZMPOP .3 1 k MIN", true),
-            ("WAIT 1 300", true),
-            ("XREAD BLOCK 300 STREAMS s $", true),
-            ("XREAD BLOCK 0 BLOCK 300 STREAMS s $", true),
-            ("XREAD BLOCK 1 BLOCK 300 COUNT 1 STREAMS s $", true),
-            ("XREAD STREAMS BLOCK 0", false),
-            ("BLPOP k inf", false),
-            ("BLPOP k nan", false),
-            ("BLPOP k -1", false),
-            ("BLPOP k 1e300", false),
-            ("BLPOP k 1s", false),
-            ("WAIT 1 0.3", false),
-            ("WAIT 1 -1", false),
-            ("XREAD BLOCK 0.3 STREAMS s $", false),
-        ] {
-            let of_7_0 = command.starts_with("BLMPOP") || command.starts_with("BZMPOP");
-            if of_7_0 && older_than(7, 0, command) {
-                continue;
-            }
-            let started = Instant::now();
-            let words: Vec<_> = command.split(' ').collect();
-            let reply = server.command(&words);
-            let class = Class::of(words.iter().map(|word| word.as_bytes()));
-            let expected = Class::block(class) == Some(millis(300));
-            assert_eq!(expected, waits, "{command}: {class:?}");
-            assert_eq!(
-                started.elapsed() >= Duration::from_millis(290),
-                waits,
-                "{command}: {reply:?}"
-            );
-            assert!(waits || !matches!(reply, Reply::Int(_)), "{command}");
-        }
     }
 
     proptest! {

@@ -4,6 +4,8 @@
 //!
 //! A name is in one list. A member of a family is written as by the server, `family|member`.
 
+use std::collections::BTreeMap;
+
 /// The expected class of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Class {
@@ -55,7 +57,7 @@ pub(super) const REVIEWED: &[(Class, &str)] = &[
 ];
 
 /// Blocking commands, with the arguments that make them block.
-pub(super) const BLOCKING: &[&str] = &[
+const BLOCKING: &[&str] = &[
     "blmove a b left left 0",
     "blmovem a b left left 0 count 2 bulk",
     "blmpop 0 1 k left",
@@ -72,6 +74,23 @@ pub(super) const BLOCKING: &[&str] = &[
     "xread block 0 streams k $",
     "xreadgroup group g c block 0 streams k >",
 ];
+
+/// Every reviewed command by its name, with its class and its words.
+pub(super) fn reviewed() -> BTreeMap<&'static str, (Class, Vec<&'static str>)> {
+    let listed = REVIEWED
+        .iter()
+        .flat_map(|(class, names)| names.split_whitespace().map(move |name| (*class, name)))
+        .map(|(class, name)| (name, (class, name.split('|').collect())));
+    let blocking = BLOCKING.iter().map(|command| {
+        let words: Vec<_> = command.split(' ').collect();
+        (words[0], (Class::Blocks, words))
+    });
+    let mut table = BTreeMap::new();
+    for (name, row) in listed.chain(blocking) {
+        assert!(table.insert(name, row).is_none(), "{name} is listed twice");
+    }
+    table
+}
 
 /// The server flags them `readonly`.
 const READS: &str = "bitcount bitfield_ro bitpos dbsize dump eval_ro evalsha_ro exists expiretime \
@@ -217,12 +236,6 @@ pub(super) const HARMLESS: &[(&str, &str)] = &[
     ("slowlog|get", "it only asks"),
     ("slowlog|len", "it only asks"),
 ];
-
-/// A module flags them `write`, although they only read.
-pub(super) const FLAGGED_AS_WRITES: &[(&str, &str)] = &[(
-    "topk.count",
-    "it reads a counter; only Redis Stack 7.4 flags it so",
-)];
 
 /// The server does not flag them `admin`, and they need permission, for a reason.
 pub(super) const HARMFUL: &[(&str, &str)] = &[

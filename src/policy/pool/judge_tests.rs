@@ -36,7 +36,7 @@ impl World {
                 }
             }
             Action::Reject { waiter, why } => {
-                self.queue.retain(|it| it.number != waiter.number);
+                self.queue.retain(|found| found.number != waiter.number);
                 match why {
                     Rejection::TimedOut => {
                         assert!(waiter.deadline() <= self.now || waiter.is_gone());
@@ -135,7 +135,7 @@ impl World {
             let known = self.known(id);
             assert_ne!(known.state, State::Closing, "once");
             known.state = State::Closing;
-            (known.lane, known.expires.is_some_and(|it| it <= now))
+            (known.lane, known.expires.is_some_and(|found| found <= now))
         };
         match why {
             Closing::Evicted(Eviction::Displaced) => {
@@ -164,8 +164,8 @@ impl World {
         self.too_old.extend(
             before
                 .iter()
-                .filter(|it| it.is_shared && it.is_expired)
-                .map(|it| it.id),
+                .filter(|found| found.is_shared && found.is_expired)
+                .map(|found| found.id),
         );
         let is_calm = self
             .saturated
@@ -196,28 +196,33 @@ impl World {
                 None => assert!(!it.is_expired || it.is_shared || is_displaced(it)),
             }
         }
-        let of = |eviction| evicted.iter().filter(|it| **it == eviction).count();
-        let serving = before.iter().filter(|it| it.is_shared).count();
+        let of = |eviction| evicted.iter().filter(|found| **found == eviction).count();
+        let serving = before.iter().filter(|found| found.is_shared).count();
         let are_spare = usize::from(is_calm && serving > self.limits.min_shared);
         assert_eq!(of(Eviction::Spare), are_spare, "one at a time");
-        let left: Vec<_> = before.iter().filter(|it| reason(it).is_none()).collect();
+        let left: Vec<_> = before
+            .iter()
+            .filter(|found| reason(found).is_none())
+            .collect();
         self.judge_left(&before, &left, of(Eviction::Idle));
     }
 
     fn judge_left(&self, before: &[Swept], left: &[&Swept], evicted: usize) {
         let min_idle = self.limits.min_idle;
-        let are_shared = |all: &[&Swept]| all.iter().filter(|it| it.is_shared).count();
-        let had_shared = before.iter().any(|it| it.is_shared);
+        let are_shared = |all: &[&Swept]| all.iter().filter(|found| found.is_shared).count();
+        let had_shared = before.iter().any(|found| found.is_shared);
         let keeps_shared = min_idle > 0 && had_shared;
         assert!(!keeps_shared || are_shared(left) > 0, "all can use it");
         assert!(evicted == 0 || left.len() >= min_idle, "the minimum");
         // As long as one of them is used, there is the minimum of them.
-        let is_used = before.iter().any(|it| it.is_shared && !it.is_unused);
+        let is_used = before
+            .iter()
+            .any(|found| found.is_shared && !found.is_unused);
         let is_kept = |it: &&&Swept| {
             let is_only = keeps_shared && are_shared(left) == 1;
             !(it.is_shared && (is_used || is_only))
         };
-        let unused = left.iter().filter(|it| it.is_unused).filter(is_kept);
+        let unused = left.iter().filter(|found| found.is_unused).filter(is_kept);
         assert!(unused.count() == 0 || left.len() <= min_idle, "they go");
     }
 
@@ -230,7 +235,7 @@ impl World {
         let swept = in_service.map(|(id, known)| Swept {
             id: *id,
             is_shared: known.lane == Lane::Shared,
-            is_expired: known.expires.is_some_and(|it| it <= self.now),
+            is_expired: known.expires.is_some_and(|found| found <= self.now),
             is_unused: self.now - known.since >= self.limits.idle_timeout,
         });
         swept.collect()
@@ -241,7 +246,11 @@ impl World {
         self.judge_places();
         let serving = self.serving();
         assert_eq!(self.pool.serving(), serving);
-        assert!(self.published.as_ref().is_none_or(|it| *it == serving));
+        assert!(
+            self.published
+                .as_ref()
+                .is_none_or(|found| *found == serving)
+        );
         assert_eq!(self.pool.is_draining(), self.drain.is_some());
         if self.is_over {
             return assert_eq!(self.pool.wake_at(), None);
@@ -280,7 +289,10 @@ impl World {
         assert!(self.idle.is_empty(), "one is idle: {self:?}");
         let wake = self.pool.wake_at().expect("a time to be woken at");
         assert!(wake <= deadline);
-        let dials = self.dials.values().filter(|it| it.lane() == Lane::Leased);
+        let dials = self
+            .dials
+            .values()
+            .filter(|found| found.lane() == Lane::Leased);
         if dials.count() >= waiting.min(2) || self.is_unreachable {
             return;
         }
@@ -296,7 +308,10 @@ impl World {
 
     /// There is the minimum of shared connections while they are used, or a good reason.
     fn judge_minimum(&self, serving: usize) {
-        let is_dialling = self.dials.values().any(|it| it.lane() == Lane::Shared);
+        let is_dialling = self
+            .dials
+            .values()
+            .any(|found| found.lane() == Lane::Shared);
         let is_fresh = |id: &u64| {
             let idle = self.now - self.connections[id].since;
             idle < self.limits.idle_timeout
@@ -343,11 +358,17 @@ impl World {
     /// Counts what is held.
     pub(super) fn count(&self, lane: Lane, state: State) -> usize {
         let is_meant = |found: (Lane, State)| found == (lane, state);
-        let dials = self.dials.values().map(|it| (it.lane(), State::Opening));
-        let orphans = self.orphans.iter().map(|it| (it.lane, it.state));
-        let known = self.connections.values().map(|it| (it.lane, it.state));
+        let dials = self
+            .dials
+            .values()
+            .map(|found| (found.lane(), State::Opening));
+        let orphans = self.orphans.iter().map(|found| (found.lane, found.state));
+        let known = self
+            .connections
+            .values()
+            .map(|found| (found.lane, found.state));
         let all = dials.chain(orphans).chain(known);
-        all.filter(|it| is_meant(*it)).count()
+        all.filter(|found| is_meant(*found)).count()
     }
 }
 

@@ -181,7 +181,7 @@ impl World {
             }
             Happening::Release { lease, is_clean } => self.release(lease, is_clean),
             Happening::SocketCloses(which) => {
-                let open = self.ids(|it| it.task.is_some());
+                let open = self.ids(|found| found.task.is_some());
                 if let Some(id) = pick(&open, which) {
                     self.known(*id).task = None;
                 }
@@ -190,7 +190,7 @@ impl World {
                 connection,
                 is_lost,
             } => {
-                let ended = self.ids(|it| it.task.is_none());
+                let ended = self.ids(|found| found.task.is_none());
                 if let Some(id) = pick(&ended, connection) {
                     self.end_is_told(*id, is_lost);
                 }
@@ -336,8 +336,8 @@ impl World {
         // The same as in the turn to come.
         let jitter = (self.jitter + 0.37).fract();
         let lifetime = self.limits.max_lifetime;
-        let lifetime = lifetime.map(|it| it.mul_f64(1.0 - 0.1 * jitter));
-        self.known(id).expires = lifetime.map(|it| self.now + it);
+        let lifetime = lifetime.map(|found| found.mul_f64(1.0 - 0.1 * jitter));
+        self.known(id).expires = lifetime.map(|found| self.now + found);
         let evidence = Evidence::Connected(id);
         self.turn(Event::Opened { id, evidence });
     }
@@ -375,10 +375,11 @@ impl World {
             is_clean,
             is_open,
         });
-        let closed = self.closed.iter().find(|it| it.0 == id);
-        let is_displaced = closed.is_some_and(|it| it.1 == Closing::Evicted(Eviction::Displaced));
+        let closed = self.closed.iter().find(|found| found.0 == id);
+        let is_displaced =
+            closed.is_some_and(|found| found.1 == Closing::Evicted(Eviction::Displaced));
         if !is_displaced {
-            assert_eq!(closed.map(|it| it.1), expected);
+            assert_eq!(closed.map(|found| found.1), expected);
         }
     }
 
@@ -492,12 +493,12 @@ impl World {
     }
 
     pub(super) fn ids(&self, which: impl Fn(&Known) -> bool) -> Vec<u64> {
-        let found = self.connections.iter().filter(|it| which(it.1));
-        found.map(|it| *it.0).collect()
+        let found = self.connections.iter().filter(|found| which(found.1));
+        found.map(|found| *found.0).collect()
     }
 
     pub(super) fn serving(&self) -> Vec<u64> {
-        self.ids(|it| (it.lane, it.state) == (Lane::Shared, State::InUse))
+        self.ids(|found| (found.lane, found.state) == (Lane::Shared, State::InUse))
     }
 }
 
