@@ -74,10 +74,10 @@ fn policy_is_pure() {
             "Instant::now",
             "SystemTime",
             "redis",
-            "net",
-            "actors",
-            "messages",
-            "config",
+            "net::",
+            "actors::",
+            "messages::",
+            "config::",
         ],
     );
 }
