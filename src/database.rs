@@ -96,7 +96,7 @@ use crate::{
 ///
 /// # Settings
 ///
-/// A call reads the settings of its database once, when it begins. A handle stores only the overrides
+/// A call reads its deadline and permissions once, when it begins. A handle stores only the overrides
 /// made by [`with_timeout`](Self::with_timeout), [`idempotent`](Self::idempotent) and
 /// [`not_idempotent`](Self::not_idempotent).
 ///

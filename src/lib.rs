@@ -76,6 +76,7 @@ mod messages;
 mod net;
 mod policy;
 mod registry;
+mod reply_code;
 mod sanitize;
 mod state;
 mod thread;

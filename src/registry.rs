@@ -89,7 +89,7 @@ impl Registry {
     pub(crate) fn statistics(&self) -> SupervisorStats {
         let databases = self.databases.iter();
         SupervisorStats {
-            uptime: self.started.elapsed(),
+            uptime: clock::now() - self.started,
             databases: databases
                 .map(|entry| (entry.key().to_string(), self.statistics_of(&entry)))
                 .collect(),

@@ -24,7 +24,7 @@ impl ConnectionLike for BlockingDatabase {
     ) -> RedisResult<Vec<Value>> {
         let pipeline = packed::pipeline(bytes, offset, count)?;
         let mut database = self.database.clone();
-        let patience = self.longest(pipeline.cmd_iter());
+        let patience = self.longest(|| pipeline.cmd_iter())?;
         self.wait(patience, || {
             aio::ConnectionLike::req_packed_commands(&mut database, &pipeline, offset, count)
         })

@@ -4,7 +4,7 @@ use std::{borrow::Borrow, fmt};
 
 use redis::{Cmd, ConnectionLike, FromRedisValue, Pipeline, RedisResult, Value, aio};
 
-use super::{packed, wait_for_reply};
+use super::{longest, packed, wait_for_reply};
 use crate::{error::Error, lease::Lease};
 
 /// A [`Lease`] for threads without a runtime: a connection for one caller alone, until this is dropped.
@@ -49,7 +49,7 @@ impl BlockingLease {
     /// As [`Lease::execute`], and [`Error::WouldBlockRuntime`] in an async task.
     pub fn execute(&mut self, command: &Cmd) -> Result<Value, Error> {
         let (engine, options) = self.lease.options();
-        let patience = engine.longest([command], options);
+        let patience = longest(&engine, options, || [command])?;
         wait_for_reply(&engine, options, patience, || self.lease.execute(command))
     }
 
@@ -60,7 +60,7 @@ impl BlockingLease {
     /// As [`Lease::query`], and [`Error::WouldBlockRuntime`] in an async task.
     pub fn query<T: FromRedisValue>(&mut self, command: impl Borrow<Cmd>) -> Result<T, Error> {
         let (engine, options) = self.lease.options();
-        let patience = engine.longest([command.borrow()], options);
+        let patience = longest(&engine, options, || [command.borrow()])?;
         wait_for_reply(&engine, options, patience, || self.lease.query(command))
     }
 
@@ -74,7 +74,7 @@ impl BlockingLease {
         pipeline: impl Borrow<Pipeline>,
     ) -> Result<T, Error> {
         let (engine, options) = self.lease.options();
-        let patience = engine.longest(pipeline.borrow().cmd_iter(), options);
+        let patience = longest(&engine, options, || pipeline.borrow().cmd_iter())?;
         wait_for_reply(&engine, options, patience, || self.lease.pipeline(pipeline))
     }
 }
@@ -100,7 +100,7 @@ impl ConnectionLike for BlockingLease {
     ) -> RedisResult<Vec<Value>> {
         let pipeline = packed::pipeline(bytes, offset, count)?;
         let (engine, options) = self.lease.options();
-        let patience = engine.longest(pipeline.cmd_iter(), options);
+        let patience = longest(&engine, options, || pipeline.cmd_iter())?;
         wait_for_reply(&engine, options, patience, || {
             aio::ConnectionLike::req_packed_commands(&mut self.lease, &pipeline, offset, count)
         })

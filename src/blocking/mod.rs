@@ -141,7 +141,7 @@ impl BlockingDatabase {
     ///
     /// As [`Database::execute`], and [`Error::WouldBlockRuntime`] in an async task.
     pub fn execute(&self, command: &Cmd) -> Result<Value, Error> {
-        let patience = self.longest([command]);
+        let patience = self.longest(|| [command])?;
         self.wait(patience, || self.database.execute(command))
     }
 
@@ -158,7 +158,7 @@ impl BlockingDatabase {
     /// # }
     /// ```
     pub fn query<T: FromRedisValue>(&self, command: impl Borrow<Cmd>) -> Result<T, Error> {
-        let patience = self.longest([command.borrow()]);
+        let patience = self.longest(|| [command.borrow()])?;
         self.wait(patience, || self.database.query(command))
     }
 
@@ -177,7 +177,7 @@ impl BlockingDatabase {
     /// # }
     /// ```
     pub fn pipeline<T: FromRedisValue>(&self, pipeline: impl Borrow<Pipeline>) -> Result<T, Error> {
-        let patience = self.longest(pipeline.borrow().cmd_iter());
+        let patience = self.longest(|| pipeline.borrow().cmd_iter())?;
         self.wait(patience, || self.database.pipeline(pipeline))
     }
 
@@ -216,10 +216,32 @@ impl BlockingDatabase {
         wait_for_reply(&database.engine, database.options(), patience, call)
     }
 
-    fn longest<'a>(&self, commands: impl IntoIterator<Item = &'a Cmd>) -> Duration {
+    fn longest<'a, I>(&self, commands: impl Fn() -> I) -> Result<Duration, Error>
+    where
+        I: IntoIterator<Item = &'a Cmd>,
+    {
         let database = &self.database;
-        database.engine.longest(commands, database.options())
+        longest(&database.engine, database.options(), commands)
     }
+}
+
+/// The longest time that commands may take. The server is asked first about unknown ones: they may block.
+fn longest<'a, I>(
+    engine: &CallEngine,
+    options: CallOptions,
+    commands: impl Fn() -> I,
+) -> Result<Duration, Error>
+where
+    I: IntoIterator<Item = &'a Cmd>,
+{
+    for command in commands() {
+        if engine.is_unknown(command) {
+            wait_for_reply(engine, options, options.timeout, || {
+                engine.learn(command, &options)
+            })?;
+        }
+    }
+    Ok(engine.longest(commands(), options))
 }
 
 /// Makes an async call that sends commands, and waits for its end.

@@ -6,7 +6,7 @@ use redis::{Cmd, Pipeline, Value};
 use tokio::time::Instant;
 
 use super::{
-    CallEngine, CallOptions, args,
+    CallEngine, CallOptions,
     attempts::Attempts,
     received,
     work::{Single, Work},
@@ -22,6 +22,7 @@ use crate::{
         outcome::{RetryAdvice, classify},
         retry::MAX_ATTEMPTS,
     },
+    reply_code::ReplyCode,
     state::{clock, count},
 };
 
@@ -37,7 +38,8 @@ impl<B: Backend> CallEngine<B> {
     ) -> Result<Grant, Error> {
         let now = clock::now();
         let wait = options.acquire_timeout(self.state.settings.load().acquire_timeout);
-        self.acquire_until(now, now + wait, by, Attempts::not_sent(wait))
+        let deadline = options.deadline(now, wait);
+        self.acquire_until(now, deadline, by, Attempts::not_sent(wait))
             .await
     }
 
@@ -66,7 +68,7 @@ impl<B: Backend> CallEngine<B> {
         self.backend.lend(&self.state, waiting);
         match granted.await {
             Ok(Ok(grant)) => {
-                self.state.counters.acquire_wait.record(now.elapsed());
+                self.state.counters.acquire_wait.record(clock::now() - now);
                 Ok(grant)
             }
             Ok(Err(NoGrant::TimedOut(last_error))) => {
@@ -114,10 +116,9 @@ impl<B: Backend> CallEngine<B> {
         command: &Cmd,
         mut options: CallOptions,
     ) -> Result<Value, Error> {
-        let mut class = Class::of(args(command));
+        let mut class = self.class(command);
         if class == Class::Unknown {
-            options = options.counted_from(clock::now());
-            class = Box::pin(self.surveyed(command, &options)).await?;
+            (class, options) = Box::pin(self.ask(command, options)).await?;
         }
         self.check_on_lease(command, class, &options)?;
         let work = Single { command, class };
@@ -136,7 +137,7 @@ impl<B: Backend> CallEngine<B> {
         pipeline: &Pipeline,
         mut options: CallOptions,
     ) -> Result<(Vec<Value>, Attempts), Error> {
-        let work = self.classified(pipeline, &mut options).await?;
+        let (work, asked) = self.classified(pipeline, options).await?;
         let mut block = None;
         for (command, class) in work.commands() {
             // A subscription has as many replies as channels, which a pipeline does not expect.
@@ -151,6 +152,7 @@ impl<B: Backend> CallEngine<B> {
         }
         // In a transaction nothing blocks.
         let block = block.filter(|_| !pipeline.is_transaction());
+        options = options.after_question(asked, block);
         let (answered, attempts) = self.call_on(grant, &work, block, &options).await?;
         Ok((answered.reply.into_many(), attempts))
     }
@@ -222,13 +224,8 @@ impl<B: Backend> CallEngine<B> {
         commands: impl IntoIterator<Item = &'a Cmd>,
         options: CallOptions,
     ) -> Duration {
-        let blocks = commands.into_iter().filter_map(|command| {
-            match Class::of(args(command)) {
-                // The server has not said yet whether it blocks.
-                Class::Unknown => Some(Block::Forever),
-                class => class.block(),
-            }
-        });
+        let classes = commands.into_iter().map(|command| self.class(command));
+        let blocks = classes.filter_map(Class::block);
         match blocks.reduce(Block::then) {
             None => options.time_limit(None),
             block => {
@@ -259,7 +256,7 @@ fn settle(grant: &mut Grant, work: &impl Work, answer: &Answer, again: RetryAdvi
         return;
     };
     // The server has changed its role or is not ready, so a new connection may lead to another server.
-    let is_suspect = work.error_code(reply) == Some("UNBLOCKED")
+    let is_suspect = work.error_code(reply).map(ReplyCode::of) == Some(ReplyCode::Unblocked)
         || matches!(again, RetryAdvice::Elsewhere | RetryAdvice::OnceReady);
     grant.settle(work.has_ended(reply), is_suspect);
 }

@@ -17,9 +17,6 @@ mod retry;
 mod survey;
 mod work;
 
-#[cfg(test)]
-mod tests;
-
 pub(crate) use options::{CallOptions, Overrides};
 pub(crate) use pipeline::PipelineRun;
 pub(crate) use work::args;
@@ -73,11 +70,9 @@ impl<B: Backend> CallEngine<B> {
         command: &Cmd,
         mut options: CallOptions,
     ) -> Result<Value, Error> {
-        let mut class = Class::of(args(command));
+        let mut class = self.class(command);
         if class == Class::Unknown {
-            // The question and the command share the deadline.
-            options = options.counted_from(clock::now());
-            class = Box::pin(self.surveyed(command, &options)).await?;
+            (class, options) = Box::pin(self.ask(command, options)).await?;
         }
         let work = Single { command, class };
         let answered = match self.place(command, class, &options)? {
@@ -101,11 +96,12 @@ impl<B: Backend> CallEngine<B> {
         pipeline: &Pipeline,
         mut options: CallOptions,
     ) -> Result<(Vec<Value>, Attempts), Error> {
-        let work = self.classified(pipeline, &mut options).await?;
+        let (work, asked) = self.classified(pipeline, options).await?;
         let mut block = None;
         for (command, class) in work.commands() {
             block = Block::after(block, self.place(command, class, &options)?);
         }
+        options = options.after_question(asked, block);
         if work.replies() == 0 {
             return Ok((Vec::new(), Attempts::first_try(&options)));
         }
@@ -123,21 +119,32 @@ impl<B: Backend> CallEngine<B> {
         Ok((answered.reply.into_many(), attempts))
     }
 
-    /// A pipeline with the class of each of its commands.
+    /// The class of a command, as far as it is known.
+    fn class(&self, command: &Cmd) -> Class {
+        match Class::of(args(command)) {
+            Class::Unknown => self.surveyed(command),
+            class => class,
+        }
+    }
+
+    /// A pipeline with the class of each of its commands. If the server was asked for some, also when
+    /// that began.
     async fn classified<'a>(
         &self,
         pipeline: &'a Pipeline,
-        options: &mut CallOptions,
-    ) -> Result<Batch<'a>, Error> {
-        let mut work = Batch::new(pipeline);
-        if work.has_unknown() {
-            // The questions and the pipeline share the deadline.
-            *options = options.counted_from(clock::now());
-            for (command, class) in work.unknown() {
-                *class = Box::pin(self.surveyed(command, options)).await?;
-            }
+        options: CallOptions,
+    ) -> Result<(Batch<'a>, Option<Instant>), Error> {
+        let mut work = Batch::new(pipeline, |command| self.class(command));
+        if !work.has_unknown() {
+            return Ok((work, None));
         }
-        Ok(work)
+        let began = clock::now();
+        // The questions share one deadline.
+        let options = options.counted_from(began);
+        for (command, class) in work.unknown() {
+            *class = Box::pin(self.learn(command, &options)).await?;
+        }
+        Ok((work, Some(began)))
     }
 
     /// Where a command runs: on a shared connection (`None`), or on an exclusive one, which it may block
@@ -230,3 +237,6 @@ impl<B: Backend> CallEngine<B> {
 fn received(answer: Result<Answer, RecvError>) -> Answer {
     answer.unwrap_or_else(|_| unreachable!("BUG: a request was dropped without an answer"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -81,6 +81,15 @@ impl CallOptions {
         }
     }
 
+    /// What is left after a question about the call's commands that `began` then. A command that blocks by
+    /// its nature has the whole of its time after the question, unless the caller has set a timeout.
+    pub(super) fn after_question(self, began: Option<Instant>, block: Option<Block>) -> Self {
+        match began {
+            Some(began) if self.is_strict || block.is_none() => self.counted_from(began),
+            _ => self,
+        }
+    }
+
     /// One timeout from `now` on for all calls under these options together.
     pub(crate) fn counted_from(self, now: Instant) -> Self {
         Self {

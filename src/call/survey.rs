@@ -8,22 +8,43 @@
 use redis::{Cmd, Value, cmd};
 
 use super::{CallEngine, CallOptions, args, work::Single};
-use crate::{backend::Backend, error::Error, net::Reply, policy::command::Class};
+use crate::{
+    backend::Backend, error::Error, net::Reply, policy::command::Class, reply_code::ReplyCode,
+    state::clock,
+};
 
 impl<B: Backend> CallEngine<B> {
-    /// The class of a command that is on no list.
-    ///
-    /// If the server does not know the command, it answers the command itself with an error. If the server
-    /// may not be asked (`NOPERM`, a proxy), the command counts as plain.
-    pub(super) async fn surveyed(
+    /// The class of a command that is on no list, if the server has said it.
+    pub(super) fn surveyed(&self, command: &Cmd) -> Class {
+        let class = self.state.survey.class(name(command));
+        class.unwrap_or(Class::Unknown)
+    }
+
+    /// Whether the server has to be asked what the command does.
+    pub(crate) fn is_unknown(&self, command: &Cmd) -> bool {
+        self.class(command) == Class::Unknown
+    }
+
+    /// Asks the server for the class of a command, and returns the options that are left for the command:
+    /// the question and the command share the deadline, unless the command blocks by its nature.
+    pub(super) async fn ask(
         &self,
         command: &Cmd,
-        options: &CallOptions,
-    ) -> Result<Class, Error> {
-        let name = args(command).next().unwrap_or_default();
-        if let Some(class) = self.state.survey.class(name) {
-            return Ok(class);
-        }
+        options: CallOptions,
+    ) -> Result<(Class, CallOptions), Error> {
+        let began = clock::now();
+        let class = self.learn(command, &options.counted_from(began)).await?;
+        let options = options.after_question(Some(began), class.block());
+        Ok((class, options))
+    }
+
+    /// Asks the server for the class of a command.
+    ///
+    /// A server that does not know the command itself will say so when it runs. If the server may not be
+    /// asked, the command is one like any other. An error that may be over in a moment is the caller's:
+    /// nothing is learned from it.
+    pub(crate) async fn learn(&self, command: &Cmd, options: &CallOptions) -> Result<Class, Error> {
+        let name = name(command);
         let question = cmd("COMMAND").arg("INFO").arg(name).take();
         let work = Single {
             command: &question,
@@ -33,17 +54,29 @@ impl<B: Backend> CallEngine<B> {
             Ok((answered, _)) => match answered.reply {
                 Reply::One(Value::Array(commands)) => match commands.first() {
                     Some(Value::Array(fields)) => class_of(fields),
-                    // Not learnt: the server may know the command later, when a module was loaded.
+                    // It may know the command later, when a module was loaded.
                     _ => return Ok(Class::Plain),
                 },
                 _ => Class::Plain,
             },
-            Err(Error::Server { .. }) => Class::Plain,
+            Err(Error::Server { code, .. }) if is_lasting(&code) => Class::Plain,
             Err(error) => return Err(error),
         };
         self.state.survey.learn(name, class);
         Ok(class)
     }
+}
+
+fn name(command: &Cmd) -> &[u8] {
+    args(command).next().unwrap_or_default()
+}
+
+/// The server, or a proxy before it, will answer the question in this way again.
+fn is_lasting(code: &str) -> bool {
+    matches!(
+        ReplyCode::of(code),
+        ReplyCode::NoPermission | ReplyCode::General | ReplyCode::Unknown
+    )
 }
 
 /// The class by a command's description: its name, arity and flags, three key positions, and since 7.0

@@ -68,7 +68,8 @@ impl Backend for Script {
         self.send(state, request);
     }
 
-    fn lend(&self, _: &DatabaseState, _: Waiting) {
+    fn lend(&self, _: &DatabaseState, waiting: Waiting) {
+        self.played().deadlines.push(waiting.deadline);
         // The request is dropped, which tells its caller that the pool has gone.
         self.played().lent += 1;
     }
@@ -221,4 +222,41 @@ async fn an_unknown_command_is_plain_if_the_server_may_not_be_asked_for_its_flag
         assert_eq!(reply.await.expect_err("unknown").code(), Some("ERR"));
     }
     assert_eq!(script.played().sent.len(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_blocking_command_has_its_time_after_the_question_unless_the_caller_set_one() {
+    let blocks = || description(&["blocking"], &["@blocking"]);
+    let start = Instant::now();
+    let timeout = Duration::from_secs(3);
+    for (overrides, is_bounded) in [
+        (Overrides::default(), false),
+        (Overrides::default().with_timeout(timeout), true),
+    ] {
+        let (_, engine) = Script::of([blocks()]);
+        let options = engine.options(overrides);
+        let command = cmd("NEWER").arg("k").take();
+        let asked = engine.ask(&command, options).await;
+        let (class, options) = asked.expect("an answer");
+        let limit = options.time_limit(class.block());
+        let deadline = options.deadline(start, limit);
+        assert_eq!(deadline == start + timeout, is_bounded, "{overrides:?}");
+        assert!(deadline >= start + timeout);
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_learned_from_an_error_that_may_be_over_soon() {
+    let busy = || error("BUSY a script runs");
+    let (script, engine) = Script::of([busy(), busy(), busy()]);
+    let command = cmd("NEWER").arg("k").take();
+    let options = engine.options(Overrides::default());
+    let refused = engine.execute(&command, options).await;
+    assert_eq!(refused.expect_err("busy").code(), Some("BUSY"));
+    assert_eq!(engine.surveyed(&command), Class::Unknown);
+    let sent = &script.played().sent;
+    assert!(
+        sent.iter().all(|words| words == "COMMAND INFO NEWER"),
+        "{sent:?}"
+    );
 }

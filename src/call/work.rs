@@ -101,8 +101,8 @@ pub(super) struct Batch<'a> {
 }
 
 impl<'a> Batch<'a> {
-    pub(super) fn new(pipeline: &'a Pipeline) -> Self {
-        let classes = pipeline.cmd_iter().map(|command| Class::of(args(command)));
+    pub(super) fn new(pipeline: &'a Pipeline, class: impl Fn(&Cmd) -> Class) -> Self {
+        let classes = pipeline.cmd_iter().map(class);
         Self {
             pipeline,
             classes: classes.collect(),
@@ -246,17 +246,17 @@ mod tests {
         Reply::Many(words.iter().map(reply).collect())
     }
 
+    fn batch(pipeline: &Pipeline) -> Batch<'_> {
+        Batch::new(pipeline, |command| Class::of(args(command)))
+    }
+
     #[test]
     fn a_pipeline_that_was_refused_as_a_whole_counts_as_one_refused_command() {
         let mut two = pipe();
         two.get("a").get("b");
         let end = |words: &[&str], expected| {
             let replies = replies(words);
-            assert_eq!(
-                Batch::new(&two).end_of_error(&replies),
-                expected,
-                "{words:?}"
-            );
+            assert_eq!(batch(&two).end_of_error(&replies), expected, "{words:?}");
         };
         end(&["LOADING", "LOADING"], AttemptEnd::ErrorReply("LOADING"));
         end(&["READONLY", "MOVED"], AttemptEnd::ErrorReply("READONLY"));
@@ -281,11 +281,7 @@ mod tests {
         two.atomic().set("a", 1).set("b", 1);
         let end = |words: &[&str], expected| {
             let replies = replies(words);
-            assert_eq!(
-                Batch::new(&two).end_of_error(&replies),
-                expected,
-                "{words:?}"
-            );
+            assert_eq!(batch(&two).end_of_error(&replies), expected, "{words:?}");
         };
         end(
             &["ok", "READONLY", "READONLY", "EXECABORT"],
@@ -305,9 +301,9 @@ mod tests {
             .add_command(cmd("EVAL").arg("s").arg(0).take());
         let all_refused = replies(&["LOADING", "LOADING"]);
         assert_eq!(
-            Batch::new(&pipeline).end_of_error(&all_refused),
+            batch(&pipeline).end_of_error(&all_refused),
             AttemptEnd::ErrorOfScript("LOADING")
         );
-        assert!(!Batch::new(&pipeline).only_reads());
+        assert!(!batch(&pipeline).only_reads());
     }
 }

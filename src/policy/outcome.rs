@@ -4,6 +4,7 @@
 use crate::{
     events::Reason,
     execution::{Execution, Stage},
+    reply_code::ReplyCode,
 };
 
 /// The end of an attempt, as far as its classification depends on it.
@@ -119,28 +120,30 @@ fn of_error(code: &str) -> Outcome {
     use Execution::{NotExecuted, Unknown};
     use RetryAdvice::{Always, Elsewhere, IfIdempotent, Never, OnceReady};
     use Verdict::{Failing, Healthy, Limited};
-    let (execution, again, verdict) = match code {
+    let (execution, again, verdict) = match ReplyCode::of(code) {
         // The server runs no commands for a while.
-        "LOADING" => (NotExecuted, OnceReady, Failing(Reason::Loading)),
-        "BUSY" => (NotExecuted, Always, Failing(Reason::Busy)),
-        "MASTERDOWN" | "CLUSTERDOWN" => (NotExecuted, Always, Failing(Reason::PrimaryDown)),
+        ReplyCode::Loading => (NotExecuted, OnceReady, Failing(Reason::Loading)),
+        ReplyCode::Busy => (NotExecuted, Always, Failing(Reason::Busy)),
+        ReplyCode::PrimaryDown => (NotExecuted, Always, Failing(Reason::PrimaryDown)),
         // The server works, but does not run this command: not at this moment,
-        "TRYAGAIN" => (NotExecuted, Always, Healthy),
-        "NOREPLICAS" => (NotExecuted, Always, Limited(Reason::NoReplicas)),
+        ReplyCode::TryAgain => (NotExecuted, Always, Healthy),
+        ReplyCode::NoReplicas => (NotExecuted, Always, Limited(Reason::NoReplicas)),
         // not here,
-        "READONLY" => (NotExecuted, Elsewhere, Limited(Reason::ReadOnly)),
+        ReplyCode::ReadOnly => (NotExecuted, Elsewhere, Limited(Reason::ReadOnly)),
         // not to this connection, which was opened before a password was set,
-        "NOAUTH" => (NotExecuted, Elsewhere, Healthy),
+        ReplyCode::NotAuthenticated => (NotExecuted, Elsewhere, Healthy),
         // or not until an operator has repaired it.
-        "MISCONF" => (NotExecuted, Never, Limited(Reason::CannotSave)),
-        "OOM" => (NotExecuted, Never, Limited(Reason::OutOfMemory)),
-        // The command causes the error. The addresses in MOVED and ASK are never used.
-        "ERR" | "WRONGTYPE" | "MOVED" | "ASK" | "CROSSSLOT" | "NOPERM" | "DENIED" | "EXECABORT"
-        | "BUSYGROUP" | "BUSYKEY" | "NOGROUP" | "NOTBUSY" | "UNKILLABLE" | "INPROG" | "NOPROTO"
-        | "WRONGPASS" | "UNBLOCKED" | "INDEX" | "NOQUORUM" => (NotExecuted, Never, Healthy),
-        // `redis::Script` loads it and runs it again.
-        "NOSCRIPT" => (NotExecuted, Never, Healthy),
-        _ => (Unknown, IfIdempotent, Healthy),
+        ReplyCode::CannotSave => (NotExecuted, Never, Limited(Reason::CannotSave)),
+        ReplyCode::OutOfMemory => (NotExecuted, Never, Limited(Reason::OutOfMemory)),
+        // The command causes the error. The addresses in MOVED and ASK are never used, and
+        // `redis::Script` loads a missing script and runs it again.
+        ReplyCode::NoPermission
+        | ReplyCode::Rejected
+        | ReplyCode::NoProtocol
+        | ReplyCode::Unblocked
+        | ReplyCode::General
+        | ReplyCode::Deserved => (NotExecuted, Never, Healthy),
+        ReplyCode::Unknown => (Unknown, IfIdempotent, Healthy),
     };
     Outcome {
         execution,

@@ -33,6 +33,8 @@ pub(crate) struct Counters {
     /// Commands that got no reply within the time of a healthy one, and whose callers had given up before
     /// they could report it. Evidence for the health actor.
     pub(crate) unanswered: AtomicU64,
+    /// Those of them that no other counter of ended attempts has, because their callers had gone.
+    pub(crate) abandoned: AtomicU64,
     pub(crate) parked: AtomicUsize,
     pub(crate) waiting: AtomicUsize,
     pub(crate) acquire_wait: Waits,
@@ -141,6 +143,7 @@ impl TallySink for Counters {
         add(&self.cancelled, tally.cancelled);
         add(&self.slow, tally.slow);
         add(&self.unanswered, tally.unanswered);
+        add(&self.abandoned, tally.abandoned);
     }
 }
 

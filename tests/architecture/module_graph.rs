@@ -12,7 +12,7 @@ use syn::{Attribute, Item, ItemMod, UseTree, visit::Visit};
 
 type Module = Vec<String>;
 
-/// A module of the crate: its imports, and the names it re-exports from elsewhere.
+/// A module of the crate: its imports, and the names it imports or re-exports from elsewhere.
 #[derive(Default)]
 struct Source {
     paths: BTreeSet<Vec<String>>,
@@ -131,35 +131,36 @@ impl Reader {
         }
     }
 
-    fn use_tree(&mut self, before: &[String], tree: &UseTree, is_public: bool) {
+    fn use_tree(&mut self, before: &[String], tree: &UseTree) {
         let with = |segment: String| [before, &[segment]].concat();
         match tree {
             UseTree::Path(path) => {
-                self.use_tree(&with(path.ident.to_string()), &path.tree, is_public);
+                self.use_tree(&with(path.ident.to_string()), &path.tree);
             }
             UseTree::Group(group) => {
                 for tree in &group.items {
-                    self.use_tree(before, tree, is_public);
+                    self.use_tree(before, tree);
                 }
             }
-            UseTree::Name(name) if name.ident == "self" => self.used(before, None, is_public),
+            UseTree::Name(name) if name.ident == "self" => self.used(before, None),
             UseTree::Name(name) => {
                 let name = name.ident.to_string();
-                self.used(&with(name.clone()), Some(name), is_public);
+                self.used(&with(name.clone()), Some(name));
             }
             UseTree::Rename(rename) => {
                 let path = with(rename.ident.to_string());
-                self.used(&path, Some(rename.rename.to_string()), is_public);
+                self.used(&path, Some(rename.rename.to_string()));
             }
-            UseTree::Glob(_) => self.used(before, None, is_public),
+            UseTree::Glob(_) => self.used(before, None),
         }
     }
 
-    fn used(&mut self, path: &[String], name: Option<String>, is_public: bool) {
+    fn used(&mut self, path: &[String], name: Option<String>) {
         let Some(path) = self.absolute(path) else {
             return;
         };
-        if let (Some(name), true) = (name, is_public) {
+        // A private name of a parent can be used by its children.
+        if let Some(name) = name {
             self.source.reexports.insert(name, path.clone());
         }
         self.source.paths.insert(path);
@@ -182,8 +183,7 @@ impl<'ast> Visit<'ast> for Reader {
     }
 
     fn visit_item_use(&mut self, item: &'ast syn::ItemUse) {
-        let is_public = !matches!(item.vis, syn::Visibility::Inherited);
-        self.use_tree(&[], &item.tree, is_public);
+        self.use_tree(&[], &item.tree);
     }
 
     fn visit_path(&mut self, path: &'ast syn::Path) {
@@ -193,7 +193,7 @@ impl<'ast> Visit<'ast> for Reader {
             .map(|segment| segment.ident.to_string())
             .collect();
         if segments.len() > 1 {
-            self.used(&segments, None, false);
+            self.used(&segments, None);
         }
         syn::visit::visit_path(self, path);
     }

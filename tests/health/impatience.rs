@@ -59,8 +59,9 @@ async fn the_circuit_opens_as_soon_for_callers_that_give_up() {
     let dropped = dropped.await;
     let limited = opens_after(|main| get(main.with_timeout(PATIENCE))).await;
     println!("opens after {waiting:?}; dropped: {dropped:?}; limited: {limited:?}");
-    for took in [waiting, dropped, limited] {
-        assert!(took < BOUND, "{took:?}");
+    assert!(waiting < BOUND, "{waiting:?}");
+    for took in [dropped, limited] {
+        assert!(took <= waiting + Duration::from_secs(1), "{took:?}");
     }
 }
 

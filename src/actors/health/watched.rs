@@ -193,7 +193,7 @@ pub(super) fn greeting(seen: ServerInfo) -> Greeting {
 
 fn counts(database: &DatabaseState) -> Counts {
     Counts {
-        calls: database.attempts(),
+        calls: database.attempts() + database.counters.abandoned.load(Relaxed),
         slow: database.counters.slow.load(Relaxed),
         unanswered: database.counters.unanswered.load(Relaxed),
     }

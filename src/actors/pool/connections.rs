@@ -18,9 +18,7 @@ use crate::{
         Request,
     },
     policy::pool::{Closing, Eviction, Lane, Place as _},
-    state::Permit,
-    state::count,
-    state::{Route, Routes},
+    state::{Permit, Route, Routes, count},
 };
 
 /// A connection whose task has not ended.

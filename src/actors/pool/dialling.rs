@@ -10,8 +10,7 @@ use crate::{
     messages::{Dialled, Evidence},
     net::{DialError, WhileLoading},
     policy::pool::{Lane, Place as _},
-    state::Permit,
-    state::count,
+    state::{Permit, count},
 };
 
 /// A dial that is under way. It belongs to the pool: the caller that it was made for may go, and the
@@ -63,8 +62,10 @@ impl PoolActor {
         Ok(())
     }
 
-    pub(super) fn cancel_dial(&self, id: u64) {
-        if let Some(dialling) = self.dials.get(&id) {
+    pub(super) fn cancel_dial(&mut self, id: u64) {
+        if let Some(dialling) = self.dials.get_mut(&id) {
+            // Its end says nothing about the runtime that it ran on.
+            dialling.on_caller = false;
             dialling.task.abort();
         }
     }

@@ -30,7 +30,7 @@ impl MessageResponse<PoolActor, Execute> for Executing {
         actix_rt::spawn(async move {
             let mut call = self.0;
             let Some(mut sender) = sender else {
-                // Nobody wants to know what comes of it, only that it is done.
+                // Sent with `do_send`: the command is run, and its reply dropped.
                 call.await.ok();
                 return;
             };
@@ -39,7 +39,7 @@ impl MessageResponse<PoolActor, Execute> for Executing {
                 Poll::Pending => sender.poll_closed(cx).map(|()| None),
             });
             if let Some(outcome) = outcome.await {
-                // It may have gone by now.
+                // The sender may have gone by now.
                 let _ = sender.send(outcome);
             }
         });

@@ -7,8 +7,7 @@ use tokio::time;
 
 use super::{Event, PoolActor};
 use crate::{
-    messages::{Acquire, Released, Waiting},
-    messages::{Grant, NoGrant},
+    messages::{Acquire, Grant, NoGrant, Released, Waiting},
     net::Mailbox,
     policy::pool::{Rejection, Waiter},
 };

@@ -28,8 +28,7 @@ use crate::{
     messages::{Evidence, Waiting},
     policy::pool::{self, Limits, Pool},
     registry::{Registry, STOP_PATIENCE},
-    state::DatabaseState,
-    state::{Permit, Permits},
+    state::{DatabaseState, Permit, Permits},
 };
 
 type Event = pool::Event<Waiting, Evidence>;

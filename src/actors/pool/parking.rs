@@ -15,8 +15,7 @@ use crate::{
     messages::Park,
     net::{Failure, Mailbox, Request},
     policy::gate_state::GateState,
-    state::DatabaseState,
-    state::count,
+    state::{DatabaseState, count},
 };
 
 /// Requests of one database that wait for a connection, first come, first sent, each at most

@@ -233,7 +233,7 @@ fields! {
         /// It bounds the memory and the delay that a slow server can cause in this process. A
         /// refused command has not run. Lower it to shed load earlier.
         // They are counted in 24 bits, of which one is room for callers that are refused
-        // (`net/load.rs`).
+        // (`net/in_flight.rs`).
         fixed max_in_flight(commands): usize, default(65_536), range(1..=8_388_607);
 
         /// The most bytes of requests in flight at once; further commands are refused as overload.

@@ -199,6 +199,7 @@ impl PendingReplies {
             if entry.is_settled || entry.responder.is_gone() {
                 entry.is_unanswered = true;
                 tally.unanswered += 1;
+                tally.abandoned += u64::from(!entry.is_settled);
             } else {
                 tally.slow += 1;
             }
@@ -232,6 +233,7 @@ impl PendingReplies {
                 // A caller that went after the command had become slow was not counted then.
                 let is_unanswered = entry.slow <= now && !entry.is_unanswered;
                 tally.unanswered += u64::from(is_unanswered);
+                tally.abandoned += u64::from(is_unanswered);
             }
         }
         expired

@@ -16,6 +16,8 @@ pub(crate) struct Tally {
     pub(crate) slow: u64,
     /// Slow, and without a caller that could report it.
     pub(crate) unanswered: u64,
+    /// Those of them whose caller has gone, so that no other number of failed calls has them.
+    pub(crate) abandoned: u64,
 }
 
 impl Tally {

@@ -4,7 +4,7 @@ use std::{io, sync::Arc, time::Duration};
 
 use redis::ServerError;
 
-use crate::{events::Reason, net::codec::ProtocolError, sanitize};
+use crate::{events::Reason, net::codec::ProtocolError, reply_code::ReplyCode, sanitize};
 
 pub(super) const CONNECTING: &str = "connecting";
 pub(super) const GREETING: &str = "greeting the server";
@@ -87,13 +87,15 @@ impl DialError {
 /// Only refusals of credentials, or of commands of the handshake, concern this client. Any other refusal
 /// may be a temporary failure of a proxy.
 fn reason_of_refusal(command: &str, code: &str, text: &str) -> Reason {
-    match code {
-        "LOADING" => Reason::Loading,
-        "BUSY" => Reason::Busy,
-        "MASTERDOWN" | "CLUSTERDOWN" => Reason::PrimaryDown,
-        "ERR" if text.starts_with("max number of clients") => Reason::ServerFull,
-        "ERR" if matches!(command, "AUTH" | "SELECT") => Reason::Rejected,
-        "WRONGPASS" | "NOAUTH" | "NOPERM" | "DENIED" => Reason::Rejected,
+    match ReplyCode::of(code) {
+        ReplyCode::Loading => Reason::Loading,
+        ReplyCode::Busy => Reason::Busy,
+        ReplyCode::PrimaryDown => Reason::PrimaryDown,
+        ReplyCode::General if text.starts_with("max number of clients") => Reason::ServerFull,
+        ReplyCode::General if matches!(command, "AUTH" | "SELECT") => Reason::Rejected,
+        ReplyCode::Rejected | ReplyCode::NoPermission | ReplyCode::NotAuthenticated => {
+            Reason::Rejected
+        }
         _ => Reason::Unreachable,
     }
 }

@@ -9,7 +9,7 @@ pub(crate) use established::{Established, ServerInfo};
 
 use std::{sync::Arc, time::Duration};
 
-use redis::{Cmd, Value, cmd};
+use redis::{Cmd, ServerError, Value, cmd};
 use secrecy::ExposeSecret;
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -21,7 +21,7 @@ use super::{
     locate::Locate,
     transport::{Connector, Transport},
 };
-use crate::{config::DatabaseSettings, events::Reason};
+use crate::{config::DatabaseSettings, events::Reason, reply_code::ReplyCode};
 
 /// The interval at which a server that is loading its dataset is asked whether it has finished.
 const LOADING_POLL: Duration = Duration::from_millis(20);
@@ -117,7 +117,7 @@ async fn greet(
     let [hello] = handshake.call([&hello(settings)]).await?;
     let is_replica = match hello {
         // Servers before 6.0 do not know HELLO, and some proxies refuse RESP3.
-        Value::ServerError(error) if matches!(error.code(), "ERR" | "NOPROTO") => {
+        Value::ServerError(error) if no_hello(&error) => {
             let refused = DialError::refused("HELLO", &error);
             if refused.reason() == Reason::ServerFull {
                 return Err(refused);
@@ -143,6 +143,11 @@ async fn greet(
         Value::ServerError(error) => Err(DialError::refused("SELECT", &error)),
         _ => Err(DialError::Unexpected { command: "SELECT" }),
     }
+}
+
+fn no_hello(error: &ServerError) -> bool {
+    let code = ReplyCode::of(error.code());
+    matches!(code, ReplyCode::General | ReplyCode::NoProtocol)
 }
 
 fn says_replica((field, value): &(Value, Value)) -> bool {
@@ -198,19 +203,20 @@ async fn prove(
             Value::BulkString(echo) if echo == nonce.as_bytes() => {
                 return Ok(Some(false));
             }
-            // The user may not ping, or the server cannot save and refuses PING with the writes, while
-            // it serves reads. Either is as good as an answer.
-            Value::ServerError(error) if matches!(error.code(), "NOPERM" | "MISCONF") => {
-                return Ok((error.code() == "MISCONF").then_some(true));
-            }
-            Value::ServerError(error) if error.code() == "LOADING" => {
-                let wait = while_loading == WhileLoading::Wait;
-                if !wait || Instant::now() + LOADING_POLL >= deadline {
-                    return Err(DialError::Loading);
+            Value::ServerError(error) => match ReplyCode::of(error.code()) {
+                // The user may not ping, or the server cannot save and refuses PING with the writes,
+                // while it serves reads. Either is as good as an answer.
+                ReplyCode::NoPermission => return Ok(None),
+                ReplyCode::CannotSave => return Ok(Some(true)),
+                ReplyCode::Loading => {
+                    let wait = while_loading == WhileLoading::Wait;
+                    if !wait || Instant::now() + LOADING_POLL >= deadline {
+                        return Err(DialError::Loading);
+                    }
+                    sleep(LOADING_POLL).await;
                 }
-                sleep(LOADING_POLL).await;
-            }
-            Value::ServerError(error) => return Err(DialError::refused("PING", &error)),
+                _ => return Err(DialError::refused("PING", &error)),
+            },
             _ => return Err(DialError::Unexpected { command: "PING" }),
         }
     }

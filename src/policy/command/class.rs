@@ -47,6 +47,7 @@ impl Class {
         for flag in flags {
             match flag {
                 "pubsub" | "@pubsub" => return Self::TakesReplies,
+                "admin" => return Self::Administers,
                 "@connection" => class = Self::Configures,
                 "blocking" | "@blocking" if class == Self::Plain => {
                     class = Self::Blocks(Block::Forever);

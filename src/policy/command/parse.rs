@@ -82,6 +82,7 @@ mod tests {
             ),
             ("noscript @blocking @connection", Class::Configures),
             ("pubsub noscript blocking @pubsub", Class::TakesReplies),
+            ("admin noscript @admin @dangerous", Class::Administers),
             ("", Class::Plain),
         ] {
             assert_eq!(Class::of_flags(flags.split(' ')), class, "{flags}");

@@ -50,8 +50,9 @@ pub(crate) struct DatabaseHealth {
     looked_at: Instant,
     /// Whether commands have succeeded since then.
     has_succeeded: bool,
-    /// From when on unanswered commands are of the present epoch: any that was sent in an earlier one
-    /// has been counted by then.
+    /// From when on unanswered commands are of the present epoch. Nearly all that were sent in an earlier
+    /// one have been counted by then. The exception is a caller that left after its command had become
+    /// slow: it counts at its deadline.
     unanswered_from: Instant,
     last_reason: Option<Reason>,
     /// When an attempt of the health actor was last counted against the database.

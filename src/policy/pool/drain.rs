@@ -55,7 +55,7 @@ impl<W: Waiter, P: Places, N> Pool<W, P, N> {
         }
     }
 
-    /// Nothing is parked any more: what is open ends when all it was given is answered.
+    /// Nothing is parked any more: each open connection ends when all its requests are answered.
     pub(super) fn advance_drain(&mut self) -> Option<Action<W, P::Place, N>> {
         self.close_all();
         if self.actions.is_empty() && self.ledger.is_empty() {

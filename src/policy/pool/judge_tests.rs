@@ -228,10 +228,13 @@ impl World {
 
     /// What a sweep may close.
     fn swept_over(&self) -> Vec<Swept> {
-        let in_service = self.connections.iter().filter(|(_, it)| match it.lane {
-            Lane::Shared => it.state == State::InUse,
-            Lane::Leased => it.state == State::Idle,
-        });
+        let in_service = self
+            .connections
+            .iter()
+            .filter(|(_, known)| match known.lane {
+                Lane::Shared => known.state == State::InUse,
+                Lane::Leased => known.state == State::Idle,
+            });
         let swept = in_service.map(|(id, known)| Swept {
             id: *id,
             is_shared: known.lane == Lane::Shared,
@@ -387,7 +390,10 @@ impl std::fmt::Debug for World {
             .wake_at()
             .map(|at| at.checked_duration_since(self.now));
         let state = |known: &Known| (known.lane, known.state, known.task.is_some());
-        let connections = self.connections.iter().map(|(id, it)| (*id, state(it)));
+        let connections = self
+            .connections
+            .iter()
+            .map(|(id, known)| (*id, state(known)));
         let connections: BTreeMap<_, _> = connections.collect();
         f.debug_struct("World")
             .field("max", &self.max)

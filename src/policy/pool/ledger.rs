@@ -78,7 +78,7 @@ impl<P: Places> Ledger<P> {
 
     /// Names each dial that is to be given up, once.
     pub(super) fn cancel_dials(&mut self) -> Vec<u64> {
-        let running = self.dials.iter_mut().filter(|(_, it)| !it.is_cancelled);
+        let running = self.dials.iter_mut().filter(|(_, dial)| !dial.is_cancelled);
         let cancel = |(id, dial): (&u64, &mut Dial<P::Place>)| {
             dial.is_cancelled = true;
             *id

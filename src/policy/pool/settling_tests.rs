@@ -86,7 +86,7 @@ impl World {
         panic!("it does not end: {self:?}");
     }
 
-    /// Whoever holds something lets go. Returns the number of places that are not free then.
+    /// All holders let go. Returns the number of places that are not free then.
     pub(super) fn end(mut self) -> usize {
         self.abandon();
         self.orphans.clear();

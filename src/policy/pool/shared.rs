@@ -294,7 +294,7 @@ impl<W: Waiter, P: Places, N> Pool<W, P, N> {
         }
     }
 
-    /// Takes all connections out of service: what is true of one of them is true of all.
+    /// Takes all connections out of service: they lead to the same server.
     pub(super) fn distrust_all(&mut self) {
         let changes_routes = !self.serving().is_empty() || !self.shared.has_published;
         for id in self.ledger.distrust() {
