@@ -101,19 +101,20 @@ impl<B: Backend> CallEngine<B> {
         for (command, class) in work.commands() {
             block = Block::after(block, self.place(command, class, &options)?);
         }
+        // In a transaction nothing blocks.
+        let block = block.filter(|_| !pipeline.is_transaction());
         options = options.after_question(asked, block);
         if work.replies() == 0 {
             return Ok((Vec::new(), Attempts::first_try(&options)));
         }
         let called = match block {
-            // In a transaction nothing blocks.
-            Some(block) if !pipeline.is_transaction() => {
+            Some(block) => {
                 if let Some((first, class)) = work.commands().next() {
                     self.refuse_alone(first, class)?;
                 }
                 Box::pin(self.call_leased(&work, block, &options)).await?
             }
-            _ => self.call(&work, &options).await?,
+            None => self.call(&work, &options).await?,
         };
         let (answered, attempts) = called;
         Ok((answered.reply.into_many(), attempts))

@@ -79,7 +79,7 @@ fn is_lasting(code: &str) -> bool {
     )
 }
 
-/// The class by a command's description: its name, arity and flags, three key positions, and since 7.0
+/// The class by a command's description: its name, arity and flags, three key positions, and since 6.0
 /// its categories.
 fn class_of(fields: &[Value]) -> Class {
     let words = |index: usize| match fields.get(index) {

@@ -99,8 +99,8 @@ fn commands_of_the_server() -> BTreeMap<String, Vec<String>> {
     found
 }
 
-/// Collects the flags. A description is a list: name, arity, flags, three key positions, and since 7.0
-/// categories, tips, keys, and the descriptions of the members. Modules may write their names in capitals.
+/// Collects the flags. A description is a list: name, arity, flags, three key positions, since 6.0
+/// categories, and since 7.0 tips, keys, and the descriptions of the members. Modules may write their names in capitals.
 fn collect(descriptions: Reply, found: &mut BTreeMap<String, Vec<String>>) {
     let list = |reply: Reply| match reply {
         Reply::Array(items) => items,

@@ -1,9 +1,8 @@
 //! Requests that wait for a connection.
 
 use std::{
-    collections::VecDeque,
     sync::{Arc, atomic::Ordering::Relaxed},
-    time::Duration,
+    time::{self, Duration},
 };
 
 use actix::{AsyncContext, Context, Handler};
@@ -14,7 +13,10 @@ use crate::{
     execution::{Execution, Stage},
     messages::Park,
     net::{Failure, Mailbox, Request},
-    policy::gate_state::GateState,
+    policy::{
+        gate_state::GateState,
+        pool::{WaitQueue, Waiter},
+    },
     state::{DatabaseState, count},
 };
 
@@ -22,17 +24,14 @@ use crate::{
 /// until its deadline.
 pub(super) struct Parking {
     state: Arc<DatabaseState>,
-    requests: VecDeque<Request>,
-    /// No deadline is earlier.
-    soonest: Option<Instant>,
+    requests: WaitQueue<Request>,
 }
 
 impl Parking {
     pub(super) fn new(state: Arc<DatabaseState>) -> Self {
         let parking = Self {
             state,
-            requests: VecDeque::new(),
-            soonest: None,
+            requests: WaitQueue::new(),
         };
         // A predecessor that crashed has left its length.
         parking.publish_length();
@@ -45,7 +44,7 @@ impl Parking {
 
     /// When the first deadline passes, or earlier.
     pub(super) fn wake_at(&self) -> Option<Instant> {
-        self.soonest.filter(|_| !self.requests.is_empty())
+        self.requests.wake_at().map(Instant::from_std)
     }
 
     fn push(&mut self, mut request: Request) {
@@ -59,21 +58,16 @@ impl Parking {
             }
             return;
         }
-        let deadline = request.deadline;
-        self.soonest = Some(
-            self.soonest
-                .map_or(deadline, |soonest| soonest.min(deadline)),
-        );
-        self.requests.push_back(request);
+        self.requests.push(request);
         self.publish_length();
     }
 
     /// A connection is ready.
     fn send_all(&mut self, mailbox: &Mailbox) {
-        while let Some(request) = self.requests.pop_front() {
+        while let Some(request) = self.requests.pop() {
             if let Err(refused) = mailbox.send(request) {
                 // It broke at once. The next one will take the rest.
-                self.requests.push_front(refused.0);
+                self.requests.push_first(refused.0);
                 break;
             }
         }
@@ -82,7 +76,7 @@ impl Parking {
 
     /// The supervisor shuts down and the grace is over.
     pub(super) fn refuse_all(&mut self) {
-        while let Some(request) = self.requests.pop_front() {
+        for request in self.requests.dismiss() {
             self.refuse(request);
         }
         self.publish_length();
@@ -102,43 +96,44 @@ impl Parking {
 
     /// Drops requests whose callers have gone.
     pub(super) fn forget_gone(&mut self) {
-        let counters = &self.state.counters;
-        self.requests.retain(|request| {
-            let is_gone = request.responder.is_gone();
-            if is_gone {
-                count(&counters.cancelled);
-            }
-            !is_gone
-        });
+        for _ in 0..self.requests.forget_gone() {
+            count(&self.state.counters.cancelled);
+        }
         self.publish_length();
     }
 
     /// Answers requests whose deadlines have passed, once the first of them has.
     pub(super) fn expire(&mut self, now: Instant) {
-        if self.soonest.is_none_or(|soonest| soonest > now) {
+        let expired = self.requests.expire(now.into_std());
+        if expired.is_empty() {
             return;
         }
         let counters = &self.state.counters;
-        self.requests.retain_mut(|request| {
-            let is_due = request.deadline <= now;
-            if is_due {
-                let failure = Failure::TimedOut(Stage::Connect);
-                let has_told = request.responder.finish(Err(failure));
-                count(if has_told {
-                    &counters.timed_out
-                } else {
-                    &counters.cancelled
-                });
-            }
-            !is_due
-        });
-        self.soonest = self.requests.iter().map(|request| request.deadline).min();
+        for mut request in expired {
+            let failure = Failure::TimedOut(Stage::Connect);
+            let has_told = request.responder.finish(Err(failure));
+            count(if has_told {
+                &counters.timed_out
+            } else {
+                &counters.cancelled
+            });
+        }
         self.publish_length();
     }
 
     fn publish_length(&self) {
         let parked = &self.state.counters.parked;
         parked.store(self.requests.len(), Relaxed);
+    }
+}
+
+impl Waiter for Request {
+    fn deadline(&self) -> time::Instant {
+        self.deadline.into_std()
+    }
+
+    fn is_gone(&self) -> bool {
+        self.responder.is_gone()
     }
 }
 

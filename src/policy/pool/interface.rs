@@ -4,15 +4,6 @@ use std::time::Instant;
 
 use crate::events::Reason;
 
-/// A caller that waits for a connection of its own.
-pub(crate) trait Waiter {
-    /// The caller is told by then at the latest.
-    fn deadline(&self) -> Instant;
-
-    /// The caller has given up.
-    fn is_gone(&self) -> bool;
-}
-
 /// Something that has happened. `N` is evidence for the health actor, which the machine passes on or drops.
 #[derive(Debug)]
 pub(crate) enum Event<W, N> {

@@ -1,8 +1,10 @@
 //! The leased lane: one caller at a time has a connection.
 
-use std::{collections::VecDeque, time::Instant};
+use std::time::Instant;
 
-use super::{Action, Closing, Counts, Lane, Limits, Places, Pool, Rejection, State, Waiter};
+use super::{
+    Action, Closing, Counts, Lane, Limits, Places, Pool, Rejection, State, WaitQueue, Waiter,
+};
 use crate::{events::Reason, policy::backoff::Backoff};
 
 /// Dials for leases at the same time, so that a crowd of callers is no storm of connections.
@@ -10,10 +12,7 @@ const DIALS_AT_ONCE: usize = 2;
 
 /// The callers that wait for a connection, and the pauses of the dials for them.
 pub(super) struct LeasedLane<W> {
-    /// First come, first served.
-    waiters: VecDeque<W>,
-    /// No deadline is earlier.
-    soonest: Option<Instant>,
+    waiters: WaitQueue<W>,
     /// After a failed dial there is none until then.
     pause: Option<Instant>,
     backoff: Backoff,
@@ -22,30 +21,19 @@ pub(super) struct LeasedLane<W> {
 impl<W: Waiter> LeasedLane<W> {
     pub(super) fn new() -> Self {
         Self {
-            waiters: VecDeque::new(),
-            soonest: None,
+            waiters: WaitQueue::new(),
             pause: None,
             backoff: Backoff::default(),
         }
     }
 
     pub(super) fn wait(&mut self, waiter: W) {
-        self.note_deadline(&waiter);
-        self.waiters.push_back(waiter);
+        self.waiters.push(waiter);
     }
 
     /// The connection that the caller was to have had ended before: the caller is the first again.
     pub(super) fn wait_again(&mut self, waiter: W) {
-        self.note_deadline(&waiter);
-        self.waiters.push_front(waiter);
-    }
-
-    fn note_deadline(&mut self, waiter: &W) {
-        let deadline = waiter.deadline();
-        self.soonest = Some(
-            self.soonest
-                .map_or(deadline, |soonest| soonest.min(deadline)),
-        );
+        self.waiters.push_first(waiter);
     }
 
     pub(super) fn waiting(&self) -> usize {
@@ -61,33 +49,22 @@ impl<W: Waiter> LeasedLane<W> {
     }
 
     pub(super) fn forget_gone(&mut self) {
-        self.waiters.retain(|waiter| !waiter.is_gone());
+        self.waiters.forget_gone();
     }
 
     /// The caller that has waited longest, if a connection is there for it.
     pub(super) fn first(&mut self, has_idle: bool) -> Option<W> {
-        while self.waiters.front().is_some_and(W::is_gone) {
-            self.waiters.pop_front();
-        }
-        has_idle.then(|| self.waiters.pop_front()).flatten()
+        self.waiters.skip_gone();
+        has_idle.then(|| self.waiters.pop()).flatten()
     }
 
     /// The callers whose deadlines have passed, once the first of them has.
     pub(super) fn expire(&mut self, now: Instant) -> Vec<W> {
-        if self.soonest.is_none_or(|soonest| soonest > now) {
-            return Vec::new();
-        }
-        let waiters = std::mem::take(&mut self.waiters).into_iter();
-        let (over, left): (Vec<_>, Vec<_>) =
-            waiters.partition(|waiter| waiter.deadline() <= now || waiter.is_gone());
-        self.soonest = left.iter().map(W::deadline).min();
-        self.waiters = left.into();
-        over
+        self.waiters.expire(now)
     }
 
     pub(super) fn dismiss(&mut self) -> Vec<W> {
-        self.soonest = None;
-        self.waiters.drain(..).collect()
+        self.waiters.dismiss()
     }
 
     /// Whether another connection is to be opened: for the callers that wait, or for later ones.
@@ -122,8 +99,7 @@ impl<W: Waiter> LeasedLane<W> {
     }
 
     pub(super) fn wake_at(&self) -> impl Iterator<Item = Instant> {
-        let deadline = self.soonest.filter(|_| !self.waiters.is_empty());
-        deadline.into_iter().chain(self.pause)
+        self.waiters.wake_at().into_iter().chain(self.pause)
     }
 }
 

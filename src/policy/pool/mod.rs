@@ -11,10 +11,12 @@ mod leased;
 mod ledger;
 mod life;
 mod places;
+mod queue;
 mod shared;
 
-pub(crate) use interface::{Action, Closing, Event, Eviction, Rejection, Waiter};
+pub(crate) use interface::{Action, Closing, Event, Eviction, Rejection};
 pub(crate) use places::{Counts, Lane, Place, Places, State};
+pub(crate) use queue::{WaitQueue, Waiter};
 
 use std::{
     collections::VecDeque,
