@@ -105,7 +105,7 @@ impl Database {
                 if !keys.is_empty() {
                     lease.query::<()>(cmd("WATCH").arg(keys)).await?;
                 }
-                lease.grant().begin_transaction();
+                lease.grant().session.begin_transaction();
                 let (lent, at_home) = Home::lend(lease);
                 let (pipe, filled) = Home::lend(redis::pipe());
                 let ended = body(lent, pipe).await;
@@ -120,7 +120,7 @@ impl Database {
                 }
                 lease = returned.ok_or_else(|| self.not_returned())?;
                 let mut pipe = filled.take().ok_or_else(|| self.not_returned())?;
-                if !lease.grant().keeps_transaction(!keys.is_empty()) {
+                if !lease.grant().session.keeps_transaction(!keys.is_empty()) {
                     return Err(E::from(Error::WatchLost {
                         database: self.name().into(),
                     }));

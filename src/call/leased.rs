@@ -178,10 +178,10 @@ impl<B: Backend> CallEngine<B> {
                 admitted.forgo_trial();
             }
             let packed = (work.pack().0, work.expected_on_lease());
-            let is_fresh = grant.is_fresh();
+            let is_fresh = grant.session.is_fresh();
             let sent = self.send(packed, deadline, |mut request| {
                 request.may_block = block.is_some();
-                grant.begin(work.effect());
+                grant.session.begin(work.effect());
                 if let Err(refused) = grant.mailbox().send(request) {
                     let failure = Failure::Lost(CloseReason::Gone.into(), Execution::NotSent);
                     let mut request = refused.0;
@@ -258,5 +258,5 @@ fn settle(grant: &mut Grant, work: &impl Work, answer: &Answer, again: RetryAdvi
     // The server has changed its role or is not ready, so a new connection may lead to another server.
     let is_suspect = work.error_code(reply).map(ReplyCode::of) == Some(ReplyCode::Unblocked)
         || matches!(again, RetryAdvice::Elsewhere | RetryAdvice::OnceReady);
-    grant.settle(work.has_ended(reply), is_suspect);
+    grant.session.settle(work.has_ended(reply), is_suspect);
 }

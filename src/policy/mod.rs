@@ -10,4 +10,5 @@ pub(crate) mod outcome;
 pub(crate) mod pool;
 pub(crate) mod restarts;
 pub(crate) mod retry;
+pub(crate) mod session;
 mod window;

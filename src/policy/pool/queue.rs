@@ -31,10 +31,6 @@ impl<W: Waiter> WaitQueue<W> {
         self.waiters.len()
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.waiters.is_empty()
-    }
-
     pub(crate) fn push(&mut self, waiter: W) {
         self.note_deadline(&waiter);
         self.waiters.push_back(waiter);
@@ -169,7 +165,7 @@ mod tests {
                 prop_assert_eq!(queue.len(), list.len());
             }
             prop_assert_eq!(queue.dismiss(), list);
-            prop_assert!(queue.is_empty());
+            prop_assert_eq!(queue.len(), 0);
         }
     }
 }
