@@ -68,12 +68,12 @@ impl<B: Backend> CallEngine<B> {
     pub(crate) async fn execute(
         &self,
         command: &Cmd,
-        mut options: CallOptions,
+        options: CallOptions,
     ) -> Result<Value, Error> {
-        let mut class = self.class(command);
-        if class == Class::Unknown {
-            (class, options) = Box::pin(self.ask(command, options)).await?;
-        }
+        let (class, options) = match self.class(command) {
+            Class::Unknown => Box::pin(self.ask(command, options)).await?,
+            class => (class, options),
+        };
         let work = Single { command, class };
         let answered = match self.place(command, class, &options)? {
             None => self.call(&work, &options).await?.0,
@@ -121,6 +121,7 @@ impl<B: Backend> CallEngine<B> {
     }
 
     /// The class of a command, as far as it is known.
+    #[inline]
     fn class(&self, command: &Cmd) -> Class {
         match Class::of(args(command)) {
             Class::Unknown => self.surveyed(command),

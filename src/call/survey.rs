@@ -15,6 +15,7 @@ use crate::{
 
 impl<B: Backend> CallEngine<B> {
     /// The class of a command that is on no list, if the server has said it.
+    #[cold]
     pub(super) fn surveyed(&self, command: &Cmd) -> Class {
         let class = self.state.survey.class(name(command));
         class.unwrap_or(Class::Unknown)

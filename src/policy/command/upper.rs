@@ -18,13 +18,15 @@ impl Upper {
             bytes: [0; Self::LONGEST],
             len: 0,
         };
-        for byte in word.iter().take_while(|byte| **byte != 0) {
-            if upper.len == Self::LONGEST {
-                upper.len = 0;
-                break;
+        for (upper_byte, byte) in upper.bytes.iter_mut().zip(word) {
+            if *byte == 0 {
+                return upper;
             }
-            upper.bytes[upper.len] = byte.to_ascii_uppercase();
+            *upper_byte = byte.to_ascii_uppercase();
             upper.len += 1;
+        }
+        if word.get(Self::LONGEST).is_some_and(|byte| *byte != 0) {
+            upper.len = 0;
         }
         upper
     }
