@@ -114,12 +114,12 @@ impl<B: Backend> CallEngine<B> {
         &self,
         grant: &mut Grant,
         command: &Cmd,
-        mut options: CallOptions,
+        options: CallOptions,
     ) -> Result<Value, Error> {
-        let mut class = self.class(command);
-        if class == Class::Unknown {
-            (class, options) = Box::pin(self.ask(command, options)).await?;
-        }
+        let (class, options) = match self.class(command) {
+            Class::Unknown => Box::pin(self.ask(command, options)).await?,
+            class => (class, options),
+        };
         self.check_on_lease(command, class, &options)?;
         let work = Single { command, class };
         let called = self.call_on(grant, &work, class.block(), &options).await?;
@@ -135,24 +135,20 @@ impl<B: Backend> CallEngine<B> {
         &self,
         grant: &mut Grant,
         pipeline: &Pipeline,
-        mut options: CallOptions,
+        options: CallOptions,
     ) -> Result<(Vec<Value>, Attempts), Error> {
-        let (work, asked) = self.classified(pipeline, options).await?;
-        let mut block = None;
-        for (command, class) in work.commands() {
+        let place = |command: &Cmd, class: Class| {
             // A subscription has as many replies as channels, which a pipeline does not expect.
             if class.confirmations().is_some() {
                 return Err(self.forbidden(command, Refusal::Replies));
             }
             self.check_on_lease(command, class, &options)?;
-            block = Block::after(block, class.block());
-        }
+            Ok(class.block())
+        };
+        let (work, block, options) = self.prepare(pipeline, options, place).await?;
         if work.replies() == 0 {
             return Ok((Vec::new(), Attempts::first_try(&options)));
         }
-        // In a transaction nothing blocks.
-        let block = block.filter(|_| !pipeline.is_transaction());
-        options = options.after_question(asked, block);
         let (answered, attempts) = self.call_on(grant, &work, block, &options).await?;
         Ok((answered.reply.into_many(), attempts))
     }

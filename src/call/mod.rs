@@ -94,16 +94,10 @@ impl<B: Backend> CallEngine<B> {
     async fn execute_pipeline(
         &self,
         pipeline: &Pipeline,
-        mut options: CallOptions,
+        options: CallOptions,
     ) -> Result<(Vec<Value>, Attempts), Error> {
-        let (work, asked) = self.classified(pipeline, options).await?;
-        let mut block = None;
-        for (command, class) in work.commands() {
-            block = Block::after(block, self.place(command, class, &options)?);
-        }
-        // In a transaction nothing blocks.
-        let block = block.filter(|_| !pipeline.is_transaction());
-        options = options.after_question(asked, block);
+        let place = |command: &Cmd, class| self.place(command, class, &options);
+        let (work, block, options) = self.prepare(pipeline, options, place).await?;
         if work.replies() == 0 {
             return Ok((Vec::new(), Attempts::first_try(&options)));
         }
@@ -129,24 +123,34 @@ impl<B: Backend> CallEngine<B> {
         }
     }
 
-    /// A pipeline with the class of each of its commands. If the server was asked for some, also when
-    /// that began.
-    async fn classified<'a>(
+    /// Prepares a pipeline: each of its commands with its class, how long it may block the connection, and
+    /// the options that are left for it after a question to the server about its commands.
+    ///
+    /// `place` refuses a command or tells how long it may block.
+    async fn prepare<'a>(
         &self,
         pipeline: &'a Pipeline,
         options: CallOptions,
-    ) -> Result<(Batch<'a>, Option<Instant>), Error> {
+        place: impl Fn(&Cmd, Class) -> Result<Option<Block>, Error>,
+    ) -> Result<(Batch<'a>, Option<Block>, CallOptions), Error> {
         let mut work = Batch::new(pipeline, |command| self.class(command));
-        if !work.has_unknown() {
-            return Ok((work, None));
+        let mut asked = None;
+        if work.has_unknown() {
+            let began = clock::now();
+            asked = Some(began);
+            // The questions share one deadline.
+            let options = options.counted_from(began);
+            for (command, class) in work.unknown() {
+                *class = Box::pin(self.learn(command, &options)).await?;
+            }
         }
-        let began = clock::now();
-        // The questions share one deadline.
-        let options = options.counted_from(began);
-        for (command, class) in work.unknown() {
-            *class = Box::pin(self.learn(command, &options)).await?;
+        let mut block = None;
+        for (command, class) in work.commands() {
+            block = Block::after(block, place(command, class)?);
         }
-        Ok((work, Some(began)))
+        // In a transaction nothing blocks.
+        let block = block.filter(|_| !pipeline.is_transaction());
+        Ok((work, block, options.after_question(asked, block)))
     }
 
     /// Where a command runs: on a shared connection (`None`), or on an exclusive one, which it may block

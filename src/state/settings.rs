@@ -150,10 +150,8 @@ impl Deref for Present {
 mod tests {
     use std::{collections::HashSet, thread};
 
-    use crate::config::MAX_WAIT;
-
     use super::*;
-    use crate::config::{Config, DatabaseConfig, resolve};
+    use crate::config::{Config, DatabaseConfig, MAX_WAIT, resolve};
 
     fn settings(max_in_flight: usize) -> Arc<DatabaseSettings> {
         let database = DatabaseConfig::new().max_in_flight(max_in_flight);

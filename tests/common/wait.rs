@@ -1,4 +1,5 @@
-//! Waiting for a stated condition. Nothing else in the tests sleeps.
+//! Waiting for a stated condition. Elsewhere tests sleep only where time itself is what they test or the
+//! load that they make.
 //!
 //! Bounds are wall-clock time, because the tests wait for other processes and
 //! threads: do not use these functions with a paused tokio clock.

@@ -7,6 +7,7 @@ use redis::cmd;
 use redis_steward::{
     CircuitState, Config, DatabaseConfig, Error, Execution, HealthState, Reason, Stage, Supervisor,
 };
+use tokio::task::JoinHandle;
 
 use crate::{
     SOON,
@@ -19,6 +20,19 @@ fn slow_loader() -> Builder {
     RedisServer::builder()
         .arg("key-load-delay", "200")
         .arg("loading-process-events-interval-bytes", "1024")
+}
+
+/// Such a server, with keys that take more than a second to load.
+fn slowly_loading() -> Arc<RedisServer> {
+    let server = slow_loader().start();
+    assert_eq!(server.cli(&["DEBUG", "POPULATE", "8000"]), "OK");
+    Arc::new(server)
+}
+
+/// Makes the server load its dataset again, and answers its reply once it has.
+fn reload(server: &Arc<RedisServer>) -> JoinHandle<String> {
+    let server = server.clone();
+    tokio::task::spawn_blocking(move || server.cli(&["DEBUG", "RELOAD"]))
 }
 
 fn is_loading(server: &RedisServer) -> bool {
@@ -77,15 +91,11 @@ async fn row_15_loading_at_run_time() {
     if silent_while_loading() {
         return;
     }
-    let server = Arc::new(slow_loader().start());
-    assert_eq!(server.cli(&["DEBUG", "POPULATE", "8000"]), "OK");
+    let server = slowly_loading();
     let main = DatabaseConfig::from_url(server.url()).command_timeout(SOON);
     let (supervisor, main) = spawn(main).await;
     let mut events = supervisor.subscribe();
-    let reload = tokio::task::spawn_blocking({
-        let server = server.clone();
-        move || server.cli(&["DEBUG", "RELOAD"])
-    });
+    let reload = reload(&server);
     eventually_async(SOON, "it loads", || is_loading(&server)).await;
     let count: i64 = main.query(incr()).await.expect("waited for");
     assert_eq!(count, 1);
@@ -104,13 +114,9 @@ async fn row_15_many_calls_wait_for_loading() {
     if silent_while_loading() {
         return;
     }
-    let server = Arc::new(slow_loader().start());
-    assert_eq!(server.cli(&["DEBUG", "POPULATE", "8000"]), "OK");
+    let server = slowly_loading();
     let (supervisor, main) = spawn(DatabaseConfig::from_url(server.url())).await;
-    let reload = tokio::task::spawn_blocking({
-        let server = server.clone();
-        move || server.cli(&["DEBUG", "RELOAD"])
-    });
+    let reload = reload(&server);
     eventually_async(SOON, "it loads", || is_loading(&server)).await;
     let size = cmd("DBSIZE");
     let calls = (0..20).map(|_| main.query::<i64>(&size));
@@ -127,13 +133,9 @@ async fn row_15_increments_during_loading_run_once_or_are_refused() {
     if silent_while_loading() {
         return;
     }
-    let server = Arc::new(slow_loader().start());
-    assert_eq!(server.cli(&["DEBUG", "POPULATE", "8000"]), "OK");
+    let server = slowly_loading();
     let (supervisor, main) = spawn(DatabaseConfig::from_url(server.url())).await;
-    let reload = tokio::task::spawn_blocking({
-        let server = server.clone();
-        move || server.cli(&["DEBUG", "RELOAD"])
-    });
+    let reload = reload(&server);
     let (mut executed, mut refused) = (0, 0);
     while !reload.is_finished() {
         match main.query::<i64>(incr()).await {

@@ -34,7 +34,8 @@ where
             tokio::time::sleep(EVERY).await;
         }
     });
-    tokio::time::sleep(2 * PATIENCE).await;
+    let has_answered = || rig.stats().succeeded >= 50;
+    eventually_async(SOON, "calls are answered", has_answered).await;
     assert_eq!(rig.stats().circuit, CircuitState::Closed);
     rig.server.freeze();
     let is_open = || rig.stats().circuit == CircuitState::Open;

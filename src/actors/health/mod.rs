@@ -44,7 +44,7 @@ impl HealthActor {
         }
     }
 
-    /// One event of one database, and all that follows from it.
+    /// Hands an event to the machine of one database, and carries out its actions.
     fn turn(
         &mut self,
         database: &str,
@@ -57,7 +57,7 @@ impl HealthActor {
         }
     }
 
-    /// The same of all databases.
+    /// Hands an event to the machines of all databases, and carries out their actions.
     fn turn_all(&mut self, event: impl Fn(&mut Watched), ctx: &mut Context<Self>) {
         for watched in self.databases.values_mut() {
             event(watched);
@@ -79,7 +79,7 @@ impl HealthActor {
         self.turn(database, event, ctx);
     }
 
-    /// The endpoint did not answer. It is asked again, for whichever database comes first.
+    /// The endpoint did not answer. It is checked again, with the settings of the first database that waits.
     fn endpoint_failed(&mut self, address: &Address, error: &DialError, ctx: &mut Context<Self>) {
         let Some(endpoint) = self.endpoints.get_mut(address) else {
             return;

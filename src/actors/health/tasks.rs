@@ -56,7 +56,7 @@ pub(super) fn check(
     });
 }
 
-/// Runs a task of a connection's kind where connections run, and survives the end of that runtime.
+/// Runs a task on the runtime of the connections. The end of that runtime is an error of the task.
 async fn run<R: Send + 'static>(
     registry: &Registry,
     task: impl Future<Output = Result<R, DialError>> + Send + 'static,

@@ -9,7 +9,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::{Event, PoolActor};
+use super::{Event, PoolActor, parking::fail};
 use crate::{
     execution::Execution,
     messages::{ConnectionEnded, Evidence, Saturated},
@@ -127,7 +127,7 @@ impl PoolActor {
         }
     }
 
-    /// Takes a connection out of service. It ends when all it was given is answered.
+    /// Takes a connection out of service. It ends when all its requests are answered.
     pub(super) fn close(&mut self, id: u64, why: Closing) {
         if let Some(held) = self.connections.get_mut(&id) {
             held.route = None;
@@ -152,7 +152,7 @@ impl PoolActor {
         }
     }
 
-    /// One that was out of service was counted when it was taken out.
+    /// Counts the end of a connection. If it was out of service, it was counted when it was taken out.
     fn count_end(&self, loss: &CloseReason, was_in_service: bool) {
         let counters = &self.state.counters;
         let counter = match loss {
@@ -169,17 +169,12 @@ impl PoolActor {
         }
     }
 
-    /// It was for a connection that one caller had, and may not go to another: that one would lack what
-    /// was done on this.
-    fn lose(&self, mut request: Request, loss: Arc<CloseReason>) {
-        let failure = Failure::Lost(loss, Execution::NotSent);
+    /// Answers a request that its connection has not sent. It was for the connection of one caller, so it
+    /// may not go to another one, which would lack what was done on this one.
+    fn lose(&self, request: Request, loss: Arc<CloseReason>) {
         let counters = &self.state.counters;
-        let has_told = request.responder.finish(Err(failure));
-        count(if has_told {
-            &counters.lost
-        } else {
-            &counters.cancelled
-        });
+        let failure = Failure::Lost(loss, Execution::NotSent);
+        fail(request, failure, &counters.lost, counters);
     }
 }
 

@@ -1,7 +1,10 @@
 //! Requests that wait for a connection.
 
 use std::{
-    sync::{Arc, atomic::Ordering::Relaxed},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::{self, Duration},
 };
 
@@ -17,7 +20,7 @@ use crate::{
         gate_state::GateState,
         pool::{WaitQueue, Waiter},
     },
-    state::{DatabaseState, count},
+    state::{Counters, DatabaseState, count},
 };
 
 /// Requests of one database that wait for a connection, first come, first sent, each at most
@@ -62,11 +65,11 @@ impl Parking {
         self.publish_length();
     }
 
-    /// A connection is ready.
+    /// Sends the requests on a connection that is ready.
     fn send_all(&mut self, mailbox: &Mailbox) {
         while let Some(request) = self.requests.pop() {
             if let Err(refused) = mailbox.send(request) {
-                // It broke at once. The next one will take the rest.
+                // The connection broke at once. The next one will take the rest.
                 self.requests.push_first(refused.0);
                 break;
             }
@@ -74,7 +77,7 @@ impl Parking {
         self.publish_length();
     }
 
-    /// The supervisor shuts down and the grace is over.
+    /// Answers all requests with an error, because the grace of a shutdown is over.
     pub(super) fn refuse_all(&mut self) {
         for request in self.requests.dismiss() {
             self.refuse(request);
@@ -83,15 +86,10 @@ impl Parking {
     }
 
     /// Answers a request that came too late for a shutdown.
-    fn refuse(&self, mut request: Request) {
+    fn refuse(&self, request: Request) {
         let counters = &self.state.counters;
         let failure = Failure::ShuttingDown(Execution::NotSent);
-        let has_told = request.responder.finish(Err(failure));
-        count(if has_told {
-            &counters.lost
-        } else {
-            &counters.cancelled
-        });
+        fail(request, failure, &counters.lost, counters);
     }
 
     /// Drops requests whose callers have gone.
@@ -109,14 +107,9 @@ impl Parking {
             return;
         }
         let counters = &self.state.counters;
-        for mut request in expired {
+        for request in expired {
             let failure = Failure::TimedOut(Stage::Connect);
-            let has_told = request.responder.finish(Err(failure));
-            count(if has_told {
-                &counters.timed_out
-            } else {
-                &counters.cancelled
-            });
+            fail(request, failure, &counters.timed_out, counters);
         }
         self.publish_length();
     }
@@ -125,6 +118,21 @@ impl Parking {
         let parked = &self.state.counters.parked;
         parked.store(self.requests.len(), Relaxed);
     }
+}
+
+/// Answers a request that was not sent, and counts it: as cancelled if its caller has gone.
+pub(super) fn fail(
+    mut request: Request,
+    failure: Failure,
+    counter: &AtomicU64,
+    counters: &Counters,
+) {
+    let has_told = request.responder.finish(Err(failure));
+    count(if has_told {
+        counter
+    } else {
+        &counters.cancelled
+    });
 }
 
 impl Waiter for Request {
@@ -138,8 +146,9 @@ impl Waiter for Request {
 }
 
 impl PoolActor {
-    /// A connection may have become ready while the request was on its way here. The end of another may
-    /// be on its way, too.
+    /// Sends a request on a connection that is ready, or keeps it until there is one.
+    ///
+    /// A connection may have become ready, or have ended, while the request was on its way to this actor.
     pub(super) fn park(&mut self, mut request: Request) {
         if self.pool.is_forced() {
             return self.parking.refuse(request);
@@ -177,7 +186,8 @@ impl Handler<Park> for PoolActor {
 }
 
 impl PoolActor {
-    /// The pause is no future of this actor, all of which are polled each time that it wakes.
+    /// Parks a request after a pause. The pause is a task of its own, because an actor polls all its futures
+    /// each time that it wakes.
     fn park_later(&self, mut request: Request, after: Duration, ctx: &mut Context<Self>) {
         let pool = ctx.address();
         let gate = self.state.gate.clone();

@@ -8,11 +8,11 @@ use super::{Action, Places, Pool, Rejection, Waiter};
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Phase {
     Open,
-    /// It finishes what is under way.
+    /// The pool finishes what is under way.
     Draining {
         deadline: Instant,
     },
-    /// The grace is over: whatever is left is cut short, and has until then to end.
+    /// The grace is over: what is left was cut short, and has until this time to end.
     Forced {
         until: Instant,
     },

@@ -15,15 +15,15 @@ pub(crate) enum Event<W, N> {
     Acquired(W),
     /// A connection that was to be handed over had ended before.
     NotHandedOver { id: u64, waiter: W },
-    /// A lease is over.
+    /// A caller has given its connection back.
     Released {
         id: u64,
-        /// The next caller would find the connection as if it were new.
+        /// The connection is as good as new for the next caller.
         is_clean: bool,
-        /// It has not ended by itself.
+        /// The connection has not ended by itself.
         is_open: bool,
     },
-    /// So many requests wait in the shell for a shared connection.
+    /// The number of requests that wait in the shell for a shared connection.
     Parked(usize),
     /// A dial has opened a connection.
     Opened { id: u64, evidence: N },
@@ -38,7 +38,7 @@ pub(crate) enum Event<W, N> {
     /// The task of a connection has ended, and its socket is closed.
     ConnectionEnded {
         id: u64,
-        /// It was not closed in good order.
+        /// The connection broke: it was not closed in good order.
         is_lost: bool,
         evidence: Option<N>,
     },
@@ -46,11 +46,12 @@ pub(crate) enum Event<W, N> {
     Saturated,
     /// Connections that are idle or old are to be closed.
     Swept,
-    /// The present connections are not to be trusted. With an id: only if that connection still serves.
+    /// The present connections may lead to the wrong server, and are to be replaced. With an id: only if that
+    /// connection still serves.
     Distrusted { only: Option<u64> },
     /// The health actor asks for a dial at this time.
     Redial { at: Instant },
-    /// The pool is to end: in good order until the deadline, and at once after it.
+    /// The pool is to end: in good order until the deadline, by force after it.
     Drain { deadline: Instant },
 }
 
@@ -65,17 +66,17 @@ pub(crate) enum Action<W, P, N> {
     HandOver { id: u64, waiter: W },
     /// Tell this caller that there is no connection.
     Reject { waiter: W, why: Rejection },
-    /// Take this connection out of service. It ends when all it was given is answered.
+    /// Take this connection out of service. It ends when all its requests are answered.
     Close { id: u64, why: Closing },
     /// Publish the shared connections, which are those of [`Pool::serving`](super::Pool::serving).
     Publish,
     /// Send the parked requests on this connection.
     SendParked(u64),
-    /// Answer the parked requests: they came too late.
+    /// Answer the parked requests with an error: the pool is shutting down.
     RefuseParked,
-    /// Pass this on to the health actor.
+    /// Pass this evidence on to the health actor.
     Report(N),
-    /// End all connections now, whatever they have to answer.
+    /// End all connections now, even with requests unanswered.
     StopAll,
     /// Nothing is left to wait for: the pool ends.
     Finish,
@@ -92,21 +93,21 @@ pub(crate) enum Rejection {
 /// Why a connection is taken out of service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Closing {
-    /// It works, and is not needed or too old.
+    /// The connection works, but is too old or not needed.
     Evicted(Eviction),
-    /// It may not be used again.
+    /// The connection may not be used again: its session is not clean, or it leads to the wrong server.
     Discarded,
 }
 
-/// Why a connection is closed that works.
+/// Why a working connection is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Eviction {
-    /// It was not used for the idle timeout.
+    /// The connection was not used for the idle timeout.
     Idle,
-    /// It is older than the maximum lifetime.
+    /// The connection is older than the maximum lifetime.
     Lifetime,
     /// Fewer connections can do the work that is left.
     Spare,
-    /// It is idle, and its place is needed for a shared connection.
+    /// The connection is idle, and its place is needed for a shared connection.
     Displaced,
 }

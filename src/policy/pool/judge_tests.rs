@@ -36,7 +36,7 @@ impl World {
                 }
             }
             Action::Reject { waiter, why } => {
-                self.queue.retain(|found| found.number != waiter.number);
+                self.queue.retain(|guest| guest.number != waiter.number);
                 match why {
                     Rejection::TimedOut => {
                         assert!(waiter.deadline() <= self.now || waiter.is_gone());
@@ -135,7 +135,10 @@ impl World {
             let known = self.known(id);
             assert_ne!(known.state, State::Closing, "once");
             known.state = State::Closing;
-            (known.lane, known.expires.is_some_and(|found| found <= now))
+            (
+                known.lane,
+                known.expires.is_some_and(|expires| expires <= now),
+            )
         };
         match why {
             Closing::Evicted(Eviction::Displaced) => {
@@ -164,8 +167,8 @@ impl World {
         self.too_old.extend(
             before
                 .iter()
-                .filter(|found| found.is_shared && found.is_expired)
-                .map(|found| found.id),
+                .filter(|swept| swept.is_shared && swept.is_expired)
+                .map(|swept| swept.id),
         );
         let is_calm = self
             .saturated
@@ -196,33 +199,33 @@ impl World {
                 None => assert!(!it.is_expired || it.is_shared || is_displaced(it)),
             }
         }
-        let of = |eviction| evicted.iter().filter(|found| **found == eviction).count();
-        let serving = before.iter().filter(|found| found.is_shared).count();
+        let of = |eviction| evicted.iter().filter(|reason| **reason == eviction).count();
+        let serving = before.iter().filter(|swept| swept.is_shared).count();
         let are_spare = usize::from(is_calm && serving > self.limits.min_shared);
         assert_eq!(of(Eviction::Spare), are_spare, "one at a time");
         let left: Vec<_> = before
             .iter()
-            .filter(|found| reason(found).is_none())
+            .filter(|swept| reason(swept).is_none())
             .collect();
         self.judge_left(&before, &left, of(Eviction::Idle));
     }
 
     fn judge_left(&self, before: &[Swept], left: &[&Swept], evicted: usize) {
         let min_idle = self.limits.min_idle;
-        let are_shared = |all: &[&Swept]| all.iter().filter(|found| found.is_shared).count();
-        let had_shared = before.iter().any(|found| found.is_shared);
+        let are_shared = |all: &[&Swept]| all.iter().filter(|swept| swept.is_shared).count();
+        let had_shared = before.iter().any(|swept| swept.is_shared);
         let keeps_shared = min_idle > 0 && had_shared;
         assert!(!keeps_shared || are_shared(left) > 0, "all can use it");
         assert!(evicted == 0 || left.len() >= min_idle, "the minimum");
         // As long as one of them is used, there is the minimum of them.
         let is_used = before
             .iter()
-            .any(|found| found.is_shared && !found.is_unused);
+            .any(|swept| swept.is_shared && !swept.is_unused);
         let is_kept = |it: &&&Swept| {
             let is_only = keeps_shared && are_shared(left) == 1;
             !(it.is_shared && (is_used || is_only))
         };
-        let unused = left.iter().filter(|found| found.is_unused).filter(is_kept);
+        let unused = left.iter().filter(|swept| swept.is_unused).filter(is_kept);
         assert!(unused.count() == 0 || left.len() <= min_idle, "they go");
     }
 
@@ -238,7 +241,7 @@ impl World {
         let swept = in_service.map(|(id, known)| Swept {
             id: *id,
             is_shared: known.lane == Lane::Shared,
-            is_expired: known.expires.is_some_and(|found| found <= self.now),
+            is_expired: known.expires.is_some_and(|expires| expires <= self.now),
             is_unused: self.now - known.since >= self.limits.idle_timeout,
         });
         swept.collect()
@@ -249,11 +252,7 @@ impl World {
         self.judge_places();
         let serving = self.serving();
         assert_eq!(self.pool.serving(), serving);
-        assert!(
-            self.published
-                .as_ref()
-                .is_none_or(|found| *found == serving)
-        );
+        assert!(self.published.as_ref().is_none_or(|id| *id == serving));
         assert_eq!(self.pool.is_draining(), self.drain.is_some());
         if self.is_over {
             return assert_eq!(self.pool.wake_at(), None);
@@ -295,7 +294,7 @@ impl World {
         let dials = self
             .dials
             .values()
-            .filter(|found| found.lane() == Lane::Leased);
+            .filter(|task| task.lane() == Lane::Leased);
         if dials.count() >= waiting.min(2) || self.is_unreachable {
             return;
         }
@@ -311,10 +310,7 @@ impl World {
 
     /// There is the minimum of shared connections while they are used, or a good reason.
     fn judge_minimum(&self, serving: usize) {
-        let is_dialling = self
-            .dials
-            .values()
-            .any(|found| found.lane() == Lane::Shared);
+        let is_dialling = self.dials.values().any(|task| task.lane() == Lane::Shared);
         let is_fresh = |id: &u64| {
             let idle = self.now - self.connections[id].since;
             idle < self.limits.idle_timeout
@@ -360,18 +356,18 @@ impl World {
 
     /// Counts what is held.
     pub(super) fn count(&self, lane: Lane, state: State) -> usize {
-        let is_meant = |found: (Lane, State)| found == (lane, state);
+        let is_meant = |place: (Lane, State)| place == (lane, state);
         let dials = self
             .dials
             .values()
-            .map(|found| (found.lane(), State::Opening));
-        let orphans = self.orphans.iter().map(|found| (found.lane, found.state));
+            .map(|task| (task.lane(), State::Opening));
+        let orphans = self.orphans.iter().map(|known| (known.lane, known.state));
         let known = self
             .connections
             .values()
-            .map(|found| (found.lane, found.state));
+            .map(|known| (known.lane, known.state));
         let all = dials.chain(orphans).chain(known);
-        all.filter(|found| is_meant(*found)).count()
+        all.filter(|place| is_meant(*place)).count()
     }
 }
 

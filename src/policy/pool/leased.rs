@@ -7,13 +7,13 @@ use super::{
 };
 use crate::{events::Reason, policy::backoff::Backoff};
 
-/// Dials for leases at the same time, so that a crowd of callers is no storm of connections.
+/// The maximum of dials for leases at a time, so that many callers do not cause a storm of connections.
 const DIALS_AT_ONCE: usize = 2;
 
 /// The callers that wait for a connection, and the pauses of the dials for them.
 pub(super) struct LeasedLane<W> {
     waiters: WaitQueue<W>,
-    /// After a failed dial there is none until then.
+    /// After a failed dial, the time before which no other one is made.
     pause: Option<Instant>,
     backoff: Backoff,
 }
@@ -40,7 +40,7 @@ impl<W: Waiter> LeasedLane<W> {
         self.waiters.len()
     }
 
-    /// Whether as many wait as may, not counting callers that have gone.
+    /// Whether the maximum of callers waits, without those that have gone.
     pub(super) fn is_crowded(&mut self, limit: usize) -> bool {
         if self.waiters.len() >= limit {
             self.forget_gone();
@@ -88,7 +88,7 @@ impl<W: Waiter> LeasedLane<W> {
         }
     }
 
-    /// A connection did what it was leased for.
+    /// A leased connection was of use, so the next pause is a short one.
     pub(super) fn succeeded(&mut self) {
         self.backoff.reset();
     }

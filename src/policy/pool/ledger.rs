@@ -32,7 +32,7 @@ struct Entry<P> {
     since: Instant,
     /// When it is too old.
     expires: Option<Instant>,
-    /// It is closed when its lease is over.
+    /// The connection is to be closed when its lease is over.
     is_distrusted: bool,
 }
 
@@ -121,7 +121,7 @@ impl<P: Places> Ledger<P> {
         Some(lane)
     }
 
-    /// Takes it out of service.
+    /// Takes a connection out of service.
     pub(super) fn close(&mut self, id: u64) {
         self.leave_service(id);
         if let Some(entry) = self.connections.get(&id) {
@@ -129,7 +129,7 @@ impl<P: Places> Ledger<P> {
         }
     }
 
-    /// Its socket is closed.
+    /// The socket of a connection is closed.
     pub(super) fn ended(&mut self, id: u64) -> Option<Past> {
         let was_serving = self.serving.contains(&id);
         self.leave_service(id);
@@ -198,7 +198,7 @@ impl<P: Places> Ledger<P> {
         in_service
     }
 
-    /// A shared connection was last used then.
+    /// Notes when a shared connection was last used.
     pub(super) fn used(&mut self, id: u64, last: Instant) {
         if let Some(entry) = self.connections.get_mut(&id) {
             entry.since = last;
@@ -215,7 +215,7 @@ impl<P: Places> Ledger<P> {
         self.places.counts()
     }
 
-    /// Whether connections take up room that belong to a pool that has crashed.
+    /// Whether connections of a crashed pool still take up places.
     pub(super) fn has_orphans(&self) -> bool {
         self.counts().total() > self.connections.len() + self.dials.len()
     }

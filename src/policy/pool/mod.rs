@@ -29,19 +29,19 @@ use self::{drain::Phase, leased::LeasedLane, ledger::Ledger, shared::SharedLane}
 /// So it looks again after this pause.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
-/// The numbers of the settings.
+/// The limits of a pool, by its settings.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
-    /// So many connections stay open though they are not used, shared ones included.
+    /// The number of connections that stay open though they are not used, shared ones included.
     pub(crate) min_idle: usize,
     pub(crate) min_shared: usize,
     pub(crate) max_shared: usize,
-    /// So many callers may wait for a connection of their own.
+    /// The maximum of callers that wait for a connection of their own.
     pub(crate) max_waiting: usize,
     pub(crate) idle_timeout: Duration,
     pub(crate) max_lifetime: Option<Duration>,
     pub(crate) sweep_interval: Duration,
-    /// So long connections may take to end when the grace of a drain is over.
+    /// How long connections may take to end when the grace of a drain is over.
     pub(crate) stop_patience: Duration,
 }
 
@@ -61,7 +61,7 @@ pub(crate) struct Pool<W, P: Places, N> {
     phase: Phase,
     /// Connections that the last sweep took out of service.
     swept: usize,
-    /// Decided, and not carried out yet.
+    /// Actions that are decided and not handed to the shell yet.
     actions: VecDeque<Action<W, P::Place, N>>,
 }
 
@@ -83,7 +83,7 @@ impl<W: Waiter, P: Places, N> Pool<W, P, N> {
         }
     }
 
-    /// Something has happened. `jitter` is a random number from 0 to 1.
+    /// Takes an event. `jitter` is a random number from 0 to 1.
     pub(crate) fn on(&mut self, event: Event<W, N>, now: Instant, jitter: f64) {
         self.pass(now);
         match event {
@@ -124,7 +124,7 @@ impl<W: Waiter, P: Places, N> Pool<W, P, N> {
         }
     }
 
-    /// The next thing to do, to be asked until there is none.
+    /// The next action. The shell asks until there is none.
     pub(crate) fn poll(&mut self, now: Instant) -> Option<Action<W, P::Place, N>> {
         if let Some(action) = self.actions.pop_front() {
             return Some(action);
@@ -145,7 +145,7 @@ impl<W: Waiter, P: Places, N> Pool<W, P, N> {
         action
     }
 
-    /// When to tell it that time has passed, if nothing else happens before.
+    /// When the shell is to send [`Event::Woken`], if no other event comes before.
     pub(crate) fn wake_at(&self) -> Option<Instant> {
         let lanes = self.leased.wake_at().chain(self.shared.wake_at());
         let others = self.look_again.into_iter().chain(self.phase.wake_at());
@@ -155,7 +155,7 @@ impl<W: Waiter, P: Places, N> Pool<W, P, N> {
         }
     }
 
-    /// A shared connection was last used then. To be told before each event.
+    /// Notes when a shared connection was last used. The shell tells it before each event.
     pub(crate) fn used(&mut self, id: u64, last: Instant) {
         self.ledger.used(id, last);
     }
@@ -229,6 +229,10 @@ mod model;
 #[cfg(test)]
 #[path = "world_tests.rs"]
 mod world;
+
+#[cfg(test)]
+#[path = "happenings_tests.rs"]
+mod happenings;
 
 #[cfg(test)]
 #[path = "judge_tests.rs"]

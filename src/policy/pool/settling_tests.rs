@@ -42,7 +42,7 @@ impl World {
 
     /// Whether anything was left to be done.
     fn cooperate(&mut self) -> bool {
-        let closing = self.ids(|found| found.state == State::Closing || found.task.is_none());
+        let closing = self.ids(|known| known.state == State::Closing || known.task.is_none());
         if let Some(id) = closing.first() {
             self.known(*id).task = None;
             self.end_is_told(*id, false);

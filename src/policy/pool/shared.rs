@@ -16,17 +16,17 @@ const RETIRE_EVERY: Duration = Duration::from_millis(100);
 /// When the shared connections are dialled, and when they are replaced.
 #[derive(Default)]
 pub(super) struct SharedLane {
-    /// A dial that is due now, whatever the pause.
+    /// A dial is wanted now, whatever the pause.
     wish: Option<Wish>,
     /// These connections are taken out of service as soon as there is another.
     replacing: Vec<(u64, Eviction)>,
-    /// There was no room for a dial, which is made when there is.
+    /// There was no room for a dial. It is made as soon as there is.
     lacks_room: bool,
     /// An idle connection that was closed to make room, and has not ended yet.
     displaced: Option<u64>,
     /// A connection that was closed to make room for its own successor, and has not ended yet.
     made_way: Option<u64>,
-    /// There is no dial until then, unless it is wished for.
+    /// The time before which there is no dial, unless one is asked for.
     pause: Option<Instant>,
     backoff: Backoff,
     /// When callers last had the connections replaced.

@@ -8,11 +8,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{model::Happening, *};
-use crate::{
-    events::Reason,
-    state::{Permit, Permits},
-};
+use super::*;
+use crate::state::{Permit, Permits};
 
 /// More steps than any rest is away.
 pub(super) const MANY: usize = 1_000;
@@ -23,8 +20,8 @@ pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 #[derive(Clone, Debug)]
 pub(super) struct Guest {
     pub(super) number: u32,
-    deadline: Instant,
-    gone: Rc<Cell<bool>>,
+    pub(super) deadline: Instant,
+    pub(super) gone: Rc<Cell<bool>>,
 }
 
 impl Waiter for Guest {
@@ -68,7 +65,7 @@ pub(super) struct Orphan {
     pub(super) state: State,
     /// Routes of the crashed pool lead to it.
     pub(super) is_routed: bool,
-    _task: Arc<Permit>,
+    pub(super) _task: Arc<Permit>,
 }
 
 /// A machine, the shell around it, and what the model knows.
@@ -79,7 +76,7 @@ pub(super) struct World {
     pub(super) pool: Pool<Guest, Arc<Permits>, Evidence>,
     pub(super) now: Instant,
     pub(super) jitter: f64,
-    guests: u32,
+    pub(super) guests: u32,
     /// The callers that wait and have not gone, in the order in which they are to be served.
     pub(super) queue: Vec<Guest>,
     pub(super) served: HashSet<u32>,
@@ -152,75 +149,6 @@ impl World {
         world
     }
 
-    pub(super) fn happen(&mut self, happening: Happening) {
-        if self.is_over {
-            return;
-        }
-        match happening {
-            Happening::Acquire(patience) => {
-                self.acquire(patience);
-            }
-            Happening::GiveUp(which) => {
-                if let Some(guest) = take(&mut self.queue, which) {
-                    guest.gone.set(true);
-                }
-            }
-            Happening::Park(requests) => self.park(requests),
-            Happening::ParkedExpire => {
-                self.parked = 0;
-                self.turn(Event::Woken);
-            }
-            Happening::DialSucceeds(which) => self.dial_ends(which, Ok(())),
-            Happening::DialFails { dial, is_refused } => {
-                let reason = if is_refused {
-                    Reason::ServerFull
-                } else {
-                    Reason::Unreachable
-                };
-                self.dial_ends(dial, Err(reason));
-            }
-            Happening::Release { lease, is_clean } => self.release(lease, is_clean),
-            Happening::SocketCloses(which) => {
-                let open = self.ids(|found| found.task.is_some());
-                if let Some(id) = pick(&open, which) {
-                    self.known(*id).task = None;
-                }
-            }
-            Happening::EndIsTold {
-                connection,
-                is_lost,
-            } => {
-                let ended = self.ids(|found| found.task.is_none());
-                if let Some(id) = pick(&ended, connection) {
-                    self.end_is_told(*id, is_lost);
-                }
-            }
-            Happening::Used(which) => {
-                let serving = self.serving();
-                if let Some(id) = pick(&serving, which) {
-                    self.known(*id).since = self.now;
-                }
-            }
-            Happening::Saturated => self.saturate(),
-            Happening::Sweep => self.sweep(),
-            Happening::Distrust(which) => self.distrust(which),
-            Happening::Redial(after) => {
-                // Once for each time that it was told that there is no connection.
-                if !(self.is_unreachable && self.may_try) {
-                    self.redial(after);
-                }
-            }
-            Happening::Pass(time) => self.pass(time),
-            Happening::Crash => self.crash(),
-            Happening::OrphanEnds(which) => drop(take(&mut self.orphans, which)),
-            Happening::Drain(grace) => {
-                self.drain.get_or_insert(self.now + grace);
-                let deadline = self.now + grace;
-                self.turn(Event::Drain { deadline });
-            }
-        }
-    }
-
     /// Tells the machine something, and carries out what follows.
     pub(super) fn turn(&mut self, event: Event) {
         self.closed.clear();
@@ -253,259 +181,21 @@ impl World {
         self.pool.on(event, self.now, self.jitter);
     }
 
-    pub(super) fn acquire(&mut self, patience: Duration) -> u32 {
-        self.guests += 1;
-        let guest = Guest {
-            number: self.guests,
-            deadline: self.now + patience,
-            gone: Rc::default(),
-        };
-        self.queue.push(guest.clone());
-        self.turn(Event::Acquired(guest));
-        self.guests
-    }
-
-    /// The shell sends them, if it can.
-    pub(super) fn park(&mut self, requests: usize) {
-        let serving = self.serving();
-        let open = serving
-            .iter()
-            .find(|id| self.connections[id].task.is_some());
-        match open {
-            Some(id) => self.known(*id).since = self.now,
-            None if self.is_forced => {}
-            None => self.parked += requests,
-        }
-        self.turn(Event::Parked(self.parked));
-    }
-
-    pub(super) fn dial_ends(&mut self, which: usize, result: Result<(), Reason>) {
-        let ids: Vec<_> = self.dials.keys().copied().collect();
-        let Some(id) = pick(&ids, which).copied() else {
-            return;
-        };
-        let permit = self.dials.remove(&id).expect("a dial");
-        let lane = permit.lane();
-        let is_wanted = self.pool.wants(id);
-        let serves_parked = lane == Lane::Shared && self.parked > 0 && !self.is_forced;
-        assert_eq!(is_wanted, self.drain.is_none() || serves_parked);
-        match result {
-            _ if !is_wanted => {
-                drop(permit);
-                self.turn(Event::DialDropped(id));
-            }
-            Ok(()) => self.opened(id, permit),
-            Err(reason) => {
-                drop(permit);
-                match lane {
-                    Lane::Shared => self.shared_trouble = Some(self.now),
-                    Lane::Leased => self.leased_trouble = Some(self.now),
-                }
-                let evidence = Evidence::DialFailed(id);
-                self.turn(Event::DialFailed {
-                    id,
-                    reason,
-                    evidence,
-                });
-            }
-        }
-    }
-
-    fn opened(&mut self, id: u64, permit: Arc<Permit>) {
-        let lane = permit.lane();
-        let known = Known {
-            task: Some(permit),
-            lane,
-            state: match lane {
-                Lane::Shared => State::InUse,
-                Lane::Leased => State::Idle,
-            },
-            opened: self.now,
-            since: self.now,
-            expires: None,
-            is_distrusted: false,
-        };
-        self.connections.insert(id, known);
-        match lane {
-            Lane::Shared => {
-                self.is_unreachable = false;
-                self.shared_trouble = None;
-            }
-            Lane::Leased => self.idle.push(id),
-        }
-        // The same as in the turn to come.
-        let jitter = (self.jitter + 0.37).fract();
-        let lifetime = self.limits.max_lifetime;
-        let lifetime = lifetime.map(|found| found.mul_f64(1.0 - 0.1 * jitter));
-        self.known(id).expires = lifetime.map(|found| self.now + found);
-        let evidence = Evidence::Connected(id);
-        self.turn(Event::Opened { id, evidence });
-    }
-
-    pub(super) fn release(&mut self, which: usize, is_clean: bool) {
-        let Some(id) = take(&mut self.leases, which) else {
-            return;
-        };
-        let is_open = self.connections.get(&id).is_some_and(|known| {
-            let is_in_service = known.state != State::Closing;
-            is_in_service && known.task.is_some()
-        });
-        let (now, is_draining) = (self.now, self.drain.is_some());
-        let mut expected = None;
-        if let Some(known) = self.connections.get_mut(&id) {
-            let is_expired = known.expires.is_some_and(|expires| expires <= now);
-            if is_clean && !is_draining && !known.is_distrusted && !is_expired {
-                known.state = State::Idle;
-                known.since = now;
-                self.idle.push(id);
-            } else if is_open {
-                let is_evicted = is_clean && !is_draining && is_expired;
-                let lifetime = Closing::Evicted(Eviction::Lifetime);
-                expected = Some(if is_evicted {
-                    lifetime
-                } else {
-                    Closing::Discarded
-                });
-            } else {
-                known.state = State::Closing;
-            }
-        }
-        self.turn(Event::Released {
-            id,
-            is_clean,
-            is_open,
-        });
-        let closed = self.closed.iter().find(|found| found.0 == id);
-        let is_displaced =
-            closed.is_some_and(|found| found.1 == Closing::Evicted(Eviction::Displaced));
-        if !is_displaced {
-            assert_eq!(closed.map(|found| found.1), expected);
-        }
-    }
-
-    pub(super) fn end_is_told(&mut self, id: u64, is_lost: bool) {
-        let known = self.connections.remove(&id).expect("a connection");
-        self.idle.retain(|idle| *idle != id);
-        self.displaced = self.displaced.filter(|displaced| *displaced != id);
-        let was_serving = (known.lane, known.state) == (Lane::Shared, State::InUse);
-        let is_young = self.now - known.opened < Duration::from_secs(1);
-        match known.lane {
-            Lane::Shared if was_serving && is_young => self.shared_trouble = Some(self.now),
-            Lane::Leased if is_lost && is_young => self.leased_trouble = Some(self.now),
-            _ => {}
-        }
-        let evidence = is_lost.then_some(Evidence::Lost(id));
-        self.turn(Event::ConnectionEnded {
-            id,
-            is_lost,
-            evidence,
-        });
-    }
-
-    fn saturate(&mut self) {
-        let serving = self.count(Lane::Shared, State::InUse);
-        let is_opening = self.count(Lane::Shared, State::Opening) > 0;
-        // Deadlines that have passed come first.
-        let is_over = |guest: &Guest| guest.deadline <= self.now;
-        let can_grow = !is_opening && serving < self.limits.max_shared;
-        self.may_grow |= can_grow && self.queue.iter().all(is_over);
-        self.saturated = Some(self.now);
-        self.turn(Event::Saturated);
-    }
-
-    fn distrust(&mut self, which: Option<usize>) {
-        let serving = self.serving();
-        let only = which.and_then(|which| pick(&serving, which).copied());
-        self.turn(Event::Distrusted { only });
-        if only.is_none() {
-            assert!(self.serving().is_empty() && self.idle.is_empty());
-        }
-        let is_discarded = |it: &(u64, Closing)| it.1 == Closing::Discarded;
-        if only.is_none() || self.closed.iter().any(is_discarded) {
-            for known in self.connections.values_mut() {
-                known.is_distrusted = true;
-            }
-        }
-    }
-
-    pub(super) fn redial(&mut self, after: Duration) {
-        self.may_try = true;
-        self.shared_trouble = Some(self.now);
-        let at = self.now + after;
-        self.turn(Event::Redial { at });
-    }
-
-    fn pass(&mut self, time: Duration) {
-        let until = self.now + time;
-        let mut steps = 0;
-        while let Some(at) = self.pool.wake_at().filter(|at| *at <= until) {
-            steps += 1;
-            assert!(steps < MANY, "it wants to be woken again and again");
-            self.now = self.now.max(at);
-            self.turn(Event::Woken);
-        }
-        self.now = until;
-    }
-
-    /// The pool is gone, and another one begins; what its tasks hold is still held.
-    fn crash(&mut self) {
-        if self.drain.is_some() {
-            return;
-        }
-        self.abandon();
-        self.pool = Pool::new(self.limits, self.permits.clone(), self.is_unreachable);
-        self.may_try = true;
-        self.turn(Event::Started);
-    }
-
-    pub(super) fn abandon(&mut self) {
-        let dials = std::mem::take(&mut self.dials).into_values();
-        self.orphans.extend(dials.map(|task| Orphan {
-            lane: task.lane(),
-            state: State::Opening,
-            is_routed: false,
-            _task: task,
-        }));
-        let published = self.published.take().unwrap_or_default();
-        for (id, known) in std::mem::take(&mut self.connections) {
-            let (lane, state) = (known.lane, known.state);
-            let is_routed = published.contains(&id);
-            self.orphans.extend(known.task.map(|task| Orphan {
-                lane,
-                state,
-                is_routed,
-                _task: task,
-            }));
-        }
-        self.queue.clear();
-        self.idle.clear();
-        self.leases.clear();
-        self.cancelled.clear();
-        self.too_old.clear();
-        self.parked = 0;
-        self.saturated = None;
-        self.displaced = None;
-        self.may_grow = false;
-    }
-
     pub(super) fn known(&mut self, id: u64) -> &mut Known {
         self.connections.get_mut(&id).expect("a known connection")
     }
 
     pub(super) fn ids(&self, which: impl Fn(&Known) -> bool) -> Vec<u64> {
-        let found = self.connections.iter().filter(|found| which(found.1));
-        found.map(|found| *found.0).collect()
+        let connections = self.connections.iter();
+        let chosen = connections.filter(|(_, known)| which(known));
+        chosen.map(|(id, _)| *id).collect()
     }
 
     pub(super) fn serving(&self) -> Vec<u64> {
-        self.ids(|found| (found.lane, found.state) == (Lane::Shared, State::InUse))
+        self.ids(|known| (known.lane, known.state) == (Lane::Shared, State::InUse))
     }
 }
 
 pub(super) fn pick<T>(from: &[T], which: usize) -> Option<&T> {
     from.get(which % from.len().max(1))
-}
-
-fn take<T>(from: &mut Vec<T>, which: usize) -> Option<T> {
-    (!from.is_empty()).then(|| from.remove(which % from.len()))
 }
