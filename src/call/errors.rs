@@ -33,7 +33,7 @@ impl<B: Backend> CallEngine<B> {
         count(&self.state.counters.refused);
         let database = self.state.name();
         match gate_state {
-            GateState::Open | GateState::Free | GateState::Trial => {
+            GateState::Open | GateState::Free | GateState::Trial { .. } => {
                 let outage = self.state.outage.load();
                 let outage = outage.as_ref();
                 Error::CircuitOpen {
@@ -133,7 +133,7 @@ impl<B: Backend> CallEngine<B> {
             parked: self.state.counters.parked.load(Relaxed),
             pool: Box::new(self.state.pool_stats()),
             circuit: match self.state.gate.state() {
-                GateState::Trial => CircuitState::HalfOpen,
+                GateState::Trial { .. } => CircuitState::HalfOpen,
                 GateState::Open | GateState::Isolated => CircuitState::Open,
                 GateState::Free | GateState::ShuttingDown | GateState::Failed => {
                     CircuitState::Closed

@@ -14,12 +14,13 @@ use super::{
 use crate::{
     backend::Backend,
     error::{Error, Limit},
+    events::Reason,
     execution::{Execution, Stage},
     messages::{Caller, Grant, NoGrant, Waiting},
     net::{Answer, Answered, CloseReason, Failure, Reply},
     policy::{
         command::{Block, Class, Refusal},
-        outcome::{RetryAdvice, classify},
+        outcome::{RetryAdvice, Verdict, classify},
         retry::MAX_ATTEMPTS,
     },
     reply_code::ReplyCode,
@@ -203,7 +204,10 @@ impl<B: Backend> CallEngine<B> {
                 continue;
             }
             let outcome = classify(Self::attempt_end(work, &answer));
-            self.report_verdict(outcome.verdict, &admitted);
+            // A caller can log out of its own connection.
+            if is_fresh || outcome.verdict != Verdict::Failing(Reason::Rejected) {
+                self.report_verdict(outcome.verdict, &admitted);
+            }
             settle(grant, work, &answer, outcome.again);
             let attempts = Attempts {
                 count: attempt_count,

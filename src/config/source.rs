@@ -23,7 +23,7 @@ impl Config {
     /// | `REDIS_SOCKET_TIMEOUT` | `5` | seconds, decimals allowed: the command timeout |
     /// | `REDIS_HEALTH_CHECK_INTERVAL` | `30` | seconds |
     /// | `REDIS_FAILURE_THRESHOLD` | `5` | consecutive failures |
-    /// | `REDIS_RECOVERY_TIMEOUT` | `60` | seconds |
+    /// | `REDIS_RECOVERY_TIMEOUT` | `1` | seconds |
     ///
     /// An empty variable counts as unset. Other settings have their defaults.
     ///

@@ -51,7 +51,7 @@ fn the_documented_defaults() {
             main.health_check_interval,
             main.recovery_timeout,
         ];
-        assert_eq!(times.map(|time| time.as_secs()), [5, 30, 60]);
+        assert_eq!(times.map(|time| time.as_secs()), [5, 30, 1]);
     }
 }
 
@@ -160,7 +160,7 @@ fn all_bad_variables_are_reported_with_an_example_each() {
         ),
         (
             "REDIS_RECOVERY_TIMEOUT",
-            "is not a usable number of seconds, as in REDIS_RECOVERY_TIMEOUT=60",
+            "is not a usable number of seconds, as in REDIS_RECOVERY_TIMEOUT=1",
         ),
     ];
     assert_eq!(error.problems().len(), expected.len(), "{error}");

@@ -57,6 +57,16 @@ pub(crate) struct Probed {
     pub(crate) result: Result<ServerInfo, DialError>,
 }
 
+/// The result of a question to the present connection of a database.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Asked {
+    pub(crate) database: Arc<str>,
+    /// The epoch in which the question was put.
+    pub(crate) epoch: u64,
+    pub(crate) has_answered: bool,
+}
+
 /// Set the circuit of a database by hand, instead of by evidence.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]

@@ -112,11 +112,20 @@ pub(crate) struct Responder {
 
 impl Responder {
     pub(crate) fn new(permit: InFlightPermit) -> (Self, AsyncReceiver<Answer>) {
+        Self::with(Some(permit))
+    }
+
+    /// For a request of this crate's own, which takes no room from callers.
+    pub(crate) fn without_permit() -> (Self, AsyncReceiver<Answer>) {
+        Self::with(None)
+    }
+
+    fn with(permit: Option<InFlightPermit>) -> (Self, AsyncReceiver<Answer>) {
         let (caller, answer) = oneshot::async_channel();
         let responder = Self {
             caller: Some(caller),
             may_be_written: false,
-            permit: Some(permit),
+            permit,
         };
         (responder, answer)
     }

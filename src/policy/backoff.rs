@@ -10,8 +10,9 @@ use crate::events::Reason;
 ///
 /// An unreachable endpoint is tried often at first, and then in proportion to the length of the outage: a
 /// step of 1 % makes the pause about a hundredth of the outage. So a recovery is noticed within 100 ms
-/// after outages of up to some 5 s, and within 1 % of longer ones, up to the cap. A server that refuses
-/// this client will refuse it again, so it is tried seldom.
+/// after outages of up to some 5 s, and within 1 % of longer ones, up to the cap. A full server has room as
+/// soon as a client leaves, so it is tried as often. A server that refuses this client will refuse it
+/// again, so it is tried seldom, but often enough that an outage ends within 2 s of its acceptance.
 #[derive(Debug, Default)]
 pub(crate) struct Backoff {
     pauses: Option<(Pace, ExponentialBackoff)>,
@@ -27,7 +28,7 @@ const QUICK_MIN: Duration = Duration::from_millis(25);
 const QUICK_MAX: Duration = Duration::from_secs(2);
 const QUICK_STEP: f32 = 1.01;
 const SLOW_MIN: Duration = Duration::from_secs(1);
-const SLOW_MAX: Duration = Duration::from_secs(30);
+const SLOW_MAX: Duration = Duration::from_secs(2);
 const SLOW_STEP: f32 = 2.0;
 
 impl Backoff {
@@ -53,15 +54,20 @@ impl Backoff {
     }
 }
 
-/// Whether a failure for this reason concerns the endpoint, so that it is worth trying again soon, and not
-/// this client.
-pub(crate) fn is_about_the_endpoint(reason: Reason) -> bool {
-    pace(reason) == Pace::Quick
+/// Whether a failure for this reason is an answer of the server, so that the question whether anything
+/// answers at its address is of no use.
+pub(crate) fn is_an_answer(reason: Reason) -> bool {
+    is_final(reason) || reason == Reason::ServerFull
+}
+
+/// Whether the server will refuse this client again, until an operator has changed something.
+pub(crate) fn is_final(reason: Reason) -> bool {
+    pace(reason) == Pace::Slow
 }
 
 fn pace(reason: Reason) -> Pace {
     match reason {
-        Reason::Rejected | Reason::NotRedis | Reason::ServerFull => Pace::Slow,
+        Reason::Rejected | Reason::NotRedis => Pace::Slow,
         _ => Pace::Quick,
     }
 }
@@ -102,9 +108,8 @@ mod tests {
 
     #[test]
     fn a_rejected_client_tries_seldom() {
-        let pauses: Vec<_> = schedule(Reason::Rejected).take(7).collect();
-        assert_eq!(pauses[0], SLOW_MIN);
-        assert_eq!(pauses[6], SLOW_MAX);
+        let pauses: Vec<_> = schedule(Reason::Rejected).take(3).collect();
+        assert_eq!(pauses, [SLOW_MIN, SLOW_MAX, SLOW_MAX]);
     }
 
     #[test]

@@ -10,14 +10,17 @@ use crate::events::CircuitState;
 ///
 /// Only a successful probe makes an open circuit half-open: time alone does not, and no call of a caller is
 /// risked for it. A half-open circuit closes after a few successes, of probes or trials, and opens again on
-/// the first failure. When it opens again soon, probes pause, longer each time, with equal jitter (as in
-/// Finagle's failure accrual).
+/// the first failure. Each time that it opens again soon, the next half-open circuit asks for a longer
+/// [`Proof`], and the probe before it pauses, up to [`MAX_PAUSE`], with equal jitter (as in Finagle's
+/// failure accrual). The pause stays short, because a longer one would lengthen the outage of a server
+/// that is well again.
 #[derive(Debug)]
 pub(crate) struct Breaker {
     threshold: u32,
+    /// The longest time of a proof.
     recovery_timeout: Duration,
     state: State,
-    // Times in a row that it opened again soon after it had been half-open or closed.
+    /// Times in a row that it opened again soon after it had been half-open or closed.
     relapses: u32,
     last_closed: Option<Instant>,
     /// Calls, failures and slow calls of the last ten seconds.
@@ -38,8 +41,20 @@ enum State {
         probe_from: Instant,
     },
     HalfOpen {
+        since: Instant,
         successes: u32,
     },
+}
+
+/// What a half-open circuit asks for before it closes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Proof {
+    /// Successes of probes or trials, without a failure between them.
+    pub(crate) successes: u32,
+    /// The time without a failure.
+    pub(crate) lasting: Duration,
+    /// The most trials at a time.
+    pub(crate) trials: u32,
 }
 
 /// The kind of a failure.
@@ -72,9 +87,18 @@ const FAILURE_RATIO: f64 = 0.5;
 /// The share of slow calls in the window that opens the circuit. A server at its limit is slow for nearly all
 /// calls; a few expensive commands do not reach this share.
 const SLOW_RATIO: f64 = 0.8;
-/// Successes that close a half-open circuit.
+/// Successes that close a half-open circuit after a first outage.
 pub(crate) const CLOSING_SUCCESSES: u32 = 3;
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// The most successes that a proof asks for.
+const MOST_SUCCESSES: u32 = 15;
+/// The trials at a time after a first outage. Each relapse takes one away.
+const MOST_TRIALS: u32 = 5;
+/// The time of the proof after a first relapse. It doubles with each relapse, up to the recovery timeout.
+const FIRST_PROOF: Duration = Duration::from_millis(50);
+/// The pause before the probe after a first relapse. It doubles with each relapse.
+const FIRST_PAUSE: Duration = Duration::from_millis(25);
+/// The longest pause, so that every outage ends within 2 s of the server answering.
+const MAX_PAUSE: Duration = Duration::from_secs(1);
 /// If a circuit opens again within this time after it closed, the server had not recovered.
 const STABLE_AFTER: Duration = Duration::from_secs(30);
 
@@ -168,11 +192,13 @@ impl Breaker {
 
     /// A command succeeded.
     pub(crate) fn succeeded(&mut self, now: Instant) {
+        let proof = self.proof();
         match &mut self.state {
             State::Closed { .. } => self.state = State::closed(),
-            State::HalfOpen { successes } => {
+            State::HalfOpen { since, successes } => {
                 *successes += 1;
-                if *successes >= CLOSING_SUCCESSES {
+                let lasted = now.saturating_duration_since(*since);
+                if *successes >= proof.successes && lasted >= proof.lasting {
                     self.state = State::closed();
                     self.last_closed = Some(now);
                     // Calls from before or during the outage must not open the circuit again.
@@ -188,7 +214,10 @@ impl Breaker {
     pub(crate) fn probe_succeeded(&mut self, now: Instant) {
         match &mut self.state {
             State::Open { probe_from } if *probe_from <= now => {
-                self.state = State::HalfOpen { successes: 0 };
+                self.state = State::HalfOpen {
+                    since: now,
+                    successes: 0,
+                };
             }
             State::Open { .. } => {}
             State::Closed { attempts, .. } => *attempts = 0,
@@ -205,19 +234,23 @@ impl Breaker {
         let is_relapse = self
             .last_closed
             .is_some_and(|closed| now.saturating_duration_since(closed) < STABLE_AFTER);
-        let pause = if is_relapse {
-            let doubled = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(self.relapses));
-            self.relapses += 1;
-            doubled
-                .min(self.recovery_timeout)
-                .mul_f64(0.5 + 0.5 * jitter)
-        } else {
-            self.relapses = 0;
-            Duration::ZERO
-        };
+        self.relapses = if is_relapse { self.relapses + 1 } else { 0 };
+        let pause = doubled(FIRST_PAUSE, self.relapses).min(MAX_PAUSE);
         self.state = State::Open {
-            probe_from: now + pause,
+            probe_from: now + pause.mul_f64(0.5 + 0.5 * jitter),
         };
+    }
+
+    /// What closes the circuit once it is half-open.
+    pub(crate) fn proof(&self) -> Proof {
+        let relapses = self.relapses;
+        Proof {
+            successes: CLOSING_SUCCESSES
+                .saturating_mul(relapses.saturating_add(1))
+                .min(MOST_SUCCESSES),
+            lasting: doubled(FIRST_PROOF, relapses).min(self.recovery_timeout),
+            trials: MOST_TRIALS.saturating_sub(relapses).max(1),
+        }
     }
 
     /// The least time that an open circuit waits before the next probe.
@@ -226,6 +259,14 @@ impl Breaker {
             State::Open { probe_from } => probe_from.saturating_duration_since(now),
             State::Closed { .. } | State::HalfOpen { .. } => Duration::ZERO,
         }
+    }
+}
+
+/// The first duration, doubled with each relapse after the first; zero without one.
+fn doubled(first: Duration, relapses: u32) -> Duration {
+    match relapses.checked_sub(1) {
+        None => Duration::ZERO,
+        Some(more) => first.saturating_mul(2_u32.saturating_pow(more)),
     }
 }
 

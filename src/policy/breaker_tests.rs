@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-const RECOVERY: Duration = Duration::from_secs(60);
+const RECOVERY: Duration = Duration::from_secs(1);
 
 fn opened(now: Instant) -> Breaker {
     let mut breaker = Breaker::new(5, RECOVERY, now);
@@ -68,22 +68,53 @@ fn a_probe_makes_it_half_open_and_successes_close_it() {
 }
 
 #[test]
-fn relapses_lengthen_the_pause_up_to_the_recovery_timeout() {
+fn relapses_lengthen_the_proof_up_to_the_recovery_timeout_and_the_pause_up_to_a_second() {
+    for recovery in [RECOVERY, Duration::from_millis(200), 30 * RECOVERY] {
+        let mut now = Instant::now();
+        let mut breaker = Breaker::new(1, recovery, now);
+        breaker.failed(Failed::Attempt, now, 1.0);
+        let mut last = breaker.proof();
+        let first = Proof {
+            successes: CLOSING_SUCCESSES,
+            lasting: Duration::ZERO,
+            trials: MOST_TRIALS,
+        };
+        assert_eq!((last, breaker.pause(now)), (first, Duration::ZERO));
+        for _ in 0..12 {
+            now += breaker.pause(now);
+            breaker.probe_succeeded(now);
+            assert_eq!(breaker.circuit(), CircuitState::HalfOpen);
+            breaker.failed(Failed::Attempt, now, 1.0);
+            assert_eq!(breaker.circuit(), CircuitState::Open);
+            assert!(breaker.pause(now) <= MAX_PAUSE);
+            breaker.probe_succeeded(now);
+            assert_eq!(breaker.circuit(), CircuitState::Open, "the pause is kept");
+            let proof = breaker.proof();
+            assert!(proof.successes >= last.successes && proof.lasting >= last.lasting);
+            assert!((1..=last.trials).contains(&proof.trials));
+            last = proof;
+        }
+        assert_eq!(last.lasting, recovery);
+        assert_eq!((last.successes, last.trials), (MOST_SUCCESSES, 1));
+    }
+}
+
+#[test]
+fn a_proof_takes_its_time_and_its_successes() {
     let mut now = Instant::now();
     let mut breaker = opened(now);
-    let mut last = Duration::ZERO;
-    for _ in 0..12 {
-        now += breaker.pause(now);
-        breaker.probe_succeeded(now);
-        assert_eq!(breaker.circuit(), CircuitState::HalfOpen);
-        breaker.failed(Failed::Attempt, now, 1.0);
-        assert_eq!(breaker.circuit(), CircuitState::Open);
-        assert!(breaker.pause(now) >= last);
-        last = breaker.pause(now);
-        breaker.probe_succeeded(now);
-        assert_eq!(breaker.circuit(), CircuitState::Open, "the pause is kept");
+    breaker.probe_succeeded(now);
+    breaker.failed(Failed::Attempt, now, 0.0);
+    now += breaker.pause(now);
+    breaker.probe_succeeded(now);
+    let proof = breaker.proof();
+    for _ in 0..10 * proof.successes {
+        breaker.succeeded(now);
+        assert_eq!(breaker.circuit(), CircuitState::HalfOpen, "it is too soon");
     }
-    assert_eq!(last, RECOVERY);
+    now += proof.lasting;
+    breaker.succeeded(now);
+    assert_eq!(breaker.circuit(), CircuitState::Closed);
 }
 
 /// One second with so many calls, some of which fail or are slow, but never two in a row.
@@ -263,8 +294,9 @@ proptest! {
             now += Duration::from_millis(100);
         }
         now += breaker.pause(now);
-        for _ in 0..=CLOSING_SUCCESSES {
+        for _ in 0..=MOST_SUCCESSES {
             breaker.probe_succeeded(now);
+            now += RECOVERY / MOST_SUCCESSES;
         }
         breaker.succeeded(now);
         prop_assert_eq!(breaker.circuit(), CircuitState::Closed);

@@ -5,8 +5,8 @@
 pub(crate) enum GateState {
     /// The circuit is closed: all commands pass.
     Free,
-    /// The circuit is half-open: a few commands at a time pass, as trials.
-    Trial,
+    /// The circuit is half-open: so many commands at a time pass, as trials.
+    Trial { at_once: u32 },
     /// The circuit is open: no command passes until it closes again.
     Open,
     /// No command passes any more: the supervisor is shutting down.

@@ -131,7 +131,7 @@ fn of_error(code: &str) -> Outcome {
         // not here,
         ReplyCode::ReadOnly => (NotExecuted, Elsewhere, Limited(Reason::ReadOnly)),
         // not to this connection, which was opened before a password was set,
-        ReplyCode::NotAuthenticated => (NotExecuted, Elsewhere, Healthy),
+        ReplyCode::NotAuthenticated => (NotExecuted, Elsewhere, Failing(Reason::Rejected)),
         // or not until an operator has repaired it.
         ReplyCode::CannotSave => (NotExecuted, Never, Limited(Reason::CannotSave)),
         ReplyCode::OutOfMemory => (NotExecuted, Never, Limited(Reason::OutOfMemory)),
@@ -255,7 +255,7 @@ mod tests {
             ("TRYAGAIN", NotExecuted, Always, Healthy),
             ("NOREPLICAS", NotExecuted, Always, Limited(NoReplicas)),
             ("READONLY", NotExecuted, Elsewhere, Limited(ReadOnly)),
-            ("NOAUTH", NotExecuted, Elsewhere, Healthy),
+            ("NOAUTH", NotExecuted, Elsewhere, Failing(Reason::Rejected)),
             ("MISCONF", NotExecuted, Never, Limited(CannotSave)),
             ("OOM", NotExecuted, Never, Limited(OutOfMemory)),
             (

@@ -16,14 +16,11 @@ use crate::policy::gate_state::GateState;
 /// however late its result comes.
 #[derive(Debug)]
 pub(crate) struct Gate {
-    // The epoch in the upper 56 bits, the state in the lower 8.
+    /// The epoch in the upper 48 bits, the trials at a time in the next 8, the state in the lower 8.
     word: AtomicU64,
     trials: AtomicU32,
     has_succeeded: AtomicBool,
 }
-
-/// How many trials may be under way at a time while the circuit is half-open.
-pub(crate) const MAX_TRIALS: u32 = 5;
 
 impl Gate {
     pub(crate) fn new() -> Arc<Self> {
@@ -39,7 +36,7 @@ impl Gate {
         let (epoch, gate_state) = decode(self.word.load(Acquire));
         let trial = match gate_state {
             GateState::Free => None,
-            GateState::Trial => Some(self.try_trial().ok_or(GateState::Open)?),
+            GateState::Trial { at_once } => Some(self.try_trial(at_once).ok_or(gate_state)?),
             closed => return Err(closed),
         };
         Ok(Admitted { epoch, trial })
@@ -76,10 +73,10 @@ impl Gate {
         self.has_succeeded.swap(false, AcqRel)
     }
 
-    fn try_trial(self: &Arc<Self>) -> Option<Trial> {
+    fn try_trial(self: &Arc<Self>, at_once: u32) -> Option<Trial> {
         let trial = Trial { gate: self.clone() };
         // Dropping the trial subtracts the one added here, also when it is one too many.
-        (self.trials.fetch_add(1, AcqRel) < MAX_TRIALS).then_some(trial)
+        (self.trials.fetch_add(1, AcqRel) < at_once).then_some(trial)
     }
 }
 
@@ -119,26 +116,28 @@ impl Drop for Trial {
 fn encode(epoch: u64, gate_state: GateState) -> u64 {
     let gate_state = match gate_state {
         GateState::Free => 0,
-        GateState::Trial => 1,
+        GateState::Trial { at_once } => u64::from(at_once.min(0xff)) << 8 | 1,
         GateState::Open => 2,
         GateState::ShuttingDown => 3,
         GateState::Failed => 4,
         GateState::Isolated => 5,
     };
-    epoch << 8 | gate_state
+    epoch << 16 | gate_state
 }
 
 fn decode(word: u64) -> (u64, GateState) {
     let gate_state = match word & 0xff {
         0 => GateState::Free,
-        1 => GateState::Trial,
+        1 => GateState::Trial {
+            at_once: (word >> 8 & 0xff) as u32,
+        },
         2 => GateState::Open,
         3 => GateState::ShuttingDown,
         4 => GateState::Failed,
         5 => GateState::Isolated,
         other => unreachable!("BUG: state {other} of the gate is none that is ever encoded"),
     };
-    (word >> 8, gate_state)
+    (word >> 16, gate_state)
 }
 
 #[cfg(test)]
@@ -148,11 +147,11 @@ mod tests {
     #[test]
     fn trials_are_limited_and_given_back() {
         let gate = Gate::new();
-        gate.set(GateState::Trial);
-        let trials: Vec<_> = (0..MAX_TRIALS)
-            .map(|_| gate.try_enter().expect("a trial"))
-            .collect();
-        assert_eq!(gate.try_enter().err(), Some(GateState::Open));
+        let half_open = GateState::Trial { at_once: 5 };
+        gate.set(half_open);
+        assert_eq!(gate.state(), half_open);
+        let trials: Vec<_> = (0..5).map(|_| gate.try_enter().expect("a trial")).collect();
+        assert_eq!(gate.try_enter().err(), Some(half_open));
         drop(trials);
         assert!(gate.try_enter().expect("a trial again").is_trial());
     }

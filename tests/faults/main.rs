@@ -12,6 +12,7 @@ mod circuit;
 mod cluster;
 mod down;
 mod fixtures;
+mod flapping;
 mod hostile;
 mod idle_close;
 mod limits;
@@ -21,6 +22,7 @@ mod recovery;
 mod refusals;
 mod replicas;
 mod restart;
+mod served;
 mod stalls;
 mod wire;
 

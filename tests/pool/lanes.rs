@@ -178,17 +178,15 @@ async fn row_27_a_full_server_fails_leases_only() {
         (stats.circuit, stats.pool.shared),
         (CircuitState::Closed, 1)
     );
-    assert!(stats.pool.dial_failures <= 5, "{:?}", stats.pool);
+    // Every 25 ms at first, while a caller waits.
+    assert!(stats.pool.dial_failures <= 150, "{:?}", stats.pool);
     let () = rig
         .main
         .query(words("CONFIG SET maxclients 1000"))
         .await
         .expect("set");
-    // The server is dialled again after 1, 2, 4 ... seconds.
-    let start = Instant::now();
-    while let Err(error) = rig.main.lease().await {
-        assert!(start.elapsed() < 4 * SOON, "{error}");
-    }
+    // There is room, and so a lease.
+    let _ = rig.main.lease().await.expect("there is room");
     rig.supervisor.shutdown(SOON).await;
     let states: Vec<_> = events.map(|event| event.state).collect().await;
     assert_eq!(states.first(), Some(&HealthState::Healthy), "{states:?}");

@@ -13,7 +13,7 @@ use self::watched::{Endpoints, Watched, fault, greeting};
 use super::exit_guard::ExitGuard;
 use crate::{
     config::Address,
-    messages::{EndpointChecked, Evidence, Operate, Operation, Probed, Report},
+    messages::{Asked, EndpointChecked, Evidence, Operate, Operation, Probed, Report},
     net::DialError,
     policy::health::Event,
     registry::Registry,
@@ -152,6 +152,18 @@ impl Handler<EndpointChecked> for HealthActor {
             Ok(()) => self.endpoint_answered(&checked.endpoint, ctx),
             Err(error) => self.endpoint_failed(&checked.endpoint, &error, ctx),
         }
+    }
+}
+
+impl Handler<Asked> for HealthActor {
+    type Result = ();
+
+    fn handle(&mut self, asked: Asked, ctx: &mut Self::Context) {
+        let event = Event::Asked {
+            epoch: asked.epoch,
+            has_answered: asked.has_answered,
+        };
+        self.turn(&asked.database, |_| event, ctx);
     }
 }
 

@@ -3,12 +3,14 @@
 use std::{sync::Arc, time::Duration};
 
 use actix::Addr;
-use tokio::task::JoinError;
+use redis::{Value, cmd};
+use tokio::{task::JoinError, time::Instant};
 
 use super::HealthActor;
 use crate::{
-    messages::{EndpointChecked, Probed},
-    net::{DialError, Executor, WhileLoading},
+    messages::{Asked, EndpointChecked, Probed},
+    net::{DialError, Executor, Expected, Reply, Request, Responder, WhileLoading},
+    policy::outcome::{AttemptEnd, Verdict, classify},
     registry::Registry,
     state::DatabaseState,
 };
@@ -37,6 +39,46 @@ pub(super) fn probe(
             result,
         });
     });
+}
+
+/// Asks the present connection of a database for a reply.
+pub(super) fn ask(epoch: u64, database: Arc<DatabaseState>, health: Addr<HealthActor>) {
+    actix_rt::spawn(async move {
+        let has_answered = answers(&database).await;
+        health.do_send(Asked {
+            database: database.name(),
+            epoch,
+            has_answered,
+        });
+    });
+}
+
+/// Whether a shared connection answers, within the time of a healthy reply. Without one there is no answer.
+async fn answers(database: &DatabaseState) -> bool {
+    let (responder, answer) = Responder::without_permit();
+    let request = Request {
+        bytes: cmd("PING").get_packed_command(),
+        expected: Expected::One,
+        deadline: Instant::now() + database.settings.load().attempt_timeout,
+        may_block: false,
+        responder,
+    };
+    let sent = match &*database.routes.load() {
+        Some(routes) => routes.least_loaded().mailbox.send(request).is_ok(),
+        None => false,
+    };
+    sent && matches!(answer.await, Ok(Ok(answered)) if !fails(&answered.reply))
+}
+
+/// Whether this is the reply of a server that fails all callers.
+fn fails(reply: &Reply) -> bool {
+    match reply {
+        Reply::One(Value::ServerError(error)) => {
+            let outcome = classify(AttemptEnd::ErrorReply(error.code()));
+            matches!(outcome.verdict, Verdict::Failing(_))
+        }
+        _ => false,
+    }
 }
 
 /// Asks after a pause whether anything answers at the address of a database.

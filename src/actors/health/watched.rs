@@ -108,6 +108,10 @@ impl Watched {
                     let database = self.database.clone();
                     tasks::probe(after, epoch, database, registry.clone(), ctx.address());
                 }
+                Action::AskConnection => {
+                    let epoch = self.health.epoch();
+                    tasks::ask(epoch, self.database.clone(), ctx.address());
+                }
                 Action::AwaitEndpoint => self.await_endpoint(endpoints, registry, ctx),
                 Action::EndpointReached => {
                     if let Some(endpoint) =

@@ -219,14 +219,16 @@ fields! {
         fixed failure_threshold(failures): u32,
             default(5), range(1..=4_294_967_295), variable("REDIS_FAILURE_THRESHOLD");
 
-        /// The longest time between two probes of an open circuit that has opened again and again.
+        /// The longest time without a failure that closes a circuit which opened again and again.
         ///
-        /// A circuit that opens is probed at once. If it opens again within 30 s, the next probe
-        /// waits 1 s, and twice as long each further time, with equal jitter, up to this. A short
-        /// one notices a recovery sooner; a long one spares a server that keeps failing under load.
-        /// A server that refuses this client is asked after 1 to 30 s, independently of this.
+        /// A first outage ends with three successes. If the circuit opens again within 30 s, the
+        /// next time asks for three more successes, fewer trials at a time, and 50 ms without a
+        /// failure, then 100 ms, 200 ms and so on, up to this. Meanwhile the circuit is half-open:
+        /// commands pass, a few at a time. A short one gives a server that recovers its full load
+        /// sooner; a long one spares a server that keeps failing under load. It does not delay
+        /// probes: they pause for 1 s at most.
         fixed recovery_timeout(timeout): Duration,
-            default(60 s), range(1 ms..=1 year), variable("REDIS_RECOVERY_TIMEOUT");
+            default(1 s), range(1 ms..=1 year), variable("REDIS_RECOVERY_TIMEOUT");
 
         /// The most commands in flight at once; further ones are refused as overload.
         ///

@@ -3,10 +3,12 @@
 use std::time::{Duration, Instant};
 
 use super::{Action, DatabaseHealth, Fault, Greeting, evidence::LIMIT_CHECK, status::Condition};
-use crate::{events::CircuitState, policy::backoff::is_about_the_endpoint};
+use crate::{events::CircuitState, policy::backoff::is_an_answer};
 
-/// The pause between the probes that close a half-open circuit without any traffic.
+/// The least pause between the probes that close a half-open circuit without any traffic.
 const CONFIRM_AFTER: Duration = Duration::from_millis(20);
+/// How soon another connection is tried while the present one answers.
+const SERVED_CHECK: Duration = Duration::from_secs(1);
 
 impl DatabaseHealth {
     /// An open circuit closes only if the server is found to be back.
@@ -20,7 +22,7 @@ impl DatabaseHealth {
     /// the endpoint is not at fault.
     pub(super) fn wait(&mut self, now: Instant, jitter: f64) {
         let reason = match self.condition {
-            Condition::Ill(reason) if !is_about_the_endpoint(reason) => reason,
+            Condition::Ill(reason) if is_an_answer(reason) => reason,
             _ => return self.act(Action::AwaitEndpoint),
         };
         // Evidence that comes meanwhile does not hasten an attempt that waits for its time.
@@ -28,6 +30,10 @@ impl DatabaseHealth {
             return;
         }
         let pause = self.backoff.pause(reason, jitter);
+        self.retry_after(pause, now);
+    }
+
+    fn retry_after(&mut self, pause: Duration, now: Instant) {
         self.retry_at = Some(now + pause);
         self.announce_probe(now + pause, now);
         self.act(Action::WakeAfter(pause));
@@ -66,11 +72,70 @@ impl DatabaseHealth {
         }
         match result {
             Ok(greeting) => self.reached(greeting, now),
-            Err(fault) => {
+            // The pool has no connection that could be asked.
+            Err(fault) if self.wants_dial => {
                 self.attempt_failed(fault, now, jitter);
                 self.wait(now, jitter);
             }
+            Err(fault) => self.ask(fault),
         }
+    }
+
+    /// Has the present connection asked before a failed attempt counts: no new connection can be opened
+    /// to a full server, by a name that is not resolved any more, or with a password that has changed,
+    /// while the open ones work.
+    fn ask(&mut self, fault: Fault) {
+        if self.asking.replace(fault).is_none() {
+            self.act(Action::AskConnection);
+        }
+    }
+
+    pub(super) fn asked(&mut self, epoch: u64, has_answered: bool, now: Instant, jitter: f64) {
+        let Some(fault) = self.asking.take() else {
+            return;
+        };
+        if epoch != self.epoch {
+            return self.ask_again(now, jitter);
+        }
+        if has_answered {
+            self.served(fault, now);
+        } else {
+            self.attempt_failed(fault, now, jitter);
+            self.wait(now, jitter);
+        }
+    }
+
+    /// New connections cannot be opened, and the present one answers. The database works, and loses it
+    /// with that connection.
+    fn served(&mut self, fault: Fault, now: Instant) {
+        let cause = fault.cause.map(|cause| cause.to_string());
+        let cause = cause.unwrap_or_else(|| fault.reason.to_string());
+        self.cause = Some(format!("new connections fail: {cause}").into());
+        self.condition = Condition::Ill(fault.reason);
+        let before = self.circuit();
+        self.breaker.probe_succeeded(now);
+        self.settle(before, now);
+        if self.needs_probe() {
+            self.confirm(now);
+        } else {
+            self.retry_after(SERVED_CHECK, now);
+        }
+    }
+
+    /// The endpoint does not answer. A pool that has a connection has it asked first.
+    pub(super) fn endpoint_failed(
+        &mut self,
+        fault: Fault,
+        next_check: Instant,
+        now: Instant,
+        jitter: f64,
+    ) {
+        if self.wants_dial {
+            self.attempt_failed(fault, now, jitter);
+        } else if self.is_attempt_due(&fault, now) {
+            self.ask(fault);
+        }
+        self.announce_probe(next_check, now);
     }
 
     /// The circuit has changed since a probe began: it takes a new one to say anything about it.
@@ -90,9 +155,16 @@ impl DatabaseHealth {
         if self.wants_dial {
             self.act(Action::Redial(Duration::ZERO));
         } else if self.needs_probe() {
-            self.confirm_at = Some(now + CONFIRM_AFTER);
-            self.act(Action::WakeAfter(CONFIRM_AFTER));
+            self.confirm(now);
         }
+    }
+
+    /// Has a half-open circuit put to the proof after a while.
+    fn confirm(&mut self, now: Instant) {
+        let proof = self.breaker.proof();
+        let pause = (proof.lasting / proof.successes).max(CONFIRM_AFTER);
+        self.confirm_at = Some(now + pause);
+        self.act(Action::WakeAfter(pause));
     }
 
     /// Does what is due.
@@ -130,7 +202,7 @@ impl DatabaseHealth {
 
     /// Whether an attempt is under way or waits for its time.
     fn has_attempt(&self) -> bool {
-        self.is_probing || self.retry_at.is_some()
+        self.is_probing || self.asking.is_some() || self.retry_at.is_some()
     }
 
     fn check_interval(&self) -> Duration {

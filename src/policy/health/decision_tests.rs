@@ -5,7 +5,7 @@ use crate::events::HealthState;
 
 const LIMITS: Limits = Limits {
     failure_threshold: 5,
-    recovery_timeout: Duration::from_secs(60),
+    recovery_timeout: Duration::from_secs(1),
     attempt_timeout: Duration::from_secs(1),
     check_interval: Duration::from_secs(30),
 };
@@ -122,16 +122,15 @@ fn an_endpoint_that_fails_is_counted_four_times_per_attempt_timeout() {
     let mut case = Case::connected();
     let next_check = case.now + 10 * LIMITS.attempt_timeout;
     let start = case.now;
-    while case.health.circuit() == CircuitState::Closed {
+    case.on(Event::DialFailed(fault(Reason::Unreachable)));
+    let mut checks = 0;
+    while case.health.circuit() == CircuitState::Closed && checks < 1_000 {
+        case.now += 25 * MS;
+        checks += 1;
         let fault = fault(Reason::Unreachable);
         case.on(Event::EndpointFailed { fault, next_check });
-        case.now += 25 * MS;
     }
-    let took = case.now - start;
-    assert!(
-        took > LIMITS.attempt_timeout && took < 1_100 * MS,
-        "{took:?}"
-    );
+    assert_eq!(case.now - start, LIMITS.attempt_timeout, "{checks} checks");
 }
 
 #[test]
@@ -149,6 +148,146 @@ fn a_server_that_refuses_this_client_opens_the_circuit_at_once_and_is_asked_seld
     case.now += Duration::from_secs(1);
     let actions = case.on(Event::Tick);
     assert!(matches!(actions[..], [Action::Redial(_)]), "{actions:?}");
+}
+
+/// An attempt to reach the server has failed while the pool has a connection.
+fn probe_fails(case: &mut Case, reason: Reason) -> Vec<Action> {
+    let (epoch, result) = (case.epoch, Err(fault(reason)));
+    case.on(Event::Probed { epoch, result })
+}
+
+#[test]
+fn a_database_whose_connection_answers_stays_in_service_when_new_ones_fail() {
+    for reason in [
+        Reason::Rejected,
+        Reason::ServerFull,
+        Reason::Unreachable,
+        Reason::NotRedis,
+    ] {
+        let mut case = Case::connected();
+        for _ in 0..50 {
+            case.now += LIMITS.attempt_timeout;
+            case.on(Event::Tick);
+            let actions = probe_fails(&mut case, reason);
+            assert!(
+                matches!(actions[..], [Action::AskConnection]),
+                "{actions:?}"
+            );
+            let (epoch, has_answered) = (case.epoch, true);
+            case.on(Event::Asked {
+                epoch,
+                has_answered,
+            });
+            let status = case.health.status(case.now);
+            assert_eq!(status.state, HealthState::Degraded { reason });
+            assert_eq!(status.circuit, CircuitState::Closed);
+            let cause = status.cause.expect("a cause");
+            assert!(cause.starts_with("new connections fail: "), "{cause}");
+        }
+        probe_fails(&mut case, reason);
+        let (epoch, has_answered) = (case.epoch, false);
+        case.on(Event::Asked {
+            epoch,
+            has_answered,
+        });
+        let opens_at_once = matches!(reason, Reason::Rejected | Reason::NotRedis);
+        let is_open = case.health.circuit() == CircuitState::Open;
+        assert_eq!(is_open, opens_at_once, "{reason}");
+    }
+}
+
+#[test]
+fn a_connection_that_answers_ends_an_outage_though_new_ones_fail() {
+    let mut case = Case::opened();
+    case.on(Event::Connected(Greeting::default()));
+    case.fails(Reason::Busy);
+    assert_eq!(case.health.circuit(), CircuitState::Open);
+    let mut asked = 0;
+    while case.health.circuit() != CircuitState::Closed && asked < 100 {
+        case.now += LIMITS.attempt_timeout;
+        case.on(Event::Tick);
+        probe_fails(&mut case, Reason::ServerFull);
+        let (epoch, has_answered) = (case.epoch, true);
+        case.on(Event::Asked {
+            epoch,
+            has_answered,
+        });
+        asked += 1;
+    }
+    assert_eq!(case.health.circuit(), CircuitState::Closed);
+}
+
+#[test]
+fn an_endpoint_that_does_not_answer_counts_unless_the_connection_does() {
+    let mut case = Case::connected();
+    let next_check = case.now + LIMITS.attempt_timeout;
+    let mut asked = 0;
+    while case.health.circuit() == CircuitState::Closed && asked < 100 {
+        let fault = fault(Reason::Unreachable);
+        let actions = case.on(Event::EndpointFailed { fault, next_check });
+        assert!(
+            matches!(actions[..], [Action::AskConnection]),
+            "{actions:?}"
+        );
+        let (epoch, has_answered) = (case.epoch, asked < 20);
+        case.on(Event::Asked {
+            epoch,
+            has_answered,
+        });
+        asked += 1;
+        case.now += LIMITS.attempt_timeout;
+    }
+    assert_eq!(asked, 25, "twenty were answered, and five were not");
+}
+
+#[test]
+fn refusals_of_commands_count_when_attempts_do_not_meet_them() {
+    for reason in [Reason::Loading, Reason::Rejected] {
+        let mut case = Case::connected();
+        for _ in 0..100 {
+            case.fails(reason);
+        }
+        assert_eq!(case.health.circuit(), CircuitState::Closed);
+        let (epoch, result) = (case.epoch, Ok(Greeting::default()));
+        case.on(Event::Probed { epoch, result });
+        for _ in 0..100 {
+            case.fails(reason);
+        }
+        let is_closed = case.health.circuit() == CircuitState::Closed;
+        assert!(is_closed, "they may be older than the attempt");
+        case.now += 100 * MS;
+        for _ in 0..4 {
+            case.fails(reason);
+            assert_eq!(case.health.circuit(), CircuitState::Closed);
+        }
+        case.fails(reason);
+        assert_eq!(case.health.circuit(), CircuitState::Open, "{reason}");
+    }
+}
+
+#[test]
+fn a_full_server_opens_the_circuit_after_a_second_and_is_tried_often() {
+    let mut case = Case::connected();
+    let start = case.now;
+    let mut attempts = 0;
+    while case.health.circuit() == CircuitState::Closed && attempts < 1_000 {
+        let actions = case.on(Event::DialFailed(fault(Reason::ServerFull)));
+        let pause = actions.iter().find_map(|action| match action {
+            Action::WakeAfter(pause) => Some(*pause),
+            _ => None,
+        });
+        let pause = pause.expect("another attempt");
+        assert!(pause <= 50 * MS, "{pause:?}");
+        case.now += pause;
+        let actions = case.on(Event::Tick);
+        assert!(matches!(actions[..], [Action::Redial(_)]), "{actions:?}");
+        attempts += 1;
+    }
+    let took = case.now - start;
+    assert!(
+        took >= LIMITS.attempt_timeout && took < 1_200 * MS,
+        "{took:?}"
+    );
 }
 
 #[test]

@@ -31,6 +31,9 @@ pub(crate) enum Event {
         epoch: u64,
         result: Result<Greeting, Fault>,
     },
+    /// The present connection was asked in this epoch, and has answered or not. Without a connection there
+    /// is no answer.
+    Asked { epoch: u64, has_answered: bool },
     /// The endpoint answers; a pool that waits for it dials after this pause.
     EndpointAnswered { after: Duration },
     /// The endpoint was asked and did not answer. It is asked again then.

@@ -9,7 +9,7 @@ use super::{Action, Counts, DatabaseHealth, Fault, Greeting, status::Condition};
 use crate::{
     events::{CircuitState, Reason},
     policy::{
-        backoff::is_about_the_endpoint,
+        backoff::is_final,
         breaker::{Excess, Failed, Observed},
     },
 };
@@ -18,6 +18,8 @@ use crate::{
 pub(super) const LIMIT_CHECK: Duration = Duration::from_secs(1);
 /// How long a refusal speaks for the present where no probe can tell.
 const LIMIT_MEMORY: Duration = Duration::from_secs(10);
+/// How long commands may go on to meet a refusal that an attempt has not met.
+const SETTLING: Duration = Duration::from_millis(50);
 /// Attempts to reach the server are counted so many times per attempt timeout.
 const ATTEMPTS_COUNTED: u32 = 4;
 
@@ -40,15 +42,22 @@ impl DatabaseHealth {
     /// Successes are not reported one by one; the gate remembers that there were some.
     pub(super) fn command_succeeded(&mut self, now: Instant) {
         self.has_succeeded = true;
+        self.refused_at = None;
+        self.missed_from = None;
         if self.circuit() == CircuitState::Closed {
             self.breaker.succeeded(now);
         }
     }
 
     pub(super) fn command_failed(&mut self, reason: Reason, now: Instant, jitter: f64) {
-        if reason == Reason::Loading {
-            // Every command says the same for a while, and waits for its end: the probes count.
-            self.condition = Condition::Ill(Reason::Loading);
+        let is_met_by_attempts = matches!(reason, Reason::Loading | Reason::Rejected);
+        if is_met_by_attempts {
+            self.refused_at = Some(now);
+        }
+        if is_met_by_attempts && !self.attempts_miss_it(now) {
+            // Every command says the same for a while, and waits for its end: the attempts to reach the
+            // server count.
+            self.condition = Condition::Ill(reason);
             self.cause = None;
         } else {
             let cause = None;
@@ -56,6 +65,13 @@ impl DatabaseHealth {
         }
         self.probe(now);
         self.wait_if_open(now, jitter);
+    }
+
+    /// Whether a server refuses commands and accepts new connections. Refusals that were under way when it
+    /// was reached do not show that.
+    fn attempts_miss_it(&self, now: Instant) -> bool {
+        let has_settled = |from: Instant| now.saturating_duration_since(from) >= SETTLING;
+        self.missed_from.is_some_and(has_settled)
     }
 
     pub(super) fn trial_succeeded(&mut self, now: Instant) {
@@ -140,24 +156,32 @@ impl DatabaseHealth {
         self.last_reason = Some(fault.reason);
         self.cause = fault.cause;
         let before = self.circuit();
-        match fault.reason {
-            Reason::Rejected | Reason::NotRedis => self.breaker.trip(now, jitter),
-            _ => self.breaker.failed(what, now, jitter),
+        if what == Failed::Attempt && is_final(fault.reason) {
+            self.breaker.trip(now, jitter);
+        } else {
+            self.breaker.failed(what, now, jitter);
         }
         self.settle(before, now);
     }
 
-    /// An attempt to reach the server failed that the health actor alone has made. Such attempts come as
-    /// fast as they are paced, so only some of them are counted: where connections are refused, the
-    /// circuit opens after about a second, and not for a quick restart.
+    /// An attempt to reach the server failed. Attempts come as fast as they are paced, so only some of them
+    /// are counted: where connections are refused, the circuit opens after about a second, and not for a
+    /// quick restart.
     pub(super) fn attempt_failed(&mut self, fault: Fault, now: Instant, jitter: f64) {
+        if self.is_attempt_due(&fault, now) {
+            self.last_attempt = Some(now);
+            self.failed(Failed::Attempt, fault, now, jitter);
+        } else {
+            self.condition = Condition::Ill(fault.reason);
+            self.cause = fault.cause;
+        }
+    }
+
+    /// Whether another failed attempt counts.
+    pub(super) fn is_attempt_due(&self, fault: &Fault, now: Instant) -> bool {
         let pace = self.limits.attempt_timeout / ATTEMPTS_COUNTED;
         let is_early = |last: Instant| now.saturating_duration_since(last) < pace;
-        if self.last_attempt.is_some_and(is_early) && is_about_the_endpoint(fault.reason) {
-            return;
-        }
-        self.last_attempt = Some(now);
-        self.failed(Failed::Attempt, fault, now, jitter);
+        is_final(fault.reason) || !self.last_attempt.is_some_and(is_early)
     }
 
     /// A connection was opened and proved itself. Other databases that wait for the endpoint need not
@@ -172,7 +196,15 @@ impl DatabaseHealth {
             };
             told.unwrap_or(now.saturating_duration_since(*since) < LIMIT_MEMORY)
         });
-        self.condition = Condition::Well;
+        let is_recent = |at: &Instant| now.saturating_duration_since(*at) < LIMIT_CHECK;
+        self.refused_at = self.refused_at.filter(is_recent);
+        self.missed_from = self.refused_at.and(self.missed_from.or(Some(now)));
+        if self.attempts_miss_it(now) {
+            // The server is no better than its commands.
+            self.next_check = self.next_check.min(now + LIMIT_CHECK);
+        } else {
+            self.condition = Condition::Well;
+        }
         self.backoff.reset();
         self.breaker.probe_succeeded(now);
         self.settle(before, now);
@@ -220,7 +252,10 @@ impl DatabaseHealth {
         self.backoff.reset();
         // An attempt that waits for its time would keep others from being made at once.
         self.is_probing = false;
+        self.asking = None;
         self.retry_at = None;
+        self.refused_at = None;
+        self.missed_from = None;
         if !self.given_up {
             self.set_gate();
         }

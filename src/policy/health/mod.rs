@@ -22,11 +22,7 @@ use std::{
 };
 
 use self::status::Condition;
-use super::{
-    backoff::Backoff,
-    breaker::{Breaker, Failed},
-    gate_state::GateState,
-};
+use super::{backoff::Backoff, breaker::Breaker, gate_state::GateState};
 use crate::events::{CircuitState, Reason};
 
 /// One database under observation: its breaker, the last evidence, and the attempts to reach it.
@@ -60,6 +56,12 @@ pub(crate) struct DatabaseHealth {
     /// The pool has no connection and waits to be told when to dial.
     wants_dial: bool,
     is_probing: bool,
+    /// An attempt has failed, and counts unless the present connection answers, which is being asked.
+    asking: Option<Fault>,
+    /// When a command last met a refusal that an attempt to reach the server should meet too.
+    refused_at: Option<Instant>,
+    /// From when on attempts have succeeded although commands meet such a refusal.
+    missed_from: Option<Instant>,
     /// When an attempt is due that does not depend on the endpoint.
     retry_at: Option<Instant>,
     /// When a half-open circuit is put to the proof.
@@ -110,6 +112,8 @@ pub(crate) enum Action {
     /// Probe the database after this pause, with a connection of its own. The probe begins in the
     /// present [`epoch`](DatabaseHealth::epoch).
     Probe(Duration),
+    /// Ask the present connection, without a pause, and tell by [`Asked`](Event::Asked) whether it answers.
+    AskConnection,
     /// Say when the endpoint answers, and by [`checked_at`](DatabaseHealth::checked_at) when it is
     /// asked next.
     AwaitEndpoint,
@@ -153,6 +157,9 @@ impl DatabaseHealth {
             last_attempt: None,
             wants_dial: false,
             is_probing: false,
+            asking: None,
+            refused_at: None,
+            missed_from: None,
             retry_at: None,
             confirm_at: None,
             next_check: now + half + half.mul_f64(jitter),
@@ -169,7 +176,8 @@ impl DatabaseHealth {
             Event::Connected(greeting) => self.connected(greeting, now, jitter),
             Event::DialFailed(fault) => {
                 self.wants_dial = true;
-                self.failed(Failed::Attempt, fault, now, jitter);
+                self.asking = None;
+                self.attempt_failed(fault, now, jitter);
                 self.wait(now, jitter);
             }
             Event::ConnectionLost(cause) => self.connection_lost(cause, now, jitter),
@@ -182,10 +190,13 @@ impl DatabaseHealth {
             Event::CommandRefused(reason) => self.refused(reason, now),
             Event::Observed(counts) => self.observed(counts, now, jitter),
             Event::Probed { epoch, result } => self.probed(epoch, result, now, jitter),
+            Event::Asked {
+                epoch,
+                has_answered,
+            } => self.asked(epoch, has_answered, now, jitter),
             Event::EndpointAnswered { after } => self.try_again(after, now),
             Event::EndpointFailed { fault, next_check } => {
-                self.attempt_failed(fault, now, jitter);
-                self.announce_probe(next_check, now);
+                self.endpoint_failed(fault, next_check, now, jitter);
             }
             Event::Restarted => self.restarted(now, jitter),
             Event::GivenUp => self.give_up(),
@@ -235,7 +246,9 @@ impl DatabaseHealth {
             _ if self.given_up => GateState::Failed,
             _ if self.breaker.is_isolated() => GateState::Isolated,
             CircuitState::Closed => GateState::Free,
-            CircuitState::HalfOpen => GateState::Trial,
+            CircuitState::HalfOpen => GateState::Trial {
+                at_once: self.breaker.proof().trials,
+            },
             CircuitState::Open => GateState::Open,
         }
     }

@@ -29,6 +29,8 @@ enum Happening {
     ConnectionBreaks,
     DialEnds(Outcome),
     ProbeEnds(usize, Outcome),
+    /// The present connection has answered a question, or not.
+    AskEnds(bool),
     CheckEnds(Outcome),
     PoolCrashes,
     PoolIsGivenUp,
@@ -79,6 +81,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         3 => Just(Happening::ConnectionBreaks),
         10 => outcome().prop_map(Happening::DialEnds),
         16 => (any::<usize>(), outcome()).prop_map(|(which, outcome)| Happening::ProbeEnds(which, outcome)),
+        8 => any::<bool>().prop_map(Happening::AskEnds),
         10 => outcome().prop_map(Happening::CheckEnds),
         1 => Just(Happening::PoolCrashes),
         1 => Just(Happening::PoolIsGivenUp),

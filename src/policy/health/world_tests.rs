@@ -5,16 +5,19 @@ use crate::events::HealthState;
 
 /// More actions than any event asks for.
 const MANY: usize = 50;
-const RECOVERY: Duration = Duration::from_secs(60);
+const RECOVERY: Duration = Duration::from_secs(1);
 const LIMITS: Limits = Limits {
     failure_threshold: 5,
     recovery_timeout: RECOVERY,
     attempt_timeout: Duration::from_secs(1),
     check_interval: Duration::from_secs(30),
 };
-/// The longest pause of a backoff, with what comes after it.
-const LONGEST_PAUSE: Duration = Duration::from_secs(35);
-const TICK: Duration = Duration::from_millis(250);
+/// The longest pause of a backoff or of a breaker.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// How far the time goes on between two successes of a recovery.
+const STEP: Duration = Duration::from_millis(50);
+/// How long a refusal is remembered that no attempt can tell, with some slack.
+const LIMIT_MEMORY: Duration = Duration::from_secs(12);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Pool {
@@ -38,6 +41,8 @@ pub(super) struct World {
     checks: usize,
     /// The epochs of the probes that are under way.
     probes: Vec<u64>,
+    /// The epochs of the questions to the present connection that are under way.
+    asks: Vec<u64>,
     timers: Vec<Instant>,
     told: Option<Status>,
     counts: Counts,
@@ -62,6 +67,7 @@ impl World {
             endpoint: Endpoint::new(),
             checks: 0,
             probes: Vec::new(),
+            asks: Vec::new(),
             timers: Vec::new(),
             told: None,
             counts: Counts::default(),
@@ -84,7 +90,7 @@ impl World {
             }
             Happening::CommandFails(reason) => self.on(Event::CommandFailed { epoch, reason }),
             Happening::CommandIsRefused(reason) => self.on(Event::CommandRefused(reason)),
-            Happening::TrialSucceeds if self.gate.1 == GateState::Trial => {
+            Happening::TrialSucceeds if matches!(self.gate.1, GateState::Trial { .. }) => {
                 self.on(Event::TrialSucceeded { epoch });
             }
             Happening::TrialSucceeds => {}
@@ -102,6 +108,7 @@ impl World {
             Happening::ConnectionBreaks => {}
             Happening::DialEnds(outcome) => self.dial_ends(outcome),
             Happening::ProbeEnds(which, outcome) => self.probe_ends(which, outcome),
+            Happening::AskEnds(has_answered) => self.ask_ends(has_answered),
             Happening::CheckEnds(outcome) => self.check_ends(outcome),
             Happening::PoolCrashes => self.pool_starts(),
             Happening::PoolIsGivenUp if !self.is_given_up => {
@@ -140,7 +147,7 @@ impl World {
         let (before, gate) = (format!("{:?}", self.health.breaker), self.gate);
         let has_succeeded = self.has_succeeded;
         self.look();
-        if may_be_old || !matches!(gate.1, GateState::Free | GateState::Trial) {
+        if may_be_old || !matches!(gate.1, GateState::Free | GateState::Trial { .. }) {
             assert_eq!(self.gate, gate);
             assert_eq!(format!("{:?}", self.health.breaker), before);
         } else if commands >= u64::from(LIMITS.failure_threshold) && !has_succeeded {
@@ -192,6 +199,22 @@ impl World {
         self.health.on(event, self.now, self.jitter);
         assert!(!is_late || verdict(&self.health) == before, "it was late");
         self.settle();
+    }
+
+    /// A connection that answers keeps its database in service.
+    fn ask_ends(&mut self, has_answered: bool) {
+        let Some(epoch) = self.asks.pop() else {
+            return;
+        };
+        let has_answered = has_answered && self.pool == Pool::Connected;
+        let (circuit, is_late) = (self.health.circuit(), epoch != self.gate.0);
+        self.on(Event::Asked {
+            epoch,
+            has_answered,
+        });
+        if has_answered && !is_late && circuit == CircuitState::Closed {
+            assert_eq!(self.health.circuit(), CircuitState::Closed);
+        }
     }
 
     fn check_ends(&mut self, outcome: Outcome) {
@@ -265,6 +288,7 @@ impl World {
             Action::Redial(_) if self.pool == Pool::Waiting => self.pool = Pool::Dialling,
             Action::Redial(_) => {}
             Action::Probe(_) => self.probes.push(self.health.epoch()),
+            Action::AskConnection => self.asks.push(self.health.epoch()),
             Action::AwaitEndpoint => {
                 let (at, start) = self.endpoint.wait("main", self.now, self.jitter);
                 self.checks += usize::from(start.is_some());
@@ -286,7 +310,9 @@ impl World {
             _ if self.is_given_up => GateState::Failed,
             _ if self.is_isolated => GateState::Isolated,
             CircuitState::Closed => GateState::Free,
-            CircuitState::HalfOpen => GateState::Trial,
+            CircuitState::HalfOpen => GateState::Trial {
+                at_once: self.health.breaker.proof().trials,
+            },
             CircuitState::Open => GateState::Open,
         };
         assert_eq!(self.gate.1, expected, "{circuit}");
@@ -298,7 +324,8 @@ impl World {
         let due = [self.health.retry_at, self.health.confirm_at].into_iter();
         let is_woken = due.flatten().any(|at| self.timers.contains(&at));
         let is_dialling = self.pool == Pool::Dialling;
-        let pending = !self.probes.is_empty() || is_woken || waits || is_dialling;
+        let is_asking = !self.probes.is_empty() || !self.asks.is_empty();
+        let pending = is_asking || is_woken || waits || is_dialling;
         let is_held = self.is_given_up || self.is_isolated;
         assert!(
             pending || is_held || circuit == CircuitState::Closed,
@@ -336,14 +363,18 @@ impl World {
         while self.told.as_ref().map(|told| &told.state) != Some(&HealthState::Healthy) {
             self.happen(Happening::DialEnds(well()));
             self.happen(Happening::ProbeEnds(0, well()));
+            self.happen(Happening::AskEnds(true));
             self.happen(Happening::CheckEnds(well()));
-            self.happen(Happening::Pass(TICK));
+            self.happen(Happening::Pass(STEP));
             self.check();
             let took = self.now - start;
+            if self.health.circuit() == CircuitState::Open {
+                assert!(took <= LONGEST_PAUSE + STEP, "{self:?}");
+            }
             if self.health.circuit() != CircuitState::Closed {
                 assert!(took < RECOVERY + LONGEST_PAUSE, "{self:?}");
             }
-            assert!(took < RECOVERY + 2 * LONGEST_PAUSE, "{self:?}");
+            assert!(took < LIMIT_MEMORY + 2 * LONGEST_PAUSE, "{self:?}");
         }
         assert_ne!(self.pool, Pool::Waiting, "{self:?}");
     }

@@ -9,9 +9,13 @@ use crate::{events::Reason, policy::backoff::Backoff};
 /// accepts and drops connections is not dialled in a tight loop.
 pub(super) const STABLE_AFTER: Duration = Duration::from_secs(1);
 
-/// Callers that meet the wrong server have its connection replaced at most this often: while a name
-/// leads to a replica, each of their writes would open another.
-const RETIRE_EVERY: Duration = Duration::from_millis(100);
+/// Callers that meet the wrong server have its connection replaced at once, then after this pause, and after
+/// twice as long each further time: while a name leads to a replica, each of their writes would open another.
+const FIRST_RETIRE_PAUSE: Duration = Duration::from_millis(100);
+/// The longest pause, so that the right server is found within 2 s.
+const MAX_RETIRE_PAUSE: Duration = Duration::from_secs(2);
+/// After this time without a replacement, the next is made at once again.
+const FORGET_RETIRED: Duration = Duration::from_secs(10);
 
 /// When the shared connections are dialled, and when they are replaced.
 #[derive(Default)]
@@ -29,8 +33,8 @@ pub(super) struct SharedLane {
     /// The time before which there is no dial, unless one is asked for.
     pause: Option<Instant>,
     backoff: Backoff,
-    /// When callers last had the connections replaced.
-    last_distrusted: Option<Instant>,
+    /// When callers last had the connections replaced, and the pause before they may again.
+    last_distrusted: Option<(Instant, Duration)>,
     /// When a connection last had more to do than it could.
     saturated: Option<Instant>,
     /// The published routes are of this pool, and not of a crashed predecessor.
@@ -169,12 +173,16 @@ impl SharedLane {
 
     /// Whether callers may have the connections replaced now.
     pub(super) fn may_distrust(&mut self, now: Instant) -> bool {
-        let is_early = |last| now.saturating_duration_since(last) < RETIRE_EVERY;
-        let may = !self.last_distrusted.is_some_and(is_early);
-        if may {
-            self.last_distrusted = Some(now);
-        }
-        may
+        let next_pause = match self.last_distrusted {
+            Some((last, pause)) => match now.saturating_duration_since(last) {
+                passed if passed < pause => return false,
+                passed if passed < FORGET_RETIRED => (2 * pause).min(MAX_RETIRE_PAUSE),
+                _ => FIRST_RETIRE_PAUSE,
+            },
+            None => FIRST_RETIRE_PAUSE,
+        };
+        self.last_distrusted = Some((now, next_pause));
+        true
     }
 
     /// One dial at a time, however many wait for it.
