@@ -148,7 +148,7 @@ impl Line {
         let config = Config::single("redis://localhost");
         let settings = resolve(config).expect("BUG: the defaults are valid");
         // Unused: the connection is already there.
-        let dialler = Dialler::new(FixedAddress, Arc::new(SocketConnector));
+        let dialler = Dialler::new(FixedAddress, Arc::new(SocketConnector::default()));
         let state = DatabaseState::new(settings.databases[0].clone(), dialler, Instant::now());
         let established = Established {
             transport: Box::new(stream),

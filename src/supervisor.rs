@@ -235,6 +235,9 @@ impl Supervisor {
     ///
     /// If the runtime of the connections is not driven at the time, their tasks and sockets end when it is
     /// driven again, or ends. This method waits for them for one or two seconds only.
+    ///
+    /// It does not wait for the look-up of a name, which cannot be interrupted. The thread of a look-up that is
+    /// under way ends when the system's resolver returns, after up to a minute if no name server answers.
     pub async fn shutdown(&self, grace: Duration) -> ShutdownReport {
         self.lifeline.shutdown(grace).await
     }

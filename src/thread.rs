@@ -36,7 +36,7 @@ impl Starting {
         started: impl FnOnce(Lifeline) -> bool + Send + 'static,
     ) -> Result<Self, StartError> {
         let executor = Executor::new(caller);
-        let registry = Registry::new(settings, executor, Arc::new(SocketConnector));
+        let registry = Registry::new(settings, executor, Arc::new(SocketConnector::default()));
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let thread = thread::Builder::new().name(ACTOR_THREAD.into()).spawn({
             let registry = registry.clone();

@@ -74,7 +74,7 @@ struct Rig {
 
 impl Rig {
     async fn start() -> Self {
-        Self::start_with(Arc::new(SocketConnector)).await
+        Self::start_with(Arc::new(SocketConnector::default())).await
     }
 
     async fn start_with(connector: Arc<dyn Connector>) -> Self {

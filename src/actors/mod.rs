@@ -21,6 +21,8 @@ mod crash_tests;
 #[cfg(test)]
 mod growing_tests;
 #[cfg(test)]
+mod hanging_names_tests;
+#[cfg(test)]
 mod outage_tests;
 
 pub(crate) use supervisor::SupervisorActor;

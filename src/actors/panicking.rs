@@ -42,8 +42,9 @@ impl Connector for PanickingConnector {
         settings: &'a DatabaseSettings,
     ) -> Connecting<'a> {
         Box::pin(async move {
+            let sockets = SocketConnector::default();
             let transport: Box<dyn Transport> = Box::new(PanickingTransport {
-                socket: SocketConnector.connect(address, settings).await?,
+                socket: sockets.connect(address, settings).await?,
                 connector: self.clone(),
             });
             Ok(transport)

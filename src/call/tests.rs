@@ -41,7 +41,7 @@ impl Script {
         let settings = resolve(Config::single("redis://localhost")).expect("settings");
         let settings = settings.databases[0].clone();
         // Unused: nothing here dials.
-        let dialler = Dialler::new(FixedAddress, Arc::new(SocketConnector));
+        let dialler = Dialler::new(FixedAddress, Arc::new(SocketConnector::default()));
         let state = DatabaseState::new(settings, dialler, Instant::now().into_std());
         let engine = CallEngine::on(state, script.clone());
         (script, engine)

@@ -81,7 +81,7 @@ impl Executor {
             .unwrap_or_else(PoisonError::into_inner)
             .take();
         if let Some(own) = own {
-            // A name resolution under way cannot be interrupted, and must not delay this.
+            // A task that is held up, for instance by the log of the application, must not delay this.
             own.shutdown_timeout(Duration::from_millis(100));
         }
     }

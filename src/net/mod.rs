@@ -8,9 +8,12 @@ pub(crate) mod executor;
 pub(crate) mod in_flight;
 pub(crate) mod locate;
 pub(crate) mod request;
+pub(crate) mod resolver;
 pub(crate) mod transport;
 
 mod close;
+#[cfg(test)]
+pub(crate) mod hanging_names;
 
 pub(crate) use close::CloseReason;
 pub(crate) use connection::{Activity, Connection, ConnectionExit, Link, Tally, TallySink};

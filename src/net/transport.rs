@@ -5,10 +5,11 @@ use std::{fmt, future::Future, io, mem::MaybeUninit, pin::Pin, time::Duration};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::{TcpStream, UnixStream, lookup_host},
+    net::{TcpStream, UnixStream},
     time::{Instant, timeout},
 };
 
+use super::resolver::Resolver;
 use crate::config::{Address, DatabaseSettings};
 
 /// A byte stream to a server.
@@ -52,7 +53,17 @@ pub(crate) trait Connector: fmt::Debug + Send + Sync + 'static {
 
 /// Opens TCP and Unix sockets.
 #[derive(Debug)]
-pub(crate) struct SocketConnector;
+pub(crate) struct SocketConnector {
+    pub(crate) resolver: Resolver,
+}
+
+impl Default for SocketConnector {
+    fn default() -> Self {
+        Self {
+            resolver: Resolver::of_process(),
+        }
+    }
+}
 
 impl Connector for SocketConnector {
     fn connect<'a>(
@@ -62,7 +73,9 @@ impl Connector for SocketConnector {
     ) -> Connecting<'a> {
         Box::pin(async move {
             let transport: Box<dyn Transport> = match address {
-                Address::Tcp { host, port } => Box::new(connect_tcp(host, *port, settings).await?),
+                Address::Tcp { host, port } => {
+                    Box::new(self.connect_tcp(host, *port, settings).await?)
+                }
                 Address::Unix(path) => Box::new(UnixStream::connect(path).await?),
             };
             Ok(transport)
@@ -70,25 +83,32 @@ impl Connector for SocketConnector {
     }
 }
 
-/// Resolves the name anew each time, because a failover may have changed its address, and tries its addresses
-/// in order. Each address gets an equal share of the remaining time, so that an address that swallows
-/// packets leaves time for the next.
-async fn connect_tcp(host: &str, port: u16, settings: &DatabaseSettings) -> io::Result<TcpStream> {
-    let end = Instant::now() + settings.connect_timeout;
-    let addresses: Vec<_> = lookup_host((host, port)).await?.collect();
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name resolves to no address");
-    for (tried, address) in addresses.iter().enumerate() {
-        let share = (end - Instant::now()) / (addresses.len() - tried) as u32;
-        match timeout(share, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => {
-                configure(&stream, settings)?;
-                return Ok(stream);
+impl SocketConnector {
+    /// Looks up the name each time, because a failover may have changed its address, and tries its addresses
+    /// in order. Each address gets an equal share of the remaining time, so that an address that swallows
+    /// packets leaves time for the next.
+    async fn connect_tcp(
+        &self,
+        host: &str,
+        port: u16,
+        settings: &DatabaseSettings,
+    ) -> io::Result<TcpStream> {
+        let end = Instant::now() + settings.connect_timeout;
+        let addresses = self.resolver.resolve(host, port).await?;
+        let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+        for (tried, address) in addresses.iter().enumerate() {
+            let share = (end - Instant::now()) / (addresses.len() - tried) as u32;
+            match timeout(share, TcpStream::connect(address)).await {
+                Ok(Ok(stream)) => {
+                    configure(&stream, settings)?;
+                    return Ok(stream);
+                }
+                Ok(Err(error)) => last = error,
+                Err(_) => last = io::ErrorKind::TimedOut.into(),
             }
-            Ok(Err(error)) => last = error,
-            Err(_) => last = io::ErrorKind::TimedOut.into(),
         }
+        Err(last)
     }
-    Err(last)
 }
 
 /// Sets the options that detect a dead peer: keepalive while nothing is sent, the user timeout while sent
@@ -118,23 +138,74 @@ fn set_user_timeout(_: &SockRef<'_>, _: Option<Duration>) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::net::TcpListener;
+    use std::{
+        iter,
+        net::{SocketAddr, TcpListener},
+        sync::{
+            Arc,
+            atomic::{AtomicU8, Ordering::Relaxed},
+        },
+    };
 
     use super::*;
     use crate::config::{Config, DatabaseConfig, Keepalive, resolve};
 
+    fn settings(configure: impl Fn(DatabaseConfig) -> DatabaseConfig) -> Arc<DatabaseSettings> {
+        let config = Config::new().database("main", configure(DatabaseConfig::new()));
+        let settings = resolve(config).expect("a valid configuration");
+        settings.databases[0].clone()
+    }
+
     /// A socket that was opened with this configuration.
     async fn opened(configure: impl Fn(DatabaseConfig) -> DatabaseConfig) -> TcpStream {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let port = listener.local_addr().expect("its address").port();
-        let database = DatabaseConfig::from_url(format!("redis://127.0.0.1:{port}"));
-        let config = Config::new().database("main", configure(database));
-        let settings = resolve(config).expect("a valid configuration");
-        let Address::Tcp { host, port } = &settings.databases[0].address else {
-            panic!("a TCP address");
-        };
-        let stream = connect_tcp(host, *port, &settings.databases[0]).await;
+        let port = port(&listener);
+        let sockets = SocketConnector::default();
+        let settings = settings(configure);
+        let stream = sockets.connect_tcp("127.0.0.1", port, &settings).await;
         stream.expect("a connection")
+    }
+
+    fn port(listener: &TcpListener) -> u16 {
+        listener.local_addr().expect("its address").port()
+    }
+
+    /// Two listeners on one port, at 127.0.0.2 and 127.0.0.3.
+    fn two_listeners() -> (TcpListener, TcpListener) {
+        let pair = || {
+            let one = TcpListener::bind("127.0.0.2:0").expect("a free port");
+            let other = TcpListener::bind(("127.0.0.3", port(&one)));
+            other.ok().map(|other| (one, other))
+        };
+        // Another program may have the port at the second address.
+        iter::from_fn(|| Some(pair()))
+            .flatten()
+            .next()
+            .expect("it is endless")
+    }
+
+    fn addresses<const N: usize>(last_bytes: [u8; N]) -> Vec<SocketAddr> {
+        last_bytes
+            .map(|last| SocketAddr::from(([127, 0, 0, last], 0)))
+            .into()
+    }
+
+    #[tokio::test]
+    async fn row_46_an_address_that_changes_is_followed() {
+        let (old, new) = two_listeners();
+        let present = Arc::new(AtomicU8::new(2));
+        let resolver = Resolver::new({
+            let present = present.clone();
+            move |_| Ok(addresses([present.load(Relaxed)]))
+        });
+        let sockets = SocketConnector { resolver };
+        let (port, settings) = (port(&old), settings(|main| main));
+        for (last_byte, listener) in [(2, &old), (3, &new)] {
+            present.store(last_byte, Relaxed);
+            let stream = sockets.connect_tcp("moves.example", port, &settings).await;
+            let stream = stream.expect("a connection");
+            assert_eq!(stream.peer_addr().ok(), listener.local_addr().ok());
+        }
     }
 
     #[tokio::test]
