@@ -14,6 +14,7 @@ pub(crate) mod transport;
 mod close;
 #[cfg(test)]
 pub(crate) mod hanging_names;
+mod race;
 
 pub(crate) use close::CloseReason;
 pub(crate) use connection::{Activity, Connection, ConnectionExit, Link, Tally, TallySink};

@@ -6,10 +6,9 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpStream, UnixStream},
-    time::{Instant, timeout},
 };
 
-use super::resolver::Resolver;
+use super::{race::race, resolver::Resolver};
 use crate::config::{Address, DatabaseSettings};
 
 /// A byte stream to a server.
@@ -84,30 +83,17 @@ impl Connector for SocketConnector {
 }
 
 impl SocketConnector {
-    /// Looks up the name each time, because a failover may have changed its address, and tries its addresses
-    /// in order. Each address gets an equal share of the remaining time, so that an address that swallows
-    /// packets leaves time for the next.
+    /// Looks up the name each time, because a failover may have changed its address.
     async fn connect_tcp(
         &self,
         host: &str,
         port: u16,
         settings: &DatabaseSettings,
     ) -> io::Result<TcpStream> {
-        let end = Instant::now() + settings.connect_timeout;
         let addresses = self.resolver.resolve(host, port).await?;
-        let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-        for (tried, address) in addresses.iter().enumerate() {
-            let share = (end - Instant::now()) / (addresses.len() - tried) as u32;
-            match timeout(share, TcpStream::connect(address)).await {
-                Ok(Ok(stream)) => {
-                    configure(&stream, settings)?;
-                    return Ok(stream);
-                }
-                Ok(Err(error)) => last = error,
-                Err(_) => last = io::ErrorKind::TimedOut.into(),
-            }
-        }
-        Err(last)
+        let stream = race(addresses, TcpStream::connect).await?;
+        configure(&stream, settings)?;
+        Ok(stream)
     }
 }
 
@@ -145,10 +131,16 @@ mod tests {
             Arc,
             atomic::{AtomicU8, Ordering::Relaxed},
         },
+        time::Instant,
     };
 
+    use socket2::{Domain, Socket, Type};
+
     use super::*;
-    use crate::config::{Config, DatabaseConfig, Keepalive, resolve};
+    use crate::{
+        config::{Config, DatabaseConfig, Keepalive, resolve},
+        net::race::ATTEMPT_DELAY,
+    };
 
     fn settings(configure: impl Fn(DatabaseConfig) -> DatabaseConfig) -> Arc<DatabaseSettings> {
         let config = Config::new().database("main", configure(DatabaseConfig::new()));
@@ -188,6 +180,36 @@ mod tests {
         last_bytes
             .map(|last| SocketAddr::from(([127, 0, 0, last], 0)))
             .into()
+    }
+
+    /// Fills the accept queue, so that the kernel drops further SYNs. The sockets keep it full.
+    fn fill(listener: &TcpListener) -> Vec<Socket> {
+        SockRef::from(listener).listen(0).expect("a shorter queue");
+        let address = listener.local_addr().expect("its address").into();
+        let connect = || {
+            let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+            let opened = socket.connect_timeout(&address, Duration::from_millis(100));
+            opened.is_ok().then_some(socket)
+        };
+        iter::from_fn(connect).collect()
+    }
+
+    #[tokio::test]
+    async fn row_65_a_dead_first_address_costs_250_ms() {
+        let (dead, alive) = two_listeners();
+        let kept = fill(&dead);
+        let resolver = Resolver::new(|_| Ok(addresses([2, 3])));
+        let sockets = SocketConnector { resolver };
+        let (port, settings) = (port(&alive), settings(|main| main));
+        let began = Instant::now();
+        let stream = sockets.connect_tcp("two.example", port, &settings).await;
+        let stream = stream.expect("a connection");
+        let took = began.elapsed();
+        assert_eq!(stream.peer_addr().ok(), alive.local_addr().ok());
+        assert!(took >= ATTEMPT_DELAY, "{took:?}");
+        assert!(took < Duration::from_millis(750), "{took:?}");
+        assert!(SockRef::from(&stream).tcp_nodelay().expect("nodelay"));
+        drop(kept);
     }
 
     #[tokio::test]
