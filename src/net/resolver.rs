@@ -94,6 +94,11 @@ impl Resolver {
             None => Err(io::Error::other("the look-up was given up")),
         }
     }
+
+    /// Whether a look-up of the host is under way.
+    pub(crate) fn is_looking_up(&self, host: &str) -> bool {
+        self.0.state().asked.contains_key(host)
+    }
 }
 
 impl fmt::Debug for Resolver {

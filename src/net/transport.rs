@@ -48,6 +48,11 @@ pub(crate) trait Connector: fmt::Debug + Send + Sync + 'static {
         address: &'a Address,
         settings: &'a DatabaseSettings,
     ) -> Connecting<'a>;
+
+    /// Whether the address is a name whose look-up is under way.
+    fn is_looking_up(&self, _address: &Address) -> bool {
+        false
+    }
 }
 
 /// Opens TCP and Unix sockets.
@@ -79,6 +84,13 @@ impl Connector for SocketConnector {
             };
             Ok(transport)
         })
+    }
+
+    fn is_looking_up(&self, address: &Address) -> bool {
+        match address {
+            Address::Tcp { host, .. } => self.resolver.is_looking_up(host),
+            Address::Unix(_) => false,
+        }
     }
 }
 

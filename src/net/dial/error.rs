@@ -6,6 +6,7 @@ use redis::ServerError;
 
 use crate::{events::Reason, net::codec::ProtocolError, reply_code::ReplyCode, sanitize};
 
+pub(super) const LOOKING_UP: &str = "looking up the name of the server";
 pub(super) const CONNECTING: &str = "connecting";
 pub(super) const GREETING: &str = "greeting the server";
 pub(super) const PROVING: &str = "waiting for the answer to a PING";
@@ -71,7 +72,9 @@ impl DialError {
             | Self::Spawn(_)
             | Self::Cancelled
             | Self::Panicked => Reason::Unreachable,
-            Self::TimedOut { step, .. } if *step == CONNECTING => Reason::Unreachable,
+            Self::TimedOut { step, .. } if [LOOKING_UP, CONNECTING].contains(step) => {
+                Reason::Unreachable
+            }
             Self::TimedOut { .. } => Reason::Unresponsive,
             Self::Protocol(_) | Self::Unexpected { .. } => Reason::NotRedis,
             Self::Loading => Reason::Loading,

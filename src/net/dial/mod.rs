@@ -14,7 +14,7 @@ use secrecy::ExposeSecret;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use self::{
-    error::{CONNECTING, GREETING, PROVING},
+    error::{CONNECTING, GREETING, LOOKING_UP, PROVING},
     handshake::Handshake,
 };
 use super::{
@@ -56,8 +56,7 @@ impl Dialler {
         settings: &DatabaseSettings,
         while_loading: WhileLoading,
     ) -> Result<Established, DialError> {
-        let limit = settings.connect_timeout;
-        let deadline = Instant::now() + limit;
+        let deadline = Instant::now() + settings.connect_timeout;
         let mut step = CONNECTING;
         let attempt = async {
             let transport = self.connect(settings).await?;
@@ -74,7 +73,7 @@ impl Dialler {
         match timeout_at(deadline, attempt).await {
             Ok(Ok(established)) => Ok(established),
             Ok(Err(error)) => Err(error.during(step)),
-            Err(_) => Err(DialError::TimedOut { step, limit }),
+            Err(_) => Err(self.timed_out(step, settings)),
         }
     }
 
@@ -84,7 +83,7 @@ impl Dialler {
         &self,
         settings: &DatabaseSettings,
     ) -> Result<(), DialError> {
-        let limit = settings.connect_timeout;
+        let deadline = Instant::now() + settings.connect_timeout;
         let mut step = CONNECTING;
         let attempt = async {
             let transport = self.connect(settings).await?;
@@ -92,9 +91,19 @@ impl Dialler {
             let mut handshake = Handshake::new(transport, settings.max_reply_bytes);
             handshake.call([&cmd("PING")]).await.map(drop)
         };
-        match timeout_at(Instant::now() + limit, attempt).await {
+        match timeout_at(deadline, attempt).await {
             Ok(answer) => answer.map_err(|error| error.during(step)),
-            Err(_) => Err(DialError::TimedOut { step, limit }),
+            Err(_) => Err(self.timed_out(step, settings)),
+        }
+    }
+
+    /// The error of a dial that has taken too long, at this step. Only the connector knows that a name server is to
+    /// blame and not the server.
+    fn timed_out(&self, step: &'static str, settings: &DatabaseSettings) -> DialError {
+        let waits_for_name = step == CONNECTING && self.connector.is_looking_up(&settings.address);
+        DialError::TimedOut {
+            step: if waits_for_name { LOOKING_UP } else { step },
+            limit: settings.connect_timeout,
         }
     }
 
@@ -226,8 +235,11 @@ async fn prove(
 mod tests {
     use super::*;
     use crate::{
-        config::{Address, Config, resolve},
-        net::{locate::FixedAddress, transport::Connecting},
+        config::{Address, Config, DatabaseConfig, resolve},
+        net::{
+            SocketConnector, hanging_names::HangingNames, locate::FixedAddress,
+            transport::Connecting,
+        },
     };
 
     /// A name that never resolves, or a network that swallows everything.
@@ -253,5 +265,20 @@ mod tests {
         let dialled = dialler.dial(settings, WhileLoading::Wait).await;
         let error = dialled.err().expect("no answer");
         assert_eq!(error.reason(), Reason::Unreachable, "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_dial_that_waits_for_a_name_says_so() {
+        let names = HangingNames::default();
+        let limit = Duration::from_millis(50);
+        let main = DatabaseConfig::from_url("redis://hangs").connect_timeout(limit);
+        let settings = resolve(Config::new().database("main", main)).expect("settings");
+        let resolver = names.resolver();
+        let dialler = Dialler::new(FixedAddress, Arc::new(SocketConnector { resolver }));
+        let checked = dialler.check_endpoint(&settings.databases[0]).await;
+        let error = checked.expect_err("no address");
+        assert_eq!(error.reason(), Reason::Unreachable);
+        let expected = "no answer within 50ms while looking up the name of the server";
+        assert_eq!(error.to_string(), expected);
     }
 }
