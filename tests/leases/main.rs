@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod distance;
 mod failures;
 mod leak_warning;
 mod lending;

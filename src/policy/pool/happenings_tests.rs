@@ -3,6 +3,7 @@
 use std::{rc::Rc, sync::Arc, time::Duration};
 
 use super::{
+    leased::MAX_DIALS,
     model::Happening,
     world::{Event, Evidence, Guest, Known, MANY, Orphan, World, pick},
     *,
@@ -125,7 +126,7 @@ impl World {
                 drop(permit);
                 match lane {
                     Lane::Shared => self.shared_trouble = Some(self.now),
-                    Lane::Leased => self.leased_trouble = Some(self.now),
+                    Lane::Leased => self.leased_trouble(),
                 }
                 let evidence = Evidence::DialFailed(id);
                 self.turn(Event::DialFailed {
@@ -157,7 +158,10 @@ impl World {
                 self.is_unreachable = false;
                 self.shared_trouble = None;
             }
-            Lane::Leased => self.idle.push(id),
+            Lane::Leased => {
+                self.idle.push(id);
+                self.width = (2 * self.width).min(MAX_DIALS);
+            }
         }
         // The same as in the turn to come.
         let jitter = (self.jitter + 0.37).fract();
@@ -217,7 +221,7 @@ impl World {
         let is_young = self.now - known.opened < Duration::from_secs(1);
         match known.lane {
             Lane::Shared if was_serving && is_young => self.shared_trouble = Some(self.now),
-            Lane::Leased if is_lost && is_young => self.leased_trouble = Some(self.now),
+            Lane::Leased if is_lost && is_young => self.leased_trouble(),
             _ => {}
         }
         let evidence = is_lost.then_some(Evidence::Lost(id));
@@ -281,6 +285,7 @@ impl World {
         self.abandon();
         self.pool = Pool::new(self.limits, self.permits.clone(), self.is_unreachable);
         self.may_try = true;
+        self.width = if self.is_unreachable { 1 } else { MAX_DIALS };
         self.turn(Event::Started);
     }
 

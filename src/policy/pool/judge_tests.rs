@@ -69,6 +69,7 @@ impl World {
             Action::Report(Evidence::DialFailed(_)) => {
                 assert!(self.serving().is_empty(), "others work");
                 self.is_unreachable = true;
+                self.width = 1;
                 self.may_try = false;
                 self.shared_trouble = None;
             }
@@ -110,7 +111,7 @@ impl World {
             }
             Lane::Leased => {
                 assert!(self.drain.is_none() && !self.is_unreachable);
-                assert!(under_way < 2, "two at a time");
+                assert!(under_way < self.width, "too many at a time: {self:?}");
                 assert!(self.lacks_leases(under_way), "there is no need: {self:?}");
             }
         }
@@ -124,8 +125,7 @@ impl World {
         let opening = self.count(Lane::Shared, State::Opening);
         let ready = serving + opening + under_way + self.count(Lane::Leased, State::Idle);
         let are_too_few = serving > 0 && ready < self.limits.min_idle;
-        // Callers that have gone may still count.
-        self.pool.waiting() > under_way || are_too_few
+        self.queue.len() > under_way || are_too_few
     }
 
     fn judge_close(&mut self, id: u64, why: Closing) {
@@ -295,12 +295,13 @@ impl World {
             .dials
             .values()
             .filter(|task| task.lane() == Lane::Leased);
-        if dials.count() >= waiting.min(2) || self.is_unreachable {
+        let wanted = waiting.min(self.width);
+        if dials.count() >= wanted || self.is_unreachable {
             return;
         }
         let has_room = self.permits.request(Lane::Leased).is_some();
         // Dials of a crashed pool count as well.
-        let are_opening = self.count(Lane::Leased, State::Opening) >= waiting.min(2);
+        let are_opening = self.count(Lane::Leased, State::Opening) >= wanted;
         if has_room && !are_opening {
             self.assert_pause(self.leased_trouble, "a caller waits in vain");
         } else if !self.orphans.is_empty() {

@@ -7,21 +7,26 @@ use super::{
 };
 use crate::{events::Reason, policy::backoff::Backoff};
 
-/// The maximum of dials for leases at a time, so that many callers do not cause a storm of connections.
-const DIALS_AT_ONCE: usize = 2;
+/// The maximum of dials for leases at a time. A burst of callers is to wait for one dial and not for many in a row;
+/// and the queue in which a server keeps connections that it has not accepted yet is not much longer, often 128 or 511.
+pub(super) const MAX_DIALS: usize = 64;
 
 /// The callers that wait for a connection, and the pauses of the dials for them.
 pub(super) struct LeasedLane<W> {
     waiters: WaitQueue<W>,
+    /// The maximum of dials at a time. After a failed one it is 1, and each success doubles it: a server that has just
+    /// come back, or is nearly full, is not asked for everything at once.
+    width: usize,
     /// After a failed dial, the time before which no other one is made.
     pause: Option<Instant>,
     backoff: Backoff,
 }
 
 impl<W: Waiter> LeasedLane<W> {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(is_unreachable: bool) -> Self {
         Self {
             waiters: WaitQueue::new(),
+            width: if is_unreachable { 1 } else { MAX_DIALS },
             pause: None,
             backoff: Backoff::default(),
         }
@@ -78,11 +83,22 @@ impl<W: Waiter> LeasedLane<W> {
         let for_waiters = self.waiters.len() > opening;
         // A shared one comes first, and shows that the server is there.
         let for_later = ready < limits.min_idle && serving > 0;
-        self.pause.is_none() && opening < DIALS_AT_ONCE && (for_waiters || for_later)
+        self.pause.is_none() && opening < self.width && (for_waiters || for_later)
+    }
+
+    /// A dial has succeeded.
+    pub(super) fn opened(&mut self) {
+        self.width = (self.width * 2).min(MAX_DIALS);
+    }
+
+    /// The server could not be reached, so that many clients may come back to it at the same time.
+    pub(super) fn start_slowly(&mut self) {
+        self.width = 1;
     }
 
     /// A dial has failed, or a connection broke soon after it was opened.
     pub(super) fn failed(&mut self, reason: Reason, now: Instant, jitter: f64) {
+        self.start_slowly();
         if self.pause.is_none() {
             self.pause = Some(now + self.backoff.pause(reason, jitter));
         }
@@ -127,6 +143,11 @@ impl<W: Waiter, P: Places, N> Pool<W, P, N> {
     pub(super) fn open_leased(&mut self) -> Option<Action<W, P::Place, N>> {
         let counts = self.ledger.counts();
         if self.is_unreachable || !self.leased.wants_dial(&counts, &self.limits) {
+            return None;
+        }
+        // Callers that have gone need no connection.
+        self.leased.forget_gone();
+        if !self.leased.wants_dial(&counts, &self.limits) {
             return None;
         }
         let (id, place) = self.ledger.request(Lane::Leased)?;

@@ -9,8 +9,10 @@ impl<W: Waiter, P: Places, N> Pool<W, P, N> {
     pub(super) fn opened(&mut self, id: u64, evidence: N, now: Instant, jitter: f64) {
         let lifetime = self.limits.max_lifetime;
         let expires = lifetime.map(|lifetime| now + jittered(lifetime, jitter));
-        if self.ledger.opened(id, now, expires) != Some(Lane::Shared) {
-            return;
+        match self.ledger.opened(id, now, expires) {
+            Some(Lane::Shared) => {}
+            Some(Lane::Leased) => return self.leased.opened(),
+            None => return,
         }
         self.is_unreachable = false;
         self.send_parked(id);
@@ -33,6 +35,7 @@ impl<W: Waiter, P: Places, N> Pool<W, P, N> {
         match self.ledger.not_opened(id) {
             Some(Lane::Shared) if self.serving().is_empty() => {
                 self.is_unreachable = true;
+                self.leased.start_slowly();
                 self.shared.leave_to_health();
                 self.actions.push_back(Action::Report(evidence));
             }

@@ -73,7 +73,7 @@ impl<W: Waiter, P: Places, N> Pool<W, P, N> {
             limits,
             ledger: Ledger::new(places),
             shared: SharedLane::default(),
-            leased: LeasedLane::new(),
+            leased: LeasedLane::new(is_unreachable),
             parked: 0,
             is_unreachable,
             look_again: None,

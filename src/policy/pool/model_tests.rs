@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::{Lane, Limits, Place as _, world::World};
+use super::{Lane, Limits, Place as _, leased::MAX_DIALS, world::World};
 
 /// Something that happens. Numbers choose among the things that it may happen to.
 #[derive(Clone, Debug)]
@@ -166,4 +166,89 @@ fn a_waiter_takes_the_room_that_was_made_for_growth() {
     });
     let lanes: Vec<_> = world.dials.values().map(|dial| dial.lane()).collect();
     assert_eq!(lanes, [Lane::Leased]);
+}
+
+/// A machine with a shared connection, room for so many leases, and so many callers that wait for one.
+fn burst(leases: usize, callers: usize) -> World {
+    let limits = Limits {
+        max_waiting: callers,
+        ..LIMITS
+    };
+    let mut world = World::new((leases + 1, limits));
+    world.happen(Happening::DialSucceeds(0));
+    for _ in 0..callers {
+        world.happen(Happening::Acquire(Duration::from_secs(60)));
+    }
+    world
+}
+
+/// Ends all dials that are under way, as after one round trip, and tells how many there were.
+fn round_trip(world: &mut World) -> usize {
+    let under_way = world.dials.len();
+    for _ in 0..under_way {
+        world.happen(Happening::DialSucceeds(0));
+    }
+    under_way
+}
+
+#[test]
+fn a_burst_of_callers_waits_for_one_dial_and_not_for_many_in_a_row() {
+    let mut world = burst(49, 49);
+    assert_eq!(round_trip(&mut world), 49);
+    assert_eq!(world.leases.len(), 49);
+    // There is no room for more.
+    let mut world = burst(10, 49);
+    assert_eq!(round_trip(&mut world), 10);
+    assert!(world.dials.is_empty());
+}
+
+#[test]
+fn a_burst_beyond_all_bounds_dials_a_bounded_number_at_a_time() {
+    let mut world = burst(200, 300);
+    assert_eq!(world.dials.len(), MAX_DIALS);
+    while !world.dials.is_empty() {
+        assert!(world.dials.len() <= MAX_DIALS);
+        world.happen(Happening::DialSucceeds(0));
+    }
+    assert_eq!(world.leases.len(), 200);
+}
+
+#[test]
+fn after_a_failed_dial_the_number_at_a_time_starts_with_one_and_doubles() {
+    let mut world = burst(49, 49);
+    let is_refused = false;
+    while !world.dials.is_empty() {
+        world.happen(Happening::DialFails {
+            dial: 0,
+            is_refused,
+        });
+    }
+    let pause = world.pool.wake_at().expect("a pause") - world.now;
+    world.happen(Happening::Pass(pause));
+    assert_eq!(world.dials.len(), 1);
+    world.happen(Happening::DialSucceeds(0));
+    assert_eq!(world.dials.len(), 2);
+    world.happen(Happening::DialSucceeds(0));
+    assert_eq!(world.dials.len(), 4);
+    while !world.dials.is_empty() {
+        round_trip(&mut world);
+    }
+    assert_eq!(world.leases.len(), 49);
+}
+
+#[test]
+fn there_is_no_dial_for_callers_that_have_gone() {
+    let mut world = burst(49, 49);
+    let is_refused = false;
+    while !world.dials.is_empty() {
+        world.happen(Happening::DialFails {
+            dial: 0,
+            is_refused,
+        });
+    }
+    while !world.queue.is_empty() {
+        world.happen(Happening::GiveUp(0));
+    }
+    world.happen(Happening::Pass(Duration::from_secs(30)));
+    assert!(world.dials.is_empty());
 }

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::*;
+use super::{leased::MAX_DIALS, *};
 use crate::state::{Permit, Permits};
 
 /// More steps than any rest is away.
@@ -104,6 +104,8 @@ pub(super) struct World {
     /// The last causes for pauses.
     pub(super) shared_trouble: Option<Instant>,
     pub(super) leased_trouble: Option<Instant>,
+    /// The maximum of dials for leases at a time.
+    pub(super) width: usize,
     pub(super) drain: Option<Instant>,
     pub(super) is_forced: bool,
     pub(super) is_over: bool,
@@ -140,6 +142,7 @@ impl World {
             may_try: true,
             shared_trouble: None,
             leased_trouble: None,
+            width: MAX_DIALS,
             drain: None,
             is_forced: false,
             is_over: false,
@@ -179,6 +182,11 @@ impl World {
 
     pub(super) fn tell(&mut self, event: Event) {
         self.pool.on(event, self.now, self.jitter);
+    }
+
+    pub(super) fn leased_trouble(&mut self) {
+        self.leased_trouble = Some(self.now);
+        self.width = 1;
     }
 
     pub(super) fn known(&mut self, id: u64) -> &mut Known {
