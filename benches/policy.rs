@@ -7,6 +7,7 @@
 
 use std::{
     hint::black_box,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -15,7 +16,7 @@ use futures_util::{FutureExt, StreamExt};
 use redis::{Cmd, cmd};
 use redis_steward::{
     CircuitState, Config, Database, Error, Supervisor,
-    internals::{Admission, Breaker, Line, refusal},
+    internals::{Admission, Breaker, Events, Line, refusal},
 };
 use tokio::runtime::Builder;
 
@@ -95,6 +96,28 @@ fn breaker(criterion: &mut Criterion) {
     assert!(breaker.is_closed());
 }
 
+/// One change of health, while 1,000 databases change in turn. Subscribers that do not read cost nothing.
+fn health_event(criterion: &mut Criterion) {
+    let names: Vec<Arc<str>> = (0..1_000).map(|number| number.to_string().into()).collect();
+    for subscribers in [0, 8] {
+        let events = Events::default();
+        let idle: Vec<_> = (0..subscribers).map(|_| events.subscribe()).collect();
+        let rounds = [true, false].into_iter().cycle();
+        let mut changes =
+            rounds.flat_map(|is_healthy| names.iter().map(move |name| (name, is_healthy)));
+        criterion.bench_function(
+            &format!("health event/{subscribers} idle subscribers"),
+            |bencher| {
+                bencher.iter(|| {
+                    let (name, is_healthy) = changes.next().expect("an endless cycle");
+                    events.publish(name, is_healthy);
+                });
+            },
+        );
+        drop(idle);
+    }
+}
+
 fn get() -> Cmd {
     cmd("GET").arg("a key of 16 byte").take()
 }
@@ -117,6 +140,6 @@ criterion_group! {
     config = Criterion::default()
         .warm_up_time(Duration::from_millis(500))
         .measurement_time(Duration::from_secs(2));
-    targets = admission, refused, command_check, route, breaker
+    targets = admission, refused, command_check, route, breaker, health_event
 }
 criterion_main!(policy);

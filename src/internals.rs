@@ -14,7 +14,7 @@ use crate::{
     Error, Refusal,
     call::{CallEngine, Overrides, args},
     config::{Config, resolve},
-    events::CircuitState,
+    events::{Change, CircuitState, EventHub, HealthEvents, HealthState},
     net::{
         Connection, Dialler, Established, FixedAddress, InFlight, Link, Origin, ServerInfo,
         SocketConnector, codec, transport::Transport,
@@ -136,6 +136,32 @@ impl Breaker {
     /// Whether the circuit is closed.
     pub fn is_closed(&self) -> bool {
         self.0.circuit() == CircuitState::Closed
+    }
+}
+
+/// The health events of a supervisor.
+#[derive(Default)]
+pub struct Events(EventHub);
+
+impl Events {
+    /// Publishes that a database is healthy from now on, or is not.
+    pub fn publish(&self, database: &Arc<str>, is_healthy: bool) {
+        let state = if is_healthy {
+            HealthState::Healthy
+        } else {
+            HealthState::Failed
+        };
+        let _ = self.0.publish(Change {
+            database: database.clone(),
+            state,
+            circuit: CircuitState::Closed,
+            cause: None,
+        });
+    }
+
+    /// A subscriber.
+    pub fn subscribe(&self) -> HealthEvents {
+        self.0.subscribe()
     }
 }
 

@@ -72,6 +72,7 @@ mod actors;
 mod backend;
 mod call;
 mod lifeline;
+mod log;
 mod messages;
 mod net;
 mod policy;

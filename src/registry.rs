@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     config::{DatabaseSettings, Settings},
     events::{Change, CircuitState, EventHub, HealthState},
+    log::{Log, log_line},
     net::{Connector, Dialler, Executor, FixedAddress},
     policy::gate_state::GateState,
     state::{DatabaseState, clock},
@@ -21,6 +22,7 @@ pub(crate) struct Registry {
     pub(crate) databases: DashMap<Arc<str>, Arc<DatabaseState>>,
     pub(crate) hub: EventHub,
     pub(crate) executor: Executor,
+    pub(crate) log: Log,
     started: Instant,
     stopping: CancellationToken,
 }
@@ -46,6 +48,7 @@ impl Registry {
             databases: databases.map(entry).collect(),
             hub: EventHub::default(),
             executor,
+            log: Log::default(),
             started: now,
             stopping: CancellationToken::new(),
         })
@@ -63,7 +66,38 @@ impl Registry {
     pub(crate) async fn stop_tasks(&self) {
         self.stopping.cancel();
         if timeout(STOP_PATIENCE, self.executor.idle()).await.is_err() {
-            tracing::warn!("tasks are left on a runtime that does not run");
+            log_line!(
+                self.log,
+                WARN,
+                "tasks are left on a runtime that does not run"
+            );
+        }
+    }
+
+    /// Moves later connections to the crate's own runtime: that of the application has ended, or has no I/O.
+    pub(crate) fn leave_caller(&self) {
+        if self.executor.leave_caller() {
+            log_line!(
+                self.log,
+                WARN,
+                "the runtime in which the supervisor was spawned has ended, or has no I/O; \
+                 connections move to one of their own"
+            );
+        }
+    }
+
+    /// Tells all subscribers and the log of a change. A repetition of the last state is dropped.
+    pub(crate) fn publish(&self, change: Change) {
+        if let Some(event) = self.hub.publish(change) {
+            log_line!(
+                self.log,
+                INFO,
+                database = %event.database,
+                state = %event.state,
+                circuit = %event.circuit,
+                cause = event.cause.as_deref().unwrap_or_default(),
+                "health changed"
+            );
         }
     }
 
@@ -101,7 +135,7 @@ impl Registry {
         for state in self.states() {
             state.gate.set(GateState::ShuttingDown);
             state.routes.store(None);
-            self.hub.publish(Change {
+            self.publish(Change {
                 database: state.name(),
                 state: HealthState::Stopped,
                 circuit: CircuitState::Closed,

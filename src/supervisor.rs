@@ -233,6 +233,8 @@ impl Supervisor {
     /// Calling it again, also at the same time, waits for the same end and returns the same report; the
     /// first call sets the grace. The shutdown goes on if the future is dropped.
     ///
+    /// The last lines of the log are written before it returns, for which it waits for a second at most.
+    ///
     /// If the runtime of the connections is not driven at the time, their tasks and sockets end when it is
     /// driven again, or ends. This method waits for them for one or two seconds only.
     ///

@@ -87,6 +87,7 @@ impl Drop for Exit {
     fn drop(&mut self) {
         self.registry.close();
         self.registry.executor.shutdown();
+        self.registry.log.close();
         self.sender.send_replace(Some(self.report));
     }
 }

@@ -1,112 +1,50 @@
 //! The hub that publishes health events to subscribers.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, Weak},
-    time::SystemTime,
-};
+use std::sync::Arc;
 
-use super::{CircuitState, HealthEvent, HealthEvents, HealthState, lock, stream::Queue};
+use super::{
+    HealthEvent, HealthEvents,
+    feed::{Change, Feed},
+};
 
 /// Publishes events to subscribers. It outlives a restart of the health actor, so that subscribers do
 /// not notice it.
 ///
-/// Its lock belongs to the control plane: no command ever takes it.
+/// Subscribers fetch the events. So an event costs the same with any number of subscribers that do not read.
 #[derive(Debug, Default)]
-pub(crate) struct EventHub(Mutex<Hub>);
-
-#[derive(Debug, Default)]
-struct Hub {
-    latest: BTreeMap<Arc<str>, HealthEvent>,
-    subscribers: Vec<Weak<Mutex<Queue>>>,
-    sequence: u64,
-    closed: bool,
-}
-
-/// A change to publish. The hub adds time and sequence number.
-#[derive(Debug)]
-pub(crate) struct Change {
-    pub(crate) database: Arc<str>,
-    pub(crate) state: HealthState,
-    pub(crate) circuit: CircuitState,
-    pub(crate) cause: Option<Arc<str>>,
-}
+pub(crate) struct EventHub(Arc<Feed>);
 
 impl EventHub {
-    /// Tells every subscriber of a change. A repetition of the last state is dropped.
-    pub(crate) fn publish(&self, change: Change) {
-        let mut hub = lock(&self.0);
-        if hub.closed {
-            return;
-        }
-        if let Some(latest) = hub.latest.get(&change.database)
-            && latest.state.is_like(&change.state)
-            && latest.circuit == change.circuit
-        {
-            return;
-        }
-        hub.sequence += 1;
-        let event = HealthEvent {
-            database: change.database,
-            state: change.state,
-            circuit: change.circuit,
-            cause: change.cause,
-            at: SystemTime::now(),
-            sequence: hub.sequence,
-            missed: 0,
-        };
-        tracing::info!(
-            database = %event.database,
-            state = %event.state,
-            circuit = %event.circuit,
-            cause = event.cause.as_deref().unwrap_or_default(),
-            "health changed"
-        );
-        hub.latest.insert(event.database.clone(), event.clone());
-        hub.subscribers.retain(|subscriber| {
-            let Some(queue) = subscriber.upgrade() else {
-                return false;
-            };
-            lock(&queue).push(event.clone());
-            true
-        });
+    /// Tells the subscribers of a change, and returns the event. A repetition of the last state is dropped.
+    pub(crate) fn publish(&self, change: Change) -> Option<HealthEvent> {
+        self.0.add(change)
     }
 
     /// A stream of the current states and all changes after them.
     pub(crate) fn subscribe(&self) -> HealthEvents {
-        let mut hub = lock(&self.0);
-        let states = hub.latest.values().cloned().collect();
-        let queue = Arc::new(Mutex::new(Queue::new(states, hub.closed)));
-        hub.subscribers
-            .retain(|subscriber| subscriber.strong_count() > 0);
-        hub.subscribers.push(Arc::downgrade(&queue));
-        HealthEvents::new(queue)
+        HealthEvents::new(self.0.clone())
     }
 
     /// The last event of one database.
     pub(crate) fn latest(&self, database: &str) -> Option<HealthEvent> {
-        lock(&self.0).latest.get(database).cloned()
+        self.0.latest(database)
     }
 
     /// Ends every stream once its events are taken.
     pub(crate) fn close(&self) {
-        let mut hub = lock(&self.0);
-        hub.closed = true;
-        for queue in hub
-            .subscribers
-            .drain(..)
-            .filter_map(|queue| queue.upgrade())
-        {
-            lock(&queue).close();
-        }
+        self.0.close();
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::task::{Context, Poll, Waker};
+    use std::{
+        sync::atomic::{AtomicUsize, Ordering::Relaxed},
+        task::{Context, Poll, Wake, Waker},
+    };
 
     use super::*;
+    use crate::events::{CircuitState, HealthState, feed::CAPACITY};
 
     fn change(database: &str, state: HealthState) -> Change {
         Change {
@@ -117,8 +55,20 @@ mod tests {
         }
     }
 
+    fn flip(database: &str, number: u64) -> Change {
+        let state = match number % 2 {
+            0 => HealthState::Starting,
+            _ => HealthState::Healthy,
+        };
+        change(database, state)
+    }
+
     fn taken(events: &mut HealthEvents) -> Vec<HealthEvent> {
-        let mut cx = Context::from_waker(Waker::noop());
+        taken_with(events, Waker::noop())
+    }
+
+    fn taken_with(events: &mut HealthEvents, waker: &Waker) -> Vec<HealthEvent> {
+        let mut cx = Context::from_waker(waker);
         std::iter::from_fn(|| match events.poll_event(&mut cx) {
             Poll::Ready(event) => event,
             Poll::Pending => None,
@@ -153,14 +103,8 @@ mod tests {
         hub.publish(change("quiet", HealthState::Failed));
         let mut events = hub.subscribe();
         let flips = 1_000;
-        for flip in 0..flips {
-            hub.publish(change(
-                "busy",
-                match flip % 2 {
-                    0 => HealthState::Starting,
-                    _ => HealthState::Healthy,
-                },
-            ));
+        for number in 0..flips {
+            hub.publish(flip("busy", number));
         }
         let seen = taken(&mut events);
         let missed: u64 = seen.iter().map(|event| event.missed).sum();
@@ -180,5 +124,88 @@ mod tests {
             taken(&mut hub.subscribe()).len() == 1,
             "late subscribers end too"
         );
+    }
+    #[test]
+    fn a_subscriber_within_the_bound_misses_nothing() {
+        let hub = EventHub::default();
+        let mut events = hub.subscribe();
+        for round in 0..3 {
+            let first = round * CAPACITY as u64;
+            for number in first..first + CAPACITY as u64 {
+                hub.publish(flip("busy", number));
+            }
+            let seen: Vec<_> = taken(&mut events);
+            assert!(seen.iter().all(|event| event.missed == 0));
+            let sequences = seen.iter().map(|event| event.sequence);
+            assert!(sequences.eq(first + 1..=first + CAPACITY as u64));
+        }
+    }
+
+    #[derive(Default)]
+    struct CountedWakes(AtomicUsize);
+
+    impl Wake for CountedWakes {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Relaxed);
+        }
+    }
+
+    #[test]
+    fn row_78_idle_subscribers_are_woken_once_and_events_are_kept_once() {
+        const DATABASES: usize = 1_000;
+        let hub = EventHub::default();
+        let wakes = Arc::new(CountedWakes::default());
+        let waker = Waker::from(wakes.clone());
+        let mut idle: Vec<_> = (0..8).map(|_| hub.subscribe()).collect();
+        for events in &mut idle {
+            assert!(taken_with(events, &waker).is_empty());
+        }
+        for number in 0..2 {
+            for database in 0..DATABASES {
+                hub.publish(flip(&database.to_string(), number));
+            }
+        }
+        assert_eq!(wakes.0.load(Relaxed), idle.len());
+        assert_eq!(hub.0.lengths(), (CAPACITY, 0), "no event costs them more");
+        for mut events in idle {
+            assert!(events.holds_nothing());
+            let seen = taken(&mut events);
+            assert_eq!(seen.len(), DATABASES, "the present state of each");
+            assert_eq!(seen[0].missed, DATABASES as u64);
+        }
+    }
+
+    #[test]
+    fn a_subscriber_that_has_gone_is_not_woken() {
+        let hub = EventHub::default();
+        let wakes = Arc::new(CountedWakes::default());
+        let mut gone = hub.subscribe();
+        assert!(taken_with(&mut gone, &wakes.clone().into()).is_empty());
+        assert_eq!(hub.0.lengths(), (0, 1));
+        drop(gone);
+        assert_eq!(hub.0.lengths(), (0, 0));
+        hub.publish(change("a", HealthState::Healthy));
+        assert_eq!(wakes.0.load(Relaxed), 0);
+    }
+
+    /// Code of the application that runs when a subscriber is woken may use the hub.
+    struct Asks(EventHub);
+
+    impl Wake for Asks {
+        fn wake(self: Arc<Self>) {
+            assert!(self.0.latest("a").is_some());
+            drop(self.0.subscribe());
+        }
+    }
+
+    #[test]
+    fn a_woken_subscriber_may_ask_the_hub() {
+        let hub = EventHub::default();
+        let waker = Waker::from(Arc::new(Asks(EventHub(hub.0.clone()))));
+        let mut events = hub.subscribe();
+        assert!(taken_with(&mut events, &waker).is_empty());
+        hub.publish(change("a", HealthState::Healthy));
+        assert_eq!(taken_with(&mut events, &waker).len(), 1);
+        hub.close();
     }
 }

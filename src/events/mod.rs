@@ -1,18 +1,20 @@
 //! Health as applications see it: states, changes, and the stream of changes.
 //!
 //! - this file: [`HealthState`], [`Reason`], [`CircuitState`], [`HealthEvent`]
-//! - `hub`: publishes events · `stream`: [`HealthEvents`], the events of one subscriber
+//! - `feed`: keeps the events · `hub`: publishes them · `stream`: [`HealthEvents`], the events of one subscriber
 
+mod feed;
 mod hub;
 mod stream;
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
-pub(crate) use hub::{Change, EventHub};
+pub(crate) use feed::Change;
+pub(crate) use hub::EventHub;
 pub use stream::HealthEvents;
 
 /// The health of one database. [`HealthEvent`] tells its changes, and
@@ -189,7 +191,8 @@ impl fmt::Display for CircuitState {
 /// A change of the health of one database, or the current state for a new subscriber.
 ///
 /// [`HealthEvents`] yields it, and actix actors get it as a message without a reply; see
-/// [`Subscribe`](crate::Subscribe). Every change is also logged with `tracing` at level `INFO`.
+/// [`Subscribe`](crate::Subscribe). Every change is also logged with `tracing` at level `INFO`, on a
+/// thread of the crate's own, so that a subscriber of `tracing` may block or call this crate.
 ///
 /// `Display` gives one line without secrets, such as
 /// `main: down (the server cannot be reached), circuit open: cannot connect: …`.
@@ -229,9 +232,4 @@ impl fmt::Display for HealthEvent {
         }
         Ok(())
     }
-}
-
-/// No holder of these locks can leave the data half-changed, so a poisoned lock can still be used.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,15 +1,18 @@
 //! The events of one subscriber.
 
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::VecDeque,
     pin::Pin,
-    sync::{Arc, Mutex},
-    task::{Context, Poll, Waker},
+    sync::Arc,
+    task::{Context, Poll},
 };
 
 use futures_core::Stream;
 
-use super::{HealthEvent, lock};
+use super::{
+    HealthEvent,
+    feed::{Feed, Fetched, Subscription},
+};
 
 /// The health of all databases as a stream: first their current states, then every change.
 ///
@@ -23,9 +26,10 @@ use super::{HealthEvent, lock};
 ///
 /// # Slow subscribers
 ///
-/// A slow subscriber delays neither commands nor other subscribers. At most 256 events are kept for
-/// it. Beyond that, only the last event of each database is kept, and [`HealthEvent::missed`] tells how
-/// many were dropped. So a subscriber can miss intermediate states, but never the present one.
+/// A slow subscriber delays neither commands nor other subscribers, and one that does not read costs nothing per
+/// event. The last 256 events are kept for all subscribers. One that is further behind gets only the last event of
+/// each database, and [`HealthEvent::missed`] tells how many it has missed. So a subscriber can miss
+/// intermediate states, but never the present one.
 ///
 /// # Example
 ///
@@ -45,12 +49,23 @@ use super::{HealthEvent, lock};
 /// ```
 #[derive(Debug)]
 pub struct HealthEvents {
-    queue: Arc<Mutex<Queue>>,
+    feed: Arc<Feed>,
+    id: u64,
+    /// Events that were fetched, and not taken yet.
+    fetched: VecDeque<HealthEvent>,
+    /// The number of the last event that was fetched.
+    seen: u64,
 }
 
 impl HealthEvents {
-    pub(super) fn new(queue: Arc<Mutex<Queue>>) -> Self {
-        Self { queue }
+    pub(super) fn new(feed: Arc<Feed>) -> Self {
+        let Subscription { id, states, seen } = feed.subscribe();
+        Self {
+            feed,
+            id,
+            fetched: states,
+            seen,
+        }
     }
 
     /// The next event, or `None` when the supervisor has stopped and all events were taken.
@@ -62,15 +77,20 @@ impl HealthEvents {
     }
 
     pub(super) fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<HealthEvent>> {
-        let mut queue = lock(&self.queue);
-        match queue.events.pop_front() {
-            Some(event) => Poll::Ready(Some(event)),
-            None if queue.closed => Poll::Ready(None),
-            None => {
-                queue.waker = Some(cx.waker().clone());
-                Poll::Pending
+        if self.fetched.is_empty() {
+            match self.feed.fetch(self.id, self.seen, cx.waker().clone()) {
+                Fetched::Events(events) => self.fetched = events,
+                Fetched::Wait => return Poll::Pending,
+                Fetched::End => return Poll::Ready(None),
             }
+            self.seen = self.fetched.back().map_or(self.seen, |last| last.sequence);
         }
+        Poll::Ready(self.fetched.pop_front())
+    }
+
+    #[cfg(test)]
+    pub(super) fn holds_nothing(&self) -> bool {
+        self.fetched.is_empty()
     }
 }
 
@@ -82,61 +102,8 @@ impl Stream for HealthEvents {
     }
 }
 
-/// Events that a subscriber has not taken yet.
-#[derive(Debug)]
-pub(super) struct Queue {
-    events: VecDeque<HealthEvent>,
-    closed: bool,
-    waker: Option<Waker>,
-}
-
-impl Queue {
-    /// The most events that are kept; `condense` then leaves one for each database.
-    const CAPACITY: usize = 256;
-
-    pub(super) fn new(events: VecDeque<HealthEvent>, closed: bool) -> Self {
-        Self {
-            events,
-            closed,
-            waker: None,
-        }
-    }
-
-    /// Ends the stream after the present events.
-    pub(super) fn close(&mut self) {
-        self.closed = true;
-        self.wake();
-    }
-
-    pub(super) fn push(&mut self, event: HealthEvent) {
-        self.events.push_back(event);
-        if self.events.len() > Self::CAPACITY {
-            self.condense();
-        }
-        self.wake();
-    }
-
-    /// Keeps the last event of each database, and notes on the first of them how many were dropped.
-    fn condense(&mut self) {
-        let before: u64 = self.events.iter().map(|event| event.missed + 1).sum();
-        let mut seen = HashSet::new();
-        let mut kept: VecDeque<_> = VecDeque::new();
-        for mut event in self.events.drain(..).rev() {
-            if seen.insert(event.database.clone()) {
-                event.missed = 0;
-                kept.push_front(event);
-            }
-        }
-        let gone = before - kept.len() as u64;
-        if let Some(first) = kept.front_mut() {
-            first.missed = gone;
-        }
-        self.events = kept;
-    }
-
-    fn wake(&mut self) {
-        if let Some(waker) = self.waker.take() {
-            waker.wake();
-        }
+impl Drop for HealthEvents {
+    fn drop(&mut self) {
+        self.feed.forget(self.id);
     }
 }

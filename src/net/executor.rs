@@ -58,13 +58,10 @@ impl Executor {
     }
 
     /// Runs later tasks on the crate's own runtime: that of the application has ended, or has no I/O.
-    pub(crate) fn leave_caller(&self) {
-        if self.caller.is_some() && !self.caller_is_gone.swap(true, Relaxed) {
-            tracing::warn!(
-                "the runtime in which the supervisor was spawned has ended, or has no I/O; \
-                 connections move to one of their own"
-            );
-        }
+    /// Returns whether they did so far.
+    #[must_use]
+    pub(crate) fn leave_caller(&self) -> bool {
+        self.caller.is_some() && !self.caller_is_gone.swap(true, Relaxed)
     }
 
     /// Waits until no task is left.

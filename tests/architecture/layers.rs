@@ -83,6 +83,20 @@ fn policy_is_pure() {
     );
 }
 
+/// A subscriber of `tracing` is code of the application, and runs on the thread of the log alone.
+#[test]
+fn only_the_log_names_tracing() {
+    for (path, code) in sources("") {
+        if !path.ends_with("src/log.rs") {
+            assert!(
+                !names(&code, "tracing"),
+                "{} logs by itself",
+                path.display()
+            );
+        }
+    }
+}
+
 /// The pool's machine is a value: places come to it through a trait.
 #[test]
 fn the_machine_of_a_pool_shares_nothing() {
@@ -177,8 +191,8 @@ fn only_shells_read_the_clock_and_roll_dice() {
             continue;
         }
         for word in ["Instant::now", "SystemTime::now", "fastrand", "elapsed()"] {
-            // The hub stamps events with the time of the day.
-            let is_known = word == "SystemTime::now" && inside.ends_with("events/hub.rs");
+            // The feed stamps events with the time of the day.
+            let is_known = word == "SystemTime::now" && inside.ends_with("events/feed.rs");
             assert!(
                 is_known || !names(&code, word),
                 "{} names {word}",

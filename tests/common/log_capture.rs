@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     fmt::Debug,
-    sync::{Mutex, Once},
+    sync::{Arc, Mutex, Once},
     time::Instant,
 };
 
@@ -24,6 +24,9 @@ pub struct LogEvent {
 
 static EVENTS: Mutex<Vec<LogEvent>> = Mutex::new(Vec::new());
 
+type Callback = Arc<dyn Fn(&LogEvent) + Send + Sync>;
+static CALLBACKS: Mutex<BTreeMap<String, Callback>> = Mutex::new(BTreeMap::new());
+
 /// Captures the events of this process. Each test that reads them has a database name of its own.
 pub struct LogCapture;
 
@@ -34,6 +37,13 @@ impl LogCapture {
         ONCE.call_once(|| {
             tracing::subscriber::set_global_default(Self).expect("the only subscriber");
         });
+    }
+
+    /// Captures, and runs this code in the subscriber for each event of this database.
+    pub fn on(database: &str, callback: impl Fn(&LogEvent) + Send + Sync + 'static) {
+        Self::start();
+        let mut callbacks = CALLBACKS.lock().expect("no test panics here");
+        callbacks.insert(database.to_owned(), Arc::new(callback));
     }
 
     /// The events of this database whose text starts with `prefix`.
@@ -74,7 +84,15 @@ impl Subscriber for LogCapture {
             fields: BTreeMap::new(),
         };
         event.record(&mut captured);
-        EVENTS.lock().expect("no test panics here").push(captured);
+        let callbacks = CALLBACKS.lock().expect("no test panics here");
+        let callback = callbacks.get(captured.get("database")).cloned();
+        drop(callbacks);
+        let mut events = EVENTS.lock().expect("no test panics here");
+        events.push(captured.clone());
+        drop(events);
+        if let Some(callback) = callback {
+            callback(&captured);
+        }
     }
     fn enter(&self, _: &span::Id) {}
     fn exit(&self, _: &span::Id) {}

@@ -18,6 +18,7 @@ mod idle_close;
 mod limits;
 mod loading;
 mod local;
+mod logging;
 mod recovery;
 mod refusals;
 mod replicas;

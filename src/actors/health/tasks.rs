@@ -9,7 +9,7 @@ use tokio::{task::JoinError, time::Instant};
 use super::HealthActor;
 use crate::{
     messages::{Asked, EndpointChecked, Probed},
-    net::{DialError, Executor, Expected, Reply, Request, Responder, WhileLoading},
+    net::{DialError, Expected, Reply, Request, Responder, WhileLoading},
     policy::outcome::{AttemptEnd, Verdict, classify},
     registry::Registry,
     state::DatabaseState,
@@ -107,14 +107,14 @@ async fn run<R: Send + 'static>(
     match registry.executor.spawn(task) {
         Ok(task) => match task.await {
             Ok(result) => result.unwrap_or(Err(DialError::Cancelled)),
-            Err(error) => Err(ended(&registry.executor, &error)),
+            Err(error) => Err(ended(registry, &error)),
         },
         Err(error) => Err(DialError::Spawn(Arc::new(error))),
     }
 }
 
-fn ended(executor: &Executor, error: &JoinError) -> DialError {
-    executor.leave_caller();
+fn ended(registry: &Registry, error: &JoinError) -> DialError {
+    registry.leave_caller();
     if error.is_panic() {
         DialError::Panicked
     } else {

@@ -171,7 +171,7 @@ impl Watched {
             circuit,
             cause,
         } = status;
-        registry.hub.publish(Change {
+        registry.publish(Change {
             database: self.database.name(),
             state,
             circuit,

@@ -12,6 +12,7 @@ use tokio::{
 use super::{Event, PoolActor, parking::fail};
 use crate::{
     execution::Execution,
+    log::log_line,
     messages::{ConnectionEnded, Evidence, Saturated},
     net::{
         CloseReason, Connection, ConnectionExit, DialError, Established, Failure, Link, Origin,
@@ -140,7 +141,14 @@ impl PoolActor {
 
     fn count_eviction(&self, id: u64, eviction: Eviction) {
         let database = self.state.name();
-        tracing::debug!(%database, connection = id, reason = ?eviction, "connection evicted");
+        log_line!(
+            self.registry.log,
+            DEBUG,
+            %database,
+            connection = id,
+            reason = ?eviction,
+            "connection evicted"
+        );
         self.state.counters.evicted(eviction);
     }
 
@@ -153,14 +161,14 @@ impl PoolActor {
     }
 
     /// Counts the end of a connection. If it was out of service, it was counted when it was taken out.
-    fn count_end(&self, loss: &CloseReason, was_in_service: bool) {
+    fn count_end(&self, loss: &Arc<CloseReason>, was_in_service: bool) {
         let counters = &self.state.counters;
-        let counter = match loss {
+        let counter = match &**loss {
             CloseReason::Drained => return,
             CloseReason::Stopped => &counters.discarded,
-            loss => {
-                let database = self.state.name();
-                tracing::debug!(%database, %loss, "connection lost");
+            _ => {
+                let (database, loss) = (self.state.name(), loss.clone());
+                log_line!(self.registry.log, DEBUG, %database, %loss, "connection lost");
                 &counters.connections_lost
             }
         };
@@ -202,7 +210,7 @@ impl Handler<ConnectionEnded> for PoolActor {
         };
         let loss = ended.loss;
         if matches!(*loss, CloseReason::RuntimeEnded) && !self.pool.is_forced() {
-            self.registry.executor.leave_caller();
+            self.registry.leave_caller();
         }
         self.count_end(&loss, held.route.is_some());
         for request in ended.unsent {

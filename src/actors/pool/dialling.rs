@@ -7,6 +7,7 @@ use tokio::task::AbortHandle;
 
 use super::{Event, PoolActor};
 use crate::{
+    log::log_line,
     messages::{Dialled, Evidence},
     net::{DialError, WhileLoading},
     policy::pool::{Lane, Place as _},
@@ -71,7 +72,8 @@ impl PoolActor {
     }
 
     pub(super) fn dial_failed(&mut self, id: u64, lane: Lane, error: DialError) -> Event {
-        tracing::debug!(database = %self.state.name(), %error, "dial failed");
+        let (database, cause) = (self.state.name(), error.clone());
+        log_line!(self.registry.log, DEBUG, %database, error = %cause, "dial failed");
         count(&self.state.counters.dial_failures);
         if lane == Lane::Leased {
             self.lease_error = Some(self.state.explain_dial(&error));
@@ -98,7 +100,7 @@ impl Handler<Dialled> for PoolActor {
             Ok(established) => self.open(id, established, permit, ctx),
             // The runtime has ended, or it has no I/O: another one may do.
             Err(DialError::Cancelled | DialError::Panicked) if dialling.on_caller => {
-                self.registry.executor.leave_caller();
+                self.registry.leave_caller();
                 match self.dial(id, permit, ctx) {
                     Ok(()) => return,
                     Err(failed) => failed,

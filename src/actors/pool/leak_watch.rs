@@ -5,6 +5,7 @@ use std::{collections::HashMap, panic::Location};
 use tokio::time::Instant;
 
 use super::PoolActor;
+use crate::log::log_line;
 
 /// The leases that are out, if the application is to be warned of leases that are held for too long.
 #[derive(Default)]
@@ -58,9 +59,12 @@ impl PoolActor {
         watch.leases.retain(|_, taken| {
             let is_overdue = taken.due <= now;
             if is_overdue {
-                tracing::warn!(
-                    database = %settings.name,
-                    taken_at = %taken.at,
+                let (database, taken_at) = (settings.name.clone(), taken.at);
+                log_line!(
+                    self.registry.log,
+                    WARN,
+                    %database,
+                    %taken_at,
                     "a lease has been held for more than {limit:?}; is it still needed?"
                 );
             }

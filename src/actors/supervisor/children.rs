@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::SupervisorActor;
 use crate::{
     actors::{exit_guard::ExitGuard, health::HealthActor, janitor::JanitorActor, pool::PoolActor},
+    log::log_line,
     messages::{Child, ChildExited, Evidence, PoolLink},
     policy::{gate_state::GateState, restarts::Decision},
     state::{DatabaseState, count},
@@ -81,9 +82,12 @@ impl SupervisorActor {
     }
 
     /// Stops restarting a pool that crashes repeatedly. Its database has failed until it is revived.
-    fn give_up(&self, name: &str) {
-        tracing::error!(
-            database = name,
+    fn give_up(&self, name: &Arc<str>) {
+        let database = name.clone();
+        log_line!(
+            self.registry.log,
+            ERROR,
+            database = &*database,
             "its pool crashes repeatedly, and is given up"
         );
         if let Some(state) = self.registry.databases.get(name) {
@@ -106,7 +110,14 @@ impl Handler<ChildExited> for SupervisorActor {
         let restarts = self.restarts.entry(child.clone()).or_default();
         match restarts.crashed(Instant::now().into_std()) {
             Decision::RestartAfter(pause) => {
-                tracing::warn!(?child, ?pause, "crashed, and is started again");
+                let crashed = child.clone();
+                log_line!(
+                    self.registry.log,
+                    WARN,
+                    child = ?crashed,
+                    ?pause,
+                    "crashed, and is started again"
+                );
                 ctx.run_later(pause, move |supervisor, ctx| {
                     supervisor.restart(&child, ctx)
                 });
@@ -116,7 +127,13 @@ impl Handler<ChildExited> for SupervisorActor {
                 // These are never given up: without the health actor no circuit would change again, and
                 // without the janitor no idle connection would be closed, in any database.
                 Child::Health | Child::Janitor => {
-                    tracing::error!(?child, "crashes repeatedly, and is started again later");
+                    let crashed = child.clone();
+                    log_line!(
+                        self.registry.log,
+                        ERROR,
+                        child = ?crashed,
+                        "crashes repeatedly, and is started again later"
+                    );
                     ctx.run_later(LONG_PAUSE, move |supervisor, ctx| {
                         supervisor.restart(&child, ctx);
                     });

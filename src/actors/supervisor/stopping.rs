@@ -18,8 +18,10 @@ use super::SupervisorActor;
 use crate::{
     config::MAX_WAIT,
     lifeline::ShutdownReport,
+    log::log_line,
     messages::{Drain, Shutdown},
     policy::gate_state::GateState,
+    registry::Registry,
     state::{Counters, DatabaseState},
 };
 
@@ -50,7 +52,7 @@ impl SupervisorActor {
             }
             registry.stop_tasks().await;
             registry.close();
-            deliver(deliveries).await;
+            deliver(deliveries, &registry).await;
             let after = command_totals(&states);
             let report = ShutdownReport {
                 // Counters are updated in batches, so the difference may include commands that ended
@@ -77,7 +79,7 @@ impl Handler<Shutdown> for SupervisorActor {
 }
 
 /// Waits until the recipients have got the last events, up to [`DELIVERY_TIMEOUT`].
-async fn deliver(deliveries: Vec<JoinHandle<()>>) {
+async fn deliver(deliveries: Vec<JoinHandle<()>>, registry: &Registry) {
     let all = async {
         for delivery in deliveries {
             // An error means that the task has panicked, so it has ended too.
@@ -85,7 +87,11 @@ async fn deliver(deliveries: Vec<JoinHandle<()>>) {
         }
     };
     if timeout(DELIVERY_TIMEOUT, all).await.is_err() {
-        tracing::warn!("a recipient of health events has not taken the last ones");
+        log_line!(
+            registry.log,
+            WARN,
+            "a recipient of health events has not taken the last ones"
+        );
     }
 }
 

@@ -1,0 +1,183 @@
+//! The events that subscribers fetch, kept once for all of them.
+
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::Waker,
+    time::SystemTime,
+};
+
+use super::{CircuitState, HealthEvent, HealthState};
+
+/// The most events that are kept. A subscriber that is further behind gets the present state of each database that
+/// has changed.
+pub(super) const CAPACITY: usize = 256;
+
+/// The present states, the last events, and the subscribers that wait for the next event.
+///
+/// Its lock belongs to the control plane: no command ever takes it. No code of the application, such as a waker,
+/// runs under it.
+#[derive(Default)]
+pub(super) struct Feed(Mutex<Events>);
+
+#[derive(Default)]
+struct Events {
+    /// The present state of each database.
+    latest: BTreeMap<Arc<str>, HealthEvent>,
+    /// The last events of all databases, in order and without a gap.
+    recent: VecDeque<HealthEvent>,
+    /// The number of the last event.
+    sequence: u64,
+    /// Subscribers that have fetched all events, by their ids. Each is woken once, and then fetches again.
+    waiting: HashMap<u64, Waker>,
+    last_subscriber: u64,
+    is_closed: bool,
+}
+
+/// A change to publish. The feed adds time and sequence number.
+#[derive(Debug)]
+pub(crate) struct Change {
+    pub(crate) database: Arc<str>,
+    pub(crate) state: HealthState,
+    pub(crate) circuit: CircuitState,
+    pub(crate) cause: Option<Arc<str>>,
+}
+
+/// A subscriber that begins.
+pub(super) struct Subscription {
+    pub(super) id: u64,
+    /// The present states.
+    pub(super) states: VecDeque<HealthEvent>,
+    /// The number of the last event in which they changed.
+    pub(super) seen: u64,
+}
+
+/// The answer to a subscriber that asks for events.
+pub(super) enum Fetched {
+    /// The events after the one that it has seen last, in order, and at least one.
+    Events(VecDeque<HealthEvent>),
+    /// There is none yet. The subscriber is woken when there is.
+    Wait,
+    /// There will be none any more.
+    End,
+}
+
+impl Feed {
+    /// Adds an event, unless it repeats the last state.
+    pub(super) fn add(&self, change: Change) -> Option<HealthEvent> {
+        let (event, waiting) = {
+            let mut events = self.lock();
+            let event = events.add(change)?;
+            (event, std::mem::take(&mut events.waiting))
+        };
+        waiting.into_values().for_each(Waker::wake);
+        Some(event)
+    }
+
+    pub(super) fn subscribe(&self) -> Subscription {
+        let mut events = self.lock();
+        events.last_subscriber += 1;
+        Subscription {
+            id: events.last_subscriber,
+            states: events.latest.values().cloned().collect(),
+            seen: events.sequence,
+        }
+    }
+
+    /// The events after `seen`. If there is none, the subscriber is woken by the next.
+    pub(super) fn fetch(&self, subscriber: u64, seen: u64, waker: Waker) -> Fetched {
+        let mut events = self.lock();
+        if events.sequence > seen {
+            return Fetched::Events(events.after(seen));
+        }
+        if events.is_closed {
+            return Fetched::End;
+        }
+        let replaced = events.waiting.insert(subscriber, waker);
+        drop(events);
+        drop(replaced);
+        Fetched::Wait
+    }
+
+    /// The subscriber does not wait any more.
+    pub(super) fn forget(&self, subscriber: u64) {
+        let waker = self.lock().waiting.remove(&subscriber);
+        drop(waker);
+    }
+
+    /// The last event of one database.
+    pub(super) fn latest(&self, database: &str) -> Option<HealthEvent> {
+        self.lock().latest.get(database).cloned()
+    }
+
+    /// There are no events from now on.
+    pub(super) fn close(&self) {
+        let waiting = {
+            let mut events = self.lock();
+            events.is_closed = true;
+            std::mem::take(&mut events.waiting)
+        };
+        waiting.into_values().for_each(Waker::wake);
+    }
+
+    /// Events that are kept, and subscribers that wait.
+    #[cfg(test)]
+    pub(super) fn lengths(&self) -> (usize, usize) {
+        let events = self.lock();
+        (events.recent.len(), events.waiting.len())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Events> {
+        // No holder can leave the data half-changed, so a poisoned lock can still be used.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Feed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Without the events: the formatter may be slow, and it would have the lock.
+        f.debug_struct("Feed").finish_non_exhaustive()
+    }
+}
+
+impl Events {
+    fn add(&mut self, change: Change) -> Option<HealthEvent> {
+        let latest = self.latest.get(&change.database);
+        let is_known = latest.is_some_and(|latest| {
+            latest.state.is_like(&change.state) && latest.circuit == change.circuit
+        });
+        if self.is_closed || is_known {
+            return None;
+        }
+        self.sequence += 1;
+        let event = HealthEvent {
+            database: change.database,
+            state: change.state,
+            circuit: change.circuit,
+            cause: change.cause,
+            at: SystemTime::now(),
+            sequence: self.sequence,
+            missed: 0,
+        };
+        self.latest.insert(event.database.clone(), event.clone());
+        if self.recent.len() == CAPACITY {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(event.clone());
+        Some(event)
+    }
+
+    fn after(&self, seen: u64) -> VecDeque<HealthEvent> {
+        let behind = (self.sequence - seen) as usize;
+        if let Some(first) = self.recent.len().checked_sub(behind) {
+            return self.recent.range(first..).cloned().collect();
+        }
+        let changed = self.latest.values().filter(|event| event.sequence > seen);
+        let mut changed: Vec<_> = changed.cloned().collect();
+        changed.sort_unstable_by_key(|event| event.sequence);
+        let missed = behind - changed.len();
+        changed[0].missed = missed as u64;
+        changed.into()
+    }
+}
