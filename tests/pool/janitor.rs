@@ -208,10 +208,11 @@ async fn each_database_has_its_own_idle_timeout_and_a_sweep_logs_evictions() {
         (stats("patient").idle, stats("patient").evicted.total()),
         (2, 0)
     );
+    assert_eq!(supervisor.sweep().await, 0, "there is nothing more to do");
+    supervisor.shutdown(SOON).await;
+    // By then all is written.
     let evictions = LogCapture::events("hasty", "connection evicted");
     let reasons: Vec<_> = evictions.iter().map(|event| event.get("reason")).collect();
     assert_eq!(reasons, ["Idle"; 2]);
     assert!(LogCapture::events("patient", "connection evicted").is_empty());
-    assert_eq!(supervisor.sweep().await, 0, "there is nothing more to do");
-    supervisor.shutdown(SOON).await;
 }
