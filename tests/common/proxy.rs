@@ -151,6 +151,11 @@ impl FaultProxy {
         self.shared.traffic.replies.load(Ordering::Relaxed)
     }
 
+    /// How often the clients sent something after a reply, or first of all: their round trips.
+    pub fn turns(&self) -> u64 {
+        self.shared.traffic.turns.load(Ordering::Relaxed)
+    }
+
     /// Bytes of replies thrown away.
     pub fn swallowed_bytes(&self) -> u64 {
         self.shared.traffic.swallowed.load(Ordering::Relaxed)

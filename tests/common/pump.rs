@@ -3,7 +3,7 @@
 use std::{
     collections::VecDeque,
     future::pending,
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     time::Duration,
 };
 
@@ -36,6 +36,9 @@ pub(super) struct Traffic {
     pub(super) requests: AtomicU64,
     /// Written to clients.
     pub(super) replies: AtomicU64,
+    /// Requests that were read after a reply was written, or first of all.
+    pub(super) turns: AtomicU64,
+    pub(super) is_clients_turn: AtomicBool,
     /// Read from the server and thrown away.
     pub(super) swallowed: AtomicU64,
 }
@@ -113,6 +116,9 @@ impl Pump<'_> {
                     if read > 0 {
                         if self.direction == Direction::Requests {
                             self.traffic.requests.fetch_add(read as u64, Relaxed);
+                            if !self.traffic.is_clients_turn.swap(true, Relaxed) {
+                                self.traffic.turns.fetch_add(1, Relaxed);
+                            }
                         }
                         held_bytes += read;
                         held.push_back((Instant::now(), chunk[..read].to_vec()));
@@ -151,6 +157,7 @@ impl Pump<'_> {
     /// Counts first, so a delivered reply is always counted.
     async fn reply(&mut self, bytes: &[u8]) -> Result<(), Broken> {
         self.traffic.replies.fetch_add(bytes.len() as u64, Relaxed);
+        self.traffic.is_clients_turn.store(false, Relaxed);
         self.to.write_all(bytes).await.map_err(|_| Broken::Failed)
     }
 }

@@ -14,6 +14,7 @@ pub struct Script(pub(super) Act);
 #[derive(Clone)]
 pub(super) enum Act {
     Answer(Arc<Answering>),
+    Session(Arc<Beginning>),
     Raw(Vec<u8>),
     Endless(Vec<u8>),
     Http,
@@ -22,6 +23,9 @@ pub(super) enum Act {
 }
 
 pub(super) type Answering = dyn Fn(&[Vec<u8>]) -> Answer + Send + Sync;
+
+/// Makes the answers of one connection.
+pub(super) type Beginning = dyn Fn() -> Box<dyn FnMut(&[Vec<u8>]) -> Answer> + Send + Sync;
 
 pub(super) enum Answer {
     Bytes(Vec<u8>),
@@ -56,6 +60,18 @@ impl Script {
     pub fn answering_all(answer: impl Fn(&[Vec<u8>]) -> Vec<u8> + Send + Sync + 'static) -> Self {
         Self(Act::Answer(Arc::new(move |command| {
             Answer::Bytes(answer(command))
+        })))
+    }
+
+    /// Answers by a closure that `begin` makes for each connection, so that it may have a state. `None`
+    /// closes the connection, and no bytes are silence.
+    pub fn sessions<F>(begin: impl Fn() -> F + Send + Sync + 'static) -> Self
+    where
+        F: FnMut(&[Vec<u8>]) -> Option<Vec<u8>> + 'static,
+    {
+        Self(Act::Session(Arc::new(move || {
+            let mut answer = begin();
+            Box::new(move |command| answer(command).map_or(Answer::Close, Answer::Bytes))
         })))
     }
 
@@ -100,8 +116,8 @@ impl Script {
     }
 }
 
-/// The reply of a server to a command of the handshake.
-fn handshake(command: &[Vec<u8>]) -> Option<Vec<u8>> {
+/// The reply of a server to a command of the handshake; `None` for other commands.
+pub fn handshake(command: &[Vec<u8>]) -> Option<Vec<u8>> {
     let argument = command.get(1);
     Some(if is(command, "HELLO") {
         let resp3 = argument.is_some_and(|version| version == b"3");

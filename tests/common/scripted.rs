@@ -13,7 +13,7 @@ use std::{
 use super::{
     ports::free_port,
     resp::read_command,
-    script::{Act, Answer, Answering, Script, is},
+    script::{Act, Answer, Script, is},
 };
 
 /// The name of a command and its arguments.
@@ -152,12 +152,13 @@ impl Shared {
         stream.set_nodelay(true)?;
         let script = &self.scripts[connection.min(self.scripts.len() - 1)];
         match &script.0 {
-            Act::Answer(answer) => self.listen(connection, stream, answer.as_ref()),
+            Act::Answer(answer) => self.listen(connection, stream, &mut |command| answer(command)),
+            Act::Session(begin) => self.listen(connection, stream, &mut begin()),
             Act::Raw(bytes) => {
                 self.write(stream, bytes)?;
-                self.listen(connection, stream, &|_| Answer::Bytes(Vec::new()))
+                self.listen(connection, stream, &mut |_| Answer::Bytes(Vec::new()))
             }
-            Act::Silent => self.listen(connection, stream, &|_| Answer::Bytes(Vec::new())),
+            Act::Silent => self.listen(connection, stream, &mut |_| Answer::Bytes(Vec::new())),
             Act::Endless(bytes) => loop {
                 self.write(stream, bytes)?;
             },
@@ -175,7 +176,12 @@ impl Shared {
         }
     }
 
-    fn listen(&self, connection: usize, stream: &TcpStream, answer: &Answering) -> io::Result<()> {
+    fn listen(
+        &self,
+        connection: usize,
+        stream: &TcpStream,
+        answer: &mut dyn FnMut(&[Vec<u8>]) -> Answer,
+    ) -> io::Result<()> {
         let mut reader = BufReader::new(stream);
         while let Some(command) = read_command(&mut reader)? {
             self.seen
