@@ -29,8 +29,8 @@ use crate::{
 /// [`allow_admin`](crate::DatabaseConfig::allow_admin) is set.
 ///
 /// `SUBSCRIBE` and its like are confirmed, but only as single commands and not in a pipeline. There is
-/// no way to read messages: they are dropped, and with RESP2 (servers before 6.0) the first one ends the
-/// connection.
+/// no way to read messages: they are dropped. In RESP2 a connection with subscriptions runs next to no
+/// other commands.
 ///
 /// # Giving back
 ///

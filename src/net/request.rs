@@ -26,7 +26,7 @@ pub(crate) struct Request {
 pub(crate) enum Expected {
     One,
     Many(usize),
-    /// Confirmations of subscriptions, which are pushes in RESP3.
+    /// Confirmations of subscriptions, which are pushes in RESP3 and arrays in RESP2.
     Confirmations(usize),
 }
 

@@ -9,6 +9,7 @@ mod pending;
 mod pushes;
 mod saturation;
 mod silence;
+mod subscriptions;
 mod tally;
 
 pub(crate) use activity::Activity;

@@ -6,7 +6,10 @@ use bytes::Bytes;
 use redis::{PushKind, Value};
 use tokio::time::Instant;
 
-use super::tally::Tally;
+use super::{
+    subscriptions::{self, Subscriptions},
+    tally::Tally,
+};
 use crate::{
     execution::{Execution, Stage},
     net::{
@@ -27,6 +30,7 @@ pub(crate) struct PendingReplies {
     slow: usize,
     /// Handed out with each reply.
     origin: Origin,
+    subscriptions: Subscriptions,
 }
 
 #[derive(Debug)]
@@ -62,6 +66,7 @@ impl PendingReplies {
             entries: VecDeque::new(),
             next_deadline: None,
             slow: 0,
+            subscriptions: Subscriptions::default(),
         }
     }
 
@@ -119,15 +124,26 @@ impl PendingReplies {
         });
     }
 
-    /// Whether a value is a reply to a request. A push is one only if it confirms a pending subscription.
-    pub(crate) fn takes(&self, value: &Value) -> bool {
+    /// Whether a value is a reply to a request. A push is one only if it confirms a pending subscription. In
+    /// RESP2 the messages of subscriptions are arrays.
+    #[inline]
+    pub(crate) fn takes(&mut self, value: &Value) -> bool {
         match value {
-            Value::Push { kind, .. } => {
-                let front = self.entries.front();
-                confirms(kind) && front.is_some_and(|front| front.takes_pushes)
+            Value::Push { kind, .. } => self.awaits(kind),
+            Value::Array(items) if !self.subscriptions.is_empty() => {
+                let Some(kind) = subscriptions::kind(items) else {
+                    return true;
+                };
+                self.subscriptions.note(value);
+                self.awaits(&kind)
             }
             _ => true,
         }
+    }
+
+    fn awaits(&self, kind: &PushKind) -> bool {
+        let front = self.entries.front();
+        subscriptions::is_confirmation(kind) && front.is_some_and(|front| front.takes_pushes)
     }
 
     /// Hands a reply to the request at the head, and tells whether that completes its answer. A request at
@@ -148,6 +164,9 @@ impl PendingReplies {
         let is_no_confirmation = matches!(value, Value::ServerError(_) | Value::SimpleString(_));
         if entry.takes_pushes && is_no_confirmation {
             entry.collected = None;
+        }
+        if entry.takes_pushes || !self.subscriptions.is_empty() {
+            self.subscriptions.note(&value);
         }
         let reply = match &mut entry.collected {
             None => Reply::One(value),
@@ -282,18 +301,6 @@ impl PendingReplies {
         }
         unsent
     }
-}
-
-fn confirms(kind: &PushKind) -> bool {
-    matches!(
-        kind,
-        PushKind::Subscribe
-            | PushKind::PSubscribe
-            | PushKind::SSubscribe
-            | PushKind::Unsubscribe
-            | PushKind::PUnsubscribe
-            | PushKind::SUnsubscribe
-    )
 }
 
 #[cfg(test)]
