@@ -1,6 +1,10 @@
 //! One database: the constructors, and the setters that do not follow from a row of the table.
 
-use super::{DatabaseConfig, layer::Origin, url::SecretUrl};
+use super::{
+    DatabaseConfig,
+    layer::Origin,
+    url::{SecretUrl, Without},
+};
 
 impl DatabaseConfig {
     /// Database 0 of a server on this machine: `redis://localhost:6379/0`.
@@ -17,6 +21,15 @@ impl DatabaseConfig {
     ///
     /// The port is 6379 and the number 0 unless given. Special characters in a user name or a
     /// password are percent-encoded; in the query of a `unix` URL a plus sign stands for a space.
+    ///
+    /// The query of every URL may have these parameters, as in `redis://host/0?protocol=3`:
+    ///
+    /// | parameter | setter |
+    /// |---|---|
+    /// | `protocol=2`, `3`, `resp2` or `resp3` | [`protocol`](Self::protocol) |
+    /// | `without_hello` | [`without_hello`](Self::without_hello) |
+    /// | `without_client_name` | [`without_client_name`](Self::without_client_name) |
+    /// | `without_select` | [`without_select`](Self::without_select) |
     ///
     /// The URL is not read here, so that this cannot fail. [`Config::check`](crate::Config::check)
     /// reports its problems, and quotes no part of it that may be a password.
@@ -45,6 +58,34 @@ impl DatabaseConfig {
         self
     }
 
+    /// Opens connections without `HELLO`.
+    ///
+    /// They speak RESP2 then, whatever [`protocol`](Self::protocol) says, and a replica is recognised only
+    /// when it refuses a write. A server that does not bear `HELLO` is found out without this setting; it
+    /// spares such a server the attempt. Default: `HELLO` is sent, and may be refused.
+    pub fn without_hello(mut self) -> Self {
+        self.without_hello.offer(true, Origin::Setter);
+        self
+    }
+
+    /// Opens connections without `CLIENT SETNAME` and `CLIENT SETINFO`.
+    ///
+    /// Their [name](Self::client_name) and the name of this crate then do not appear in the server's
+    /// `CLIENT LIST`. Default: they are sent, and may be refused.
+    pub fn without_client_name(mut self) -> Self {
+        self.without_client_name.offer(true, Origin::Setter);
+        self
+    }
+
+    /// Opens connections without `SELECT`.
+    ///
+    /// They use the database that the server or a proxy gives them, whatever [`number`](Self::number) says.
+    /// Default: `SELECT` is sent for every number except 0, and has to succeed.
+    pub fn without_select(mut self) -> Self {
+        self.without_select.offer(true, Origin::Setter);
+        self
+    }
+
     /// Leaves connections open however old they are.
     ///
     /// A connection then keeps the address and the login with which it was opened until it is
@@ -70,5 +111,14 @@ impl DatabaseConfig {
     pub fn without_tcp_user_timeout(mut self) -> Self {
         self.tcp_user_timeout.offer(None, Origin::Setter);
         self
+    }
+
+    /// The commands that setters leave out. A URL may leave out more.
+    pub(super) fn omissions(&self) -> Without {
+        Without {
+            hello: *self.without_hello.get(),
+            client_name: *self.without_client_name.get(),
+            select: *self.without_select.get(),
+        }
     }
 }

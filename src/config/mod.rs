@@ -9,7 +9,8 @@
 //!   single variables · `quantity`: values that have a range
 //! - `resolve`: `Config` → `Settings`, all checks · `report`: their problems · `settings`: the
 //!   result
-//! - `url`: reading a URL · `percent`: its escapes · `address`: the endpoint of a server
+//! - `url`: reading a URL · `percent`: its escapes · `address`: the endpoint of a server ·
+//!   `protocol`: [`Protocol`]
 //! - `error`: [`ConfigError`] and its [`Problem`]s
 
 mod address;
@@ -20,6 +21,7 @@ mod fields;
 mod keepalive;
 mod layer;
 mod percent;
+mod protocol;
 mod quantity;
 mod report;
 mod resolve;
@@ -34,6 +36,7 @@ pub use error::{ConfigError, Problem};
 pub use fields::DatabaseConfig;
 pub(crate) use fields::DatabaseSettings;
 pub use keepalive::Keepalive;
+pub use protocol::Protocol;
 pub(crate) use resolve::resolve;
 pub(crate) use settings::{MAX_WAIT, Settings};
 

@@ -82,12 +82,18 @@ fn login(name: &str, config: &DatabaseConfig, report: &mut Report<'_>) -> Option
     let client_name = client_name(name, config, report);
 
     let mut number = config.number.clone();
+    let mut protocol = config.protocol.clone();
+    let mut without = config.omissions();
     let origin = config.url.origin().of_url_parts();
     let address = match config.url.get().parse() {
         Ok(location) => {
             fill(&mut number, location.number, origin);
             fill(&mut username, location.username, origin);
             fill(&mut password, location.password, origin);
+            fill(&mut protocol, location.protocol, origin);
+            without.hello |= location.without.hello;
+            without.client_name |= location.without.client_name;
+            without.select |= location.without.select;
             if username.get().is_some() && password.get().is_none() {
                 report.add(
                     "username",
@@ -113,6 +119,14 @@ fn login(name: &str, config: &DatabaseConfig, report: &mut Report<'_>) -> Option
         username: username.into_value(),
         password: password.into_value(),
         client_name,
+        // Without HELLO there is no way to another one.
+        protocol: protocol
+            .into_value()
+            .filter(|_| !without.hello)
+            .unwrap_or_default(),
+        without_hello: without.hello,
+        without_client_name: without.client_name,
+        without_select: without.select,
     })
 }
 

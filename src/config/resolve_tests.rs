@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::config::{DatabaseSettings, Keepalive};
+use crate::config::{DatabaseSettings, Keepalive, Protocol};
 
 const MS: Duration = Duration::from_millis(1);
 const S: Duration = Duration::from_secs(1);
@@ -362,4 +362,42 @@ fn all_problems_are_reported_at_once() {
         assert!(line.starts_with(expected), "{reported}");
     }
     assert!(problems(Config::new()).contains("databases: none is configured"));
+}
+
+#[test]
+fn the_protocol_is_that_of_the_setter_else_of_the_url_else_resp2() {
+    let url = |query: &str| DatabaseConfig::from_url(format!("redis://h{query}"));
+    for (config, expected) in [
+        (url(""), Protocol::Resp2),
+        (url("?protocol=3"), Protocol::Resp3),
+        (
+            url("?protocol=3").protocol(Protocol::Resp2),
+            Protocol::Resp2,
+        ),
+        (url("").protocol(Protocol::Resp3), Protocol::Resp3),
+        (url("?protocol=3&without_hello"), Protocol::Resp2),
+    ] {
+        assert_eq!(good(config).protocol, expected);
+    }
+}
+
+#[test]
+fn a_command_of_the_greeting_is_left_out_if_a_setter_or_the_url_says_so() {
+    let url = |query: &str| DatabaseConfig::from_url(format!("redis://h{query}"));
+    for (config, expected) in [
+        (url(""), [false, false, false]),
+        (url("?without_hello").without_select(), [true, false, true]),
+        (
+            url("").without_hello().without_client_name(),
+            [true, true, false],
+        ),
+    ] {
+        let main = good(config);
+        let left_out = [
+            main.without_hello,
+            main.without_client_name,
+            main.without_select,
+        ];
+        assert_eq!(left_out, expected);
+    }
 }

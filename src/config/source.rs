@@ -19,6 +19,7 @@ impl Config {
     /// | `REDIS_DB` | `0` | number, where the URL has none |
     /// | `REDIS_USERNAME` | | where the URL has none |
     /// | `REDIS_PASSWORD` | | where the URL has none |
+    /// | `REDIS_PROTOCOL` | `2` | `2`, `3`, `resp2` or `resp3`, where the URL has none |
     /// | `REDIS_MAX_CONNECTIONS` | `50` | |
     /// | `REDIS_SOCKET_TIMEOUT` | `5` | seconds, decimals allowed: the command timeout |
     /// | `REDIS_HEALTH_CHECK_INTERVAL` | `30` | seconds |
@@ -115,9 +116,14 @@ fn read_login<L: Lookup>(
     const NUMBER: &str = "REDIS_DB";
     const USERNAME: &str = "REDIS_USERNAME";
     const PASSWORD: &str = "REDIS_PASSWORD";
+    const PROTOCOL: &str = "REDIS_PROTOCOL";
     if let Some(number) = variables.number(NUMBER) {
         let origin = Origin::Variable(NUMBER);
         database.number.offer(Some(number), origin);
+    }
+    if let Some(protocol) = variables.protocol(PROTOCOL) {
+        let origin = Origin::Variable(PROTOCOL);
+        database.protocol.offer(Some(protocol), origin);
     }
     if let Some(username) = variables.text(USERNAME) {
         if !parts.username && !parts.password && variables.is_unset(PASSWORD) {

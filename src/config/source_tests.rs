@@ -3,7 +3,7 @@ use std::{collections::HashSet, ffi::OsStr};
 use secrecy::ExposeSecret;
 
 use super::*;
-use crate::config::{Problem, fields::FIELDS, resolve};
+use crate::config::{Problem, Protocol, fields::FIELDS, resolve};
 
 fn read(variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
     from_lookup(|name| {
@@ -59,6 +59,7 @@ fn the_documented_defaults() {
 fn every_variable_is_read() {
     let config = read(&[
         ("REDIS_MAX_CONNECTIONS", "7"),
+        ("REDIS_PROTOCOL", "resp3"),
         ("REDIS_SOCKET_TIMEOUT", "0.25"),
         ("REDIS_HEALTH_CHECK_INTERVAL", "10\n"),
         ("REDIS_FAILURE_THRESHOLD", "3"),
@@ -67,6 +68,7 @@ fn every_variable_is_read() {
     let settings = resolve(config.unwrap()).unwrap();
     let main = &settings.databases[0];
     assert_eq!((main.max_connections, main.failure_threshold), (7, 3));
+    assert_eq!(main.protocol, Protocol::Resp3);
     let times = [
         main.command_timeout,
         main.health_check_interval,

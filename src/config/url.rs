@@ -9,6 +9,7 @@ use super::{
     address::{Address, is_host_name},
     error::quoted,
     percent::percent_decode,
+    protocol::Protocol,
     username::Username,
 };
 
@@ -49,6 +50,16 @@ pub(super) struct Location {
     pub(super) number: Option<i64>,
     pub(super) username: Option<Username>,
     pub(super) password: Option<SecretString>,
+    pub(super) protocol: Option<Protocol>,
+    pub(super) without: Without,
+}
+
+/// The commands that a new connection does not send.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Without {
+    pub(super) hello: bool,
+    pub(super) client_name: bool,
+    pub(super) select: bool,
 }
 
 impl Location {
@@ -152,8 +163,9 @@ fn tcp(text: &str) -> Result<Location, Vec<String>> {
     let password = url
         .password()
         .and_then(|password| decode(password, "password", &mut problems));
+    let mut common = Common::default();
     for (name, value) in options(&url, &mut problems) {
-        common_option(&name, &value, false, &mut problems);
+        common.read(&name, &value, false, &mut problems);
     }
     finish(
         problems,
@@ -162,6 +174,8 @@ fn tcp(text: &str) -> Result<Location, Vec<String>> {
             number,
             username: username.map(Username::new),
             password: password.map(SecretString::from),
+            protocol: common.protocol,
+            without: common.without,
         },
     )
 }
@@ -174,12 +188,13 @@ fn unix(text: &str) -> Result<Location, Vec<String>> {
     let mut problems = Vec::new();
     let address = socket_path(&url, &mut problems);
     let (mut number, mut username, mut password) = (None, None, None);
+    let mut common = Common::default();
     for (name, value) in options(&url, &mut problems) {
         match name.as_str() {
             "db" => number = read_number(&value, "given as `db`", &mut problems),
             "user" => username = Some(value),
             "pass" => password = Some(value),
-            _ => common_option(&name, &value, password.is_some(), &mut problems),
+            _ => common.read(&name, &value, password.is_some(), &mut problems),
         }
     }
     finish(
@@ -191,6 +206,8 @@ fn unix(text: &str) -> Result<Location, Vec<String>> {
             password: password
                 .filter(|text| !text.is_empty())
                 .map(SecretString::from),
+            protocol: common.protocol,
+            without: common.without,
         },
     )
 }
@@ -265,29 +282,52 @@ fn options(url: &Url, problems: &mut Vec<String>) -> Vec<(String, String)> {
     options
 }
 
-/// Checks a parameter that has the same meaning in every URL.
-fn common_option(name: &str, value: &str, after_password: bool, problems: &mut Vec<String>) {
-    const HINT: &str = "write & in a password as %26, and use the setters for other settings";
-    // The text after a password may be a piece of it, cut off by an unencoded &. A name with other
-    // characters than those of options may be one as well.
-    let nameable = !after_password
-        && name.len() <= 32
-        && name
-            .bytes()
-            .all(|b| b.is_ascii_alphabetic() || b"_-".contains(&b));
-    match (name, value) {
-        ("protocol", "resp3" | "3") => {}
-        ("protocol", _) => {
-            problems.push("has `protocol`: the RESP version is negotiated; remove it".into())
+/// The parameters that have the same meaning in every URL.
+#[derive(Default)]
+struct Common {
+    protocol: Option<Protocol>,
+    without: Without,
+}
+
+impl Common {
+    fn read(&mut self, name: &str, value: &str, after_password: bool, problems: &mut Vec<String>) {
+        const HINT: &str = "write & in a password as %26, and use the setters for other settings";
+        let left_out = match name {
+            "protocol" => {
+                self.protocol = Protocol::read(value);
+                if self.protocol.is_none() {
+                    let texts = Protocol::TEXTS;
+                    problems.push(format!("has a `protocol` other than {texts}"));
+                }
+                return;
+            }
+            "without_hello" => &mut self.without.hello,
+            "without_client_name" => &mut self.without.client_name,
+            "without_select" => &mut self.without.select,
+            // The text after a password may be a piece of it, cut off by an unencoded &. A name with other
+            // characters than those of options may be one as well.
+            _ if !after_password && is_option_name(name) => {
+                return problems.push(format!(
+                    "has the unknown query parameter {}; {HINT}",
+                    quoted(name)
+                ));
+            }
+            _ => {
+                return problems.push(format!(
+                    "has an unknown query parameter, not named here as it could be secret; {HINT}"
+                ));
+            }
+        };
+        *left_out = true;
+        if !value.is_empty() {
+            problems.push(format!("has a value for `{name}`, which takes none"));
         }
-        _ if nameable => problems.push(format!(
-            "has the unknown query parameter {}; {HINT}",
-            quoted(name)
-        )),
-        _ => problems.push(format!(
-            "has an unknown query parameter, not named here as it could be secret; {HINT}"
-        )),
     }
+}
+
+fn is_option_name(name: &str) -> bool {
+    let is_usual = |byte: u8| byte.is_ascii_alphabetic() || b"_-".contains(&byte);
+    name.len() <= 32 && name.bytes().all(is_usual)
 }
 
 fn decode(text: &str, what: &str, problems: &mut Vec<String>) -> Option<String> {

@@ -122,9 +122,11 @@ fn bad_urls_name_the_correction() {
         ("redis://u:a\tb@h", "control character"),
         ("redis://u:%FF@h", "password that is not UTF-8"),
         ("redis://%FF:p@h", "user name that is not UTF-8"),
+        ("redis://h?protocol=4", "other than 2, 3, resp2 or resp3"),
+        ("redis://h?protocol", "other than 2, 3, resp2 or resp3"),
         (
-            "redis://h?protocol=resp2",
-            "RESP version is negotiated; remove",
+            "redis://h?without_hello=no",
+            "`without_hello`, which takes none",
         ),
         ("redis://h?timeout=5", "unknown query parameter \"timeout\""),
         ("redis://h?db=5", "unknown query parameter \"db\""),
@@ -180,5 +182,44 @@ fn the_shown_location_has_no_user() {
             Location::parse(url).map(|location| location.shown()),
             Ok(expected.into())
         );
+    }
+}
+
+#[test]
+fn the_protocol_is_spelled_as_in_urls_of_the_redis_crate() {
+    let read = |url: &str| Location::parse(url).map(|location| location.protocol);
+    for (url, expected) in [
+        ("redis://h", None),
+        ("redis://h?protocol=2", Some(Protocol::Resp2)),
+        ("redis://h/3?protocol=resp2", Some(Protocol::Resp2)),
+        ("valkey://h/?protocol=3", Some(Protocol::Resp3)),
+        ("unix:///s?db=1&protocol=resp3", Some(Protocol::Resp3)),
+    ] {
+        assert_eq!(read(url), Ok(expected), "{url}");
+    }
+}
+
+#[test]
+fn commands_of_the_greeting_can_be_left_out() {
+    let read = |url: &str| Location::parse(url).map(|location| location.without);
+    let without = |hello, client_name, select| Without {
+        hello,
+        client_name,
+        select,
+    };
+    for (url, expected) in [
+        ("redis://h", without(false, false, false)),
+        ("redis://h?without_hello", without(true, false, false)),
+        (
+            "redis://h?without_client_name=",
+            without(false, true, false),
+        ),
+        ("unix:///s?without_select&db=1", without(false, false, true)),
+        (
+            "redis://h?without_hello&without_select",
+            without(true, false, true),
+        ),
+    ] {
+        assert_eq!(read(url), Ok(expected), "{url}");
     }
 }

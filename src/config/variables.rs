@@ -3,7 +3,7 @@
 use std::{ffi::OsString, net::Ipv6Addr, ops::RangeInclusive};
 
 use crate::config::{
-    Problem,
+    Problem, Protocol,
     address::{Address, is_host_name},
     error::quoted,
     quantity::{self, Measure, Quantity, within},
@@ -79,6 +79,16 @@ impl<L: Lookup> Variables<L> {
             Err(_) => Err(format!("{} is not a database number", shown(&text))),
         };
         self.or_problem(variable, "0", read)
+    }
+
+    /// A version of the protocol.
+    pub(super) fn protocol(&mut self, variable: &str) -> Option<Protocol> {
+        let text = self.text(variable)?;
+        let read = Protocol::read(&text).ok_or_else(|| {
+            let texts = Protocol::TEXTS;
+            format!("{} is not {texts}", shown(&text))
+        });
+        self.or_problem(variable, "3", read)
     }
 
     fn or_problem<T>(

@@ -13,6 +13,7 @@ mod cluster;
 mod down;
 mod fixtures;
 mod flapping;
+mod greeting;
 mod hostile;
 mod idle_close;
 mod limits;

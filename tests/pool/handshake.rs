@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use redis::cmd;
-use redis_steward::{Config, DatabaseConfig, Supervisor};
+use redis_steward::{Config, DatabaseConfig, Protocol, Supervisor};
 
 use crate::common::{
     FaultProxy, Mode, RedisServer, Script, ScriptedServer, eventually_async, older_than,
@@ -20,9 +20,16 @@ fn words(commands: &[Vec<Vec<u8>>]) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn the_handshake_selects_resp3_database_and_name() {
+async fn the_handshake_selects_protocol_database_and_name() {
+    for (protocol, expected) in [(Protocol::Resp2, "2"), (Protocol::Resp3, "3")] {
+        selects(protocol, expected).await;
+    }
+}
+
+async fn selects(protocol: Protocol, expected: &str) {
     let server = RedisServer::builder().requirepass("s3cret").start();
-    let (supervisor, main) = spawn(DatabaseConfig::from_url(server.url_with_db(5))).await;
+    let main = DatabaseConfig::from_url(server.url_with_db(5)).protocol(protocol);
+    let (supervisor, main) = spawn(main).await;
     let _: () = main
         .query(cmd("SET").arg("key").arg("value"))
         .await
@@ -35,7 +42,10 @@ async fn the_handshake_selects_resp3_database_and_name() {
     assert_eq!(clients.len(), 1);
     assert_eq!(clients[0]["db"], "5");
     if !older_than(7, 0, "the protocol in CLIENT LIST") {
-        assert_eq!(clients[0]["resp"], "3");
+        assert_eq!(clients[0]["resp"], expected);
+    }
+    if !older_than(7, 2, "CLIENT SETINFO") {
+        assert_eq!(clients[0]["lib-name"], "redis-steward");
     }
     supervisor.shutdown(SOON).await;
 }
@@ -72,16 +82,17 @@ async fn a_server_without_hello_is_used_in_resp2() {
     let value: String = main.query(cmd("GET").arg("key")).await.expect("get");
     assert_eq!(value, "from RESP2");
     let commands = words(&peer.seen_on(0));
-    assert_eq!(commands[0], "HELLO 3 AUTH default s3cret");
     assert_eq!(
-        commands[1..4],
+        commands[..5],
         [
             "AUTH s3cret",
+            "HELLO 2",
             "SELECT 3",
-            "CLIENT SETNAME redis-steward:main"
+            "CLIENT SETNAME redis-steward:main",
+            "CLIENT SETINFO LIB-NAME redis-steward",
         ]
     );
-    assert!(commands[4].starts_with("PING "), "{commands:?}");
+    assert!(commands[6].starts_with("PING "), "{commands:?}");
     supervisor.shutdown(SOON).await;
 }
 
@@ -139,6 +150,43 @@ async fn bytes_left_over_from_the_handshake_are_not_taken_for_a_reply() {
     let failures = supervisor.statistics().databases["main"].pool.dial_failures;
     assert_eq!(failures, 1);
     supervisor.shutdown(SOON).await;
+}
+
+#[tokio::test]
+async fn commands_of_the_handshake_can_be_left_out() {
+    let peer = ScriptedServer::start([Script::answer_handshake()]);
+    let url = format!(
+        "redis://127.0.0.1:{}/3?protocol=3&without_select",
+        peer.port()
+    );
+    let main = DatabaseConfig::from_url(url)
+        .without_hello()
+        .without_client_name();
+    let (supervisor, main) = spawn(main).await;
+    let _: () = main.query(cmd("SET").arg("key").arg(1)).await.expect("set");
+    let commands = words(&peer.seen_on(0));
+    assert!(commands[0].starts_with("PING "), "{commands:?}");
+    assert_eq!(commands[1..], ["SET key 1"]);
+    supervisor.shutdown(SOON).await;
+}
+
+#[tokio::test]
+async fn the_handshake_takes_one_round_trip() {
+    let server = RedisServer::builder().requirepass("s3cret").start();
+    let proxy = FaultProxy::start(server.port());
+    for protocol in [Protocol::Resp2, Protocol::Resp3] {
+        let before = proxy.turns();
+        let main = DatabaseConfig::from_url(proxy.url())
+            .password("s3cret")
+            .number(5)
+            .protocol(protocol);
+        let (supervisor, main) = spawn(main).await;
+        assert_eq!(proxy.turns() - before, 1, "{protocol:?}");
+        let lease = main.lease().await.expect("a lease");
+        assert_eq!(proxy.turns() - before, 2, "{protocol:?}, a lease");
+        drop(lease);
+        supervisor.shutdown(SOON).await;
+    }
 }
 
 #[tokio::test]

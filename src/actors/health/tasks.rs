@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use actix::Addr;
-use redis::{Value, cmd};
+use redis::Value;
 use tokio::{task::JoinError, time::Instant};
 
 use super::HealthActor;
@@ -57,7 +57,7 @@ pub(super) fn ask(epoch: u64, database: Arc<DatabaseState>, health: Addr<HealthA
 async fn answers(database: &DatabaseState) -> bool {
     let (responder, answer) = Responder::without_permit();
     let request = Request {
-        bytes: cmd("PING").get_packed_command(),
+        bytes: database.dialler.question().get_packed_command(),
         expected: Expected::One,
         deadline: Instant::now() + database.settings.load().attempt_timeout,
         may_block: false,

@@ -20,7 +20,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use secrecy::SecretString;
 
 use super::{
-    Address, Config, Keepalive,
+    Address, Config, Keepalive, Protocol,
     layer::{Layered, Origin},
     report::Report,
     url::SecretUrl,
@@ -76,6 +76,31 @@ fields! {
             Option<String> => client_name: String,
             default("`redis-steward:` and the name of the database, with `_` for other characters"),
             range("1 to 128 visible ASCII characters");
+
+        /// The version of the protocol.
+        ///
+        /// RESP2 gives the replies that the `redis` crate gives by default, and every server speaks it.
+        /// Choose RESP3 for replies with types of their own, such as numbers and maps. A server that
+        /// refuses it is used in RESP2. A URL says it as `protocol=3`.
+        protocol(protocol: Protocol) via std::convert::identity: Option<Protocol> => protocol: Protocol,
+            default("the URL's, else `Protocol::Resp2`"),
+            range("`Protocol::Resp2` or `Protocol::Resp3`"),
+            variable("REDIS_PROTOCOL");
+
+        /// Whether connections are opened without `HELLO`.
+        without_hello: bool => without_hello: bool,
+            default("false"),
+            range("true or false");
+
+        /// Whether connections are opened without `CLIENT SETNAME` and `CLIENT SETINFO`.
+        without_client_name: bool => without_client_name: bool,
+            default("false"),
+            range("true or false");
+
+        /// Whether connections are opened without `SELECT`.
+        without_select: bool => without_select: bool,
+            default("false"),
+            range("true or false");
     }
 
     limits {
@@ -146,7 +171,7 @@ fields! {
         /// The connections that stay open while the database is idle.
         ///
         /// At least one of them is a shared connection. Idle connections spare the first commands
-        /// after a pause the time of opening one: a round trip for TCP and two for the handshake.
+        /// after a pause the time of opening one: a round trip for TCP and one for the handshake.
         /// With 0, an idle database closes its last connection, which suits one that is used once
         /// an hour.
         fixed min_idle(connections): usize,

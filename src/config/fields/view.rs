@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use crate::config::{Keepalive, url::SecretUrl, username::Username};
+use crate::config::{Keepalive, Protocol, url::SecretUrl, username::Username};
 
 /// A row of the table.
 #[derive(Debug)]
@@ -40,6 +40,7 @@ units! {
     Option<String>: "text";
     Option<Username>: "text";
     Option<SecretString>: "text";
+    Option<Protocol>: "protocol version";
     SecretUrl: "URL";
     Keepalive: "idle, interval and count";
 }

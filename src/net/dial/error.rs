@@ -55,13 +55,17 @@ impl DialError {
         }
     }
 
-    /// Fills in the step at which a transport broke.
-    pub(super) fn during(self, at: &'static str) -> Self {
-        match self {
-            Self::Broken { error, .. } => Self::Broken { step: at, error },
-            Self::Closed { .. } => Self::Closed { step: at },
-            other => other,
-        }
+    /// Whether the peer did not bear the greeting, so that it may bear a shorter one.
+    pub(super) fn is_about_the_greeting(&self) -> bool {
+        matches!(self, Self::Broken { .. } | Self::Closed { .. })
+    }
+
+    /// Whether the peer has answered, if only to refuse this client.
+    pub(super) fn is_an_answer(&self) -> bool {
+        matches!(
+            self,
+            Self::Protocol(_) | Self::Unexpected { .. } | Self::Loading | Self::Refused { .. }
+        )
     }
 
     pub(crate) fn reason(&self) -> Reason {

@@ -1,14 +1,15 @@
 //! Commands and replies on a connection before it takes requests.
 
-use std::sync::Arc;
+use std::{io, sync::Arc};
 
 use bytes::BytesMut;
-use redis::{Cmd, Value};
+use redis::{Cmd, ServerError, Value};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{
     error::DialError,
     established::{Established, ServerInfo},
+    step::Step,
 };
 use crate::net::{
     codec::{Decoder, Limits},
@@ -23,28 +24,35 @@ const LIMITS: Limits = Limits {
     max_line: 4 * 1024,
 };
 
-pub(crate) struct Handshake {
+pub(super) struct Handshake {
     transport: Box<dyn Transport>,
     input: BytesMut,
     decoder: Decoder,
-    max_reply_bytes: usize,
+    /// The command whose reply comes next.
+    waits_for: Step,
+    /// The last write failed for this reason.
+    unsent: Option<Arc<io::Error>>,
+    /// The refusal that explains the end of the connection, or its silence, should either follow.
+    last_words: Option<DialError>,
 }
 
 impl Handshake {
-    pub(crate) fn new(transport: Box<dyn Transport>, max_reply_bytes: usize) -> Self {
+    pub(super) fn new(transport: Box<dyn Transport>) -> Self {
         Self {
             transport,
             input: BytesMut::new(),
             decoder: Decoder::new(LIMITS),
-            max_reply_bytes,
+            waits_for: Step::Ping,
+            unsent: None,
+            last_words: None,
         }
     }
 
-    /// Sends the commands in one write and returns their replies.
-    pub(crate) async fn call<const N: usize>(
-        &mut self,
-        commands: [&Cmd; N],
-    ) -> Result<[Value; N], DialError> {
+    /// Sends the commands in one write.
+    ///
+    /// A server that refuses a client sends the reason and closes, so replies are to be read even if the
+    /// write failed.
+    pub(super) async fn send(&mut self, commands: &[Cmd]) {
         let mut bytes = Vec::new();
         for command in commands {
             command.write_packed_command(&mut bytes);
@@ -53,53 +61,68 @@ impl Handshake {
             self.transport.write_all(&bytes).await?;
             self.transport.flush().await
         };
-        // A server that refuses a client sends the reason and closes, so replies are read even if the
-        // write failed.
-        let sent = sent.await;
-        let mut replies = [const { Value::Nil }; N];
-        for reply in &mut replies {
-            *reply = match (self.reply().await, &sent) {
-                (Err(DialError::Closed { step }), Err(error)) => {
-                    let error = Arc::new(std::io::Error::new(error.kind(), error.to_string()));
-                    return Err(DialError::Broken { step, error });
-                }
-                (reply, _) => reply?,
-            };
-        }
-        Ok(replies)
+        self.unsent = sent.await.err().map(Arc::new);
     }
 
-    /// Hands the connection over. All commands were answered, so remaining input would be taken for the
-    /// reply to the first request.
-    pub(crate) fn established(self, seen: ServerInfo) -> Result<Established, DialError> {
-        if !self.input.is_empty() {
-            return Err(DialError::Unexpected { command: "PING" });
-        }
-        Ok(Established {
-            transport: self.transport,
-            seen,
-            decoder: Decoder::new(Limits {
-                max_bytes: self.max_reply_bytes,
-                ..Limits::default()
-            }),
-        })
-    }
-
-    async fn reply(&mut self) -> Result<Value, DialError> {
-        let step = "shaking hands";
+    /// The reply to a command.
+    pub(super) async fn reply(&mut self, to: Step) -> Result<Value, DialError> {
+        self.waits_for = to;
+        let step = to.phase();
         loop {
             match self.decoder.decode(&mut self.input)? {
                 Some(Value::Push { .. }) => {}
                 Some(reply) => return Ok(reply),
                 None => match self.transport.read_buf(&mut self.input).await {
-                    Ok(0) => return Err(DialError::Closed { step }),
+                    Ok(0) => return Err(self.ended(DialError::Closed { step })),
                     Ok(_) => {}
                     Err(error) => {
                         let error = Arc::new(error);
-                        return Err(DialError::Broken { step, error });
+                        return Err(self.ended(DialError::Broken { step, error }));
                     }
                 },
             }
         }
+    }
+
+    /// The command whose reply did not come.
+    pub(super) fn waits_for(&self) -> Step {
+        self.waits_for
+    }
+
+    /// A refusal that may concern the client and not the command. If no other answer comes, this is why.
+    pub(super) fn note_refusal(&mut self, of: Step, error: &ServerError) {
+        self.last_words = Some(DialError::refused(of.command(), error));
+    }
+
+    pub(super) fn take_last_words(&mut self) -> Option<DialError> {
+        self.last_words.take()
+    }
+
+    fn ended(&mut self, error: DialError) -> DialError {
+        let step = self.waits_for.phase();
+        let unsent = self.unsent.take();
+        let unsent = unsent.map(|error| DialError::Broken { step, error });
+        self.take_last_words().or(unsent).unwrap_or(error)
+    }
+
+    /// Hands the connection over. All commands were answered, so remaining input would be taken for the
+    /// reply to the first request.
+    pub(super) fn established(
+        self,
+        seen: ServerInfo,
+        max_reply_bytes: usize,
+    ) -> Result<Established, DialError> {
+        if !self.input.is_empty() {
+            let command = self.waits_for.command();
+            return Err(DialError::Unexpected { command });
+        }
+        Ok(Established {
+            transport: self.transport,
+            seen,
+            decoder: Decoder::new(Limits {
+                max_bytes: max_reply_bytes,
+                ..Limits::default()
+            }),
+        })
     }
 }

@@ -1,27 +1,39 @@
-//! Opens a connection: transport, handshake, and the proof that the server runs commands.
+//! Opens a connection: transport, greeting, and the proof that the server runs commands.
+//!
+//! - `greeting`: one greeting, and the meaning of its answers · `step`: its commands · `login`: the forms of
+//!   AUTH · `refusal`: errors that are about a command itself · `handshake`: its bytes
+//! - `course`: the greetings that one dial tries · `memory`: the one that works
 
+mod course;
 mod error;
 mod established;
+mod greeting;
 mod handshake;
+mod login;
+mod memory;
+mod refusal;
+mod step;
 
 pub(crate) use error::DialError;
 pub(crate) use established::{Established, ServerInfo};
 
 use std::{sync::Arc, time::Duration};
 
-use redis::{Cmd, ServerError, Value, cmd};
-use secrecy::ExposeSecret;
+use redis::{Cmd, cmd};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use self::{
-    error::{CONNECTING, GREETING, LOOKING_UP, PROVING},
+    course::{Course, Stumble},
+    error::{CONNECTING, LOOKING_UP},
+    greeting::{Failed, Greeted, Greeting, courtesies},
     handshake::Handshake,
+    memory::{Manner, Memory},
 };
 use super::{
     locate::Locate,
     transport::{Connector, Transport},
 };
-use crate::{config::DatabaseSettings, events::Reason, reply_code::ReplyCode};
+use crate::config::{Address, DatabaseSettings, Protocol};
 
 /// The interval at which a server that is loading its dataset is asked whether it has finished.
 const LOADING_POLL: Duration = Duration::from_millis(20);
@@ -40,6 +52,14 @@ pub(crate) enum WhileLoading {
 pub(crate) struct Dialler {
     locator: Arc<dyn Locate>,
     connector: Arc<dyn Connector>,
+    memory: Arc<Memory>,
+}
+
+/// The time that a dial has.
+#[derive(Clone, Copy)]
+struct Allowance {
+    limit: Duration,
+    deadline: Instant,
 }
 
 impl Dialler {
@@ -47,195 +67,208 @@ impl Dialler {
         Self {
             locator: Arc::new(locator),
             connector,
+            memory: Arc::default(),
         }
     }
 
     /// Opens a connection within the connect timeout of `settings`.
+    ///
+    /// A peer that does not bear the greeting gets a shorter one, on another connection. At no time is there
+    /// more than one connection.
     pub(crate) async fn dial(
         &self,
         settings: &DatabaseSettings,
         while_loading: WhileLoading,
     ) -> Result<Established, DialError> {
-        let deadline = Instant::now() + settings.connect_timeout;
-        let mut step = CONNECTING;
-        let attempt = async {
-            let transport = self.connect(settings).await?;
-            let mut handshake = Handshake::new(transport, settings.max_reply_bytes);
-            step = GREETING;
-            let is_replica = greet(&mut handshake, settings).await?;
-            step = PROVING;
-            let cannot_save = prove(&mut handshake, while_loading, deadline).await?;
-            handshake.established(ServerInfo {
-                is_replica,
-                cannot_save,
-            })
-        };
-        match timeout_at(deadline, attempt).await {
-            Ok(Ok(established)) => Ok(established),
-            Ok(Err(error)) => Err(error.during(step)),
-            Err(_) => Err(self.timed_out(step, settings)),
+        let time = Allowance::of(settings);
+        let address = self.locate(settings, time).await?;
+        let is_probe = while_loading == WhileLoading::Report;
+        let (mut course, mut manner) = self.plan(&address, settings, is_probe);
+        loop {
+            manner.asked = course.asked();
+            let greeting = Greeting::new(settings, manner);
+            let is_last = !course.has_another();
+            match self.attempt(&address, &greeting, is_last, time).await {
+                Ok((handshake, greeted)) => {
+                    manner.login = greeted.login;
+                    if course.succeeded() {
+                        let manner = manner.refusing(greeted.refused);
+                        let is_learnt = !course.is_from_memory();
+                        let wanted = courtesies(settings);
+                        self.memory.keep(&address, wanted, manner, is_learnt);
+                        return finish(greeting, handshake, greeted, while_loading, time).await;
+                    }
+                }
+                Err(Failed {
+                    stumble: Some((at, stumble)),
+                    ..
+                }) if course.failed(at, stumble) => {}
+                Err(Failed { error, .. }) => {
+                    self.memory.forget();
+                    return Err(error);
+                }
+            }
         }
     }
 
+    /// The greetings to try, and the rest of the manner that worked the last time. Only a probe, for which
+    /// no caller waits, finds out whether a peer bears more by now.
+    fn plan(
+        &self,
+        address: &Address,
+        settings: &DatabaseSettings,
+        is_probe: bool,
+    ) -> (Course, Manner) {
+        let wanted = courtesies(settings);
+        let needs_hello = settings.protocol == Protocol::Resp3;
+        let Some(manner) = self.memory.recall(address, wanted) else {
+            return (Course::new(wanted, None, needs_hello), Manner::default());
+        };
+        let more = manner.worth_trying(wanted, needs_hello);
+        let course = if is_probe && more != manner.asked && self.memory.is_old() {
+            Course::new(more, None, needs_hello)
+        } else {
+            Course::new(wanted, Some(manner.asked), needs_hello)
+        };
+        (course, manner)
+    }
+
     /// Checks whether a peer that speaks the protocol answers at the address, within the timeout of a dial.
-    /// A refusal is an answer too: credentials are not checked here.
+    ///
+    /// Any answer will do: whether the credentials are right, for instance, is another question. The check
+    /// greets the peer as a dial does, since some peers answer nothing else.
     pub(crate) async fn check_endpoint(
         &self,
         settings: &DatabaseSettings,
     ) -> Result<(), DialError> {
-        let deadline = Instant::now() + settings.connect_timeout;
-        let mut step = CONNECTING;
-        let attempt = async {
-            let transport = self.connect(settings).await?;
-            step = PROVING;
-            let mut handshake = Handshake::new(transport, settings.max_reply_bytes);
-            handshake.call([&cmd("PING")]).await.map(drop)
+        let time = Allowance::of(settings);
+        let address = self.locate(settings, time).await?;
+        let manner = self.memory.for_check(courtesies(settings));
+        let greeting = Greeting::new(settings, manner);
+        match self.attempt(&address, &greeting, true, time).await {
+            Err(Failed { error, .. }) if !error.is_an_answer() => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// A command that reads nothing, for a connection that is open already: the PING, except for servers that
+    /// did not bear it or refused it.
+    pub(crate) fn question(&self) -> Cmd {
+        if self.memory.answers_ping() {
+            cmd("PING")
+        } else {
+            let nonce = format!("{:016x}", fastrand::u64(..));
+            cmd("GET").arg(nonce).take()
+        }
+    }
+
+    async fn locate(
+        &self,
+        settings: &DatabaseSettings,
+        time: Allowance,
+    ) -> Result<Address, DialError> {
+        match timeout_at(time.deadline, self.locator.locate(settings)).await {
+            Ok(located) => located.map_err(|error| DialError::Connect(Arc::new(error))),
+            Err(_) => Err(time.over(CONNECTING)),
+        }
+    }
+
+    /// Connects and greets the peer once. Unless it `is_last`, a peer that keeps silent leaves time for
+    /// another greeting.
+    async fn attempt(
+        &self,
+        address: &Address,
+        greeting: &Greeting<'_>,
+        is_last: bool,
+        time: Allowance,
+    ) -> Result<(Handshake, Greeted), Failed> {
+        let transport = self.connect(address, greeting.settings(), time).await?;
+        let mut handshake = Handshake::new(transport);
+        let patience = if is_last {
+            time.deadline
+        } else {
+            time.half_of_rest()
         };
-        match timeout_at(deadline, attempt).await {
-            Ok(answer) => answer.map_err(|error| error.during(step)),
-            Err(_) => Err(self.timed_out(step, settings)),
+        match timeout_at(patience, greeting.run(&mut handshake)).await {
+            Ok(greeted) => greeted.map(|greeted| (handshake, greeted)),
+            Err(_) => Err(match handshake.take_last_words() {
+                Some(refusal) => refusal.into(),
+                None => Failed {
+                    stumble: Some((handshake.waits_for(), Stumble::NoAnswer)),
+                    error: time.over(handshake.waits_for().phase()),
+                },
+            }),
         }
     }
 
-    /// The error of a dial that has taken too long, at this step. Only the connector knows that a name server is to
-    /// blame and not the server.
-    fn timed_out(&self, step: &'static str, settings: &DatabaseSettings) -> DialError {
-        let waits_for_name = step == CONNECTING && self.connector.is_looking_up(&settings.address);
-        DialError::TimedOut {
-            step: if waits_for_name { LOOKING_UP } else { step },
-            limit: settings.connect_timeout,
-        }
-    }
-
-    async fn connect(&self, settings: &DatabaseSettings) -> Result<Box<dyn Transport>, DialError> {
-        let connected = async {
-            let address = self.locator.locate(settings).await?;
-            self.connector.connect(&address, settings).await
+    async fn connect(
+        &self,
+        address: &Address,
+        settings: &DatabaseSettings,
+        time: Allowance,
+    ) -> Result<Box<dyn Transport>, DialError> {
+        let connecting = self.connector.connect(address, settings);
+        let connected = match timeout_at(time.deadline, connecting).await {
+            Ok(connected) => connected.map_err(|error| DialError::Connect(Arc::new(error))),
+            // Only the connector knows that a name server is to blame and not the server.
+            Err(_) if self.connector.is_looking_up(address) => Err(time.over(LOOKING_UP)),
+            Err(_) => Err(time.over(CONNECTING)),
         };
-        let connected = connected.await;
-        connected.map_err(|error| DialError::Connect(Arc::new(error)))
+        // Another server may listen there afterwards.
+        connected.inspect_err(|_| self.memory.forget())
     }
 }
 
-/// Agrees on RESP3, or RESP2 with servers before 6.0, authenticates, and selects the database. Tells
-/// whether the server calls itself a replica, if it says so.
-async fn greet(
-    handshake: &mut Handshake,
-    settings: &DatabaseSettings,
-) -> Result<Option<bool>, DialError> {
-    let [hello] = handshake.call([&hello(settings)]).await?;
-    let is_replica = match hello {
-        // Servers before 6.0 do not know HELLO, and some proxies refuse RESP3.
-        Value::ServerError(error) if no_hello(&error) => {
-            let refused = DialError::refused("HELLO", &error);
-            if refused.reason() == Reason::ServerFull {
-                return Err(refused);
-            }
-            authenticate(handshake, settings).await?;
-            None
+impl Allowance {
+    fn of(settings: &DatabaseSettings) -> Self {
+        let limit = settings.connect_timeout;
+        Self {
+            limit,
+            deadline: Instant::now() + limit,
         }
-        Value::ServerError(error) => return Err(DialError::refused("HELLO", &error)),
-        Value::Map(fields) => Some(fields.iter().any(says_replica)),
-        _ => return Err(DialError::Unexpected { command: "HELLO" }),
-    };
-    let select = cmd("SELECT").arg(settings.number).take();
-    let name = cmd("CLIENT")
-        .arg("SETNAME")
-        .arg(&settings.client_name)
-        .take();
-    // The name only helps readers of CLIENT LIST, so a server may refuse it.
-    let [selected, _named] = handshake.call([&select, &name]).await?;
-    match selected {
-        Value::Okay => Ok(is_replica),
-        // Database 0 needs no SELECT, so a user without the permission can go on.
-        Value::ServerError(_) if settings.number == 0 => Ok(is_replica),
-        Value::ServerError(error) => Err(DialError::refused("SELECT", &error)),
-        _ => Err(DialError::Unexpected { command: "SELECT" }),
+    }
+
+    fn half_of_rest(&self) -> Instant {
+        let now = Instant::now();
+        now + self.deadline.saturating_duration_since(now) / 2
+    }
+
+    fn over(&self, step: &'static str) -> DialError {
+        let limit = self.limit;
+        DialError::TimedOut { step, limit }
     }
 }
 
-fn no_hello(error: &ServerError) -> bool {
-    let code = ReplyCode::of(error.code());
-    matches!(code, ReplyCode::General | ReplyCode::NoProtocol)
-}
-
-fn says_replica((field, value): &(Value, Value)) -> bool {
-    let equals = |value: &Value, text: &[u8]| match value {
-        Value::BulkString(bytes) => bytes == text,
-        Value::SimpleString(string) => string.as_bytes() == text,
-        _ => false,
-    };
-    equals(field, b"role") && (equals(value, b"replica") || equals(value, b"slave"))
-}
-
-fn hello(settings: &DatabaseSettings) -> Cmd {
-    let mut hello = cmd("HELLO").arg(3).take();
-    if let Some(password) = &settings.password {
-        let user = settings.username.as_ref();
-        let user = user.map_or("default", |user| &user.0);
-        hello.arg("AUTH").arg(user).arg(password.expose_secret());
-    }
-    hello
-}
-
-async fn authenticate(
-    handshake: &mut Handshake,
-    settings: &DatabaseSettings,
-) -> Result<(), DialError> {
-    let Some(password) = &settings.password else {
-        return Ok(());
-    };
-    let mut auth = cmd("AUTH");
-    if let Some(user) = &settings.username {
-        auth.arg(&user.0);
-    }
-    let [answer] = handshake.call([auth.arg(password.expose_secret())]).await?;
-    match answer {
-        Value::Okay => Ok(()),
-        Value::ServerError(error) => Err(DialError::refused("AUTH", &error)),
-        _ => Err(DialError::Unexpected { command: "AUTH" }),
-    }
-}
-
-/// Proves that the server runs commands. A server that is loading accepts the whole greeting and refuses
-/// commands, so only a PING that returns its own nonce proves a connection. Tells whether the server cannot
-/// save, if it says so.
-async fn prove(
-    handshake: &mut Handshake,
+/// Waits for a server that is loading its dataset, and hands the connection over.
+async fn finish(
+    greeting: Greeting<'_>,
+    mut handshake: Handshake,
+    mut greeted: Greeted,
     while_loading: WhileLoading,
-    deadline: Instant,
-) -> Result<Option<bool>, DialError> {
-    loop {
-        let nonce = format!("{:016x}", fastrand::u64(..));
-        let [answer] = handshake.call([cmd("PING").arg(&nonce)]).await?;
-        match answer {
-            Value::BulkString(echo) if echo == nonce.as_bytes() => {
-                return Ok(Some(false));
-            }
-            Value::ServerError(error) => match ReplyCode::of(error.code()) {
-                // The user may not ping, or the server cannot save and refuses PING with the writes,
-                // while it serves reads. Either is as good as an answer.
-                ReplyCode::NoPermission => return Ok(None),
-                ReplyCode::CannotSave => return Ok(Some(true)),
-                ReplyCode::Loading => {
-                    let wait = while_loading == WhileLoading::Wait;
-                    if !wait || Instant::now() + LOADING_POLL >= deadline {
-                        return Err(DialError::Loading);
-                    }
-                    sleep(LOADING_POLL).await;
-                }
-                _ => return Err(DialError::refused("PING", &error)),
-            },
-            _ => return Err(DialError::Unexpected { command: "PING" }),
+    time: Allowance,
+) -> Result<Established, DialError> {
+    while let Some(step) = greeted.loading {
+        let wait = while_loading == WhileLoading::Wait;
+        if !wait || Instant::now() + LOADING_POLL >= time.deadline {
+            return Err(DialError::Loading);
+        }
+        sleep(LOADING_POLL).await;
+        let asked = greeting.ask_again(step, &mut handshake, &mut greeted);
+        match timeout_at(time.deadline, asked).await {
+            Ok(answered) => answered.map_err(|failed| failed.error)?,
+            Err(_) => return Err(time.over(step.phase())),
         }
     }
+    let max_reply_bytes = greeting.settings().max_reply_bytes;
+    handshake.established(greeted.seen, max_reply_bytes)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{
-        config::{Address, Config, DatabaseConfig, resolve},
+        config::{Config, DatabaseConfig, resolve},
+        events::Reason,
         net::{
             SocketConnector, hanging_names::HangingNames, locate::FixedAddress,
             transport::Connecting,

@@ -1,0 +1,302 @@
+//! One greeting: its commands in one write, and the meaning of the answers.
+//!
+//! Only the login and the selection of a database have to succeed. Everything else is a courtesy, and any
+//! answer to it will do that belongs to the command: an answer proves that a server runs commands.
+
+use redis::{Cmd, ServerError, Value, cmd};
+
+use super::{
+    course::Stumble,
+    error::DialError,
+    established::ServerInfo,
+    handshake::Handshake,
+    login::Login,
+    memory::Manner,
+    refusal::is_about_the_command,
+    step::{Step, Steps},
+};
+use crate::{
+    config::{DatabaseSettings, Protocol},
+    reply_code::ReplyCode,
+};
+
+/// A greeting of an endpoint, with a text of its own that PING has to return.
+pub(super) struct Greeting<'a> {
+    settings: &'a DatabaseSettings,
+    manner: Manner,
+    nonce: String,
+}
+
+/// The result of a greeting.
+#[derive(Debug, Default)]
+pub(super) struct Greeted {
+    pub(super) seen: ServerInfo,
+    /// The commands that the server will refuse again.
+    pub(super) refused: Steps,
+    /// The form of the login that was accepted.
+    pub(super) login: Option<Login>,
+    /// The server is loading its dataset, and refuses this command until it has finished.
+    pub(super) loading: Option<Step>,
+}
+
+/// Why a greeting failed.
+#[derive(Debug)]
+pub(super) struct Failed {
+    /// The command that the peer stumbled at. Without it, another greeting would be no better.
+    pub(super) stumble: Option<(Step, Stumble)>,
+    pub(super) error: DialError,
+}
+
+impl From<DialError> for Failed {
+    fn from(error: DialError) -> Self {
+        Self {
+            stumble: None,
+            error,
+        }
+    }
+}
+
+/// The commands that the settings ask for, and that a server may do without.
+pub(super) fn courtesies(settings: &DatabaseSettings) -> Steps {
+    let mut asked = Steps::PING;
+    if !settings.without_hello {
+        asked = asked.with(Steps::HELLO);
+    }
+    if !settings.without_client_name {
+        asked = asked.with(Steps::NAMES);
+    }
+    asked
+}
+
+/// The commands that have to succeed.
+fn necessities(settings: &DatabaseSettings) -> Steps {
+    let mut needed = Steps::default();
+    if settings.password.is_some() {
+        needed = needed.with(Steps::of(&[Step::Login]));
+    }
+    if settings.number != 0 && !settings.without_select {
+        needed = needed.with(Steps::of(&[Step::Select]));
+    }
+    needed
+}
+
+impl<'a> Greeting<'a> {
+    pub(super) fn new(settings: &'a DatabaseSettings, manner: Manner) -> Self {
+        Self {
+            settings,
+            manner,
+            nonce: format!("{:016x}", fastrand::u64(..)),
+        }
+    }
+
+    pub(super) fn settings(&self) -> &'a DatabaseSettings {
+        self.settings
+    }
+
+    /// Greets the server. All commands go out in one write, twice if the login takes another form.
+    pub(super) async fn run(&self, handshake: &mut Handshake) -> Result<Greeted, Failed> {
+        let first = Login::of(self.settings);
+        let mut recalled = self.manner.login.filter(|login| first != Some(*login));
+        let mut login = recalled.or(first);
+        loop {
+            let steps = self.steps();
+            let commands: Vec<_> = steps
+                .iter()
+                .map(|step| self.command(*step, login))
+                .collect();
+            handshake.send(&commands).await;
+            let mut rest = steps.into_iter();
+            if let Some(form) = login {
+                rest.next();
+                if let Err(refusal) = self.log_in(handshake).await? {
+                    let other = match recalled.take() {
+                        Some(_) => first,
+                        None => form.instead(&refusal),
+                    };
+                    login = Some(other.ok_or_else(|| refused(Step::Login, &refusal))?);
+                    for step in rest {
+                        self.reply(handshake, step).await?;
+                    }
+                    continue;
+                }
+            }
+            let mut greeted = Greeted {
+                login,
+                ..Greeted::default()
+            };
+            for step in rest {
+                self.take(handshake, step, &mut greeted).await?;
+            }
+            return Ok(greeted);
+        }
+    }
+
+    /// Asks a server that was loading its dataset once more.
+    pub(super) async fn ask_again(
+        &self,
+        step: Step,
+        handshake: &mut Handshake,
+        greeted: &mut Greeted,
+    ) -> Result<(), Failed> {
+        greeted.loading = None;
+        handshake.send(&[self.command(step, None)]).await;
+        self.take(handshake, step, greeted).await
+    }
+
+    /// The commands in their order. A greeting that would be empty proves nothing.
+    fn steps(&self) -> Vec<Step> {
+        let steps = self.manner.asked.with(necessities(self.settings));
+        let steps = if steps.is_empty() { Steps::READ } else { steps };
+        steps.iter().collect()
+    }
+
+    fn command(&self, step: Step, login: Option<Login>) -> Cmd {
+        let settings = self.settings;
+        match step {
+            Step::Login => login.map_or_else(Cmd::new, |login| login.command(settings)),
+            Step::Hello => {
+                let version = match settings.protocol {
+                    Protocol::Resp2 => 2,
+                    Protocol::Resp3 => 3,
+                };
+                cmd("HELLO").arg(version).take()
+            }
+            Step::Select => cmd("SELECT").arg(settings.number).take(),
+            Step::Name => words(["CLIENT", "SETNAME", &settings.client_name]),
+            Step::LibraryName => words(["CLIENT", "SETINFO", "LIB-NAME", env!("CARGO_PKG_NAME")]),
+            Step::LibraryVersion => {
+                words(["CLIENT", "SETINFO", "LIB-VER", env!("CARGO_PKG_VERSION")])
+            }
+            Step::Ping => words(["PING", &self.nonce]),
+            Step::Read => words(["GET", &self.nonce]),
+        }
+    }
+
+    async fn reply(&self, handshake: &mut Handshake, step: Step) -> Result<Value, Failed> {
+        let reply = handshake.reply(step).await;
+        reply.map_err(|error| Failed {
+            stumble: error
+                .is_about_the_greeting()
+                .then_some((step, Stumble::NoAnswer)),
+            error,
+        })
+    }
+
+    /// The answer to the login: accepted, or the server's refusal.
+    async fn log_in(&self, handshake: &mut Handshake) -> Result<Result<(), ServerError>, Failed> {
+        match self.reply(handshake, Step::Login).await? {
+            Value::Okay => Ok(Ok(())),
+            Value::ServerError(error) => Ok(Err(error)),
+            _ => Err(misfit(Step::Login)),
+        }
+    }
+
+    /// Takes the answer to a command, which has to belong to it: a peer that skips a command would otherwise
+    /// answer all later requests in the wrong order.
+    async fn take(
+        &self,
+        handshake: &mut Handshake,
+        step: Step,
+        greeted: &mut Greeted,
+    ) -> Result<(), Failed> {
+        match (step, self.reply(handshake, step).await?) {
+            (Step::Select, Value::ServerError(error)) => Err(refused(step, &error)),
+            (Step::Ping | Step::Read, Value::ServerError(error)) => {
+                self.refused_proof(step, &error, greeted)
+            }
+            (_, Value::ServerError(error)) => {
+                if is_about_the_command(&error) {
+                    greeted.refused = greeted.refused.with(Steps::of(&[step]));
+                } else {
+                    handshake.note_refusal(step, &error);
+                }
+                Ok(())
+            }
+            (Step::Hello, reply) => {
+                greeted.seen.is_replica = Some(is_replica(reply).ok_or_else(|| misfit(step))?);
+                Ok(())
+            }
+            (Step::Ping, reply) if self.answers_ping(&reply) => {
+                greeted.seen.cannot_save = Some(false);
+                Ok(())
+            }
+            (Step::Read, Value::Nil | Value::BulkString(_)) => Ok(()),
+            (Step::Select | Step::Name | Step::LibraryName | Step::LibraryVersion, Value::Okay) => {
+                Ok(())
+            }
+            _ => Err(misfit(step)),
+        }
+    }
+
+    /// The server returns the text, or says PONG whatever it was asked. A connection in the state of a
+    /// subscriber has an answer of its own.
+    fn answers_ping(&self, reply: &Value) -> bool {
+        let answers =
+            |text: &[u8]| text == self.nonce.as_bytes() || text.eq_ignore_ascii_case(b"pong");
+        match reply {
+            Value::BulkString(bytes) => answers(bytes),
+            Value::SimpleString(text) => answers(text.as_bytes()),
+            Value::Array(items) => items.first().is_some_and(|item| self.answers_ping(item)),
+            _ => false,
+        }
+    }
+
+    /// A refusal that shows that the server runs commands is as good as an answer. A server that is loading
+    /// accepts the whole greeting and refuses commands, so others are not.
+    fn refused_proof(
+        &self,
+        step: Step,
+        error: &ServerError,
+        greeted: &mut Greeted,
+    ) -> Result<(), Failed> {
+        match ReplyCode::of(error.code()) {
+            // It refuses PING with the writes, and serves reads.
+            ReplyCode::CannotSave => greeted.seen.cannot_save = Some(true),
+            ReplyCode::ReadOnly | ReplyCode::OutOfMemory | ReplyCode::NoReplicas => {}
+            ReplyCode::Loading => greeted.loading = Some(step),
+            _ if is_about_the_command(error) => {
+                greeted.refused = greeted.refused.with(Steps::of(&[step]));
+            }
+            _ => return Err(refused(step, error)),
+        }
+        Ok(())
+    }
+}
+
+fn words<const N: usize>(words: [&str; N]) -> Cmd {
+    Cmd::new().arg(&words[..]).take()
+}
+
+fn refused(step: Step, error: &ServerError) -> Failed {
+    DialError::refused(step.command(), error).into()
+}
+
+fn misfit(step: Step) -> Failed {
+    let command = step.command();
+    Failed {
+        stumble: Some((step, Stumble::Misfit)),
+        error: DialError::Unexpected { command },
+    }
+}
+
+/// Whether the answer to HELLO calls the server a replica; `None` if it is no such answer. It is a map, or
+/// in RESP2 its keys and values in a row.
+fn is_replica(hello: Value) -> Option<bool> {
+    match hello {
+        Value::Map(fields) => Some(fields.iter().any(|(key, value)| says_replica(key, value))),
+        Value::Array(items) => {
+            let (fields, _) = items.as_chunks::<2>();
+            Some(fields.iter().any(|[key, value]| says_replica(key, value)))
+        }
+        _ => None,
+    }
+}
+
+fn says_replica(field: &Value, value: &Value) -> bool {
+    let equals = |value: &Value, text: &[u8]| match value {
+        Value::BulkString(bytes) => bytes == text,
+        Value::SimpleString(string) => string.as_bytes() == text,
+        _ => false,
+    };
+    equals(field, b"role") && (equals(value, b"replica") || equals(value, b"slave"))
+}
