@@ -11,6 +11,7 @@ mod lists;
 mod blocking;
 mod concurrency;
 mod contexts;
+mod conversions;
 mod errors;
 mod forbidden;
 mod pipelines;

@@ -7,6 +7,7 @@ mod distance;
 mod failures;
 mod leak_warning;
 mod lending;
+mod subscriptions;
 mod threads;
 mod transactions;
 mod waiting;
