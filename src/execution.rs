@@ -11,13 +11,14 @@ use std::fmt;
 pub enum Execution {
     /// No byte of the command was written. Sending it again is safe.
     NotSent,
-    /// The server refused the command, which had no effect. Sending it again is safe.
+    /// The server refused the command, which had no effect: the code or the text of its error reply proves
+    /// it. Sending it again is safe.
     NotExecuted,
     /// The server ran the command and answered it. The failure came afterwards, such as a reply of
     /// another type. In a pipeline, some commands ran and some failed.
     Executed,
     /// The command was written and its effect is not known: no reply came, or a script failed, or the
-    /// server answered with an unknown error code. Send it again only if it may run twice; see
+    /// error reply proves nothing, as the `ERR` of a proxy that lost its server. Send it again only if it may run twice; see
     /// [`Database::idempotent`](crate::Database::idempotent).
     Unknown,
 }

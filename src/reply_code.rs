@@ -1,5 +1,23 @@
 //! The codes of error replies, in one table: commands and the greeting of a connection read the same.
 
+use redis::ServerError;
+
+/// An error reply of a server: its code, which is its first word, and the text after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ErrorReply<'a> {
+    pub(crate) code: &'a str,
+    pub(crate) text: &'a str,
+}
+
+impl<'a> From<&'a ServerError> for ErrorReply<'a> {
+    fn from(error: &'a ServerError) -> Self {
+        Self {
+            code: error.code(),
+            text: error.details().unwrap_or_default(),
+        }
+    }
+}
+
 /// The meaning of an error reply, by its first word.
 ///
 /// Source: the shared error objects and the calls of `addReplyError` in the code of Redis 8 and Valkey 9.

@@ -9,6 +9,7 @@ use crate::{
         command::{Class, Effect},
         outcome::{AttemptEnd, Verdict, classify},
     },
+    reply_code::ErrorReply,
 };
 
 /// The properties of a command or pipeline that an attempt depends on.
@@ -27,10 +28,11 @@ pub(super) trait Work {
 
     /// The code of the last reply, if that is an error.
     fn error_code<'a>(&self, reply: &'a Reply) -> Option<&'a str> {
-        match reply {
-            Reply::One(value) => code(value),
-            Reply::Many(values) => values.last().and_then(code),
-        }
+        let error = match reply {
+            Reply::One(value) => error(value),
+            Reply::Many(values) => values.last().and_then(error),
+        };
+        error.map(|error| error.code)
     }
 
     /// Whether it runs a script, which can have an effect and fail afterwards.
@@ -83,13 +85,13 @@ impl Work for Single<'_> {
     }
 
     fn end_of_error<'a>(&self, reply: &'a Reply) -> AttemptEnd<'a> {
-        let Reply::One(Value::ServerError(error)) = reply else {
+        let Reply::One(value) = reply else {
             return AttemptEnd::Reply;
         };
-        if self.runs_script() {
-            AttemptEnd::ErrorOfScript(error.code())
-        } else {
-            AttemptEnd::ErrorReply(error.code())
+        match error(value) {
+            None => AttemptEnd::Reply,
+            Some(error) if self.runs_script() => AttemptEnd::ErrorOfScript(error),
+            Some(error) => AttemptEnd::ErrorReply(error),
         }
     }
 }
@@ -181,24 +183,39 @@ impl Work for Batch<'_> {
         let Reply::Many(replies) = reply else {
             return AttemptEnd::Reply;
         };
-        let mut codes = replies.iter().filter_map(code).peekable();
-        let Some(&first) = codes.peek() else {
+        let mut errors = replies.iter().filter_map(error);
+        let Some(first) = errors.clone().next() else {
             return AttemptEnd::Reply;
         };
+        if let Some(refused) = self.refused_exec(replies) {
+            // Nothing runs before EXEC.
+            return match refused.code {
+                "EXECABORT" => AttemptEnd::TransactionDiscarded(first),
+                _ => AttemptEnd::ErrorReply(refused),
+            };
+        }
         if self.runs_script() {
             return AttemptEnd::ErrorOfScript(first);
         }
-        let was_aborted =
-            self.pipeline.is_transaction() && replies.last().and_then(code) == Some("EXECABORT");
-        let all_were_refused =
-            codes.clone().count() == replies.len() && codes.clone().all(is_refusal);
-        if was_aborted || all_were_refused {
-            return AttemptEnd::ErrorReply(first);
+        if errors.clone().count() == replies.len() {
+            // The least certain error decides.
+            let unproven = errors.find(|error| !is_refusal(*error));
+            return AttemptEnd::ErrorReply(unproven.unwrap_or(first));
         }
         // One error that tells something about the server is enough.
-        let concerns_server =
-            |code: &&str| classify(AttemptEnd::ErrorReply(code)).verdict != Verdict::Healthy;
-        AttemptEnd::ErrorInPipeline(codes.find(concerns_server).unwrap_or(first))
+        let concerns_server = |error: &ErrorReply| {
+            classify(AttemptEnd::ErrorReply(*error)).verdict != Verdict::Healthy
+        };
+        AttemptEnd::ErrorInPipeline(errors.find(concerns_server).unwrap_or(first))
+    }
+}
+
+impl Batch<'_> {
+    /// The error with which the server answered the EXEC of a transaction that it had begun.
+    fn refused_exec<'a>(&self, replies: &'a [Value]) -> Option<ErrorReply<'a>> {
+        let (multi, exec) = (replies.first()?, replies.last()?);
+        let has_begun = self.pipeline.is_transaction() && error(multi).is_none();
+        error(exec).filter(|_| has_begun)
     }
 }
 
@@ -213,18 +230,19 @@ pub(crate) fn args(command: &Cmd) -> impl Iterator<Item = &[u8]> + Clone {
 /// Whether a command that ends a transaction has done so, by its reply. (An UNWATCH can itself be queued.)
 fn has_ended_transaction(reply: &Value) -> bool {
     let is_queued = matches!(reply, Value::SimpleString(text) if text == "QUEUED");
-    !is_queued && matches!(code(reply), None | Some("EXECABORT"))
+    let code = error(reply).map(|error| error.code);
+    !is_queued && matches!(code, None | Some("EXECABORT"))
 }
 
-fn code(reply: &Value) -> Option<&str> {
+fn error(reply: &Value) -> Option<ErrorReply<'_>> {
     match reply {
-        Value::ServerError(error) => Some(error.code()),
+        Value::ServerError(error) => Some(error.into()),
         _ => None,
     }
 }
 
-fn is_refusal(code: &str) -> bool {
-    classify(AttemptEnd::ErrorReply(code)).execution == Execution::NotExecuted
+fn is_refusal(error: ErrorReply<'_>) -> bool {
+    classify(AttemptEnd::ErrorReply(error)).execution == Execution::NotExecuted
 }
 
 #[cfg(test)]
@@ -246,6 +264,10 @@ mod tests {
         Reply::Many(words.iter().map(reply).collect())
     }
 
+    fn error_of(code: &str) -> ErrorReply<'_> {
+        ErrorReply { code, text: "text" }
+    }
+
     fn batch(pipeline: &Pipeline) -> Batch<'_> {
         Batch::new(pipeline, |command| Class::of(args(command)))
     }
@@ -258,20 +280,29 @@ mod tests {
             let replies = replies(words);
             assert_eq!(batch(&two).end_of_error(&replies), expected, "{words:?}");
         };
-        end(&["LOADING", "LOADING"], AttemptEnd::ErrorReply("LOADING"));
-        end(&["READONLY", "MOVED"], AttemptEnd::ErrorReply("READONLY"));
-        end(&["ok", "READONLY"], AttemptEnd::ErrorInPipeline("READONLY"));
+        end(
+            &["LOADING", "LOADING"],
+            AttemptEnd::ErrorReply(error_of("LOADING")),
+        );
+        end(
+            &["READONLY", "MOVED"],
+            AttemptEnd::ErrorReply(error_of("READONLY")),
+        );
+        end(
+            &["ok", "READONLY"],
+            AttemptEnd::ErrorInPipeline(error_of("READONLY")),
+        );
         end(
             &["WRONGTYPE", "ok"],
-            AttemptEnd::ErrorInPipeline("WRONGTYPE"),
+            AttemptEnd::ErrorInPipeline(error_of("WRONGTYPE")),
         );
         end(
             &["WRONGTYPE", "BUSY", "ok"],
-            AttemptEnd::ErrorInPipeline("BUSY"),
+            AttemptEnd::ErrorInPipeline(error_of("BUSY")),
         );
         end(
             &["MYMODULE", "ERR"],
-            AttemptEnd::ErrorInPipeline("MYMODULE"),
+            AttemptEnd::ErrorReply(error_of("MYMODULE")),
         );
     }
 
@@ -285,11 +316,21 @@ mod tests {
         };
         end(
             &["ok", "READONLY", "READONLY", "EXECABORT"],
-            AttemptEnd::ErrorReply("READONLY"),
+            AttemptEnd::TransactionDiscarded(error_of("READONLY")),
         );
         end(
+            &["ok", "queued", "queued", "EXECABORT"],
+            AttemptEnd::TransactionDiscarded(error_of("EXECABORT")),
+        );
+        // A proxy may have lost the server after EXEC.
+        end(
             &["ok", "queued", "queued", "ERR"],
-            AttemptEnd::ErrorInPipeline("ERR"),
+            AttemptEnd::ErrorReply(error_of("ERR")),
+        );
+        // Without MULTI the commands run one by one.
+        end(
+            &["ERR", "ok", "ok", "ERR"],
+            AttemptEnd::ErrorInPipeline(error_of("ERR")),
         );
     }
 
@@ -302,8 +343,16 @@ mod tests {
         let all_refused = replies(&["LOADING", "LOADING"]);
         assert_eq!(
             batch(&pipeline).end_of_error(&all_refused),
-            AttemptEnd::ErrorOfScript("LOADING")
+            AttemptEnd::ErrorOfScript(error_of("LOADING"))
         );
         assert!(!batch(&pipeline).only_reads());
+
+        // In a transaction that was discarded it did not run.
+        pipeline.atomic();
+        let discarded = replies(&["ok", "queued", "LOADING", "EXECABORT"]);
+        assert_eq!(
+            batch(&pipeline).end_of_error(&discarded),
+            AttemptEnd::TransactionDiscarded(error_of("LOADING"))
+        );
     }
 }

@@ -8,6 +8,7 @@ pub(crate) mod gate_state;
 pub(crate) mod health;
 pub(crate) mod outcome;
 pub(crate) mod pool;
+mod refusals;
 pub(crate) mod restarts;
 pub(crate) mod retry;
 pub(crate) mod session;

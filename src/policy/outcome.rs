@@ -1,10 +1,11 @@
 //! The classification of an attempt: its execution state, the verdict on the server, and whether another
 //! attempt may follow.
 
+use super::refusals;
 use crate::{
     events::Reason,
     execution::{Execution, Stage},
-    reply_code::ReplyCode,
+    reply_code::{ErrorReply, ReplyCode},
 };
 
 /// The end of an attempt, as far as its classification depends on it.
@@ -12,13 +13,14 @@ use crate::{
 pub(crate) enum AttemptEnd<'a> {
     /// A reply that is no error.
     Reply,
-    /// An error reply with this code.
-    ErrorReply(&'a str),
-    /// An error reply with this code to a script. Its author chooses the codes, and it may have written
-    /// before.
-    ErrorOfScript(&'a str),
-    /// Some of the commands of a pipeline got an error reply, with this code.
-    ErrorInPipeline(&'a str),
+    /// This error reply.
+    ErrorReply(ErrorReply<'a>),
+    /// This error reply to a script. Its author chooses codes and texts, and it may have written before.
+    ErrorOfScript(ErrorReply<'a>),
+    /// Some of the commands of a pipeline got an error reply, of which this one says most about the server.
+    ErrorInPipeline(ErrorReply<'a>),
+    /// The server discarded a transaction. This error reply is the reason.
+    TransactionDiscarded(ErrorReply<'a>),
     /// The deadline passed at this stage.
     TimedOut(Stage),
     /// The deadline passed before a healthy server need have replied.
@@ -78,11 +80,24 @@ pub(crate) fn classify(end: AttemptEnd<'_>) -> Outcome {
     use Execution::{Executed, NotSent, Unknown};
     let (execution, again, verdict) = match end {
         AttemptEnd::Reply => (Executed, RetryAdvice::Never, Verdict::Healthy),
-        AttemptEnd::ErrorReply(code) => return of_error(code),
-        AttemptEnd::ErrorOfScript("NOSCRIPT") => return of_error("NOSCRIPT"),
-        AttemptEnd::ErrorOfScript(_) => (Unknown, RetryAdvice::IfIdempotent, Verdict::Silent),
+        AttemptEnd::ErrorReply(error) => return of_error(error),
+        AttemptEnd::ErrorOfScript(error) if is_missing_script(error) => return of_error(error),
+        // A script can answer with any code and text, those of the server included, so none tells anything
+        // about the server. Another attempt would most likely end with the same error.
+        AttemptEnd::ErrorOfScript(_) => (Unknown, RetryAdvice::Never, Verdict::Silent),
         // Other commands of the pipeline ran. The error still counts for the verdict.
-        AttemptEnd::ErrorInPipeline(code) => (Executed, RetryAdvice::Never, of_error(code).verdict),
+        AttemptEnd::ErrorInPipeline(error) => {
+            (Executed, RetryAdvice::Never, of_error(error).verdict)
+        }
+        AttemptEnd::TransactionDiscarded(error) => {
+            let reason = of_error(error);
+            // An error that proves nothing by itself is the command's own.
+            let again = match reason.execution {
+                Execution::NotExecuted => reason.again,
+                _ => RetryAdvice::Never,
+            };
+            (Execution::NotExecuted, again, reason.verdict)
+        }
         // No time is left for another attempt.
         AttemptEnd::TimedOut(Stage::Reply) => {
             let verdict = Verdict::Failing(Reason::Unresponsive);
@@ -113,14 +128,20 @@ pub(crate) fn classify(end: AttemptEnd<'_>) -> Outcome {
     }
 }
 
-/// Classifies an error reply by its code. With most known codes a server refuses a command before it runs,
-/// or after it has read a value and before it changes one. An unknown code, of a module or of a newer
-/// server, may come after a change.
-fn of_error(code: &str) -> Outcome {
+/// Whether the server did not know the script. Its own text is asked for, because a script may answer with
+/// the code.
+fn is_missing_script(error: ErrorReply<'_>) -> bool {
+    error.code == "NOSCRIPT" && error.text.starts_with("No matching script")
+}
+
+/// Classifies an error reply. With most known codes a server refuses a command before it runs, or after it
+/// has read a value and before it changes one. The general code proves that only with a text of the server's
+/// own, and an unknown code, of a module or of a newer server, may come after a change.
+fn of_error(error: ErrorReply<'_>) -> Outcome {
     use Execution::{NotExecuted, Unknown};
     use RetryAdvice::{Always, Elsewhere, IfIdempotent, Never, OnceReady};
     use Verdict::{Failing, Healthy, Limited};
-    let (execution, again, verdict) = match ReplyCode::of(code) {
+    let (execution, again, verdict) = match ReplyCode::of(error.code) {
         // The server runs no commands for a while.
         ReplyCode::Loading => (NotExecuted, OnceReady, Failing(Reason::Loading)),
         ReplyCode::Busy => (NotExecuted, Always, Failing(Reason::Busy)),
@@ -141,8 +162,10 @@ fn of_error(code: &str) -> Outcome {
         | ReplyCode::Rejected
         | ReplyCode::NoProtocol
         | ReplyCode::Unblocked
-        | ReplyCode::General
         | ReplyCode::Deserved => (NotExecuted, Never, Healthy),
+        ReplyCode::General if refusals::is_proven(error.text) => (NotExecuted, Never, Healthy),
+        // Most are still the command's own mistake, which another attempt would repeat.
+        ReplyCode::General => (Unknown, Never, Healthy),
         ReplyCode::Unknown => (Unknown, IfIdempotent, Healthy),
     };
     Outcome {
@@ -172,6 +195,12 @@ mod tests {
 
     use super::*;
 
+    /// The error reply of this line.
+    fn error(line: &str) -> ErrorReply<'_> {
+        let (code, text) = line.split_once(' ').unwrap_or((line, ""));
+        ErrorReply { code, text }
+    }
+
     #[test]
     fn every_end_has_its_classification() {
         for (end, execution, again, verdict) in [
@@ -200,36 +229,41 @@ mod tests {
             ),
             (AttemptEnd::Local(NotSent), NotSent, Never, Silent),
             (AttemptEnd::Local(Unknown), Unknown, Never, Silent),
-            (AttemptEnd::ErrorInPipeline("ERR"), Executed, Never, Healthy),
             (
-                AttemptEnd::ErrorInPipeline("BUSY"),
+                AttemptEnd::ErrorInPipeline(error("ERR syntax error")),
+                Executed,
+                Never,
+                Healthy,
+            ),
+            (
+                AttemptEnd::ErrorInPipeline(error("BUSY")),
                 Executed,
                 Never,
                 Failing(Busy),
             ),
             (
-                AttemptEnd::ErrorOfScript("NOSCRIPT"),
+                AttemptEnd::ErrorOfScript(error("NOSCRIPT No matching script. Please use EVAL.")),
                 NotExecuted,
                 Never,
                 Healthy,
             ),
             (
-                AttemptEnd::ErrorOfScript("ERR"),
-                Unknown,
-                IfIdempotent,
-                Silent,
+                AttemptEnd::TransactionDiscarded(error("READONLY")),
+                NotExecuted,
+                Elsewhere,
+                Limited(ReadOnly),
             ),
             (
-                AttemptEnd::ErrorOfScript("BUSY"),
-                Unknown,
-                IfIdempotent,
-                Silent,
+                AttemptEnd::TransactionDiscarded(error("MYMODULE text")),
+                NotExecuted,
+                Never,
+                Healthy,
             ),
             (
-                AttemptEnd::ErrorOfScript("LOADING"),
-                Unknown,
-                IfIdempotent,
-                Silent,
+                AttemptEnd::TransactionDiscarded(error("ERR Connection timed out")),
+                NotExecuted,
+                Never,
+                Healthy,
             ),
         ] {
             let expected = Outcome {
@@ -241,8 +275,52 @@ mod tests {
         }
     }
 
+    /// A script may answer with any code, and with the server's own text.
     #[test]
-    fn every_error_reply_has_its_classification() {
+    fn no_error_of_a_script_is_trusted() {
+        for line in [
+            "ERR syntax error",
+            "MYERR text",
+            "NOSCRIPT mine",
+            "LOADING Redis is loading the dataset in memory",
+            "BUSY Redis is busy running a script.",
+            "TRYAGAIN Multiple keys request during rehashing of slot",
+            "READONLY You can't write against a read only replica.",
+            "MASTERDOWN",
+        ] {
+            let expected = Outcome {
+                execution: Unknown,
+                again: Never,
+                verdict: Silent,
+            };
+            let outcome = classify(AttemptEnd::ErrorOfScript(error(line)));
+            assert_eq!(outcome, expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn the_general_code_proves_a_refusal_only_with_a_text_of_the_server() {
+        for (line, execution) in [
+            (
+                "ERR unknown command '***', with args beginning with: ***",
+                NotExecuted,
+            ),
+            ("ERR no such key", NotExecuted),
+            ("ERR", Unknown),
+            ("ERR Connection timed out", Unknown),
+        ] {
+            let expected = Outcome {
+                execution,
+                again: Never,
+                verdict: Healthy,
+            };
+            let outcome = classify(AttemptEnd::ErrorReply(error(line)));
+            assert_eq!(outcome, expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn every_code_of_an_error_reply_has_its_classification() {
         for (codes, execution, again, verdict) in [
             ("LOADING", NotExecuted, OnceReady, Failing(Loading)),
             ("BUSY", NotExecuted, Always, Failing(Busy)),
@@ -260,7 +338,7 @@ mod tests {
             ("OOM", NotExecuted, Never, Limited(OutOfMemory)),
             (
                 "MOVED ASK NOSCRIPT EXECABORT WRONGPASS NOPERM DENIED UNBLOCKED CROSSSLOT \
-                 WRONGTYPE BUSYGROUP BUSYKEY NOGROUP INDEX ERR NOTBUSY UNKILLABLE INPROG NOPROTO",
+                 WRONGTYPE BUSYGROUP BUSYKEY NOGROUP INDEX NOTBUSY UNKILLABLE INPROG NOPROTO",
                 NotExecuted,
                 Never,
                 Healthy,
@@ -273,7 +351,8 @@ mod tests {
                     again,
                     verdict,
                 };
-                assert_eq!(classify(AttemptEnd::ErrorReply(code)), expected, "{code}");
+                let outcome = classify(AttemptEnd::ErrorReply(error(code)));
+                assert_eq!(outcome, expected, "{code}");
             }
         }
     }

@@ -95,17 +95,20 @@ async fn errors_of_the_command_itself_are_not_retried() {
 }
 
 #[tokio::test]
-async fn a_failed_script_is_sent_again_only_if_idempotent() {
+async fn a_failed_script_is_not_sent_again() {
     let server = answering(&["-BUSY says the author", "-BUSY says the author"]);
     let (supervisor, main) = connect(&server).await;
     let script = cmd("EVAL").arg("return 1").arg(0).take();
     let error = main.query::<()>(&script).await.expect_err("its error");
     assert_eq!(error.execution(), Execution::Unknown);
     assert_eq!(server.count("EVAL"), 1);
-    // An idempotent script is retried.
-    let value: String = main.idempotent().query(&script).await.expect("a reply");
-    assert_eq!(value, "OK");
-    assert_eq!(server.count("EVAL"), 3);
+    // Its author chooses the codes, so not even an idempotent one is.
+    let error = main.idempotent().query::<()>(&script).await;
+    assert_eq!(
+        error.expect_err("its error").execution(),
+        Execution::Unknown
+    );
+    assert_eq!(server.count("EVAL"), 2);
     supervisor.shutdown(SOON).await;
 }
 

@@ -74,7 +74,7 @@ async fn answers(database: &DatabaseState) -> bool {
 fn fails(reply: &Reply) -> bool {
     match reply {
         Reply::One(Value::ServerError(error)) => {
-            let outcome = classify(AttemptEnd::ErrorReply(error.code()));
+            let outcome = classify(AttemptEnd::ErrorReply(error.into()));
             matches!(outcome.verdict, Verdict::Failing(_))
         }
         _ => false,
