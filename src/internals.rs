@@ -100,7 +100,7 @@ impl Admission {
 pub fn refusal(command: &Cmd) -> Option<Refusal> {
     match Class::of(args(command)).place(false) {
         Place::Refused(refusal) => Some(refusal),
-        Place::Shared | Place::Leased(_) => None,
+        Place::Shared | Place::SharedOn(_) | Place::Leased(_) => None,
     }
 }
 

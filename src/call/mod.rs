@@ -163,6 +163,8 @@ impl<B: Backend> CallEngine<B> {
     ) -> Result<Option<Block>, Error> {
         match class.place(options.allow_admin) {
             Place::Shared => Ok(None),
+            Place::SharedOn(number) if number == self.state.settings.load().number => Ok(None),
+            Place::SharedOn(_) => Err(self.forbidden(command, Refusal::Session)),
             Place::Leased(block) => Ok(Some(block)),
             Place::Refused(refusal) => Err(self.forbidden(command, refusal)),
         }

@@ -23,15 +23,15 @@ use crate::{
 
 const SOON: Duration = Duration::from_secs(10);
 
-const SESSION: &str = "AUTH pw|AUTH user pw|HELLO|HELLO 2|HELLO 3 AUTH u p|RESET|QUIT|SELECT 1|MULTI|\
-    EXEC|DISCARD|WATCH k|UNWATCH|CLIENT TRACKING ON|CLIENT CACHING YES|CLIENT NO-EVICT ON|\
-    CLIENT NO-TOUCH ON|CLIENT SETNAME x|CLIENT SETINFO LIB-NAME x|ASKING|READONLY|READWRITE|\
+const SESSION: &str = "AUTH pw|AUTH user pw|HELLO 2|HELLO 3 AUTH u p|RESET|QUIT|SELECT 1|MULTI|\
+    EXEC|DISCARD|WATCH k|CLIENT TRACKING ON|CLIENT CACHING YES|CLIENT NO-EVICT ON|\
+    CLIENT NO-TOUCH ON|CLIENT SETNAME x|CLIENT SETINFO LIB-NAME x|ASKING|READONLY|\
     HIMPORT PREPARE s f";
 
 const SUBSCRIPTION: &str = "SUBSCRIBE c|PSUBSCRIBE c*|SSUBSCRIBE c|UNSUBSCRIBE|UNSUBSCRIBE c|\
     PUNSUBSCRIBE|SUNSUBSCRIBE";
 
-const REPLIES: &str = "MONITOR|SYNC|PSYNC ? -1|REPLCONF listening-port 1|POST|HOST:|CLIENT REPLY ON|\
+const REPLIES: &str = "MONITOR|SYNC|PSYNC ? -1|REPLCONF listening-port 1|POST|HOST:|\
     CLIENT REPLY OFF|CLIENT REPLY SKIP|SCRIPT DEBUG YES|CLUSTER SYNCSLOTS x";
 
 const ADMINISTRATIVE: &str = "SHUTDOWN|SHUTDOWN NOSAVE|DEBUG SLEEP 1|CONFIG GET port|\
@@ -362,7 +362,7 @@ fn forbidden() -> impl Iterator<Item = (Cmd, Refusal)> {
 
 fn refusal_of(class: Class) -> Option<Refusal> {
     match class {
-        Class::Reads | Class::Writes | Class::Other | Class::Blocks => None,
+        Class::Reads | Class::Writes | Class::Other | Class::Blocks | Class::Unwatches => None,
         Class::Watches | Class::Queues | Class::EndsTransaction | Class::Session => {
             Some(Refusal::Session)
         }

@@ -25,6 +25,11 @@ pub(crate) enum Class {
     Queues,
     /// It ends a transaction: if it succeeds, no keys are watched and no commands queued.
     EndsTransaction,
+    /// It forgets the watched keys. On a shared connection there are none, so it does nothing there.
+    Unwatches,
+    /// It selects the database of this number, if that is one. On a shared connection it does nothing if
+    /// that is selected anyway.
+    Selects(Option<i64>),
     /// It changes the session of the connection, or ends the connection.
     Configures,
     /// It subscribes or unsubscribes. Messages then arrive between replies, each channel has a confirmation,
@@ -61,13 +66,20 @@ impl Class {
     /// The place where a plain handle runs the command.
     pub(crate) fn place(self, allow_admin: bool) -> Place {
         match self {
-            Self::Reads | Self::Plain | Self::RunsScript { .. } | Self::Unknown => Place::Shared,
+            Self::Reads
+            | Self::Plain
+            | Self::RunsScript { .. }
+            | Self::Unwatches
+            | Self::Unknown => Place::Shared,
+            Self::Selects(Some(number)) => Place::SharedOn(number),
             Self::Administers if allow_admin => Place::Shared,
             Self::Blocks(block) | Self::LooksBack(block) => Place::Leased(block),
             Self::Empty => Place::Refused(Refusal::Empty),
-            Self::Watches | Self::Queues | Self::EndsTransaction | Self::Configures => {
-                Place::Refused(Refusal::Session)
-            }
+            Self::Watches
+            | Self::Queues
+            | Self::EndsTransaction
+            | Self::Selects(None)
+            | Self::Configures => Place::Refused(Refusal::Session),
             Self::Subscribes { .. } => Place::Refused(Refusal::Subscription),
             Self::TakesReplies => Place::Refused(Refusal::Replies),
             Self::Administers => Place::Refused(Refusal::Administrative),
@@ -105,8 +117,10 @@ impl Class {
             | Self::Administers => Effect::Nothing,
             Self::Watches => Effect::Watches,
             Self::Queues => Effect::Queues,
-            Self::EndsTransaction => Effect::EndsTransaction,
-            Self::Configures | Self::Subscribes { .. } | Self::TakesReplies => Effect::Lasting,
+            Self::EndsTransaction | Self::Unwatches => Effect::EndsTransaction,
+            Self::Selects(_) | Self::Configures | Self::Subscribes { .. } | Self::TakesReplies => {
+                Effect::Lasting
+            }
         }
     }
 

@@ -6,6 +6,11 @@
 //! `CLIENT REPLY SKIP` each gets the reply of the caller behind it. So these commands are refused before a
 //! byte is written, in pipelines and atomic pipelines too.
 //!
+//! A command that only states how every shared connection is anyway changes nothing, and runs: `UNWATCH`,
+//! `READWRITE`, `CLIENT NO-EVICT OFF`, `SELECT` of the database that is selected. Pools of other crates send
+//! some of these whenever they lend a connection. A name (`CLIENT SETNAME`) or a login (`AUTH`) would hold for
+//! all callers, until the connection is replaced, so these are refused even if they changed nothing.
+//!
 //! On an exclusive connection most of them do no harm, but some have effects that outlast the lease, and
 //! some leave even such a connection without replies.
 
@@ -33,6 +38,9 @@ use upper::Upper;
 pub(crate) enum Place {
     /// On a shared connection.
     Shared,
+    /// On a shared connection if the database of this number is selected there; otherwise nowhere, because
+    /// it would change the connection.
+    SharedOn(i64),
     /// On an exclusive connection, because it may delay the commands behind it for so long.
     Leased(Block),
     /// Nowhere, for this reason.
@@ -75,7 +83,7 @@ pub(crate) fn display_name<'a>(mut args: impl Iterator<Item = &'a [u8]>) -> Stri
         word.to_ascii_uppercase().escape_ascii().to_string()
     };
     let Some(name) = args.next() else {
-        return "a command without a name".to_owned();
+        return "an empty command".to_owned();
     };
     let member = if special::is_family(name) {
         args.next()
@@ -86,6 +94,22 @@ pub(crate) fn display_name<'a>(mut args: impl Iterator<Item = &'a [u8]>) -> Stri
         Some(member) => format!("{} {}", show(name), show(member)),
         None => show(name),
     }
+}
+
+/// Whether this is the name of a reviewed command, as servers show it: `get`, or `client|setname`.
+pub(crate) fn is_known_name(word: &str) -> bool {
+    let (name, member) = match word.split_once('|') {
+        Some((name, member)) => (name, Some(member)),
+        None => (word, None),
+    };
+    let is_member = |member: &str| {
+        let is_of_name = |byte: u8| byte.is_ascii_alphabetic() || byte == b'-';
+        special::is_family(name.as_bytes()) && member.bytes().all(is_of_name)
+    };
+    // A NUL would end the name before the end of the word.
+    let is_name =
+        !name.contains('\0') && Class::of([name.as_bytes()].into_iter()) != Class::Unknown;
+    is_name && member.is_none_or(is_member)
 }
 
 #[cfg(test)]
@@ -115,6 +139,42 @@ mod tests {
             "X,é,CLIENT|REPLY OFF, MULTI,MULTIX,GETX k,CONFIGS SET,VERY.LONG.NAMES.OF.MODULES x,",
             Place::Shared,
         );
+    }
+
+    #[test]
+    fn commands_that_state_how_every_connection_is_change_nothing() {
+        assert_places(
+            "UNWATCH,READWRITE,HELLO,CLIENT NO-EVICT OFF,client no-touch off,CLIENT TRACKING OFF,\
+             CLIENT REPLY ON",
+            Place::Shared,
+        );
+        for command in [
+            "READWRITE",
+            "HELLO",
+            "CLIENT NO-EVICT OFF",
+            "CLIENT REPLY ON",
+        ] {
+            let class = Class::of(args(command));
+            assert_eq!(class.effect(), Effect::Nothing, "{command}");
+            assert_eq!(class.refusal_on_lease(false), None, "{command}");
+        }
+        assert_places(
+            "READONLY,HELLO 2,HELLO 3,CLIENT NO-EVICT ON,CLIENT NO-TOUCH ON,CLIENT TRACKING ON,AUTH p,\
+             CLIENT SETNAME n,CLIENT SETINFO LIB-NAME n,CLIENT NO-EVICT",
+            Place::Refused(Refusal::Session),
+        );
+        assert_places(
+            "CLIENT REPLY OFF,CLIENT REPLY SKIP",
+            Place::Refused(Refusal::Replies),
+        );
+    }
+
+    #[test]
+    fn a_select_is_shared_with_those_on_the_same_database() {
+        assert_places("SELECT 0,select 0", Place::SharedOn(0));
+        assert_places("SELECT 15", Place::SharedOn(15));
+        assert_places("SELECT,SELECT x,SELECT ", Place::Refused(Refusal::Session));
+        assert_eq!(Class::of(args("SELECT 0")).effect(), Effect::Lasting);
     }
 
     #[test]

@@ -14,8 +14,8 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// The command changes the state of its connection, or ends it: `SELECT`, `AUTH`, `MULTI`, `WATCH`,
-    /// `CLIENT SETNAME` … It may run on a [`Lease`](crate::Lease).
+    /// The command changes the state of its connection, or ends it: `SELECT` of another number, `AUTH`,
+    /// `MULTI`, `WATCH`, `CLIENT SETNAME` … It may run on a [`Lease`](crate::Lease).
     Session,
     /// The command turns its connection into a stream of messages: `SUBSCRIBE` … It may run on a
     /// [`Lease`](crate::Lease), which confirms it but drops the messages.
@@ -31,8 +31,9 @@ pub enum Refusal {
     /// The command administers the server: `CONFIG SET`, `FLUSHALL`, `SHUTDOWN` …
     /// [`allow_admin`](crate::DatabaseConfig::allow_admin) permits it.
     Administrative,
-    /// The command has no name. The server does not answer an empty command, so that every later reply
-    /// would reach the wrong caller.
+    /// The command has no name, or the pipeline no command. The server does not answer an empty command, so
+    /// that every later reply would reach the wrong caller. As a [`redis::RedisError`] it is the one of the
+    /// `redis` crate: "empty command", of [`ErrorKind::Client`](redis::ErrorKind::Client).
     Empty,
 }
 
@@ -57,7 +58,7 @@ impl fmt::Display for Refusal {
             Self::Administrative => {
                 "it administers the server; set allow_admin for this database to permit it"
             }
-            Self::Empty => "the server does not answer an empty command; give it a name",
+            Self::Empty => "there is nothing to send, and the server would not answer",
         })
     }
 }

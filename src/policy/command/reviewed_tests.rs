@@ -20,6 +20,8 @@ pub(super) enum Class {
     Watches,
     Queues,
     EndsTransaction,
+    /// It forgets the watched keys, of which a shared connection has none.
+    Unwatches,
     /// It changes the session of the connection.
     Session,
     /// It makes the connection a subscriber, or ends that.
@@ -43,7 +45,8 @@ pub(super) const REVIEWED: &[(Class, &str)] = &[
     (Class::Other, OTHERS_OF_MODULES),
     (Class::Watches, "watch"),
     (Class::Queues, "multi"),
-    (Class::EndsTransaction, "discard exec unwatch"),
+    (Class::EndsTransaction, "discard exec"),
+    (Class::Unwatches, "unwatch"),
     (Class::Session, SESSION),
     (Class::Session, LATER_SESSION),
     (
@@ -55,6 +58,9 @@ pub(super) const REVIEWED: &[(Class, &str)] = &[
     (Class::Administrative, LATER_ADMINISTRATIVE),
     (Class::Administrative, ADMINISTRATIVE_OF_MODULES),
 ];
+
+/// A command that changes the session only with an argument.
+const SESSION_BY_ARGUMENT: &str = "hello 3";
 
 /// Blocking commands, with the arguments that make them block.
 const BLOCKING: &[&str] = &[
@@ -81,12 +87,16 @@ pub(super) fn reviewed() -> BTreeMap<&'static str, (Class, Vec<&'static str>)> {
         .iter()
         .flat_map(|(class, names)| names.split_whitespace().map(move |name| (*class, name)))
         .map(|(class, name)| (name, (class, name.split('|').collect())));
-    let blocking = BLOCKING.iter().map(|command| {
+    let with_arguments = |class, command: &'static str| {
         let words: Vec<_> = command.split(' ').collect();
-        (words[0], (Class::Blocks, words))
-    });
+        (words[0], (class, words))
+    };
+    let blocking = BLOCKING
+        .iter()
+        .map(|command| with_arguments(Class::Blocks, command));
+    let more = blocking.chain([with_arguments(Class::Session, SESSION_BY_ARGUMENT)]);
     let mut table = BTreeMap::new();
-    for (name, row) in listed.chain(blocking) {
+    for (name, row) in listed.chain(more) {
         assert!(table.insert(name, row).is_none(), "{name} is listed twice");
     }
     table
@@ -153,7 +163,7 @@ const WRITES_OF_MODULES: &str = "bf.add bf.insert bf.loadchunk bf.madd bf.reserv
     ts.incrby ts.madd";
 
 /// Families without a member, scripts, messages, and queries whose retry does not matter.
-const OTHERS: &str = "acl acl|cat acl|dryrun acl|genpass acl|help acl|whoami client client|getname \
+const OTHERS: &str = "readwrite acl acl|cat acl|dryrun acl|genpass acl|help acl|whoami client client|getname \
     client|getredir client|help client|id client|info client|list client|trackinginfo client|unblock \
     cluster cluster|count-failure-reports cluster|countkeysinslot cluster|getkeysinslot cluster|help \
     cluster|info cluster|keyslot cluster|links cluster|myid cluster|nodes cluster|replicas \
@@ -175,8 +185,8 @@ const OTHERS_OF_MODULES: &str = "_ft.debug _ft.debug|help bf.debug bf.scandump c
     ft.cursor|read ft.debug ft.debug|help ft.hybrid ft.profile json.debug json.debug|help \
     json.debug|memory";
 
-const SESSION: &str = "asking auth client|caching client|no-evict client|setname client|tracking hello \
-    quit readonly readwrite reset select";
+const SESSION: &str = "asking auth client|caching client|no-evict client|setname client|tracking \
+    quit readonly reset select";
 
 const LATER_SESSION: &str = "client|capa client|import-source client|no-touch client|setinfo himport \
     himport|discard himport|discardall himport|prepare himport|set";

@@ -31,11 +31,16 @@ pub(super) fn special<'a>(name: &Upper, mut args: impl Iterator<Item = &'a [u8]>
     Some(match name.as_bytes() {
         // The user, protocol and database of the connection are set by the handshake. A change would
         // hold for every later caller.
-        b"AUTH" | b"HELLO" | b"SELECT" | b"RESET" => Class::Configures,
+        b"AUTH" | b"RESET" => Class::Configures,
+        // Without a version it only asks.
+        b"HELLO" => args.next().map_or(Class::Plain, |_| Class::Configures),
+        b"SELECT" => Class::Selects(number(args.next())),
         // The connection ends, with the requests of all callers on it.
         b"QUIT" => Class::Configures,
         // A cluster node treats the next commands on this connection differently.
-        b"ASKING" | b"READONLY" | b"READWRITE" => Class::Configures,
+        b"ASKING" | b"READONLY" => Class::Configures,
+        // Every connection begins like this.
+        b"READWRITE" => Class::Plain,
         // It names the fields of later hashes, for this connection only.
         b"HIMPORT" => Class::Configures,
 
@@ -43,7 +48,8 @@ pub(super) fn special<'a>(name: &Upper, mut args: impl Iterator<Item = &'a [u8]>
         // undo its watches. An atomic pipeline brings its own MULTI and EXEC in one contiguous write.
         b"WATCH" => Class::Watches,
         b"MULTI" => Class::Queues,
-        b"EXEC" | b"DISCARD" | b"UNWATCH" => Class::EndsTransaction,
+        b"EXEC" | b"DISCARD" => Class::EndsTransaction,
+        b"UNWATCH" => Class::Unwatches,
 
         // Each channel has a confirmation of its own. Leaving all channels has one even if there is none.
         b"SUBSCRIBE" | b"PSUBSCRIBE" | b"SSUBSCRIBE" | b"UNSUBSCRIBE" | b"PUNSUBSCRIBE"
@@ -83,7 +89,10 @@ pub(super) fn special<'a>(name: &Upper, mut args: impl Iterator<Item = &'a [u8]>
 
         // Families of which some members are harmless. Without a member the server complains.
         b"ACL" => args.next().map_or(Class::Plain, acl),
-        b"CLIENT" => args.next().map_or(Class::Plain, client),
+        b"CLIENT" => match args.next() {
+            Some(member) => client(member, args.next()),
+            None => Class::Plain,
+        },
         b"CLUSTER" => args.next().map_or(Class::Plain, cluster),
         b"BACKUP" | b"CONFIG" | b"FT.CONFIG" => args.next().map_or(Class::Plain, configuration),
         // It stops the collection of garbage, and the expiry of documents.
@@ -102,6 +111,10 @@ pub(super) fn special<'a>(name: &Upper, mut args: impl Iterator<Item = &'a [u8]>
     })
 }
 
+fn number(argument: Option<&[u8]>) -> Option<i64> {
+    std::str::from_utf8(argument?).ok()?.parse().ok()
+}
+
 /// The members that only show the caller's user, the categories, or the rights of a user are plain. All
 /// others change users, or show them and the hashes of their passwords.
 fn acl(member: &[u8]) -> Class {
@@ -114,11 +127,15 @@ fn acl(member: &[u8]) -> Class {
 /// The members that only query, or that concern other connections. All other members count as changing this
 /// connection, unknown ones included: servers add new connection state to this family (`CAPA` and
 /// `IMPORT-SOURCE` are Valkey's).
-fn client(member: &[u8]) -> Class {
+fn client(member: &[u8], argument: Option<&[u8]>) -> Class {
+    let is = |word: &[u8]| argument.is_some_and(|argument| Upper::of(argument).as_bytes() == word);
     match Upper::of(member).as_bytes() {
         b"GETNAME" | b"GETREDIR" | b"HELP" | b"ID" | b"INFO" | b"LIST" | b"TRACKINGINFO"
         | b"UNBLOCK" => Class::Plain,
         b"PAUSE" | b"UNPAUSE" | b"KILL" => Class::Administers,
+        // Every connection begins with these settings.
+        b"REPLY" if is(b"ON") => Class::Plain,
+        b"NO-EVICT" | b"NO-TOUCH" | b"TRACKING" if is(b"OFF") => Class::Plain,
         b"REPLY" => Class::TakesReplies,
         // TRACKING, CACHING, NO-EVICT, NO-TOUCH, SETNAME, SETINFO …
         _ => Class::Configures,

@@ -42,6 +42,10 @@ fn expected(class: Class) -> Expected {
         Class::Watches => refused(Refusal::Session, Effect::Watches),
         Class::Queues => refused(Refusal::Session, Effect::Queues),
         Class::EndsTransaction => refused(Refusal::Session, Effect::EndsTransaction),
+        Class::Unwatches => Expected {
+            effect: Effect::EndsTransaction,
+            ..shared
+        },
         Class::Session => refused(Refusal::Session, Effect::Lasting),
         Class::Subscription => refused(Refusal::Subscription, Effect::Lasting),
         Class::Stream => Expected {
