@@ -1,11 +1,24 @@
 //! Text from a server is untrusted: it may carry terminal escapes, be very long, and echo the caller's
 //! arguments, passwords included.
 
+use std::borrow::Cow;
+
 use redis::{ServerError, Value};
+
+use crate::policy::command;
 
 const MAX_BYTES: usize = 256;
 /// After these words a server repeats the caller's arguments.
-const ECHOES: [&str; 2] = ["with args beginning with:", "unknown subcommand"];
+const ECHO: &str = "with args beginning with:";
+const QUOTES: [char; 3] = ['\'', '`', '"'];
+const MASK: &str = "***";
+/// Quoted texts that are the server's own: in the errors of `OOM`, `DENIED` and `DEBUG`.
+const OWN: [&str; 4] = [
+    "maxmemory",
+    "CONFIG SET protected-mode no",
+    "--protected-mode no",
+    "local",
+];
 
 /// The same reply, with every error text in it made safe to print and to log.
 pub(crate) fn reply(value: Value) -> Value {
@@ -56,13 +69,11 @@ pub(crate) fn from_line(line: &str) -> ServerError {
 
 /// `text` in at most 256 bytes, with control characters escaped and echoed arguments masked.
 pub(crate) fn text(text: &str) -> String {
-    let ends = ECHOES
-        .iter()
-        .filter_map(|echo| Some(text.find(echo)? + echo.len()));
-    let (text, masked) = match ends.min() {
-        Some(end) => (&text[..end], " ***"),
+    let (text, echoed) = match text.find(ECHO) {
+        Some(at) => (&text[..at + ECHO.len()], " ***"),
         None => (text, ""),
     };
+    let text = without_quoted(text);
     let mut clean = String::new();
     for character in text.chars() {
         if clean.len() >= MAX_BYTES {
@@ -75,7 +86,64 @@ pub(crate) fn text(text: &str) -> String {
             clean.push(character);
         }
     }
-    clean + masked
+    clean + echoed
+}
+
+/// `text` with every quoted part masked, because servers put quotes around what the caller has sent: its
+/// arguments, and the name of a command that they do not know. The names of known commands and the server's
+/// own words stay.
+fn without_quoted(text: &str) -> Cow<'_, str> {
+    if !text.contains(QUOTES) {
+        return Cow::Borrowed(text);
+    }
+    let mut clean = String::with_capacity(text.len());
+    let mut first_mask = None;
+    let mut rest = text;
+    while let Some(at) = rest.find(QUOTES) {
+        let quote = rest.as_bytes()[at] as char;
+        clean.push_str(&rest[..at]);
+        rest = &rest[at + 1..];
+        let opens = !clean.ends_with(char::is_alphanumeric);
+        clean.push(quote);
+        if opens {
+            let quoted = quoted(rest, quote);
+            if is_harmless(quoted) {
+                clean.push_str(quoted);
+            } else {
+                first_mask.get_or_insert(clean.len());
+                clean.push_str(MASK);
+            }
+            rest = &rest[quoted.len()..];
+            if let Some(behind) = rest.strip_prefix(quote) {
+                clean.push(quote);
+                rest = behind;
+            }
+        } else if let Some(from) = first_mask
+            && ends_word(rest)
+        {
+            // It is within an argument, which only seemed to end before.
+            clean.truncate(from);
+            clean.push_str(MASK);
+            clean.push(quote);
+        }
+    }
+    clean.push_str(rest);
+    Cow::Owned(clean)
+}
+
+/// The text up to the quote that closes it. An apostrophe within a word closes nothing.
+fn quoted(text: &str, quote: char) -> &str {
+    let mut closing = text.match_indices(quote).map(|(at, _)| at);
+    let end = closing.find(|at| ends_word(&text[at + 1..]));
+    &text[..end.unwrap_or(text.len())]
+}
+
+fn ends_word(rest: &str) -> bool {
+    !rest.starts_with(char::is_alphanumeric)
+}
+
+fn is_harmless(quoted: &str) -> bool {
+    quoted.is_empty() || OWN.contains(&quoted) || command::is_known_name(quoted)
 }
 
 #[cfg(test)]
@@ -92,7 +160,7 @@ mod tests {
     #[test]
     fn echoed_arguments_are_masked_and_the_code_stays() {
         let error = parsed(
-            b"-ERR unknown command 'AUTHX', with args beginning with: 'user' 'hunter2secret' \r\n",
+            b"-ERR unknown command 'AUTH', with args beginning with: 'user' 'hunter2secret' \r\n",
         );
         let nested = Value::Array(vec![Value::Int(1), Value::ServerError(error)]);
         let Value::Array(clean) = reply(nested) else {
@@ -104,8 +172,66 @@ mod tests {
         assert_eq!(clean.code(), "ERR");
         assert_eq!(
             clean.details(),
-            Some("unknown command 'AUTHX', with args beginning with: ***")
+            Some("unknown command 'AUTH', with args beginning with: ***")
         );
+    }
+
+    #[test]
+    fn quoted_parts_are_masked_and_the_text_around_them_stays() {
+        for (line, clean) in [
+            (
+                "ERR unknown command 'hunter2', with args beginning with: 'a' 'b' ",
+                "ERR unknown command '***', with args beginning with: ***",
+            ),
+            (
+                "ERR unknown command `hunter2`, with args beginning with: ",
+                "ERR unknown command `***`, with args beginning with: ***",
+            ),
+            (
+                "ERR unknown subcommand 'hunter2'. Try CONFIG HELP.",
+                "ERR unknown subcommand '***'. Try CONFIG HELP.",
+            ),
+            (
+                "ERR Unknown subcommand or wrong number of arguments for 'hunter2'. Try ACL HELP.",
+                "ERR Unknown subcommand or wrong number of arguments for '***'. Try ACL HELP.",
+            ),
+            (
+                "ERR Unknown option or number of arguments for CONFIG SET - 'hunter2'",
+                "ERR Unknown option or number of arguments for CONFIG SET - '***'",
+            ),
+            (
+                "NOGROUP No such key 'hunter2' or consumer group 'hunter3' in XREADGROUP",
+                "NOGROUP No such key '***' or consumer group '***' in XREADGROUP",
+            ),
+            (
+                "ERR Unknown `hunter2` parameter \"hunter3\"",
+                "ERR Unknown `***` parameter \"***\"",
+            ),
+            ("ERR unknown command 'hunter2", "ERR unknown command '***"),
+            ("ERR bad 'it's hunter2' here", "ERR bad '***' here"),
+            ("ERR bad 'a'b' c' here", "ERR bad '***' here"),
+            ("ERR bad 'AUTH hunter2'", "ERR bad '***'"),
+            ("ERR bad 'get\0hunter2'", "ERR bad '***'"),
+            ("ERR bad 'client|hunter2'", "ERR bad '***'"),
+        ] {
+            assert_eq!(text(line), clean, "{line}");
+        }
+    }
+
+    #[test]
+    fn the_words_of_the_server_stay() {
+        for line in [
+            "ERR unknown command 'GET', with args beginning with: ***",
+            "ERR wrong number of arguments for 'get' command",
+            "ERR wrong number of arguments for 'client|setname' command",
+            "ERR unknown command ''",
+            "READONLY You can't write against a read only replica.",
+            "ERR Can't execute 'get': only PING is allowed in this context, don't",
+            "OOM command not allowed when used memory > 'maxmemory'.",
+            "ERR the replicas' state",
+        ] {
+            assert_eq!(text(line), line);
+        }
     }
 
     #[test]
