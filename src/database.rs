@@ -3,7 +3,9 @@
 use std::{fmt, panic::Location, sync::Arc, time::Duration};
 
 use actix::Recipient;
-use redis::{Cmd, FromRedisValue, Pipeline, RedisFuture, Value, aio::ConnectionLike};
+use redis::{
+    AsyncHotkeysCommands, Cmd, FromRedisValue, Pipeline, RedisFuture, Value, aio::ConnectionLike,
+};
 
 use crate::{
     call::{CallEngine, CallOptions, Overrides, PipelineRun},
@@ -20,9 +22,9 @@ use crate::{
 /// share, and never has to be replaced: it works as soon as the server does, and again when the server
 /// is back after an outage. The supervisor runs as long as a handle exists.
 ///
-/// It is a [`redis::aio::ConnectionLike`], so that everything that the `redis` crate offers works on it:
-/// `redis::AsyncCommands`, [`Pipeline::query_async`], `redis::Script::invoke_async`. Its own methods
-/// return this crate's [`Error`], which tells whether a failed command may have run.
+/// It is a [`redis::aio::ConnectionLike`], so that the `redis` crate's typed commands, pipelines and scripts
+/// work on it: `redis::AsyncCommands`, [`Pipeline::query_async`], `redis::Script::invoke_async`. Its own
+/// methods return this crate's [`Error`], which tells whether a failed command may have run.
 ///
 /// | to run | use | connection |
 /// |---|---|---|
@@ -41,7 +43,13 @@ use crate::{
 /// their own automatically, and delay no other command. `WAIT` and `WAITAOF` ask about the writes before
 /// them on the same connection; run them in a pipeline behind these writes, or on a lease. Commands that
 /// would change the state of a shared connection are refused with [`Error::CommandRefused`] before a
-/// byte is written.
+/// byte is written. Commands that only state how each of them is anyway run: `UNWATCH`, which pools of
+/// other crates send with a `PING` whenever they lend a connection, `READWRITE`, `HELLO` without a version,
+/// `CLIENT NO-EVICT OFF`, `CLIENT NO-TOUCH OFF`, `CLIENT TRACKING OFF`, `CLIENT REPLY ON`, and `SELECT` of the
+/// number of this database.
+///
+/// A command with [`Cmd::set_no_response`] is sent, and its call returns `Nil` at once. Errors after that
+/// reach no caller, and it is not retried. A command that blocks is waited for all the same.
 ///
 /// # Deadlines and cancellation
 ///
@@ -66,8 +74,11 @@ use crate::{
 /// - The server provably did not run it and may soon accept it: `BUSY`, `MASTERDOWN`, `CLUSTERDOWN`,
 ///   `TRYAGAIN`, `NOREPLICAS`; `LOADING`, once the server has loaded; `READONLY` and `NOAUTH`, over a
 ///   new connection.
-/// - The connection broke before the reply, or the error code is unknown, or a script failed. Then the
-///   command may have run, so it must be read-only or marked [`idempotent`](Self::idempotent).
+/// - The connection broke before the reply, or the error code is unknown. Then the command may have run, so
+///   it must be read-only or marked [`idempotent`](Self::idempotent).
+///
+/// An error of a script (`EVAL`, `FCALL` …) is never a reason: its author chooses the code. Nor is `ERR`,
+/// with which proxies also answer after a command has run.
 ///
 /// There are at most three attempts, and two after a lost connection or over a new one. They stay inside
 /// the deadline, need a closed circuit, and are taken from a retry budget. The pauses between them are
@@ -360,3 +371,8 @@ impl ConnectionLike for Database {
         self.engine.state.settings.load().number
     }
 }
+
+/// `START`, `STOP` and `RESET` concern the whole server, so they need
+/// [`allow_admin`](crate::DatabaseConfig::allow_admin). The server keeps the keys for all of its clients, so
+/// every connection of the handle finds them.
+impl AsyncHotkeysCommands for Database {}

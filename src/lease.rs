@@ -2,7 +2,9 @@
 
 use std::{borrow::Borrow, fmt, panic::Location, sync::Arc};
 
-use redis::{Cmd, FromRedisValue, Pipeline, RedisFuture, Value, aio::ConnectionLike};
+use redis::{
+    AsyncHotkeysCommands, Cmd, FromRedisValue, Pipeline, RedisFuture, Value, aio::ConnectionLike,
+};
 
 use crate::{
     call::{CallEngine, CallOptions, Overrides, PipelineRun},
@@ -19,7 +21,9 @@ use crate::{
 /// share the connections that [`max_connections`](crate::DatabaseConfig::max_connections) leaves beside
 /// the shared ones.
 ///
-/// It is a [`redis::aio::ConnectionLike`], so that everything that the `redis` crate offers works on it.
+/// It is a [`redis::aio::ConnectionLike`], so that typed commands, pipelines and scripts of the `redis` crate
+/// work on it. Functions of that crate that clone their connection, such as `redis::aio::transaction_async`,
+/// take a [`SharedLease`](crate::SharedLease), which [`into_shared`](Self::into_shared) makes of it.
 ///
 /// # Permitted commands
 ///
@@ -106,16 +110,26 @@ impl Lease {
 
     /// Runs one command and returns its reply unconverted. An error reply is an error.
     ///
-    /// The reply to `SUBSCRIBE` and its like is an array with one confirmation per channel.
+    /// The reply to `SUBSCRIBE` and its like is an array with one confirmation per channel. A command with
+    /// [`Cmd::set_no_response`] is sent, and the call returns `Nil` at once; without a later command that is
+    /// answered, the connection is closed with the lease.
     ///
     /// # Errors
     ///
     /// As [`Database::execute`](crate::Database::execute), except that fewer commands are refused. After
     /// [`Error::ConnectionLost`] or [`Error::Abandoned`] all later commands fail: take another lease.
     pub async fn execute(&mut self, command: &Cmd) -> Result<Value, Error> {
-        self.engine
-            .execute_on(&mut self.grant, command, self.options)
-            .await
+        self.execute_under(command, self.options).await
+    }
+
+    /// [`execute`](Self::execute) with other options.
+    pub(crate) async fn execute_under(
+        &mut self,
+        command: &Cmd,
+        options: CallOptions,
+    ) -> Result<Value, Error> {
+        let grant = &mut self.grant;
+        self.engine.execute_on(grant, command, options).await
     }
 
     /// Runs one command and converts its reply.
@@ -181,3 +195,7 @@ impl ConnectionLike for Lease {
         self.engine.state.settings.load().number
     }
 }
+
+/// `START`, `STOP` and `RESET` concern the whole server, so they need
+/// [`allow_admin`](crate::DatabaseConfig::allow_admin).
+impl AsyncHotkeysCommands for Lease {}

@@ -60,6 +60,7 @@ mod blocking;
 mod database;
 mod lease;
 mod loan;
+mod shared_lease;
 mod supervisor;
 mod transaction;
 
@@ -110,6 +111,7 @@ pub use lifeline::ShutdownReport;
 pub use loan::Loan;
 pub use messages::{Execute, Subscribe};
 pub use policy::command::Refusal;
+pub use shared_lease::SharedLease;
 pub use stats::{DatabaseStats, Evictions, PoolStats, SupervisorStats, WaitHistogram};
 pub use supervisor::Supervisor;
 

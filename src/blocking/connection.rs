@@ -1,9 +1,8 @@
 //! The blocking handle as a connection of the `redis` crate.
 
-use redis::{Cmd, ConnectionLike, RedisResult, Value, aio};
+use redis::{Cmd, ConnectionLike, HotkeysCommands, RedisResult, Value, aio};
 
 use super::{BlockingDatabase, packed};
-use crate::policy::gate_state::GateState;
 
 /// Commands run as with [`BlockingDatabase::execute`]; an [`Error`](crate::Error) becomes a
 /// [`redis::RedisError`], and [`Error::from_redis`](crate::Error::from_redis) returns it.
@@ -38,15 +37,28 @@ impl ConnectionLike for BlockingDatabase {
         aio::ConnectionLike::get_db(&self.database)
     }
 
-    /// Whether the server answers a `PING` within the deadline of the handle.
+    /// Whether the server answers a `PING` within the
+    /// [attempt timeout](crate::DatabaseConfig::attempt_timeout), the time of a healthy reply, or within
+    /// the deadline of the handle, if that is shorter. Without a connection to a server that could not be
+    /// reached just now, the answer is `false` at once.
     fn check_connection(&mut self) -> bool {
-        self.execute(&redis::cmd("PING")).is_ok()
+        let state = &self.database.engine.state;
+        if state.is_unreachable() {
+            return false;
+        }
+        let limit = state.settings.load().attempt_timeout;
+        let brief = self.with_timeout(limit.min(self.database.options().timeout));
+        brief.execute(&redis::cmd("PING")).is_ok()
     }
 
-    /// Whether the supervisor still runs. A handle outlives its connections, so a generic pool of
-    /// handles never has to replace one.
+    /// Whether a command would find an open connection, as far as is known without sending anything. While
+    /// the server is away it is `false`. The handle need not be replaced then: it works again as soon as
+    /// the server is back.
     fn is_open(&self) -> bool {
-        let gate = &self.database.engine.state.gate;
-        gate.state() != GateState::ShuttingDown
+        self.database.engine.state.is_connected()
     }
 }
+
+/// `START`, `STOP` and `RESET` concern the whole server, so they need
+/// [`allow_admin`](crate::DatabaseConfig::allow_admin).
+impl HotkeysCommands for BlockingDatabase {}

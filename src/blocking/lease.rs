@@ -2,7 +2,9 @@
 
 use std::{borrow::Borrow, fmt};
 
-use redis::{Cmd, ConnectionLike, FromRedisValue, Pipeline, RedisResult, Value, aio};
+use redis::{
+    Cmd, ConnectionLike, FromRedisValue, HotkeysCommands, Pipeline, RedisResult, Value, aio,
+};
 
 use super::{longest, packed, wait_for_reply};
 use crate::{error::Error, lease::Lease};
@@ -114,9 +116,17 @@ impl ConnectionLike for BlockingLease {
         aio::ConnectionLike::get_db(&self.lease)
     }
 
-    /// Whether the server answers a `PING` within the deadline of the lease.
+    /// Whether the server answers a `PING` on this connection within the
+    /// [attempt timeout](crate::DatabaseConfig::attempt_timeout), the time of a healthy reply, or within
+    /// the deadline of the lease, if that is shorter.
     fn check_connection(&mut self) -> bool {
-        self.execute(&redis::cmd("PING")).is_ok()
+        let (engine, options) = self.lease.options();
+        let options = options.at_most(engine.state.settings.load().attempt_timeout);
+        let ping = redis::cmd("PING");
+        let answered = wait_for_reply(&engine, options, options.timeout, || {
+            self.lease.execute_under(&ping, options)
+        });
+        answered.is_ok()
     }
 
     /// Whether the connection is open, as far as is known without sending anything.
@@ -124,3 +134,7 @@ impl ConnectionLike for BlockingLease {
         self.lease.is_open()
     }
 }
+
+/// `START`, `STOP` and `RESET` concern the whole server, so they need
+/// [`allow_admin`](crate::DatabaseConfig::allow_admin).
+impl HotkeysCommands for BlockingLease {}

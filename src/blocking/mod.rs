@@ -30,7 +30,7 @@ use crate::{
 ///
 /// [`Database::blocking`] returns it. It is cheap to clone, safe to share, and never has to be replaced.
 ///
-/// It is a [`redis::ConnectionLike`], so that everything that the `redis` crate offers works on it:
+/// It is a [`redis::ConnectionLike`], so that the `redis` crate's commands, pipelines and scripts work on it:
 /// `redis::Commands`, [`Cmd::query`], [`Pipeline::query`], `redis::Script::invoke`, iterators of scans.
 /// Its own [`query`](Self::query), [`pipeline`](Self::pipeline) and [`execute`](Self::execute) return
 /// this crate's [`Error`], which tells whether a failed command may have run.

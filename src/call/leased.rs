@@ -123,7 +123,11 @@ impl<B: Backend> CallEngine<B> {
         };
         self.check_on_lease(command, class, &options)?;
         let work = Single { command, class };
-        let called = self.call_on(grant, &work, class.block(), &options).await?;
+        let block = class.block();
+        if command.is_no_response() {
+            return self.tell_on(grant, &work, block, &options);
+        }
+        let called = self.call_on(grant, &work, block, &options).await?;
         match called.0.reply {
             Reply::One(value) => Ok(value),
             // Confirmations of subscriptions.
@@ -147,9 +151,6 @@ impl<B: Backend> CallEngine<B> {
             Ok(class.block())
         };
         let (work, block, options) = self.prepare(pipeline, options, place).await?;
-        if work.replies() == 0 {
-            return Ok((Vec::new(), Attempts::first_try(&options)));
-        }
         let (answered, attempts) = self.call_on(grant, &work, block, &options).await?;
         Ok((answered.reply.into_many(), attempts))
     }

@@ -5,9 +5,12 @@
 //! - this file: [`CallEngine`], and a call whose first attempt succeeds
 //! - `options`: the caller's options · `work`: the command or pipeline of a call
 //! - `retry`: the classification of an attempt, and the next attempt · `attempts`: their sum
-//! - `leased`: calls on an exclusive connection · `survey`: commands that are on no list
-//! - `pipeline`: pipelines on their way through the `redis` crate · `errors`: the errors of calls
+//! - `leased`: calls on an exclusive connection · `survey`: commands that are on no list ·
+//!   `unheard`: commands that want no reply
+//! - `pipeline`: pipelines on their way through the `redis` crate · `aborted`: the error of a transaction ·
+//!   `errors`: the errors of calls
 
+mod aborted;
 mod attempts;
 mod errors;
 mod leased;
@@ -15,6 +18,7 @@ mod options;
 mod pipeline;
 mod retry;
 mod survey;
+mod unheard;
 mod work;
 
 pub(crate) use options::{CallOptions, Overrides};
@@ -76,6 +80,7 @@ impl<B: Backend> CallEngine<B> {
         };
         let work = Single { command, class };
         let answered = match self.place(command, class, &options)? {
+            None if command.is_no_response() => return self.tell(&work, &options),
             None => self.call(&work, &options).await?.0,
             // Boxed, so that the large future of this rare case does not enlarge that of every command.
             Some(block) => {
@@ -98,9 +103,6 @@ impl<B: Backend> CallEngine<B> {
     ) -> Result<(Vec<Value>, Attempts), Error> {
         let place = |command: &Cmd, class| self.place(command, class, &options);
         let (work, block, options) = self.prepare(pipeline, options, place).await?;
-        if work.replies() == 0 {
-            return Ok((Vec::new(), Attempts::first_try(&options)));
-        }
         let called = match block {
             Some(block) => {
                 if let Some((first, class)) = work.commands().next() {
@@ -124,7 +126,8 @@ impl<B: Backend> CallEngine<B> {
     }
 
     /// Prepares a pipeline: each of its commands with its class, how long it may block the connection, and
-    /// the options that are left for it after a question to the server about its commands.
+    /// the options that are left for it after a question to the server about its commands. A pipeline of no
+    /// commands is refused, as an empty command is.
     ///
     /// `place` refuses a command or tells how long it may block.
     async fn prepare<'a>(
@@ -133,6 +136,9 @@ impl<B: Backend> CallEngine<B> {
         options: CallOptions,
         place: impl Fn(&Cmd, Class) -> Result<Option<Block>, Error>,
     ) -> Result<(Batch<'a>, Option<Block>, CallOptions), Error> {
+        if pipeline.is_empty() && !pipeline.is_transaction() {
+            return Err(self.forbidden(&Cmd::new(), Refusal::Empty));
+        }
         let mut work = Batch::new(pipeline, |command| self.class(command));
         let mut asked = None;
         if work.has_unknown() {

@@ -60,6 +60,14 @@ impl CallOptions {
         }
     }
 
+    /// The same, with a timeout of at most this.
+    pub(crate) fn at_most(self, timeout: Duration) -> Self {
+        Self {
+            timeout: self.timeout.min(timeout),
+            ..self
+        }
+    }
+
     /// The time limit of a command: the timeout, plus the time that the server may block it. A timeout set
     /// by the caller is the limit of both together.
     pub(super) fn time_limit(&self, block: Option<Block>) -> Duration {

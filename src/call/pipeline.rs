@@ -1,15 +1,12 @@
 //! A pipeline on its way through the `redis` crate, which converts its replies.
 
-use redis::{
-    Cmd, Pipeline, RedisError, RedisFuture, RedisResult, ServerError, Value, aio::ConnectionLike,
-};
+use redis::{Cmd, Pipeline, RedisError, RedisFuture, RedisResult, Value, aio::ConnectionLike};
 
-use super::{CallEngine, CallOptions, attempts::Attempts, errors::conversion};
+use super::{CallEngine, CallOptions, aborted::aborted, attempts::Attempts, errors::conversion};
 use crate::{
     backend::{Backend, Server},
     error::Error,
     messages::Grant,
-    sanitize,
 };
 
 /// Runs one pipeline for [`Pipeline::query_async`]. The errors of that function do not tell the execution
@@ -19,8 +16,8 @@ pub(crate) struct PipelineRun<'a, B = Server> {
     /// The leased connection to run it on; `None` for a shared one.
     grant: Option<&'a mut Grant>,
     options: CallOptions,
-    /// The attempts that the replies took.
-    attempts: Option<Attempts>,
+    /// The attempts that the replies took, or the error for which there are none.
+    ended: Option<Result<Attempts, Error>>,
 }
 
 impl<'a, B: Backend> PipelineRun<'a, B> {
@@ -29,7 +26,7 @@ impl<'a, B: Backend> PipelineRun<'a, B> {
             engine,
             grant: None,
             options,
-            attempts: None,
+            ended: None,
         }
     }
 
@@ -46,18 +43,24 @@ impl<'a, B: Backend> PipelineRun<'a, B> {
 
     /// This crate's error for one that came back through the `redis` crate.
     pub(crate) fn explain(&self, error: RedisError) -> Error {
-        if let Some(own) = Error::from_redis(&error) {
-            return own.clone();
-        }
+        let attempts = match &self.ended {
+            Some(Ok(attempts)) => Some(*attempts),
+            Some(Err(own)) => return own.clone(),
+            None => None,
+        };
         let database = self.engine.state.name();
-        match (error.clone().into_server_errors(), self.attempts) {
-            (Some(replies), Some(attempts)) => Error::Server {
-                database,
-                execution: attempts.execution,
-                attempts: attempts.count,
-                code: replies.first().map_or("", |(_, error)| error.code()).into(),
-                error,
-            },
+        match (error.clone().into_server_errors(), attempts) {
+            (Some(replies), Some(attempts)) => {
+                let first = replies.first().map(|(_, error)| error.code());
+                Error::Server {
+                    database,
+                    execution: attempts.execution,
+                    attempts: attempts.count,
+                    // An aborted transaction has a code of its own.
+                    code: error.code().or(first).unwrap_or_default().into(),
+                    error,
+                }
+            }
             _ => conversion(database, error),
         }
     }
@@ -82,12 +85,20 @@ impl<B: Backend> ConnectionLike for PipelineRun<'_, B> {
     ) -> RedisFuture<'a, Vec<Value>> {
         Box::pin(async move {
             let (engine, options) = (self.engine, self.options);
-            let (replies, attempts) = match &mut self.grant {
-                Some(grant) => engine.execute_pipeline_on(grant, pipeline, options).await?,
-                None => engine.execute_pipeline(pipeline, options).await?,
+            let ended = match &mut self.grant {
+                Some(grant) => engine.execute_pipeline_on(grant, pipeline, options).await,
+                None => engine.execute_pipeline(pipeline, options).await,
             };
-            self.attempts = Some(attempts);
-            requested_replies(replies, offset, count)
+            match ended {
+                Ok((replies, attempts)) => {
+                    self.ended = Some(Ok(attempts));
+                    requested_replies(replies, offset, count)
+                }
+                Err(error) => {
+                    self.ended = Some(Err(error.clone()));
+                    Err(error.into())
+                }
+            }
         })
     }
 
@@ -112,28 +123,4 @@ fn requested_replies(
         Some(Value::ServerError(error)) => Err(aborted(error, &replies)),
         _ => Ok(results),
     }
-}
-
-/// The error of a transaction that was not executed: the server's error for EXEC, with that of the first
-/// command that could not be queued.
-fn aborted(error: &ServerError, queueing: &[Value]) -> RedisError {
-    let details = error.details().unwrap_or_default();
-    let first = queueing
-        .iter()
-        .enumerate()
-        .find_map(|(index, reply)| match reply {
-            // MULTI itself comes first.
-            Value::ServerError(error) if index > 0 => Some((index - 1, error)),
-            _ => None,
-        });
-    let Some((index, cause)) = first else {
-        return error.clone().into();
-    };
-    let cause_text = cause.details().unwrap_or_default();
-    let line = format!(
-        "{} {details} (command {index}: {} {cause_text})",
-        error.code(),
-        cause.code()
-    );
-    sanitize::from_line(&line).into()
 }

@@ -62,9 +62,9 @@ use crate::{
 /// # Together with the `redis` crate
 ///
 /// It converts into [`redis::RedisError`](::redis::RedisError), so that code written against the
-/// `redis` crate keeps working. [`Server`](Self::Server) and [`Conversion`](Self::Conversion) become the
-/// error that the `redis` crate makes itself. All other variants become an I/O error that carries this
-/// value, and [`Error::from_redis`] returns it.
+/// `redis` crate keeps working. [`Server`](Self::Server), [`Conversion`](Self::Conversion) and the refusal
+/// of an empty command or pipeline become the error that the `redis` crate makes itself. All other variants
+/// become an I/O error that carries this value, and [`Error::from_redis`] returns it.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -163,8 +163,9 @@ pub enum Error {
     },
     /// The server answered with an error.
     ///
-    /// The text is the server's, with control characters escaped, shortened to 256 bytes, and without
-    /// the arguments that a server repeats of an unknown command.
+    /// The text is the server's, with control characters escaped and shortened to 256 bytes. What it
+    /// quotes is masked, because it may have been sent by the caller: only the names of known commands and
+    /// the server's own words stay.
     #[error(
         "database {database:?}: the server answered with an error{}: {error}",
         in_attempts(.attempts)
@@ -178,9 +179,10 @@ pub enum Error {
         /// Number of attempts, from 1.
         attempts: u32,
         /// Code of the reply, such as `WRONGTYPE`. For a pipeline, that of the first command that
-        /// failed.
+        /// failed, and `EXECABORT` for a transaction that the server discarded.
         code: Box<str>,
         /// The server's reply, or the failed replies of a pipeline.
+        /// [`server_errors`](Self::server_errors) lists them.
         #[source]
         error: ::redis::RedisError,
     },
@@ -336,8 +338,30 @@ impl Error {
         matches!(self, Self::TimedOut { .. } | Self::NotReady { .. })
     }
 
+    /// All errors of the server in the replies of the call, each with the position of its command in the
+    /// pipeline, counted from 0; `None` for all variants but [`Server`](Self::Server).
+    ///
+    /// For a transaction that the server discarded, these are the commands that it refused to queue. The
+    /// error of a single command has the position 0.
+    ///
+    /// ```
+    /// use redis_steward::Error;
+    ///
+    /// fn refused_positions(error: &Error) -> Vec<usize> {
+    ///     let errors = error.server_errors();
+    ///     errors.iter().flat_map(|errors| errors.iter()).map(|(index, _)| *index).collect()
+    /// }
+    /// ```
+    pub fn server_errors(&self) -> Option<Arc<[(usize, ::redis::ServerError)]>> {
+        match self {
+            Self::Server { error, .. } => error.clone().into_server_errors(),
+            _ => None,
+        }
+    }
+
     /// The code of the server's error reply, such as `WRONGTYPE`; `None` for all variants but
-    /// [`Server`](Self::Server). For a pipeline, the code of the first command that failed.
+    /// [`Server`](Self::Server). For a pipeline, the code of the first command that failed, and
+    /// `EXECABORT` for a transaction that the server discarded.
     pub fn code(&self) -> Option<&str> {
         match self {
             Self::Server { code, .. } => Some(code),

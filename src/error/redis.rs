@@ -2,15 +2,18 @@
 
 use std::{io, sync::Arc};
 
+use redis::ErrorKind;
+
 use super::Error;
+use crate::policy::command::Refusal;
 
 impl Error {
     /// The error of this crate inside of a [`redis::RedisError`].
     ///
     /// It is `None` for an error that the `redis` crate made itself. That includes
-    /// [`Server`](Self::Server) and [`Conversion`](Self::Conversion), which become plain errors of the
-    /// `redis` crate: ask [`redis::RedisError::code`] there. To keep [`execution`](Self::execution) of
-    /// these, use [`Database::query`](crate::Database::query) and the like, which return this type.
+    /// [`Server`](Self::Server), [`Conversion`](Self::Conversion) and the refusal of an empty command, which
+    /// become plain errors of the `redis` crate: ask [`redis::RedisError::code`] there. To keep
+    /// [`execution`](Self::execution) of these, use [`Database::query`](crate::Database::query) and the like, which return this type.
     ///
     /// ```
     /// use redis_steward::Error;
@@ -48,13 +51,17 @@ impl Error {
     }
 }
 
-/// [`Error::Server`] and [`Error::Conversion`] become the error of the `redis` crate that they hold. All
-/// other variants become an I/O error, with a kind that the `redis` crate understands
+/// [`Error::Server`] and [`Error::Conversion`] become the error of the `redis` crate that they hold, and the
+/// refusal of an empty command or pipeline the error that its own connections give. All other variants become an I/O error, with a kind that the `redis` crate understands
 /// ([`io::ErrorKind::TimedOut`] for a timeout, for instance), and with the variant as its source.
 impl From<Error> for redis::RedisError {
     fn from(error: Error) -> Self {
         match error {
             Error::Server { error, .. } | Error::Conversion { error, .. } => error,
+            Error::CommandRefused {
+                refusal: Refusal::Empty,
+                ..
+            } => (ErrorKind::Client, "empty command").into(),
             other => io::Error::new(other.io_kind(), other).into(),
         }
     }

@@ -108,6 +108,8 @@ pub(crate) struct Responder {
     caller: Option<oneshot::Sender<Answer>>,
     may_be_written: bool,
     permit: Option<InFlightPermit>,
+    // Kept where no caller wants the answer, so that the request is not taken for a cancelled one.
+    unheard: Option<AsyncReceiver<Answer>>,
 }
 
 impl Responder {
@@ -126,8 +128,16 @@ impl Responder {
             caller: Some(caller),
             may_be_written: false,
             permit,
+            unheard: None,
         };
         (responder, answer)
+    }
+
+    /// For a request that is sent although no caller wants its answer.
+    pub(crate) fn unheard(permit: InFlightPermit) -> Self {
+        let (mut responder, answer) = Self::new(permit);
+        responder.unheard = Some(answer);
+        responder
     }
 
     /// Gives the request's room back and answers, in this order, so that a caller that has its answer finds

@@ -36,7 +36,7 @@ use crate::{
     config::DatabaseSettings,
     messages::{Evidence, PoolLink, Report},
     net::{DialError, Dialler, InFlight},
-    policy::retry::Budget,
+    policy::{gate_state::GateState, retry::Budget},
     stats::PoolStats,
 };
 
@@ -95,6 +95,17 @@ impl DatabaseState {
 
     pub(crate) fn name(&self) -> Arc<str> {
         self.name.clone()
+    }
+
+    /// Whether a command would find an open connection.
+    pub(crate) fn is_connected(&self) -> bool {
+        let admits = matches!(self.gate.state(), GateState::Free | GateState::Trial { .. });
+        admits && self.routes.load().is_some()
+    }
+
+    /// Whether no connection is open because the last dial failed.
+    pub(crate) fn is_unreachable(&self) -> bool {
+        self.routes.load().is_none() && self.dial_error.load().is_some()
     }
 
     pub(crate) fn pool_stats(&self) -> PoolStats {

@@ -74,14 +74,9 @@ fn pipelines_work_through_both_interfaces() {
         assert_eq!(own, expected);
         let theirs: (i64, String) = pipeline.query(&mut main).expect("replies");
         assert_eq!(theirs, expected);
-
-        let mut empty = pipe();
-        if atomic {
-            empty.atomic();
-        }
-        let none: Vec<Value> = empty.query(&mut main).expect("no replies");
-        assert!(none.is_empty());
     }
+    let none: Vec<Value> = pipe().atomic().query(&mut main).expect("no replies");
+    assert!(none.is_empty());
     rig.end();
 }
 
@@ -118,7 +113,7 @@ fn a_transaction_that_cannot_be_queued_changes_nothing() {
     let mut pipeline = pipe();
     pipeline.atomic().set("a", 1).cmd("GET");
     let error = pipeline.query::<Value>(&mut main).expect_err("aborted");
-    assert!(error.to_string().contains("command 1"), "{error}");
+    assert!(error.to_string().contains("Index 1"), "{error}");
     assert!(!main.exists::<_, bool>("a").expect("exists"));
     rig.end();
 }
@@ -189,7 +184,6 @@ fn forbidden_commands_are_refused_in_every_form_before_a_byte_is_written() {
         (cmd("watch").arg("k").take(), Refusal::Session),
         (cmd("EXEC"), Refusal::Session),
         (cmd("SUBSCRIBE").arg("c").take(), Refusal::Subscription),
-        (redis::Cmd::new(), Refusal::Empty),
     ];
     for (command, refusal) in forbidden {
         assert_refused(main.execute(&command).map_err(Into::into), refusal);
@@ -251,14 +245,16 @@ fn the_handle_answers_the_queries_of_connection_like() {
     let supervisor = Supervisor::spawn_blocking(config).expect("a supervisor");
     let mut main = supervisor.database("main").expect("main").blocking();
     assert_eq!((main.name(), main.get_db()), ("main", 3));
-    assert!(main.supports_pipelining() && main.is_open() && main.check_connection());
+    assert!(main.supports_pipelining() && main.check_connection() && main.is_open());
     server.kill();
     assert!(
         !main
             .with_timeout(Duration::from_millis(100))
             .check_connection()
     );
-    assert!(main.is_open(), "it will work again");
+    eventually(SOON, "it is noticed", || !main.is_open());
+    server.restart();
+    eventually(SOON, "it works again", || main.is_open());
     futures_executor::block_on(supervisor.shutdown(SOON));
     assert!(!main.is_open() && !main.check_connection());
 }

@@ -23,6 +23,7 @@ mod logging;
 mod recovery;
 mod refusals;
 mod replicas;
+mod replies;
 mod restart;
 mod served;
 mod stalls;

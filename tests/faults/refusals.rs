@@ -151,7 +151,7 @@ async fn row_23_execabort() {
     assert_eq!(refusal(&error), ("EXECABORT", NotExecuted, 1));
     assert_eq!(rig.server.cli(&["DBSIZE"]), "0");
     assert_eq!(rig.server.commandstat("multi"), 1, "not sent again");
-    let cause = "command 1: ERR unknown command";
+    let cause = "Index 1, error: ResponseError: unknown command";
     assert!(error.to_string().contains(cause), "{error}");
     let text = format!("{error} {error:?}");
     assert!(!text.contains("canary"), "{text}");

@@ -1,0 +1,67 @@
+//! Commands whose callers want no reply: [`Cmd::set_no_response`](redis::Cmd::set_no_response).
+
+use redis::Value;
+
+use super::{CallEngine, CallOptions, attempts::Attempts, work::Work};
+use crate::{
+    backend::Backend,
+    error::Error,
+    execution::Execution,
+    messages::Grant,
+    net::{CloseReason, Expected, Failure, Request, Responder},
+    policy::command::Block,
+    state::{clock, count},
+};
+
+impl<B: Backend> CallEngine<B> {
+    /// Sends work on a shared connection, and does not wait. The errors that are left are those before it is
+    /// handed over.
+    pub(super) fn tell(&self, work: &impl Work, options: &CallOptions) -> Result<Value, Error> {
+        // It is no trial of the circuit, because its reply is seen by nobody who judges it.
+        self.admit()?.forgo_trial();
+        let request = Request {
+            deadline: options.end(clock::now()),
+            ..self.unheard(work.pack())?
+        };
+        self.backend.send(&self.state, request);
+        Ok(Value::Nil)
+    }
+
+    /// Sends work on a leased connection, and does not wait.
+    pub(super) fn tell_on(
+        &self,
+        grant: &mut Grant,
+        work: &impl Work,
+        block: Option<Block>,
+        options: &CallOptions,
+    ) -> Result<Value, Error> {
+        self.admit()?.forgo_trial();
+        let limit = options.time_limit(block);
+        let request = Request {
+            deadline: options.deadline(clock::now(), limit),
+            may_block: block.is_some(),
+            ..self.unheard((work.pack().0, work.expected_on_lease()))?
+        };
+        grant.session.begin(work.effect());
+        match grant.mailbox().send(request) {
+            Ok(()) => Ok(Value::Nil),
+            Err(_) => {
+                count(&self.state.counters.lost);
+                let failure = Failure::Lost(CloseReason::Gone.into(), Execution::NotSent);
+                Err(self.explain(failure, Attempts::not_sent(limit)))
+            }
+        }
+    }
+
+    fn unheard(&self, (bytes, expected): (Vec<u8>, Expected)) -> Result<Request, Error> {
+        let permit = self.state.in_flight.enter(bytes.len());
+        let permit = permit.map_err(|limit| self.overloaded(limit.into()))?;
+        Ok(Request {
+            bytes,
+            expected,
+            deadline: clock::now(),
+            may_block: false,
+            responder: Responder::unheard(permit),
+        })
+    }
+}
