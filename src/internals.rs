@@ -2,6 +2,7 @@
 //! part of the public interface, and change without notice.
 
 use std::{
+    io,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -27,11 +28,19 @@ use crate::{
     state::{DatabaseState, Gate, Route, Routes},
 };
 
-/// Decodes `data`, fed in pieces of the lengths in `splits` and then the rest at once: each reply
-/// with the offset at which it ends, and the error that ended the stream.
-pub fn decode_all(data: &[u8], splits: &[usize]) -> (Vec<(Value, usize)>, Option<String>) {
+/// Decodes `data`, fed in pieces of the lengths in `splits` and then the rest at once: each reply, or
+/// the limit that it exceeds, with the offset at which it ends, and the error that ended the stream.
+#[expect(clippy::type_complexity, reason = "it is spelled out once, for tests")]
+pub fn decode_all(
+    data: &[u8],
+    splits: &[usize],
+) -> (Vec<(Result<Value, String>, usize)>, Option<String>) {
     let (replies, error) = codec::decode_all(data, splits, codec::Limits::default());
-    (replies, error.map(|error| error.to_string()))
+    let replies = replies.into_iter().map(|(reply, end)| match reply {
+        codec::Decoded::Value(value) => (Ok(value), end),
+        codec::Decoded::TooLarge(oversized) => (Err(oversized.limit.to_string()), end),
+    });
+    (replies.collect(), error.map(|error| error.to_string()))
 }
 
 /// The decoder of a connection.
@@ -51,7 +60,10 @@ impl Decoder {
     /// When the input is no reply.
     pub fn decode(&mut self, input: &mut BytesMut) -> Option<Value> {
         let reply = self.0.decode(input);
-        reply.expect("BUG: a bench decodes valid replies")
+        match reply.expect("BUG: a bench decodes valid replies")? {
+            codec::Decoded::Value(value) => Some(value),
+            codec::Decoded::TooLarge(oversized) => panic!("BUG: in a bench {}", oversized.limit),
+        }
     }
 }
 
@@ -225,5 +237,9 @@ impl Transport for DuplexStream {
     fn has_input(&self) -> bool {
         // The bench's server sends only replies.
         false
+    }
+
+    fn read_now(&self, _: &mut [u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::WouldBlock.into())
     }
 }

@@ -143,6 +143,10 @@ impl Transport for Line {
     fn has_input(&self) -> bool {
         false
     }
+
+    fn read_now(&self, _: &mut [u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::WouldBlock.into())
+    }
 }
 
 impl AsyncRead for Line {

@@ -56,6 +56,10 @@ impl Transport for PanickingTransport {
     fn has_input(&self) -> bool {
         self.socket.has_input()
     }
+
+    fn read_now(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.socket.read_now(buffer)
+    }
 }
 
 impl AsyncRead for PanickingTransport {

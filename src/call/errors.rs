@@ -158,6 +158,10 @@ impl<B: Backend> CallEngine<B> {
         let database = self.state.name();
         let execution = attempts.execution;
         match failure {
+            Failure::ReplyTooLarge(limit) => Error::ReplyTooLarge {
+                database,
+                limit: limit.to_string().into(),
+            },
             Failure::TimedOutEarly => self.explain(Failure::TimedOut(Stage::Reply), attempts),
             Failure::TimedOut(stage) => {
                 let last_error = match stage {

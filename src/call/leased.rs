@@ -177,7 +177,7 @@ impl<B: Backend> CallEngine<B> {
             }
             let packed = (work.pack().0, work.expected_on_lease());
             let is_fresh = grant.session.is_fresh();
-            let sent = self.send(packed, deadline, |mut request| {
+            let sent = self.send(packed, work.may_be_large(), deadline, |mut request| {
                 request.may_block = block.is_some();
                 grant.session.begin(work.effect());
                 if let Err(refused) = grant.mailbox().send(request) {
@@ -252,9 +252,12 @@ impl<B: Backend> CallEngine<B> {
 
 /// Notes on the grant the state that the answer leaves behind on its connection.
 fn settle(grant: &mut Grant, work: &impl Work, answer: &Answer, again: RetryAdvice) {
-    let Ok(Answered { reply, .. }) = answer else {
+    let reply = match answer {
+        Ok(Answered { reply, .. }) => reply,
+        // All of the reply was read. It is not known whether it ended a transaction.
+        Err(Failure::ReplyTooLarge(_)) => return grant.session.settle(false, false),
         // Without an answer the connection stays busy: the reply may still come.
-        return;
+        Err(_) => return,
     };
     // The server has changed its role or is not ready, so a new connection may lead to another server.
     let is_suspect = work.error_code(reply).map(ReplyCode::of) == Some(ReplyCode::Unblocked)

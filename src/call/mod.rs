@@ -198,7 +198,7 @@ impl<B: Backend> CallEngine<B> {
     ) -> Result<(Answered, Attempts), Error> {
         let admitted = self.admit()?;
         let deadline = options.end(clock::now());
-        let sent = self.send(work.pack(), deadline, |request| {
+        let sent = self.send(work.pack(), work.may_be_large(), deadline, |request| {
             self.backend.send(&self.state, request);
         });
         let answer = sent.map_err(|limit| self.overloaded(limit.into()))?;
@@ -223,6 +223,7 @@ impl<B: Backend> CallEngine<B> {
     fn send(
         &self,
         (bytes, expected): (Vec<u8>, Expected),
+        may_be_large: bool,
         deadline: Instant,
         hand_over: impl FnOnce(Request),
     ) -> Result<AsyncReceiver<Answer>, AtLimit> {
@@ -233,6 +234,7 @@ impl<B: Backend> CallEngine<B> {
             expected,
             deadline,
             may_block: false,
+            may_be_large,
             responder,
         });
         Ok(answer)

@@ -66,6 +66,7 @@ impl<B: Backend> CallEngine<B> {
     pub(super) fn attempt_end<'a>(work: &impl Work, answer: &'a Answer) -> AttemptEnd<'a> {
         match answer {
             Ok(answered) => work.end_of_error(&answered.reply),
+            Err(Failure::ReplyTooLarge(_)) => AttemptEnd::ReplyTooLarge,
             Err(Failure::TimedOutEarly) => AttemptEnd::TimedOutEarly,
             Err(Failure::TimedOut(stage)) => AttemptEnd::TimedOut(*stage),
             Err(Failure::Lost(loss, execution)) if matches!(**loss, CloseReason::Stopped) => {
@@ -143,7 +144,7 @@ impl<B: Backend> CallEngine<B> {
         // Without room in flight there is no retry: the error of the last attempt says more than the
         // limit.
         let deadline = last.deadline;
-        let sent = self.send(work.pack(), deadline, |request| {
+        let sent = self.send(work.pack(), work.may_be_large(), deadline, |request| {
             self.backend.send_later(&self.state, request, after);
         });
         let answer = sent.ok()?;

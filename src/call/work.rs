@@ -41,6 +41,11 @@ pub(super) trait Work {
     /// Whether it only reads, and so may run twice.
     fn only_reads(&self) -> bool;
 
+    /// Whether its reply may be of any size, as those of reads and scripts.
+    fn may_be_large(&self) -> bool {
+        self.only_reads() || self.runs_script()
+    }
+
     /// How an attempt with this reply ended, by the errors in the reply.
     fn end_of_error<'a>(&self, reply: &'a Reply) -> AttemptEnd<'a>;
 }

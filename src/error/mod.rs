@@ -53,7 +53,7 @@ use crate::{
 /// | The database is out of use | [`CircuitOpen`](Self::CircuitOpen), [`Isolated`](Self::Isolated), [`Failed`](Self::Failed), [`ShuttingDown`](Self::ShuttingDown) | do without it for a while |
 /// | This process is over a limit | [`Overloaded`](Self::Overloaded) | shed load |
 /// | The call was interrupted | [`TimedOut`](Self::TimedOut), [`ConnectionLost`](Self::ConnectionLost), [`Abandoned`](Self::Abandoned) | decide by `execution()` |
-/// | The server answered | [`Server`](Self::Server), [`Conversion`](Self::Conversion), [`Conflict`](Self::Conflict) | decide by [`code`](Self::code) or type |
+/// | The server answered | [`Server`](Self::Server), [`Conversion`](Self::Conversion), [`ReplyTooLarge`](Self::ReplyTooLarge), [`Conflict`](Self::Conflict) | decide by [`code`](Self::code) or type |
 /// | The call is a mistake in the program | [`CommandRefused`](Self::CommandRefused), [`WatchLost`](Self::WatchLost), [`LeaseNotReturned`](Self::LeaseNotReturned), [`WouldBlockRuntime`](Self::WouldBlockRuntime), [`UnknownDatabase`](Self::UnknownDatabase) | correct the program |
 /// | The start takes too long | [`NotReady`](Self::NotReady) | wait, or start without it |
 ///
@@ -185,6 +185,19 @@ pub enum Error {
         /// [`server_errors`](Self::server_errors) lists them.
         #[source]
         error: ::redis::RedisError,
+    },
+    /// The reply exceeded a limit of this crate:
+    /// [`max_reply_bytes`](crate::DatabaseConfig::max_reply_bytes), 100 levels of nesting, or 16,777,216
+    /// elements. The command ran.
+    ///
+    /// The reply was read over without being kept, so that the connection and other calls go on. For a
+    /// pipeline, all its commands ran, and its other replies are lost too.
+    #[error("database {database:?}: the command ran, but {limit}")]
+    ReplyTooLarge {
+        /// Name of the database.
+        database: Arc<str>,
+        /// The limit that was exceeded, in words, and the setting that raises it.
+        limit: Box<str>,
     },
     /// The reply could not be converted into the requested type. The command ran.
     #[error("database {database:?}: the reply cannot be converted to the requested type: {error}")]
@@ -318,7 +331,7 @@ impl Error {
             | Self::ShuttingDown { execution, .. }
             | Self::Abandoned { execution, .. }
             | Self::Server { execution, .. } => *execution,
-            Self::Conversion { .. } => Execution::Executed,
+            Self::Conversion { .. } | Self::ReplyTooLarge { .. } => Execution::Executed,
             Self::Conflict { .. } => Execution::NotExecuted,
             Self::CircuitOpen { .. }
             | Self::Overloaded { .. }

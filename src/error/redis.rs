@@ -44,9 +44,10 @@ impl Error {
             | Self::WatchLost { .. }
             | Self::LeaseNotReturned { .. }
             | Self::UnknownDatabase { .. } => io::ErrorKind::Unsupported,
-            Self::Server { .. } | Self::Conversion { .. } | Self::Conflict { .. } => {
-                io::ErrorKind::Other
-            }
+            Self::Server { .. }
+            | Self::Conversion { .. }
+            | Self::ReplyTooLarge { .. }
+            | Self::Conflict { .. } => io::ErrorKind::Other,
         }
     }
 }

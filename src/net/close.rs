@@ -2,7 +2,7 @@
 
 use std::{io, time::Duration};
 
-use super::codec::ProtocolError;
+use super::codec::{ProtocolError, ReplyLimit};
 
 /// Why a connection ended.
 #[derive(Debug, thiserror::Error)]
@@ -15,6 +15,18 @@ pub(crate) enum CloseReason {
     Stopped,
     #[error("the server closed it")]
     ClosedByServer,
+    /// The server closes a client whose replies fill its output buffer.
+    #[error(
+        "the server closed it within a reply, after {0} bytes of it; perhaps the reply exceeds the \
+         server's client-output-buffer-limit"
+    )]
+    ClosedWithinReply(usize),
+    /// The owner of the pushes would have missed one.
+    #[error("a push was too large: {0}")]
+    PushTooLarge(ReplyLimit),
+    /// The rest of a reply that exceeds a limit did not come soon enough.
+    #[error("a reply took too long to be read over: {0}")]
+    ReadOver(ReplyLimit),
     #[error("{0}")]
     Io(#[from] io::Error),
     #[error("the server's answer is malformed: {0}")]
@@ -34,6 +46,18 @@ pub(crate) enum CloseReason {
 }
 
 impl CloseReason {
+    /// Whether the peer closed it, in order or not.
+    pub(crate) fn is_by_peer(&self) -> bool {
+        match self {
+            Self::ClosedByServer | Self::ClosedWithinReply(_) => true,
+            Self::Io(error) => matches!(
+                error.kind(),
+                io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe
+            ),
+            _ => false,
+        }
+    }
+
     /// Whether replies received before the end still belong to the pending requests.
     pub(crate) fn leaves_replies_in_step(&self) -> bool {
         !matches!(self, Self::Protocol(_) | Self::Unsolicited)

@@ -6,7 +6,7 @@ use oneshot::AsyncReceiver;
 use redis::Value;
 use tokio::{sync::mpsc, time::Instant};
 
-use super::{close::CloseReason, in_flight::InFlightPermit};
+use super::{close::CloseReason, codec::ReplyLimit, in_flight::InFlightPermit};
 use crate::execution::{Execution, Stage};
 
 /// Bytes to write, and the responder for the caller that waits for the replies.
@@ -18,6 +18,8 @@ pub(crate) struct Request {
     pub(crate) deadline: Instant,
     /// The command may block on the server, which does not make the server slow.
     pub(crate) may_block: bool,
+    /// Its reply may be of any size, and so may be what ends the connection.
+    pub(crate) may_be_large: bool,
     pub(crate) responder: Responder,
 }
 
@@ -67,6 +69,8 @@ pub(crate) enum Failure {
     TimedOut(Stage),
     /// The deadline passed so soon after the request was written that the server need not be slow.
     TimedOutEarly,
+    /// A reply came and exceeded a limit.
+    ReplyTooLarge(ReplyLimit),
     /// The connection ended; the execution state says whether the request had been written.
     Lost(Arc<CloseReason>, Execution),
     /// Too many requests wait for a connection.

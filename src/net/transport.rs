@@ -1,6 +1,13 @@
 //! The seam between connections and the network: real sockets here, fakes in tests.
 
-use std::{fmt, future::Future, io, mem::MaybeUninit, pin::Pin, time::Duration};
+use std::{
+    fmt,
+    future::Future,
+    io::{self, Read as _},
+    mem::MaybeUninit,
+    pin::Pin,
+    time::Duration,
+};
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{
@@ -16,17 +23,29 @@ pub(crate) trait Transport: AsyncRead + AsyncWrite + Send + Unpin + 'static {
     /// Whether the operating system holds unread bytes or the end of the stream. Unlike a read it asks the
     /// system itself, so it also notices input of which the runtime does not know yet.
     fn has_input(&self) -> bool;
+
+    /// Reads what the operating system holds, and asks the system itself as [`has_input`](Self::has_input)
+    /// does. It returns [`io::ErrorKind::WouldBlock`] if the system holds nothing.
+    fn read_now(&self, buffer: &mut [u8]) -> io::Result<usize>;
 }
 
 impl Transport for TcpStream {
     fn has_input(&self) -> bool {
         has_input(SockRef::from(self))
     }
+
+    fn read_now(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        (&*SockRef::from(self)).read(buffer)
+    }
 }
 
 impl Transport for UnixStream {
     fn has_input(&self) -> bool {
         has_input(SockRef::from(self))
+    }
+
+    fn read_now(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        (&*SockRef::from(self)).read(buffer)
     }
 }
 
@@ -137,6 +156,7 @@ fn set_user_timeout(_: &SockRef<'_>, _: Option<Duration>) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use std::{
+        io::Write as _,
         iter,
         net::{SocketAddr, TcpListener},
         sync::{
@@ -305,8 +325,15 @@ mod tests {
         let stream = TcpStream::connect(address).await.expect("a connection");
         let (peer, _) = listener.accept().expect("its other end");
         assert!(!stream.has_input());
+        let mut buffer = [0; 8];
+        let nothing = stream.read_now(&mut buffer).expect_err("no input");
+        assert_eq!(nothing.kind(), io::ErrorKind::WouldBlock);
         // No await from here on, so the runtime cannot notice the input.
+        (&peer).write_all(b"input").expect("a write");
+        assert!(stream.has_input());
+        assert_eq!(stream.read_now(&mut buffer).expect("the input"), 5);
         drop(peer);
         assert!(stream.has_input());
+        assert_eq!(stream.read_now(&mut buffer).expect("the end"), 0);
     }
 }

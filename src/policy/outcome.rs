@@ -13,6 +13,8 @@ use crate::{
 pub(crate) enum AttemptEnd<'a> {
     /// A reply that is no error.
     Reply,
+    /// A reply that exceeds a limit of this crate.
+    ReplyTooLarge,
     /// This error reply.
     ErrorReply(ErrorReply<'a>),
     /// This error reply to a script. Its author chooses codes and texts, and it may have written before.
@@ -79,7 +81,10 @@ pub(crate) enum Verdict {
 pub(crate) fn classify(end: AttemptEnd<'_>) -> Outcome {
     use Execution::{Executed, NotSent, Unknown};
     let (execution, again, verdict) = match end {
-        AttemptEnd::Reply => (Executed, RetryAdvice::Never, Verdict::Healthy),
+        // One reply is as good a sign as the other.
+        AttemptEnd::Reply | AttemptEnd::ReplyTooLarge => {
+            (Executed, RetryAdvice::Never, Verdict::Healthy)
+        }
         AttemptEnd::ErrorReply(error) => return of_error(error),
         AttemptEnd::ErrorOfScript(error) if is_missing_script(error) => return of_error(error),
         // A script can answer with any code and text, those of the server included, so none tells anything
@@ -205,6 +210,7 @@ mod tests {
     fn every_end_has_its_classification() {
         for (end, execution, again, verdict) in [
             (AttemptEnd::Reply, Executed, Never, Healthy),
+            (AttemptEnd::ReplyTooLarge, Executed, Never, Healthy),
             (AttemptEnd::TimedOut(Stage::Connect), NotSent, Never, Silent),
             (AttemptEnd::TimedOut(Stage::Queue), NotSent, Never, Silent),
             (

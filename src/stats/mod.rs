@@ -68,7 +68,8 @@ pub struct DatabaseStats {
     pub circuit: CircuitState,
     /// Commands that got a reply without an error.
     pub succeeded: u64,
-    /// Commands that the server answered with an error, and pipelines in which a command failed.
+    /// Commands that the server answered with an error or with a reply beyond a limit of this crate, and
+    /// pipelines in which a command failed.
     pub error_replies: u64,
     /// Commands whose deadline passed while their caller waited.
     pub timed_out: u64,

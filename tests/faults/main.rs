@@ -16,6 +16,7 @@ mod flapping;
 mod greeting;
 mod hostile;
 mod idle_close;
+mod large_replies;
 mod limits;
 mod loading;
 mod local;

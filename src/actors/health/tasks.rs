@@ -61,6 +61,7 @@ async fn answers(database: &DatabaseState) -> bool {
         expected: Expected::One,
         deadline: Instant::now() + database.settings.load().attempt_timeout,
         may_block: false,
+        may_be_large: false,
         responder,
     };
     let sent = match &*database.routes.load() {

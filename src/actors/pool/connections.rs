@@ -208,6 +208,7 @@ impl Handler<ConnectionEnded> for PoolActor {
         let Some(held) = self.connections.remove(&id) else {
             return;
         };
+        let is_evidence = ended.is_evidence();
         let loss = ended.loss;
         if matches!(*loss, CloseReason::RuntimeEnded) && !self.pool.is_forced() {
             self.registry.leave_caller();
@@ -220,7 +221,7 @@ impl Handler<ConnectionEnded> for PoolActor {
             }
         }
         let is_lost = !matches!(*loss, CloseReason::Drained);
-        let evidence = (ended.victims > 0).then_some(Evidence::ConnectionLost(loss));
+        let evidence = is_evidence.then_some(Evidence::ConnectionLost(loss));
         self.turn(
             Event::ConnectionEnded {
                 id,

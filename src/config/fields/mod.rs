@@ -276,11 +276,13 @@ fields! {
         /// number rides out a restart with many callers; a low one lets them fail sooner.
         fixed max_parked(requests): usize, default(16_384), range(1..);
 
-        /// The longest reply accepted, in bytes; a longer one ends its connection.
+        /// The longest reply accepted, in bytes; a longer one fails its command.
         ///
         /// The default is the longest string that a server holds, 512 MiB, and room for its frame.
         /// A lower limit protects the memory of this process against a `HGETALL` of a hash that has
-        /// grown; every command on that connection then fails with it.
+        /// grown. The error is [`ReplyTooLarge`](crate::Error::ReplyTooLarge). The reply is read over
+        /// without being kept, and other commands on its connection wait for its end; if that takes
+        /// several seconds, the connection is closed.
         // Below 1 KiB not even the server's error messages would fit.
         fixed max_reply_bytes(bytes): usize, default(513 MiB), range(1 KiB..);
 

@@ -70,6 +70,21 @@ impl Aggregate {
         }
     }
 
+    /// The number of elements that have not been added.
+    pub(super) fn missing(&self) -> usize {
+        self.length - self.items.len()
+    }
+
+    /// The kind of a push, which is its first element; `None` for other aggregates.
+    pub(super) fn push_kind(&self) -> Option<PushKind> {
+        let kind = match self.items.first() {
+            Some(Value::SimpleString(kind)) => kind.as_str(),
+            Some(Value::BulkString(kind)) => str::from_utf8(kind).unwrap_or_default(),
+            _ => "",
+        };
+        (self.shape == Shape::Push).then(|| push_kind(kind.to_owned()))
+    }
+
     /// Adds an element, and tells whether it was the last.
     pub(super) fn push(&mut self, element: Value) -> bool {
         self.items.push(element);

@@ -1,6 +1,6 @@
 use redis::{PushKind, VerbatimFormat, parse_redis_value};
 
-use super::super::decode_all;
+use super::super::{MAX_LENGTH, decode_all};
 use super::*;
 
 #[test]
@@ -79,7 +79,9 @@ fn errors_and_big_numbers_equal_those_of_the_redis_crate() {
     ] {
         assert_decodes(wire.as_bytes(), parse_redis_value(wire.as_bytes()).unwrap());
     }
-    assert!(matches!(decode(",nan\r\n"), Ok(Some(Value::Double(number))) if number.is_nan()));
+    assert!(
+        matches!(decode(",nan\r\n"), Ok(Some(Decoded::Value(Value::Double(number)))) if number.is_nan())
+    );
 }
 
 #[test]
@@ -99,11 +101,10 @@ fn invalid_utf8_does_not_end_the_stream() {
 fn replies_are_taken_one_at_a_time() {
     let mut input = BytesMut::from(":1\r\n*1\r\n+a\r\n$1");
     let mut decoder = Decoder::new(Limits::default());
-    assert_eq!(decoder.decode(&mut input), Ok(Some(Value::Int(1))));
-    assert_eq!(
-        decoder.decode(&mut input),
-        Ok(Some(Value::Array(vec![Value::SimpleString("a".into())])))
-    );
+    let int = Decoded::Value(Value::Int(1));
+    assert_eq!(decoder.decode(&mut input), Ok(Some(int)));
+    let array = Value::Array(vec![Value::SimpleString("a".into())]);
+    assert_eq!(decoder.decode(&mut input), Ok(Some(Decoded::Value(array))));
     assert_eq!(decoder.decode(&mut input), Ok(None));
     assert_eq!(input, "$1");
 }
@@ -115,9 +116,10 @@ fn the_bytes_of_decoded_elements_are_not_kept() {
     assert_eq!(decoder.decode(&mut input), Ok(None));
     assert_eq!((&input[..], decoder.needed()), (&b"abc"[..], 9));
     input.extend_from_slice(b"defghij\r\n");
-    assert!(
-        matches!(decoder.decode(&mut input), Ok(Some(Value::Array(items))) if items.len() == 2)
-    );
+    assert!(matches!(
+        decoder.decode(&mut input),
+        Ok(Some(Decoded::Value(Value::Array(items)))) if items.len() == 2
+    ));
     assert_eq!((input.len(), decoder.needed()), (0, 0));
 
     input.extend_from_slice(b"+abc\r");
@@ -130,11 +132,17 @@ fn no_byte_is_read_again_when_more_input_comes() {
     // If the time were quadratic, this test would not end.
     let array = ["*300000\r\n", &"$1\r\na\r\n".repeat(300_000)].concat();
     let blob = ["$30000000\r\n", &"a".repeat(30_000_000), "\r\n"].concat();
-    let line = ["+", &"a".repeat(60_000), "\r\n"].concat();
-    for (wire, piece) in [(array, 5), (blob, 100), (line, 1)] {
+    let line = ["+", &"a".repeat(30_000_000), "\r\n"].concat();
+    let small = Limits {
+        max_bytes: 1_000,
+        ..Limits::default()
+    };
+    for (wire, piece) in [(array, 5), (blob, 100), (line, 100)] {
         let splits = vec![piece; wire.len() / piece];
-        let (replies, error) = decode_all(wire.as_bytes(), &splits, Limits::default());
-        assert_eq!((replies.len(), error), (1, None));
+        for limits in [Limits::default(), small] {
+            let (replies, error) = decode_all(wire.as_bytes(), &splits, limits);
+            assert_eq!((replies.len(), error), (1, None));
+        }
     }
 }
 
@@ -159,6 +167,10 @@ fn malformed_replies_are_refused() {
         (",x\r\n", malformed("a double")),
         ("=1\r\na\r\n", malformed("a verbatim string")),
         (">1\r\n:1\r\n", malformed("the kind of a push message")),
+        (
+            &*["$", &"0".repeat(MAX_LENGTH + 1)].concat(),
+            ProtocolError::LengthTooLong { limit: MAX_LENGTH },
+        ),
     ];
     for (wire, expected) in cases {
         assert_refused(wire.as_bytes(), expected, Limits::default());
@@ -173,58 +185,122 @@ fn every_call_after_an_error_returns_the_same_error() {
 }
 
 #[test]
-fn each_limit_admits_its_value_and_refuses_more() {
+fn each_limit_admits_its_value_and_more_is_read_over() {
     let limits = Limits {
         max_bytes: 20,
         max_depth: 3,
         max_elements: 4,
-        max_line: 6,
     };
-    let too_large = ProtocolError::TooLarge { limit: 20 };
+    let (bytes, depth) = (ReplyLimit::Bytes(20), ReplyLimit::Depth(3));
+    let elements = ReplyLimit::Elements(4);
     let cases = [
-        ("$13\r\n0123456789abc\r\n", "$14\r\n", too_large),
+        (
+            "$13\r\n0123456789abc\r\n",
+            "$14\r\n0123456789\r\nab\r\n",
+            bytes,
+        ),
         (
             "*3\r\n+0123\r\n+012\r\n_\r\n",
             "*3\r\n+0123\r\n+0123\r\n_\r\n",
-            too_large,
+            bytes,
         ),
         (
             "*4\r\n:10\r\n:1\r\n:1\r\n_\r\n",
             "*4\r\n:10\r\n:1\r\n:1\r\n:1\r\n",
-            too_large,
+            bytes,
         ),
-        (
-            "+012345\r\n",
-            "+0123456",
-            ProtocolError::LineTooLong { limit: 6 },
-        ),
-        (
-            ":123456\r\n",
-            ":1234567\r\n",
-            ProtocolError::LineTooLong { limit: 6 },
-        ),
-        (
-            "*1\r\n*1\r\n_\r\n",
-            "*1\r\n*1\r\n*1\r\n",
-            ProtocolError::TooDeep { limit: 3 },
-        ),
+        ("+0123456789abcdefg\r\n", "+0123456789abcdefg\r\r\n", bytes),
+        ("-0123456789abcdefg\r\n", "-0123456789abcdefgh\r\n", bytes),
+        ("(01234567890123456\r\n", "(012345678901234567\r\n", bytes),
+        ("*1\r\n*1\r\n_\r\n", "*1\r\n*1\r\n*1\r\n:1\r\n", depth),
         (
             "%2\r\n_\r\n_\r\n_\r\n_\r\n",
-            "|2\r\n",
-            ProtocolError::TooManyElements { limit: 4 },
+            "|2\r\n_\r\n_\r\n_\r\n_\r\n_\r\n",
+            elements,
         ),
         (
             "*2\r\n*2\r\n_\r\n_\r\n_\r\n",
-            "*2\r\n*3\r\n",
-            ProtocolError::TooManyElements { limit: 4 },
+            "*2\r\n*3\r\n%1\r\n$1\r\n*\r\n=5\r\ntxt:a\r\n!0\r\n\r\n~-1\r\n$-1\r\n",
+            elements,
         ),
     ];
-    for (within, beyond, error) in cases {
-        for cut in 0..within.len() {
-            let (replies, error) = decode_all([within, within].concat().as_bytes(), &[cut], limits);
-            assert_eq!((replies.len(), error), (2, None), "{within:?}");
+    for (within, beyond, limit) in cases {
+        let too_large = Decoded::TooLarge(Oversized { limit, push: None });
+        let wire = [within, beyond, within].concat();
+        for cut in 0..wire.len() {
+            for splits in [vec![cut], vec![1; wire.len()]] {
+                let (replies, error) = decode_all(wire.as_bytes(), &splits, limits);
+                assert_eq!(error, None, "{beyond:?}");
+                let ends: Vec<_> = replies.iter().map(|(_, end)| *end).collect();
+                let second = within.len() + beyond.len();
+                assert_eq!(ends, [within.len(), second, wire.len()], "{beyond:?}");
+                assert_eq!(replies[1].0, too_large, "{beyond:?}");
+            }
         }
-        assert_refused(beyond.as_bytes(), error, limits);
+    }
+}
+
+#[test]
+fn a_push_that_is_read_over_keeps_its_kind() {
+    let limits = Limits {
+        max_bytes: 30,
+        ..Limits::default()
+    };
+    let long = "x".repeat(40);
+    for (wire, kind) in [
+        (
+            format!(">2\r\n$10\r\ninvalidate\r\n$40\r\n{long}\r\n"),
+            PushKind::Invalidate,
+        ),
+        (format!(">1\r\n+{long}\r\n"), PushKind::Other("".into())),
+    ] {
+        let (replies, error) = decode_all(wire.as_bytes(), &[1; 20], limits);
+        let push = Some(kind);
+        let limit = ReplyLimit::Bytes(30);
+        let too_large = Decoded::TooLarge(Oversized { limit, push });
+        assert_eq!((replies, error), (vec![(too_large, wire.len())], None));
+    }
+}
+
+/// A stack of counts would grow with the nesting. The elements that are left are one number.
+#[test]
+fn nesting_without_end_costs_no_memory_when_it_is_read_over() {
+    let mut decoder = Decoder::new(Limits::default());
+    for _ in 0..1_000 {
+        let mut input = BytesMut::from(&*"*2\r\n".repeat(1_000));
+        assert_eq!(decoder.decode(&mut input), Ok(None));
+        assert_eq!((input.len(), decoder.open.capacity()), (0, 0));
+    }
+    let mut rest = BytesMut::from(&*":1\r\n".repeat(1_000_001));
+    let too_large = decoder.decode(&mut rest).expect("valid").expect("complete");
+    let limit = ReplyLimit::Depth(100);
+    assert_eq!(
+        too_large,
+        Decoded::TooLarge(Oversized { limit, push: None })
+    );
+    assert_eq!(rest.len(), 0);
+}
+
+#[test]
+fn a_lost_framing_ends_the_stream_also_while_it_is_read_over() {
+    let limits = Limits {
+        max_elements: 1,
+        ..Limits::default()
+    };
+    let malformed = |what| ProtocolError::Malformed { what };
+    for (wire, expected) in [
+        ("?", ProtocolError::UnknownType { byte: b'?' }),
+        ("$x\r\n", malformed("a length")),
+        ("*?\r\n", ProtocolError::Streamed),
+        ("%-1\r\n", ProtocolError::NegativeLength),
+        ("=-1\r\n", ProtocolError::NegativeLength),
+        ("$1\r\nabc", ProtocolError::Unterminated),
+        (
+            &*["$", &"0".repeat(MAX_LENGTH + 1)].concat(),
+            ProtocolError::LengthTooLong { limit: MAX_LENGTH },
+        ),
+    ] {
+        assert_refused(["*2\r\n", wire].concat().as_bytes(), expected, limits);
     }
 }
 
@@ -236,14 +312,9 @@ fn the_depth_limit_is_that_of_the_oracle() {
         parse_redis_value(nested(99).as_bytes()).unwrap(),
     );
     assert!(parse_redis_value(nested(100).as_bytes()).is_err());
-    assert_eq!(
-        decode(&nested(100)),
-        Err(ProtocolError::TooDeep { limit: 100 })
-    );
-    assert_eq!(
-        decode(&"*1\r\n".repeat(1_000_000)),
-        Err(ProtocolError::TooDeep { limit: 100 })
-    );
+    let limit = ReplyLimit::Depth(100);
+    let too_large = Decoded::TooLarge(Oversized { limit, push: None });
+    assert_eq!(decode(&nested(100)), Ok(Some(too_large)));
 }
 
 #[test]
@@ -266,21 +337,25 @@ fn an_announced_length_allocates_nothing() {
             "{kind}"
         );
     }
-    assert!(matches!(
-        decode("$9223372036854775807\r\n"),
-        Err(ProtocolError::TooLarge { .. })
-    ));
-    assert!(matches!(
-        decode("*2147483647\r\n"),
-        Err(ProtocolError::TooManyElements { .. })
-    ));
-    assert!(matches!(
-        decode("%9223372036854775807\r\n"),
-        Err(ProtocolError::TooManyElements { .. })
-    ));
+    for (wire, limit) in [
+        (
+            "$9223372036854775807",
+            ReplyLimit::Bytes(Limits::default().max_bytes),
+        ),
+        ("*2147483647", ReplyLimit::Elements(16 * 1024 * 1024)),
+        (
+            "%9223372036854775807",
+            ReplyLimit::Elements(16 * 1024 * 1024),
+        ),
+    ] {
+        let mut input = BytesMut::from(format!("{wire}\r\n").as_bytes());
+        let mut decoder = Decoder::new(Limits::default());
+        assert_eq!(decoder.decode(&mut input), Ok(None), "{wire}");
+        assert_eq!(decoder.exceeded(), Some(limit), "{wire}");
+    }
 }
 
-fn decode(wire: &str) -> Result<Option<Value>, ProtocolError> {
+fn decode(wire: &str) -> Result<Option<Decoded>, ProtocolError> {
     Decoder::new(Limits::default()).decode(&mut BytesMut::from(wire))
 }
 
@@ -291,7 +366,7 @@ fn assert_decodes(wire: &[u8], expected: Value) {
         let decoded = decode_all(wire, &splits, Limits::default());
         assert_eq!(
             decoded,
-            (vec![(expected.clone(), wire.len())], None),
+            (vec![(Decoded::Value(expected.clone()), wire.len())], None),
             "{}",
             wire.escape_ascii()
         );
@@ -300,12 +375,13 @@ fn assert_decodes(wire: &[u8], expected: Value) {
 
 fn assert_refused(wire: &[u8], expected: ProtocolError, limits: Limits) {
     let everywhere = vec![1; wire.len()];
-    for splits in (0..wire.len()).map(|cut| vec![cut]).chain([everywhere]) {
+    let cuts = (0..wire.len()).step_by(wire.len() / 20 + 1);
+    for splits in cuts.map(|cut| vec![cut]).chain([everywhere]) {
         assert_eq!(
             decode_all(wire, &splits, limits),
             (vec![], Some(expected)),
             "{}",
-            wire.escape_ascii()
+            wire[..wire.len().min(40)].escape_ascii()
         );
     }
 }

@@ -2,7 +2,9 @@
 
 use std::ascii::escape_default;
 
-/// The bytes from the server are not RESP, or exceed a limit. The stream is out of step and must be closed.
+use redis::PushKind;
+
+/// The bytes from the server are not RESP. The stream is out of step and must be closed.
 ///
 /// A reply can be a secret, so no variant carries more of it than the type byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -29,20 +31,34 @@ pub(crate) enum ProtocolError {
     Unterminated,
     #[error("the server sent a reply of streamed type (length '?'), which is not supported")]
     Streamed,
+    #[error("the length of a reply has more than {limit} characters: the stream is out of step")]
+    LengthTooLong { limit: usize },
+    /// Only a peer that has not proved to be a Redis server is closed for this.
+    #[error(transparent)]
+    TooLarge(#[from] ReplyLimit),
+}
+
+/// A limit on one reply that the reply exceeds. The stream stays in step: the reply is read over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum ReplyLimit {
     #[error(
-        "a reply is larger than the limit of {limit} bytes: \
+        "the reply is larger than {0} bytes, the limit that max_reply_bytes sets: \
          ask for less at a time, or raise the limit"
     )]
-    TooLarge { limit: usize },
-    #[error("a reply is nested deeper than the limit of {limit} levels")]
-    TooDeep { limit: usize },
-    #[error(
-        "a reply has more than the limit of {limit} elements: \
-         ask for less at a time, or raise the limit"
-    )]
-    TooManyElements { limit: usize },
-    #[error("a line of a reply is longer than the limit of {limit} bytes")]
-    LineTooLong { limit: usize },
+    Bytes(usize),
+    #[error("the reply is nested deeper than {0} levels, which is a fixed limit")]
+    Depth(usize),
+    #[error("the reply has more than {0} elements, which is a fixed limit: ask for less at a time")]
+    Elements(usize),
+}
+
+/// A reply that exceeded a limit, after it was read over.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Oversized {
+    /// The first limit that it exceeded.
+    pub(crate) limit: ReplyLimit,
+    /// The kind of a push; `None` for a reply. Empty if the kind itself was too large.
+    pub(crate) push: Option<PushKind>,
 }
 
 /// A TLS server answers plain text with an alert record, whose first byte is 0x15.

@@ -9,7 +9,8 @@
 //! - A simple string (`+`) that is not UTF-8 becomes a [`redis::Value::BulkString`] with the raw
 //!   bytes, for the same reason: a Lua script can return one.
 //! - A reply is bounded by [`Limits`], and nothing is allocated for a length that is only
-//!   announced.
+//!   announced. A reply that exceeds a limit is read over without being kept, so that the bytes that one
+//!   caller asked for do not end a connection that all callers share.
 //! - A verbatim string or blob error of negative length is refused at once; the oracle would wait
 //!   for ever.
 //!
@@ -25,11 +26,12 @@ mod error;
 #[cfg(test)]
 mod oracle;
 mod scalar;
+mod skip;
 #[cfg(any(test, feature = "internals"))]
 mod whole;
 
-pub(crate) use decoder::Decoder;
-pub(crate) use error::ProtocolError;
+pub(crate) use decoder::{Decoded, Decoder};
+pub(crate) use error::{Oversized, ProtocolError, ReplyLimit};
 #[cfg(any(test, feature = "internals"))]
 pub(crate) use whole::decode_all;
 
@@ -43,9 +45,11 @@ pub(crate) struct Limits {
     pub(crate) max_depth: usize,
     /// Elements of one reply, over all its nested aggregates. A map entry counts as two.
     pub(crate) max_elements: usize,
-    /// Bytes of one line, without its type byte and CR LF.
-    pub(crate) max_line: usize,
 }
+
+/// The most characters of a length. A longer one is no number, and without it the end of the reply is
+/// unknown.
+const MAX_LENGTH: usize = 64 * 1024;
 
 impl Default for Limits {
     /// One bulk string of Redis' default `proto-max-bulk-len` fits. The depth is the limit of the `redis`
@@ -55,7 +59,6 @@ impl Default for Limits {
             max_bytes: 512 * 1024 * 1024 + 1024,
             max_depth: 100,
             max_elements: 16 * 1024 * 1024,
-            max_line: 64 * 1024,
         }
     }
 }

@@ -7,7 +7,7 @@ use proptest::{
 };
 use redis::{Value, parse_redis_value};
 
-use super::{Limits, decode_all};
+use super::{Decoded, Limits, Oversized, ReplyLimit, decode_all};
 
 proptest! {
     #[test]
@@ -19,9 +19,9 @@ proptest! {
         let (decoded, error) = decode_all(&data, &splits, Limits::default());
         prop_assert_eq!(error, None);
         prop_assert_eq!(decoded.len(), replies.len());
-        for ((value, _), wire) in decoded.iter().zip(&replies) {
-            let expected = parse_redis_value(wire).unwrap();
-            prop_assert!(same(value, &expected), "{:?} is not {:?}", value, expected);
+        for ((decoded, _), wire) in decoded.iter().zip(&replies) {
+            let expected = Decoded::Value(parse_redis_value(wire).unwrap());
+            prop_assert!(alike(decoded, &expected), "{:?} is not {:?}", decoded, expected);
         }
     }
 
@@ -57,18 +57,99 @@ proptest! {
     }
 
     #[test]
-    fn limits_do_not_depend_on_the_cuts(
-        replies in prop::collection::vec(reply(), 1..4),
+    fn replies_beyond_a_limit_are_read_over_and_the_others_decode_to_the_same_values(
+        replies in prop::collection::vec(reply(), 1..6),
         limits in limits(),
         splits in splits(),
     ) {
         let data = replies.concat();
-        let (replies, error) = decode_all(&data, &[], limits);
+        let (whole, error) = decode_all(&data, &[], limits);
         let (pieced, pieced_error) = decode_all(&data, &splits, limits);
-        let ends = |replies: &[(Value, usize)]| -> Vec<usize> {
-            replies.iter().map(|(_, end)| *end).collect()
+        prop_assert_eq!((error, pieced_error), (None, None));
+        prop_assert_eq!((whole.len(), pieced.len()), (replies.len(), replies.len()));
+        let mut end = 0;
+        for ((wire, whole), pieced) in replies.iter().zip(&whole).zip(&pieced) {
+            end += wire.len();
+            prop_assert_eq!((whole.1, pieced.1), (end, end));
+            prop_assert!(alike(&whole.0, &pieced.0), "{:?} is not {:?}", whole, pieced);
+            let exceeded = Measured::of(wire).exceeded(limits);
+            match &whole.0 {
+                Decoded::Value(value) => {
+                    let expected = parse_redis_value(wire).unwrap();
+                    prop_assert!(same(value, &expected), "{:?} is not {:?}", value, expected);
+                    prop_assert_eq!(exceeded, vec![]);
+                }
+                Decoded::TooLarge(Oversized { limit, push }) => {
+                    prop_assert!(exceeded.contains(limit), "{:?}: {:?}", limit, exceeded);
+                    prop_assert_eq!(push.is_some(), wire[0] == b'>' && wire[1..3] != *b"0\r");
+                }
+            }
+        }
+    }
+}
+
+/// The size of a valid reply, measured on its wire form by recursion.
+struct Measured {
+    bytes: usize,
+    depth: usize,
+    elements: usize,
+}
+
+impl Measured {
+    fn of(wire: &[u8]) -> Self {
+        let line = wire.windows(2).position(|pair| pair == b"\r\n").unwrap();
+        let header = line + 2;
+        let length = || -> i64 { str::from_utf8(&wire[1..line]).unwrap().parse().unwrap() };
+        let leaf = |bytes| Self {
+            bytes,
+            depth: 1,
+            elements: 0,
         };
-        prop_assert_eq!((ends(&replies), error), (ends(&pieced), pieced_error));
+        let elements = match wire[0] {
+            b'$' | b'!' | b'=' => {
+                let body = usize::try_from(length()).map_or(0, |length| length + 2);
+                return leaf(header + body);
+            }
+            b'*' | b'~' | b'>' => length(),
+            b'%' => 2 * length(),
+            b'|' => 2 * length() + 1,
+            _ => return leaf(header),
+        };
+        let elements = usize::try_from(elements).unwrap_or_default();
+        let mut whole = Self {
+            bytes: header,
+            depth: 1,
+            elements,
+        };
+        for _ in 0..elements {
+            let inner = Self::of(&wire[whole.bytes..]);
+            whole.bytes += inner.bytes;
+            whole.depth = whole.depth.max(1 + inner.depth);
+            whole.elements += inner.elements;
+        }
+        whole
+    }
+
+    fn exceeded(&self, limits: Limits) -> Vec<ReplyLimit> {
+        let checks = [
+            (
+                self.bytes,
+                limits.max_bytes,
+                ReplyLimit::Bytes(limits.max_bytes),
+            ),
+            (
+                self.depth,
+                limits.max_depth,
+                ReplyLimit::Depth(limits.max_depth),
+            ),
+            (
+                self.elements,
+                limits.max_elements,
+                ReplyLimit::Elements(limits.max_elements),
+            ),
+        ];
+        let exceeded = checks.into_iter().filter(|(size, limit, _)| size > limit);
+        exceeded.map(|(_, _, limit)| limit).collect()
     }
 }
 
@@ -79,14 +160,19 @@ fn compare_with_oracle(data: &[u8], splits: &[usize]) -> Result<(), TestCaseErro
     prop_assert_eq!(error, pieced_error);
     prop_assert_eq!(replies.len(), pieced.len());
     let mut start = 0;
-    for ((value, end), (pieced, pieced_end)) in replies.iter().zip(&pieced) {
+    for ((decoded, end), (pieced, pieced_end)) in replies.iter().zip(&pieced) {
         prop_assert!(
-            same(value, pieced) && end == pieced_end,
+            alike(decoded, pieced) && end == pieced_end,
             "{:?} is not {:?}",
-            value,
+            decoded,
             pieced
         );
         let wire = &data[start..*end];
+        start = *end;
+        let Decoded::Value(value) = decoded else {
+            prop_assert!(parse_redis_value(wire).is_err(), "{:?}", decoded);
+            continue;
+        };
         match parse_redis_value(wire) {
             Ok(expected) => {
                 prop_assert!(same(value, &expected), "{:?} is not {:?}", value, expected)
@@ -103,11 +189,17 @@ fn compare_with_oracle(data: &[u8], splits: &[usize]) -> Result<(), TestCaseErro
             "bytes of {:?} are not its own",
             value
         );
-        start = *end;
     }
     let rest = parse_redis_value(&data[start..]);
     prop_assert!(rest.is_err(), "{:?}, but the oracle: {:?}", error, rest);
     Ok(())
+}
+
+fn alike(left: &Decoded, right: &Decoded) -> bool {
+    match (left, right) {
+        (Decoded::Value(left), Decoded::Value(right)) => same(left, right),
+        _ => left == right,
+    }
 }
 
 /// Equality, except that doubles are equal if their bits are: NaN does not equal itself.
@@ -166,14 +258,13 @@ fn splits() -> impl Strategy<Value = Vec<usize>> {
 
 /// Limits that many replies exceed.
 fn limits() -> impl Strategy<Value = Limits> {
-    (4..200_usize, 1..6_usize, 0..12_usize, 2..30_usize).prop_map(
-        |(max_bytes, max_depth, max_elements, max_line)| Limits {
+    (0..200_usize, 1..6_usize, 0..12_usize).prop_map(|(max_bytes, max_depth, max_elements)| {
+        Limits {
             max_bytes,
             max_depth,
             max_elements,
-            max_line,
-        },
-    )
+        }
+    })
 }
 
 /// The wire form of any valid reply.

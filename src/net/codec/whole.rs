@@ -1,9 +1,8 @@
 //! Decoding a whole stream at once, for tests, benches and the fuzz target.
 
 use bytes::BytesMut;
-use redis::Value;
 
-use super::{Decoder, Limits, ProtocolError};
+use super::{Decoded, Decoder, Limits, ProtocolError};
 
 /// Decodes all of `data`, fed in pieces of the lengths in `splits` and then the rest at once.
 ///
@@ -13,7 +12,7 @@ pub(crate) fn decode_all(
     mut data: &[u8],
     splits: &[usize],
     limits: Limits,
-) -> (Vec<(Value, usize)>, Option<ProtocolError>) {
+) -> (Vec<(Decoded, usize)>, Option<ProtocolError>) {
     let mut decoder = Decoder::new(limits);
     let mut input = BytesMut::new();
     let mut replies = Vec::new();

@@ -26,18 +26,14 @@ impl DeadlineTimer {
         }
     }
 
-    /// Whether it fires now, which it does once. Otherwise the task is woken when it does.
+    /// The time for which it was armed, if it fires now, which it does once. Otherwise the task is woken
+    /// when it does.
     ///
     /// A busy task can keep its runtime from checking timers for long, so then the clock is read.
-    pub(crate) fn fires(&mut self, cx: &mut Context<'_>, is_busy: bool) -> bool {
-        let (Some(sleep), Some(armed)) = (&mut self.sleep, self.armed) else {
-            return false;
-        };
+    pub(crate) fn fires(&mut self, cx: &mut Context<'_>, is_busy: bool) -> Option<Instant> {
+        let (sleep, armed) = (self.sleep.as_mut()?, self.armed?);
         let is_due = is_busy && armed <= Instant::now();
         let fires = is_due || sleep.as_mut().poll(cx).is_ready();
-        if fires {
-            self.armed = None;
-        }
-        fires
+        self.armed.take_if(|_| fires)
     }
 }

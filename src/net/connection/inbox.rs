@@ -7,12 +7,11 @@ use std::{
 };
 
 use bytes::{BufMut, BytesMut};
-use redis::Value;
 use tokio_util::io::poll_read_buf;
 
 use crate::{
     net::{
-        codec::{Decoder, ProtocolError},
+        codec::{Decoded, Decoder, ProtocolError, ReplyLimit},
         transport::Transport,
     },
     sanitize,
@@ -45,20 +44,29 @@ impl Inbox {
     }
 
     /// Takes the next complete reply. Error texts in it are sanitized.
-    pub(crate) fn next(&mut self) -> Result<Option<Value>, ProtocolError> {
-        let Some(value) = self.decoder.decode(&mut self.input)? else {
-            return Ok(None);
-        };
-        Ok(Some(if self.decoder.take_found_error() {
-            sanitize::reply(value)
-        } else {
-            value
-        }))
+    pub(crate) fn next(&mut self) -> Result<Option<Decoded>, ProtocolError> {
+        let decoded = self.decoder.decode(&mut self.input)?;
+        Ok(match decoded {
+            Some(Decoded::Value(value)) if self.decoder.take_found_error() => {
+                Some(Decoded::Value(sanitize::reply(value)))
+            }
+            decoded => decoded,
+        })
     }
 
     /// Whether all bytes received were taken, and no reply is incomplete.
     pub(crate) fn is_empty(&self) -> bool {
         self.input.is_empty() && !self.decoder.is_within_reply()
+    }
+
+    /// The number of bytes received of the incomplete reply, after all complete replies were taken.
+    pub(crate) fn incomplete(&self) -> usize {
+        self.decoder.taken() + self.input.len()
+    }
+
+    /// The limit that the reply under way exceeds, while it is read over.
+    pub(crate) fn exceeded(&self) -> Option<ReplyLimit> {
+        self.decoder.exceeded()
     }
 
     /// Bytes that wait to be decoded.
@@ -91,6 +99,21 @@ impl Inbox {
             self.read_size = (self.read_size * 2).min(MAX_READ);
         }
         Poll::Ready(Ok(read))
+    }
+
+    /// Reads once what the operating system holds, also if the runtime does not know of it yet. `None` if
+    /// it holds nothing; 0 at the end of the stream.
+    pub(crate) fn read_now(&mut self, transport: &dyn Transport) -> io::Result<Option<usize>> {
+        let start = self.input.len();
+        self.input.resize(start + MAX_READ, 0);
+        let read = transport.read_now(&mut self.input[start..]);
+        self.input.truncate(start + *read.as_ref().unwrap_or(&0));
+        self.peak = self.peak.max(self.input.len());
+        match read {
+            Ok(read) => Ok(Some(read)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Makes room in the buffer, and returns the number of bytes to read.

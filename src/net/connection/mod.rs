@@ -5,6 +5,7 @@ mod deadline;
 mod exit;
 mod inbox;
 mod outbox;
+mod overdue;
 mod pending;
 mod pushes;
 mod saturation;
@@ -32,16 +33,17 @@ use tokio::{
 };
 
 use self::{
-    deadline::DeadlineTimer, inbox::Inbox, outbox::Outbox, pending::PendingReplies,
-    pushes::PushSink, saturation::Saturation, silence::Silence,
+    deadline::DeadlineTimer, inbox::Inbox, outbox::Outbox, overdue::expire,
+    pending::PendingReplies, pushes::PushSink, saturation::Saturation, silence::Silence,
 };
 use super::{
     close::CloseReason,
+    codec::Decoded,
     dial::Established,
-    request::{Failure, Mailbox, Origin, Request},
+    request::{Mailbox, Origin, Request},
     transport::Transport,
 };
-use crate::{config::DatabaseSettings, execution::Stage};
+use crate::config::DatabaseSettings;
 
 /// Requests are packed for writing up to this many bytes ahead of the socket. A request that is not packed
 /// was provably not sent, so this bounds the requests that a broken connection leaves unknown.
@@ -59,6 +61,8 @@ const READ_AT_ONCE: usize = 64 * 1024;
 /// After this idle time the socket is checked for input before it is used. A connection under load is
 /// never idle for so long, so it does not pay for the system call.
 const IDLE_CHECK: Duration = Duration::from_millis(1);
+/// A server that closes within so large a reply probably does so because of it.
+const LARGE_REPLY: usize = 1024 * 1024;
 /// Longer than any deadline.
 const NEVER: Duration = Duration::from_secs(2 * 365 * 24 * 60 * 60);
 /// A command that takes longer than this share of the attempt timeout is slow.
@@ -82,6 +86,10 @@ pub(crate) struct Connection {
     inbox: Inbox,
     timer: DeadlineTimer,
     silence: Silence,
+    /// More input came than could be read before a deadline passed.
+    is_flooded: bool,
+    /// The time at which a reply that is read over must have ended.
+    reads_over_until: Option<Instant>,
     /// A command that takes longer is slow.
     slow: Duration,
     saturation: Option<Saturation>,
@@ -125,6 +133,8 @@ impl Connection {
             inbox: Inbox::new(established.decoder),
             timer: DeadlineTimer::default(),
             silence: Silence::new(2 * settings.attempt_timeout),
+            is_flooded: false,
+            reads_over_until: None,
             slow: settings.attempt_timeout.mul_f64(SLOW_SHARE),
             saturation: link.saturated.map(Saturation::new),
             pushes: link.pushes,
@@ -219,7 +229,10 @@ impl Connection {
                 return Ok(true);
             }
             match self.inbox.poll_read(&mut *self.transport, cx)? {
-                Poll::Pending => return Ok(has_backlog),
+                Poll::Pending => {
+                    self.is_flooded = false;
+                    return Ok(has_backlog);
+                }
                 Poll::Ready(0) => return Err(CloseReason::ClosedByServer),
                 Poll::Ready(read) => {
                     taken += read;
@@ -234,22 +247,36 @@ impl Connection {
         // With no request pending it goes on beyond the bound, so that an unsolicited reply is found at
         // once.
         while *answers_left > 0 || self.pending.is_empty() {
-            let Some(value) = self.inbox.next()? else {
+            let Some(decoded) = self.inbox.next()? else {
                 return Ok(false);
             };
-            if !self.pending.takes(&value) {
-                self.hand_over_push(value);
-            } else if self.pending.deliver(value, self.outbox.written(), tally)? {
+            if !self.pending.takes(&decoded) {
+                self.hand_over_push(decoded)?;
+                continue;
+            }
+            if matches!(decoded, Decoded::TooLarge(_)) {
+                self.reads_over_until = None;
+            }
+            if self
+                .pending
+                .deliver(decoded, self.outbox.written(), tally)?
+            {
                 *answers_left -= 1;
             }
         }
         Ok(!self.inbox.is_empty())
     }
 
-    fn hand_over_push(&mut self, value: Value) {
-        if let (Some(pushes), Value::Push { kind, data }) = (&mut self.pushes, value) {
-            pushes.push(kind, data);
+    /// The owner of a sink must not miss a push unnoticed.
+    fn hand_over_push(&mut self, push: Decoded) -> Result<(), CloseReason> {
+        match (&mut self.pushes, push) {
+            (Some(pushes), Decoded::Value(Value::Push { kind, data })) => pushes.push(kind, data),
+            (Some(_), Decoded::TooLarge(oversized)) => {
+                return Err(CloseReason::PushTooLarge(oversized.limit));
+            }
+            _ => {}
         }
+        Ok(())
     }
 
     fn answer_all(&mut self, tally: &mut Tally) -> Result<(), CloseReason> {
@@ -330,12 +357,13 @@ impl Connection {
                     expected,
                     deadline,
                     may_block,
+                    may_be_large,
                     responder,
                     ..
                 } = request;
                 let slow = if may_block { now + NEVER } else { slow };
                 self.pending
-                    .push(responder, expected, deadline, slow, start);
+                    .push(responder, expected, may_be_large, deadline, slow, start);
             }
         }
         Ok(!self.outbox.is_empty())
@@ -357,55 +385,6 @@ impl Connection {
         Ok(is_idle && self.transport.has_input())
     }
 
-    fn watch_deadlines(
-        &mut self,
-        cx: &mut Context<'_>,
-        is_busy: bool,
-        tally: &mut Tally,
-    ) -> Result<(), CloseReason> {
-        while self.timer.fires(cx, is_busy) {
-            // A reply that was received in time must not be reported as missing.
-            if is_busy {
-                self.silence.end();
-                self.answer_all(tally)?;
-            }
-            let now = Instant::now();
-            let in_flight = self.pending.watch(now, tally);
-            self.silence.note_timeouts(in_flight.expired, now);
-            let queued = self.expire_queued(now, tally);
-            if let Some(silent) = self.silence.exceeded(now) {
-                return Err(CloseReason::Silent(silent));
-            }
-            let next = [in_flight.next, queued, self.silence.deadline()];
-            match next.into_iter().flatten().min() {
-                Some(next) => self.timer.arm(next),
-                None => self.give_back_memory(),
-            }
-        }
-        Ok(())
-    }
-
-    /// Frees the memory that was only needed under load. The timer fires during every command or soon
-    /// after, so a connection that has become idle gets here without a timer of its own.
-    fn give_back_memory(&mut self) {
-        self.arrived = Vec::new();
-        self.queued.shrink_to_fit();
-        self.pending.shrink();
-        self.outbox.shrink();
-        self.inbox.shrink();
-    }
-
-    fn expire_queued(&mut self, now: Instant, tally: &mut Tally) -> Option<Instant> {
-        self.queued.retain_mut(|request| {
-            let is_due = request.deadline <= now;
-            if is_due {
-                expire(request, tally);
-            }
-            !is_due
-        });
-        self.queued.iter().map(|request| request.deadline).min()
-    }
-
     fn end(mut self, loss: CloseReason) -> ConnectionExit {
         let mut tally = Tally::default();
         if loss.leaves_replies_in_step() {
@@ -414,9 +393,16 @@ impl Connection {
             let _ = self.answer_all(&mut tally);
         }
         drop(self.transport);
+        let incomplete = self.inbox.incomplete();
+        let loss = if loss.is_by_peer() && incomplete >= LARGE_REPLY {
+            CloseReason::ClosedWithinReply(incomplete)
+        } else {
+            loss
+        };
         let loss = Arc::new(loss);
         let (written, unwritten) = self.outbox.into_unwritten();
-        let mut unsent = self.pending.fail(&loss, written, &unwritten, &mut tally);
+        let failed = self.pending.fail(&loss, written, &unwritten, &mut tally);
+        let mut unsent = failed.unsent;
         unsent.extend(self.queued);
         let victims = tally.lost;
         self.counters.add(tally);
@@ -424,17 +410,8 @@ impl Connection {
             loss,
             unsent,
             victims,
+            may_be_large: failed.may_be_large,
         }
-    }
-}
-
-/// Answers a request whose deadline passed before it was packed.
-fn expire(request: &mut Request, tally: &mut Tally) {
-    let failure = Failure::TimedOut(Stage::Queue);
-    if request.responder.finish(Err(failure)) {
-        tally.timed_out += 1;
-    } else {
-        tally.cancelled += 1;
     }
 }
 

@@ -14,6 +14,7 @@ use crate::{
     execution::{Execution, Stage},
     net::{
         close::CloseReason,
+        codec::{Decoded, Oversized, ReplyLimit},
         request::{Answered, Expected, Failure, Origin, Reply, Request, Responder},
     },
 };
@@ -42,12 +43,31 @@ struct Entry {
     // Offset of the request's first byte in the stream.
     start: u64,
     outstanding: usize,
-    // `None` for a single reply, which needs no list.
-    collected: Option<Vec<Value>>,
+    collected: Collected,
     takes_pushes: bool,
+    may_be_large: bool,
     is_settled: bool,
     /// Whether it was counted as unanswered.
     is_unanswered: bool,
+}
+
+/// The replies that have come to a request.
+#[derive(Debug)]
+enum Collected {
+    /// A single reply is expected, which needs no list.
+    One,
+    Many(Vec<Value>),
+    /// One of them exceeded a limit.
+    TooLarge(ReplyLimit),
+}
+
+/// The result of the end of a connection.
+#[derive(Debug)]
+pub(crate) struct Failed {
+    /// Requests that were not written, to be sent elsewhere.
+    pub(crate) unsent: VecDeque<Request>,
+    /// The replies to all written ones may be of any size.
+    pub(crate) may_be_large: bool,
 }
 
 /// The result of a check of the entries.
@@ -94,15 +114,16 @@ impl PendingReplies {
         &mut self,
         mut responder: Responder,
         expected: Expected,
+        may_be_large: bool,
         deadline: Instant,
         slow: Instant,
         start: u64,
     ) {
         responder.mark_written();
         let (outstanding, collected) = match expected {
-            Expected::One => (1, None),
+            Expected::One => (1, Collected::One),
             Expected::Many(replies) | Expected::Confirmations(replies) => {
-                (replies, Some(Vec::with_capacity(replies)))
+                (replies, Collected::Many(Vec::with_capacity(replies)))
             }
         };
         let takes_pushes = matches!(expected, Expected::Confirmations(_));
@@ -119,6 +140,7 @@ impl PendingReplies {
             outstanding,
             collected,
             takes_pushes,
+            may_be_large,
             is_settled: false,
             is_unanswered: false,
         });
@@ -127,10 +149,13 @@ impl PendingReplies {
     /// Whether a value is a reply to a request. A push is one only if it confirms a pending subscription. In
     /// RESP2 the messages of subscriptions are arrays.
     #[inline]
-    pub(crate) fn takes(&mut self, value: &Value) -> bool {
-        match value {
-            Value::Push { kind, .. } => self.awaits(kind),
-            Value::Array(items) if !self.subscriptions.is_empty() => {
+    pub(crate) fn takes(&mut self, decoded: &Decoded) -> bool {
+        match decoded {
+            Decoded::Value(Value::Push { kind, .. })
+            | Decoded::TooLarge(Oversized {
+                push: Some(kind), ..
+            }) => self.awaits(kind),
+            Decoded::Value(value @ Value::Array(items)) if !self.subscriptions.is_empty() => {
                 let Some(kind) = subscriptions::kind(items) else {
                     return true;
                 };
@@ -151,7 +176,7 @@ impl PendingReplies {
     #[inline]
     pub(crate) fn deliver(
         &mut self,
-        value: Value,
+        decoded: Decoded,
         written: u64,
         tally: &mut Tally,
     ) -> Result<bool, CloseReason> {
@@ -161,30 +186,29 @@ impl PendingReplies {
         };
         entry.outstanding -= 1;
         // A subscription that is refused, or queued, is answered once, however many channels it has.
-        let is_no_confirmation = matches!(value, Value::ServerError(_) | Value::SimpleString(_));
+        let is_no_confirmation = matches!(
+            decoded,
+            Decoded::Value(Value::ServerError(_) | Value::SimpleString(_))
+        );
         if entry.takes_pushes && is_no_confirmation {
-            entry.collected = None;
+            entry.outstanding = 0;
+            entry.collected = Collected::One;
         }
-        if entry.takes_pushes || !self.subscriptions.is_empty() {
-            self.subscriptions.note(&value);
+        if let Decoded::Value(value) = &decoded
+            && (entry.takes_pushes || !self.subscriptions.is_empty())
+        {
+            self.subscriptions.note(value);
         }
-        let reply = match &mut entry.collected {
-            None => Reply::One(value),
-            Some(values) => {
-                values.push(value);
-                if entry.outstanding > 0 {
-                    return Ok(false);
-                }
-                Reply::Many(std::mem::take(values))
-            }
+        let Some(reply) = entry.take(decoded) else {
+            return Ok(false);
         };
         if !entry.is_settled {
             let counter = tally.counter_for(&reply);
-            let answered = Answered {
+            let answer = reply.map(|reply| Answered {
                 reply,
                 origin: self.origin,
-            };
-            if entry.responder.finish(Ok(answered)) {
+            });
+            if entry.responder.finish(answer) {
                 *counter += 1;
             } else {
                 tally.cancelled += 1;
@@ -193,6 +217,23 @@ impl PendingReplies {
         self.entries.pop_front();
         self.slow = self.slow.saturating_sub(1);
         Ok(true)
+    }
+
+    /// Whether a deadline has passed, or a request has become slow.
+    pub(crate) fn is_due(&self, now: Instant) -> bool {
+        let is_slow = |entry: &Entry| entry.slow <= now;
+        let has_expired = |entry: &Entry| !entry.is_settled && entry.deadline <= now;
+        self.entries.get(self.slow).is_some_and(is_slow)
+            || self.next_deadline.is_some_and(|deadline| deadline <= now)
+                && self.entries.iter().any(has_expired)
+    }
+
+    /// This process stood still, or replies behind one another could not come. No request that is not
+    /// counted as slow yet becomes slow before this time.
+    pub(crate) fn postpone_slow(&mut self, slow: Instant) {
+        for entry in self.entries.iter_mut().skip(self.slow) {
+            entry.slow = entry.slow.max(slow);
+        }
     }
 
     /// Answers the callers whose deadline has passed, and counts the requests that have become slow. It is
@@ -267,15 +308,17 @@ impl PendingReplies {
         written: u64,
         unwritten: &Bytes,
         tally: &mut Tally,
-    ) -> VecDeque<Request> {
+    ) -> Failed {
         let mut end = written + unwritten.len() as u64;
         let mut unsent = VecDeque::new();
+        let mut may_be_large = true;
         for mut entry in self.entries.into_iter().rev() {
             let start = entry.start;
             if entry.is_settled {
                 // Its caller already has an answer.
             } else if start < written {
                 let failure = Failure::Lost(loss.clone(), Execution::Unknown);
+                may_be_large &= entry.may_be_large;
                 if entry.responder.finish(Err(failure)) {
                     tally.lost += 1;
                 } else {
@@ -287,19 +330,46 @@ impl PendingReplies {
                 unsent.push_front(Request {
                     bytes: bytes.to_vec(),
                     expected: match entry.collected {
-                        None => Expected::One,
-                        Some(_) if entry.takes_pushes => Expected::Confirmations(entry.outstanding),
-                        Some(_) => Expected::Many(entry.outstanding),
+                        Collected::One => Expected::One,
+                        _ if entry.takes_pushes => Expected::Confirmations(entry.outstanding),
+                        _ => Expected::Many(entry.outstanding),
                     },
                     deadline: entry.deadline,
                     // Blocking commands run on leases, whose requests are not sent elsewhere.
                     may_block: false,
+                    may_be_large: entry.may_be_large,
                     responder: entry.responder,
                 });
             }
             end = start;
         }
-        unsent
+        Failed {
+            unsent,
+            may_be_large,
+        }
+    }
+}
+
+impl Entry {
+    /// Takes a reply. Returns the whole answer if that was the last one.
+    fn take(&mut self, decoded: Decoded) -> Option<Result<Reply, Failure>> {
+        match (decoded, &mut self.collected) {
+            (Decoded::Value(value), Collected::One) => return Some(Ok(Reply::One(value))),
+            (Decoded::Value(value), Collected::Many(values)) => values.push(value),
+            // One missing reply is enough to fail them all.
+            (Decoded::Value(_), Collected::TooLarge(_)) => {}
+            (Decoded::TooLarge(oversized), collected) => {
+                *collected = Collected::TooLarge(oversized.limit);
+            }
+        }
+        if self.outstanding > 0 {
+            return None;
+        }
+        match &mut self.collected {
+            Collected::TooLarge(limit) => Some(Err(Failure::ReplyTooLarge(*limit))),
+            Collected::Many(values) => Some(Ok(Reply::Many(std::mem::take(values)))),
+            Collected::One => unreachable!("BUG: a single reply was not handed out"),
+        }
     }
 }
 

@@ -22,7 +22,7 @@ fn counts(deadline: Duration, slow: Duration, goes: Duration) -> Tally {
     let mut answer = Some(answer);
     let mut pending = PendingReplies::new(Origin::Connection(0));
     let (deadline, slow) = (start + deadline, start + slow);
-    pending.push(responder, Expected::One, deadline, slow, 0);
+    pending.push(responder, Expected::One, false, deadline, slow, 0);
     let mut tally = Tally::default();
     for step in 0..50 {
         let now = SECOND / 10 * step;

@@ -30,6 +30,12 @@ impl Silence {
         self.since.get_or_insert(now);
     }
 
+    /// This process stood still, so the time until now does not count.
+    pub(super) fn begin_again(&mut self, now: Instant) {
+        self.since = self.since.map(|_| now);
+        self.timeouts = 0;
+    }
+
     /// A byte came.
     pub(super) fn end(&mut self) {
         self.since = None;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::net::request::Reply;
+use crate::net::request::{Failure, Reply};
 
 /// Plain numbers, added to the counters of the database once per batch, so that a command costs no
 /// atomic operation of its own.
@@ -21,12 +21,11 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    /// The counter for a reply whose caller still waits.
-    pub(crate) fn counter_for(&mut self, reply: &Reply) -> &mut u64 {
-        if reply.has_error() {
-            &mut self.error_replies
-        } else {
-            &mut self.succeeded
+    /// The counter for a reply whose caller still waits. A reply that exceeds a limit is an error for it.
+    pub(crate) fn counter_for(&mut self, reply: &Result<Reply, Failure>) -> &mut u64 {
+        match reply {
+            Ok(reply) if !reply.has_error() => &mut self.succeeded,
+            _ => &mut self.error_replies,
         }
     }
 }

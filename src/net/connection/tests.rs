@@ -1,6 +1,11 @@
 //! Goal: a connection hands out replies, and ends, by its rules. Method: a transport of the test's own, which
 //! determines the input and whether writing works.
 
+#[path = "bounds_tests.rs"]
+mod bounds;
+#[path = "standstill_tests.rs"]
+mod standstill;
+
 use std::{
     io,
     pin::Pin,
@@ -15,8 +20,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::*;
 use crate::{
     config::{Config, resolve},
+    execution::Stage,
     net::{
-        Answer, Answered, Expected, InFlight, Reply, Responder, ServerInfo,
+        Answer, Answered, Expected, Failure, InFlight, Reply, Responder, ServerInfo,
         codec::{Decoder, Limits},
     },
 };
@@ -34,6 +40,8 @@ struct Peer {
     is_gone: bool,
     /// The end of the stream follows the replies.
     is_closed: bool,
+    /// The runtime has not learned of the replies: only the system knows.
+    is_unnoticed: bool,
     reader: Option<Waker>,
 }
 
@@ -62,7 +70,7 @@ impl AsyncRead for Wire {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let mut peer = self.lock();
-        if peer.replies.is_empty() && !peer.is_closed {
+        if peer.is_unnoticed || peer.replies.is_empty() && !peer.is_closed {
             peer.reader = Some(cx.waker().clone());
             return Poll::Pending;
         }
@@ -100,14 +108,29 @@ impl Transport for Wire {
     fn has_input(&self) -> bool {
         !self.lock().replies.is_empty()
     }
+
+    fn read_now(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut peer = self.lock();
+        if peer.replies.is_empty() && !peer.is_closed {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let taken = peer.replies.len().min(buffer.len());
+        buffer[..taken].copy_from_slice(&peer.replies[..taken]);
+        peer.replies.drain(..taken);
+        Ok(taken)
+    }
 }
 
-/// Ignores the counts: these tests check answers.
-#[derive(Debug)]
-struct Uncounted;
+/// The commands that were slow, and those that were unanswered.
+#[derive(Debug, Default)]
+struct Counted(Mutex<(u64, u64)>);
 
-impl TallySink for Uncounted {
-    fn add(&self, _: Tally) {}
+impl TallySink for Counted {
+    fn add(&self, tally: Tally) {
+        let mut counted = self.0.lock().expect("no panic");
+        counted.0 += tally.slow;
+        counted.1 += tally.unanswered;
+    }
 }
 
 /// A connection on a wire, with [`OUTSTANDING`] requests written and none answered.
@@ -116,6 +139,7 @@ struct Rig {
     mailbox: Mailbox,
     in_flight: Arc<InFlight>,
     answers: Vec<AsyncReceiver<Answer>>,
+    counted: Arc<Counted>,
     attempt_timeout: Duration,
     ended: tokio::task::JoinHandle<ConnectionExit>,
     _stop: oneshot::Sender<()>,
@@ -127,19 +151,24 @@ impl Rig {
     }
 
     async fn start_with(pushes: Option<Box<dyn PushSink>>) -> Self {
+        Self::start_within(Limits::default(), pushes).await
+    }
+
+    async fn start_within(limits: Limits, pushes: Option<Box<dyn PushSink>>) -> Self {
+        let counted = Arc::<Counted>::default();
         let config = Config::single("redis://localhost");
         let settings = resolve(config).expect("a valid configuration");
         let wire = Wire::default();
         let established = Established {
             transport: Box::new(wire.clone()),
-            decoder: Decoder::new(Limits::default()),
+            decoder: Decoder::new(limits),
             seen: ServerInfo::default(),
         };
         let (stop, stopped) = oneshot::channel();
         let (mailbox, _, connection) = Connection::new(
             established,
             &settings.databases[0],
-            Arc::new(Uncounted),
+            counted.clone(),
             Link {
                 origin: Origin::Connection(7),
                 stop: stopped,
@@ -152,6 +181,7 @@ impl Rig {
             mailbox,
             in_flight: InFlight::new(1_000, 1_000_000),
             answers: Vec::new(),
+            counted,
             attempt_timeout: settings.databases[0].attempt_timeout,
             ended: tokio::spawn(connection.run()),
             _stop: stop,
@@ -177,18 +207,23 @@ impl Rig {
 
     fn send_within(&mut self, timeout: Duration, requests: usize) {
         for _ in 0..requests {
-            let permit = self.in_flight.enter(REQUEST.len()).expect("room");
-            let (responder, answer) = Responder::new(permit);
-            let request = Request {
-                bytes: REQUEST.to_vec(),
-                expected: Expected::One,
-                deadline: Instant::now() + timeout,
-                may_block: false,
-                responder,
-            };
-            self.mailbox.send(request).expect("the connection runs");
-            self.answers.push(answer);
+            self.send_one(timeout, Expected::One);
         }
+    }
+
+    fn send_one(&mut self, timeout: Duration, expected: Expected) {
+        let permit = self.in_flight.enter(REQUEST.len()).expect("room");
+        let (responder, answer) = Responder::new(permit);
+        let request = Request {
+            bytes: REQUEST.to_vec(),
+            expected,
+            deadline: Instant::now() + timeout,
+            may_block: false,
+            may_be_large: false,
+            responder,
+        };
+        self.mailbox.send(request).expect("the connection runs");
+        self.answers.push(answer);
     }
 
     /// The reason of the connection's end, which left so many requests unsent and none unknown.
@@ -368,6 +403,11 @@ async fn silence_begins_when_a_request_is_written() {
         ended.loss
     );
     assert!(written.elapsed() >= limit, "{:?}", written.elapsed());
+}
+
+/// The time after which a command is slow.
+fn slow(rig: &Rig) -> Duration {
+    rig.attempt_timeout.mul_f64(SLOW_SHARE)
 }
 
 /// Keeps the pushes, each with the number of requests answered before it.

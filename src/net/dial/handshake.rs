@@ -12,7 +12,7 @@ use super::{
     step::Step,
 };
 use crate::net::{
-    codec::{Decoder, Limits},
+    codec::{Decoded, Decoder, Limits, ProtocolError},
     transport::Transport,
 };
 
@@ -21,7 +21,6 @@ const LIMITS: Limits = Limits {
     max_bytes: 64 * 1024,
     max_depth: 8,
     max_elements: 1024,
-    max_line: 4 * 1024,
 };
 
 pub(super) struct Handshake {
@@ -69,9 +68,17 @@ impl Handshake {
         self.waits_for = to;
         let step = to.phase();
         loop {
-            match self.decoder.decode(&mut self.input)? {
-                Some(Value::Push { .. }) => {}
-                Some(reply) => return Ok(reply),
+            let decoded = self.decoder.decode(&mut self.input)?;
+            // What exceeds these limits is no reply to a greeting, so its end is not awaited.
+            if let Some(limit) = self.decoder.exceeded() {
+                return Err(ProtocolError::TooLarge(limit).into());
+            }
+            match decoded {
+                Some(Decoded::Value(Value::Push { .. })) => {}
+                Some(Decoded::Value(reply)) => return Ok(reply),
+                Some(Decoded::TooLarge(oversized)) => {
+                    return Err(ProtocolError::TooLarge(oversized.limit).into());
+                }
                 None => match self.transport.read_buf(&mut self.input).await {
                     Ok(0) => return Err(self.ended(DialError::Closed { step })),
                     Ok(_) => {}
