@@ -21,6 +21,7 @@ mod limits;
 mod loading;
 mod local;
 mod logging;
+mod pushes;
 mod recovery;
 mod refusals;
 mod replicas;

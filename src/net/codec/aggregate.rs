@@ -85,6 +85,11 @@ impl Aggregate {
         (self.shape == Shape::Push).then(|| push_kind(kind.to_owned()))
     }
 
+    /// Whether it is a push, or a part of one.
+    pub(super) fn is_push(&self) -> bool {
+        self.shape == Shape::Push
+    }
+
     /// Adds an element, and tells whether it was the last.
     pub(super) fn push(&mut self, element: Value) -> bool {
         self.items.push(element);

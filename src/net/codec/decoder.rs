@@ -116,6 +116,13 @@ impl Decoder {
         !self.open.is_empty() || self.blob.is_some() || self.skip.is_some()
     }
 
+    /// Whether the part that has been taken belongs to a push.
+    pub(crate) fn is_within_push(&self) -> bool {
+        let oversized = self.skip.as_ref().map(Skip::oversized);
+        self.open.first().is_some_and(Aggregate::is_push)
+            || oversized.is_some_and(|oversized| oversized.push.is_some())
+    }
+
     /// The limit that the reply under way exceeds, while it is read over.
     pub(crate) fn exceeded(&self) -> Option<ReplyLimit> {
         self.skip.as_ref().map(|skip| skip.oversized().limit)

@@ -99,6 +99,36 @@ async fn the_end_of_the_stream_within_a_large_reply_is_no_evidence() {
 }
 
 #[tokio::test]
+async fn a_push_in_two_parts_ends_no_connection() {
+    let push = ">2\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\nk\r\n";
+    let large = format!(">2\r\n$1\r\np\r\n{}", blob(2_000));
+    for (push, cut) in [
+        (push, 1),
+        (push, 5),
+        (push, push.len() - 1),
+        (&large, 1_500),
+    ] {
+        let (first, second) = (push[..cut].to_owned(), push[cut..].to_owned());
+        as_a_caller(async move {
+            let mut rig = Rig::start_within(small(), None).await;
+            rig.wire.reply(OUTSTANDING);
+            rig.wire.lock().replies.extend(first.bytes());
+            rig.wire.reply(0);
+            assert_answered(rig.answers.drain(..)).await;
+            rig.send(2);
+            while rig.wire.lock().written < (OUTSTANDING + 2) * REQUEST.len() {
+                assert!(!rig.ended.is_finished(), "{first:?} ended it");
+                tokio::task::yield_now().await;
+            }
+            rig.wire.lock().replies.extend(second.bytes());
+            rig.wire.reply(2);
+            assert_answered(rig.answers.drain(..)).await;
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
 async fn a_push_beyond_a_limit_ends_the_connection_only_if_it_has_an_owner() {
     let large = format!(">2\r\n$1\r\np\r\n{}", blob(2_000));
     let mut rig = Rig::start_within(small(), None).await;

@@ -59,6 +59,15 @@ impl Inbox {
         self.input.is_empty() && !self.decoder.is_within_reply()
     }
 
+    /// Whether a push is incomplete, after all complete replies were taken. Its first byte tells.
+    pub(crate) fn is_within_push(&self) -> bool {
+        if self.decoder.is_within_reply() {
+            self.decoder.is_within_push()
+        } else {
+            self.input.starts_with(b">")
+        }
+    }
+
     /// The number of bytes received of the incomplete reply, after all complete replies were taken.
     pub(crate) fn incomplete(&self) -> usize {
         self.decoder.taken() + self.input.len()

@@ -373,12 +373,13 @@ impl Connection {
     /// clients, or bytes that would be taken for the next reply. Either is read first, and ends the
     /// connection before anything is sent. The runtime may not have noticed the input yet, so a connection
     /// that was idle asks the operating system. An incomplete reply that was read ends the connection at
-    /// once: its rest might never come.
+    /// once: its rest might never come. A push needs no request, and its rest comes before the next reply,
+    /// so an incomplete one changes nothing.
     fn is_stale(&self, now: Instant) -> Result<bool, CloseReason> {
         if !self.pending.is_empty() {
             return Ok(false);
         }
-        if !self.inbox.is_empty() {
+        if !self.inbox.is_empty() && !self.inbox.is_within_push() {
             return Err(CloseReason::Unsolicited);
         }
         let is_idle = now.saturating_duration_since(self.activity.last()) >= IDLE_CHECK;
