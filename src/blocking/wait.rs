@@ -17,7 +17,13 @@ use std::{
 
 use crate::state::clock;
 
-/// Blocks the thread until the future ends, at most for `patience`; `None` if it has not ended by then.
+/// A thread that wakes so much later than it asked for was stopped, and the runtime with it.
+const STANDSTILL: Duration = Duration::from_millis(250);
+/// The time that the runtime then gets to hand out the replies that came meanwhile.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// Blocks the thread until the future ends, at most for `patience`; `None` if it has not ended by then. If
+/// the process was stopped meanwhile, it has a second from then.
 ///
 /// The clock is not read for a future that is ready at once.
 pub(super) fn block_on<T>(
@@ -33,22 +39,25 @@ pub(super) fn block_on<T>(
     if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
         return Some(output);
     }
-    let until = clock::now() + patience;
-    let mut left = patience;
+    let mut until = clock::now() + patience;
     loop {
-        // The flag tells of a wake. The token of `park` does not: other code on this thread may take it,
-        // such as a channel that is read while a reply is converted, or leave one behind.
-        if !parked.is_woken.load(Acquire) {
-            thread::park_timeout(left);
-        }
         if parked.is_woken.swap(false, Acquire)
             && let Poll::Ready(output) = future.as_mut().poll(&mut cx)
         {
             return Some(output);
         }
-        left = until.saturating_duration_since(clock::now());
+        let now = clock::now();
+        if now >= until + STANDSTILL {
+            until = now + GRACE;
+        }
+        let left = until.saturating_duration_since(now);
         if left.is_zero() {
             return None;
+        }
+        // The flag tells of a wake. The token of `park` does not: other code on this thread may take it,
+        // such as a channel that is read while a reply is converted, or leave one behind.
+        if !parked.is_woken.load(Acquire) {
+            thread::park_timeout(left);
         }
     }
 }

@@ -29,6 +29,7 @@ mod replies;
 mod restart;
 mod served;
 mod stalls;
+mod standstill;
 mod wire;
 
 use std::time::{Duration, Instant};
