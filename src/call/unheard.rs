@@ -21,6 +21,7 @@ impl<B: Backend> CallEngine<B> {
         self.admit()?.forgo_trial();
         let request = Request {
             deadline: options.end(clock::now()),
+            may_be_large: work.may_be_large(),
             ..self.unheard(work.pack())?
         };
         self.backend.send(&self.state, request);
@@ -40,6 +41,7 @@ impl<B: Backend> CallEngine<B> {
         let request = Request {
             deadline: options.deadline(clock::now(), limit),
             may_block: block.is_some(),
+            may_be_large: work.may_be_large(),
             ..self.unheard((work.pack().0, work.expected_on_lease()))?
         };
         grant.session.begin(work.effect());
@@ -61,6 +63,7 @@ impl<B: Backend> CallEngine<B> {
             expected,
             deadline: clock::now(),
             may_block: false,
+            may_be_large: false,
             responder: Responder::unheard(permit),
         })
     }

@@ -42,13 +42,13 @@ pub(super) fn is_about_the_command(error: &ServerError) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::codec::{Limits, decode_all};
+    use crate::net::codec::{Decoded, Limits, decode_all};
 
     fn error(line: &str) -> ServerError {
         let bytes = format!("-{line}\r\n");
         let (values, _) = decode_all(bytes.as_bytes(), &[], Limits::default());
         match values.into_iter().next() {
-            Some((redis::Value::ServerError(error), _)) => error,
+            Some((Decoded::Value(redis::Value::ServerError(error)), _)) => error,
             other => panic!("no error: {other:?}"),
         }
     }
