@@ -51,6 +51,15 @@ use crate::{
 /// A command with [`Cmd::set_no_response`] is sent, and its call returns `Nil` at once. Errors after that
 /// reach no caller, and it is not retried. A command that blocks is waited for all the same.
 ///
+/// # Order
+///
+/// With one shared connection, commands are written in the order in which their calls were made, that is: in
+/// which their futures were first polled. That holds while the connection is opened, lost or replaced, and
+/// through a restart of the server, so a caller may make several calls before it awaits the first. Retries and
+/// blocking commands are outside of this order. With several shared connections there is none; use a
+/// [`pipeline`](Self::pipeline) there. While an old connection does not finish within 250 ms, its
+/// successor does not wait for it.
+///
 /// # Deadlines and cancellation
 ///
 /// Every call ends by its deadline: the [command
@@ -328,12 +337,17 @@ impl Database {
     /// A message takes one hop more than a call on the handle. Dropping the request cancels the command,
     /// as dropping a future of the handle does. A command sent with `do_send` runs to its end.
     ///
-    /// The address does not keep the supervisor running. It closes when the pool ends: at a shutdown, or
-    /// in a crash of the pool. After a crash, this method returns the address of the successor.
+    /// At most [`max_in_flight`](crate::DatabaseConfig::max_in_flight) messages are under way at a time. One
+    /// more is answered with [`Error::Overloaded`], and with `do_send` it is dropped and counted as
+    /// [refused](crate::DatabaseStats::refused). Commands of messages run at the same time, in no order.
+    ///
+    /// The address does not keep the supervisor running. It closes at a shutdown.
     pub fn recipient(&self) -> Recipient<Execute> {
-        let pool = self.engine.state.pool.load();
-        let pool = pool.as_ref().expect("BUG: a handle exists before its pool");
-        pool.execute.clone()
+        let relay = self.engine.state.relay.load();
+        let relay = relay
+            .as_deref()
+            .expect("BUG: a handle exists before its relay");
+        relay.clone()
     }
 }
 

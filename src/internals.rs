@@ -17,15 +17,15 @@ use crate::{
     config::{Config, resolve},
     events::{Change, CircuitState, EventHub, HealthEvents, HealthState},
     net::{
-        Connection, Dialler, Established, FixedAddress, InFlight, Link, Origin, ServerInfo,
-        SocketConnector, codec, transport::Transport,
+        Connection, Dialler, Established, Executor, FixedAddress, InFlight, Link, Origin,
+        ServerInfo, SocketConnector, codec, transport::Transport,
     },
     policy::{
         breaker,
         command::{Block, Class, Place},
         gate_state::GateState,
     },
-    state::{DatabaseState, Gate, Route, Routes},
+    state::{DatabaseState, Gate, Route},
 };
 
 /// Decodes `data`, fed in pieces of the lengths in `splits` and then the rest at once: each reply, or
@@ -187,7 +187,9 @@ impl Line {
         let settings = resolve(config).expect("BUG: the defaults are valid");
         // Unused: the connection is already there.
         let dialler = Dialler::new(FixedAddress, Arc::new(SocketConnector::default()));
-        let state = DatabaseState::new(settings.databases[0].clone(), dialler, Instant::now());
+        let executor = Arc::new(Executor::new(None));
+        let settings = settings.databases[0].clone();
+        let state = DatabaseState::new(settings, dialler, executor, Instant::now());
         let established = Established {
             transport: Box::new(stream),
             decoder: codec::Decoder::new(codec::Limits::default()),
@@ -203,6 +205,7 @@ impl Line {
                 origin: Origin::Connection(0),
                 stop,
                 saturated: None,
+                unsent: None,
                 pushes: None,
             },
         );
@@ -211,8 +214,9 @@ impl Line {
             id: 0,
             mailbox,
             activity,
+            number: None,
         };
-        state.routes.store(Routes::of(&[Arc::new(route)]));
+        state.parking.publish(&[Arc::new(route)]);
         Self(CallEngine::new(state))
     }
 
@@ -229,7 +233,7 @@ impl Line {
 
     /// Reads the routes, as every command does, and tells whether there are any.
     pub fn has_route(&self) -> bool {
-        self.0.state.routes.load().is_some()
+        self.0.state.parking.routes().is_some()
     }
 }
 

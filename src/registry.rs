@@ -21,7 +21,7 @@ use crate::{
 pub(crate) struct Registry {
     pub(crate) databases: DashMap<Arc<str>, Arc<DatabaseState>>,
     pub(crate) hub: EventHub,
-    pub(crate) executor: Executor,
+    pub(crate) executor: Arc<Executor>,
     pub(crate) log: Log,
     started: Instant,
     stopping: CancellationToken,
@@ -37,11 +37,13 @@ impl Registry {
         executor: Executor,
         connector: Arc<dyn Connector>,
     ) -> Arc<Self> {
+        let executor = Arc::new(executor);
         let databases = settings.databases.iter();
         let now = clock::now();
         let entry = |settings: &Arc<DatabaseSettings>| {
             let dialler = Dialler::new(FixedAddress, connector.clone());
-            let state = DatabaseState::new(settings.clone(), dialler, now.into_std());
+            let state =
+                DatabaseState::new(settings.clone(), dialler, executor.clone(), now.into_std());
             (settings.name.clone(), state)
         };
         Arc::new(Self {
@@ -65,6 +67,9 @@ impl Registry {
     /// Cancels the remaining tasks, and waits until they have ended.
     pub(crate) async fn stop_tasks(&self) {
         self.stopping.cancel();
+        for state in self.states() {
+            state.end();
+        }
         if timeout(STOP_PATIENCE, self.executor.idle()).await.is_err() {
             log_line!(
                 self.log,
@@ -134,7 +139,7 @@ impl Registry {
     pub(crate) fn close(&self) {
         for state in self.states() {
             state.gate.set(GateState::ShuttingDown);
-            state.routes.store(None);
+            state.end();
             self.publish(Change {
                 database: state.name(),
                 state: HealthState::Stopped,

@@ -5,12 +5,13 @@
 use std::{future::Future, sync::Arc, time::Duration};
 
 use actix::{Addr, Context, Handler, Message};
+use futures_util::{FutureExt as _, future::maybe_done};
 use redis::{Value, cmd};
 use tokio::{runtime::Handle, sync::oneshot};
 
 use super::{
     health::HealthActor, janitor::JanitorActor, panicking::PanickingConnector, pool::PoolActor,
-    supervisor::SupervisorActor,
+    relay::RelayActor, supervisor::SupervisorActor,
 };
 use crate::{
     call::{CallEngine, Overrides},
@@ -20,7 +21,7 @@ use crate::{
     events::{CircuitState, HealthState, Reason},
     execution::Execution,
     lifeline::ShutdownReport,
-    messages::{Child, Operate, Operation, Revive, Shutdown},
+    messages::{Child, Execute, Operate, Operation, Revive, Shutdown},
     net::{Connector, Executor, SocketConnector},
     registry::Registry,
 };
@@ -46,6 +47,7 @@ impl Handler<Crash> for SupervisorActor {
             Child::Health => self.health.as_ref().expect("health").do_send(Panic),
             Child::Janitor => self.janitor.as_ref().expect("janitor").do_send(Panic),
             Child::Pool(name) => self.pools[&name].do_send(Panic),
+            Child::Relay(name) => self.relays[&name].do_send(Panic),
         }
     }
 }
@@ -62,7 +64,7 @@ macro_rules! panics {
     )*};
 }
 
-panics!(PoolActor, HealthActor, JanitorActor);
+panics!(PoolActor, RelayActor, HealthActor, JanitorActor);
 
 /// A supervisor with the databases "one" and "two" on a real server.
 struct Rig {
@@ -127,6 +129,20 @@ impl Rig {
 
     fn restarts(&self, name: &str) -> u64 {
         self.registry.statistics().databases[name].pool.restarts
+    }
+
+    /// A call that waits for a connection, because the server is down.
+    async fn parked_ping(&self) -> impl Future<Output = Result<Value, Error>> + use<> {
+        let one = || self.registry.statistics().databases["one"].pool.clone();
+        eventually_async(SOON, "the loss is noticed", || one().dial_failures > 0).await;
+        let mut ping = Box::pin(self.ping("one"));
+        assert!((&mut ping).now_or_never().is_none());
+        assert_eq!(self.parked(), 1);
+        ping
+    }
+
+    fn parked(&self) -> usize {
+        self.registry.statistics().databases["one"].pool.parked
     }
 
     async fn stop(self) {
@@ -243,27 +259,96 @@ fn a_connection_that_panics_is_replaced_and_its_callers_learn_of_it() {
 }
 
 #[test]
-fn requests_parked_in_a_crashed_pool_were_not_sent() {
+fn row_81_calls_keep_their_order_through_crashes_of_the_pool() {
+    run(async {
+        let rig = Rig::start().await;
+        let one = rig.database("one");
+        let options = one.options(Overrides::default().with_timeout(SOON));
+        let push = async |number: usize| {
+            let push = cmd("RPUSH").arg("calls").arg(number).take();
+            one.execute(&push, options).await
+        };
+        let mut calls = Vec::new();
+        for crash in 1..=5 {
+            rig.crash(pool("one")).await;
+            while rig.restarts("one") < crash || rig.parked() > 0 {
+                for _ in 0..fastrand::usize(1..20) {
+                    let mut call = Box::pin(maybe_done(push(calls.len())));
+                    let _ = (&mut call).now_or_never();
+                    calls.push(call);
+                }
+                tokio::task::yield_now().await;
+            }
+        }
+        for call in &mut calls {
+            call.as_mut().await;
+            let output = call.as_mut().take_output().expect("it is done");
+            output.expect("no call is lost");
+        }
+        let list = cmd("LRANGE").arg("calls").arg(0).arg(-1).take();
+        let list = one.execute(&list, options).await.expect("the list");
+        let list: Vec<usize> = redis::from_redis_value(list).expect("numbers");
+        assert!(list.iter().copied().eq(0..calls.len()), "{list:?}");
+        drop(calls);
+        rig.stop().await;
+    });
+}
+
+#[test]
+fn row_84_parked_requests_wait_for_the_pool_that_follows_a_crash() {
     run(async {
         let rig = Rig::start().await;
         rig.server.kill();
-        let one = rig.ping("one");
-        let failures = || {
-            rig.registry.statistics().databases["one"]
-                .pool
-                .dial_failures
-        };
-        eventually_async(SOON, "the loss is noticed", || failures() > 0).await;
-        let call = actix_rt::spawn(one);
-        let parked = || rig.registry.statistics().databases["one"].pool.parked;
-        eventually_async(SOON, "the request is parked", || parked() == 1).await;
+        let call = actix_rt::spawn(rig.parked_ping().await);
         rig.crash(pool("one")).await;
-        let error = call.await.expect("task").expect_err("its pool crashed");
-        assert!(matches!(error, Error::Abandoned { .. }), "{error}");
-        assert_eq!(error.execution(), Execution::NotSent);
+        eventually_async(SOON, "it is restarted", || rig.restarts("one") == 1).await;
+        assert_eq!(rig.parked(), 1);
+        rig.server.restart();
+        let pong = call.await.expect("a task").expect("from the next pool");
+        assert_eq!(pong, Value::SimpleString("PONG".into()));
+        rig.until("one", HealthState::Healthy).await;
+        assert_eq!(rig.parked(), 0);
+        rig.stop().await;
+    });
+}
+
+#[test]
+fn row_84_parked_requests_of_a_pool_that_is_given_up_were_not_sent() {
+    run(async {
+        let rig = Rig::start().await;
+        rig.server.kill();
+        let call = actix_rt::spawn(rig.parked_ping().await);
+        for crash in 1..=5 {
+            rig.crash(pool("one")).await;
+            eventually_async(SOON, "it is restarted", || rig.restarts("one") == crash).await;
+        }
+        rig.crash(pool("one")).await;
+        let error = call.await.expect("a task").expect_err("given up");
+        assert!(matches!(error, Error::Failed { .. }), "{error}");
+        assert_eq!((error.execution(), rig.parked()), (Execution::NotSent, 0));
+        rig.supervisor.do_send(Revive("one".into()));
         rig.server.restart();
         rig.until("one", HealthState::Healthy).await;
         rig.ping("one").await.expect("pong");
+        rig.stop().await;
+    });
+}
+
+#[test]
+fn a_relay_that_panics_is_started_again() {
+    run(async {
+        let rig = Rig::start().await;
+        let relay = || {
+            let state = rig.database("one").state;
+            let relay = state.relay.load();
+            relay.as_deref().expect("a relay").clone()
+        };
+        let first = relay();
+        rig.crash(Child::Relay("one".into())).await;
+        eventually_async(SOON, "there is another", || relay() != first).await;
+        let pong = relay().send(Execute::new(cmd("PING"))).await;
+        let pong = pong.expect("a relay that runs").expect("pong");
+        assert_eq!(pong, Value::SimpleString("PONG".into()));
         rig.stop().await;
     });
 }

@@ -12,10 +12,13 @@ mod panicking;
 mod paused;
 mod pool;
 mod readiness;
+mod relay;
 mod supervisor;
 
 #[cfg(test)]
 mod ageing_tests;
+#[cfg(test)]
+mod blocked_tests;
 #[cfg(test)]
 mod crash_tests;
 #[cfg(test)]

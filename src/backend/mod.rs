@@ -20,13 +20,13 @@ pub(crate) trait Backend: Clone + fmt::Debug + Send + Sync + 'static {
     /// Takes a request, to be answered as soon as possible.
     fn send(&self, state: &DatabaseState, request: Request);
 
-    /// Takes a request to be sent after a pause. Earlier calls, such as [`distrust`](Self::distrust), take
-    /// effect before it.
-    fn send_later(&self, state: &DatabaseState, request: Request, after: Duration);
+    /// Takes a request to be sent after a pause, unless the circuit is open by then.
+    fn send_later(&self, state: &DatabaseState, request: Request, pause: Duration);
+
+    /// Stops using the origin of a reply, which leads to the wrong server or to one that is not ready, and takes
+    /// a request to be sent when that is done.
+    fn send_elsewhere(&self, state: &DatabaseState, request: Request, origin: Origin);
 
     /// Lends an exclusive connection as soon as there is one.
     fn lend(&self, state: &DatabaseState, waiting: Waiting);
-
-    /// Stops using the origin of a reply: it leads to the wrong server, or to one that is not ready.
-    fn distrust(&self, state: &DatabaseState, origin: Origin);
 }

@@ -1,10 +1,10 @@
-//! One server: a request is sent over a route, or parked in the pool.
+//! One server: a request is sent over a route, or parked until there is one.
 
 use std::time::Duration;
 
 use super::Backend;
 use crate::{
-    messages::{Acquire, Park, Retire, Waiting},
+    messages::{Acquire, Release, Retire, Waiting},
     net::{Origin, Request},
     state::DatabaseState,
 };
@@ -15,7 +15,7 @@ pub(crate) struct Server;
 
 impl Backend for Server {
     fn send(&self, state: &DatabaseState, request: Request) {
-        let routes = state.routes.load();
+        let routes = state.parking.routes();
         let request = match &*routes {
             Some(routes) => match routes.least_loaded().mailbox.send(request) {
                 Ok(()) => return,
@@ -23,26 +23,33 @@ impl Backend for Server {
             },
             None => request,
         };
-        self.send_later(state, request, Duration::ZERO);
+        state.parking.park(request);
     }
 
-    /// Sends the request by way of the pool. The pool has a timer, and its mailbox keeps the order: it has
-    /// retired a distrusted connection by then. Without a pool the request is dropped, which answers it.
-    fn send_later(&self, state: &DatabaseState, request: Request, after: Duration) {
-        if let Some(pool) = &*state.pool.load() {
-            pool.park.do_send(Park { request, after });
-        }
+    fn send_later(&self, state: &DatabaseState, request: Request, pause: Duration) {
+        state.parking.park_after(request, pause);
     }
 
-    fn lend(&self, state: &DatabaseState, waiting: Waiting) {
-        if let Some(pool) = &*state.pool.load() {
-            pool.acquire.do_send(Acquire(waiting));
-        }
-    }
-
-    fn distrust(&self, state: &DatabaseState, Origin::Connection(id): Origin) {
+    /// The pool decides whether it retires the connection. Its mailbox keeps the order, so it has done that when
+    /// it releases the request.
+    fn send_elsewhere(
+        &self,
+        state: &DatabaseState,
+        request: Request,
+        Origin::Connection(id): Origin,
+    ) {
+        let ticket = state.parking.set_aside(request);
         if let Some(pool) = &*state.pool.load() {
             pool.retire.do_send(Retire { only: Some(id) });
+            pool.release.do_send(Release { ticket });
+        }
+    }
+
+    /// The deadline is watched first, so that a pool that is held up cannot delay it.
+    fn lend(&self, state: &DatabaseState, waiting: Waiting) {
+        if let Some(pool) = &*state.pool.load() {
+            state.lessees.watch(&waiting);
+            pool.acquire.do_send(Acquire(waiting));
         }
     }
 }

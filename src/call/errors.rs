@@ -73,6 +73,11 @@ impl<B: Backend> CallEngine<B> {
         self.timed_out(Stage::Runtime, attempts, None)
     }
 
+    /// The error of a message beyond the bound of commands in flight.
+    pub(crate) fn too_many_messages(&self) -> Error {
+        self.overloaded(Limit::Commands(self.state.settings.load().max_in_flight))
+    }
+
     pub(super) fn overloaded(&self, limit: Limit) -> Error {
         self.overloaded_by(limit, &self.state.counters.parked)
     }
@@ -197,6 +202,9 @@ impl<B: Backend> CallEngine<B> {
                         database,
                         execution,
                     },
+                    GateState::Failed if execution == Execution::NotSent => {
+                        Error::Failed { database }
+                    }
                     _ => Error::Abandoned {
                         database,
                         execution,

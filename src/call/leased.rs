@@ -1,6 +1,6 @@
 //! Commands on an exclusive connection.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use redis::{Cmd, Pipeline, Value};
 use tokio::time::Instant;
@@ -16,7 +16,7 @@ use crate::{
     error::{Error, Limit},
     events::Reason,
     execution::{Execution, Stage},
-    messages::{Caller, Grant, NoGrant, Waiting},
+    messages::{Caller, Grant, LeaseAnswer, NoGrant, Waiting},
     net::{Answer, Answered, CloseReason, Failure, Reply},
     policy::{
         command::{Block, Class, Refusal},
@@ -58,11 +58,11 @@ impl<B: Backend> CallEngine<B> {
             return Err(self.overloaded(limit));
         }
         if deadline <= now {
-            return Err(self.acquire_timed_out(attempts, None));
+            return Err(self.acquire_timed_out(attempts));
         }
         let (answer, granted) = oneshot::async_channel();
         let waiting = Waiting {
-            answer,
+            answer: LeaseAnswer::new(answer),
             deadline,
             by,
         };
@@ -72,9 +72,7 @@ impl<B: Backend> CallEngine<B> {
                 self.state.counters.acquire_wait.record(clock::now() - now);
                 Ok(grant)
             }
-            Ok(Err(NoGrant::TimedOut(last_error))) => {
-                Err(self.acquire_timed_out(attempts, last_error))
-            }
+            Ok(Err(NoGrant::TimedOut)) => Err(self.acquire_timed_out(attempts)),
             Ok(Err(NoGrant::TooManyWait)) => {
                 let limit = Limit::Parked(self.state.settings.load().max_parked);
                 Err(self.overloaded_by(limit, &self.state.counters.waiting))
@@ -91,8 +89,11 @@ impl<B: Backend> CallEngine<B> {
         }
     }
 
-    fn acquire_timed_out(&self, attempts: Attempts, last_error: Option<Arc<str>>) -> Error {
+    fn acquire_timed_out(&self, attempts: Attempts) -> Error {
         count(&self.state.counters.timed_out);
+        let shared_error = self.state.dial_error.load();
+        let lease_error = self.state.lease_error.load();
+        let last_error = shared_error.as_deref().or(lease_error.as_deref()).cloned();
         self.timed_out(Stage::Acquire, attempts, last_error)
     }
 

@@ -135,17 +135,19 @@ impl<B: Backend> CallEngine<B> {
             count(&self.state.counters.retries_denied);
             return None;
         }
-        if let (RetryAdvice::Elsewhere | RetryAdvice::OnceReady, Some(origin)) =
-            (outcome.again, origin)
-        {
-            // The new connection resolves the name and greets the server anew.
-            self.backend.distrust(&self.state, origin);
-        }
+        // The new connection resolves the name and greets the server anew.
+        let distrusted = match outcome.again {
+            RetryAdvice::Elsewhere | RetryAdvice::OnceReady => origin,
+            _ => None,
+        };
         // Without room in flight there is no retry: the error of the last attempt says more than the
         // limit.
         let deadline = last.deadline;
-        let sent = self.send(work.pack(), work.may_be_large(), deadline, |request| {
-            self.backend.send_later(&self.state, request, after);
+        let backend = &self.backend;
+        let sent = self.send(work.pack(), work.may_be_large(), deadline, |request| match distrusted {
+            Some(origin) => backend.send_elsewhere(&self.state, request, origin),
+            None if after.is_zero() => backend.send(&self.state, request),
+            None => backend.send_later(&self.state, request, after),
         });
         let answer = sent.ok()?;
         count(&self.state.counters.retried);

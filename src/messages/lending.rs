@@ -1,6 +1,9 @@
 //! Leases: the request for an exclusive connection, its grant, and its return.
 
-use std::{panic::Location, sync::Arc};
+use std::{
+    panic::Location,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use actix::{Message, Recipient};
 use tokio::time::Instant;
@@ -18,10 +21,46 @@ pub(crate) struct Acquire(pub(crate) Waiting);
 /// A caller that waits for a connection.
 #[derive(Debug)]
 pub(crate) struct Waiting {
-    pub(crate) answer: oneshot::Sender<Result<Grant, NoGrant>>,
+    pub(crate) answer: Arc<LeaseAnswer>,
     pub(crate) deadline: Instant,
     /// The place where it was requested.
     pub(crate) by: Option<Caller>,
+}
+
+/// The way of the answer to one caller. The pool answers, or at the deadline the keeper of deadlines. If it is
+/// dropped unanswered, the caller learns that the pool has gone.
+#[derive(Debug)]
+pub(crate) struct LeaseAnswer(Mutex<Option<LeaseSender>>);
+
+type LeaseSender = oneshot::Sender<Result<Grant, NoGrant>>;
+
+impl LeaseAnswer {
+    pub(crate) fn new(sender: LeaseSender) -> Arc<Self> {
+        Arc::new(Self(Mutex::new(Some(sender))))
+    }
+
+    /// Answers, unless that was done or the caller has gone. Then the answer comes back.
+    pub(crate) fn send(
+        &self,
+        answer: Result<Grant, NoGrant>,
+    ) -> Result<(), Result<Grant, NoGrant>> {
+        // Taken first, so that the caller is woken without the lock.
+        let sender = self.sender().take();
+        match sender {
+            Some(sender) => sender.send(answer).map_err(oneshot::SendError::into_inner),
+            None => Err(answer),
+        }
+    }
+
+    /// Whether the caller has gone or has its answer.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.sender().as_ref().is_none_or(LeaseSender::is_closed)
+    }
+
+    fn sender(&self) -> MutexGuard<'_, Option<LeaseSender>> {
+        // A panic elsewhere cannot have left it half-changed.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// A leased connection was given back.
@@ -48,8 +87,8 @@ pub(crate) struct Grant {
 /// Why there is no connection for a caller.
 #[derive(Debug)]
 pub(crate) enum NoGrant {
-    /// The deadline passed. Holds the error of the last dial, if that failed.
-    TimedOut(Option<Arc<str>>),
+    /// The deadline passed.
+    TimedOut,
     /// Too many callers wait already.
     TooManyWait,
     ShuttingDown,

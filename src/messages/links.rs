@@ -3,15 +3,15 @@
 use actix::Recipient;
 
 use super::{
-    Acquire, AwaitReady, Execute, Operate, Park, Redial, Retire, Revive, Shutdown, Subscribe,
+    Acquire, AwaitReady, Operate, Parked, Redial, Release, Retire, Revive, Shutdown, Subscribe,
     Sweep, SweepAll,
 };
 
 /// The messages that a pool takes.
 #[derive(Debug)]
 pub(crate) struct PoolLink {
-    pub(crate) execute: Recipient<Execute>,
-    pub(crate) park: Recipient<Park>,
+    pub(crate) parked: Recipient<Parked>,
+    pub(crate) release: Recipient<Release>,
     pub(crate) acquire: Recipient<Acquire>,
     pub(crate) redial: Recipient<Redial>,
     pub(crate) retire: Recipient<Retire>,

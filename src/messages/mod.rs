@@ -2,9 +2,10 @@
 //!
 //! | message | from | to | asks or tells |
 //! |---|---|---|---|
-//! | [`Execute`] | actors of the application | pool | run this command |
+//! | [`Execute`] | actors of the application | relay | run this command |
 //! | [`Subscribe`] | actors of the application | supervisor | send me the health events |
-//! | `Park` | handles | pool | send this request later, or when a connection is ready |
+//! | `Parked` | the parking | pool | requests wait for a connection, or wait no more |
+//! | `Release` | handles | pool | what was sent before is done: send this request again |
 //! | `Acquire` | handles | pool | give me a connection of my own |
 //! | `Released` | leases | pool | a leased connection was given back |
 //! | `Redial` | health | pool | try to open a connection now |
@@ -29,7 +30,9 @@ mod supervision;
 
 pub use application::{Execute, Subscribe};
 pub(crate) use health::{Asked, EndpointChecked, Evidence, Operate, Operation, Probed, Report};
-pub(crate) use lending::{Acquire, Caller, Grant, NoGrant, Released, Waiting};
+pub(crate) use lending::{Acquire, Caller, Grant, LeaseAnswer, NoGrant, Released, Waiting};
 pub(crate) use links::{PoolLink, SupervisorLink};
-pub(crate) use pool::{ConnectionEnded, Dialled, Drain, Park, Redial, Retire, Saturated, Sweep};
+pub(crate) use pool::{
+    ConnectionEnded, Dialled, Drain, Parked, Redial, Release, Retire, Saturated, Sweep,
+};
 pub(crate) use supervision::{AwaitReady, Child, ChildExited, Revive, Shutdown, SweepAll};

@@ -5,14 +5,18 @@ use std::time::Duration;
 use actix::Message;
 use tokio::time::Instant;
 
-use crate::net::{ConnectionExit, DialError, Established, Request};
+use crate::net::{ConnectionExit, DialError, Established};
 
-/// Send this request after a pause, or keep it until a connection is ready or its deadline passes.
+/// Requests wait for a shared connection, or wait no more.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub(crate) struct Park {
-    pub(crate) request: Request,
-    pub(crate) after: Duration,
+pub(crate) struct Parked;
+
+/// Send the request that was set aside under this ticket: what was sent to the pool before it is done.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Release {
+    pub(crate) ticket: u64,
 }
 
 /// A shared connection is saturated: it has more requests than its task can handle.

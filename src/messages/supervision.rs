@@ -18,6 +18,8 @@ pub(crate) enum Child {
     Janitor,
     /// The pool of the database of this name.
     Pool(Arc<str>),
+    /// The relay of the database of this name.
+    Relay(Arc<str>),
 }
 
 /// Answered when every database is healthy, or after this time with the databases that are not.

@@ -52,6 +52,14 @@ impl Executor {
         }
     }
 
+    /// Starts a task on the crate's own runtime.
+    pub(crate) fn spawn_apart<F>(&self, task: F) -> io::Result<JoinHandle<F::Output>>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        self.spawn_on_own(self.running.track_future(task))
+    }
+
     /// Whether tasks run on the runtime of the application.
     pub(crate) fn is_on_caller(&self) -> bool {
         self.caller.is_some() && !self.caller_is_gone.load(Relaxed)

@@ -17,7 +17,9 @@ pub(crate) mod hanging_names;
 mod race;
 
 pub(crate) use close::CloseReason;
-pub(crate) use connection::{Activity, Connection, ConnectionExit, Link, Tally, TallySink};
+pub(crate) use connection::{
+    Activity, Connection, ConnectionExit, Link, Tally, TallySink, UnsentSink,
+};
 pub(crate) use dial::{DialError, Dialler, Established, ServerInfo, WhileLoading};
 pub(crate) use executor::Executor;
 pub(crate) use in_flight::{AtLimit, InFlight};

@@ -6,7 +6,10 @@
 pub(crate) mod clock;
 mod counters;
 mod gate;
+mod keeper;
+mod lessees;
 mod outage;
+mod parking;
 mod permits;
 mod routes;
 mod settings;
@@ -15,7 +18,10 @@ mod waits;
 
 pub(crate) use counters::{Counters, count};
 pub(crate) use gate::{Admitted, Gate};
+pub(crate) use keeper::{Keeper, Kept};
+pub(crate) use lessees::Lessees;
 pub(crate) use outage::Outage;
+pub(crate) use parking::Parking;
 pub(crate) use permits::{Permit, Permits};
 pub(crate) use routes::{Route, Routes};
 pub(crate) use settings::{CallSettings, SettingsCell};
@@ -34,8 +40,9 @@ use arc_swap::ArcSwapOption;
 
 use crate::{
     config::DatabaseSettings,
-    messages::{Evidence, PoolLink, Report},
-    net::{DialError, Dialler, InFlight},
+    execution::Execution,
+    messages::{Evidence, Execute, PoolLink, Report},
+    net::{DialError, Dialler, Executor, Failure, InFlight},
     policy::{gate_state::GateState, retry::Budget},
     stats::PoolStats,
 };
@@ -50,16 +57,22 @@ pub(crate) struct DatabaseState {
     pub(crate) gate: Arc<Gate>,
     pub(crate) in_flight: Arc<InFlight>,
     pub(crate) counters: Arc<Counters>,
-    /// The shared connections; `None` while none is ready.
-    pub(crate) routes: ArcSwapOption<Routes>,
+    /// The way to the shared connections.
+    pub(crate) parking: Arc<Parking>,
+    /// The callers that wait for a connection of their own.
+    pub(crate) lessees: Arc<Lessees>,
     /// The rights to have connections, and their counts.
     pub(crate) permits: Arc<Permits>,
-    pub(crate) pool: ArcSwapOption<PoolLink>,
+    pub(crate) pool: Arc<ArcSwapOption<PoolLink>>,
+    /// The address for commands as messages.
+    pub(crate) relay: ArcSwapOption<Recipient<Execute>>,
     pub(crate) health: ArcSwapOption<Recipient<Report>>,
     /// The reason of an open circuit, and the time of its next probe.
     pub(crate) outage: ArcSwapOption<Outage>,
     /// The error of the last attempt to connect, until one succeeds.
     pub(crate) dial_error: ArcSwapOption<Arc<str>>,
+    /// The same of the last attempt to open a connection for a lease.
+    pub(crate) lease_error: ArcSwapOption<Arc<str>>,
     /// Whether an operator has isolated the database. Kept here, because it outlasts crashes of all actors.
     pub(crate) is_isolated: AtomicBool,
     /// The classes of commands that are on no list, as the server describes them.
@@ -72,19 +85,31 @@ impl DatabaseState {
     pub(crate) fn new(
         settings: Arc<DatabaseSettings>,
         dialler: Dialler,
+        executor: Arc<Executor>,
         now: Instant,
     ) -> Arc<Self> {
+        let (gate, counters, pool) = (Gate::new(), Arc::<Counters>::default(), Arc::default());
+        let parking = Parking::new(
+            settings.max_parked,
+            executor.clone(),
+            gate.clone(),
+            counters.clone(),
+            Arc::clone(&pool),
+        );
         Arc::new(Self {
             dialler,
-            gate: Gate::new(),
+            parking,
+            lessees: Lessees::new(executor),
+            gate,
             in_flight: InFlight::new(settings.max_in_flight, settings.max_in_flight_bytes),
-            counters: Arc::default(),
-            routes: ArcSwapOption::empty(),
+            counters,
             permits: Permits::new(settings.max_connections, settings.shared_min),
-            pool: ArcSwapOption::empty(),
+            pool,
+            relay: ArcSwapOption::empty(),
             health: ArcSwapOption::empty(),
             outage: ArcSwapOption::empty(),
             dial_error: ArcSwapOption::empty(),
+            lease_error: ArcSwapOption::empty(),
             is_isolated: AtomicBool::new(false),
             survey: Survey::default(),
             budget: Mutex::new(Budget::new(now)),
@@ -100,12 +125,12 @@ impl DatabaseState {
     /// Whether a command would find an open connection.
     pub(crate) fn is_connected(&self) -> bool {
         let admits = matches!(self.gate.state(), GateState::Free | GateState::Trial { .. });
-        admits && self.routes.load().is_some()
+        admits && self.parking.has_routes()
     }
 
     /// Whether no connection is open because the last dial failed.
     pub(crate) fn is_unreachable(&self) -> bool {
-        self.routes.load().is_none() && self.dial_error.load().is_some()
+        !self.parking.has_routes() && self.dial_error.load().is_some()
     }
 
     pub(crate) fn pool_stats(&self) -> PoolStats {
@@ -125,6 +150,19 @@ impl DatabaseState {
     /// The error of a dial, with the address.
     pub(crate) fn explain_dial(&self, error: &DialError) -> Arc<str> {
         format!("{}: {error}", self.settings.load().address).into()
+    }
+
+    /// Ends the waiting of all callers with this failure: no pool will serve them.
+    pub(crate) fn close(&self, failure: Failure) {
+        self.parking.close(failure);
+        self.counters.waiting.store(0, Relaxed);
+    }
+
+    /// The supervisor stops: nothing waits any more, and no task is left.
+    pub(crate) fn end(&self) {
+        self.close(Failure::ShuttingDown(Execution::NotSent));
+        self.parking.keeper().stop();
+        self.lessees.keeper().stop();
     }
 
     /// Takes one retry from the budget, and tells whether there was one.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::net::{Activity, Mailbox};
+use crate::net::{Activity, Mailbox, Request};
 
 /// The connections that all callers share. Never empty.
 #[derive(Debug)]
@@ -15,12 +15,33 @@ pub(crate) struct Route {
     pub(crate) id: u64,
     pub(crate) mailbox: Mailbox,
     pub(crate) activity: Arc<Activity>,
+    /// The number under which a shared connection gives back the requests that it has not sent.
+    pub(crate) number: Option<u64>,
 }
 
 impl Routes {
     /// Routes over these connections; `None` if there are none.
     pub(crate) fn of(routes: &[Arc<Route>]) -> Option<Arc<Self>> {
         (!routes.is_empty()).then(|| Arc::new(Self(routes.to_vec())))
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Route> {
+        self.0.iter().map(|route| &**route)
+    }
+
+    /// Sends a request on any connection that has not ended.
+    pub(super) fn send(&self, request: Request) -> Result<(), Request> {
+        let mut left = match self.least_loaded().mailbox.send(request) {
+            Ok(()) => return Ok(()),
+            Err(refused) => refused.0,
+        };
+        for route in self.iter() {
+            match route.mailbox.send(left) {
+                Ok(()) => return Ok(()),
+                Err(refused) => left = refused.0,
+            }
+        }
+        Err(left)
     }
 
     /// The connection with the fewest requests outstanding. Connections publish that number once per turn,
@@ -54,6 +75,7 @@ mod tests {
                 id,
                 mailbox,
                 activity: Arc::new(activity),
+                number: None,
             })
         };
         let chosen = |loads: &[usize]| {

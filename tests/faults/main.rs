@@ -22,6 +22,7 @@ mod loading;
 mod local;
 mod logging;
 mod pushes;
+mod order;
 mod recovery;
 mod refusals;
 mod replicas;

@@ -64,7 +64,7 @@ async fn answers(database: &DatabaseState) -> bool {
         may_be_large: false,
         responder,
     };
-    let sent = match &*database.routes.load() {
+    let sent = match &*database.parking.routes() {
         Some(routes) => routes.least_loaded().mailbox.send(request).is_ok(),
         None => false,
     };

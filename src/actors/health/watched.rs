@@ -46,7 +46,7 @@ impl Watched {
         let found = Found {
             is_isolated: database.is_isolated.load(Relaxed),
             is_given_up: database.gate.state() == GateState::Failed,
-            is_connected: database.routes.load().is_some(),
+            is_connected: database.parking.has_routes(),
             counts: counts(&database),
         };
         let now = Instant::now().into_std();

@@ -9,17 +9,15 @@ use tokio::{
     time::Instant,
 };
 
-use super::{Event, PoolActor, parking::fail};
+use super::{Event, PoolActor};
 use crate::{
-    execution::Execution,
     log::log_line,
     messages::{ConnectionEnded, Evidence, Saturated},
     net::{
-        CloseReason, Connection, ConnectionExit, DialError, Established, Failure, Link, Origin,
-        Request,
+        CloseReason, Connection, ConnectionExit, DialError, Established, Link, Origin, UnsentSink,
     },
     policy::pool::{Closing, Eviction, Lane, Place as _},
-    state::{Permit, Route, Routes, count},
+    state::{Permit, Route, count},
 };
 
 /// A connection whose task has not ended.
@@ -28,7 +26,6 @@ pub(super) struct Held {
     stop: Option<oneshot::Sender<()>>,
     /// The way to it, while it is in service. A connection ends when its mailbox is held by none.
     pub(super) route: Option<Arc<Route>>,
-    lane: Lane,
 }
 
 impl PoolActor {
@@ -47,6 +44,14 @@ impl PoolActor {
             Lane::Shared => self.listen_to_shared(ctx),
             Lane::Leased => None,
         };
+        let (number, unsent) = match lane {
+            Lane::Shared => {
+                let (number, unsent) = self.state.parking.enrol();
+                let unsent: Box<dyn UnsentSink> = Box::new(unsent);
+                (Some(number), Some(unsent))
+            }
+            Lane::Leased => (None, None),
+        };
         let (mailbox, activity, connection) = Connection::new(
             established,
             &self.state.settings.load(),
@@ -55,6 +60,7 @@ impl PoolActor {
                 origin: Origin::Connection(id),
                 stop: stopped,
                 saturated,
+                unsent,
                 pushes: None,
             },
         );
@@ -70,17 +76,17 @@ impl PoolActor {
         watch(id, task, ctx);
         count(&self.state.counters.opened);
         if lane == Lane::Leased {
-            self.lease_error = None;
+            self.state.lease_error.store(None);
         }
         let route = Route {
             id,
             mailbox,
             activity,
+            number,
         };
         let held = Held {
             stop: Some(stop),
             route: Some(Arc::new(route)),
-            lane,
         };
         self.connections.insert(id, held);
         let evidence = Evidence::Connected(seen);
@@ -112,7 +118,7 @@ impl PoolActor {
 
     pub(super) fn publish_routes(&self) {
         let routes: Vec<_> = self.routes().cloned().collect();
-        self.state.routes.store(Routes::of(&routes));
+        self.state.parking.publish(&routes);
     }
 
     pub(super) fn tell_usage(&mut self, now: Instant) {
@@ -176,14 +182,6 @@ impl PoolActor {
             count(counter);
         }
     }
-
-    /// Answers a request that its connection has not sent. It was for the connection of one caller, so it
-    /// may not go to another one, which would lack what was done on this one.
-    fn lose(&self, request: Request, loss: Arc<CloseReason>) {
-        let counters = &self.state.counters;
-        let failure = Failure::Lost(loss, Execution::NotSent);
-        fail(request, failure, &counters.lost, counters);
-    }
 }
 
 /// Reports the end of a connection's task.
@@ -214,12 +212,6 @@ impl Handler<ConnectionEnded> for PoolActor {
             self.registry.leave_caller();
         }
         self.count_end(&loss, held.route.is_some());
-        for request in ended.unsent {
-            match held.lane {
-                Lane::Shared => self.park(request),
-                Lane::Leased => self.lose(request, loss.clone()),
-            }
-        }
         let is_lost = !matches!(*loss, CloseReason::Drained);
         let evidence = is_evidence.then_some(Evidence::ConnectionLost(loss));
         self.turn(

@@ -76,7 +76,8 @@ impl PoolActor {
         log_line!(self.registry.log, DEBUG, %database, error = %cause, "dial failed");
         count(&self.state.counters.dial_failures);
         if lane == Lane::Leased {
-            self.lease_error = Some(self.state.explain_dial(&error));
+            let text = self.state.explain_dial(&error);
+            self.state.lease_error.store(Some(Arc::new(text)));
         }
         Event::DialFailed {
             id,

@@ -27,6 +27,7 @@ impl Handler<Drain> for PoolActor {
     fn handle(&mut self, drain: Drain, ctx: &mut Self::Context) -> Self::Result {
         let (finished, wait) = oneshot::channel();
         self.finished = Finished(Some(finished));
+        self.state.parking.drain();
         let deadline = drain.deadline.into_std();
         self.turn(Event::Drain { deadline }, ctx);
         // An error says that the pool is gone, which is what was asked for.

@@ -18,7 +18,7 @@ impl Waiter for Waiting {
     }
 
     fn is_gone(&self) -> bool {
-        self.answer.is_closed()
+        self.answer.is_gone()
     }
 }
 
@@ -45,10 +45,7 @@ impl PoolActor {
         // The caller looks at it to tell how many others wait.
         self.publish_waiting();
         let why = match why {
-            Rejection::TimedOut => {
-                let shared_error = self.state.dial_error.load().as_deref().cloned();
-                NoGrant::TimedOut(shared_error.or_else(|| self.lease_error.clone()))
-            }
+            Rejection::TimedOut => NoGrant::TimedOut,
             Rejection::TooManyWait => NoGrant::TooManyWait,
             Rejection::ShuttingDown => NoGrant::ShuttingDown,
         };

@@ -4,7 +4,6 @@
 mod connections;
 mod dialling;
 mod draining;
-mod executing;
 mod leak_watch;
 mod lending;
 mod parking;
@@ -18,17 +17,16 @@ use std::{
 use actix::{Actor, AsyncContext, Context, SpawnHandle};
 use tokio::time::Instant;
 
-use self::{
-    connections::Held, dialling::Dialling, draining::Finished, leak_watch::LeakWatch,
-    parking::Parking,
-};
+use self::{connections::Held, dialling::Dialling, draining::Finished, leak_watch::LeakWatch};
 use super::exit_guard::ExitGuard;
 use crate::{
     config::DatabaseSettings,
+    execution::Execution,
     messages::{Evidence, Waiting},
+    net::Failure,
     policy::pool::{self, Limits, Pool},
     registry::{Registry, STOP_PATIENCE},
-    state::{DatabaseState, Permit, Permits},
+    state::{DatabaseState, Kept as _, Permit, Permits},
 };
 
 type Event = pool::Event<Waiting, Evidence>;
@@ -43,10 +41,7 @@ pub(super) struct PoolActor {
     /// Every connection whose task has not ended.
     connections: HashMap<u64, Held>,
     dials: HashMap<u64, Dialling>,
-    parking: Parking,
     leak_watch: LeakWatch,
-    /// Why the last dial for a lease failed, while none has succeeded since.
-    lease_error: Option<Arc<str>>,
     finished: Finished,
     /// The one timer, for whatever is due first.
     alarm: Option<(Instant, SpawnHandle)>,
@@ -60,16 +55,16 @@ impl PoolActor {
     ) -> Self {
         let is_unreachable = state.dial_error.load().is_some();
         let places = state.permits.clone();
+        // A predecessor may have left it.
+        state.lease_error.store(None);
         Self {
             pool: Pool::new(limits(&state.settings.load()), places, is_unreachable),
-            parking: Parking::new(state.clone()),
             state,
             registry,
             guard,
             connections: HashMap::new(),
             dials: HashMap::new(),
             leak_watch: LeakWatch::default(),
-            lease_error: None,
             finished: Finished::default(),
             alarm: None,
         }
@@ -79,7 +74,7 @@ impl PoolActor {
     fn turn(&mut self, event: Event, ctx: &mut Context<Self>) {
         let now = Instant::now();
         self.tell_usage(now);
-        self.tell(Event::Parked(self.parking.len()), now);
+        self.tell(Event::Parked(self.state.parking.len()), now);
         self.tell(event, now);
         while let Some(action) = self.pool.poll(now.into_std()) {
             self.carry_out(action, now, ctx);
@@ -110,9 +105,12 @@ impl PoolActor {
             Action::Publish => self.publish_routes(),
             Action::SendParked(id) => {
                 self.send_parked(id);
-                self.tell(Event::Parked(self.parking.len()), now);
+                self.tell(Event::Parked(self.state.parking.len()), now);
             }
-            Action::RefuseParked => self.parking.refuse_all(),
+            Action::RefuseParked => {
+                let failure = Failure::ShuttingDown(Execution::NotSent);
+                self.state.parking.close(failure);
+            }
             Action::Report(evidence) => self.report(evidence),
             Action::StopAll => self.stop_all(),
             Action::Finish => self.finish(ctx),
@@ -143,7 +141,7 @@ impl PoolActor {
     /// An alarm that rings too early does no harm, and is cheaper than one for each waiter.
     fn arm(&mut self, now: Instant, ctx: &mut Context<Self>) {
         let of_the_pool = self.pool.wake_at().map(Instant::from_std);
-        let others = [self.parking.wake_at(), self.leak_watch.wake_at()];
+        let others = [self.state.parking.wake_at(), self.leak_watch.wake_at()];
         let due = others.into_iter().flatten().chain(of_the_pool).min();
         let Some(due) = due else { return };
         if let Some((armed, handle)) = self.alarm {
@@ -159,7 +157,8 @@ impl PoolActor {
     fn ring(&mut self, ctx: &mut Context<Self>) {
         self.alarm = None;
         let now = Instant::now();
-        self.parking.expire(now);
+        // Kept here as well: the application may block the thread of either.
+        self.state.parking.expire(now);
         self.warn_of_overdue(now);
         self.turn(Event::Woken, ctx);
     }

@@ -35,7 +35,7 @@ impl Handler<Sweep> for PoolActor {
     type Result = usize;
 
     fn handle(&mut self, _: Sweep, ctx: &mut Context<Self>) -> usize {
-        self.parking.forget_gone();
+        self.state.parking.forget_gone();
         self.turn(Event::Swept, ctx);
         self.state.counters.swept();
         self.pool.swept()

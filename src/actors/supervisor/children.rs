@@ -1,18 +1,20 @@
 //! The supervisor's children: their start, their end, and their restart.
 
-use std::{
-    sync::{Arc, atomic::Ordering::Relaxed},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use actix::{Actor, AsyncContext, Context, Handler};
 use tokio::time::Instant;
 
 use super::SupervisorActor;
 use crate::{
-    actors::{exit_guard::ExitGuard, health::HealthActor, janitor::JanitorActor, pool::PoolActor},
+    actors::{
+        exit_guard::ExitGuard, health::HealthActor, janitor::JanitorActor, pool::PoolActor,
+        relay::RelayActor,
+    },
+    execution::Execution,
     log::log_line,
     messages::{Child, ChildExited, Evidence, PoolLink},
+    net::Failure,
     policy::{gate_state::GateState, restarts::Decision},
     state::{DatabaseState, count},
 };
@@ -25,6 +27,7 @@ impl SupervisorActor {
     pub(super) fn start_children(&mut self, ctx: &mut Context<Self>) {
         for state in self.registry.states() {
             self.start_pool(&state, ctx);
+            self.start_relay(&state, ctx);
         }
         self.start_health(ctx);
         self.start_janitor(ctx);
@@ -35,14 +38,23 @@ impl SupervisorActor {
         let guard = ExitGuard::new(Child::Pool(name.clone()), ctx.address().recipient());
         let pool = PoolActor::new(state.clone(), self.registry.clone(), guard).start();
         state.pool.store(Some(Arc::new(PoolLink {
-            execute: pool.clone().recipient(),
-            park: pool.clone().recipient(),
+            parked: pool.clone().recipient(),
+            release: pool.clone().recipient(),
             acquire: pool.clone().recipient(),
             redial: pool.clone().recipient(),
             retire: pool.clone().recipient(),
             sweep: pool.clone().recipient(),
         })));
+        // It was told of in vain what its predecessor had not done.
+        state.parking.open();
         self.pools.insert(name, pool);
+    }
+
+    fn start_relay(&mut self, state: &Arc<DatabaseState>, ctx: &mut Context<Self>) {
+        let guard = ExitGuard::new(Child::Relay(state.name()), ctx.address().recipient());
+        let relay = RelayActor::new(state.clone(), self.registry.clone(), guard).start();
+        state.relay.store(Some(Arc::new(relay.clone().recipient())));
+        self.relays.insert(state.name(), relay);
     }
 
     fn start_health(&mut self, ctx: &mut Context<Self>) {
@@ -70,6 +82,12 @@ impl SupervisorActor {
         match child {
             Child::Health => self.start_health(ctx),
             Child::Janitor => self.start_janitor(ctx),
+            Child::Relay(name) => {
+                let state = self.registry.databases.get(name);
+                if let Some(state) = state.map(|state| state.value().clone()) {
+                    self.start_relay(&state, ctx);
+                }
+            }
             Child::Pool(name) => {
                 let state = self.registry.databases.get(name);
                 if let Some(state) = state.map(|state| state.value().clone()) {
@@ -92,9 +110,7 @@ impl SupervisorActor {
         );
         if let Some(state) = self.registry.databases.get(name) {
             state.gate.set(GateState::Failed);
-            state.routes.store(None);
-            state.counters.parked.store(0, Relaxed);
-            state.counters.waiting.store(0, Relaxed);
+            state.close(Failure::Abandoned(Execution::NotSent));
             state.report(Evidence::GivenUp);
         }
     }
@@ -124,9 +140,9 @@ impl Handler<ChildExited> for SupervisorActor {
             }
             Decision::GiveUp => match &child {
                 Child::Pool(name) => self.give_up(name),
-                // These are never given up: without the health actor no circuit would change again, and
-                // without the janitor no idle connection would be closed, in any database.
-                Child::Health | Child::Janitor => {
+                // These are never given up: without the health actor no circuit would change again, without
+                // the janitor no idle connection would be closed, and without the relay no message handled.
+                Child::Health | Child::Janitor | Child::Relay(_) => {
                     let crashed = child.clone();
                     log_line!(
                         self.registry.log,

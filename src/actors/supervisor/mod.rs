@@ -9,7 +9,9 @@ use std::{collections::HashMap, sync::Arc};
 use actix::{Actor, Addr, Context, Handler, ResponseFuture};
 use tokio::{sync::oneshot, task::JoinHandle};
 
-use super::{health::HealthActor, janitor::JanitorActor, pool::PoolActor, readiness};
+use super::{
+    health::HealthActor, janitor::JanitorActor, pool::PoolActor, readiness, relay::RelayActor,
+};
 use crate::{
     error::Error,
     lifeline::ShutdownReport,
@@ -25,6 +27,7 @@ pub(crate) struct SupervisorActor {
     pub(super) health: Option<Addr<HealthActor>>,
     pub(super) janitor: Option<Addr<JanitorActor>>,
     pub(super) pools: HashMap<Arc<str>, Addr<PoolActor>>,
+    pub(super) relays: HashMap<Arc<str>, Addr<RelayActor>>,
     restarts: HashMap<Child, Restarts>,
     /// Tasks that hand events to recipients.
     deliveries: Vec<JoinHandle<()>>,
@@ -62,6 +65,7 @@ impl SupervisorActor {
                 health: None,
                 janitor: None,
                 pools: HashMap::new(),
+                relays: HashMap::new(),
                 restarts: HashMap::new(),
                 deliveries: Vec::new(),
                 stopped: Some(stopped),

@@ -1,6 +1,6 @@
 //! How a connection ended.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, fmt, sync::Arc};
 
 use crate::net::{close::CloseReason, request::Request};
 
@@ -8,8 +8,6 @@ use crate::net::{close::CloseReason, request::Request};
 #[derive(Debug)]
 pub(crate) struct ConnectionExit {
     pub(crate) loss: Arc<CloseReason>,
-    /// Requests that were never written, in order, to be sent elsewhere.
-    pub(crate) unsent: VecDeque<Request>,
     /// Callers that do not know whether their command was executed.
     pub(crate) victims: u64,
     /// The reply to all their commands may be of any size.
@@ -39,9 +37,19 @@ impl ConnectionExit {
     pub(crate) fn untold(loss: CloseReason) -> Self {
         Self {
             loss: Arc::new(loss),
-            unsent: VecDeque::new(),
             victims: 0,
             may_be_large: false,
         }
     }
+}
+
+/// Takes back the requests that a connection has not written, to be sent elsewhere. It belongs to one
+/// connection, which drops it at its end.
+pub(crate) trait UnsentSink: fmt::Debug + Send + 'static {
+    /// The connection takes no more requests. Later ones wait until this has taken back the earlier ones, so
+    /// that none overtakes them.
+    fn hold(&self);
+
+    /// Takes the requests in the order of their calls.
+    fn take_back(&self, unsent: VecDeque<Request>);
 }

@@ -14,7 +14,7 @@ mod subscriptions;
 mod tally;
 
 pub(crate) use activity::Activity;
-pub(crate) use exit::ConnectionExit;
+pub(crate) use exit::{ConnectionExit, UnsentSink};
 pub(crate) use tally::{Tally, TallySink};
 
 use std::{
@@ -40,10 +40,10 @@ use super::{
     close::CloseReason,
     codec::Decoded,
     dial::Established,
-    request::{Mailbox, Origin, Request},
+    request::{Failure, Mailbox, Origin, Request},
     transport::Transport,
 };
-use crate::config::DatabaseSettings;
+use crate::{config::DatabaseSettings, execution::Execution};
 
 /// Requests are packed for writing up to this many bytes ahead of the socket. A request that is not packed
 /// was provably not sent, so this bounds the requests that a broken connection leaves unknown.
@@ -76,6 +76,8 @@ pub(crate) struct Connection {
     transport: Box<dyn Transport>,
     mailbox: mpsc::UnboundedReceiver<Request>,
     mailbox_is_closed: bool,
+    // Dropped after the mailbox, so that a request that finds it closed waits for its return.
+    unsent: Option<Box<dyn UnsentSink>>,
     // `None` once the pool has gone without stopping it.
     stop: Option<oneshot::Receiver<()>>,
     arrived: Vec<Request>,
@@ -107,6 +109,9 @@ pub(crate) struct Link {
     pub(crate) stop: oneshot::Receiver<()>,
     /// Notified when the connection is saturated; `None` where another connection could not help.
     pub(crate) saturated: Option<mpsc::Sender<()>>,
+    /// Takes back requests that were not written. If there is none, their callers learn that they were not
+    /// sent: they were for this connection alone.
+    pub(crate) unsent: Option<Box<dyn UnsentSink>>,
     /// Takes pushes. If there is none, they are dropped.
     pub(crate) pushes: Option<Box<dyn PushSink>>,
 }
@@ -124,6 +129,7 @@ impl Connection {
             transport: established.transport,
             mailbox,
             mailbox_is_closed: false,
+            unsent: link.unsent,
             stop: Some(link.stop),
             arrived: Vec::new(),
             queued: VecDeque::new(),
@@ -149,7 +155,10 @@ impl Connection {
     pub(crate) async fn run(mut self) -> ConnectionExit {
         let loss = poll_fn(|cx| self.poll(cx)).await;
         // After the close, senders choose another connection. The requests in the mailbox are kept, to be
-        // sent elsewhere.
+        // sent elsewhere, and before later ones.
+        if let Some(unsent) = &self.unsent {
+            unsent.hold();
+        }
         self.mailbox.close();
         while let Some(request) = self.mailbox.recv().await {
             self.queued.push_back(request);
@@ -406,12 +415,27 @@ impl Connection {
         let mut unsent = failed.unsent;
         unsent.extend(self.queued);
         let victims = tally.lost;
+        match self.unsent {
+            Some(sink) => sink.take_back(unsent),
+            None => lose(unsent, &loss, &mut tally),
+        }
         self.counters.add(tally);
         ConnectionExit {
             loss,
-            unsent,
             victims,
             may_be_large: failed.may_be_large,
+        }
+    }
+}
+
+/// Answers requests that were for this connection alone: another one lacks what was done on it.
+fn lose(unsent: VecDeque<Request>, loss: &Arc<CloseReason>, tally: &mut Tally) {
+    for mut request in unsent {
+        let failure = Failure::Lost(loss.clone(), Execution::NotSent);
+        if request.responder.finish(Err(failure)) {
+            tally.lost += 1;
+        } else {
+            tally.cancelled += 1;
         }
     }
 }

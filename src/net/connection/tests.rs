@@ -133,6 +133,18 @@ impl TallySink for Counted {
     }
 }
 
+/// Keeps the requests that the connection gives back.
+#[derive(Clone, Debug, Default)]
+struct Returned(Arc<Mutex<VecDeque<Request>>>);
+
+impl UnsentSink for Returned {
+    fn hold(&self) {}
+
+    fn take_back(&self, unsent: VecDeque<Request>) {
+        *self.0.lock().expect("no test panicked with the lock") = unsent;
+    }
+}
+
 /// A connection on a wire, with [`OUTSTANDING`] requests written and none answered.
 struct Rig {
     wire: Wire,
@@ -142,6 +154,7 @@ struct Rig {
     counted: Arc<Counted>,
     attempt_timeout: Duration,
     ended: tokio::task::JoinHandle<ConnectionExit>,
+    returned: Returned,
     _stop: oneshot::Sender<()>,
 }
 
@@ -165,6 +178,7 @@ impl Rig {
             seen: ServerInfo::default(),
         };
         let (stop, stopped) = oneshot::channel();
+        let returned = Returned::default();
         let (mailbox, _, connection) = Connection::new(
             established,
             &settings.databases[0],
@@ -173,6 +187,7 @@ impl Rig {
                 origin: Origin::Connection(7),
                 stop: stopped,
                 saturated: None,
+                unsent: Some(Box::new(returned.clone())),
                 pushes,
             },
         );
@@ -184,6 +199,7 @@ impl Rig {
             counted,
             attempt_timeout: settings.databases[0].attempt_timeout,
             ended: tokio::spawn(connection.run()),
+            returned,
             _stop: stop,
         };
         rig.send(OUTSTANDING);
@@ -229,7 +245,8 @@ impl Rig {
     /// The reason of the connection's end, which left so many requests unsent and none unknown.
     async fn ended_without_sending(self, unsent: usize) -> Arc<CloseReason> {
         let ended = self.ended.await.expect("the connection did not panic");
-        assert_eq!((ended.unsent.len(), ended.victims), (unsent, 0));
+        let returned = self.returned.0.lock().expect("no test panicked with it");
+        assert_eq!((returned.len(), ended.victims), (unsent, 0));
         ended.loss
     }
 

@@ -47,6 +47,11 @@ impl<W: Waiter> WaitQueue<W> {
         self.waiters.pop_front()
     }
 
+    /// The waiter that came last, also if it has gone.
+    pub(crate) fn pop_last(&mut self) -> Option<W> {
+        self.waiters.pop_back()
+    }
+
     /// Forgets the waiters at the head that have gone.
     pub(crate) fn skip_gone(&mut self) {
         while self.waiters.front().is_some_and(W::is_gone) {
@@ -143,6 +148,9 @@ mod tests {
                             queue.push_first(first.clone());
                             list.insert(0, first);
                         }
+                    }
+                    4 if millis % 2 == 0 => {
+                        prop_assert_eq!(queue.pop_last(), list.pop());
                     }
                     4 => {
                         let gone = queue.forget_gone();

@@ -1,0 +1,158 @@
+//! Commands that other actors send as messages.
+//!
+//! The relay of a database takes them, and the executor runs them. A flood of messages so costs its own database
+//! only: the relay lets the other actors of its thread run in between, and refuses what is too much.
+
+use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll, time::Duration};
+
+use actix::{
+    Actor, AsyncContext, Context, Handler,
+    dev::{MessageResponse, OneshotSender},
+    fut::wrap_future,
+};
+use redis::{Cmd, Value};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::exit_guard::ExitGuard;
+use crate::{
+    call::{CallEngine, Overrides},
+    error::Error,
+    log::log_line,
+    messages::Execute,
+    policy::retry::Idempotence,
+    registry::Registry,
+    state::{DatabaseState, count},
+};
+
+/// After so many messages the other actors have their turn.
+const MESSAGES_AT_ONCE: usize = 256;
+
+/// Runs the messages of one database.
+pub(super) struct RelayActor {
+    engine: CallEngine,
+    registry: Arc<Registry>,
+    _guard: ExitGuard,
+    /// One for each command that may be under way here.
+    places: Arc<Semaphore>,
+    handled: usize,
+}
+
+impl RelayActor {
+    pub(super) fn new(
+        state: Arc<DatabaseState>,
+        registry: Arc<Registry>,
+        guard: ExitGuard,
+    ) -> Self {
+        // Tokio has a bound of its own, which is beyond any memory.
+        let places = state
+            .settings
+            .load()
+            .max_in_flight
+            .min(Semaphore::MAX_PERMITS);
+        Self {
+            places: Arc::new(Semaphore::new(places)),
+            engine: CallEngine::new(state),
+            registry,
+            _guard: guard,
+            handled: 0,
+        }
+    }
+}
+
+impl Actor for RelayActor {
+    type Context = Context<Self>;
+}
+
+impl Handler<Execute> for RelayActor {
+    type Result = Executing;
+
+    fn handle(&mut self, execute: Execute, ctx: &mut Self::Context) -> Self::Result {
+        self.handled += 1;
+        if self.handled.is_multiple_of(MESSAGES_AT_ONCE) {
+            // Without this an actor handles messages for as long as there are any.
+            ctx.wait(wrap_future(tokio::task::yield_now()));
+        }
+        match self.places.clone().try_acquire_owned() {
+            Ok(place) => Executing::Run(Command {
+                engine: self.engine.clone(),
+                registry: self.registry.clone(),
+                // The rest of the message ends here: it is handled.
+                command: execute.command,
+                timeout: execute.timeout,
+                idempotence: execute.idempotence,
+                _place: place,
+            }),
+            Err(_) => Executing::Refuse(self.engine.state.clone()),
+        }
+    }
+}
+
+type Outcome = Result<Value, Error>;
+
+/// The result of a message.
+pub(crate) enum Executing {
+    Run(Command),
+    Refuse(Arc<DatabaseState>),
+}
+
+/// A command that was sent as a message.
+pub(crate) struct Command {
+    engine: CallEngine,
+    registry: Arc<Registry>,
+    command: Cmd,
+    timeout: Option<Duration>,
+    idempotence: Idempotence,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Command {
+    async fn run(&self) -> Outcome {
+        let mut overrides = Overrides::default().with_idempotence(self.idempotence);
+        if let Some(timeout) = self.timeout {
+            overrides = overrides.with_timeout(timeout);
+        }
+        let options = self.engine.options(overrides);
+        self.engine.execute(&self.command, options).await
+    }
+
+    /// Runs the command until the sender has gone, as a call of a handle runs until its future is dropped: one
+    /// that blocks would otherwise keep its connection.
+    async fn run_for(&self, mut sender: OneshotSender<Outcome>) {
+        let mut call = pin!(self.run());
+        let outcome = poll_fn(|cx| match call.as_mut().poll(cx) {
+            Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
+            Poll::Pending => sender.poll_closed(cx).map(|()| None),
+        });
+        if let Some(outcome) = outcome.await {
+            // The sender may have gone by now.
+            let _ = sender.send(outcome);
+        }
+    }
+}
+
+impl MessageResponse<RelayActor, Execute> for Executing {
+    fn handle(self, _: &mut Context<RelayActor>, sender: Option<OneshotSender<Outcome>>) {
+        match (self, sender) {
+            (Self::Run(command), sender) => {
+                let registry = command.registry.clone();
+                let run = async move {
+                    match sender {
+                        Some(sender) => command.run_for(sender).await,
+                        // Sent with `do_send`: the command is run, and its reply dropped.
+                        None => drop(command.run().await),
+                    }
+                };
+                if let Err(error) = registry.executor.spawn(run) {
+                    log_line!(registry.log, WARN, %error, "no task could be started for a message");
+                }
+            }
+            (Self::Refuse(state), Some(sender)) => {
+                let error = CallEngine::new(state).too_many_messages();
+                // The sender may have gone.
+                let _ = sender.send(Err(error));
+            }
+            // Sent with `do_send`: there is no one to tell, and a flood costs no more than it must.
+            (Self::Refuse(state), None) => count(&state.counters.refused),
+        }
+    }
+}

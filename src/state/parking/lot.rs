@@ -1,0 +1,325 @@
+//! The requests that wait, and the routes that later ones may take: a value, kept under a lock.
+
+use std::{collections::VecDeque, mem, sync::Arc, time};
+
+use tokio::time::{Duration, Instant};
+
+use crate::{
+    execution::{Execution, Stage},
+    net::{Failure, Request},
+    policy::pool::{WaitQueue, Waiter},
+    state::{Route, Routes},
+};
+
+/// How long later requests wait for a connection that is replaced. It has written all earlier ones by then,
+/// unless it is stuck.
+const REPLACEMENT_PATIENCE: Duration = Duration::from_millis(250);
+
+/// First come, first sent. No request is sent on a route while an earlier one waits here, or while a connection
+/// that is at its end has earlier ones.
+#[derive(Debug)]
+pub(super) struct Lot {
+    max: usize,
+    requests: WaitQueue<Request>,
+    /// Second attempts, which are outside of the order.
+    aside: Vec<Aside>,
+    /// Nothing in `aside` is due earlier.
+    aside_at: Option<Instant>,
+    /// The routes of the pool.
+    routes: Option<Arc<Routes>>,
+    /// Whether callers have those routes.
+    is_published: bool,
+    /// The connections that may have earlier requests than those that wait.
+    leaving: Vec<u64>,
+    /// When to wait for them no longer.
+    leave_by: Option<Instant>,
+    entrance: Entrance,
+    last_number: u64,
+    effects: Effects,
+}
+
+#[derive(Debug)]
+enum Entrance {
+    Open,
+    /// Only requests that come back are taken.
+    Draining,
+    Closed(Failure),
+}
+
+#[derive(Debug)]
+struct Aside {
+    request: Request,
+    until: Until,
+}
+
+#[derive(Debug)]
+enum Until {
+    /// The pool has handled what was sent to it before.
+    Released(u64),
+    Time(Instant),
+}
+
+/// What is left to do once the lock is free: an answer wakes a caller, whose code may do anything.
+#[derive(Debug, Default)]
+pub(super) struct Effects {
+    pub(super) refused: Vec<(Request, Failure)>,
+    /// Requests whose callers had gone.
+    pub(super) forgotten: usize,
+}
+
+impl Lot {
+    pub(super) fn new(max: usize) -> Self {
+        Self {
+            max,
+            requests: WaitQueue::new(),
+            aside: Vec::new(),
+            aside_at: None,
+            routes: None,
+            is_published: true,
+            leaving: Vec::new(),
+            leave_by: None,
+            entrance: Entrance::Open,
+            last_number: 0,
+            effects: Effects::default(),
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.requests.len()
+    }
+
+    pub(super) fn has_routes(&self) -> bool {
+        self.routes.is_some()
+    }
+
+    /// When the next deadline passes, or earlier.
+    pub(super) fn wake_at(&self) -> Option<Instant> {
+        let parked = self.requests.wake_at().map(Instant::from_std);
+        let leaving = self.leave_by.filter(|_| !self.leaving.is_empty());
+        let aside = self.aside_at.filter(|_| !self.aside.is_empty());
+        [parked, leaving, aside].into_iter().flatten().min()
+    }
+
+    pub(super) fn take_effects(&mut self) -> Effects {
+        mem::take(&mut self.effects)
+    }
+
+    /// A request that found no route.
+    pub(super) fn enter(&mut self, request: Request) {
+        match &self.entrance {
+            Entrance::Open => {}
+            Entrance::Draining => {
+                let failure = Failure::ShuttingDown(Execution::NotSent);
+                return self.refuse(request, failure);
+            }
+            Entrance::Closed(failure) => {
+                let failure = failure.clone();
+                return self.refuse(request, failure);
+            }
+        }
+        if self.requests.len() >= self.max {
+            self.forget_gone();
+        }
+        if self.requests.len() >= self.max {
+            self.refuse(request, Failure::TooManyParked);
+        } else {
+            self.requests.push(request);
+        }
+    }
+
+    /// Keeps a request apart until it is released by this ticket.
+    pub(super) fn set_aside(&mut self, request: Request) -> u64 {
+        let ticket = self.number();
+        self.keep_aside(request, Until::Released(ticket));
+        ticket
+    }
+
+    /// Keeps a request apart until this time.
+    pub(super) fn set_aside_until(&mut self, request: Request, time: Instant) {
+        self.keep_aside(request, Until::Time(time));
+    }
+
+    fn keep_aside(&mut self, request: Request, until: Until) {
+        let due = match until {
+            Until::Released(_) => request.deadline,
+            Until::Time(time) => request.deadline.min(time),
+        };
+        self.aside_at = Some(self.aside_at.map_or(due, |first| first.min(due)));
+        self.aside.push(Aside { request, until });
+    }
+
+    /// Lets a request in that was set aside; without a ticket all those that have one.
+    pub(super) fn release(&mut self, ticket: Option<u64>) {
+        let is_meant = |aside: &mut Aside| match aside.until {
+            Until::Released(own) => ticket.is_none_or(|ticket| ticket == own),
+            Until::Time(_) => false,
+        };
+        let released: Vec<_> = self.aside.extract_if(.., is_meant).collect();
+        for Aside { request, .. } in released {
+            self.enter(request);
+        }
+    }
+
+    /// Does what is due. Pauses end with a refusal if the circuit `is_open` by then.
+    pub(super) fn expire(&mut self, now: Instant, is_open: bool) {
+        for request in self.requests.expire(now.into_std()) {
+            self.refuse(request, Failure::TimedOut(Stage::Connect));
+        }
+        if self.leave_by.is_some_and(|leave_by| leave_by <= now) {
+            self.leaving.clear();
+            self.leave_by = None;
+        }
+        if self.aside_at.is_some_and(|first| first <= now) {
+            self.expire_aside(now, is_open);
+        }
+    }
+
+    fn expire_aside(&mut self, now: Instant, is_open: bool) {
+        self.aside_at = None;
+        for Aside { request, until } in mem::take(&mut self.aside) {
+            match until {
+                _ if request.deadline <= now => {
+                    self.refuse(request, Failure::TimedOut(Stage::Connect));
+                }
+                Until::Time(time) if time <= now && is_open => {
+                    self.refuse(request, Failure::CircuitOpened);
+                }
+                Until::Time(time) if time <= now => self.enter(request),
+                until => self.keep_aside(request, until),
+            }
+        }
+    }
+
+    pub(super) fn forget_gone(&mut self) {
+        self.effects.forgotten += self.requests.forget_gone();
+    }
+
+    /// The number of a connection that will give back its unsent requests.
+    pub(super) fn number(&mut self) -> u64 {
+        self.last_number += 1;
+        self.last_number
+    }
+
+    /// A connection is about to give back requests.
+    pub(super) fn hold(&mut self, connection: u64, now: Instant) {
+        if !self.leaving.contains(&connection) {
+            self.leaving.push(connection);
+            self.leave_by = Some(now + REPLACEMENT_PATIENCE);
+        }
+    }
+
+    /// Takes requests that are earlier than all others.
+    pub(super) fn take_back(&mut self, unsent: VecDeque<Request>) {
+        if let Entrance::Closed(failure) = &self.entrance {
+            let failure = failure.clone();
+            for request in unsent {
+                self.refuse(request, failure.clone());
+            }
+            return;
+        }
+        for request in unsent.into_iter().rev() {
+            self.requests.push_first(request);
+        }
+        if self.requests.len() > self.max {
+            self.forget_gone();
+        }
+        while self.requests.len() > self.max
+            && let Some(request) = self.requests.pop_last()
+        {
+            self.refuse(request, Failure::TooManyParked);
+        }
+    }
+
+    /// A connection has given back its requests, or has had none.
+    pub(super) fn left(&mut self, connection: u64) {
+        self.leaving.retain(|leaving| *leaving != connection);
+    }
+
+    /// Takes the routes of the pool. If none of the previous ones is among them, later requests wait until the
+    /// previous connections have ended, so that none overtakes a request on them.
+    pub(super) fn replace_routes(&mut self, routes: Option<Arc<Routes>>, now: Instant) {
+        let previous = mem::replace(&mut self.routes, routes);
+        self.is_published = false;
+        let numbers = |routes: &Option<Arc<Routes>>| -> Vec<u64> {
+            let routes = routes.iter().flat_map(|routes| routes.iter());
+            let open = routes.filter(|route| !route.mailbox.is_closed());
+            open.filter_map(|route| route.number).collect()
+        };
+        let (before, after) = (numbers(&previous), numbers(&self.routes));
+        if !before.iter().any(|number| after.contains(number)) {
+            for number in before {
+                self.hold(number, now);
+            }
+        }
+    }
+
+    /// Sends as many requests as can be sent. Returns the routes that callers may use from now on, if that
+    /// has changed.
+    pub(super) fn settle(&mut self) -> Option<Option<Arc<Routes>>> {
+        if !self.leaving.is_empty() {
+            // The previous connections end when no route leads to them.
+            return (!self.is_published).then_some(None);
+        }
+        if let Some(routes) = &self.routes {
+            while let Some(request) = self.requests.pop() {
+                if let Err(request) = routes.send(request) {
+                    self.requests.push_first(request);
+                    break;
+                }
+            }
+        }
+        let is_new = !mem::replace(&mut self.is_published, true);
+        is_new.then(|| self.routes.clone())
+    }
+
+    /// Sends as many requests as can be sent on a connection, to which no route leads yet.
+    pub(super) fn send_on(&mut self, route: &Route) {
+        while self.leaving.is_empty()
+            && let Some(request) = self.requests.pop()
+        {
+            if let Err(refused) = route.mailbox.send(request) {
+                self.requests.push_first(refused.0);
+                break;
+            }
+        }
+    }
+
+    /// Takes requests again, also those that were set aside for a pool that has crashed.
+    pub(super) fn open(&mut self) {
+        self.entrance = Entrance::Open;
+        self.release(None);
+    }
+
+    pub(super) fn drain(&mut self) {
+        if let Entrance::Open = self.entrance {
+            self.entrance = Entrance::Draining;
+        }
+    }
+
+    /// Answers all requests with this failure, and all later ones.
+    pub(super) fn close(&mut self, failure: Failure) {
+        let waiting = self.requests.dismiss().into_iter();
+        let aside = mem::take(&mut self.aside).into_iter();
+        for request in waiting.chain(aside.map(|aside| aside.request)) {
+            self.refuse(request, failure.clone());
+        }
+        self.entrance = Entrance::Closed(failure);
+        self.leaving.clear();
+        self.routes = None;
+        self.is_published = false;
+    }
+
+    fn refuse(&mut self, request: Request, failure: Failure) {
+        self.effects.refused.push((request, failure));
+    }
+}
+
+impl Waiter for Request {
+    fn deadline(&self) -> time::Instant {
+        self.deadline.into_std()
+    }
+
+    fn is_gone(&self) -> bool {
+        self.responder.is_gone()
+    }
+}
