@@ -144,11 +144,16 @@ impl<B: Backend> CallEngine<B> {
         // limit.
         let deadline = last.deadline;
         let backend = &self.backend;
-        let sent = self.send(work.pack(), work.may_be_large(), deadline, |request| match distrusted {
-            Some(origin) => backend.send_elsewhere(&self.state, request, origin),
-            None if after.is_zero() => backend.send(&self.state, request),
-            None => backend.send_later(&self.state, request, after),
-        });
+        let sent = self.send(
+            work.pack(),
+            work.may_be_large(),
+            deadline,
+            |request| match distrusted {
+                Some(origin) => backend.send_elsewhere(&self.state, request, origin),
+                None if after.is_zero() => backend.send(&self.state, request),
+                None => backend.send_later(&self.state, request, after),
+            },
+        );
         let answer = sent.ok()?;
         count(&self.state.counters.retried);
         Some((Attempt { admitted, deadline }, answer))

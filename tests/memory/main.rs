@@ -6,6 +6,7 @@ mod common;
 mod commands;
 mod hostile_input;
 mod leases;
+mod messages;
 
 use std::{
     alloc::System,

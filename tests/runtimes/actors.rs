@@ -5,7 +5,7 @@ use std::{sync::mpsc, time::Duration};
 
 use actix::{Actor, Context, Handler, Message, Recipient, ResponseFuture};
 use redis::Value;
-use redis_steward::{Execute, HealthEvent, HealthState, Subscribe};
+use redis_steward::{Error, Execute, Execution, HealthEvent, HealthState, Limit, Subscribe};
 
 use crate::{Rig, common::eventually_async};
 
@@ -28,6 +28,42 @@ fn an_actor_sends_commands_to_a_recipient() {
         supervisor.shutdown(SOON).await;
         let refused = visitors.send(Visit).await.expect("an actor that runs");
         refused.expect_err("it was shut down");
+    });
+    rig.end();
+}
+
+#[test]
+fn row_83_messages_beyond_the_bound_are_refused() {
+    const BOUND: usize = 3;
+    let rig = Rig::new();
+    actix_rt::System::new().block_on(async {
+        let supervisor = rig.spawn_with(|main| main.max_in_flight(BOUND)).await;
+        let main = supervisor.database("main").expect("the database");
+        let redis = main.recipient();
+        let pause = ["CLIENT", "PAUSE", "60000", "WRITE"];
+        assert_eq!(rig.server.cli(&pause), "OK");
+        let incr = || Execute::new(redis::cmd("INCR").arg("n").take()).timeout(SOON);
+        let stats = || supervisor.statistics().databases["main"].clone();
+        let waiting: Vec<_> = (0..BOUND).map(|_| redis.send(incr())).collect();
+        eventually_async(SOON, "they are under way", || stats().in_flight == BOUND).await;
+
+        let refused = redis.send(incr()).await.expect("a relay that runs");
+        let error = refused.expect_err("it is one too many");
+        assert_eq!(error.execution(), Execution::NotSent);
+        match error {
+            Error::Overloaded { limit, .. } => assert_eq!(limit, Limit::Commands(BOUND)),
+            other => panic!("another error: {other}"),
+        }
+        redis.do_send(incr());
+        eventually_async(SOON, "it is counted", || stats().refused == 2).await;
+
+        assert_eq!(rig.server.cli(&["CLIENT", "UNPAUSE"]), "OK");
+        for reply in waiting {
+            reply.await.expect("a relay that runs").expect("a count");
+        }
+        let count = redis.send(incr()).await.expect("a relay that runs");
+        assert_eq!(count.expect("there is room"), Value::Int(BOUND as i64 + 1));
+        supervisor.shutdown(SOON).await;
     });
     rig.end();
 }

@@ -10,7 +10,7 @@ mod shutdown;
 
 use std::time::Duration;
 
-use redis_steward::{Config, Supervisor};
+use redis_steward::{Config, DatabaseConfig, Supervisor};
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::common::{RedisServer, eventually, proc};
@@ -46,7 +46,16 @@ impl Rig {
     }
 
     async fn spawn(&self) -> Supervisor {
-        let config = Config::single(self.server.url());
+        self.spawn_with(|main| main).await
+    }
+
+    /// With changed settings.
+    async fn spawn_with(
+        &self,
+        adjust: impl FnOnce(DatabaseConfig) -> DatabaseConfig,
+    ) -> Supervisor {
+        let main = adjust(DatabaseConfig::from_url(self.server.url()));
+        let config = Config::new().database("main", main);
         let supervisor = Supervisor::spawn(config).await.expect("a supervisor");
         supervisor.ready(SOON).await.expect("a healthy database");
         supervisor
