@@ -117,8 +117,8 @@ use crate::{
 /// # Settings
 ///
 /// A call reads its deadline and permissions once, when it begins. A handle stores only the overrides
-/// made by [`with_timeout`](Self::with_timeout), [`idempotent`](Self::idempotent) and
-/// [`not_idempotent`](Self::not_idempotent).
+/// made by [`with_timeout`](Self::with_timeout), [`patient`](Self::patient),
+/// [`idempotent`](Self::idempotent) and their opposites.
 ///
 /// # Example
 ///
@@ -210,6 +210,38 @@ impl Database {
     #[must_use]
     pub fn not_idempotent(&self) -> Self {
         self.with_overrides(self.overrides.with_idempotence(Idempotence::No))
+    }
+
+    /// A handle of the same database whose calls wait while the database is down, each until its deadline,
+    /// instead of failing at once. The default is [`when_down`](crate::DatabaseConfig::when_down).
+    ///
+    /// At most [`max_parked`](crate::DatabaseConfig::max_parked) calls wait; further ones fail with
+    /// [`Error::Overloaded`]. When the circuit is half-open, some pass as trials, and when it closes, all do, in
+    /// the order of their arrival. A call whose command may have run is not repeated because of this: see
+    /// [Retries](Self#retries). A lease waits for recovery until its [acquire
+    /// timeout](crate::DatabaseConfig::acquire_timeout). A database that was
+    /// [isolated](crate::Supervisor::isolate) or given up refuses these calls, too.
+    ///
+    /// ```no_run
+    /// # async fn example(jobs: redis_steward::Database) -> Result<(), redis_steward::Error> {
+    /// use std::time::Duration;
+    ///
+    /// // It survives an outage of up to a minute.
+    /// let jobs = jobs.patient().with_timeout(Duration::from_secs(60));
+    /// jobs.query::<()>(redis::cmd("LPUSH").arg("jobs").arg("resize:42")).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn patient(&self) -> Self {
+        self.with_overrides(self.overrides.with_patience(true))
+    }
+
+    /// A handle of the same database whose calls fail at once while the database is down, whatever
+    /// [`when_down`](crate::DatabaseConfig::when_down) says.
+    #[must_use]
+    pub fn impatient(&self) -> Self {
+        self.with_overrides(self.overrides.with_patience(false))
     }
 
     /// The options of a call under the present settings.

@@ -77,7 +77,7 @@ impl Admission {
     /// The circuit is closed, and there is room.
     pub fn free() -> Self {
         Self {
-            gate: Gate::new(),
+            gate: Gate::new(0, Arc::new(Executor::new(None))),
             in_flight: InFlight::new(65_536, 512 << 20),
         }
     }

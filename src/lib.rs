@@ -101,7 +101,7 @@ extern crate self as redis_steward;
 mod common;
 
 pub use blocking::{BlockingDatabase, BlockingLease};
-pub use config::{Config, ConfigError, DatabaseConfig, Io, Keepalive, Problem, Protocol};
+pub use config::{Config, ConfigError, DatabaseConfig, Io, Keepalive, Problem, Protocol, WhenDown};
 pub use database::Database;
 pub use error::{Error, Limit, StartError};
 pub use events::{CircuitState, HealthEvent, HealthEvents, HealthState, Reason};

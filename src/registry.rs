@@ -138,7 +138,7 @@ impl Registry {
     /// Refuses all later commands, and ends the events.
     pub(crate) fn close(&self) {
         for state in self.states() {
-            state.gate.set(GateState::ShuttingDown);
+            state.set_gate(GateState::ShuttingDown);
             state.end();
             self.publish(Change {
                 database: state.name(),

@@ -1,12 +1,6 @@
 //! The errors of calls without a good reply.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use redis::{Cmd, ErrorKind, FromRedisValue, RedisError, Value};
 
@@ -79,18 +73,18 @@ impl<B: Backend> CallEngine<B> {
     }
 
     pub(super) fn overloaded(&self, limit: Limit) -> Error {
-        self.overloaded_by(limit, &self.state.counters.parked)
+        self.overloaded_by(limit, self.state.parked())
     }
 
     /// The error of a limit that was reached with so many callers waiting.
-    pub(super) fn overloaded_by(&self, limit: Limit, waiting: &AtomicUsize) -> Error {
+    pub(super) fn overloaded_by(&self, limit: Limit, waiting: usize) -> Error {
         count(&self.state.counters.refused);
         let (in_flight, in_flight_bytes) = self.state.in_flight.now();
         Error::Overloaded {
             database: self.state.name(),
             in_flight,
             in_flight_bytes,
-            parked: waiting.load(Relaxed),
+            parked: waiting,
             limit,
         }
     }
@@ -135,7 +129,7 @@ impl<B: Backend> CallEngine<B> {
             attempts: attempts.count,
             timeout: attempts.timeout,
             in_flight: self.state.in_flight.now().0,
-            parked: self.state.counters.parked.load(Relaxed),
+            parked: self.state.parked(),
             pool: Box::new(self.state.pool_stats()),
             circuit: match self.state.gate.state() {
                 GateState::Trial { .. } => CircuitState::HalfOpen,

@@ -1,6 +1,6 @@
 //! Commands on an exclusive connection.
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering::Relaxed, time::Duration};
 
 use redis::{Cmd, Pipeline, Value};
 use tokio::time::Instant;
@@ -40,7 +40,7 @@ impl<B: Backend> CallEngine<B> {
         let now = clock::now();
         let wait = options.acquire_timeout(self.state.settings.load().acquire_timeout);
         let deadline = options.deadline(now, wait);
-        self.acquire_until(now, deadline, by, Attempts::not_sent(wait))
+        self.acquire_until(now, deadline, by, &options, Attempts::not_sent(wait))
             .await
     }
 
@@ -49,10 +49,11 @@ impl<B: Backend> CallEngine<B> {
         now: Instant,
         deadline: Instant,
         by: Option<Caller>,
+        options: &CallOptions,
         attempts: Attempts,
     ) -> Result<Grant, Error> {
         // The admission is dropped: a trial begins with the first command, not with the wait for a lease.
-        drop(self.admit()?);
+        drop(self.enter(options, deadline).await?);
         if !self.state.permits.permits_leases() {
             let limit = Limit::Connections(self.state.settings.load().max_connections);
             return Err(self.overloaded(limit));
@@ -75,7 +76,7 @@ impl<B: Backend> CallEngine<B> {
             Ok(Err(NoGrant::TimedOut)) => Err(self.acquire_timed_out(attempts)),
             Ok(Err(NoGrant::TooManyWait)) => {
                 let limit = Limit::Parked(self.state.settings.load().max_parked);
-                Err(self.overloaded_by(limit, &self.state.counters.waiting))
+                Err(self.overloaded_by(limit, self.state.counters.waiting.load(Relaxed)))
             }
             Ok(Err(NoGrant::ShuttingDown)) => Err(Error::ShuttingDown {
                 database: self.state.name(),
@@ -170,7 +171,7 @@ impl<B: Backend> CallEngine<B> {
         let limit = options.time_limit(block);
         let deadline = options.deadline(clock::now(), limit);
         loop {
-            let mut admitted = self.admit()?;
+            let mut admitted = self.enter(options, deadline).await?;
             if block.is_some() {
                 // A blocking command says nothing about the server, and would withhold the trial from
                 // other callers for as long as it blocks.
@@ -178,16 +179,22 @@ impl<B: Backend> CallEngine<B> {
             }
             let packed = (work.pack().0, work.expected_on_lease());
             let is_fresh = grant.session.is_fresh();
-            let sent = self.send(packed, work.may_be_large(), deadline, |mut request| {
-                request.may_block = block.is_some();
-                grant.session.begin(work.effect());
-                if let Err(refused) = grant.mailbox().send(request) {
-                    let failure = Failure::Lost(CloseReason::Gone.into(), Execution::NotSent);
-                    let mut request = refused.0;
-                    request.responder.finish(Err(failure));
-                    count(&self.state.counters.lost);
-                }
-            });
+            let sent = self.send(
+                packed,
+                work.may_be_large(),
+                options,
+                deadline,
+                |mut request| {
+                    request.may_block = block.is_some();
+                    grant.session.begin(work.effect());
+                    if let Err(refused) = grant.mailbox().send(request) {
+                        let failure = Failure::Lost(CloseReason::Gone.into(), Execution::NotSent);
+                        let mut request = refused.0;
+                        request.responder.finish(Err(failure));
+                        count(&self.state.counters.lost);
+                    }
+                },
+            );
             let answer = sent.map_err(|limit| self.overloaded(limit.into()))?;
             let answer = received(answer.await);
             let was_stale = matches!(answer, Err(Failure::Lost(_, Execution::NotSent)));
@@ -202,7 +209,9 @@ impl<B: Backend> CallEngine<B> {
                     count: attempt_count,
                     ..Attempts::not_sent(limit)
                 };
-                *grant = self.acquire_until(now, until, grant.by(), attempts).await?;
+                *grant = self
+                    .acquire_until(now, until, grant.by(), options, attempts)
+                    .await?;
                 continue;
             }
             let outcome = classify(Self::attempt_end(work, &answer));

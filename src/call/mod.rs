@@ -3,6 +3,7 @@
 //!
 //! # Layout
 //! - this file: [`CallEngine`], and a call whose first attempt succeeds
+//! - `admission`: how a call passes the gate
 //! - `options`: the caller's options · `work`: the command or pipeline of a call
 //! - `retry`: the classification of an attempt, and the next attempt · `attempts`: their sum
 //! - `leased`: calls on an exclusive connection · `survey`: commands that are on no list ·
@@ -11,6 +12,7 @@
 //!   `errors`: the errors of calls
 
 mod aborted;
+mod admission;
 mod attempts;
 mod errors;
 mod leased;
@@ -196,11 +198,24 @@ impl<B: Backend> CallEngine<B> {
         work: &(impl Work + Sync),
         options: &CallOptions,
     ) -> Result<(Answered, Attempts), Error> {
-        let admitted = self.admit()?;
         let deadline = options.end(clock::now());
-        let sent = self.send(work.pack(), work.may_be_large(), deadline, |request| {
-            self.backend.send(&self.state, request);
-        });
+        let admitted = match self.state.gate.try_enter() {
+            Ok(admitted) => admitted,
+            // Boxed, so that the future of this rare case does not enlarge that of every call.
+            Err(closed) if options.waits_for(closed) => {
+                Box::pin(self.wait_to_enter(options, deadline)).await?
+            }
+            Err(closed) => return Err(self.refuse(closed).await),
+        };
+        let sent = self.send(
+            work.pack(),
+            work.may_be_large(),
+            options,
+            deadline,
+            |request| {
+                self.backend.send(&self.state, request);
+            },
+        );
         let answer = sent.map_err(|limit| self.overloaded(limit.into()))?;
         match answer.await {
             Ok(Ok(answered)) if !answered.reply.has_error() => {
@@ -215,20 +230,17 @@ impl<B: Backend> CallEngine<B> {
         }
     }
 
-    fn admit(&self) -> Result<Admitted, Error> {
-        let entered = self.state.gate.try_enter();
-        entered.map_err(|gate_state| self.refused(gate_state))
-    }
-
     fn send(
         &self,
         (bytes, expected): (Vec<u8>, Expected),
         may_be_large: bool,
+        options: &CallOptions,
         deadline: Instant,
         hand_over: impl FnOnce(Request),
     ) -> Result<AsyncReceiver<Answer>, AtLimit> {
         let permit = self.state.in_flight.enter(bytes.len())?;
-        let (responder, answer) = Responder::new(permit);
+        let (mut responder, answer) = Responder::new(permit);
+        responder.set_patience(options.is_patient);
         hand_over(Request {
             bytes,
             expected,

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use crate::{
     config::MAX_WAIT,
-    policy::{command::Block, retry::Idempotence},
+    policy::{command::Block, gate_state::GateState, retry::Idempotence},
     state::CallSettings,
 };
 
@@ -16,6 +16,8 @@ pub(crate) struct Overrides {
     /// From the call to its end, however many attempts it takes. It also holds for blocking commands.
     pub(crate) timeout: Option<Duration>,
     pub(crate) idempotence: Idempotence,
+    /// Whether calls wait while the database is down.
+    pub(crate) is_patient: Option<bool>,
 }
 
 impl Overrides {
@@ -23,6 +25,13 @@ impl Overrides {
     pub(crate) fn with_timeout(self, timeout: Duration) -> Self {
         Self {
             timeout: Some(timeout.min(MAX_WAIT)),
+            ..self
+        }
+    }
+
+    pub(crate) fn with_patience(self, is_patient: bool) -> Self {
+        Self {
+            is_patient: Some(is_patient),
             ..self
         }
     }
@@ -45,6 +54,8 @@ pub(crate) struct CallOptions {
     is_strict: bool,
     pub(super) allow_admin: bool,
     pub(super) idempotence: Idempotence,
+    /// The call waits while the database is down.
+    pub(super) is_patient: bool,
     /// A deadline for several calls together, if one was set before.
     until: Option<Instant>,
 }
@@ -56,6 +67,7 @@ impl CallOptions {
             is_strict: overrides.timeout.is_some(),
             allow_admin: settings.allow_admin,
             idempotence: overrides.idempotence,
+            is_patient: overrides.is_patient.unwrap_or(settings.is_patient),
             until: None,
         }
     }
@@ -65,6 +77,16 @@ impl CallOptions {
         Self {
             timeout: self.timeout.min(timeout),
             ..self
+        }
+    }
+
+    /// Whether the call waits at a gate in this state.
+    #[inline]
+    pub(super) fn waits_for(&self, closed: GateState) -> bool {
+        match closed {
+            GateState::Free | GateState::Trial { .. } => true,
+            GateState::Open => self.is_patient,
+            GateState::ShuttingDown | GateState::Failed | GateState::Isolated => false,
         }
     }
 

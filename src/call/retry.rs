@@ -44,8 +44,11 @@ impl<B: Backend> CallEngine<B> {
             self.report_verdict(outcome.verdict, &attempt.admitted);
             attempts.execution = combine(attempts.execution, outcome.execution);
             let origin = answer.as_ref().ok().map(|answered| answered.origin);
-            let last = (&attempt, origin);
-            match self.try_again(work, options, last, outcome, attempts.count) {
+            let last = (&mut attempt, origin);
+            match self
+                .try_again(work, options, last, outcome, attempts.count)
+                .await
+            {
                 Some((next, sent)) => {
                     let next_answer = received(sent.await);
                     if let Err(Failure::TooManyParked | Failure::CircuitOpened) = next_answer {
@@ -98,16 +101,17 @@ impl<B: Backend> CallEngine<B> {
         }
     }
 
-    fn try_again(
+    async fn try_again(
         &self,
         work: &impl Work,
         options: &CallOptions,
-        (last, origin): (&Attempt, Option<Origin>),
+        (last, origin): (&mut Attempt, Option<Origin>),
         outcome: Outcome,
         attempt_count: u32,
     ) -> Option<(Attempt, AsyncReceiver<Answer>)> {
-        // A trial shows whether the server has recovered. A retry would hide a failure.
-        if last.admitted.is_trial() {
+        // A trial shows whether the server has recovered. A retry would hide a failure, unless the caller
+        // waits for recovery.
+        if last.admitted.is_trial() && !options.is_patient {
             return None;
         }
         let only_reads = || work.only_reads();
@@ -127,8 +131,15 @@ impl<B: Backend> CallEngine<B> {
         if now + after >= last.deadline {
             return None;
         }
-        let admitted = self.state.gate.try_enter().ok()?;
-        if admitted.is_trial() {
+        let admitted = match self.state.gate.try_enter() {
+            Ok(admitted) => admitted,
+            Err(closed) if options.is_patient && options.waits_for(closed) => {
+                last.admitted.forgo_trial();
+                self.wait_to_enter(options, last.deadline).await.ok()?
+            }
+            Err(_) => return None,
+        };
+        if admitted.is_trial() && !options.is_patient {
             return None;
         }
         if next != Next::OnceReady && !self.state.withdraw_retry(now.into_std()) {
@@ -147,6 +158,7 @@ impl<B: Backend> CallEngine<B> {
         let sent = self.send(
             work.pack(),
             work.may_be_large(),
+            options,
             deadline,
             |request| match distrusted {
                 Some(origin) => backend.send_elsewhere(&self.state, request, origin),

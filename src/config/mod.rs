@@ -30,6 +30,7 @@ mod source;
 mod url;
 mod username;
 mod variables;
+mod when_down;
 
 pub(crate) use address::Address;
 pub use error::{ConfigError, Problem};
@@ -39,6 +40,7 @@ pub use keepalive::Keepalive;
 pub use protocol::Protocol;
 pub(crate) use resolve::resolve;
 pub(crate) use settings::{MAX_WAIT, Settings};
+pub use when_down::WhenDown;
 
 use std::{fmt, time::Duration};
 

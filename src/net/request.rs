@@ -111,6 +111,9 @@ pub(crate) struct Responder {
     // `None` once answered.
     caller: Option<oneshot::Sender<Answer>>,
     may_be_written: bool,
+    is_patient: bool,
+    /// It is a question of this crate's own, which statistics do not count.
+    is_own: bool,
     permit: Option<InFlightPermit>,
     // Kept where no caller wants the answer, so that the request is not taken for a cancelled one.
     unheard: Option<AsyncReceiver<Answer>>,
@@ -121,8 +124,8 @@ impl Responder {
         Self::with(Some(permit))
     }
 
-    /// For a request of this crate's own, which takes no room from callers.
-    pub(crate) fn without_permit() -> (Self, AsyncReceiver<Answer>) {
+    /// For a request of this crate's own, which takes no room from callers and is not counted.
+    pub(crate) fn own() -> (Self, AsyncReceiver<Answer>) {
         Self::with(None)
     }
 
@@ -131,6 +134,8 @@ impl Responder {
         let responder = Self {
             caller: Some(caller),
             may_be_written: false,
+            is_patient: false,
+            is_own: permit.is_none(),
             permit,
             unheard: None,
         };
@@ -142,6 +147,19 @@ impl Responder {
         let (mut responder, answer) = Self::new(permit);
         responder.unheard = Some(answer);
         responder
+    }
+
+    /// The caller waits while the circuit is open, if `is_patient`.
+    pub(crate) fn set_patience(&mut self, is_patient: bool) {
+        self.is_patient = is_patient;
+    }
+
+    pub(crate) fn is_own(&self) -> bool {
+        self.is_own
+    }
+
+    pub(crate) fn is_patient(&self) -> bool {
+        self.is_patient
     }
 
     /// Gives the request's room back and answers, in this order, so that a caller that has its answer finds

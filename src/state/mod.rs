@@ -17,7 +17,7 @@ mod survey;
 mod waits;
 
 pub(crate) use counters::{Counters, count};
-pub(crate) use gate::{Admitted, Gate};
+pub(crate) use gate::{Admitted, Gate, NotAdmitted};
 pub(crate) use keeper::{Keeper, Kept};
 pub(crate) use lessees::Lessees;
 pub(crate) use outage::Outage;
@@ -40,6 +40,7 @@ use arc_swap::ArcSwapOption;
 
 use crate::{
     config::DatabaseSettings,
+    events::Reason,
     execution::Execution,
     messages::{Evidence, Execute, PoolLink, Report},
     net::{DialError, Dialler, Executor, Failure, InFlight},
@@ -88,11 +89,11 @@ impl DatabaseState {
         executor: Arc<Executor>,
         now: Instant,
     ) -> Arc<Self> {
-        let (gate, counters, pool) = (Gate::new(), Arc::<Counters>::default(), Arc::default());
+        let gate = Gate::new(settings.max_parked, executor.clone());
+        let (counters, pool) = (Arc::<Counters>::default(), Arc::default());
         let parking = Parking::new(
             settings.max_parked,
             executor.clone(),
-            gate.clone(),
             counters.clone(),
             Arc::clone(&pool),
         );
@@ -134,7 +135,26 @@ impl DatabaseState {
     }
 
     pub(crate) fn pool_stats(&self) -> PoolStats {
-        self.counters.pool(&self.permits)
+        PoolStats {
+            parked: self.parked(),
+            ..self.counters.pool(&self.permits)
+        }
+    }
+
+    /// Sets the gate, and answers the callers that waited for that. Returns the new epoch.
+    pub(crate) fn set_gate(&self, gate_state: GateState) -> u64 {
+        let epoch = self.gate.set(gate_state);
+        // A server that is loading its dataset will be ready, so that callers wait on.
+        let is_loading = |outage: &Arc<Outage>| outage.reason == Reason::Loading;
+        let refuses =
+            gate_state == GateState::Open && !self.outage.load().as_ref().is_some_and(is_loading);
+        self.parking.refuse_hasty(refuses);
+        epoch
+    }
+
+    /// The number of calls that wait for a connection or for the circuit.
+    pub(crate) fn parked(&self) -> usize {
+        self.counters.parked.load(Relaxed) + self.gate.waiting()
     }
 
     /// Sends evidence to the health actor. Between its crash and its restart the evidence is lost.
@@ -161,6 +181,7 @@ impl DatabaseState {
     /// The supervisor stops: nothing waits any more, and no task is left.
     pub(crate) fn end(&self) {
         self.close(Failure::ShuttingDown(Execution::NotSent));
+        self.gate.keeper().stop();
         self.parking.keeper().stop();
         self.lessees.keeper().stop();
     }

@@ -12,7 +12,7 @@ use std::{
 
 use arc_swap::{ArcSwap, Guard};
 
-use crate::config::DatabaseSettings;
+use crate::config::{DatabaseSettings, WhenDown};
 
 /// Holds the present settings and their generation.
 ///
@@ -32,6 +32,8 @@ pub(crate) struct CallSettings {
     /// In microseconds; a year of them takes 45 bits.
     pub(crate) command_timeout: Duration,
     pub(crate) allow_admin: bool,
+    /// Calls wait while the database is down.
+    pub(crate) is_patient: bool,
 }
 
 struct Versioned {
@@ -100,16 +102,20 @@ impl CallSettings {
         Self {
             command_timeout: settings.command_timeout,
             allow_admin: settings.allow_admin,
+            is_patient: settings.when_down == WhenDown::Wait,
         }
     }
 
     fn encode(self) -> u64 {
-        (self.command_timeout.as_micros() as u64) << 1 | u64::from(self.allow_admin)
+        (self.command_timeout.as_micros() as u64) << 2
+            | u64::from(self.is_patient) << 1
+            | u64::from(self.allow_admin)
     }
 
     fn decode(word: u64) -> Self {
         Self {
-            command_timeout: Duration::from_micros(word >> 1),
+            command_timeout: Duration::from_micros(word >> 2),
+            is_patient: word >> 1 & 1 == 1,
             allow_admin: word & 1 == 1,
         }
     }
@@ -242,10 +248,13 @@ mod tests {
             Duration::from_micros(1_500),
             MAX_WAIT,
         ] {
-            for allow_admin in [false, true] {
+            for (allow_admin, is_patient) in
+                [(false, false), (false, true), (true, false), (true, true)]
+            {
                 let settings = CallSettings {
                     command_timeout,
                     allow_admin,
+                    is_patient,
                 };
                 assert_eq!(CallSettings::decode(settings.encode()), settings);
             }

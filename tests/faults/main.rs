@@ -22,6 +22,7 @@ mod loading;
 mod local;
 mod logging;
 mod order;
+mod patience;
 mod pushes;
 mod recovery;
 mod refusals;

@@ -30,10 +30,12 @@ async fn assert_served(supervisor: &Supervisor, reason: Reason) {
     let mut events = supervisor.subscribe();
     let is_it = |event: &HealthEvent| event.state == degraded(reason);
     let degraded = event(&mut events, is_it);
+    let mut made = 0;
     let calls = async {
         loop {
             let called = main.query::<i64>(incr()).await;
             called.expect("the open connection serves");
+            made += 1;
         }
     };
     let told = tokio::select! {
@@ -46,8 +48,13 @@ async fn assert_served(supervisor: &Supervisor, reason: Reason) {
     while start.elapsed() < Duration::from_secs(2) {
         let called = main.query::<i64>(incr()).await;
         called.expect("the open connection still serves");
+        made += 1;
     }
-    assert_eq!(stats(supervisor).circuit, CircuitState::Closed);
+    let stats = stats(supervisor);
+    assert_eq!(stats.circuit, CircuitState::Closed);
+    // The question to the open connection is none of the application's commands. One call may have been
+    // dropped when its reply had come.
+    assert!((made..=made + 1).contains(&stats.succeeded), "{made} calls");
 }
 
 #[tokio::test]

@@ -55,7 +55,7 @@ pub(super) fn ask(epoch: u64, database: Arc<DatabaseState>, health: Addr<HealthA
 
 /// Whether a shared connection answers, within the time of a healthy reply. Without one there is no answer.
 async fn answers(database: &DatabaseState) -> bool {
-    let (responder, answer) = Responder::without_permit();
+    let (responder, answer) = Responder::own();
     let request = Request {
         bytes: database.dialler.question().get_packed_command(),
         expected: Expected::One,

@@ -51,7 +51,7 @@ impl Watched {
         };
         let now = Instant::now().into_std();
         let mut health = DatabaseHealth::new(limits, found, now, fastrand::f64());
-        health.gate_set(database.gate.set(health.gate_state()), now);
+        health.gate_set(database.set_gate(health.gate_state()), now);
         Self { database, health }
     }
 
@@ -90,7 +90,7 @@ impl Watched {
             match action {
                 Action::SetGate(gate_state) => {
                     self.health
-                        .gate_set(self.database.gate.set(gate_state), now);
+                        .gate_set(self.database.set_gate(gate_state), now);
                 }
                 Action::AnnounceOutage {
                     reason,

@@ -109,7 +109,7 @@ impl SupervisorActor {
             "its pool crashes repeatedly, and is given up"
         );
         if let Some(state) = self.registry.databases.get(name) {
-            state.gate.set(GateState::Failed);
+            state.set_gate(GateState::Failed);
             state.close(Failure::Abandoned(Execution::NotSent));
             state.report(Evidence::GivenUp);
         }

@@ -20,7 +20,7 @@ impl Handler<Operate> for SupervisorActor {
             state.is_isolated.store(isolates, Relaxed);
             // The health actor sets the gate as well. If it has just crashed, its successor finds it set.
             if state.gate.state() != GateState::Failed {
-                state.gate.set(free_unless_isolated(&state));
+                state.set_gate(free_unless_isolated(&state));
             }
         }
         let operated = self.health.as_ref().map(|health| health.send(operate));
@@ -43,7 +43,7 @@ impl Handler<Revive> for SupervisorActor {
         };
         if state.gate.state() == GateState::Failed {
             // Set here as well, because the health actor may be restarting at this moment.
-            state.gate.set(free_unless_isolated(&state));
+            state.set_gate(free_unless_isolated(&state));
             let child = Child::Pool(database);
             self.restarts.remove(&child);
             self.restart(&child, ctx);

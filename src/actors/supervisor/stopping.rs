@@ -34,7 +34,7 @@ impl SupervisorActor {
         self.is_stopping = true;
         let states = self.registry.states();
         for state in &states {
-            state.gate.set(GateState::ShuttingDown);
+            state.set_gate(GateState::ShuttingDown);
         }
         let before = command_totals(&states);
         let in_flight = states.iter().map(|state| state.in_flight.now().0 as u64);

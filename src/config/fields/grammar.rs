@@ -149,6 +149,7 @@ macro_rules! fields {
                 $(, range($($range:tt)+))?
                 $(, bound($($bound:tt)+))?
                 $(, parts($check_parts:path))?
+                $(, choices($choices:literal))?
                 $(, variable($variable:literal))?;
         )+}
     ) => {
@@ -202,7 +203,7 @@ macro_rules! fields {
                 #[doc = ""]
                 #[doc = facts!(
                     default(default_text!($($default)+))
-                    range(range_text!(($($($range)+)?) ($($($bound)+)?) ($($check_parts)?)))
+                    range(range_text!(($($($range)+)?) ($($($bound)+)?) ($($check_parts)? $($choices)?)))
                     variable($($variable)?)
                 )]
                 $(#[doc = $doc])*
@@ -277,7 +278,7 @@ macro_rules! fields {
             $(Field {
                 key: key!($name $($key)?),
                 unit: <$type as Typed>::UNIT,
-                range: range_text!(($($($range)+)?) ($($($bound)+)?) ($($check_parts)?)),
+                range: range_text!(($($($range)+)?) ($($($bound)+)?) ($($check_parts)? $($choices)?)),
                 default: default_text!($($default)+),
                 variable: variable!($($variable)?),
                 sentence: $sentence,

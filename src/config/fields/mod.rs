@@ -20,7 +20,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use secrecy::SecretString;
 
 use super::{
-    Address, Config, Keepalive, Protocol,
+    Address, Config, Keepalive, Protocol, WhenDown,
     layer::{Layered, Origin},
     report::Report,
     url::SecretUrl,
@@ -254,6 +254,16 @@ fields! {
         /// probes: they pause for 1 s at most.
         fixed recovery_timeout(timeout): Duration,
             default(1 s), range(1 ms..=1 year), variable("REDIS_RECOVERY_TIMEOUT");
+
+        /// What calls do while the database is down: fail at once, or wait for recovery.
+        ///
+        /// Failing at once suits a request path, and waiting a worker or a job that has a minute.
+        /// [`Database::patient`](crate::Database::patient) and
+        /// [`impatient`](crate::Database::impatient) choose per handle. Waiting calls keep their
+        /// deadline, so that a long outage needs a longer
+        /// [`command_timeout`](Self::command_timeout).
+        fixed when_down(choice): WhenDown,
+            default(WhenDown::Refuse), choices("`WhenDown::Refuse` or `WhenDown::Wait`");
 
         /// The most commands in flight at once; further ones are refused as overload.
         ///

@@ -76,6 +76,7 @@ macro_rules! range_text {
     (($low:literal $($unit:ident)? ..) () ()) => {
         concat!("at least ", default_text!($low $($unit)?))
     };
+    (() () ($choices:literal)) => { $choices };
     (() () ($parts:path)) => { "that of each part" };
     (() () ()) => { "true or false" };
 }

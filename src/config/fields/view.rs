@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use crate::config::{Keepalive, Protocol, url::SecretUrl, username::Username};
+use crate::config::{Keepalive, Protocol, WhenDown, url::SecretUrl, username::Username};
 
 /// A row of the table.
 #[derive(Debug)]
@@ -42,6 +42,7 @@ units! {
     Option<SecretString>: "text";
     Option<Protocol>: "protocol version";
     SecretUrl: "URL";
+    WhenDown: "choice";
     Keepalive: "idle, interval and count";
 }
 

@@ -432,11 +432,8 @@ impl Connection {
 fn lose(unsent: VecDeque<Request>, loss: &Arc<CloseReason>, tally: &mut Tally) {
     for mut request in unsent {
         let failure = Failure::Lost(loss.clone(), Execution::NotSent);
-        if request.responder.finish(Err(failure)) {
-            tally.lost += 1;
-        } else {
-            tally.cancelled += 1;
-        }
+        let has_told = request.responder.finish(Err(failure));
+        tally.count(&request.responder, has_told, |tally| &mut tally.lost);
     }
 }
 

@@ -128,9 +128,6 @@ impl Connection {
 /// Answers a request whose deadline passed before it was packed.
 pub(super) fn expire(request: &mut Request, tally: &mut Tally) {
     let failure = Failure::TimedOut(Stage::Queue);
-    if request.responder.finish(Err(failure)) {
-        tally.timed_out += 1;
-    } else {
-        tally.cancelled += 1;
-    }
+    let has_told = request.responder.finish(Err(failure));
+    tally.count(&request.responder, has_told, |tally| &mut tally.timed_out);
 }

@@ -203,16 +203,13 @@ impl PendingReplies {
             return Ok(false);
         };
         if !entry.is_settled {
-            let counter = tally.counter_for(&reply);
+            let counter = Tally::counter_for(&reply);
             let answer = reply.map(|reply| Answered {
                 reply,
                 origin: self.origin,
             });
-            if entry.responder.finish(answer) {
-                *counter += 1;
-            } else {
-                tally.cancelled += 1;
-            }
+            let has_told = entry.responder.finish(answer);
+            tally.count(&entry.responder, has_told, counter);
         }
         self.entries.pop_front();
         self.slow = self.slow.saturating_sub(1);
@@ -256,7 +253,9 @@ impl PendingReplies {
         while let Some(entry) = self.entries.get_mut(self.slow)
             && entry.slow <= now
         {
-            if entry.is_settled || entry.responder.is_gone() {
+            if entry.responder.is_own() {
+                // It counts by its answer.
+            } else if entry.is_settled || entry.responder.is_gone() {
                 entry.is_unanswered = true;
                 tally.unanswered += 1;
                 tally.abandoned += u64::from(!entry.is_settled);
@@ -286,10 +285,9 @@ impl PendingReplies {
                 // The caller's timeout is short, or was mostly spent before the request came here.
                 Failure::TimedOutEarly
             };
-            if entry.responder.answer(Err(failure)) {
-                tally.timed_out += 1;
-            } else {
-                tally.cancelled += 1;
+            let has_told = entry.responder.answer(Err(failure));
+            tally.count(&entry.responder, has_told, |tally| &mut tally.timed_out);
+            if !has_told {
                 // A caller that went after the command had become slow was not counted then.
                 let is_unanswered = entry.slow <= now && !entry.is_unanswered;
                 tally.unanswered += u64::from(is_unanswered);
@@ -319,11 +317,8 @@ impl PendingReplies {
             } else if start < written {
                 let failure = Failure::Lost(loss.clone(), Execution::Unknown);
                 may_be_large &= entry.may_be_large;
-                if entry.responder.finish(Err(failure)) {
-                    tally.lost += 1;
-                } else {
-                    tally.cancelled += 1;
-                }
+                let has_told = entry.responder.finish(Err(failure));
+                tally.count(&entry.responder, has_told, |tally| &mut tally.lost);
             } else {
                 entry.responder.mark_unwritten();
                 let bytes = &unwritten[(start - written) as usize..(end - written) as usize];

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::net::request::{Failure, Reply};
+use crate::net::request::{Failure, Reply, Responder};
 
 /// Plain numbers, added to the counters of the database once per batch, so that a command costs no
 /// atomic operation of its own.
@@ -21,11 +21,37 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
+    /// Counts the end of a request by `counter`, or as cancelled if its caller had gone. A request of this
+    /// crate's own is not counted.
+    #[inline]
+    pub(crate) fn count(
+        &mut self,
+        responder: &Responder,
+        has_told: bool,
+        counter: impl FnOnce(&mut Self) -> &mut u64,
+    ) {
+        if responder.is_own() {
+            return;
+        }
+        let counter = if has_told {
+            counter(self)
+        } else {
+            &mut self.cancelled
+        };
+        *counter += 1;
+    }
+
     /// The counter for a reply whose caller still waits. A reply that exceeds a limit is an error for it.
-    pub(crate) fn counter_for(&mut self, reply: &Result<Reply, Failure>) -> &mut u64 {
-        match reply {
-            Ok(reply) if !reply.has_error() => &mut self.succeeded,
-            _ => &mut self.error_replies,
+    pub(crate) fn counter_for(
+        reply: &Result<Reply, Failure>,
+    ) -> impl FnOnce(&mut Self) -> &mut u64 + use<> {
+        let has_succeeded = matches!(reply, Ok(reply) if !reply.has_error());
+        move |tally| {
+            if has_succeeded {
+                &mut tally.succeeded
+            } else {
+                &mut tally.error_replies
+            }
         }
     }
 }

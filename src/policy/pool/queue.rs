@@ -66,6 +66,14 @@ impl<W: Waiter> WaitQueue<W> {
         before - self.waiters.len()
     }
 
+    /// Takes the waiters of which this is true.
+    pub(crate) fn take_if(&mut self, is_meant: impl Fn(&W) -> bool) -> Vec<W> {
+        let waiters = std::mem::take(&mut self.waiters).into_iter();
+        let (taken, left): (Vec<_>, Vec<_>) = waiters.partition(is_meant);
+        self.waiters = left.into();
+        taken
+    }
+
     /// Once the first deadline has passed: takes all waiters whose deadlines have passed or that have gone.
     pub(crate) fn expire(&mut self, now: Instant) -> Vec<W> {
         if self.soonest.is_none_or(|soonest| soonest > now) {

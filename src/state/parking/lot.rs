@@ -34,6 +34,8 @@ pub(super) struct Lot {
     /// When to wait for them no longer.
     leave_by: Option<Instant>,
     entrance: Entrance,
+    /// Only callers wait that wait for recovery, because the circuit is open.
+    refuses_hasty: bool,
     last_number: u64,
     effects: Effects,
 }
@@ -79,6 +81,7 @@ impl Lot {
             leaving: Vec::new(),
             leave_by: None,
             entrance: Entrance::Open,
+            refuses_hasty: false,
             last_number: 0,
             effects: Effects::default(),
         }
@@ -104,8 +107,22 @@ impl Lot {
         mem::take(&mut self.effects)
     }
 
+    /// Whether only callers wait from now on that wait for recovery.
+    pub(super) fn refuse_hasty(&mut self, refuses: bool) {
+        if refuses {
+            let is_hasty = |request: &Request| !request.responder.is_patient();
+            for request in self.requests.take_if(is_hasty) {
+                self.refuse(request, Failure::CircuitOpened);
+            }
+        }
+        self.refuses_hasty = refuses;
+    }
+
     /// A request that found no route.
     pub(super) fn enter(&mut self, request: Request) {
+        if self.refuses_hasty && !request.responder.is_patient() {
+            return self.refuse(request, Failure::CircuitOpened);
+        }
         match &self.entrance {
             Entrance::Open => {}
             Entrance::Draining => {
@@ -160,8 +177,8 @@ impl Lot {
         }
     }
 
-    /// Does what is due. Pauses end with a refusal if the circuit `is_open` by then.
-    pub(super) fn expire(&mut self, now: Instant, is_open: bool) {
+    /// Does what is due.
+    pub(super) fn expire(&mut self, now: Instant) {
         for request in self.requests.expire(now.into_std()) {
             self.refuse(request, Failure::TimedOut(Stage::Connect));
         }
@@ -170,19 +187,16 @@ impl Lot {
             self.leave_by = None;
         }
         if self.aside_at.is_some_and(|first| first <= now) {
-            self.expire_aside(now, is_open);
+            self.expire_aside(now);
         }
     }
 
-    fn expire_aside(&mut self, now: Instant, is_open: bool) {
+    fn expire_aside(&mut self, now: Instant) {
         self.aside_at = None;
         for Aside { request, until } in mem::take(&mut self.aside) {
             match until {
                 _ if request.deadline <= now => {
                     self.refuse(request, Failure::TimedOut(Stage::Connect));
-                }
-                Until::Time(time) if time <= now && is_open => {
-                    self.refuse(request, Failure::CircuitOpened);
                 }
                 Until::Time(time) if time <= now => self.enter(request),
                 until => self.keep_aside(request, until),
@@ -218,7 +232,11 @@ impl Lot {
             return;
         }
         for request in unsent.into_iter().rev() {
-            self.requests.push_first(request);
+            if self.refuses_hasty && !request.responder.is_patient() {
+                self.refuse(request, Failure::CircuitOpened);
+            } else {
+                self.requests.push_first(request);
+            }
         }
         if self.requests.len() > self.max {
             self.forget_gone();

@@ -17,11 +17,10 @@ use arc_swap::{ArcSwapOption, Guard};
 use tokio::time::Instant;
 
 use self::lot::{Effects, Lot};
-use super::{Counters, Gate, Keeper, Kept, Route, Routes, clock, count};
+use super::{Counters, Keeper, Kept, Route, Routes, clock, count};
 use crate::{
     messages::{Parked, PoolLink},
     net::{Executor, Failure, Request, UnsentSink},
-    policy::gate_state::GateState,
 };
 
 /// The parking of one database. It outlasts crashes of the pool: the requests wait for the next one.
@@ -31,7 +30,6 @@ pub(crate) struct Parking {
     routes: ArcSwapOption<Routes>,
     lot: Mutex<Lot>,
     keeper: Keeper,
-    gate: Arc<Gate>,
     counters: Arc<Counters>,
     pool: Arc<ArcSwapOption<PoolLink>>,
 }
@@ -41,7 +39,6 @@ impl Parking {
     pub(super) fn new(
         max: usize,
         executor: Arc<Executor>,
-        gate: Arc<Gate>,
         counters: Arc<Counters>,
         pool: Arc<ArcSwapOption<PoolLink>>,
     ) -> Arc<Self> {
@@ -49,7 +46,6 @@ impl Parking {
             routes: ArcSwapOption::empty(),
             lot: Mutex::new(Lot::new(max)),
             keeper: Keeper::new(executor),
-            gate,
             counters,
             pool,
         })
@@ -123,6 +119,11 @@ impl Parking {
         self.change(|lot| lot.close(failure));
     }
 
+    /// From now on, callers that do not wait for recovery are refused, or they wait for a connection.
+    pub(crate) fn refuse_hasty(self: &Arc<Self>, refuses: bool) {
+        self.change(|lot| lot.refuse_hasty(refuses));
+    }
+
     /// Drops requests whose callers have gone.
     pub(crate) fn forget_gone(self: &Arc<Self>) {
         self.change(Lot::forget_gone);
@@ -191,8 +192,7 @@ impl Kept for Parking {
     }
 
     fn expire(self: &Arc<Self>, now: Instant) {
-        let is_open = self.gate.state() == GateState::Open;
-        self.change(|lot| lot.expire(now, is_open));
+        self.change(|lot| lot.expire(now));
     }
 }
 

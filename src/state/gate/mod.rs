@@ -1,14 +1,23 @@
 //! The gate before a database: the circuit breaker's state, as callers read it.
 
+mod waiting;
+
+pub(crate) use waiting::NotAdmitted;
+
 use std::sync::{
-    Arc,
+    Arc, Mutex,
     atomic::{
-        AtomicBool, AtomicU32, AtomicU64,
-        Ordering::{AcqRel, Acquire, Relaxed, Release},
+        AtomicBool, AtomicU32, AtomicU64, AtomicUsize,
+        Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst},
     },
 };
 
-use crate::policy::gate_state::GateState;
+use self::waiting::Waiting;
+use super::Keeper;
+use crate::{
+    net::Executor,
+    policy::{gate_state::GateState, pool::WaitQueue},
+};
 
 /// The gate of one database, set by the health actor and read by callers with one atomic load.
 ///
@@ -20,14 +29,24 @@ pub(crate) struct Gate {
     word: AtomicU64,
     trials: AtomicU32,
     has_succeeded: AtomicBool,
+    /// The callers that wait, and their number.
+    queue: Mutex<WaitQueue<Waiting>>,
+    waiting: AtomicUsize,
+    max_waiting: usize,
+    keeper: Keeper,
 }
 
 impl Gate {
-    pub(crate) fn new() -> Arc<Self> {
+    /// At most `max_waiting` callers wait.
+    pub(crate) fn new(max_waiting: usize, executor: Arc<Executor>) -> Arc<Self> {
         Arc::new(Self {
             word: AtomicU64::new(encode(0, GateState::Free)),
             trials: AtomicU32::new(0),
             has_succeeded: AtomicBool::new(false),
+            queue: Mutex::new(WaitQueue::new()),
+            waiting: AtomicUsize::new(0),
+            max_waiting,
+            keeper: Keeper::new(executor),
         })
     }
 
@@ -42,10 +61,16 @@ impl Gate {
         Ok(Admitted { epoch, trial })
     }
 
-    /// Begins a new epoch. Shutting down is final.
-    pub(crate) fn set(&self, gate_state: GateState) -> u64 {
+    /// Begins a new epoch, and answers the callers that waited for it. Shutting down is final.
+    pub(crate) fn set(self: &Arc<Self>, gate_state: GateState) -> u64 {
+        let epoch = self.begin(gate_state);
+        self.admit_waiting();
+        epoch
+    }
+
+    fn begin(&self, gate_state: GateState) -> u64 {
         let mut epoch = 0;
-        let update = self.word.fetch_update(AcqRel, Acquire, |word| {
+        let update = self.word.fetch_update(SeqCst, Acquire, |word| {
             let (old, current) = decode(word);
             epoch = old + 1;
             (current != GateState::ShuttingDown).then(|| encode(epoch, gate_state))
@@ -74,9 +99,9 @@ impl Gate {
     }
 
     fn try_trial(self: &Arc<Self>, at_once: u32) -> Option<Trial> {
-        let trial = Trial { gate: self.clone() };
-        // Dropping the trial subtracts the one added here, also when it is one too many.
-        (self.trials.fetch_add(1, AcqRel) < at_once).then_some(trial)
+        let one_more = |trials: u32| (trials < at_once).then_some(trials + 1);
+        let counted = self.trials.fetch_update(SeqCst, Acquire, one_more);
+        counted.ok().map(|_| Trial { gate: self.clone() })
     }
 }
 
@@ -109,7 +134,8 @@ struct Trial {
 
 impl Drop for Trial {
     fn drop(&mut self) {
-        self.gate.trials.fetch_sub(1, AcqRel);
+        self.gate.trials.fetch_sub(1, SeqCst);
+        self.gate.admit_waiting();
     }
 }
 
@@ -144,9 +170,13 @@ fn decode(word: u64) -> (u64, GateState) {
 mod tests {
     use super::*;
 
+    fn gate() -> Arc<Gate> {
+        Gate::new(100, Arc::new(Executor::new(None)))
+    }
+
     #[test]
     fn trials_are_limited_and_given_back() {
-        let gate = Gate::new();
+        let gate = gate();
         let half_open = GateState::Trial { at_once: 5 };
         gate.set(half_open);
         assert_eq!(gate.state(), half_open);
@@ -158,7 +188,7 @@ mod tests {
 
     #[test]
     fn every_change_is_a_new_epoch_and_shutting_down_is_final() {
-        let gate = Gate::new();
+        let gate = gate();
         let before = gate.try_enter().expect("free").epoch;
         let opened = gate.set(GateState::Open);
         assert!(opened > before);

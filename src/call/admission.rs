@@ -1,0 +1,67 @@
+//! How a call passes the gate: at once, or when the circuit permits it.
+
+use tokio::{task::coop::consume_budget, time::Instant};
+
+use super::{CallEngine, CallOptions, attempts::Attempts};
+use crate::{
+    backend::Backend,
+    error::{Error, Limit},
+    execution::Stage,
+    policy::gate_state::GateState,
+    state::{Admitted, NotAdmitted, count},
+};
+
+impl<B: Backend> CallEngine<B> {
+    /// Passes the gate now or never.
+    pub(super) fn admit(&self) -> Result<Admitted, Error> {
+        let entered = self.state.gate.try_enter();
+        entered.map_err(|closed| self.refused(closed))
+    }
+
+    /// Passes the gate now or later.
+    pub(super) async fn enter(
+        &self,
+        options: &CallOptions,
+        deadline: Instant,
+    ) -> Result<Admitted, Error> {
+        match self.state.gate.try_enter() {
+            Ok(admitted) => Ok(admitted),
+            Err(closed) if options.waits_for(closed) => self.wait_to_enter(options, deadline).await,
+            Err(closed) => Err(self.refuse(closed).await),
+        }
+    }
+
+    /// Refuses a call at once. A loop of refused calls must not starve the other tasks of its thread, so
+    /// that a refusal takes part in tokio's cooperative budget.
+    pub(super) async fn refuse(&self, closed: GateState) -> Error {
+        consume_budget().await;
+        self.refused(closed)
+    }
+
+    /// Waits for a gate that has not let the call pass at once. Beyond the trials of a half-open circuit it
+    /// waits for the verdict, which takes milliseconds after a first outage; at an open circuit it waits for
+    /// recovery if its options say so. It waits until its deadline at most.
+    pub(super) async fn wait_to_enter(
+        &self,
+        options: &CallOptions,
+        deadline: Instant,
+    ) -> Result<Admitted, Error> {
+        let admitted = self.state.gate.wait(deadline, options.is_patient).await;
+        let Ok(admitted) = admitted else {
+            unreachable!("BUG: a caller at the gate was dropped without an answer");
+        };
+        admitted.map_err(|why| match why {
+            NotAdmitted::Refused(gate_state) => self.refused(gate_state),
+            NotAdmitted::TimedOut => {
+                count(&self.state.counters.timed_out);
+                let outage = self.state.outage.load();
+                let cause = outage.as_ref().and_then(|outage| outage.cause.clone());
+                let attempts = Attempts::not_sent(options.timeout);
+                self.timed_out(Stage::Connect, attempts, cause)
+            }
+            NotAdmitted::TooManyWait => {
+                self.overloaded(Limit::Parked(self.state.settings.load().max_parked))
+            }
+        })
+    }
+}
