@@ -4,6 +4,14 @@ use std::time::Duration;
 
 use super::{quantity::Quantity, report::Report};
 
+/// Nothing but keepalive shows that the peer of a blocked command has gone, and its caller may have set no
+/// time limit. It is found within about ten seconds, at the price of a packet every five for each leased
+/// connection.
+const OF_LEASES: Keepalive = Keepalive::new()
+    .idle(Duration::from_secs(5))
+    .interval(Duration::from_secs(2))
+    .count(3);
+
 /// From the rows of the table: [`Keepalive`] with its defaults and setters, and its check.
 macro_rules! keepalive {
     ($(
@@ -18,6 +26,10 @@ macro_rules! keepalive {
         /// forgetting the connection. That takes a time shorter than theirs, at the price of a
         /// packet each time. The [attempt timeout](crate::DatabaseConfig::attempt_timeout) watches
         /// connections with commands under way, and is far quicker.
+        ///
+        /// A command that blocks has no such time limit. So leased connections, which blocking
+        /// commands run on, ask after 5 s, every 2 s, and 3 times at most; a smaller value set here
+        /// holds for them, too. Without keepalive they ask nothing either.
         ///
         /// ```
         /// use redis_steward::{DatabaseConfig, Keepalive};
@@ -54,6 +66,16 @@ macro_rules! keepalive {
                     self
                 }
             )+
+
+            /// That of a leased connection, on which a command may wait for hours: where it is
+            /// stricter than the configured one.
+            pub(crate) fn of_leases(self) -> Self {
+                Self {
+                    idle: self.idle.min(OF_LEASES.idle),
+                    interval: self.interval.min(OF_LEASES.interval),
+                    count: self.count.min(OF_LEASES.count),
+                }
+            }
 
             /// Reports values outside their ranges.
             pub(super) fn check(&self, report: &mut Report<'_>) {
@@ -99,5 +121,17 @@ keepalive! {
 impl Default for Keepalive {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn leases_have_the_stricter_of_each_value() {
+        assert_eq!(Keepalive::new().of_leases(), OF_LEASES);
+        let strict = Keepalive::new().idle(Duration::from_secs(1)).count(2);
+        assert_eq!(strict.of_leases(), strict.interval(OF_LEASES.interval));
     }
 }

@@ -16,7 +16,7 @@ use tokio::{
 };
 
 use super::{race::race, resolver::Resolver};
-use crate::config::{Address, DatabaseSettings};
+use crate::config::{Address, DatabaseSettings, Keepalive};
 
 /// A byte stream to a server.
 pub(crate) trait Transport: AsyncRead + AsyncWrite + Send + Unpin + 'static {
@@ -27,6 +27,11 @@ pub(crate) trait Transport: AsyncRead + AsyncWrite + Send + Unpin + 'static {
     /// Reads what the operating system holds, and asks the system itself as [`has_input`](Self::has_input)
     /// does. It returns [`io::ErrorKind::WouldBlock`] if the system holds nothing.
     fn read_now(&self, buffer: &mut [u8]) -> io::Result<usize>;
+
+    /// Asks a silent peer for signs of life at these times, where the transport has keepalive.
+    fn keep_alive(&self, _: &Keepalive) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 impl Transport for TcpStream {
@@ -36,6 +41,14 @@ impl Transport for TcpStream {
 
     fn read_now(&self, buffer: &mut [u8]) -> io::Result<usize> {
         (&*SockRef::from(self)).read(buffer)
+    }
+
+    fn keep_alive(&self, keepalive: &Keepalive) -> io::Result<()> {
+        let keepalive = TcpKeepalive::new()
+            .with_time(keepalive.idle)
+            .with_interval(keepalive.interval)
+            .with_retries(keepalive.count);
+        SockRef::from(self).set_tcp_keepalive(&keepalive)
     }
 }
 
@@ -134,11 +147,7 @@ fn configure(stream: &TcpStream, settings: &DatabaseSettings) -> io::Result<()> 
     stream.set_nodelay(true)?;
     let socket = SockRef::from(stream);
     if let Some(keepalive) = &settings.keepalive {
-        let keepalive = TcpKeepalive::new()
-            .with_time(keepalive.idle)
-            .with_interval(keepalive.interval)
-            .with_retries(keepalive.count);
-        socket.set_tcp_keepalive(&keepalive)?;
+        stream.keep_alive(keepalive)?;
     }
     set_user_timeout(&socket, settings.tcp_user_timeout)
 }

@@ -35,8 +35,13 @@ impl PoolActor {
         let of_the_task = permit.clone();
         let dial = async move {
             // Its socket counts, also when the pool is gone meanwhile.
-            let _permit = of_the_task;
-            dialler.dial(&settings, WhileLoading::Wait).await
+            let permit = of_the_task;
+            let established = dialler.dial(&settings, WhileLoading::Wait).await?;
+            if let (Lane::Leased, Some(keepalive)) = (permit.lane(), settings.keepalive) {
+                let kept = established.transport.keep_alive(&keepalive.of_leases());
+                kept.map_err(|error| DialError::Connect(Arc::new(error)))?;
+            }
+            Ok(established)
         };
         let on_caller = self.registry.executor.is_on_caller();
         let task = self.registry.executor.spawn(dial).map_err(|error| {

@@ -210,6 +210,9 @@ fields! {
 
         /// TCP keepalive, which finds the peer of an idle connection gone.
         ///
+        /// Leased connections, on which commands may block for hours, ask earlier and more often:
+        /// see [`Keepalive`].
+        ///
         /// Without effect on Unix sockets. See [`without_keepalive`](Self::without_keepalive).
         optional keepalive(keepalive): Keepalive,
             default(Keepalive::new()), parts(Keepalive::check);
