@@ -20,8 +20,8 @@ use crate::{
     net::{Answer, Answered, CloseReason, Failure, Reply},
     policy::{
         command::{Block, Class, Refusal},
-        outcome::{RetryAdvice, Verdict, classify},
-        retry::MAX_ATTEMPTS,
+        outcome::{AttemptEnd, RetryAdvice, Verdict, classify},
+        retry::{self, MAX_ATTEMPTS},
     },
     reply_code::ReplyCode,
     state::{clock, count},
@@ -98,7 +98,8 @@ impl<B: Backend> CallEngine<B> {
         self.timed_out(Stage::Acquire, attempts, last_error)
     }
 
-    /// Runs work that may block for so long on a connection of its own.
+    /// Runs work that may block for so long on a connection of its own. If that is lost, the work is sent
+    /// again over another one where it may run twice.
     pub(super) async fn call_leased(
         &self,
         work: &(impl Work + Sync),
@@ -109,7 +110,65 @@ impl<B: Backend> CallEngine<B> {
         let mut grant = self.acquire(*options, None).await?;
         // A timeout set by the caller holds for the wait and the command together.
         let options = options.strictly_from(now);
-        self.call_on(&mut grant, work, Some(block), &options).await
+        let deadline = options.deadline(clock::now(), options.time_limit(Some(block)));
+        let options = options.ending(deadline);
+        let called = self
+            .call_on(&mut grant, work, Some(block), &options, 1)
+            .await;
+        let Err(
+            lost @ Error::ConnectionLost {
+                execution,
+                attempts,
+                ..
+            },
+        ) = called
+        else {
+            return called;
+        };
+        drop(grant);
+        if !self.may_send_again(work, &options, execution, attempts) {
+            return Err(lost);
+        }
+        let again = self
+            .call_leased_again(work, block, &options, attempts + 1)
+            .await;
+        again.map_err(|error| match error.execution() {
+            // It was not made after all, so the earlier attempt tells more.
+            Execution::NotSent => lost,
+            _ => error,
+        })
+    }
+
+    /// Whether work may be sent again whose connection was lost with it.
+    fn may_send_again(
+        &self,
+        work: &impl Work,
+        options: &CallOptions,
+        execution: Execution,
+        attempts: u32,
+    ) -> bool {
+        let again = classify(AttemptEnd::ConnectionLost(execution)).again;
+        let only_reads = || work.only_reads();
+        let jitter = clock::jitter();
+        let next = retry::next(again, options.idempotence, only_reads, attempts, jitter);
+        next.is_some() && self.state.withdraw_retry(clock::now().into_std())
+    }
+
+    async fn call_leased_again(
+        &self,
+        work: &(impl Work + Sync),
+        block: Block,
+        options: &CallOptions,
+        attempt: u32,
+    ) -> Result<(Answered, Attempts), Error> {
+        let now = clock::now();
+        let wait = options.acquire_timeout(self.state.settings.load().acquire_timeout);
+        let until = options.deadline(now, wait);
+        let attempts = Attempts::not_sent(wait);
+        let mut grant = self.acquire_until(now, until, None, attempts).await?;
+        count(&self.state.counters.retried);
+        self.call_on(&mut grant, work, Some(block), options, attempt)
+            .await
     }
 
     /// Runs a command on a leased connection.
@@ -129,7 +188,7 @@ impl<B: Backend> CallEngine<B> {
         if command.is_no_response() {
             return self.tell_on(grant, &work, block, &options);
         }
-        let called = self.call_on(grant, &work, block, &options).await?;
+        let called = self.call_on(grant, &work, block, &options, 1).await?;
         match called.0.reply {
             Reply::One(value) => Ok(value),
             // Confirmations of subscriptions.
@@ -153,21 +212,23 @@ impl<B: Backend> CallEngine<B> {
             Ok(class.block())
         };
         let (work, block, options) = self.prepare(pipeline, options, place).await?;
-        let (answered, attempts) = self.call_on(grant, &work, block, &options).await?;
+        let (answered, attempts) = self.call_on(grant, &work, block, &options, 1).await?;
         Ok((answered.reply.into_many(), attempts))
     }
 
     /// Runs work once on a leased connection. It is not retried, because the state of the session is lost
     /// with its connection. Only a connection that broke before its first command is replaced, because it
-    /// has no state yet. The replacement counts against the time limit.
+    /// has no state yet. The replacement counts against the time limit. `attempt` is the number of this
+    /// attempt of the call.
     async fn call_on(
         &self,
         grant: &mut Grant,
         work: &(impl Work + Sync),
         block: Option<Block>,
         options: &CallOptions,
+        attempt: u32,
     ) -> Result<(Answered, Attempts), Error> {
-        let mut attempt_count = 1;
+        let mut attempt_count = attempt;
         let limit = options.time_limit(block);
         let deadline = options.deadline(clock::now(), limit);
         loop {

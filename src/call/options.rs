@@ -120,6 +120,14 @@ impl CallOptions {
         }
     }
 
+    /// With this deadline for all attempts of one call.
+    pub(super) fn ending(self, deadline: Instant) -> Self {
+        Self {
+            until: Some(deadline),
+            ..self
+        }
+    }
+
     /// One timeout from `now` on for all calls under these options together.
     pub(crate) fn counted_from(self, now: Instant) -> Self {
         Self {

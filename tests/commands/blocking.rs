@@ -312,3 +312,60 @@ async fn a_connection_lost_during_a_command_counts_once() {
     assert_eq!(pool.opened - pool.open as u64, 21, "{pool:?}");
     rig.end().await;
 }
+
+#[tokio::test]
+async fn a_blocking_read_whose_connection_is_killed_is_sent_again() {
+    let rig = Rig::start().await;
+    let read = words("XREAD BLOCK 0 STREAMS log $");
+    let waiting = rig.begin(read.clone());
+    let once_only = rig.main.not_idempotent();
+    let once = tokio::spawn(async move { once_only.execute(&read).await });
+    rig.until_blocked(2).await;
+    let clients = rig.server.clients_named("redis-steward");
+    for blocked in clients.iter().filter(|client| client["cmd"] == "xread") {
+        rig.server.cli(&["CLIENT", "KILL", "ID", &blocked["id"]]);
+    }
+    let error = once.await.expect("a task").expect_err("killed");
+    assert!(
+        matches!(error, Error::ConnectionLost { attempts: 1, .. }),
+        "{error}"
+    );
+    rig.until_blocked(1).await;
+    let _: String = rig
+        .main
+        .query(words("XADD log * k v"))
+        .await
+        .expect("added");
+    let reply = waiting.await.expect("a task").expect("the entry");
+    assert_ne!(reply, Value::Nil);
+    assert_eq!(rig.stats().retried, 1);
+    rig.end().await;
+}
+
+/// A connection that breaks again is not tried a third time, and the error tells of both attempts.
+#[tokio::test]
+async fn a_blocking_read_is_sent_again_once() {
+    let rig = Rig::start().await;
+    let waiting = rig.begin(words("XREAD BLOCK 0 STREAMS log $"));
+    for _ in 0..2 {
+        rig.until_blocked(1).await;
+        let clients = rig.server.clients_named("redis-steward");
+        let blocked = clients.iter().find(|client| client["cmd"] == "xread");
+        let id = &blocked.expect("a blocked client")["id"];
+        rig.server.cli(&["CLIENT", "KILL", "ID", id]);
+        let is_gone = || {
+            rig.server
+                .client_list()
+                .iter()
+                .all(|client| &client["id"] != id)
+        };
+        eventually_async(SOON, "it is gone", is_gone).await;
+    }
+    let error = waiting.await.expect("a task").expect_err("killed twice");
+    assert!(
+        matches!(error, Error::ConnectionLost { attempts: 2, .. }),
+        "{error}"
+    );
+    assert_eq!(error.execution(), Execution::Unknown);
+    rig.end().await;
+}

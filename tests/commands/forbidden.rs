@@ -362,7 +362,12 @@ fn forbidden() -> impl Iterator<Item = (Cmd, Refusal)> {
 
 fn refusal_of(class: Class) -> Option<Refusal> {
     match class {
-        Class::Reads | Class::Writes | Class::Other | Class::Blocks | Class::Unwatches => None,
+        Class::Reads
+        | Class::Writes
+        | Class::Other
+        | Class::Blocks
+        | Class::BlocksReading
+        | Class::Unwatches => None,
         Class::Watches | Class::Queues | Class::EndsTransaction | Class::Session => {
             Some(Refusal::Session)
         }

@@ -17,6 +17,8 @@ pub(crate) enum Class {
     RunsScript { only_reads: bool },
     /// It delays the replies of all commands behind it. (In a transaction it does not block.)
     Blocks(Block),
+    /// It blocks as well, and only reads.
+    BlocksReading(Block),
     /// It blocks, and asks about the commands before it on the connection.
     LooksBack(Block),
     /// It watches keys.
@@ -73,7 +75,9 @@ impl Class {
             | Self::Unknown => Place::Shared,
             Self::Selects(Some(number)) => Place::SharedOn(number),
             Self::Administers if allow_admin => Place::Shared,
-            Self::Blocks(block) | Self::LooksBack(block) => Place::Leased(block),
+            Self::Blocks(block) | Self::BlocksReading(block) | Self::LooksBack(block) => {
+                Place::Leased(block)
+            }
             Self::Empty => Place::Refused(Refusal::Empty),
             Self::Watches
             | Self::Queues
@@ -99,7 +103,9 @@ impl Class {
     /// The time that it may block; `None` if it does not block.
     pub(crate) fn block(self) -> Option<Block> {
         match self {
-            Self::Blocks(block) | Self::LooksBack(block) => Some(block),
+            Self::Blocks(block) | Self::BlocksReading(block) | Self::LooksBack(block) => {
+                Some(block)
+            }
             _ => None,
         }
     }
@@ -113,6 +119,7 @@ impl Class {
             | Self::Plain
             | Self::RunsScript { .. }
             | Self::Blocks(_)
+            | Self::BlocksReading(_)
             | Self::LooksBack(_)
             | Self::Administers => Effect::Nothing,
             Self::Watches => Effect::Watches,
@@ -144,6 +151,9 @@ impl Class {
 
     /// Whether it only reads, and so may run twice.
     pub(crate) fn only_reads(self) -> bool {
-        matches!(self, Self::Reads | Self::RunsScript { only_reads: true })
+        matches!(
+            self,
+            Self::Reads | Self::BlocksReading(_) | Self::RunsScript { only_reads: true }
+        )
     }
 }

@@ -17,6 +17,8 @@ pub(super) enum Class {
     Other,
     /// It may delay the commands behind it.
     Blocks,
+    /// It blocks, and only reads.
+    BlocksReading,
     Watches,
     Queues,
     EndsTransaction,
@@ -77,9 +79,11 @@ const BLOCKING: &[&str] = &[
     "ts.read k - block 0 1",
     "wait 1 0",
     "waitaof 1 0 0",
-    "xread block 0 streams k $",
     "xreadgroup group g c block 0 streams k >",
 ];
+
+/// They block and write nothing.
+const BLOCKING_READS: &[&str] = &["xread block 0 streams k $"];
 
 /// Every reviewed command by its name, with its class and its words.
 pub(super) fn reviewed() -> BTreeMap<&'static str, (Class, Vec<&'static str>)> {
@@ -94,7 +98,11 @@ pub(super) fn reviewed() -> BTreeMap<&'static str, (Class, Vec<&'static str>)> {
     let blocking = BLOCKING
         .iter()
         .map(|command| with_arguments(Class::Blocks, command));
-    let more = blocking.chain([with_arguments(Class::Session, SESSION_BY_ARGUMENT)]);
+    let reading = BLOCKING_READS
+        .iter()
+        .map(|command| with_arguments(Class::BlocksReading, command));
+    let session = with_arguments(Class::Session, SESSION_BY_ARGUMENT);
+    let more = blocking.chain(reading).chain([session]);
     let mut table = BTreeMap::new();
     for (name, row) in listed.chain(more) {
         assert!(table.insert(name, row).is_none(), "{name} is listed twice");

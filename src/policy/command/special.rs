@@ -70,7 +70,7 @@ pub(super) fn special<'a>(name: &Upper, mut args: impl Iterator<Item = &'a [u8]>
         b"BLMOVEM" => Class::Blocks(Block::of_seconds(args.nth(4))),
         b"BZMOVE" => Class::Blocks(Block::of_seconds(args.nth(3))),
         b"WAIT" | b"WAITAOF" => Class::LooksBack(Block::of_millis(args.last())),
-        b"XREAD" => Block::of_stream_read(args).map_or(Class::Reads, Class::Blocks),
+        b"XREAD" => Block::of_stream_read(args).map_or(Class::Reads, Class::BlocksReading),
         b"XREADGROUP" => Block::of_stream_read(args).map_or(Class::Plain, Class::Blocks),
         b"TS.READ" => Block::of_series_read(args).map_or(Class::Plain, Class::Blocks),
 

@@ -35,8 +35,9 @@ fn expected(class: Class) -> Expected {
             ..shared
         },
         Class::Writes | Class::Other => shared,
-        Class::Blocks => Expected {
+        Class::Blocks | Class::BlocksReading => Expected {
             place: Place::Leased(Block::Forever),
+            only_reads: class == Class::BlocksReading,
             ..shared
         },
         Class::Watches => refused(Refusal::Session, Effect::Watches),
@@ -111,7 +112,7 @@ fn arguments_do_not_change_the_class_of_a_plain_name() {
         .collect();
     let is_family = |name| families.iter().any(|(family, _)| *family == name);
     for (name, (class, words)) in &table {
-        if is_family(*name) || *class == Class::Blocks {
+        if is_family(*name) || matches!(class, Class::Blocks | Class::BlocksReading) {
             continue;
         }
         let more = words.iter().copied().chain(["BLOCK", "0", "REPLY"]);
