@@ -97,8 +97,19 @@ use crate::{
 /// retries add little load to a server in trouble. Waiting for a server that is loading costs no budget,
 /// because nothing is sent meanwhile.
 ///
-/// Blocking commands, and commands on a lease, are never retried. [`Error`] tells the number of attempts,
-/// and whether any of them may have run.
+/// A blocking command is sent again only if its connection was lost, under the same conditions. `XREAD BLOCK`
+/// only reads; `BLPOP` and its like may have popped an element whose reply was lost, so their callers get the
+/// error. Commands on a lease are never retried. [`Error`] tells the number of attempts, and whether any of
+/// them may have run.
+///
+/// # Commands that wait
+///
+/// A command may block for hours while its server, or the host of its server, vanishes without a word. Its
+/// connection has a stricter [keepalive](crate::Keepalive) than others, so it is found dead within about ten
+/// seconds. Besides, after the shared connections were lost and one is open again, the server is asked by
+/// `CLIENT LIST ID` which of the other connections it still knows, and the others are closed. For that, a
+/// connection asks by `CLIENT INFO` for its own id, in the same write as its first blocking command. Servers
+/// before 6.2, and servers that refuse these questions, leave it to the keepalive.
 ///
 /// # Unknown commands
 ///

@@ -46,8 +46,8 @@ use crate::{
 ///
 /// A lease that is never dropped keeps its connection.
 /// [`leak_warning`](crate::DatabaseConfig::leak_warning), off by default, logs leases that are held for
-/// long. A [shutdown](crate::Supervisor::shutdown) waits for leases until its grace is over, and then
-/// closes their connections.
+/// long. A [shutdown](crate::Supervisor::shutdown) refuses further commands. It waits for a command in
+/// flight until its grace is over, and for a lease without one for a second, and then closes the connection.
 ///
 /// # Deadlines, failures and cancellation
 ///

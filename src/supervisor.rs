@@ -230,6 +230,14 @@ impl Supervisor {
     /// to finish, at most a year. Commands that do not finish get an error that tells whether they may have
     /// run. With a grace of zero, they end at once.
     ///
+    /// What would use up the grace for nothing does not:
+    /// - Commands that block (`BLPOP`, `XREAD BLOCK` …) are unblocked by `CLIENT UNBLOCK`, and return as if
+    ///   their own timeouts had passed, with nil. An element that is popped at that moment is delivered. On
+    ///   servers before 6.2, and for users who may not run `CLIENT INFO` and `CLIENT UNBLOCK`, they have the
+    ///   grace.
+    /// - A lease without a command in flight is waited for one second, and then its connection is closed. Its
+    ///   next command is refused, before and after that.
+    ///
     /// Calling it again, also at the same time, waits for the same end and returns the same report; the
     /// first call sets the grace. The shutdown goes on if the future is dropped.
     ///

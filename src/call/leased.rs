@@ -165,7 +165,9 @@ impl<B: Backend> CallEngine<B> {
         let wait = options.acquire_timeout(self.state.settings.load().acquire_timeout);
         let until = options.deadline(now, wait);
         let attempts = Attempts::not_sent(wait);
-        let mut grant = self.acquire_until(now, until, None, attempts).await?;
+        let mut grant = self
+            .acquire_until(now, until, None, options, attempts)
+            .await?;
         count(&self.state.counters.retried);
         self.call_on(&mut grant, work, Some(block), options, attempt)
             .await
@@ -240,6 +242,9 @@ impl<B: Backend> CallEngine<B> {
             }
             let packed = (work.pack().0, work.expected_on_lease());
             let is_fresh = grant.session.is_fresh();
+            let may_introduce = block.is_some()
+                && grant.session.takes_questions()
+                && !self.state.refuses_introductions.load(Relaxed);
             let sent = self.send(
                 packed,
                 work.may_be_large(),
@@ -247,6 +252,7 @@ impl<B: Backend> CallEngine<B> {
                 deadline,
                 |mut request| {
                     request.may_block = block.is_some();
+                    request.may_introduce = may_introduce;
                     grant.session.begin(work.effect());
                     if let Err(refused) = grant.mailbox().send(request) {
                         let failure = Failure::Lost(CloseReason::Gone.into(), Execution::NotSent);

@@ -247,6 +247,7 @@ impl<B: Backend> CallEngine<B> {
             deadline,
             may_block: false,
             may_be_large,
+            may_introduce: false,
             responder,
         });
         Ok(answer)

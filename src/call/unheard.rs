@@ -64,6 +64,7 @@ impl<B: Backend> CallEngine<B> {
             deadline: clock::now(),
             may_block: false,
             may_be_large: false,
+            may_introduce: false,
             responder: Responder::unheard(permit),
         })
     }

@@ -52,6 +52,14 @@ pub(crate) struct Drain {
     pub(crate) deadline: Instant,
 }
 
+/// The server was asked which of the leased connections it still knows.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Verified {
+    pub(crate) known: Vec<u64>,
+    pub(crate) disowned: Vec<u64>,
+}
+
 /// A task that dialled has ended.
 #[derive(Message)]
 #[rtype(result = "()")]

@@ -13,6 +13,9 @@ pub(crate) enum CloseReason {
     /// The grace of a shutdown is over.
     #[error("it was closed by a shutdown")]
     Stopped,
+    /// The server does not list it any more: it was restarted, or has given the connection up.
+    #[error("the server does not know it any more")]
+    Disowned,
     #[error("the server closed it")]
     ClosedByServer,
     /// The server closes a client whose replies fill its output buffer.

@@ -11,11 +11,13 @@ pub(crate) mod request;
 pub(crate) mod resolver;
 pub(crate) mod transport;
 
+mod client_id;
 mod close;
 #[cfg(test)]
 pub(crate) mod hanging_names;
 mod race;
 
+pub(crate) use client_id::ClientId;
 pub(crate) use close::CloseReason;
 pub(crate) use connection::{
     Activity, Connection, ConnectionExit, Link, Tally, TallySink, UnsentSink,

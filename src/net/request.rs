@@ -20,6 +20,8 @@ pub(crate) struct Request {
     pub(crate) may_block: bool,
     /// Its reply may be of any size, and so may be what ends the connection.
     pub(crate) may_be_large: bool,
+    /// Before it, its connection may ask the server for its own [`ClientId`](super::ClientId).
+    pub(crate) may_introduce: bool,
     pub(crate) responder: Responder,
 }
 

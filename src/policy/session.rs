@@ -26,6 +26,12 @@ impl Session {
         !self.awaits_reply && !self.in_transaction && !self.is_changed
     }
 
+    /// Whether a question of the crate's own may be sent: it is answered at once, and the caller notices
+    /// nothing of it. In a transaction it would be queued.
+    pub(crate) fn takes_questions(&self) -> bool {
+        !self.in_transaction && !self.awaits_reply
+    }
+
     /// A command with this effect is being sent. The effect counts at once, because the caller may drop
     /// the call before the answer, and send more.
     pub(crate) fn begin(&mut self, effect: Effect) {
@@ -88,6 +94,18 @@ mod tests {
         assert!(!unanswered.is_clean());
         unanswered.settle(false, true);
         assert!(!unanswered.is_clean(), "the server is suspect");
+    }
+
+    #[test]
+    fn a_question_between_commands_disturbs_no_transaction() {
+        assert!(Session::default().takes_questions());
+        assert!(after(Effect::Lasting, false).takes_questions());
+        for effect in [Effect::Watches, Effect::Queues] {
+            assert!(!after(effect, false).takes_questions(), "{effect:?}");
+        }
+        let mut unanswered = Session::default();
+        unanswered.begin(Effect::Nothing);
+        assert!(!unanswered.takes_questions(), "its reply comes first");
     }
 
     #[test]

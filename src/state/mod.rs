@@ -78,6 +78,9 @@ pub(crate) struct DatabaseState {
     pub(crate) is_isolated: AtomicBool,
     /// The classes of commands that are on no list, as the server describes them.
     pub(crate) survey: Survey,
+    /// The server does not tell its clients by which name it knows them, as far as is known. They are not to
+    /// ask until there is another one.
+    pub(crate) refuses_introductions: AtomicBool,
     /// The budget of retries. Only failed calls take the lock.
     budget: Mutex<Budget>,
 }
@@ -113,6 +116,7 @@ impl DatabaseState {
             lease_error: ArcSwapOption::empty(),
             is_isolated: AtomicBool::new(false),
             survey: Survey::default(),
+            refuses_introductions: AtomicBool::new(false),
             budget: Mutex::new(Budget::new(now)),
             name: settings.name.clone(),
             settings: SettingsCell::new(settings),

@@ -5,10 +5,12 @@
 use std::time::{Duration, Instant};
 
 use redis::{AsyncCommands, Cmd, Value, cmd, pipe};
-use redis_steward::{Database, Error, Execute, Execution, Refusal, Stage};
+use redis_steward::{Database, DatabaseConfig, Error, Execute, Execution, Refusal, Stage};
 use tokio::task::JoinHandle;
 
-use crate::common::{RedisServer, Rig, eventually_async, older_than, words};
+use crate::common::{
+    RedisServer, Rig, Script, ScriptedServer, eventually_async, older_than, words,
+};
 
 const SOON: Duration = Duration::from_secs(10);
 
@@ -311,6 +313,71 @@ async fn a_connection_lost_during_a_command_counts_once() {
     assert_eq!((pool.lost, pool.discarded), (21, 0), "{pool:?}");
     assert_eq!(pool.opened - pool.open as u64, 21, "{pool:?}");
     rig.end().await;
+}
+
+/// The connection asks the server for the name under which the server knows it. No caller notices.
+#[tokio::test]
+async fn a_connection_is_introduced_before_its_first_blocking_command() {
+    let rig = Rig::start().await;
+    let asked = || rig.server.commandstat("client|info");
+    let mut lease = rig.main.lease().await.expect("a lease");
+    lease.query::<()>(words("MULTI")).await.expect("begun");
+    lease
+        .query::<()>(words("BLPOP none 0"))
+        .await
+        .expect("queued");
+    let replies: Vec<Value> = lease.query(words("EXEC")).await.expect("at once");
+    assert_eq!((replies, asked()), (vec![Value::Nil], 0));
+    let mut two = pipe();
+    two.add_command(words("BLPOP none 0.01"))
+        .add_command(words("GET k"));
+    for _ in 0..3 {
+        let replies: (Value, Value) = lease.pipeline(&two).await.expect("two replies");
+        assert_eq!(replies, (Value::Nil, Value::Nil));
+        let reply = lease.execute(&words("BLPOP none 0.01")).await;
+        assert_eq!(reply.expect("a reply"), Value::Nil);
+    }
+    assert_eq!(asked(), 1, "once per connection");
+    drop(lease);
+    rig.end().await;
+}
+
+#[tokio::test]
+async fn a_server_that_refuses_introductions_is_asked_once() {
+    if older_than(7, 0, "a rule for one member of a family") {
+        return;
+    }
+    let server = RedisServer::start();
+    let rules = ["on", ">word", "~*", "&*", "+@all", "-client|info"];
+    server.cli(&[&["ACL", "SETUSER", "worker"][..], &rules[..]].concat());
+    let rig = Rig::on(server, |main| main.username("worker").password("word")).await;
+    for _ in 0..3 {
+        let (first, second) = (rig.begin(words("BLPOP a 0.01")), words("BLPOP b 0.01"));
+        let second = rig.main.execute(&second).await;
+        assert_eq!(second.expect("a reply"), Value::Nil);
+        assert_eq!(first.await.expect("a task").expect("a reply"), Value::Nil);
+    }
+    // Two connections may ask at the same time.
+    let refused = rig.server.errorstat("NOPERM");
+    assert!((1..=2).contains(&refused), "{refused}");
+    rig.end().await;
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_up_at_an_introduction_is_not_asked_again() {
+    let server = ScriptedServer::start([Script::hanging_up_at(&["CLIENT", "INFO"])]);
+    let config = DatabaseConfig::from_url(server.url());
+    let (supervisor, main) = crate::common::spawn(config).await;
+    let error = main
+        .execute(&words("BLPOP list 0"))
+        .await
+        .expect_err("it hangs up");
+    assert!(matches!(error, Error::ConnectionLost { .. }), "{error}");
+    for _ in 0..3 {
+        let reply = main.execute(&words("BLPOP list 0")).await;
+        assert_eq!(reply.expect("a reply"), Value::Okay);
+    }
+    supervisor.shutdown(SOON).await;
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 //! Tests of one binary run in parallel and share these numbers: compare by
 //! port or thread name, or let the tests of the binary take turns.
 
-use std::{collections::HashSet, fs};
+use std::{collections::HashSet, fs, time::Duration};
 
 /// The names of the threads whose name starts with `prefix`. The kernel keeps
 /// the first 15 bytes of a name.
@@ -24,20 +24,35 @@ pub fn open_sockets() -> usize {
 
 /// How many established TCP connections go to this port of 127.0.0.1.
 pub fn sockets_to(port: u16) -> usize {
+    established_to(port).len()
+}
+
+/// When the next sign of life is asked for on each TCP connection to this port of 127.0.0.1 that is
+/// silent and has keepalive.
+pub fn keepalive_to(port: u16) -> Vec<Duration> {
+    let next = |fields: &Vec<String>| {
+        let hundredths = fields[5].strip_prefix("02:")?;
+        let hundredths = u64::from_str_radix(hundredths, 16).ok()?;
+        Some(Duration::from_millis(10 * hundredths))
+    };
+    established_to(port).iter().filter_map(next).collect()
+}
+
+/// The established TCP connections to this port of 127.0.0.1, as the kernel describes them.
+fn established_to(port: u16) -> Vec<Vec<String>> {
     const ESTABLISHED: &str = "01";
     let remote = format!("0100007F:{port:04X}");
     let own = socket_inodes();
-    fs::read_to_string("/proc/self/net/tcp")
-        .expect("/proc")
-        .lines()
-        .filter(|line| {
-            // sl local remote state queues timer retransmits uid timeout inode
-            let fields: Vec<_> = line.split_whitespace().collect();
-            fields.get(2) == Some(&remote.as_str())
-                && fields.get(3) == Some(&ESTABLISHED)
-                && fields.get(9).is_some_and(|inode| own.contains(*inode))
-        })
-        .count()
+    let table = fs::read_to_string("/proc/self/net/tcp").expect("/proc");
+    // sl local remote state queues timer retransmits uid timeout inode
+    let fields = |line: &str| line.split_whitespace().map(str::to_owned).collect();
+    let mut lines: Vec<Vec<String>> = table.lines().map(fields).collect();
+    lines.retain(|fields| {
+        fields.get(2) == Some(&remote)
+            && fields.get(3).is_some_and(|state| state == ESTABLISHED)
+            && fields.get(9).is_some_and(|inode| own.contains(inode))
+    });
+    lines
 }
 
 /// Resident memory.

@@ -121,6 +121,18 @@ impl FaultProxy {
         bells.len()
     }
 
+    /// From now on nothing passes on the connections accepted so far, and nothing closes them, whatever becomes of
+    /// their server: as if its host had vanished. New ones are not concerned. Returns how many there were.
+    pub fn strand_all(&self) -> usize {
+        let open: Vec<_> = self.shared.open.lock().unwrap().keys().copied().collect();
+        self.shared.stranded.send_replace(self.accepted());
+        eventually(BOUND, "the connections are silent", || {
+            let silent = self.shared.silent.lock().unwrap();
+            open.iter().all(|id| silent.contains(id))
+        });
+        open.len()
+    }
+
     /// Waits for something about this proxy, at most 10 s.
     pub async fn until(&self, condition_name: &str, mut condition: impl FnMut(&Self) -> bool) {
         eventually_async(BOUND, condition_name, || condition(self)).await;
@@ -171,6 +183,8 @@ impl FaultProxy {
             listening: AtomicBool::new(false),
             accepted: Mutex::default(),
             open: Mutex::default(),
+            stranded: watch::Sender::new(0),
+            silent: Mutex::default(),
             traffic: Traffic::default(),
         });
         let runtime = tokio::runtime::Builder::new_current_thread()

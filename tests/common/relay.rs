@@ -1,7 +1,8 @@
 //! The listener and the connections of a [`FaultProxy`](super::FaultProxy).
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
+    future::pending,
     net::{Ipv4Addr, Shutdown},
     sync::{
         Arc, Mutex,
@@ -33,6 +34,10 @@ pub(super) struct Shared {
     pub(super) accepted: Mutex<Vec<Instant>>,
     /// The open connections, each with the bell that resets it.
     pub(super) open: Mutex<BTreeMap<usize, Arc<Notify>>>,
+    /// Nothing passes on the connections up to this number, and nothing closes them.
+    pub(super) stranded: watch::Sender<usize>,
+    /// Those of which this is so by now.
+    pub(super) silent: Mutex<BTreeSet<usize>>,
     pub(super) traffic: Traffic,
 }
 
@@ -100,13 +105,13 @@ impl Shared {
         self.open.lock().unwrap().insert(id, Arc::clone(&bell));
         let shared = Arc::clone(self);
         tokio::spawn(async move {
-            shared.connect(client, &bell).await;
+            shared.connect(id, client, &bell).await;
             shared.open.lock().unwrap().remove(&id);
         });
     }
 
     /// Both sides of the connection are closed when this returns.
-    async fn connect(&self, mut client: TcpStream, bell: &Notify) {
+    async fn connect(&self, id: usize, mut client: TcpStream, bell: &Notify) {
         let dial = async {
             let mut mode = self.mode.subscribe();
             mode.wait_for(|mode| *mode != Mode::BlackHole).await.ok()?;
@@ -125,8 +130,17 @@ impl Shared {
         };
         let _ = (client.set_nodelay(true), server.set_nodelay(true));
 
+        let mut stranded = self.stranded.subscribe();
+        let relay = async {
+            tokio::select! {
+                ended = self.relay(&mut client, &mut server) => return ended.err(),
+                _ = stranded.wait_for(|last| *last >= id) => {}
+            }
+            self.silent.lock().unwrap().insert(id);
+            pending().await
+        };
         let broken = tokio::select! {
-            ended = self.relay(&mut client, &mut server) => ended.err(),
+            broken = relay => broken,
             () = bell.notified() => Some(Broken::Failed),
         };
         match broken {

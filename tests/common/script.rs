@@ -75,6 +75,19 @@ impl Script {
         })))
     }
 
+    /// Answers the handshake, closes at this command, and answers every other one with `+OK`.
+    pub fn hanging_up_at(words: &'static [&'static str]) -> Self {
+        Self(Act::Answer(Arc::new(move |command| {
+            let mut pairs = words.iter().zip(command);
+            let is_it = command.len() >= words.len()
+                && pairs.all(|(word, arg)| arg.eq_ignore_ascii_case(word.as_bytes()));
+            if is_it {
+                return Answer::Close;
+            }
+            Answer::Bytes(handshake(command).unwrap_or(b"+OK\r\n".to_vec()))
+        })))
+    }
+
     /// Writes these bytes at once, and then only listens.
     pub fn raw(bytes: impl Into<Vec<u8>>) -> Self {
         Self(Act::Raw(bytes.into()))

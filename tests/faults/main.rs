@@ -33,6 +33,7 @@ mod served;
 mod stalls;
 mod standstill;
 mod wire;
+mod workers;
 
 use std::time::{Duration, Instant};
 

@@ -2,10 +2,12 @@
 //! `docs/faults.md`). Method: calls in flight on a real server that is frozen or slow, and then the
 //! contents of /proc and CLIENT LIST.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use redis::cmd;
-use redis_steward::{Config, Database, DatabaseConfig, Error, Execute, Execution, Supervisor};
+use redis::{Value, cmd};
+use redis_steward::{
+    Config, Database, DatabaseConfig, Error, Execute, Execution, Lease, Supervisor,
+};
 use tokio::sync::MutexGuard;
 
 use crate::{
@@ -13,6 +15,7 @@ use crate::{
     common::{
         RedisServer, eventually_async,
         proc::{sockets_to, threads_named},
+        words,
     },
 };
 
@@ -183,21 +186,22 @@ async fn commands_that_wait_for_a_connection_were_not_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_shutdown_refuses_waiting_callers_and_closes_kept_leases_after_the_grace() {
+async fn row_86_a_user_who_may_not_unblock_waits_for_the_grace() {
     let turn = ALONE.lock().await;
     let server = RedisServer::start();
-    let (supervisor, main) = spawn_lender(&server).await;
+    let rules = ["on", ">word", "~*", "&*", "+@all", "-client"];
+    server.cli(&[&["ACL", "SETUSER", "worker"][..], &rules[..]].concat());
+    let main = DatabaseConfig::from_url(server.url())
+        .username("worker")
+        .password("word");
+    let (supervisor, main) = crate::common::spawn(main.max_connections(3)).await;
     let kept = main.lease().await.expect("a lease");
     let mut used = main.lease().await.expect("another");
     let waiting = tokio::spawn(main.with_timeout(SOON).lease());
     let pool = || supervisor.statistics().databases["main"].pool.clone();
     eventually_async(SOON, "there is no third", || pool().waiting == 1).await;
-    let blocked = tokio::spawn(async move {
-        let pop = cmd("BLPOP").arg("nothing").arg(0).take();
-        used.query::<()>(pop).await
-    });
-    let is_blocked = || server.info("clients")["blocked_clients"] == "1";
-    eventually_async(SOON, "a command waits", is_blocked).await;
+    let blocked = tokio::spawn(async move { used.query::<()>(words("BLPOP nothing 0")).await });
+    until_blocked(&server, 1).await;
 
     let report = supervisor.shutdown(Duration::from_millis(300)).await;
     assert_eq!((report.completed, report.unfinished), (0, 1));
@@ -207,42 +211,147 @@ async fn a_shutdown_refuses_waiting_callers_and_closes_kept_leases_after_the_gra
     let error = blocked.await.expect("task").expect_err("it was cut off");
     assert!(matches!(error, Error::ShuttingDown { .. }), "{error}");
     assert_eq!(error.execution(), Execution::Unknown);
-    let mut kept = kept;
     assert_eq!(sockets_to(server.port()), 0, "the kept lease has no socket");
-    let error = kept.query::<()>(cmd("PING")).await.expect_err("it is over");
+    assert_is_over(kept).await;
+    assert_nothing_left(&server, turn).await;
+}
+
+/// A lease that outlives the shutdown is told by its next command.
+async fn assert_is_over(mut lease: Lease) {
+    let error = lease
+        .query::<()>(cmd("PING"))
+        .await
+        .expect_err("it is over");
     assert!(matches!(error, Error::ShuttingDown { .. }), "{error}");
     assert_eq!(error.execution(), Execution::NotSent);
+}
+
+async fn until_blocked(server: &RedisServer, clients: usize) {
+    let blocked = || server.info("clients")["blocked_clients"].clone();
+    let are_blocked = || blocked() == clients.to_string();
+    eventually_async(SOON, "the workers wait", are_blocked).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn row_86_blocked_workers_are_unblocked() {
+    let turn = ALONE.lock().await;
+    let server = RedisServer::start();
+    server.cli(&["XGROUP", "CREATE", "log", "group", "$", "MKSTREAM"]);
+    let (supervisor, main) = spawn(&server).await;
+    let commands = [
+        "BLPOP jobs 0",
+        "BLMOVE a b LEFT RIGHT 0",
+        "BZPOPMIN scores 30",
+        "XREAD BLOCK 0 STREAMS log $",
+        "XREADGROUP GROUP group me BLOCK 0 STREAMS log >",
+    ];
+    let work = |line| {
+        let main = main.clone();
+        tokio::spawn(async move { main.execute(&words(line)).await })
+    };
+    let workers: Vec<_> = commands.into_iter().map(work).collect();
+    let mut lease = main.lease().await.expect("a lease");
+    let mut both = redis::pipe();
+    both.add_command(words("BLPOP jobs 0"))
+        .add_command(words("BLPOP more 0"));
+    let leased = tokio::spawn(async move { lease.pipeline::<(Value, Value)>(both).await });
+    until_blocked(&server, 6).await;
+
+    let start = Instant::now();
+    let report = supervisor.shutdown(SOON).await;
+    let took = start.elapsed();
+    assert!(took < Duration::from_secs(2), "{took:?}");
+    assert_eq!((report.completed, report.unfinished), (6, 0));
+    // As if their timeouts had passed.
+    for worker in workers {
+        assert_eq!(worker.await.expect("task").expect("a reply"), Value::Nil);
+    }
+    let replies = leased.await.expect("task").expect("two replies");
+    assert_eq!(replies, (Value::Nil, Value::Nil));
     assert_nothing_left(&server, turn).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_shutdown_ends_with_the_last_lease() {
+async fn row_86_no_element_is_lost_that_is_pushed_meanwhile() {
+    let turn = ALONE.lock().await;
+    let server = RedisServer::start();
+    let mut delivered = 0;
+    for round in 0..50 {
+        let (supervisor, main) = spawn(&server).await;
+        let worker = tokio::spawn(async move {
+            let mut jobs: Vec<String> = Vec::new();
+            loop {
+                match main
+                    .query::<Option<(String, String)>>(words("BLPOP jobs 0"))
+                    .await
+                {
+                    Ok(popped) => jobs.extend(popped.map(|(_, job)| job)),
+                    Err(error) => return (jobs, error),
+                }
+            }
+        });
+        until_blocked(&server, 1).await;
+        let shutdown = tokio::spawn(async move { supervisor.shutdown(SOON).await });
+        // At random moments of the shutdown.
+        tokio::time::sleep(Duration::from_micros(fastrand::u64(0..3_000))).await;
+        let job = format!("job-{round}");
+        server.cli(&["RPUSH", "jobs", &job]);
+        assert_eq!(shutdown.await.expect("task").unfinished, 0);
+        let (jobs, error) = worker.await.expect("task");
+        assert!(matches!(error, Error::ShuttingDown { .. }), "{error}");
+        assert_eq!(error.execution(), Execution::NotSent, "{error}");
+        let left = server.cli(&["LLEN", "jobs"]);
+        server.cli(&["DEL", "jobs"]);
+        delivered += jobs.len();
+        match &jobs[..] {
+            [] => assert_eq!(left, "1", "{job} is lost"),
+            [popped] => assert_eq!((popped, &left[..]), (&job, "0")),
+            _ => panic!("{job} came twice"),
+        }
+    }
+    println!("{delivered} of 50 were delivered");
+    assert_nothing_left(&server, turn).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn row_87_an_idle_lease_is_waited_for_a_second() {
+    let turn = ALONE.lock().await;
+    let server = RedisServer::start();
+    let (supervisor, main) = spawn_lender(&server).await;
+    let mut kept = main.lease().await.expect("a lease");
+    kept.query::<()>(cmd("PING")).await.expect("a reply");
+    let start = Instant::now();
+    let report = supervisor.shutdown(Duration::MAX).await;
+    let took = start.elapsed();
+    assert!(
+        (Duration::from_millis(900)..Duration::from_secs(3)).contains(&took),
+        "{took:?}"
+    );
+    assert_eq!((report.completed, report.unfinished), (0, 0));
+    assert_eq!(sockets_to(server.port()), 0, "the kept lease has no socket");
+    assert_is_over(kept).await;
+    assert_nothing_left(&server, turn).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn row_87_a_lease_with_a_command_in_flight_has_the_grace() {
     let turn = ALONE.lock().await;
     let server = RedisServer::start();
     let (supervisor, main) = spawn_lender(&server).await;
     let mut lease = main.lease().await.expect("a lease");
-    let popping = tokio::spawn(async move {
-        let pop = cmd("BLPOP").arg("list").arg(0).take();
-        lease.query::<(String, String)>(pop).await
-    });
-    let is_blocked = || server.info("clients")["blocked_clients"] == "1";
-    eventually_async(SOON, "a command waits", is_blocked).await;
-    let shutdown = tokio::spawn({
-        let supervisor = supervisor.clone();
-        async move { supervisor.shutdown(Duration::MAX).await }
-    });
-    let is_closed = || {
-        let error = futures_executor::block_on(main.query::<()>(cmd("PING")));
-        matches!(error, Err(Error::ShuttingDown { .. }))
-    };
-    eventually_async(SOON, "the gate is closed", is_closed).await;
+    server.freeze();
+    let calling = tokio::spawn(async move { lease.query::<i64>(words("INCR n")).await });
+    let in_flight = || supervisor.statistics().databases["main"].in_flight;
+    eventually_async(SOON, "it is in flight", || in_flight() == 1).await;
+    let shutdown = tokio::spawn(async move { supervisor.shutdown(Duration::MAX).await });
+    // Longer than an idle lease is waited for.
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
     assert!(!shutdown.is_finished());
-    server.cli(&["RPUSH", "list", "value"]);
-    let popped = popping.await.expect("task").expect("the pushed value");
-    assert_eq!(popped, ("list".to_owned(), "value".to_owned()));
+    server.thaw();
+    assert_eq!(calling.await.expect("task").expect("its reply"), 1);
     // The lease was dropped with its task, long before the end of the grace.
     let report = shutdown.await.expect("shutdown");
-    assert_eq!(report.unfinished, 0, "{report:?}");
+    assert_eq!((report.completed, report.unfinished), (1, 0));
     assert_nothing_left(&server, turn).await;
 }
 

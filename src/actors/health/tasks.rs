@@ -62,6 +62,7 @@ async fn answers(database: &DatabaseState) -> bool {
         deadline: Instant::now() + database.settings.load().attempt_timeout,
         may_block: false,
         may_be_large: false,
+        may_introduce: false,
         responder,
     };
     let sent = match &*database.parking.routes() {

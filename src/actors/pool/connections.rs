@@ -1,6 +1,6 @@
 //! The connections of a pool, from the end of their dials to the ends of their tasks.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 use actix::{AsyncContext, Context, Handler};
 use tokio::{
@@ -16,16 +16,17 @@ use crate::{
     net::{
         CloseReason, Connection, ConnectionExit, DialError, Established, Link, Origin, UnsentSink,
     },
-    policy::pool::{Closing, Eviction, Lane, Place as _},
+    policy::pool::{Closing, Cut, Eviction, Lane, Occupation, Place as _},
     state::{Permit, Route, count},
 };
 
 /// A connection whose task has not ended.
 pub(super) struct Held {
     /// Ends it at once; dropped, it leaves the connection to drain.
-    stop: Option<oneshot::Sender<()>>,
+    stop: Option<oneshot::Sender<CloseReason>>,
     /// The way to it, while it is in service. A connection ends when its mailbox is held by none.
     pub(super) route: Option<Arc<Route>>,
+    lane: Lane,
 }
 
 impl PoolActor {
@@ -87,6 +88,7 @@ impl PoolActor {
         let held = Held {
             stop: Some(stop),
             route: Some(Arc::new(route)),
+            lane,
         };
         self.connections.insert(id, held);
         let evidence = Evidence::Connected(seen);
@@ -158,11 +160,61 @@ impl PoolActor {
         self.state.counters.evicted(eviction);
     }
 
+    /// The leases that are out, and what their callers do with them.
+    pub(super) fn leases(&self) -> Vec<(u64, Occupation)> {
+        let leased = self.connections.values();
+        let leased = leased.filter(|held| held.lane == Lane::Leased);
+        let routes = leased.filter_map(|held| held.route.as_ref());
+        let occupation = |route: &Arc<Route>| match &route.activity {
+            activity if activity.outstanding() == 0 => Occupation::Idle,
+            activity if activity.is_blocked() => Occupation::Blocked,
+            _ => Occupation::Busy,
+        };
+        routes.map(|route| (route.id, occupation(route))).collect()
+    }
+
+    /// Ends a leased connection at once.
+    pub(super) fn cut(&mut self, id: u64, why: Cut) {
+        let Some(held) = self.connections.get_mut(&id) else {
+            return;
+        };
+        held.route = None;
+        let loss = || match why {
+            Cut::Disowned => CloseReason::Disowned,
+            Cut::ShuttingDown => CloseReason::Stopped,
+        };
+        let stop = held.stop.take();
+        self.count_end(&Arc::new(loss()), true);
+        if let Some(stop) = stop {
+            // An error says that it has ended already.
+            let _ = stop.send(loss());
+        }
+    }
+
+    /// Notes whether the server tells a connection by which name it knows it. A server or proxy that does not
+    /// know the question may hang up.
+    pub(super) fn note_introduction(&self, id: u64) {
+        let route = self
+            .connections
+            .get(&id)
+            .and_then(|held| held.route.as_ref());
+        if route.is_some_and(|route| route.activity.was_refused_introduction()) {
+            self.state.refuses_introductions.store(true, Relaxed);
+        }
+    }
+
+    fn note_hanging_up(&self, route: &Route, loss: &CloseReason) {
+        let is_sudden = matches!(loss, CloseReason::ClosedByServer | CloseReason::Io(_));
+        if is_sudden && route.activity.awaits_introduction() {
+            self.state.refuses_introductions.store(true, Relaxed);
+        }
+    }
+
     pub(super) fn stop_all(&mut self) {
         let held = self.connections.values_mut();
         for stop in held.filter_map(|held| held.stop.take()) {
             // An error says that it has ended already.
-            let _ = stop.send(());
+            let _ = stop.send(CloseReason::Stopped);
         }
     }
 
@@ -212,6 +264,9 @@ impl Handler<ConnectionEnded> for PoolActor {
             self.registry.leave_caller();
         }
         self.count_end(&loss, held.route.is_some());
+        if let Some(route) = &held.route {
+            self.note_hanging_up(route, &loss);
+        }
         let is_lost = !matches!(*loss, CloseReason::Drained);
         let evidence = is_evidence.then_some(Evidence::ConnectionLost(loss));
         self.turn(

@@ -1,7 +1,7 @@
 //! How a pool ends.
 
 use actix::{ActorContext, Context, Handler, ResponseFuture};
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::Instant};
 
 use super::{Event, PoolActor};
 use crate::messages::Drain;
@@ -29,6 +29,7 @@ impl Handler<Drain> for PoolActor {
         self.finished = Finished(Some(finished));
         self.state.parking.drain();
         let deadline = drain.deadline.into_std();
+        self.tell(Event::Leases(self.leases()), Instant::now());
         self.turn(Event::Drain { deadline }, ctx);
         // An error says that the pool is gone, which is what was asked for.
         Box::pin(async move { wait.await.unwrap_or_default() })

@@ -72,6 +72,7 @@ impl Handler<Released> for PoolActor {
 
     fn handle(&mut self, Released { id, is_clean }: Released, ctx: &mut Self::Context) {
         self.leak_watch.returned(id);
+        self.note_introduction(id);
         let event = Event::Released {
             id,
             is_clean,

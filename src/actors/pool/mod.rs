@@ -1,6 +1,7 @@
 //! The pool of one database: the shell of its machine. It tells the machine what has happened, and
 //! carries out what the machine has decided: dials, routes, leases, and the ends of connections.
 
+mod asking;
 mod connections;
 mod dialling;
 mod draining;
@@ -75,6 +76,9 @@ impl PoolActor {
         let now = Instant::now();
         self.tell_usage(now);
         self.tell(Event::Parked(self.state.parking.len()), now);
+        if self.pool.is_draining() {
+            self.tell(Event::Leases(self.leases()), now);
+        }
         self.tell(event, now);
         while let Some(action) = self.pool.poll(now.into_std()) {
             self.carry_out(action, now, ctx);
@@ -102,6 +106,16 @@ impl PoolActor {
             }
             Action::Reject { waiter, why } => self.reject(waiter, why),
             Action::Close { id, why } => self.close(id, why),
+            Action::Cut { id, why } => self.cut(id, why),
+            Action::Verify(ids) => {
+                let verified = self.verify(&ids, ctx);
+                self.tell(verified, now);
+                self.tell(Event::Parked(self.state.parking.len()), now);
+            }
+            Action::Unblock(ids) => {
+                self.unblock(&ids);
+                self.tell(Event::Parked(self.state.parking.len()), now);
+            }
             Action::Publish => self.publish_routes(),
             Action::SendParked(id) => {
                 self.send_parked(id);
@@ -123,6 +137,7 @@ impl PoolActor {
             Evidence::Connected(_) => {
                 self.state.dial_error.store(None);
                 self.state.survey.forget();
+                self.state.refuses_introductions.store(false, Relaxed);
             }
             Evidence::DialFailed(error) => {
                 let text = self.state.explain_dial(error);

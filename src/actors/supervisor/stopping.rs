@@ -54,11 +54,12 @@ impl SupervisorActor {
             registry.close();
             deliver(deliveries, &registry).await;
             let after = command_totals(&states);
+            // Counters are updated in batches, so the differences may include commands that ended before the
+            // shutdown. They include the pools' own questions.
+            let unfinished = under_way.min(after.unfinished - before.unfinished);
             let report = ShutdownReport {
-                // Counters are updated in batches, so the difference may include commands that ended
-                // before the shutdown.
-                completed: under_way.min(after.completed - before.completed),
-                unfinished: after.unfinished - before.unfinished,
+                completed: (under_way - unfinished).min(after.completed - before.completed),
+                unfinished,
             };
             if let Some(stopped) = stopped {
                 // An error means that the supervisor's thread, which waits for the report, has panicked.

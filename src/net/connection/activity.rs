@@ -1,19 +1,29 @@
 //! The activity that a connection publishes.
 
 use std::{
-    sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
 use tokio::time::Instant;
 
-/// The time of a connection's last use, which the pool reads when the janitor sweeps; and the number of its
-/// outstanding requests, by which callers choose among shared connections.
+use crate::net::client_id::ClientId;
+
+/// The time of a connection's last use, which the pool reads when the janitor sweeps; the number of its
+/// outstanding requests, by which callers choose among shared connections; and, of a connection on which
+/// commands block, the name by which the server knows it.
 #[derive(Debug)]
 pub(crate) struct Activity {
     start: Instant,
     last_us: AtomicU64,
     outstanding: AtomicUsize,
+    is_blocked: AtomicBool,
+    has_asked: AtomicBool,
+    /// The server's answer; `None` if it did not say.
+    client_id: OnceLock<Option<ClientId>>,
 }
 
 impl Activity {
@@ -22,6 +32,9 @@ impl Activity {
             start: now,
             last_us: AtomicU64::new(0),
             outstanding: AtomicUsize::new(0),
+            is_blocked: AtomicBool::new(false),
+            has_asked: AtomicBool::new(false),
+            client_id: OnceLock::new(),
         }
     }
 
@@ -37,6 +50,40 @@ impl Activity {
     /// Requests that were taken and not answered at the end of its last turn.
     pub(crate) fn outstanding(&self) -> usize {
         self.outstanding.load(Relaxed)
+    }
+
+    pub(super) fn set_blocked(&self, is_blocked: bool) {
+        self.is_blocked.store(is_blocked, Relaxed);
+    }
+
+    /// Whether a command that may block is outstanding.
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.is_blocked.load(Relaxed)
+    }
+
+    /// Notes that the server is asked for the name of this connection. Tells whether it is the first time.
+    pub(super) fn ask(&self) -> bool {
+        !self.has_asked.swap(true, Relaxed)
+    }
+
+    pub(super) fn introduce(&self, client_id: Option<ClientId>) {
+        // It is asked once, so there is one answer.
+        let _ = self.client_id.set(client_id);
+    }
+
+    /// The name by which the server knows this connection, if it has said it.
+    pub(crate) fn client_id(&self) -> Option<&ClientId> {
+        self.client_id.get()?.as_ref()
+    }
+
+    /// Whether the server was asked for that name and does not say it.
+    pub(crate) fn was_refused_introduction(&self) -> bool {
+        self.client_id.get().is_some_and(Option::is_none)
+    }
+
+    /// Whether the server was asked for that name and has not answered.
+    pub(crate) fn awaits_introduction(&self) -> bool {
+        self.has_asked.load(Relaxed) && self.client_id.get().is_none()
     }
 
     pub(crate) fn last(&self) -> Instant {

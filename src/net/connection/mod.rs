@@ -37,6 +37,7 @@ use self::{
     pending::PendingReplies, pushes::PushSink, saturation::Saturation, silence::Silence,
 };
 use super::{
+    client_id::ClientId,
     close::CloseReason,
     codec::Decoded,
     dial::Established,
@@ -79,7 +80,7 @@ pub(crate) struct Connection {
     // Dropped after the mailbox, so that a request that finds it closed waits for its return.
     unsent: Option<Box<dyn UnsentSink>>,
     // `None` once the pool has gone without stopping it.
-    stop: Option<oneshot::Receiver<()>>,
+    stop: Option<oneshot::Receiver<CloseReason>>,
     arrived: Vec<Request>,
     queued: VecDeque<Request>,
     has_yielded: bool,
@@ -94,6 +95,8 @@ pub(crate) struct Connection {
     reads_over_until: Option<Instant>,
     /// A command that takes longer is slow.
     slow: Duration,
+    /// A command that may block is outstanding.
+    is_blocked: bool,
     saturation: Option<Saturation>,
     /// If there is none, pushes are dropped.
     pushes: Option<Box<dyn PushSink>>,
@@ -105,8 +108,8 @@ pub(crate) struct Connection {
 pub(crate) struct Link {
     /// Handed out with each reply.
     pub(crate) origin: Origin,
-    /// A message ends the connection at once. If the sender is dropped, the connection drains.
-    pub(crate) stop: oneshot::Receiver<()>,
+    /// A message ends the connection at once, for this reason. If the sender is dropped, the connection drains.
+    pub(crate) stop: oneshot::Receiver<CloseReason>,
     /// Notified when the connection is saturated; `None` where another connection could not help.
     pub(crate) saturated: Option<mpsc::Sender<()>>,
     /// Takes back requests that were not written. If there is none, their callers learn that they were not
@@ -142,6 +145,7 @@ impl Connection {
             is_flooded: false,
             reads_over_until: None,
             slow: settings.attempt_timeout.mul_f64(SLOW_SHARE),
+            is_blocked: false,
             saturation: link.saturated.map(Saturation::new),
             pushes: link.pushes,
             activity: activity.clone(),
@@ -150,7 +154,8 @@ impl Connection {
         (sender, activity, connection)
     }
 
-    /// Runs until the connection ends, which is at once when it is told to stop. Dropping the future closes
+    /// Runs until the connection ends, which is at once when it is told to stop. Replies that have arrived are
+    /// handed out before. Dropping the future closes
     /// the socket as well. Every unanswered request is then answered with its true execution state.
     pub(crate) async fn run(mut self) -> ConnectionExit {
         let loss = poll_fn(|cx| self.poll(cx)).await;
@@ -178,6 +183,10 @@ impl Connection {
         self.counters.add(tally);
         let outstanding = self.pending.len() + self.queued.len();
         self.activity.set_outstanding(outstanding);
+        if self.is_blocked && outstanding == 0 {
+            self.is_blocked = false;
+            self.activity.set_blocked(false);
+        }
         match ended {
             Ok(()) => Poll::Pending,
             Err(loss) => Poll::Ready(loss),
@@ -185,7 +194,13 @@ impl Connection {
     }
 
     fn advance(&mut self, cx: &mut Context<'_>, tally: &mut Tally) -> Result<(), CloseReason> {
-        self.check_stop(cx)?;
+        if let Err(reason) = self.check_stop(cx) {
+            // A reply that has arrived may hold what a command has popped.
+            return match self.catch_up(cx, Instant::now(), tally) {
+                Err(loss) if !loss.leaves_replies_in_step() => Err(loss),
+                _ => Err(reason),
+            };
+        }
         let has_more = self.read(cx, tally)?;
         if has_more {
             // Other tasks run before the rest is read.
@@ -216,7 +231,7 @@ impl Connection {
         };
         match Pin::new(stop).poll(cx) {
             Poll::Pending => Ok(()),
-            Poll::Ready(Ok(())) => Err(CloseReason::Stopped),
+            Poll::Ready(Ok(reason)) => Err(reason),
             // The pool has crashed. The connection serves the remaining holders of its mailbox, and drains.
             Poll::Ready(Err(_)) => {
                 self.stop = None;
@@ -271,6 +286,8 @@ impl Connection {
                 .deliver(decoded, self.outbox.written(), tally)?
             {
                 *answers_left -= 1;
+            } else if let Some(answer) = self.pending.take_introduction() {
+                self.activity.introduce(ClientId::of(&answer));
             }
         }
         Ok(!self.inbox.is_empty())
@@ -361,6 +378,7 @@ impl Connection {
             } else {
                 self.silence.begin(now);
                 let start = self.outbox.end();
+                let is_introduced = request.may_block && self.block(&request);
                 self.outbox.push(std::mem::take(&mut request.bytes));
                 let Request {
                     expected,
@@ -373,9 +391,25 @@ impl Connection {
                 let slow = if may_block { now + NEVER } else { slow };
                 self.pending
                     .push(responder, expected, may_be_large, deadline, slow, start);
+                if is_introduced {
+                    self.pending.introduce_last();
+                }
             }
         }
         Ok(!self.outbox.is_empty())
+    }
+
+    /// A command that may block is about to be written. The first one on a connection may be preceded by the
+    /// question under which name the server knows the connection: while it blocks, the server can be asked
+    /// about it over another one. Tells whether the question was written.
+    fn block(&mut self, request: &Request) -> bool {
+        self.is_blocked = true;
+        self.activity.set_blocked(true);
+        let asks = request.may_introduce && self.activity.ask();
+        if asks {
+            self.outbox.push(ClientId::question());
+        }
+        asks
     }
 
     /// Whether input came while no request was pending: the end of the stream, because servers close idle

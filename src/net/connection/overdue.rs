@@ -61,7 +61,7 @@ impl Connection {
     }
 
     /// Reads the input that the operating system holds, and hands out all replies in it.
-    fn catch_up(
+    pub(super) fn catch_up(
         &mut self,
         cx: &mut Context<'_>,
         now: Instant,

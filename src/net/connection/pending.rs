@@ -1,6 +1,6 @@
 //! Requests that have been packed for writing and wait for their replies, in order.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, mem, sync::Arc};
 
 use bytes::Bytes;
 use redis::{PushKind, Value};
@@ -32,6 +32,8 @@ pub(crate) struct PendingReplies {
     /// Handed out with each reply.
     origin: Origin,
     subscriptions: Subscriptions,
+    /// The answer to a question of the connection's own.
+    introduction: Option<Value>,
 }
 
 #[derive(Debug)]
@@ -59,6 +61,8 @@ enum Collected {
     Many(Vec<Value>),
     /// One of them exceeded a limit.
     TooLarge(ReplyLimit),
+    /// The answer to a question of the connection's own comes before them.
+    Introduced(Box<Collected>),
 }
 
 /// The result of the end of a connection.
@@ -87,6 +91,7 @@ impl PendingReplies {
             next_deadline: None,
             slow: 0,
             subscriptions: Subscriptions::default(),
+            introduction: None,
         }
     }
 
@@ -146,6 +151,20 @@ impl PendingReplies {
         });
     }
 
+    /// A question of the connection's own was written before the last request.
+    pub(crate) fn introduce_last(&mut self) {
+        if let Some(last) = self.entries.back_mut() {
+            last.outstanding += 1;
+            let replies = mem::replace(&mut last.collected, Collected::One);
+            last.collected = Collected::Introduced(Box::new(replies));
+        }
+    }
+
+    /// The answer to a question of the connection's own, once.
+    pub(crate) fn take_introduction(&mut self) -> Option<Value> {
+        self.introduction.take()
+    }
+
     /// Whether a value is a reply to a request. A push is one only if it confirms a pending subscription. In
     /// RESP2 the messages of subscriptions are arrays.
     #[inline]
@@ -199,7 +218,7 @@ impl PendingReplies {
         {
             self.subscriptions.note(value);
         }
-        let Some(reply) = entry.take(decoded) else {
+        let Some(reply) = entry.take(decoded, &mut self.introduction) else {
             return Ok(false);
         };
         if !entry.is_settled {
@@ -333,6 +352,7 @@ impl PendingReplies {
                     // Blocking commands run on leases, whose requests are not sent elsewhere.
                     may_block: false,
                     may_be_large: entry.may_be_large,
+                    may_introduce: false,
                     responder: entry.responder,
                 });
             }
@@ -347,10 +367,22 @@ impl PendingReplies {
 
 impl Entry {
     /// Takes a reply. Returns the whole answer if that was the last one.
-    fn take(&mut self, decoded: Decoded) -> Option<Result<Reply, Failure>> {
+    fn take(
+        &mut self,
+        decoded: Decoded,
+        introduction: &mut Option<Value>,
+    ) -> Option<Result<Reply, Failure>> {
         match (decoded, &mut self.collected) {
             (Decoded::Value(value), Collected::One) => return Some(Ok(Reply::One(value))),
             (Decoded::Value(value), Collected::Many(values)) => values.push(value),
+            (decoded, Collected::Introduced(replies)) => {
+                *introduction = Some(match decoded {
+                    Decoded::Value(answer) => answer,
+                    Decoded::TooLarge(_) => Value::Nil,
+                });
+                self.collected = mem::replace(replies, Collected::One);
+                return None;
+            }
             // One missing reply is enough to fail them all.
             (Decoded::Value(_), Collected::TooLarge(_)) => {}
             (Decoded::TooLarge(oversized), collected) => {
@@ -362,8 +394,10 @@ impl Entry {
         }
         match &mut self.collected {
             Collected::TooLarge(limit) => Some(Err(Failure::ReplyTooLarge(*limit))),
-            Collected::Many(values) => Some(Ok(Reply::Many(std::mem::take(values)))),
-            Collected::One => unreachable!("BUG: a single reply was not handed out"),
+            Collected::Many(values) => Some(Ok(Reply::Many(mem::take(values)))),
+            Collected::One | Collected::Introduced(_) => {
+                unreachable!("BUG: a single reply was not handed out")
+            }
         }
     }
 }

@@ -70,3 +70,38 @@ fn a_command_that_may_block_is_never_unanswered() {
         assert_eq!((tally.slow, tally.unanswered), (0, 0));
     }
 }
+
+/// The answer to the request at the head, once these values have come.
+fn answer_after(values: Vec<Value>, expected: Expected) -> (Reply, Option<Value>, Tally) {
+    let now = Instant::now();
+    let permit = InFlight::new(1, 1).enter(1).expect("room");
+    let (responder, answer) = Responder::new(permit);
+    let mut pending = PendingReplies::new(Origin::Connection(0));
+    pending.push(responder, expected, false, now + LATE, now + SLOW, 0);
+    pending.introduce_last();
+    let mut tally = Tally::default();
+    let last = values.len() - 1;
+    let mut introduction = None;
+    for (place, value) in values.into_iter().enumerate() {
+        let decoded = Decoded::Value(value);
+        let is_complete = pending.deliver(decoded, 1, &mut tally).expect("in step");
+        assert_eq!(is_complete, place == last);
+        introduction = introduction.or(pending.take_introduction());
+    }
+    assert!(pending.is_empty());
+    let answer = futures_executor::block_on(answer).expect("an answer");
+    let answer = answer.expect("a reply");
+    (answer.reply, introduction, tally)
+}
+
+#[test]
+fn the_answer_to_a_question_of_the_connection_is_no_reply_to_the_request_behind_it() {
+    let (reply, introduction, tally) = answer_after(vec![Value::Int(7), Value::Nil], Expected::One);
+    assert!(matches!(reply, Reply::One(Value::Nil)), "{reply:?}");
+    assert_eq!((introduction, tally.succeeded), (Some(Value::Int(7)), 1));
+
+    let values = vec![Value::Int(7), Value::Nil, Value::Okay];
+    let (reply, introduction, tally) = answer_after(values, Expected::Many(2));
+    assert_eq!(reply.into_many(), [Value::Nil, Value::Okay]);
+    assert_eq!((introduction, tally.succeeded), (Some(Value::Int(7)), 1));
+}

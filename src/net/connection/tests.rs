@@ -155,7 +155,7 @@ struct Rig {
     attempt_timeout: Duration,
     ended: tokio::task::JoinHandle<ConnectionExit>,
     returned: Returned,
-    _stop: oneshot::Sender<()>,
+    stop: oneshot::Sender<CloseReason>,
 }
 
 impl Rig {
@@ -200,7 +200,7 @@ impl Rig {
             attempt_timeout: settings.databases[0].attempt_timeout,
             ended: tokio::spawn(connection.run()),
             returned,
-            _stop: stop,
+            stop,
         };
         rig.send(OUTSTANDING);
         while rig.wire.lock().written < OUTSTANDING * REQUEST.len() {
@@ -235,6 +235,7 @@ impl Rig {
             expected,
             deadline: Instant::now() + timeout,
             may_block: false,
+            may_introduce: false,
             may_be_large: false,
             responder,
         };
@@ -294,6 +295,23 @@ async fn received_replies_are_handed_out_although_writing_fails_meanwhile() {
         assert_answered(rig.answers.drain(..)).await;
         let loss = rig.ended_without_sending(late.len()).await;
         assert!(matches!(*loss, CloseReason::Io(_)), "{loss:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn replies_that_have_arrived_are_handed_out_before_a_stop() {
+    as_a_caller(async {
+        let mut rig = Rig::start().await;
+        let answers = std::mem::take(&mut rig.answers);
+        // The connection notices both in the same turn.
+        rig.wire.reply(OUTSTANDING);
+        let stop = std::mem::replace(&mut rig.stop, oneshot::channel().0);
+        stop.send(CloseReason::Disowned)
+            .expect("the connection runs");
+        let loss = rig.ended_without_sending(0).await;
+        assert!(matches!(*loss, CloseReason::Disowned), "{loss:?}");
+        assert_answered(answers).await;
     })
     .await;
 }

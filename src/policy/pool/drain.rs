@@ -30,13 +30,15 @@ impl Phase {
 }
 
 impl<W: Waiter, P: Places, N> Pool<W, P, N> {
-    pub(super) fn drain(&mut self, deadline: Instant) {
+    pub(super) fn drain(&mut self, deadline: Instant, now: Instant) {
         if self.is_open() {
             self.phase = Phase::Draining { deadline };
             self.shared.drain();
             for waiter in self.leased.dismiss() {
                 self.reject(waiter, Rejection::ShuttingDown);
             }
+            // Before the shared connections are closed, over which the server is asked.
+            self.take_leave(now);
         }
     }
 

@@ -69,6 +69,7 @@ impl World {
                     self.redial(after);
                 }
             }
+            Happening::Disown(which) => self.disown(which),
             Happening::Pass(time) => self.pass(time),
             Happening::Crash => self.crash(),
             Happening::OrphanEnds(which) => drop(take(&mut self.orphans, which)),
@@ -125,7 +126,12 @@ impl World {
             Err(reason) => {
                 drop(permit);
                 match lane {
-                    Lane::Shared => self.shared_trouble = Some(self.now),
+                    Lane::Shared => {
+                        self.shared_trouble = Some(self.now);
+                        if self.serving().is_empty() {
+                            self.doubt();
+                        }
+                    }
                     Lane::Leased => self.leased_trouble(),
                 }
                 let evidence = Evidence::DialFailed(id);
@@ -182,7 +188,8 @@ impl World {
         });
         let (now, is_draining) = (self.now, self.drain.is_some());
         let mut expected = None;
-        if let Some(known) = self.connections.get_mut(&id) {
+        let known = self.connections.get_mut(&id);
+        if let Some(known) = known.filter(|known| known.state != State::Closing) {
             let is_expired = known.expires.is_some_and(|expires| expires <= now);
             if is_clean && !is_draining && !known.is_distrusted && !is_expired {
                 known.state = State::Idle;
@@ -208,7 +215,7 @@ impl World {
         let closed = self.closed.iter().find(|closed| closed.0 == id);
         let is_displaced =
             closed.is_some_and(|closed| closed.1 == Closing::Evicted(Eviction::Displaced));
-        if !is_displaced {
+        if !is_displaced && !self.cut.contains(&id) {
             assert_eq!(closed.map(|closed| closed.1), expected);
         }
     }
@@ -223,6 +230,9 @@ impl World {
             Lane::Shared if was_serving && is_young => self.shared_trouble = Some(self.now),
             Lane::Leased if is_lost && is_young => self.leased_trouble(),
             _ => {}
+        }
+        if was_serving && is_lost {
+            self.doubt();
         }
         let evidence = is_lost.then_some(Evidence::Lost(id));
         self.turn(Event::ConnectionEnded {
@@ -255,7 +265,27 @@ impl World {
             for known in self.connections.values_mut() {
                 known.is_distrusted = true;
             }
+            self.doubt();
         }
+    }
+
+    /// The server knows all but one. That one may have ended meanwhile.
+    fn disown(&mut self, which: usize) {
+        let leased = self.ids(|known| known.lane == Lane::Leased);
+        let named = pick(&leased, which).copied().unwrap_or(u64::MAX);
+        self.disowned.insert(named);
+        let known = leased.into_iter().filter(|id| *id != named);
+        self.doubted.clear();
+        self.turn(Event::Verified {
+            known: known.collect(),
+            disowned: vec![named],
+        });
+        let known = self.connections.get(&named);
+        assert!(known.is_none_or(|known| known.state == State::Closing));
+    }
+
+    fn doubt(&mut self) {
+        self.doubted = self.leased().into_iter().collect();
     }
 
     pub(super) fn redial(&mut self, after: Duration) {
@@ -317,6 +347,7 @@ impl World {
         self.saturated = None;
         self.displaced = None;
         self.may_grow = false;
+        self.doubted.clear();
     }
 }
 

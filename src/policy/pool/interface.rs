@@ -51,6 +51,11 @@ pub(crate) enum Event<W, N> {
     Distrusted { only: Option<u64> },
     /// The health actor asks for a dial at this time.
     Redial { at: Instant },
+    /// The server has said which of the leased connections it still knows.
+    Verified { known: Vec<u64>, disowned: Vec<u64> },
+    /// The leases that are out, and what their callers do with them. The shell tells it while the pool ends,
+    /// before each other event.
+    Leases(Vec<(u64, Occupation)>),
     /// The pool is to end: in good order until the deadline, by force after it.
     Drain { deadline: Instant },
 }
@@ -68,6 +73,12 @@ pub(crate) enum Action<W, P, N> {
     Reject { waiter: W, why: Rejection },
     /// Take this connection out of service. It ends when all its requests are answered.
     Close { id: u64, why: Closing },
+    /// End this leased connection now, even with requests unanswered.
+    Cut { id: u64, why: Cut },
+    /// Ask the server whether it still knows these leased connections.
+    Verify(Vec<u64>),
+    /// Ask the server to end the waits of the commands that block on these connections.
+    Unblock(Vec<u64>),
     /// Publish the shared connections, which are those of [`Pool::serving`](super::Pool::serving).
     Publish,
     /// Send the parked requests on this connection.
@@ -97,6 +108,26 @@ pub(crate) enum Closing {
     Evicted(Eviction),
     /// The connection may not be used again: its session is not clean, or it leads to the wrong server.
     Discarded,
+}
+
+/// What the caller of a lease does with its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Occupation {
+    /// No command is under way.
+    Idle,
+    /// A command is under way, and does not block.
+    Busy,
+    /// A command is under way that may block.
+    Blocked,
+}
+
+/// Why a leased connection is ended at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cut {
+    /// The server does not know it any more.
+    Disowned,
+    /// The pool ends, and its caller does nothing with it.
+    ShuttingDown,
 }
 
 /// Why a working connection is closed.

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use super::{
-    world::{Action, Event, Evidence, Known, LONGEST_PAUSE, World},
+    world::{Action, Event, Evidence, Known, LONGEST_PAUSE, World, occupation},
     *,
 };
 use crate::state::Permit;
@@ -48,6 +48,26 @@ impl World {
                 }
             }
             Action::Close { id, why } => self.judge_close(id, why),
+            Action::Cut { id, why } => self.judge_cut(id, why),
+            Action::Verify(ids) => {
+                let leased = self.leased();
+                let doubted = leased.into_iter().filter(|id| self.doubted.contains(id));
+                assert_eq!(ids, doubted.collect::<Vec<_>>(), "all of them");
+                assert!(!ids.is_empty() && !self.is_forced);
+                self.verified.push(self.now);
+                // Of every third one, nothing was said yet.
+                let known: Vec<_> = ids.into_iter().filter(|id| id % 3 == 0).collect();
+                self.doubted.retain(|id| !known.contains(id));
+                let disowned = Vec::new();
+                self.tell(Event::Verified { known, disowned });
+            }
+            Action::Unblock(ids) => {
+                let is_blocked = |id: &u64| occupation(*id) == Occupation::Blocked;
+                assert!(!ids.is_empty() && ids.iter().all(is_blocked));
+                assert!(ids.iter().all(|id| !self.doubted.contains(id)));
+                assert!(self.drain.is_some() && !self.is_forced);
+                self.unblocked.push(self.now);
+            }
             Action::Publish => self.published = Some(self.pool.serving().to_vec()),
             Action::SendParked(id) => {
                 assert!(self.parked > 0);
@@ -159,6 +179,28 @@ impl World {
         }
         self.idle.retain(|idle| *idle != id);
         self.closed.push((id, why));
+    }
+
+    /// Only a lease that is of no use is ended under its caller.
+    fn judge_cut(&mut self, id: u64, why: Cut) {
+        let now = self.now;
+        match why {
+            Cut::Disowned => assert!(self.disowned.contains(&id)),
+            Cut::ShuttingDown => {
+                let idle = now - self.idle_leases[&id];
+                assert!(
+                    idle >= Duration::from_secs(1),
+                    "its caller has time to notice"
+                );
+            }
+        }
+        self.cut.insert(id);
+        let known = self.known(id);
+        assert_eq!(known.lane, Lane::Leased);
+        assert_ne!(known.state, State::Closing, "once");
+        known.state = State::Closing;
+        known.task = None;
+        self.idle.retain(|idle| *idle != id);
     }
 
     /// A sweep closes what it has to, and keeps what it has to.
@@ -349,6 +391,15 @@ impl World {
         let latest = deadline + self.limits.stop_patience;
         let wake = self.pool.wake_at().expect("a time to be woken at");
         assert!(wake <= latest.max(self.now));
+        if self.is_forced {
+            return;
+        }
+        // No lease is waited for that has been idle for a second, but for the pause between two looks.
+        for (id, since) in &self.idle_leases {
+            let is_out = self.connections.get(id);
+            let is_out = is_out.is_some_and(|known| known.state == State::InUse);
+            assert!(!is_out || self.now - *since < Duration::from_millis(1_000));
+        }
         if self.parked == 0 {
             assert!(self.serving().is_empty() && self.idle.is_empty());
             assert!(self.dials.keys().all(|id| self.cancelled.contains(id)));

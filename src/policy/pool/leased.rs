@@ -155,6 +155,10 @@ impl<W: Waiter, P: Places, N> Pool<W, P, N> {
     }
 
     pub(super) fn released(&mut self, id: u64, is_clean: bool, is_open: bool, now: Instant) {
+        if !self.ledger.is_leased(id) {
+            // It was cut, or has ended.
+            return;
+        }
         let given_back = if is_clean && self.is_open() {
             self.leased.succeeded();
             self.ledger.give_back(id, now)

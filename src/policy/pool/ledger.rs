@@ -34,6 +34,9 @@ struct Entry<P> {
     expires: Option<Instant>,
     /// The connection is to be closed when its lease is over.
     is_distrusted: bool,
+    is_closing: bool,
+    /// The server was lost since it was opened, and has not been asked whether it knows it.
+    is_doubted: bool,
 }
 
 /// A connection that has ended.
@@ -116,6 +119,8 @@ impl<P: Places> Ledger<P> {
             since: now,
             expires,
             is_distrusted: false,
+            is_closing: false,
+            is_doubted: false,
         };
         self.connections.insert(id, entry);
         Some(lane)
@@ -124,7 +129,8 @@ impl<P: Places> Ledger<P> {
     /// Takes a connection out of service.
     pub(super) fn close(&mut self, id: u64) {
         self.leave_service(id);
-        if let Some(entry) = self.connections.get(&id) {
+        if let Some(entry) = self.connections.get_mut(&id) {
+            entry.is_closing = true;
             entry.place.set(State::Closing);
         }
     }
@@ -148,6 +154,34 @@ impl<P: Places> Ledger<P> {
 
     pub(super) fn serving(&self) -> &[u64] {
         &self.serving
+    }
+
+    /// Whether it is a leased connection in service: a caller has it, or it is idle.
+    pub(super) fn is_leased(&self, id: u64) -> bool {
+        self.connections.get(&id).is_some_and(Entry::is_leased)
+    }
+
+    /// The leased connections may be dead without a sign.
+    pub(super) fn doubt(&mut self) {
+        for entry in self.connections.values_mut() {
+            entry.is_doubted = entry.is_leased();
+        }
+    }
+
+    /// The server knows it, or nothing was said about it yet.
+    pub(super) fn trust(&mut self, id: u64) {
+        if let Some(entry) = self.connections.get_mut(&id) {
+            entry.is_doubted = false;
+        }
+    }
+
+    /// The leased connections in service that may be dead.
+    pub(super) fn doubted(&self) -> Vec<u64> {
+        let is_meant = |entry: &Entry<P::Place>| entry.is_doubted && entry.is_leased();
+        let doubted = self.connections.iter().filter(|(_, entry)| is_meant(entry));
+        let mut doubted: Vec<_> = doubted.map(|(id, _)| *id).collect();
+        doubted.sort_unstable();
+        doubted
     }
 
     pub(super) fn has_idle(&self) -> bool {
@@ -286,7 +320,11 @@ impl<P: Places> Ledger<P> {
     }
 }
 
-impl<P> Entry<P> {
+impl<P: Place> Entry<P> {
+    fn is_leased(&self) -> bool {
+        self.place.lane() == Lane::Leased && !self.is_closing
+    }
+
     fn is_expired(&self, now: Instant) -> bool {
         self.expires.is_some_and(|expires| expires <= now)
     }

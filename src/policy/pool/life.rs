@@ -15,6 +15,7 @@ impl<W: Waiter, P: Places, N> Pool<W, P, N> {
             None => return,
         }
         self.is_unreachable = false;
+        self.may_verify(now);
         self.send_parked(id);
         for (old, why) in self.shared.replaced() {
             self.close(old, Closing::Evicted(why));
@@ -36,6 +37,7 @@ impl<W: Waiter, P: Places, N> Pool<W, P, N> {
             Some(Lane::Shared) if self.serving().is_empty() => {
                 self.is_unreachable = true;
                 self.leased.start_slowly();
+                self.doubt();
                 self.shared.leave_to_health();
                 self.actions.push_back(Action::Report(evidence));
             }
@@ -69,6 +71,9 @@ impl<W: Waiter, P: Places, N> Pool<W, P, N> {
             Lane::Shared => {
                 // One that was retired before says nothing about the present, and needs no successor.
                 if past.was_serving {
+                    if is_lost {
+                        self.doubt();
+                    }
                     self.publish();
                     self.actions.extend(evidence.map(Action::Report));
                     if self.is_open() {

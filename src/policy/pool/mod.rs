@@ -5,7 +5,9 @@
 //! [`Pool::on`], then carries out the actions of [`Pool::poll`] until there is none, and wakes it at
 //! [`Pool::wake_at`].
 
+mod doubt;
 mod drain;
+mod farewell;
 mod interface;
 mod leased;
 mod ledger;
@@ -14,7 +16,7 @@ mod places;
 mod queue;
 mod shared;
 
-pub(crate) use interface::{Action, Closing, Event, Eviction, Rejection};
+pub(crate) use interface::{Action, Closing, Cut, Event, Eviction, Occupation, Rejection};
 pub(crate) use places::{Counts, Lane, Place, Places, State};
 pub(crate) use queue::{WaitQueue, Waiter};
 
@@ -23,7 +25,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use self::{drain::Phase, leased::LeasedLane, ledger::Ledger, shared::SharedLane};
+use self::{
+    drain::Phase, farewell::Farewell, leased::LeasedLane, ledger::Ledger, shared::SharedLane,
+};
 
 /// Connections that a crashed pool has left take up room, and their ends are not told to its successor.
 /// So it looks again after this pause.
@@ -52,6 +56,9 @@ pub(crate) struct Pool<W, P: Places, N> {
     ledger: Ledger<P>,
     shared: SharedLane,
     leased: LeasedLane<W>,
+    /// When to ask the server which leased connections it knows.
+    verify_at: Option<Instant>,
+    farewell: Farewell,
     /// Requests that wait in the shell for a shared connection.
     parked: usize,
     /// No connection could be opened, and the health actor says when to try again.
@@ -74,6 +81,8 @@ impl<W: Waiter, P: Places, N> Pool<W, P, N> {
             ledger: Ledger::new(places),
             shared: SharedLane::default(),
             leased: LeasedLane::new(is_unreachable),
+            verify_at: None,
+            farewell: Farewell::default(),
             parked: 0,
             is_unreachable,
             look_again: None,
@@ -120,7 +129,9 @@ impl<W: Waiter, P: Places, N> Pool<W, P, N> {
             Event::Swept => self.sweep(now),
             Event::Distrusted { only } => self.distrusted(only, now),
             Event::Redial { at } => self.shared.ask_at(at),
-            Event::Drain { deadline } => self.drain(deadline),
+            Event::Verified { known, disowned } => self.verified(&known, &disowned),
+            Event::Leases(leases) => self.leases_are(leases, now),
+            Event::Drain { deadline } => self.drain(deadline, now),
         }
     }
 
@@ -149,9 +160,11 @@ impl<W: Waiter, P: Places, N> Pool<W, P, N> {
     pub(crate) fn wake_at(&self) -> Option<Instant> {
         let lanes = self.leased.wake_at().chain(self.shared.wake_at());
         let others = self.look_again.into_iter().chain(self.phase.wake_at());
+        let all = lanes.chain(others).chain(self.verify_at);
         match self.phase {
+            Phase::Draining { .. } => all.chain(self.farewell.wake_at()).min(),
+            Phase::Open | Phase::Forced { .. } => all.min(),
             Phase::Over => None,
-            _ => lanes.chain(others).min(),
         }
     }
 
@@ -205,6 +218,7 @@ impl<W: Waiter, P: Places, N> Pool<W, P, N> {
         for waiter in self.leased.expire(now) {
             self.reject(waiter, Rejection::TimedOut);
         }
+        self.pass_doubt(now);
         self.pass_drain(now);
     }
 

@@ -3,7 +3,7 @@
 //! (`world_tests.rs`, `happenings_tests.rs`), and a naive model judges each action and each state of rest
 //! (`judge_tests.rs`).
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 
@@ -26,6 +26,7 @@ pub(super) enum Happening {
     Sweep,
     Distrust(Option<usize>),
     Redial(Duration),
+    Disown(usize),
     Pass(Duration),
     Crash,
     OrphanEnds(usize),
@@ -54,6 +55,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         5 => Just(Happening::Sweep),
         2 => prop::option::weighted(0.8, which()).prop_map(Happening::Distrust),
         4 => millis(0..3_000).prop_map(Happening::Redial),
+        2 => which().prop_map(Happening::Disown),
         4 => millis(0..1_500).prop_map(Happening::Pass),
         4 => seconds(0..8).prop_map(Happening::Pass),
         1 => Just(Happening::Crash),
@@ -144,6 +146,46 @@ fn an_order_to_dial_that_is_due_when_a_dial_fails_is_void() {
     world.happen(Happening::Redial(Duration::ZERO));
     world.happen(Happening::Pass(Duration::ZERO));
     assert_eq!(world.dials.len(), 1);
+}
+
+/// A pool with a shared connection, and one that was leased and blocks.
+fn with_worker() -> World {
+    let mut world = World::new((2, LIMITS));
+    world.happen(Happening::DialSucceeds(0));
+    world.happen(Happening::Acquire(Duration::from_secs(9)));
+    world.happen(Happening::DialSucceeds(0));
+    assert_eq!(world.leases, [2]);
+    world
+}
+
+#[test]
+fn the_server_is_asked_for_workers_once_it_has_been_back_for_a_moment() {
+    let mut world = with_worker();
+    world.happen(Happening::Pass(Duration::from_secs(9)));
+    world.happen(Happening::SocketCloses(0));
+    let (connection, is_lost) = (0, true);
+    world.happen(Happening::EndIsTold {
+        connection,
+        is_lost,
+    });
+    world.happen(Happening::Pass(Duration::from_secs(3)));
+    world.happen(Happening::DialSucceeds(0));
+    let back = world.now;
+    world.happen(Happening::Pass(Duration::from_secs(9)));
+    assert_eq!(world.verified, [back + Duration::from_millis(500)]);
+    world.happen(Happening::Disown(0));
+    assert_eq!(world.cut.iter().collect::<Vec<_>>(), [&2]);
+}
+
+#[test]
+fn a_wait_that_does_not_end_is_not_told_to_again_and_again() {
+    let mut world = with_worker();
+    let start = world.now;
+    world.happen(Happening::Drain(Duration::from_secs(60)));
+    world.happen(Happening::Pass(Duration::from_secs(4)));
+    let millis = |at: &Instant| (*at - start).as_millis();
+    let told: Vec<_> = world.unblocked.iter().map(millis).collect();
+    assert_eq!(told, [0, 100, 300, 700, 1_500, 3_100]);
 }
 
 #[test]

@@ -298,6 +298,7 @@ impl<W: Waiter, P: Places, N> Pool<W, P, N> {
             Some(id) => self.serving().contains(&id) && self.shared.may_distrust(now),
         };
         if is_meant {
+            self.doubt();
             self.distrust_all();
         }
     }

@@ -2,7 +2,7 @@
 
 use std::{
     cell::Cell,
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     rc::Rc,
     sync::Arc,
     time::{Duration, Instant},
@@ -106,7 +106,19 @@ pub(super) struct World {
     pub(super) leased_trouble: Option<Instant>,
     /// The maximum of dials for leases at a time.
     pub(super) width: usize,
+    /// The server was lost since these leased connections were opened, and was not asked for them.
+    pub(super) doubted: BTreeSet<u64>,
     pub(super) drain: Option<Instant>,
+    /// The server has said that it does not know these.
+    pub(super) disowned: HashSet<u64>,
+    /// When the server was asked which leased connections it knows.
+    pub(super) verified: Vec<Instant>,
+    /// When the server was asked to end waits.
+    pub(super) unblocked: Vec<Instant>,
+    /// These were ended under their callers.
+    pub(super) cut: HashSet<u64>,
+    /// Since when each lease is out that has no command, in a drain.
+    pub(super) idle_leases: BTreeMap<u64, Instant>,
     pub(super) is_forced: bool,
     pub(super) is_over: bool,
     /// Closed in the present turn, for these reasons.
@@ -143,7 +155,13 @@ impl World {
             shared_trouble: None,
             leased_trouble: None,
             width: MAX_DIALS,
+            doubted: BTreeSet::new(),
             drain: None,
+            disowned: HashSet::new(),
+            verified: Vec::new(),
+            unblocked: Vec::new(),
+            cut: HashSet::new(),
+            idle_leases: BTreeMap::new(),
             is_forced: false,
             is_over: false,
             closed: Vec::new(),
@@ -160,6 +178,9 @@ impl World {
             self.pool.used(id, self.connections[&id].since);
         }
         self.tell(Event::Parked(self.parked));
+        if self.pool.is_draining() || matches!(event, Event::Drain { .. }) {
+            self.tell_leases();
+        }
         self.tell(event);
         let mut steps = 0;
         while let Some(action) = self.pool.poll(self.now) {
@@ -169,6 +190,18 @@ impl World {
         }
         self.forget_growth();
         self.judge_rest();
+    }
+
+    /// What callers do with their leases depends on the ids.
+    fn tell_leases(&mut self) {
+        let leases = self.ids(|known| (known.lane, known.state) == (Lane::Leased, State::InUse));
+        let is_idle = |id: &u64| occupation(*id) == Occupation::Idle;
+        self.idle_leases.retain(|id, _| leases.contains(id));
+        for id in leases.iter().filter(|id| is_idle(id)) {
+            self.idle_leases.entry(*id).or_insert(self.now);
+        }
+        let leases = leases.iter().map(|id| (*id, occupation(*id)));
+        self.tell(Event::Leases(leases.collect()));
     }
 
     /// A connection that is only better to have is not kept for later while callers wait for leases.
@@ -199,8 +232,21 @@ impl World {
         chosen.map(|(id, _)| *id).collect()
     }
 
+    /// The leased connections in service.
+    pub(super) fn leased(&self) -> Vec<u64> {
+        self.ids(|known| known.lane == Lane::Leased && known.state != State::Closing)
+    }
+
     pub(super) fn serving(&self) -> Vec<u64> {
         self.ids(|known| (known.lane, known.state) == (Lane::Shared, State::InUse))
+    }
+}
+
+pub(super) fn occupation(id: u64) -> Occupation {
+    match id % 3 {
+        0 => Occupation::Idle,
+        1 => Occupation::Busy,
+        _ => Occupation::Blocked,
     }
 }
 

@@ -43,7 +43,7 @@ pub(super) struct Lot {
 #[derive(Debug)]
 enum Entrance {
     Open,
-    /// Only requests that come back are taken.
+    /// Only requests that come back, and the pool's own, are taken.
     Draining,
     Closed(Failure),
 }
@@ -125,6 +125,8 @@ impl Lot {
         }
         match &self.entrance {
             Entrance::Open => {}
+            // The pool unblocks workers before it ends.
+            Entrance::Draining if request.responder.is_own() => {}
             Entrance::Draining => {
                 let failure = Failure::ShuttingDown(Execution::NotSent);
                 return self.refuse(request, failure);

@@ -1,0 +1,138 @@
+//! The host of the server vanishes without a word while workers wait in blocking commands.
+
+use std::time::Duration;
+
+use redis::{Cmd, Value};
+use redis_steward::{Database, DatabaseConfig, Error};
+use tokio::task::JoinHandle;
+
+use crate::{
+    Rig, SOON,
+    common::{eventually_async, proc, words},
+    get, incr, lost,
+};
+
+type Worker = JoinHandle<Result<Value, Error>>;
+
+impl Rig {
+    async fn until_blocked(&self, clients: usize) {
+        let blocked = || self.server.info("clients")["blocked_clients"].clone();
+        let is_so = || blocked() == clients.to_string();
+        eventually_async(SOON, "the clients are blocked", is_so).await;
+    }
+
+    /// The host vanishes with all its connections, and comes back at once. Nothing tells the client but the
+    /// silence that meets its calls.
+    async fn host_vanishes_and_returns(&self) {
+        assert!(self.proxy.strand_all() > 0);
+        self.server.kill();
+        self.server.restart();
+        let is_back = || futures_executor::block_on(self.main.query::<Value>(get())).is_ok();
+        eventually_async(SOON, "calls succeed again", is_back).await;
+    }
+}
+
+/// A lost connection is noticed after a second.
+fn quick(main: DatabaseConfig) -> DatabaseConfig {
+    let timeout = Duration::from_millis(300);
+    main.command_timeout(timeout).attempt_timeout(timeout)
+}
+
+fn work(database: &Database, command: Cmd) -> Worker {
+    let database = database.clone();
+    tokio::spawn(async move { database.execute(&command).await })
+}
+
+/// Within seconds, though no byte says so.
+async fn ends(worker: Worker) -> Result<Value, Error> {
+    let ended = tokio::time::timeout(Duration::from_secs(5), worker).await;
+    ended.expect("the worker sleeps on").expect("a task")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn row_85_a_vanished_host_wakes_its_workers() {
+    let rig = Rig::with(quick).await;
+    let popping = work(&rig.main, words("BLPOP jobs 0"));
+    let moving = work(&rig.main, words("BLMOVE a b LEFT RIGHT 0"));
+    let reading = work(&rig.main, words("XREAD BLOCK 0 STREAMS log $"));
+    let again = work(&rig.main.idempotent(), words("BLPOP signals 0"));
+    let mut lease = rig.main.lease().await.expect("a lease");
+    let leased =
+        tokio::spawn(async move { lease.execute(&words("XREAD BLOCK 0 STREAMS log $")).await });
+    rig.until_blocked(5).await;
+
+    rig.host_vanishes_and_returns().await;
+    // Each may have popped something whose reply was lost with the host.
+    for worker in [popping, moving] {
+        let error = ends(worker).await.expect_err("its host has vanished");
+        assert_eq!(lost(&error), 1, "{error}");
+        let text = error.to_string();
+        assert!(text.contains("does not know it any more"), "{text}");
+    }
+    let error = ends(leased).await.expect_err("the session is gone");
+    assert_eq!(lost(&error), 1, "{error}");
+
+    // These may run twice, and wait on the new server.
+    rig.until_blocked(2).await;
+    rig.main
+        .query::<Value>(words("XADD log * k v"))
+        .await
+        .expect("added");
+    rig.main
+        .query::<i64>(words("RPUSH signals s"))
+        .await
+        .expect("pushed");
+    assert_ne!(ends(reading).await.expect("the entry"), Value::Nil);
+    assert_ne!(ends(again).await.expect("the signal"), Value::Nil);
+    rig.end().await;
+}
+
+/// The kernel notices a vanished peer by itself, where no proxy stands between.
+#[tokio::test]
+async fn row_85_connections_of_workers_ask_for_signs_of_life() {
+    let rig = Rig::start().await;
+    let lease = rig.main.lease().await.expect("a lease");
+    let few_seconds = Duration::from_secs(5);
+    let is_so = || {
+        let mut next = proc::keepalive_to(rig.proxy.port());
+        next.sort();
+        matches!(next[..], [leased, shared] if leased <= few_seconds && shared > few_seconds)
+    };
+    eventually_async(SOON, "the leased connection asks soon", is_so).await;
+    drop(lease);
+    rig.end().await;
+
+    let rig = Rig::with(DatabaseConfig::without_keepalive).await;
+    let lease = rig.main.lease().await.expect("a lease");
+    assert_eq!(proc::keepalive_to(rig.proxy.port()), []);
+    drop(lease);
+    rig.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn row_85_workers_that_the_server_knows_sleep_on() {
+    let rig = Rig::with(quick).await;
+    let worker = work(&rig.main, words("BLPOP jobs 0"));
+    rig.until_blocked(1).await;
+    for _ in 0..3 {
+        let opened = rig.stats().pool.opened;
+        let clients = rig.server.clients_named("redis-steward");
+        let asked = rig.server.commandstat("client|list");
+        for shared in clients.iter().filter(|client| client["cmd"] != "blpop") {
+            rig.server.cli(&["CLIENT", "KILL", "ID", &shared["id"]]);
+        }
+        let is_replaced = || rig.stats().pool.opened > opened;
+        eventually_async(SOON, "a new shared connection", is_replaced).await;
+        let is_asked = || rig.server.commandstat("client|list") > asked;
+        eventually_async(SOON, "the server is asked for the worker", is_asked).await;
+    }
+    rig.main.query::<i64>(incr()).await.expect("as usual");
+    assert!(!worker.is_finished());
+    rig.main
+        .query::<i64>(words("RPUSH jobs j"))
+        .await
+        .expect("pushed");
+    assert_ne!(ends(worker).await.expect("the job"), Value::Nil);
+    assert_eq!(rig.server.commandstat("blpop"), 1, "it was not sent again");
+    rig.end().await;
+}
