@@ -1,5 +1,7 @@
 //! How a call passes the gate: at once, or when the circuit permits it.
 
+use std::sync::atomic::AtomicU64;
+
 use tokio::{task::coop::consume_budget, time::Instant};
 
 use super::{CallEngine, CallOptions, attempts::Attempts};
@@ -12,12 +14,6 @@ use crate::{
 };
 
 impl<B: Backend> CallEngine<B> {
-    /// Passes the gate now or never.
-    pub(super) fn admit(&self) -> Result<Admitted, Error> {
-        let entered = self.state.gate.try_enter();
-        entered.map_err(|closed| self.refused(closed))
-    }
-
     /// Passes the gate now or later.
     pub(super) async fn enter(
         &self,
@@ -29,6 +25,16 @@ impl<B: Backend> CallEngine<B> {
             Err(closed) if options.waits_for(closed) => self.wait_to_enter(options, deadline).await,
             Err(closed) => Err(self.refuse(closed).await),
         }
+    }
+
+    /// Waits for the gate, for another attempt of a call that is counted by its earlier one.
+    pub(super) async fn wait_to_enter_again(
+        &self,
+        options: &CallOptions,
+        deadline: Instant,
+    ) -> Option<Admitted> {
+        let admitted = self.state.gate.wait(deadline, options.is_patient).await;
+        admitted.ok()?.ok()
     }
 
     /// Refuses a call at once. A loop of refused calls must not starve the other tasks of its thread, so
@@ -46,7 +52,9 @@ impl<B: Backend> CallEngine<B> {
         options: &CallOptions,
         deadline: Instant,
     ) -> Result<Admitted, Error> {
+        let departure = Departure(&self.state.counters.cancelled);
         let admitted = self.state.gate.wait(deadline, options.is_patient).await;
+        std::mem::forget(departure);
         let Ok(admitted) = admitted else {
             unreachable!("BUG: a caller at the gate was dropped without an answer");
         };
@@ -63,5 +71,14 @@ impl<B: Backend> CallEngine<B> {
                 self.overloaded(Limit::Parked(self.state.settings.load().max_parked))
             }
         })
+    }
+}
+
+/// Counts a caller that leaves while it waits.
+struct Departure<'a>(&'a AtomicU64);
+
+impl Drop for Departure<'_> {
+    fn drop(&mut self) {
+        count(self.0);
     }
 }

@@ -25,6 +25,10 @@ const MIN_RETRY_AFTER: Duration = Duration::from_millis(25);
 impl<B: Backend> CallEngine<B> {
     pub(super) fn refused(&self, gate_state: GateState) -> Error {
         count(&self.state.counters.refused);
+        self.explain_gate(gate_state)
+    }
+
+    fn explain_gate(&self, gate_state: GateState) -> Error {
         let database = self.state.name();
         match gate_state {
             GateState::Open | GateState::Free | GateState::Trial { .. } => {
@@ -79,6 +83,10 @@ impl<B: Backend> CallEngine<B> {
     /// The error of a limit that was reached with so many callers waiting.
     pub(super) fn overloaded_by(&self, limit: Limit, waiting: usize) -> Error {
         count(&self.state.counters.refused);
+        self.explain_limit(limit, waiting)
+    }
+
+    fn explain_limit(&self, limit: Limit, waiting: usize) -> Error {
         let (in_flight, in_flight_bytes) = self.state.in_flight.now();
         Error::Overloaded {
             database: self.state.name(),
@@ -181,10 +189,12 @@ impl<B: Backend> CallEngine<B> {
                 attempts: attempts.count,
                 cause: loss.to_string().into(),
             },
+            // These two are counted where the request was refused.
             Failure::TooManyParked => {
-                self.overloaded(Limit::Parked(self.state.settings.load().max_parked))
+                let limit = Limit::Parked(self.state.settings.load().max_parked);
+                self.explain_limit(limit, self.state.parked())
             }
-            Failure::CircuitOpened => self.refused(GateState::Open),
+            Failure::CircuitOpened => self.explain_gate(GateState::Open),
             Failure::ShuttingDown(_) => Error::ShuttingDown {
                 database,
                 execution,

@@ -188,7 +188,7 @@ impl<B: Backend> CallEngine<B> {
         let work = Single { command, class };
         let block = class.block();
         if command.is_no_response() {
-            return self.tell_on(grant, &work, block, &options);
+            return self.tell_on(grant, &work, block, &options).await;
         }
         let called = self.call_on(grant, &work, block, &options, 1).await?;
         match called.0.reply {

@@ -82,7 +82,9 @@ impl<B: Backend> CallEngine<B> {
         };
         let work = Single { command, class };
         let answered = match self.place(command, class, &options)? {
-            None if command.is_no_response() => return self.tell(&work, &options),
+            None if command.is_no_response() => {
+                return Box::pin(self.tell(&work, &options)).await;
+            }
             None => self.call(&work, &options).await?.0,
             // Boxed, so that the large future of this rare case does not enlarge that of every command.
             Some(block) => {

@@ -1,7 +1,7 @@
 //! After an attempt without a good reply: its classification, and another attempt where that is safe, or
 //! the error for the caller.
 
-use std::{sync::atomic::Ordering::Relaxed, time::Duration};
+use std::time::Duration;
 
 use oneshot::AsyncReceiver;
 
@@ -52,8 +52,7 @@ impl<B: Backend> CallEngine<B> {
                 Some((next, sent)) => {
                     let next_answer = received(sent.await);
                     if let Err(Failure::TooManyParked | Failure::CircuitOpened) = next_answer {
-                        // The next attempt was not made after all, so the last answer is the result.
-                        self.state.counters.retried.fetch_sub(1, Relaxed);
+                        // The next attempt was refused, so the last answer is the result.
                         return self.conclude(answer, attempts);
                     }
                     attempts.count += 1;
@@ -135,7 +134,7 @@ impl<B: Backend> CallEngine<B> {
             Ok(admitted) => admitted,
             Err(closed) if options.is_patient && options.waits_for(closed) => {
                 last.admitted.forgo_trial();
-                self.wait_to_enter(options, last.deadline).await.ok()?
+                self.wait_to_enter_again(options, last.deadline).await?
             }
             Err(_) => return None,
         };

@@ -16,33 +16,39 @@ use crate::{
 impl<B: Backend> CallEngine<B> {
     /// Sends work on a shared connection, and does not wait. The errors that are left are those before it is
     /// handed over.
-    pub(super) fn tell(&self, work: &impl Work, options: &CallOptions) -> Result<Value, Error> {
+    pub(super) async fn tell(
+        &self,
+        work: &impl Work,
+        options: &CallOptions,
+    ) -> Result<Value, Error> {
+        let deadline = options.end(clock::now());
         // It is no trial of the circuit, because its reply is seen by nobody who judges it.
-        self.admit()?.forgo_trial();
+        self.enter(options, deadline).await?.forgo_trial();
         let request = Request {
-            deadline: options.end(clock::now()),
+            deadline,
             may_be_large: work.may_be_large(),
-            ..self.unheard(work.pack())?
+            ..self.unheard(work.pack(), options)?
         };
         self.backend.send(&self.state, request);
         Ok(Value::Nil)
     }
 
     /// Sends work on a leased connection, and does not wait.
-    pub(super) fn tell_on(
+    pub(super) async fn tell_on(
         &self,
         grant: &mut Grant,
         work: &impl Work,
         block: Option<Block>,
         options: &CallOptions,
     ) -> Result<Value, Error> {
-        self.admit()?.forgo_trial();
         let limit = options.time_limit(block);
+        let deadline = options.deadline(clock::now(), limit);
+        self.enter(options, deadline).await?.forgo_trial();
         let request = Request {
-            deadline: options.deadline(clock::now(), limit),
+            deadline,
             may_block: block.is_some(),
             may_be_large: work.may_be_large(),
-            ..self.unheard((work.pack().0, work.expected_on_lease()))?
+            ..self.unheard((work.pack().0, work.expected_on_lease()), options)?
         };
         grant.session.begin(work.effect());
         match grant.mailbox().send(request) {
@@ -55,9 +61,15 @@ impl<B: Backend> CallEngine<B> {
         }
     }
 
-    fn unheard(&self, (bytes, expected): (Vec<u8>, Expected)) -> Result<Request, Error> {
+    fn unheard(
+        &self,
+        (bytes, expected): (Vec<u8>, Expected),
+        options: &CallOptions,
+    ) -> Result<Request, Error> {
         let permit = self.state.in_flight.enter(bytes.len());
         let permit = permit.map_err(|limit| self.overloaded(limit.into()))?;
+        let mut responder = Responder::unheard(permit);
+        responder.set_patience(options.is_patient);
         Ok(Request {
             bytes,
             expected,
@@ -65,7 +77,7 @@ impl<B: Backend> CallEngine<B> {
             may_block: false,
             may_be_large: false,
             may_introduce: false,
-            responder: Responder::unheard(permit),
+            responder,
         })
     }
 }

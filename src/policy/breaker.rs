@@ -9,8 +9,8 @@ use crate::events::CircuitState;
 /// or were slow, and closes again by way of half-open.
 ///
 /// Only a successful probe makes an open circuit half-open: time alone does not, and no call of a caller is
-/// risked for it. A half-open circuit closes after a few successes, of probes or trials, and opens again on
-/// the first failure. Each time that it opens again soon, the next half-open circuit asks for a longer
+/// risked for it. A half-open circuit closes after a few successes, of probes or trials, and opens again when a
+/// probe or half of the trials fail. Each time that it opens again soon, the next half-open circuit asks for a longer
 /// [`Proof`], and the probe before it pauses, up to [`MAX_PAUSE`], with equal jitter (as in Finagle's
 /// failure accrual). The pause stays short, because a longer one would lengthen the outage of a server
 /// that is well again.
@@ -43,15 +43,16 @@ enum State {
     HalfOpen {
         since: Instant,
         successes: u32,
+        failures: u32,
     },
 }
 
 /// What a half-open circuit asks for before it closes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Proof {
-    /// Successes of probes or trials, without a failure between them.
+    /// Successes of probes or trials. Fewer than half of the trials may fail meanwhile.
     pub(crate) successes: u32,
-    /// The time without a failure.
+    /// The least time between the first success and the last.
     pub(crate) lasting: Duration,
     /// The most trials at a time.
     pub(crate) trials: u32,
@@ -141,6 +142,19 @@ impl Breaker {
                     self.open(now, jitter);
                 }
             }
+            // As many failures as a closed circuit bears do not open it again: a server that always fails some
+            // commands would stay out of service for good.
+            State::HalfOpen {
+                successes,
+                failures,
+                ..
+            } if kind == Failed::Command => {
+                *failures += 1;
+                let total = f64::from(*successes) + f64::from(*failures);
+                if f64::from(*failures) >= FAILURE_RATIO * total {
+                    self.relapse(now, jitter);
+                }
+            }
             State::HalfOpen { .. } => self.relapse(now, jitter),
             State::Open { .. } => {}
         }
@@ -195,7 +209,9 @@ impl Breaker {
         let proof = self.proof();
         match &mut self.state {
             State::Closed { .. } => self.state = State::closed(),
-            State::HalfOpen { since, successes } => {
+            State::HalfOpen {
+                since, successes, ..
+            } => {
                 *successes += 1;
                 let lasted = now.saturating_duration_since(*since);
                 if *successes >= proof.successes && lasted >= proof.lasting {
@@ -217,6 +233,7 @@ impl Breaker {
                 self.state = State::HalfOpen {
                     since: now,
                     successes: 0,
+                    failures: 0,
                 };
             }
             State::Open { .. } => {}

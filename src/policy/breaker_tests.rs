@@ -100,6 +100,28 @@ fn relapses_lengthen_the_proof_up_to_the_recovery_timeout_and_the_pause_up_to_a_
 }
 
 #[test]
+fn a_server_that_always_fails_a_few_commands_is_used_again() {
+    let mut now = Instant::now();
+    let mut breaker = opened(now);
+    for _ in 0..4 {
+        now += breaker.pause(now);
+        breaker.probe_succeeded(now);
+        breaker.failed(Failed::Attempt, now, 0.0);
+    }
+    now += breaker.pause(now);
+    breaker.probe_succeeded(now);
+    for turn in 0..1_000 {
+        match turn % 20 {
+            7 => breaker.failed(Failed::Command, now, 0.0),
+            _ => breaker.succeeded(now),
+        }
+        now += RECOVERY / 100;
+        assert_ne!(breaker.circuit(), CircuitState::Open, "{turn}");
+    }
+    assert_eq!(breaker.circuit(), CircuitState::Closed);
+}
+
+#[test]
 fn a_proof_takes_its_time_and_its_successes() {
     let mut now = Instant::now();
     let mut breaker = opened(now);

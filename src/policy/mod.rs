@@ -7,6 +7,7 @@ pub(crate) mod command;
 pub(crate) mod gate_state;
 pub(crate) mod health;
 pub(crate) mod outcome;
+pub(crate) mod pace;
 pub(crate) mod pool;
 mod refusals;
 pub(crate) mod restarts;

@@ -147,12 +147,18 @@ impl DatabaseState {
 
     /// Sets the gate, and answers the callers that waited for that. Returns the new epoch.
     pub(crate) fn set_gate(&self, gate_state: GateState) -> u64 {
-        let epoch = self.gate.set(gate_state);
         // A server that is loading its dataset will be ready, so that callers wait on.
         let is_loading = |outage: &Arc<Outage>| outage.reason == Reason::Loading;
         let refuses =
             gate_state == GateState::Open && !self.outage.load().as_ref().is_some_and(is_loading);
-        self.parking.refuse_hasty(refuses);
+        if !refuses {
+            // Before a caller can pass that finds no connection yet.
+            self.parking.refuse_hasty(false);
+        }
+        let epoch = self.gate.set(gate_state);
+        if refuses {
+            self.parking.refuse_hasty(true);
+        }
         epoch
     }
 

@@ -372,7 +372,7 @@ impl Connection {
             && let Some(mut request) = self.queued.pop_front()
         {
             if request.responder.is_gone() {
-                tally.cancelled += 1;
+                tally.count(&request.responder, false, |tally| &mut tally.cancelled);
             } else if request.deadline <= now {
                 expire(&mut request, tally);
             } else {

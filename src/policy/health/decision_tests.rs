@@ -266,6 +266,42 @@ fn refusals_of_commands_count_when_attempts_do_not_meet_them() {
 }
 
 #[test]
+fn commands_that_fail_among_others_do_not_have_the_database_probed_without_end() {
+    let mut case = Case::connected();
+    let (start, mut probes, mut told) = (case.now, 0, 0);
+    while case.now - start < Duration::from_secs(20) {
+        case.on(Event::CommandSucceeded);
+        let mut actions = case.fails(Reason::PrimaryDown);
+        actions.extend(case.on(Event::Tick));
+        let is_probe = |action: &Action| matches!(action, Action::Probe(_));
+        if actions.iter().any(is_probe) {
+            probes += 1;
+            let (epoch, result) = (case.epoch, Ok(Greeting::default()));
+            actions.extend(case.on(Event::Probed { epoch, result }));
+        }
+        let is_told = |action: &&Action| matches!(action, Action::Publish(_));
+        told += actions.iter().filter(is_told).count();
+        case.now += 5 * MS;
+    }
+    assert_eq!(case.health.circuit(), CircuitState::Closed);
+    assert!((10..=30).contains(&probes), "{probes} probes in 20 s");
+    assert!(told <= 2 * probes + 2, "{told} events of {probes} probes");
+}
+
+#[test]
+fn a_server_that_loads_its_dataset_does_not_open_the_circuit() {
+    let mut case = Case::connected();
+    for _ in 0..100 {
+        case.on(Event::DialFailed(fault(Reason::Loading)));
+        case.now += LIMITS.attempt_timeout;
+    }
+    let status = case.health.status(case.now);
+    let reason = Reason::Loading;
+    assert_eq!(status.state, HealthState::Degraded { reason });
+    assert_eq!(status.circuit, CircuitState::Closed);
+}
+
+#[test]
 fn a_full_server_opens_the_circuit_after_a_second_and_is_tried_often() {
     let mut case = Case::connected();
     let start = case.now;

@@ -36,6 +36,8 @@ impl DatabaseHealth {
             cause: Some(cause),
         };
         self.failed(Failed::Command, fault, now, jitter);
+        // Where others serve, its pool opens no other that would show that the server is well.
+        self.next_check = self.next_check.min(now + LIMIT_CHECK);
         self.wait_if_open(now, jitter);
     }
 
@@ -63,7 +65,12 @@ impl DatabaseHealth {
             let cause = None;
             self.failed(Failed::Command, Fault { reason, cause }, now, jitter);
         }
-        self.probe(now);
+        // Some commands may fail for long while probes succeed.
+        if self.probes_for_commands.allows(now) {
+            self.probe(now);
+        } else {
+            self.next_check = self.next_check.min(now + LIMIT_CHECK);
+        }
         self.wait_if_open(now, jitter);
     }
 
@@ -168,7 +175,8 @@ impl DatabaseHealth {
     /// are counted: where connections are refused, the circuit opens after about a second, and not for a
     /// quick restart.
     pub(super) fn attempt_failed(&mut self, fault: Fault, now: Instant, jitter: f64) {
-        if self.is_attempt_due(&fault, now) {
+        // A server that loads its dataset will be ready, and commands wait for that.
+        if self.is_attempt_due(&fault, now) && fault.reason != Reason::Loading {
             self.last_attempt = Some(now);
             self.failed(Failed::Attempt, fault, now, jitter);
         } else {

@@ -21,8 +21,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use self::status::Condition;
-use super::{backoff::Backoff, breaker::Breaker, gate_state::GateState};
+use self::{evidence::LIMIT_CHECK, status::Condition};
+use super::{backoff::Backoff, breaker::Breaker, gate_state::GateState, pace::Pace};
 use crate::events::{CircuitState, Reason};
 
 /// One database under observation: its breaker, the last evidence, and the attempts to reach it.
@@ -58,6 +58,8 @@ pub(crate) struct DatabaseHealth {
     is_probing: bool,
     /// An attempt has failed, and counts unless the present connection answers, which is being asked.
     asking: Option<Fault>,
+    /// How often failed commands may have the database probed.
+    probes_for_commands: Pace,
     /// When a command last met a refusal that an attempt to reach the server should meet too.
     refused_at: Option<Instant>,
     /// From when on attempts have succeeded although commands meet such a refusal.
@@ -158,6 +160,7 @@ impl DatabaseHealth {
             wants_dial: false,
             is_probing: false,
             asking: None,
+            probes_for_commands: Pace::new(LIMIT_CHECK),
             refused_at: None,
             missed_from: None,
             retry_at: None,

@@ -3,22 +3,20 @@
 use std::time::{Duration, Instant};
 
 use super::{Action, Closing, Eviction, Lane, Limits, Places, Pool, State, Waiter, ledger::Ledger};
-use crate::{events::Reason, policy::backoff::Backoff};
+use crate::{
+    events::Reason,
+    policy::{backoff::Backoff, pace::Pace},
+};
 
 /// A connection that lived for less than this is not replaced at once, so that a server which
 /// accepts and drops connections is not dialled in a tight loop.
 pub(super) const STABLE_AFTER: Duration = Duration::from_secs(1);
 
-/// Callers that meet the wrong server have its connection replaced at once, then after this pause, and after
-/// twice as long each further time: while a name leads to a replica, each of their writes would open another.
-const FIRST_RETIRE_PAUSE: Duration = Duration::from_millis(100);
-/// The longest pause, so that the right server is found within 2 s.
+/// The longest pause between two replacements because of a reply: while a name leads to a replica, each write
+/// would open another connection. The right server is found within this time.
 const MAX_RETIRE_PAUSE: Duration = Duration::from_secs(2);
-/// After this time without a replacement, the next is made at once again.
-const FORGET_RETIRED: Duration = Duration::from_secs(10);
 
 /// When the shared connections are dialled, and when they are replaced.
-#[derive(Default)]
 pub(super) struct SharedLane {
     /// A dial is wanted now, whatever the pause.
     wish: Option<Wish>,
@@ -33,8 +31,8 @@ pub(super) struct SharedLane {
     /// The time before which there is no dial, unless one is asked for.
     pause: Option<Instant>,
     backoff: Backoff,
-    /// When callers last had the connections replaced, and the pause before they may again.
-    last_distrusted: Option<(Instant, Duration)>,
+    /// How often callers may have the connections replaced.
+    replacements: Pace,
     /// When a connection last had more to do than it could.
     saturated: Option<Instant>,
     /// The published routes are of this pool, and not of a crashed predecessor.
@@ -68,6 +66,23 @@ enum Step<P> {
     MakeWay(u64, Eviction),
     /// Publish that there is no route: those of a predecessor take up the room.
     Withdraw,
+}
+
+impl Default for SharedLane {
+    fn default() -> Self {
+        Self {
+            wish: None,
+            replacing: Vec::new(),
+            lacks_room: false,
+            displaced: None,
+            made_way: None,
+            pause: None,
+            backoff: Backoff::default(),
+            replacements: Pace::new(MAX_RETIRE_PAUSE),
+            saturated: None,
+            has_published: false,
+        }
+    }
 }
 
 impl SharedLane {
@@ -173,16 +188,7 @@ impl SharedLane {
 
     /// Whether callers may have the connections replaced now.
     pub(super) fn may_distrust(&mut self, now: Instant) -> bool {
-        let next_pause = match self.last_distrusted {
-            Some((last, pause)) => match now.saturating_duration_since(last) {
-                passed if passed < pause => return false,
-                passed if passed < FORGET_RETIRED => (2 * pause).min(MAX_RETIRE_PAUSE),
-                _ => FIRST_RETIRE_PAUSE,
-            },
-            None => FIRST_RETIRE_PAUSE,
-        };
-        self.last_distrusted = Some((now, next_pause));
-        true
+        self.replacements.allows(now)
     }
 
     /// One dial at a time, however many wait for it.

@@ -168,11 +168,14 @@ impl Parking {
             let counter = match failure {
                 Failure::TimedOut(_) => Some(&self.counters.timed_out),
                 Failure::ShuttingDown(_) => Some(&self.counters.lost),
+                Failure::TooManyParked | Failure::CircuitOpened => Some(&self.counters.refused),
                 // The call counts them.
                 _ => None,
             };
+            let is_own = request.responder.is_own();
             let has_told = request.responder.finish(Err(failure));
             match counter {
+                _ if is_own => {}
                 Some(counter) if has_told => count(counter),
                 None if has_told => {}
                 _ => count(&self.counters.cancelled),
