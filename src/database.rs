@@ -55,8 +55,8 @@ use crate::{
 ///
 /// With one shared connection, commands are written in the order in which their calls were made, that is: in
 /// which their futures were first polled. That holds while the connection is opened, lost or replaced, and
-/// through a restart of the server, so a caller may make several calls before it awaits the first. Retries and
-/// blocking commands are outside of this order. With several shared connections there is none; use a
+/// through a restart of the server, so a caller may make several calls before it awaits the first. Retries,
+/// blocking commands, and calls that waited at an open or half-open circuit are outside of this order. With several shared connections there is none; use a
 /// [`pipeline`](Self::pipeline) there. While an old connection does not finish within 250 ms, its
 /// successor does not wait for it.
 ///
@@ -90,7 +90,7 @@ use crate::{
 /// with which proxies also answer after a command has run.
 ///
 /// There are at most three attempts, and two after a lost connection or over a new one. They stay inside
-/// the deadline, need a closed circuit, and are taken from a retry budget. The pauses between them are
+/// the deadline, need a closed circuit (or a [`patient`](Self::patient) handle), and are taken from a retry budget. The pauses between them are
 /// random, up to 8 ms and up to 16 ms ([full
 /// jitter](https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/)). The budget is a
 /// fifth of the calls of the last ten seconds, plus ten per second (the defaults of Finagle and tower). So
@@ -226,9 +226,9 @@ impl Database {
     /// A handle of the same database whose calls wait while the database is down, each until its deadline,
     /// instead of failing at once. The default is [`when_down`](crate::DatabaseConfig::when_down).
     ///
-    /// At most [`max_parked`](crate::DatabaseConfig::max_parked) calls wait; further ones fail with
-    /// [`Error::Overloaded`]. When the circuit is half-open, some pass as trials, and when it closes, all do, in
-    /// the order of their arrival. A call whose command may have run is not repeated because of this: see
+    /// At most [`max_parked`](crate::DatabaseConfig::max_parked) calls wait for the circuit; further ones fail with
+    /// [`Error::Overloaded`]. When the circuit is half-open, some pass as trials, the oldest first, and when it
+    /// closes, all do. A call whose command may have run is not repeated because of this: see
     /// [Retries](Self#retries). A lease waits for recovery until its [acquire
     /// timeout](crate::DatabaseConfig::acquire_timeout). A database that was
     /// [isolated](crate::Supervisor::isolate) or given up refuses these calls, too.

@@ -23,7 +23,6 @@ pub enum WhenDown {
     #[default]
     Refuse,
     /// Calls wait for recovery, each until its deadline, and at most
-    /// [`max_parked`](crate::DatabaseConfig::max_parked) of them. Then they run in the order of their
-    /// arrival.
+    /// [`max_parked`](crate::DatabaseConfig::max_parked) of them. The oldest pass first.
     Wait,
 }
