@@ -11,9 +11,9 @@ use crate::events::CircuitState;
 /// Only a successful probe makes an open circuit half-open: time alone does not, and no call of a caller is
 /// risked for it. A half-open circuit closes after a few successes, of probes or trials, and opens again when a
 /// probe or half of the trials fail. Each time that it opens again soon, the next half-open circuit asks for a longer
-/// [`Proof`], and the probe before it pauses, up to [`MAX_PAUSE`], with equal jitter (as in Finagle's
-/// failure accrual). The pause stays short, because a longer one would lengthen the outage of a server
-/// that is well again.
+/// [`Proof`]. If a half-open circuit opens again, probes succeed and commands fail, so that the next probe
+/// pauses, longer each time, up to [`MAX_PAUSE`], with equal jitter (as in Finagle's failure accrual). No
+/// other outage has a pause, because that would lengthen the outage of a server that is well again.
 #[derive(Debug)]
 pub(crate) struct Breaker {
     threshold: u32,
@@ -22,6 +22,8 @@ pub(crate) struct Breaker {
     state: State,
     /// Times in a row that it opened again soon after it had been half-open or closed.
     relapses: u32,
+    /// Times in a row that it opened again while it was half-open.
+    refuted: u32,
     last_closed: Option<Instant>,
     /// Calls, failures and slow calls of the last ten seconds.
     recent: Window<3>,
@@ -96,7 +98,7 @@ const MOST_SUCCESSES: u32 = 15;
 const MOST_TRIALS: u32 = 5;
 /// The time of the proof after a first relapse. It doubles with each relapse, up to the recovery timeout.
 const FIRST_PROOF: Duration = Duration::from_millis(50);
-/// The pause before the probe after a first relapse. It doubles with each relapse.
+/// The pause before the probe after a half-open circuit has opened again. It doubles each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(25);
 /// The longest pause, so that every outage ends within 2 s of the server answering.
 const MAX_PAUSE: Duration = Duration::from_secs(1);
@@ -110,6 +112,7 @@ impl Breaker {
             recovery_timeout,
             state: State::closed(),
             relapses: 0,
+            refuted: 0,
             last_closed: None,
             recent: Window::new(now),
             isolated: false,
@@ -216,6 +219,7 @@ impl Breaker {
                 let lasted = now.saturating_duration_since(*since);
                 if *successes >= proof.successes && lasted >= proof.lasting {
                     self.state = State::closed();
+                    self.refuted = 0;
                     self.last_closed = Some(now);
                     // Calls from before or during the outage must not open the circuit again.
                     self.recent = Window::new(now);
@@ -244,6 +248,7 @@ impl Breaker {
 
     fn relapse(&mut self, now: Instant, jitter: f64) {
         self.last_closed = Some(now);
+        self.refuted += 1;
         self.open(now, jitter);
     }
 
@@ -252,7 +257,7 @@ impl Breaker {
             .last_closed
             .is_some_and(|closed| now.saturating_duration_since(closed) < STABLE_AFTER);
         self.relapses = if is_relapse { self.relapses + 1 } else { 0 };
-        let pause = doubled(FIRST_PAUSE, self.relapses).min(MAX_PAUSE);
+        let pause = doubled(FIRST_PAUSE, self.refuted).min(MAX_PAUSE);
         self.state = State::Open {
             probe_from: now + pause.mul_f64(0.5 + 0.5 * jitter),
         };

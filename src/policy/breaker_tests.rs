@@ -100,6 +100,21 @@ fn relapses_lengthen_the_proof_up_to_the_recovery_timeout_and_the_pause_up_to_a_
 }
 
 #[test]
+fn outages_again_and_again_are_probed_at_once() {
+    let mut now = Instant::now();
+    let mut breaker = Breaker::new(1, RECOVERY, now);
+    for _ in 0..20 {
+        breaker.failed(Failed::Attempt, now, 1.0);
+        assert_eq!(breaker.circuit(), CircuitState::Open);
+        assert_eq!(breaker.pause(now), Duration::ZERO);
+        while breaker.circuit() != CircuitState::Closed {
+            breaker.probe_succeeded(now);
+            now += RECOVERY / MOST_SUCCESSES;
+        }
+    }
+}
+
+#[test]
 fn a_server_that_always_fails_a_few_commands_is_used_again() {
     let mut now = Instant::now();
     let mut breaker = opened(now);
