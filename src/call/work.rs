@@ -4,7 +4,7 @@ use redis::{Arg, Cmd, Pipeline, Value};
 
 use crate::{
     execution::Execution,
-    net::{Expected, Reply},
+    net::{Confirmation, Expected, Reply},
     policy::{
         command::{Class, Effect},
         outcome::{AttemptEnd, Verdict, classify},
@@ -62,10 +62,16 @@ impl Work for Single<'_> {
     }
 
     fn expected_on_lease(&self) -> Expected {
-        match self.class.confirmations() {
-            Some(confirmations) => Expected::Confirmations(confirmations),
-            None => Expected::One,
-        }
+        let Some(replies) = self.class.confirmations() else {
+            return Expected::One;
+        };
+        let confirmed = match self.command.args_iter().next() {
+            Some(Arg::Simple(name)) => Confirmation::of_command(name),
+            _ => None,
+        };
+        confirmed.map_or(Expected::One, |confirmed| {
+            Expected::Confirmations(confirmed, replies)
+        })
     }
 
     fn effect(&self) -> Effect {

@@ -27,6 +27,9 @@ pub(crate) enum CloseReason {
     /// The owner of the pushes would have missed one.
     #[error("a push was too large: {0}")]
     PushTooLarge(ReplyLimit),
+    /// In RESP2 nothing tells a message that is too large from a reply that is.
+    #[error("a message of a subscription, or a reply, was too large: {0}")]
+    MessageOrReplyTooLarge(ReplyLimit),
     /// The rest of a reply that exceeds a limit did not come soon enough.
     #[error("a reply took too long to be read over: {0}")]
     ReadOver(ReplyLimit),
@@ -63,6 +66,9 @@ impl CloseReason {
 
     /// Whether replies received before the end still belong to the pending requests.
     pub(crate) fn leaves_replies_in_step(&self) -> bool {
-        !matches!(self, Self::Protocol(_) | Self::Unsolicited)
+        !matches!(
+            self,
+            Self::Protocol(_) | Self::Unsolicited | Self::MessageOrReplyTooLarge(_)
+        )
     }
 }

@@ -13,12 +13,14 @@ pub(crate) mod transport;
 
 mod client_id;
 mod close;
+mod confirmation;
 #[cfg(test)]
 pub(crate) mod hanging_names;
 mod race;
 
 pub(crate) use client_id::ClientId;
 pub(crate) use close::CloseReason;
+pub(crate) use confirmation::Confirmation;
 pub(crate) use connection::{
     Activity, Connection, ConnectionExit, Link, Tally, TallySink, UnsentSink,
 };

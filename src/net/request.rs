@@ -6,7 +6,9 @@ use oneshot::AsyncReceiver;
 use redis::Value;
 use tokio::{sync::mpsc, time::Instant};
 
-use super::{close::CloseReason, codec::ReplyLimit, in_flight::InFlightPermit};
+use super::{
+    close::CloseReason, codec::ReplyLimit, confirmation::Confirmation, in_flight::InFlightPermit,
+};
 use crate::execution::{Execution, Stage};
 
 /// Bytes to write, and the responder for the caller that waits for the replies.
@@ -30,8 +32,8 @@ pub(crate) struct Request {
 pub(crate) enum Expected {
     One,
     Many(usize),
-    /// Confirmations of subscriptions, which are pushes in RESP3 and arrays in RESP2.
-    Confirmations(usize),
+    /// So many confirmations of subscriptions, which are pushes in RESP3 and arrays in RESP2.
+    Confirmations(Confirmation, usize),
 }
 
 /// The replies to a request, in the shape that it expected.

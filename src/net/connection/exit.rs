@@ -25,7 +25,8 @@ impl ConnectionExit {
         match *self.loss {
             CloseReason::ClosedWithinReply(_)
             | CloseReason::ReadOver(_)
-            | CloseReason::PushTooLarge(_) => false,
+            | CloseReason::PushTooLarge(_)
+            | CloseReason::MessageOrReplyTooLarge(_) => false,
             ref loss if loss.is_by_peer() => {
                 self.victims > 1 || self.victims == 1 && !self.may_be_large
             }

@@ -155,8 +155,8 @@ impl Connection {
     }
 
     /// Runs until the connection ends, which is at once when it is told to stop. Replies that have arrived are
-    /// handed out before. Dropping the future closes
-    /// the socket as well. Every unanswered request is then answered with its true execution state.
+    /// handed out before. Dropping the future closes the socket as well. Every unanswered request is then
+    /// answered with its true execution state.
     pub(crate) async fn run(mut self) -> ConnectionExit {
         let loss = poll_fn(|cx| self.poll(cx)).await;
         // After the close, senders choose another connection. The requests in the mailbox are kept, to be
@@ -274,7 +274,7 @@ impl Connection {
             let Some(decoded) = self.inbox.next()? else {
                 return Ok(false);
             };
-            if !self.pending.takes(&decoded) {
+            if !self.pending.takes(&decoded)? {
                 self.hand_over_push(decoded)?;
                 continue;
             }
@@ -417,12 +417,14 @@ impl Connection {
     /// connection before anything is sent. The runtime may not have noticed the input yet, so a connection
     /// that was idle asks the operating system. An incomplete reply that was read ends the connection at
     /// once: its rest might never come. A push needs no request, and its rest comes before the next reply,
-    /// so an incomplete one changes nothing.
+    /// so an incomplete one changes nothing. The same is true of
+    /// the messages of subscriptions in RESP2.
     fn is_stale(&self, now: Instant) -> Result<bool, CloseReason> {
         if !self.pending.is_empty() {
             return Ok(false);
         }
-        if !self.inbox.is_empty() && !self.inbox.is_within_push() {
+        let may_be_message = self.inbox.is_within_push() || self.pending.has_subscriptions();
+        if !self.inbox.is_empty() && !may_be_message {
             return Err(CloseReason::Unsolicited);
         }
         let is_idle = now.saturating_duration_since(self.activity.last()) >= IDLE_CHECK;

@@ -15,6 +15,7 @@ use crate::{
     net::{
         close::CloseReason,
         codec::{Decoded, Oversized, ReplyLimit},
+        confirmation::Confirmation,
         request::{Answered, Expected, Failure, Origin, Reply, Request, Responder},
     },
 };
@@ -46,7 +47,8 @@ struct Entry {
     start: u64,
     outstanding: usize,
     collected: Collected,
-    takes_pushes: bool,
+    /// What its replies confirm, if they are pushes.
+    confirms: Option<Confirmation>,
     may_be_large: bool,
     is_settled: bool,
     /// Whether it was counted as unanswered.
@@ -125,13 +127,15 @@ impl PendingReplies {
         start: u64,
     ) {
         responder.mark_written();
-        let (outstanding, collected) = match expected {
-            Expected::One => (1, Collected::One),
-            Expected::Many(replies) | Expected::Confirmations(replies) => {
-                (replies, Collected::Many(Vec::with_capacity(replies)))
-            }
+        let (confirms, outstanding) = match expected {
+            Expected::One => (None, 1),
+            Expected::Many(replies) => (None, replies),
+            Expected::Confirmations(confirmed, replies) => (Some(confirmed), replies),
         };
-        let takes_pushes = matches!(expected, Expected::Confirmations(_));
+        let collected = match expected {
+            Expected::One => Collected::One,
+            _ => Collected::Many(Vec::with_capacity(outstanding)),
+        };
         // The server runs it after the earlier requests, of which one may block.
         let last = self.entries.back();
         let slow = last.map_or(slow, |last| last.slow.max(slow));
@@ -144,7 +148,7 @@ impl PendingReplies {
             start,
             outstanding,
             collected,
-            takes_pushes,
+            confirms,
             may_be_large,
             is_settled: false,
             is_unanswered: false,
@@ -165,29 +169,38 @@ impl PendingReplies {
         self.introduction.take()
     }
 
-    /// Whether a value is a reply to a request. A push is one only if it confirms a pending subscription. In
-    /// RESP2 the messages of subscriptions are arrays.
+    /// Whether the next value may be a message, although it looks like a reply.
+    pub(crate) fn has_subscriptions(&self) -> bool {
+        !self.subscriptions.is_empty()
+    }
+
+    /// Whether a value is a reply to a request. A push is one only if it is a confirmation that the request
+    /// at the head awaits. In RESP2 the messages of subscriptions are arrays. One that is too large looks
+    /// like a reply that is, which leaves no way to go on.
     #[inline]
-    pub(crate) fn takes(&mut self, decoded: &Decoded) -> bool {
-        match decoded {
+    pub(crate) fn takes(&mut self, decoded: &Decoded) -> Result<bool, CloseReason> {
+        Ok(match decoded {
             Decoded::Value(Value::Push { kind, .. })
             | Decoded::TooLarge(Oversized {
                 push: Some(kind), ..
             }) => self.awaits(kind),
-            Decoded::Value(value @ Value::Array(items)) if !self.subscriptions.is_empty() => {
+            Decoded::Value(value @ Value::Array(items)) if self.has_subscriptions() => {
                 let Some(kind) = subscriptions::kind(items) else {
-                    return true;
+                    return Ok(true);
                 };
                 self.subscriptions.note(value);
                 self.awaits(&kind)
             }
+            Decoded::TooLarge(oversized) if self.has_subscriptions() => {
+                return Err(CloseReason::MessageOrReplyTooLarge(oversized.limit));
+            }
             _ => true,
-        }
+        })
     }
 
     fn awaits(&self, kind: &PushKind) -> bool {
-        let front = self.entries.front();
-        subscriptions::is_confirmation(kind) && front.is_some_and(|front| front.takes_pushes)
+        let awaited = self.entries.front().and_then(|front| front.confirms);
+        awaited.is_some() && awaited == Confirmation::of(kind)
     }
 
     /// Hands a reply to the request at the head, and tells whether that completes its answer. A request at
@@ -209,12 +222,12 @@ impl PendingReplies {
             decoded,
             Decoded::Value(Value::ServerError(_) | Value::SimpleString(_))
         );
-        if entry.takes_pushes && is_no_confirmation {
+        if entry.confirms.is_some() && is_no_confirmation {
             entry.outstanding = 0;
             entry.collected = Collected::One;
         }
         if let Decoded::Value(value) = &decoded
-            && (entry.takes_pushes || !self.subscriptions.is_empty())
+            && (entry.confirms.is_some() || !self.subscriptions.is_empty())
         {
             self.subscriptions.note(value);
         }
@@ -343,10 +356,12 @@ impl PendingReplies {
                 let bytes = &unwritten[(start - written) as usize..(end - written) as usize];
                 unsent.push_front(Request {
                     bytes: bytes.to_vec(),
-                    expected: match entry.collected {
-                        Collected::One => Expected::One,
-                        _ if entry.takes_pushes => Expected::Confirmations(entry.outstanding),
-                        _ => Expected::Many(entry.outstanding),
+                    expected: match (entry.collected, entry.confirms) {
+                        (Collected::One, _) => Expected::One,
+                        (_, Some(confirmed)) => {
+                            Expected::Confirmations(confirmed, entry.outstanding)
+                        }
+                        (_, None) => Expected::Many(entry.outstanding),
                     },
                     deadline: entry.deadline,
                     // Blocking commands run on leases, whose requests are not sent elsewhere.

@@ -2,6 +2,8 @@
 
 use redis::{PushKind, Value};
 
+use crate::net::confirmation::Confirmation;
+
 /// The channels and patterns, and apart from them the shard channels, that confirmations have counted.
 ///
 /// While there are any, a server before RESP3 runs next to nothing else, so no reply can be taken for a
@@ -26,7 +28,7 @@ impl Subscriptions {
                 };
                 match kind {
                     PushKind::SSubscribe | PushKind::SUnsubscribe => self.shard_channels = *count,
-                    kind if is_confirmation(&kind) => self.channels = *count,
+                    kind if Confirmation::of(&kind).is_some() => self.channels = *count,
                     _ => {}
                 }
             }
@@ -53,19 +55,6 @@ pub(crate) fn kind(items: &[Value]) -> Option<PushKind> {
         b"sunsubscribe" => PushKind::SUnsubscribe,
         _ => return None,
     })
-}
-
-/// Whether a push confirms a change of the subscriptions.
-pub(crate) fn is_confirmation(kind: &PushKind) -> bool {
-    matches!(
-        kind,
-        PushKind::Subscribe
-            | PushKind::PSubscribe
-            | PushKind::SSubscribe
-            | PushKind::Unsubscribe
-            | PushKind::PUnsubscribe
-            | PushKind::SUnsubscribe
-    )
 }
 
 #[cfg(test)]
