@@ -45,7 +45,7 @@ impl ConnectionExit {
 }
 
 /// Takes back the requests that a connection has not written, to be sent elsewhere. It belongs to one
-/// connection, which drops it at its end.
+/// connection, which drops it as soon as it has written all that it will ever get, and at its end.
 pub(crate) trait UnsentSink: fmt::Debug + Send + 'static {
     /// The connection takes no more requests. Later ones wait until this has taken back the earlier ones, so
     /// that none overtakes them.

@@ -77,7 +77,8 @@ pub(crate) struct Connection {
     transport: Box<dyn Transport>,
     mailbox: mpsc::UnboundedReceiver<Request>,
     mailbox_is_closed: bool,
-    // Dropped after the mailbox, so that a request that finds it closed waits for its return.
+    // Dropped after the mailbox, so that a request that finds it closed waits for its return. `None` once
+    // nothing can be left to give back.
     unsent: Option<Box<dyn UnsentSink>>,
     // `None` once the pool has gone without stopping it.
     stop: Option<oneshot::Receiver<CloseReason>>,
@@ -216,13 +217,17 @@ impl Connection {
             self.write(cx, tally)?;
         }
         self.watch_deadlines(cx, has_more, tally)?;
-        let is_drained =
-            self.mailbox_is_closed && self.queued.is_empty() && self.pending.is_settled();
-        if is_drained {
-            Err(CloseReason::Drained)
-        } else {
-            Ok(())
+        if !self.mailbox_is_closed || !self.queued.is_empty() {
+            return Ok(());
         }
+        if self.outbox.is_flushed() {
+            // It has nothing to give back any more, so later requests need not wait for its replies.
+            self.unsent = None;
+        }
+        if self.pending.is_settled() {
+            return Err(CloseReason::Drained);
+        }
+        Ok(())
     }
 
     fn check_stop(&mut self, cx: &mut Context<'_>) -> Result<(), CloseReason> {

@@ -41,6 +41,11 @@ impl Outbox {
         self.len() == 0
     }
 
+    /// Whether nothing waits, also in the buffers of the transport.
+    pub(crate) fn is_flushed(&self) -> bool {
+        self.is_empty() && !self.needs_flush
+    }
+
     /// Bytes that the transport has taken since the connection was opened.
     pub(crate) fn written(&self) -> u64 {
         self.written

@@ -38,6 +38,8 @@ struct Peer {
     written: usize,
     /// Writing fails.
     is_gone: bool,
+    /// Nothing can be written for now. The next read tries again.
+    is_stuck: bool,
     /// The end of the stream follows the replies.
     is_closed: bool,
     /// The runtime has not learned of the replies: only the system knows.
@@ -90,6 +92,9 @@ impl AsyncWrite for Wire {
         let mut peer = self.lock();
         if peer.is_gone {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        if peer.is_stuck {
+            return Poll::Pending;
         }
         peer.written += bytes.len();
         Poll::Ready(Ok(bytes.len()))
@@ -332,6 +337,30 @@ async fn nothing_is_written_after_the_end_of_the_stream() {
         assert_eq!(wire.lock().written, OUTSTANDING * REQUEST.len());
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_connection_that_has_written_all_its_requests_holds_up_no_later_ones() {
+    let mut rig = Rig::start().await;
+    let has_sink = |rig: &Rig| Arc::strong_count(&rig.returned.0) == 2;
+    rig.wire.lock().is_stuck = true;
+    rig.send(1);
+    // No route leads to it any more.
+    rig.mailbox = mpsc::unbounded_channel().0;
+    rig.wire.reply(OUTSTANDING / 2);
+    assert_answered(rig.answers.drain(..OUTSTANDING / 2)).await;
+    assert!(has_sink(&rig), "it may give a request back");
+    rig.wire.lock().is_stuck = false;
+    rig.wire.reply(1);
+    while has_sink(&rig) {
+        assert!(!rig.ended.is_finished(), "it waits for replies");
+        tokio::task::yield_now().await;
+    }
+    assert!(!rig.ended.is_finished(), "it waits for replies");
+    rig.wire.reply(OUTSTANDING / 2);
+    assert_answered(rig.answers.drain(..)).await;
+    let loss = rig.ended_without_sending(0).await;
+    assert!(matches!(*loss, CloseReason::Drained), "{loss:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -256,7 +256,7 @@ impl Lot {
     }
 
     /// Takes the routes of the pool. If none of the previous ones is among them, later requests wait until the
-    /// previous connections have ended, so that none overtakes a request on them.
+    /// previous connections have written theirs, or have ended, so that none overtakes a request on them.
     pub(super) fn replace_routes(&mut self, routes: Option<Arc<Routes>>, now: Instant) {
         let previous = mem::replace(&mut self.routes, routes);
         self.is_published = false;
@@ -277,7 +277,7 @@ impl Lot {
     /// has changed.
     pub(super) fn settle(&mut self) -> Option<Option<Arc<Routes>>> {
         if !self.leaving.is_empty() {
-            // The previous connections end when no route leads to them.
+            // The previous connections get no more requests when no route leads to them.
             return (!self.is_published).then_some(None);
         }
         if let Some(routes) = &self.routes {
