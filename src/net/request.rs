@@ -1,6 +1,6 @@
 //! A request to a connection, and the way of its answer to the caller.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use oneshot::AsyncReceiver;
 use redis::Value;
@@ -12,7 +12,6 @@ use super::{
 use crate::execution::{Execution, Stage};
 
 /// Bytes to write, and the responder for the caller that waits for the replies.
-#[derive(Debug)]
 pub(crate) struct Request {
     /// One or more commands, encoded. They are written contiguously.
     pub(crate) bytes: Vec<u8>,
@@ -25,6 +24,17 @@ pub(crate) struct Request {
     /// Before it, its connection may ask the server for its own [`ClientId`](super::ClientId).
     pub(crate) may_introduce: bool,
     pub(crate) responder: Responder,
+}
+
+/// The bytes may be secret, so only their number is shown.
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("bytes", &self.bytes.len())
+            .field("expected", &self.expected)
+            .field("deadline", &self.deadline)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The replies that answer a request.
@@ -206,5 +216,33 @@ impl Drop for Responder {
             Execution::NotSent
         };
         self.finish(Err(Failure::Abandoned(execution)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::InFlight;
+
+    #[test]
+    fn the_bytes_of_a_request_are_not_shown() {
+        let bytes = b"canary";
+        let permit = InFlight::new(1, 6).enter(6).expect("room");
+        let request = Request {
+            bytes: bytes.to_vec(),
+            expected: Expected::One,
+            deadline: Instant::now(),
+            may_block: false,
+            may_be_large: false,
+            may_introduce: false,
+            responder: Responder::new(permit).0,
+        };
+        let shown = format!("{request:?}");
+        let numbers = format!("{bytes:?}");
+        assert!(shown.contains("bytes: 6"), "{shown}");
+        assert!(
+            !shown.contains(&numbers) && !shown.contains("canary"),
+            "{shown}"
+        );
     }
 }
