@@ -197,6 +197,11 @@ impl Responder {
         self.caller.as_ref().is_none_or(oneshot::Sender::is_closed)
     }
 
+    /// Whether a caller learns what becomes of the request, and so can report it.
+    pub(crate) fn is_heard(&self) -> bool {
+        self.unheard.is_none() && !self.is_gone()
+    }
+
     /// From now on the request may reach the server.
     pub(crate) fn mark_written(&mut self) {
         self.may_be_written = true;

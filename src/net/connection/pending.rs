@@ -280,17 +280,19 @@ impl PendingReplies {
     }
 
     /// Requests become slow in the order in which they were packed. A caller that still waits reports the
-    /// timeout itself if its deadline passes. A caller that has gone, or had a shorter deadline, cannot.
+    /// timeout itself if its deadline passes. A caller that has gone, wants no answer, or had a shorter
+    /// deadline, cannot.
     fn count_slow(&mut self, now: Instant, tally: &mut Tally) {
         while let Some(entry) = self.entries.get_mut(self.slow)
             && entry.slow <= now
         {
             if entry.responder.is_own() {
                 // It counts by its answer.
-            } else if entry.is_settled || entry.responder.is_gone() {
+            } else if entry.is_settled || !entry.responder.is_heard() {
                 entry.is_unanswered = true;
                 tally.unanswered += 1;
-                tally.abandoned += u64::from(!entry.is_settled);
+                let is_abandoned = !entry.is_settled && entry.responder.is_gone();
+                tally.abandoned += u64::from(is_abandoned);
             } else {
                 tally.slow += 1;
             }

@@ -64,6 +64,26 @@ fn the_connection_reports_a_slow_command_whose_caller_goes_before_its_deadline()
 }
 
 #[test]
+fn the_connection_reports_a_slow_command_whose_caller_wants_no_answer() {
+    let start = Instant::now();
+    for deadline in [EARLY, LATE] {
+        let permit = InFlight::new(1, 1).enter(1).expect("room");
+        let responder = Responder::unheard(permit);
+        let mut pending = PendingReplies::new(Origin::Connection(0));
+        let (deadline, slow) = (start + deadline, start + SLOW);
+        pending.push(responder, Expected::One, false, deadline, slow, 0);
+        let mut tally = Tally::default();
+        pending.watch(start + EARLY, &mut tally);
+        assert_eq!((tally.slow, tally.unanswered), (0, 0));
+        pending.watch(start + SLOW, &mut tally);
+        assert_eq!((tally.slow, tally.unanswered), (0, 1));
+        pending.watch(start + LATE, &mut tally);
+        let counted = (tally.unanswered, tally.abandoned, tally.timed_out);
+        assert_eq!(counted, (1, 0, 1), "it is one failed call");
+    }
+}
+
+#[test]
 fn a_command_that_may_block_is_never_unanswered() {
     for goes in [EARLY, NEVER] {
         let tally = counts(LATE, NEVER, goes);
