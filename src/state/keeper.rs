@@ -33,7 +33,7 @@ pub(crate) struct Keeper {
 enum Alarm {
     /// There is no task.
     Idle,
-    /// The task runs, and will sleep until the first deadline that it was told by then.
+    /// The task runs; the earliest deadline that it has been given since.
     Awake(Option<Instant>),
     Asleep(Instant),
     /// There will be no task any more.

@@ -153,11 +153,11 @@ impl DatabaseState {
             gate_state == GateState::Open && !self.outage.load().as_ref().is_some_and(is_loading);
         if !refuses {
             // Before a caller can pass that finds no connection yet.
-            self.parking.refuse_hasty(false);
+            self.parking.refuse_impatient(false);
         }
         let epoch = self.gate.set(gate_state);
         if refuses {
-            self.parking.refuse_hasty(true);
+            self.parking.refuse_impatient(true);
         }
         epoch
     }

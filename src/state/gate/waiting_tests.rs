@@ -55,11 +55,11 @@ fn callers_that_wait_pass_in_order_as_trials_come_back_and_all_when_the_circuit_
 fn an_opening_circuit_refuses_those_that_do_not_wait_for_recovery() {
     let gate = gate(100);
     gate.set(GateState::Trial { at_once: 0 });
-    let mut hasty = gate.wait(late(), false);
+    let mut impatient = gate.wait(late(), false);
     let mut patient = gate.wait(late(), true);
     gate.set(GateState::Open);
     let refused = NotAdmitted::Refused(GateState::Open);
-    assert_eq!(refusal(&mut hasty), Some(refused));
+    assert_eq!(refusal(&mut impatient), Some(refused));
     assert!(answer(&mut patient).is_none(), "it waits on");
     gate.set(GateState::Isolated);
     let refused = NotAdmitted::Refused(GateState::Isolated);

@@ -34,8 +34,8 @@ pub(super) struct Lot {
     /// When to wait for them no longer.
     leave_by: Option<Instant>,
     entrance: Entrance,
-    /// Only callers wait that wait for recovery, because the circuit is open.
-    refuses_hasty: bool,
+    /// Requests of impatient callers are refused, because the circuit is open.
+    refuses_impatient: bool,
     last_number: u64,
     effects: Effects,
 }
@@ -81,7 +81,7 @@ impl Lot {
             leaving: Vec::new(),
             leave_by: None,
             entrance: Entrance::Open,
-            refuses_hasty: false,
+            refuses_impatient: false,
             last_number: 0,
             effects: Effects::default(),
         }
@@ -108,19 +108,19 @@ impl Lot {
     }
 
     /// Whether only callers wait from now on that wait for recovery.
-    pub(super) fn refuse_hasty(&mut self, refuses: bool) {
+    pub(super) fn refuse_impatient(&mut self, refuses: bool) {
         if refuses {
-            let is_hasty = |request: &Request| !request.responder.is_patient();
-            for request in self.requests.take_if(is_hasty) {
+            let is_impatient = |request: &Request| !request.responder.is_patient();
+            for request in self.requests.take_if(is_impatient) {
                 self.refuse(request, Failure::CircuitOpened);
             }
         }
-        self.refuses_hasty = refuses;
+        self.refuses_impatient = refuses;
     }
 
     /// A request that found no route.
     pub(super) fn enter(&mut self, request: Request) {
-        if self.refuses_hasty && !request.responder.is_patient() {
+        if self.refuses_impatient && !request.responder.is_patient() {
             return self.refuse(request, Failure::CircuitOpened);
         }
         match &self.entrance {
@@ -234,7 +234,7 @@ impl Lot {
             return;
         }
         for request in unsent.into_iter().rev() {
-            if self.refuses_hasty && !request.responder.is_patient() {
+            if self.refuses_impatient && !request.responder.is_patient() {
                 self.refuse(request, Failure::CircuitOpened);
             } else {
                 self.requests.push_first(request);

@@ -120,8 +120,8 @@ impl Parking {
     }
 
     /// From now on, callers that do not wait for recovery are refused, or they wait for a connection.
-    pub(crate) fn refuse_hasty(self: &Arc<Self>, refuses: bool) {
-        self.change(|lot| lot.refuse_hasty(refuses));
+    pub(crate) fn refuse_impatient(self: &Arc<Self>, refuses: bool) {
+        self.change(|lot| lot.refuse_impatient(refuses));
     }
 
     /// Drops requests whose callers have gone.
