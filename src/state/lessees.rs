@@ -17,15 +17,8 @@ use crate::{
 /// Tells callers in time that there is no connection for them, also while their pool is held up.
 #[derive(Debug)]
 pub(crate) struct Lessees {
-    queue: Mutex<Queue>,
+    waiting: Mutex<WaitQueue<Lessee>>,
     keeper: Keeper,
-}
-
-#[derive(Debug)]
-struct Queue {
-    waiting: WaitQueue<Lessee>,
-    /// The length at which those are forgotten that wait no longer, so that each costs a constant time.
-    crowded: usize,
 }
 
 /// The pool has the answer. If it drops it, the caller learns that the pool has gone.
@@ -35,15 +28,13 @@ struct Lessee {
     answer: Weak<LeaseAnswer>,
 }
 
+/// So few are not looked at before a deadline passes.
 const FEW: usize = 64;
 
 impl Lessees {
     pub(super) fn new(executor: Arc<Executor>) -> Arc<Self> {
         Arc::new(Self {
-            queue: Mutex::new(Queue {
-                waiting: WaitQueue::new(),
-                crowded: FEW,
-            }),
+            waiting: Mutex::new(WaitQueue::new()),
             keeper: Keeper::new(executor),
         })
     }
@@ -51,21 +42,20 @@ impl Lessees {
     /// Keeps the deadline of this caller.
     pub(crate) fn watch(self: &Arc<Self>, waiting: &Waiting) {
         self.change(|queue| {
-            queue.waiting.push(Lessee {
+            if queue.len() >= FEW {
+                queue.forget_gone_at_times();
+            }
+            queue.push(Lessee {
                 deadline: waiting.deadline,
                 answer: Arc::downgrade(&waiting.answer),
             });
-            if queue.waiting.len() >= queue.crowded {
-                queue.waiting.forget_gone();
-                queue.crowded = FEW.max(2 * queue.waiting.len());
-            }
         });
         Keeper::arm(self, waiting.deadline);
     }
 
-    fn change<T>(&self, act: impl FnOnce(&mut Queue) -> T) -> T {
+    fn change<T>(&self, act: impl FnOnce(&mut WaitQueue<Lessee>) -> T) -> T {
         // A panic elsewhere cannot have left it half-changed.
-        act(&mut self.queue.lock().unwrap_or_else(PoisonError::into_inner))
+        act(&mut self.waiting.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -76,9 +66,9 @@ impl Kept for Lessees {
 
     fn expire(self: &Arc<Self>, now: Instant) {
         let (over, wake_at) = self.change(|queue| {
-            queue.waiting.forget_gone();
-            let over = queue.waiting.expire(now.into_std());
-            (over, queue.waiting.wake_at())
+            queue.forget_gone();
+            let over = queue.expire(now.into_std());
+            (over, queue.wake_at())
         });
         if let Some(at) = wake_at {
             Keeper::arm(self, Instant::from_std(at));

@@ -48,7 +48,7 @@ impl<W: Waiter> LeasedLane<W> {
     /// Whether the maximum of callers waits, without those that have gone.
     pub(super) fn is_crowded(&mut self, limit: usize) -> bool {
         if self.waiters.len() >= limit {
-            self.forget_gone();
+            self.waiters.forget_gone_at_times();
         }
         self.waiters.len() >= limit
     }

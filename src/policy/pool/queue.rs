@@ -17,13 +17,19 @@ pub(crate) struct WaitQueue<W> {
     waiters: VecDeque<W>,
     /// No deadline is earlier.
     soonest: Option<Instant>,
+    /// So many have come since it was last looked for those that have gone.
+    arrivals: usize,
 }
+
+/// The number of waiters that are looked at per arrival.
+const LOOKED_AT: usize = 8;
 
 impl<W: Waiter> WaitQueue<W> {
     pub(crate) fn new() -> Self {
         Self {
             waiters: VecDeque::new(),
             soonest: None,
+            arrivals: 0,
         }
     }
 
@@ -33,6 +39,7 @@ impl<W: Waiter> WaitQueue<W> {
 
     pub(crate) fn push(&mut self, waiter: W) {
         self.note_deadline(&waiter);
+        self.arrivals += 1;
         self.waiters.push_back(waiter);
     }
 
@@ -61,9 +68,20 @@ impl<W: Waiter> WaitQueue<W> {
 
     /// Forgets all waiters that have gone, and tells how many there were.
     pub(crate) fn forget_gone(&mut self) -> usize {
+        self.arrivals = 0;
         let before = self.waiters.len();
         self.waiters.retain(|waiter| !waiter.is_gone());
         before - self.waiters.len()
+    }
+
+    /// Forgets all waiters that have gone, at an arrival, and tells how many there were. Once in a while it
+    /// looks at all, so that an arrival costs a constant time, also while callers are refused.
+    pub(crate) fn forget_gone_at_times(&mut self) -> usize {
+        self.arrivals += 1;
+        if self.arrivals.saturating_mul(LOOKED_AT) < self.waiters.len() {
+            return 0;
+        }
+        self.forget_gone()
     }
 
     /// Takes the waiters of which this is true.
@@ -109,7 +127,7 @@ impl<W: Waiter> WaitQueue<W> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::{cell::Cell, rc::Rc, time::Duration};
 
     use proptest::prelude::*;
 
@@ -130,6 +148,42 @@ mod tests {
         fn is_gone(&self) -> bool {
             self.is_gone
         }
+    }
+
+    /// Counts how often it is looked at.
+    struct Watched {
+        looks: Rc<Cell<usize>>,
+        is_gone: Rc<Cell<bool>>,
+    }
+
+    impl Waiter for Watched {
+        fn deadline(&self) -> Instant {
+            Instant::now()
+        }
+
+        fn is_gone(&self) -> bool {
+            self.looks.set(self.looks.get() + 1);
+            self.is_gone.get()
+        }
+    }
+
+    #[test]
+    fn an_arrival_at_a_full_queue_costs_a_constant_time() {
+        const FULL: usize = 1_000;
+        let (looks, is_gone) = (Rc::<Cell<_>>::default(), Rc::<Cell<_>>::default());
+        let mut queue = WaitQueue::new();
+        for _ in 0..FULL {
+            let (looks, is_gone) = (looks.clone(), is_gone.clone());
+            queue.push(Watched { looks, is_gone });
+        }
+        for arrivals in 1..=FULL {
+            assert_eq!(queue.forget_gone_at_times(), 0);
+            assert!(looks.get() <= FULL + LOOKED_AT * arrivals);
+        }
+        is_gone.set(true);
+        let soon = 0..FULL / LOOKED_AT;
+        let forgotten: usize = soon.map(|_| queue.forget_gone_at_times()).sum();
+        assert_eq!((forgotten, queue.len()), (FULL, 0));
     }
 
     proptest! {

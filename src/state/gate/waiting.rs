@@ -68,7 +68,7 @@ impl Gate {
         let refused = {
             let mut queue = self.lock();
             if queue.len() >= self.max_waiting {
-                queue.forget_gone();
+                queue.forget_gone_at_times();
             }
             let refused = if queue.len() >= self.max_waiting {
                 Some(waiting)

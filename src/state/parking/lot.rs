@@ -137,7 +137,7 @@ impl Lot {
             }
         }
         if self.requests.len() >= self.max {
-            self.forget_gone();
+            self.effects.forgotten += self.requests.forget_gone_at_times();
         }
         if self.requests.len() >= self.max {
             self.refuse(request, Failure::TooManyParked);
