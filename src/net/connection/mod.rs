@@ -422,8 +422,7 @@ impl Connection {
     /// connection before anything is sent. The runtime may not have noticed the input yet, so a connection
     /// that was idle asks the operating system. An incomplete reply that was read ends the connection at
     /// once: its rest might never come. A push needs no request, and its rest comes before the next reply,
-    /// so an incomplete one changes nothing. The same is true of
-    /// the messages of subscriptions in RESP2.
+    /// so an incomplete one changes nothing. The same is true of messages of subscriptions in RESP2.
     fn is_stale(&self, now: Instant) -> Result<bool, CloseReason> {
         if !self.pending.is_empty() {
             return Ok(false);
