@@ -13,7 +13,7 @@
 //! | `Sweep` | janitor | pool | close connections that are idle for too long or too old |
 //! | `SweepAll` | the supervisor | janitor | make all pools do so now |
 //! | `Drain` | supervisor | pool | finish what is under way and stop |
-//! | `Dialled`, `ConnectionEnded`, `Verified` | the pool's tasks | the same pool | the result of a task |
+//! | `Dialled`, `ConnectionEnded`, `Verified`, `NotVerified` | the pool's tasks | the same pool | the result of a task |
 //! | `Saturated` | connections | their pool | a shared connection is saturated |
 //! | `Report` | handles and pools | health | evidence about a database |
 //! | `EndpointChecked`, `Probed`, `Asked` | health's tasks | health | the result of a task |
@@ -33,6 +33,7 @@ pub(crate) use health::{Asked, EndpointChecked, Evidence, Operate, Operation, Pr
 pub(crate) use lending::{Acquire, Caller, Grant, LeaseAnswer, NoGrant, Released, Waiting};
 pub(crate) use links::{PoolLink, SupervisorLink};
 pub(crate) use pool::{
-    ConnectionEnded, Dialled, Drain, Parked, Redial, Release, Retire, Saturated, Sweep, Verified,
+    ConnectionEnded, Dialled, Drain, NotVerified, Parked, Redial, Release, Retire, Saturated,
+    Sweep, Verified,
 };
 pub(crate) use supervision::{AwaitReady, Child, ChildExited, Revive, Shutdown, SweepAll};

@@ -60,6 +60,11 @@ pub(crate) struct Verified {
     pub(crate) disowned: Vec<u64>,
 }
 
+/// The server has not said which of the leased connections it knows, and may say it later.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct NotVerified;
+
 /// A task that dialled has ended.
 #[derive(Message)]
 #[rtype(result = "()")]

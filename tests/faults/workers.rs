@@ -1,6 +1,12 @@
 //! The host of the server vanishes without a word while workers wait in blocking commands.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    time::Duration,
+};
 
 use redis::{Cmd, Value};
 use redis_steward::{Database, DatabaseConfig, Error};
@@ -8,7 +14,9 @@ use tokio::task::JoinHandle;
 
 use crate::{
     Rig, SOON,
-    common::{eventually_async, proc, words},
+    common::{
+        Script, ScriptedServer, eventually_async, proc, resp::bulk, script::handshake, spawn, words,
+    },
     get, incr, lost,
 };
 
@@ -135,4 +143,45 @@ async fn row_85_workers_that_the_server_knows_sleep_on() {
     assert_ne!(ends(worker).await.expect("the job"), Value::Nil);
     assert_eq!(rig.server.commandstat("blpop"), 1, "it was not sent again");
     rig.end().await;
+}
+
+/// A server that asks to be asked later keeps no worker asleep whose connection it does not know.
+#[tokio::test]
+async fn row_85_a_question_for_workers_is_repeated_until_it_is_answered() {
+    let questions = Arc::new(AtomicUsize::new(0));
+    let asked = questions.clone();
+    let script = Script::sessions(move || {
+        let asked = asked.clone();
+        move |command: &[Vec<u8>]| {
+            let words: Vec<_> = command
+                .iter()
+                .map(|word| word.to_ascii_uppercase())
+                .collect();
+            let words: Vec<_> = words.iter().map(Vec::as_slice).collect();
+            match words[..] {
+                [b"CLIENT", b"INFO"] => Some(bulk(b"id=7 addr=192.0.2.1:7 fd=8\n")),
+                [b"CLIENT", b"LIST", ..] => Some(match asked.fetch_add(1, SeqCst) {
+                    0 => b"-BUSY Redis is busy running a script\r\n".to_vec(),
+                    1 => b"-LOADING Redis is loading the dataset in memory\r\n".to_vec(),
+                    _ => bulk(b"id=9 addr=192.0.2.1:9 fd=8\n"),
+                }),
+                [b"BLPOP", ..] => Some(Vec::new()),
+                [b"GET", ..] => None,
+                _ => Some(handshake(command).unwrap_or(b"+OK\r\n".to_vec())),
+            }
+        }
+    });
+    let server = ScriptedServer::start([script]);
+    let (supervisor, main) = spawn(quick(DatabaseConfig::from_url(server.url()))).await;
+    let worker = work(&main, words("BLPOP jobs 0"));
+    let is_blocked = || server.count("BLPOP") == 1;
+    eventually_async(SOON, "the worker waits", is_blocked).await;
+    let lost = main.not_idempotent().execute(&get()).await;
+    lost.expect_err("it hangs up");
+    let ended = tokio::time::timeout(SOON, worker).await;
+    let error = ended.expect("the worker sleeps on").expect("a task");
+    let text = error.expect_err("it is not known").to_string();
+    assert!(text.contains("does not know it any more"), "{text}");
+    assert_eq!(questions.load(SeqCst), 3);
+    supervisor.shutdown(SOON).await;
 }

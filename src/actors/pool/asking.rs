@@ -2,13 +2,15 @@
 
 use actix::{AsyncContext, Context, Handler};
 use oneshot::AsyncReceiver;
-use redis::cmd;
+use redis::{Value, cmd};
 use tokio::time::Instant;
 
 use super::{Event, PoolActor};
 use crate::{
-    messages::Verified,
+    execution::Execution,
+    messages::{NotVerified, Verified},
     net::{Answer, ClientId, Expected, Reply, Request, Responder},
+    policy::outcome::{AttemptEnd, RetryAdvice, classify},
 };
 
 impl PoolActor {
@@ -35,22 +37,12 @@ impl PoolActor {
         let answer = self.ask(question.get_packed_command(), Expected::One);
         let pool = ctx.address();
         actix_rt::spawn(async move {
-            // Without an answer, or with an error, nothing is known.
-            let Ok(Ok(answered)) = answer.await else {
-                return;
-            };
-            let Reply::One(list) = answered.reply else {
-                return;
-            };
-            if let Some(listed) = ClientId::listed(&list) {
-                let (known, disowned): (Vec<_>, Vec<_>) = named
-                    .into_iter()
-                    .partition(|(_, client)| listed.contains(client));
-                let ids = |of: Vec<(u64, ClientId)>| of.into_iter().map(|(id, _)| id).collect();
-                pool.do_send(Verified {
-                    known: ids(known),
-                    disowned: ids(disowned),
-                });
+            match answer.await {
+                Ok(Ok(answered)) if !is_passing(&answered.reply) => {
+                    pool.do_send(verified(named, &answered.reply));
+                }
+                // Nothing is known, and another answer may tell more.
+                _ => pool.do_send(NotVerified),
             }
         });
     }
@@ -99,10 +91,43 @@ impl PoolActor {
     }
 }
 
+/// Whether it is an error that may be over soon.
+fn is_passing(reply: &Reply) -> bool {
+    let Reply::One(Value::ServerError(error)) = reply else {
+        return false;
+    };
+    let outcome = classify(AttemptEnd::ErrorReply(error.into()));
+    (outcome.execution, outcome.again) != (Execution::NotExecuted, RetryAdvice::Never)
+}
+
+/// Where the user may not ask, or the server does not know the question, nothing speaks against a connection.
+fn verified(named: Vec<(u64, ClientId)>, reply: &Reply) -> Verified {
+    let listed = match reply {
+        Reply::One(list) => ClientId::listed(list),
+        Reply::Many(_) => None,
+    };
+    let is_known = |client: &ClientId| listed.as_ref().is_none_or(|all| all.contains(client));
+    let (known, disowned): (Vec<_>, Vec<_>) =
+        named.into_iter().partition(|(_, client)| is_known(client));
+    let ids = |of: Vec<(u64, ClientId)>| of.into_iter().map(|(id, _)| id).collect();
+    Verified {
+        known: ids(known),
+        disowned: ids(disowned),
+    }
+}
+
 impl Handler<Verified> for PoolActor {
     type Result = ();
 
     fn handle(&mut self, Verified { known, disowned }: Verified, ctx: &mut Self::Context) {
         self.turn(Event::Verified { known, disowned }, ctx);
+    }
+}
+
+impl Handler<NotVerified> for PoolActor {
+    type Result = ();
+
+    fn handle(&mut self, _: NotVerified, ctx: &mut Self::Context) {
+        self.turn(Event::NotVerified, ctx);
     }
 }

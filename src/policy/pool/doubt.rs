@@ -8,25 +8,33 @@ use super::{Action, Cut, Places, Pool, Waiter};
 
 /// The question waits for so long after the server can be reached again: a server that has just come back has
 /// enough to do, and the circuit closes meanwhile.
-const ASK_AFTER: Duration = Duration::from_millis(500);
+pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(500);
+/// Each question without an answer doubles the pause, up to this.
+const LONGEST_PAUSE: Duration = Duration::from_secs(8);
 
 impl<W: Waiter, P: Places, N> Pool<W, P, N> {
     /// The server was lost, so the leased connections may be dead as well.
     pub(super) fn doubt(&mut self) {
         self.ledger.doubt();
         self.verify_at = None;
+        self.verify_pause = FIRST_PAUSE;
     }
 
     /// The server can be reached again.
     pub(super) fn may_verify(&mut self, now: Instant) {
         if !self.ledger.doubted().is_empty() {
-            self.verify_at.get_or_insert(now + ASK_AFTER);
+            self.verify_at.get_or_insert(now + FIRST_PAUSE);
         }
     }
 
     pub(super) fn pass_doubt(&mut self, now: Instant) {
-        let is_due = self.verify_at.take_if(|at| *at <= now).is_some();
-        if is_due && !self.is_forced() {
+        if self.verify_at.take_if(|at| *at <= now).is_some() {
+            self.verify();
+        }
+    }
+
+    pub(super) fn verify(&mut self) {
+        if !self.is_forced() {
             let doubted = self.ledger.doubted();
             if !doubted.is_empty() {
                 self.actions.push_back(Action::Verify(doubted));
@@ -43,6 +51,16 @@ impl<W: Waiter, P: Places, N> Pool<W, P, N> {
             if self.ledger.is_leased(*id) {
                 self.cut(*id, Cut::Disowned);
             }
+        }
+    }
+
+    /// The question has met a server that is busy, or a connection that broke. A worker that waits on a dead
+    /// connection would sleep on, so it is repeated.
+    pub(super) fn not_verified(&mut self, now: Instant) {
+        // While no connection can be opened none is asked for, and the first one brings the question back.
+        if !self.is_unreachable && !self.ledger.doubted().is_empty() {
+            self.verify_at.get_or_insert(now + self.verify_pause);
+            self.verify_pause = (2 * self.verify_pause).min(LONGEST_PAUSE);
         }
     }
 

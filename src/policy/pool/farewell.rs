@@ -89,11 +89,18 @@ impl<W: Waiter, P: Places, N> Pool<W, P, N> {
         for id in self.farewell.take_idle(now) {
             self.cut(id, Cut::ShuttingDown);
         }
-        // The names of connections in doubt may be those of other clients by now.
+        // The names of connections in doubt may be those of other clients by now, so these are asked for
+        // before.
         let doubted = self.ledger.doubted();
-        let blocked = self.farewell.blocked().filter(|id| !doubted.contains(id));
-        let blocked: Vec<_> = blocked.collect();
-        if !blocked.is_empty() && self.farewell.may_unblock(now) {
+        let blocked = self.farewell.blocked();
+        let (in_doubt, blocked): (Vec<_>, Vec<_>) = blocked.partition(|id| doubted.contains(id));
+        if in_doubt.is_empty() && blocked.is_empty() || !self.farewell.may_unblock(now) {
+            return;
+        }
+        if !in_doubt.is_empty() {
+            self.verify();
+        }
+        if !blocked.is_empty() {
             self.actions.push_back(Action::Unblock(blocked));
         }
     }

@@ -70,6 +70,7 @@ impl World {
                 }
             }
             Happening::Disown(which) => self.disown(which),
+            Happening::NotVerified => self.turn(Event::NotVerified),
             Happening::Pass(time) => self.pass(time),
             Happening::Crash => self.crash(),
             Happening::OrphanEnds(which) => drop(take(&mut self.orphans, which)),

@@ -53,6 +53,8 @@ pub(crate) enum Event<W, N> {
     Redial { at: Instant },
     /// The server has said which of the leased connections it still knows.
     Verified { known: Vec<u64>, disowned: Vec<u64> },
+    /// The server was asked for them, and has not said it.
+    NotVerified,
     /// The leases that are out, and what their callers do with them. The shell tells it while the pool ends,
     /// before each other event.
     Leases(Vec<(u64, Occupation)>),

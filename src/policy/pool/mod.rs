@@ -58,6 +58,8 @@ pub(crate) struct Pool<W, P: Places, N> {
     leased: LeasedLane<W>,
     /// When to ask the server which leased connections it knows.
     verify_at: Option<Instant>,
+    /// How long to wait before it is asked again, if it does not answer.
+    verify_pause: Duration,
     farewell: Farewell,
     /// Requests that wait in the shell for a shared connection.
     parked: usize,
@@ -82,6 +84,7 @@ impl<W: Waiter, P: Places, N> Pool<W, P, N> {
             shared: SharedLane::default(),
             leased: LeasedLane::new(is_unreachable),
             verify_at: None,
+            verify_pause: doubt::FIRST_PAUSE,
             farewell: Farewell::default(),
             parked: 0,
             is_unreachable,
@@ -130,6 +133,7 @@ impl<W: Waiter, P: Places, N> Pool<W, P, N> {
             Event::Distrusted { only } => self.distrusted(only, now),
             Event::Redial { at } => self.shared.ask_at(at),
             Event::Verified { known, disowned } => self.verified(&known, &disowned),
+            Event::NotVerified => self.not_verified(now),
             Event::Leases(leases) => self.leases_are(leases, now),
             Event::Drain { deadline } => self.drain(deadline, now),
         }

@@ -7,7 +7,11 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 
-use super::{Lane, Limits, Place as _, leased::MAX_DIALS, world::World};
+use super::{
+    Lane, Limits, Place as _,
+    leased::MAX_DIALS,
+    world::{Event, World},
+};
 
 /// Something that happens. Numbers choose among the things that it may happen to.
 #[derive(Clone, Debug)]
@@ -27,6 +31,7 @@ pub(super) enum Happening {
     Distrust(Option<usize>),
     Redial(Duration),
     Disown(usize),
+    NotVerified,
     Pass(Duration),
     Crash,
     OrphanEnds(usize),
@@ -56,6 +61,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         2 => prop::option::weighted(0.8, which()).prop_map(Happening::Distrust),
         4 => millis(0..3_000).prop_map(Happening::Redial),
         2 => which().prop_map(Happening::Disown),
+        2 => Just(Happening::NotVerified),
         4 => millis(0..1_500).prop_map(Happening::Pass),
         4 => seconds(0..8).prop_map(Happening::Pass),
         1 => Just(Happening::Crash),
@@ -158,8 +164,8 @@ fn with_worker() -> World {
     world
 }
 
-#[test]
-fn the_server_is_asked_for_workers_once_it_has_been_back_for_a_moment() {
+/// The shared connection was lost, and there is another.
+fn with_worker_in_doubt() -> World {
     let mut world = with_worker();
     world.happen(Happening::Pass(Duration::from_secs(9)));
     world.happen(Happening::SocketCloses(0));
@@ -170,11 +176,58 @@ fn the_server_is_asked_for_workers_once_it_has_been_back_for_a_moment() {
     });
     world.happen(Happening::Pass(Duration::from_secs(3)));
     world.happen(Happening::DialSucceeds(0));
+    world
+}
+
+#[test]
+fn the_server_is_asked_for_workers_once_it_has_been_back_for_a_moment() {
+    let mut world = with_worker_in_doubt();
     let back = world.now;
     world.happen(Happening::Pass(Duration::from_secs(9)));
     assert_eq!(world.verified, [back + Duration::from_millis(500)]);
     world.happen(Happening::Disown(0));
     assert_eq!(world.cut.iter().collect::<Vec<_>>(), [&2]);
+}
+
+#[test]
+fn a_question_without_an_answer_is_repeated_after_longer_and_longer_pauses() {
+    let mut world = with_worker_in_doubt();
+    let mut since = world.now;
+    let mut pauses = Vec::new();
+    for _ in 0..8 {
+        world.happen(Happening::Pass(Duration::from_secs(9)));
+        let asked = *world.verified.last().expect("it is asked");
+        pauses.push((asked - since).as_millis());
+        since = world.now;
+        world.happen(Happening::NotVerified);
+    }
+    assert_eq!(pauses, [500, 500, 1_000, 2_000, 4_000, 8_000, 8_000, 8_000]);
+    world.happen(Happening::Disown(0));
+    world.happen(Happening::NotVerified);
+    world.happen(Happening::Pass(Duration::from_secs(9)));
+    assert_eq!(
+        world.verified.len(),
+        pauses.len(),
+        "nothing is in doubt any more"
+    );
+}
+
+#[test]
+fn a_drain_asks_for_a_worker_in_doubt_and_then_ends_its_wait() {
+    let mut world = with_worker_in_doubt();
+    let start = world.now;
+    world.happen(Happening::Drain(Duration::from_secs(60)));
+    assert_eq!(
+        (&world.verified[..], &world.unblocked[..]),
+        (&[start][..], &[][..])
+    );
+    world.doubted.clear();
+    world.turn(Event::Verified {
+        known: vec![2],
+        disowned: Vec::new(),
+    });
+    world.happen(Happening::Pass(Duration::from_millis(100)));
+    assert_eq!(world.unblocked, [start + Duration::from_millis(100)]);
 }
 
 #[test]

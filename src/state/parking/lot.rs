@@ -110,7 +110,6 @@ impl Lot {
     /// Whether only callers wait from now on that wait for recovery.
     pub(super) fn refuse_impatient(&mut self, refuses: bool) {
         if refuses {
-            let is_impatient = |request: &Request| !request.responder.is_patient();
             for request in self.requests.take_if(is_impatient) {
                 self.refuse(request, Failure::CircuitOpened);
             }
@@ -120,7 +119,7 @@ impl Lot {
 
     /// A request that found no route.
     pub(super) fn enter(&mut self, request: Request) {
-        if self.refuses_impatient && !request.responder.is_patient() {
+        if self.refuses_impatient && is_impatient(&request) {
             return self.refuse(request, Failure::CircuitOpened);
         }
         match &self.entrance {
@@ -234,7 +233,7 @@ impl Lot {
             return;
         }
         for request in unsent.into_iter().rev() {
-            if self.refuses_impatient && !request.responder.is_patient() {
+            if self.refuses_impatient && is_impatient(&request) {
                 self.refuse(request, Failure::CircuitOpened);
             } else {
                 self.requests.push_first(request);
@@ -334,6 +333,11 @@ impl Lot {
     }
 }
 
+/// Whether nobody waits for recovery with it. The pool asks for workers also while the circuit is open.
+fn is_impatient(request: &Request) -> bool {
+    !request.responder.is_patient() && !request.responder.is_own()
+}
+
 impl Waiter for Request {
     fn deadline(&self) -> time::Instant {
         self.deadline.into_std()
@@ -341,5 +345,37 @@ impl Waiter for Request {
 
     fn is_gone(&self) -> bool {
         self.responder.is_gone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::{Expected, Responder};
+
+    fn request(responder: Responder) -> Request {
+        Request {
+            bytes: Vec::new(),
+            expected: Expected::One,
+            deadline: Instant::now() + Duration::from_secs(9),
+            may_block: false,
+            may_be_large: false,
+            may_introduce: false,
+            responder,
+        }
+    }
+
+    #[test]
+    fn requests_of_the_pool_wait_while_the_circuit_is_open() {
+        let mut lot = Lot::new(9);
+        let (own, _answer) = Responder::own();
+        lot.enter(request(own));
+        lot.refuse_hasty(true);
+        let (own, _later) = Responder::own();
+        lot.enter(request(own));
+        let (own, _back) = Responder::own();
+        lot.take_back([request(own)].into());
+        assert_eq!(lot.len(), 3);
+        assert_eq!(lot.take_effects().refused.len(), 0);
     }
 }
