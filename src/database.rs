@@ -118,6 +118,8 @@ use crate::{
 /// - A blocking command gets a connection of its own, like `BLPOP`.
 /// - A command that changes its connection is refused, and may run on a lease. A publish/subscribe
 ///   command is refused there, too.
+/// - An error of a module's command tells nothing of its execution, as that of a script: it may have called
+///   other commands before.
 /// - Any other command runs as usual. So does every unknown command if the server may not be asked, for
 ///   instance because an ACL forbids `COMMAND INFO`.
 ///

@@ -95,6 +95,41 @@ async fn row_58_an_error_that_proves_nothing() {
     }
 }
 
+/// A command of a module may call others, of which the second fails.
+#[tokio::test]
+async fn row_58_errors_of_a_module_are_its_own() {
+    for flags in ["+write", "+readonly", "+blocking"] {
+        for line in [
+            "OOM command not allowed",
+            "READONLY You can't write",
+            "TRYAGAIN keys",
+            "ERR hash value is not an integer",
+            "MYMODULE half-way",
+        ] {
+            let info = format!(
+                "*1\r\n*7\r\n$6\r\nmod.do\r\n:-1\r\n*2\r\n{flags}\r\n+module\r\n\
+                 :1\r\n:1\r\n:1\r\n*0\r\n"
+            );
+            let script = Script::answering(move |command| match &command[0][..] {
+                b"COMMAND" => info.clone().into_bytes(),
+                _ => format!("-{line}\r\n").into_bytes(),
+            });
+            let server = ScriptedServer::start([script]);
+            let (supervisor, main) = spawn(DatabaseConfig::from_url(server.url())).await;
+            let code = line.split(' ').next().expect("a code");
+            let error = error_of(&main.idempotent(), &words("MOD.DO k")).await;
+            assert_eq!(refusal(&error), (code, Unknown, 1), "{flags}: {line}");
+            let mut pipeline = Pipeline::new();
+            pipeline.add_command(words("MOD.DO k"));
+            let error = main.idempotent().pipeline::<Value>(pipeline).await;
+            let error = error.expect_err(line);
+            assert_eq!(refusal(&error), (code, Unknown, 1), "{flags}: {line}");
+            assert_eq!(server.count("MOD.DO"), 2);
+            supervisor.shutdown(SOON).await;
+        }
+    }
+}
+
 /// A script may answer with any code and any text after it has written.
 #[tokio::test]
 async fn row_58_errors_of_a_script_are_its_own() {

@@ -13,12 +13,14 @@ pub(crate) enum Class {
     Reads,
     /// It may write, and leaves nothing behind on the connection.
     Plain,
-    /// It runs a script or function, which can have an effect and fail afterwards.
+    /// It runs a script, a function, or code of a module on no list, which can have an effect and fail afterwards.
     RunsScript { only_reads: bool },
     /// It delays the replies of all commands behind it. (In a transaction it does not block.)
     Blocks(Block),
     /// It blocks as well, and only reads.
     BlocksReading(Block),
+    /// It blocks, and runs code of a module, which can have an effect and fail afterwards.
+    BlocksInModule(Block),
     /// It blocks, and asks about the commands before it on the connection.
     LooksBack(Block),
     /// It watches keys.
@@ -48,11 +50,13 @@ impl Class {
     /// The class of a command that is on no list, by the flags and categories that the server gives it.
     ///
     /// The position of its timeout is unknown, so it may block for ever. It is never classified as a command
-    /// that only reads.
+    /// that only reads, because no server holds a module to that flag.
     pub(crate) fn of_flags<'a>(flags: impl IntoIterator<Item = &'a str>) -> Self {
         let mut class = Self::Plain;
+        let mut is_of_module = false;
         for flag in flags {
             match flag {
+                "module" => is_of_module = true,
                 "pubsub" | "@pubsub" => return Self::TakesReplies,
                 "admin" => return Self::Administers,
                 "@connection" => class = Self::Configures,
@@ -62,7 +66,12 @@ impl Class {
                 _ => {}
             }
         }
-        class
+        match class {
+            // It may call other commands, as a script does.
+            Self::Plain if is_of_module => Self::RunsScript { only_reads: false },
+            Self::Blocks(block) if is_of_module => Self::BlocksInModule(block),
+            class => class,
+        }
     }
 
     /// The place where a plain handle runs the command.
@@ -75,9 +84,10 @@ impl Class {
             | Self::Unknown => Place::Shared,
             Self::Selects(Some(number)) => Place::SharedOn(number),
             Self::Administers if allow_admin => Place::Shared,
-            Self::Blocks(block) | Self::BlocksReading(block) | Self::LooksBack(block) => {
-                Place::Leased(block)
-            }
+            Self::Blocks(block)
+            | Self::BlocksReading(block)
+            | Self::BlocksInModule(block)
+            | Self::LooksBack(block) => Place::Leased(block),
             Self::Empty => Place::Refused(Refusal::Empty),
             Self::Watches
             | Self::Queues
@@ -103,9 +113,10 @@ impl Class {
     /// The time that it may block; `None` if it does not block.
     pub(crate) fn block(self) -> Option<Block> {
         match self {
-            Self::Blocks(block) | Self::BlocksReading(block) | Self::LooksBack(block) => {
-                Some(block)
-            }
+            Self::Blocks(block)
+            | Self::BlocksReading(block)
+            | Self::BlocksInModule(block)
+            | Self::LooksBack(block) => Some(block),
             _ => None,
         }
     }
@@ -120,6 +131,7 @@ impl Class {
             | Self::RunsScript { .. }
             | Self::Blocks(_)
             | Self::BlocksReading(_)
+            | Self::BlocksInModule(_)
             | Self::LooksBack(_)
             | Self::Administers => Effect::Nothing,
             Self::Watches => Effect::Watches,
@@ -144,9 +156,9 @@ impl Class {
         matches!(self, Self::LooksBack(_))
     }
 
-    /// Whether it runs a script or a function, which can have an effect and fail afterwards.
+    /// Whether it runs a script, a function or a module, which can have an effect and fail afterwards.
     pub(crate) fn runs_script(self) -> bool {
-        matches!(self, Self::RunsScript { .. })
+        matches!(self, Self::RunsScript { .. } | Self::BlocksInModule(_))
     }
 
     /// Whether it only reads, and so may run twice.

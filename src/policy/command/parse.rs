@@ -84,6 +84,10 @@ mod tests {
             ("pubsub noscript blocking @pubsub", Class::TakesReplies),
             ("admin noscript @admin @dangerous", Class::Administers),
             ("", Class::Plain),
+            ("write module", Class::RunsScript { only_reads: false }),
+            ("module readonly", Class::RunsScript { only_reads: false }),
+            ("module blocking", Class::BlocksInModule(Block::Forever)),
+            ("module admin", Class::Administers),
         ] {
             assert_eq!(Class::of_flags(flags.split(' ')), class, "{flags}");
         }
