@@ -1,6 +1,9 @@
 //! The errors of calls without a good reply.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
 
 use redis::{Cmd, ErrorKind, FromRedisValue, RedisError, Value};
 
@@ -95,6 +98,20 @@ impl<B: Backend> CallEngine<B> {
             parked: waiting,
             limit,
         }
+    }
+
+    /// The call has another result than this error of an attempt that was not sent, and is counted by that.
+    pub(super) fn uncount(&self, error: &Error) {
+        let counters = &self.state.counters;
+        let counter = match error {
+            Error::TimedOut { .. } => &counters.timed_out,
+            Error::CircuitOpen { .. } | Error::Overloaded { .. } | Error::Isolated { .. } => {
+                &counters.refused
+            }
+            // Nothing is sent any more, and some of them were not counted.
+            _ => return,
+        };
+        counter.fetch_sub(1, Relaxed);
     }
 
     /// The reply, or an error if the only command was answered with an error.

@@ -20,7 +20,7 @@ use crate::{
     net::{Answer, Answered, CloseReason, Failure, Reply},
     policy::{
         command::{Block, Class, Refusal},
-        outcome::{AttemptEnd, RetryAdvice, Verdict, classify},
+        outcome::{AttemptEnd, RetryAdvice, Verdict, classify, combine},
         retry::{self, MAX_ATTEMPTS},
     },
     reply_code::ReplyCode,
@@ -112,8 +112,9 @@ impl<B: Backend> CallEngine<B> {
         let options = options.strictly_from(now);
         let deadline = options.deadline(clock::now(), options.time_limit(Some(block)));
         let options = options.ending(deadline);
+        let first = Attempts::not_sent(options.timeout);
         let called = self
-            .call_on(&mut grant, work, Some(block), &options, 1)
+            .call_on(&mut grant, work, Some(block), &options, first)
             .await;
         let Err(
             lost @ Error::ConnectionLost {
@@ -129,12 +130,20 @@ impl<B: Backend> CallEngine<B> {
         if !self.may_send_again(work, &options, execution, attempts) {
             return Err(lost);
         }
+        let attempts = Attempts {
+            count: attempts + 1,
+            execution,
+            timeout: options.timeout,
+        };
         let again = self
-            .call_leased_again(work, block, &options, attempts + 1)
+            .call_leased_again(work, block, &options, attempts)
             .await;
         again.map_err(|error| match error.execution() {
             // It was not made after all, so the earlier attempt tells more.
-            Execution::NotSent => lost,
+            Execution::NotSent => {
+                self.uncount(&error);
+                lost
+            }
             _ => error,
         })
     }
@@ -159,17 +168,17 @@ impl<B: Backend> CallEngine<B> {
         work: &(impl Work + Sync),
         block: Block,
         options: &CallOptions,
-        attempt: u32,
+        attempts: Attempts,
     ) -> Result<(Answered, Attempts), Error> {
         let now = clock::now();
         let wait = options.acquire_timeout(self.state.settings.load().acquire_timeout);
         let until = options.deadline(now, wait);
-        let attempts = Attempts::not_sent(wait);
+        let acquiring = Attempts::not_sent(wait);
         let mut grant = self
-            .acquire_until(now, until, None, options, attempts)
+            .acquire_until(now, until, None, options, acquiring)
             .await?;
         count(&self.state.counters.retried);
-        self.call_on(&mut grant, work, Some(block), options, attempt)
+        self.call_on(&mut grant, work, Some(block), options, attempts)
             .await
     }
 
@@ -190,7 +199,8 @@ impl<B: Backend> CallEngine<B> {
         if command.is_no_response() {
             return self.tell_on(grant, &work, block, &options).await;
         }
-        let called = self.call_on(grant, &work, block, &options, 1).await?;
+        let first = Attempts::not_sent(options.timeout);
+        let called = self.call_on(grant, &work, block, &options, first).await?;
         match called.0.reply {
             Reply::One(value) => Ok(value),
             // Confirmations of subscriptions.
@@ -214,24 +224,25 @@ impl<B: Backend> CallEngine<B> {
             Ok(class.block())
         };
         let (work, block, options) = self.prepare(pipeline, options, place).await?;
-        let (answered, attempts) = self.call_on(grant, &work, block, &options, 1).await?;
+        let first = Attempts::not_sent(options.timeout);
+        let (answered, attempts) = self.call_on(grant, &work, block, &options, first).await?;
         Ok((answered.reply.into_many(), attempts))
     }
 
     /// Runs work once on a leased connection. It is not retried, because the state of the session is lost
     /// with its connection. Only a connection that broke before its first command is replaced, because it
-    /// has no state yet. The replacement counts against the time limit. `attempt` is the number of this
-    /// attempt of the call.
+    /// has no state yet. The replacement counts against the time limit. `attempts` are those of the
+    /// call, with this one, and whether an earlier one may have run.
     async fn call_on(
         &self,
         grant: &mut Grant,
         work: &(impl Work + Sync),
         block: Option<Block>,
         options: &CallOptions,
-        attempt: u32,
+        mut attempts: Attempts,
     ) -> Result<(Answered, Attempts), Error> {
-        let mut attempt_count = attempt;
         let limit = options.time_limit(block);
+        attempts.timeout = limit;
         let deadline = options.deadline(clock::now(), limit);
         loop {
             let mut admitted = self.enter(options, deadline).await?;
@@ -265,19 +276,19 @@ impl<B: Backend> CallEngine<B> {
             let answer = sent.map_err(|limit| self.overloaded(limit.into()))?;
             let answer = received(answer.await);
             let was_stale = matches!(answer, Err(Failure::Lost(_, Execution::NotSent)));
-            if is_fresh && was_stale && attempt_count < MAX_ATTEMPTS {
-                attempt_count += 1;
+            if is_fresh && was_stale && attempts.count < MAX_ATTEMPTS {
+                attempts.count += 1;
                 drop(admitted);
                 count(&self.state.counters.retried);
                 let now = clock::now();
                 let wait = options.acquire_timeout(self.state.settings.load().acquire_timeout);
                 let until = deadline.min(now + wait);
-                let attempts = Attempts {
-                    count: attempt_count,
-                    ..Attempts::not_sent(limit)
+                let acquiring = Attempts {
+                    execution: Execution::NotSent,
+                    ..attempts
                 };
                 *grant = self
-                    .acquire_until(now, until, grant.by(), options, attempts)
+                    .acquire_until(now, until, grant.by(), options, acquiring)
                     .await?;
                 continue;
             }
@@ -287,11 +298,7 @@ impl<B: Backend> CallEngine<B> {
                 self.report_verdict(outcome.verdict, &admitted);
             }
             settle(grant, work, &answer, outcome.again);
-            let attempts = Attempts {
-                count: attempt_count,
-                execution: outcome.execution,
-                timeout: limit,
-            };
+            attempts.execution = combine(attempts.execution, outcome.execution);
             return self.conclude(answer, attempts);
         }
     }

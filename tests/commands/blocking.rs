@@ -2,14 +2,21 @@
 //! other command. Method: a real server that counts its blocked clients, and ordinary commands
 //! meanwhile.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    time::{Duration, Instant},
+};
 
 use redis::{AsyncCommands, Cmd, Value, cmd, pipe};
 use redis_steward::{Database, DatabaseConfig, Error, Execute, Execution, Refusal, Stage};
 use tokio::task::JoinHandle;
 
 use crate::common::{
-    RedisServer, Rig, Script, ScriptedServer, eventually_async, older_than, words,
+    RedisServer, Rig, Script, ScriptedServer, eventually_async, older_than, script::handshake,
+    words,
 };
 
 const SOON: Duration = Duration::from_secs(10);
@@ -435,4 +442,57 @@ async fn a_blocking_read_is_sent_again_once() {
     );
     assert_eq!(error.execution(), Execution::Unknown);
     rig.end().await;
+}
+
+/// The first connection that gets BLPOP hangs up, and may have popped something. The next one refuses.
+#[tokio::test]
+async fn an_earlier_attempt_of_a_blocking_command_may_have_run() {
+    for code in ["LOADING", "READONLY"] {
+        for is_pipeline in [false, true] {
+            let attempts = Arc::new(AtomicUsize::new(0));
+            let made = attempts.clone();
+            let script = Script::sessions(move || {
+                let made = made.clone();
+                move |command: &[Vec<u8>]| {
+                    if command[0] != b"BLPOP" {
+                        return Some(handshake(command).unwrap_or(b"+OK\r\n".to_vec()));
+                    }
+                    let is_first = made.fetch_add(1, SeqCst) == 0;
+                    (!is_first).then(|| format!("-{code} not now\r\n").into_bytes())
+                }
+            });
+            let server = ScriptedServer::start([script]);
+            let config = DatabaseConfig::from_url(server.url());
+            let (supervisor, main) = crate::common::spawn(config).await;
+            let main = main.idempotent();
+            let command = words("BLPOP jobs 0");
+            let result = if is_pipeline {
+                let mut pipeline = pipe();
+                pipeline.add_command(command);
+                main.pipeline::<Value>(pipeline).await
+            } else {
+                main.execute(&command).await
+            };
+            let error = result.expect_err("it is refused");
+            assert_eq!(error.code(), Some(code), "{error}");
+            assert_eq!(error.execution(), Execution::Unknown, "{error}");
+            assert_eq!(attempts.load(SeqCst), 2);
+            supervisor.shutdown(SOON).await;
+        }
+    }
+}
+
+/// The call fails because its connection was lost, and is counted by that alone.
+#[tokio::test]
+async fn a_second_attempt_that_gets_no_connection_is_not_counted() {
+    let lease = Script::hanging_up_at(&["BLPOP"]);
+    let server = ScriptedServer::start([Script::answer_handshake(), lease, Script::silent()]);
+    let config = DatabaseConfig::from_url(server.url()).acquire_timeout(SOON / 50);
+    let (supervisor, main) = crate::common::spawn(config).await;
+    let error = main.idempotent().execute(&words("BLPOP jobs 0")).await;
+    let error = error.expect_err("it hangs up");
+    assert!(matches!(error, Error::ConnectionLost { .. }), "{error}");
+    let stats = supervisor.statistics().databases["main"].clone();
+    assert_eq!((stats.lost, stats.timed_out, stats.refused), (1, 0, 0));
+    supervisor.shutdown(SOON).await;
 }
