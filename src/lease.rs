@@ -57,8 +57,9 @@ use crate::{
 /// Commands on a lease are never retried, because the state of a lost connection is lost with it. One
 /// exception is invisible: a connection that turns out to be broken before its first command is replaced.
 ///
-/// Commands are refused while the circuit of the database is open. They are evidence for the circuit, as
-/// those of a handle are, except for blocking ones.
+/// Commands are refused while the circuit of the database is open, unless the connection was leased from a
+/// [patient](crate::Database::patient) handle. They are evidence for the circuit, as those of a handle are,
+/// except for blocking ones.
 ///
 /// A future of a lease may be dropped at any point. The connection is then closed when the lease is
 /// dropped, if a reply is outstanding.
