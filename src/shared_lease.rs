@@ -11,7 +11,9 @@ use crate::lease::Lease;
 /// them is dropped. [`Lease::into_shared`] returns it.
 ///
 /// It is for functions of the `redis` crate and others that clone their connection, such as
-/// `redis::aio::transaction_async`. Commands of several clones run one after the other. Transactions of
+/// `redis::aio::transaction_async`. Commands of several clones run one after the other, and **the wait for the
+/// commands of other clones counts against no timeout**: a command behind another clone's `BLPOP k 0` waits as
+/// long as that does. Put a timeout of your own around such a call. Transactions of
 /// several clones at the same time would mix; [`Database::transaction`](crate::Database::transaction) needs
 /// neither clones nor this type.
 ///
@@ -64,7 +66,9 @@ impl fmt::Debug for SharedLease {
     }
 }
 
-/// Commands run as with [`Lease::execute`]. A future that is dropped while another clone has the connection
+/// Commands run as with [`Lease::execute`]: the timeout of a command counts from the moment at which it has
+/// the connection for itself. The wait for the commands of other clones before it has no deadline, and while a
+/// clone runs `BLPOP k 0` the others wait for as long. Limit such waits by a timeout around the call. A future that is dropped while another clone has the connection
 /// sends nothing.
 impl ConnectionLike for SharedLease {
     fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
