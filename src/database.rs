@@ -107,7 +107,8 @@ use crate::{
 /// A command may block for hours while its server, or the host of its server, vanishes without a word. Its
 /// connection has a stricter [keepalive](crate::Keepalive) than others, so it is found dead within about ten
 /// seconds. Besides, after the shared connections were lost and one is open again, the server is asked by
-/// `CLIENT LIST ID` which of the other connections it still knows, and the others are closed. For that, a
+/// `CLIENT LIST ID` which of the other connections it still knows, until it answers, and the others are closed.
+/// For that, a
 /// connection asks by `CLIENT INFO` for its own id, in the same write as its first blocking command. Servers
 /// before 6.2, and servers that refuse these questions, leave it to the keepalive.
 ///
