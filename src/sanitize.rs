@@ -9,7 +9,7 @@ use crate::policy::command;
 
 const MAX_BYTES: usize = 256;
 /// After these words a server repeats the caller's arguments.
-const ECHO: &str = "with args beginning with:";
+const ECHOES: [&str; 2] = ["with args beginning with:", "Unsupported CONFIG parameter:"];
 const QUOTES: [char; 3] = ['\'', '`', '"'];
 const MASK: &str = "***";
 /// Quoted texts that are the server's own: in the errors of `OOM`, `DENIED` and `DEBUG`.
@@ -69,8 +69,9 @@ pub(crate) fn from_line(line: &str) -> ServerError {
 
 /// `text` in at most 256 bytes, with control characters escaped and echoed arguments masked.
 pub(crate) fn text(text: &str) -> String {
-    let (text, echoed) = match text.find(ECHO) {
-        Some(at) => (&text[..at + ECHO.len()], " ***"),
+    let end = |echo: &str| text.find(echo).map(|at| at + echo.len());
+    let (text, echoed) = match ECHOES.iter().filter_map(|echo| end(echo)).min() {
+        Some(end) => (&text[..end], " ***"),
         None => (text, ""),
     };
     let text = without_quoted(text);

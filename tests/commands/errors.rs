@@ -147,7 +147,7 @@ async fn arguments_echoed_by_the_server_are_not_shown() {
             error.clone().into_server_errors()
         );
         assert!(
-            shown.contains("unknown command '***'") && !shown.contains("hunter2"),
+            shown.replace('`', "'").contains("unknown command '***'") && !shown.contains("hunter2"),
             "{shown}"
         );
     }

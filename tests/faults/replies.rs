@@ -215,7 +215,7 @@ async fn row_59_errors_that_echo_what_was_sent() {
         ("hunter2 hunter2", "unknown command"),
         ("COMMAND hunter2", "unknown subcommand"),
         ("OBJECT hunter2", "unknown subcommand"),
-        ("CONFIG SET hunter2 hunter2", "CONFIG SET"),
+        ("CONFIG SET hunter2 hunter2", "CONFIG"),
         (
             "XREADGROUP GROUP hunter2 hunter2 STREAMS stream >",
             "consumer group",
@@ -245,7 +245,9 @@ async fn row_59_errors_that_echo_what_was_sent() {
             let through_redis = RedisError::from(error);
             let shown = format!("{shown} {through_redis} {:?}", through_redis.detail());
             assert!(!shown.contains("hunter2"), "{shown}");
-            assert!(shown.contains(useful), "{line}: {shown}");
+            // Before 7.0 servers begin some texts with a capital letter.
+            let lower = shown.to_lowercase();
+            assert!(lower.contains(&useful.to_lowercase()), "{line}: {shown}");
         }
     }
     rig.end().await;
@@ -519,12 +521,15 @@ async fn row_61_pools_of_other_crates_check_a_handle_out() {
         "CLIENT REPLY ON",
     ] {
         let command = words(line);
+        // An older server may not know the command, and its text quotes it.
+        let kind = |error: RedisError| error.kind();
         let expected = command.query_async::<Value>(&mut theirs).await;
-        assert_eq!(
-            command.query_async::<Value>(&mut main).await,
-            expected,
-            "{line}"
-        );
+        let expected = expected.map_err(kind);
+        let ours = command.query_async::<Value>(&mut main).await;
+        assert_eq!(ours.map_err(kind), expected, "{line}");
+        if expected.is_err() {
+            continue;
+        }
         let mut pipeline = pipe();
         pipeline.add_command(command);
         let expected: Vec<Value> = pipeline.query_async(&mut theirs).await.expect(line);
@@ -539,11 +544,10 @@ async fn row_61_pools_of_other_crates_check_a_handle_out() {
     main.query::<Value>(words("HELLO"))
         .await
         .expect("a description");
-    // READWRITE is an error of a server without a cluster, and no refusal.
-    assert_eq!(
-        error_of(&main, &words("READWRITE")).await.code(),
-        Some("ERR")
-    );
+    // READWRITE is at most an error of a server without a cluster, and no refusal.
+    if let Err(error) = main.execute(&words("READWRITE")).await {
+        assert_eq!(error.code(), Some("ERR"));
+    }
     for line in [
         "SELECT 1",
         "READONLY",

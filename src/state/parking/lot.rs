@@ -370,7 +370,7 @@ mod tests {
         let mut lot = Lot::new(9);
         let (own, _answer) = Responder::own();
         lot.enter(request(own));
-        lot.refuse_hasty(true);
+        lot.refuse_impatient(true);
         let (own, _later) = Responder::own();
         lot.enter(request(own));
         let (own, _back) = Responder::own();
