@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::{CommandFactory, Parser, Subcommand, ValueEnum, error::ErrorKind, value_parser};
+use clap::{CommandFactory, Parser, Subcommand, error::ErrorKind, value_parser};
 
 use crate::{case::Case, contender::Name, faults, measure::Settings};
 
@@ -11,7 +11,7 @@ const QUICK_ROUND_MILLIS: u64 = 55;
 
 /// Measures redis-steward beside other Redis clients of Rust, in one run and in alternating order.
 ///
-/// Needs redis-server, and starts one of its own. A full run takes about ten minutes; absolute
+/// Needs redis-server, and starts one of its own. A full run takes about twelve minutes; absolute
 /// figures are noise on a shared machine, the ratios are what to look at.
 #[derive(Debug, Parser)]
 #[command(version, about, args_conflicts_with_subcommands = true)]
@@ -28,7 +28,7 @@ pub struct Arguments {
     cases: Vec<String>,
 
     /// Measure only this client; may be repeated
-    #[arg(long = "peer", value_name = "NAME")]
+    #[arg(long = "peer", value_name = "NAME", value_parser = Name::one_of(Name::compared()))]
     peers: Vec<Name>,
 
     /// The length of a client's turn in a round [default: 120, and 55 with --quick]
@@ -59,7 +59,7 @@ pub struct Arguments {
 /// What is done instead of the comparison.
 #[derive(Debug, Subcommand)]
 pub enum Task {
-    /// Measures what callers feel when the server is killed, frozen, or drops its connections
+    /// Measures what callers feel when the server is killed, frozen, flaps, or drops its connections
     Faults(faults::Arguments),
 }
 
@@ -79,11 +79,7 @@ impl Arguments {
     /// The clients asked for, in their usual order.
     pub fn peers(&self) -> Vec<Name> {
         let asked = |name: &Name| self.peers.is_empty() || self.peers.contains(name);
-        Name::value_variants()
-            .iter()
-            .copied()
-            .filter(asked)
-            .collect()
+        Name::compared().filter(asked).collect()
     }
 
     pub fn settings(&self) -> Settings {

@@ -3,7 +3,10 @@
 use std::{fmt, pin::Pin, sync::Arc, time::Duration};
 
 use anyhow::Result;
-use clap::ValueEnum;
+use clap::{
+    ValueEnum,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
 use serde::{Serialize, Serializer};
 
 use crate::{
@@ -12,13 +15,17 @@ use crate::{
     figures::Figures,
     limit::Limit,
     load,
-    peer::{Bb8, Deadpool, Fred, FredPool, Manager, Multiplexed, Peer, Rustis, Steward},
+    peer::{
+        Bb8, Deadpool, Fred, FredPool, Glide, Manager, Multiplexed, Peer, Rustis, Steward, Tower,
+    },
     server::Server,
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Name {
     RedisSteward,
+    /// Its handle whose calls wait for recovery, which differs under faults only.
+    RedisStewardPatient,
     RedisRs,
     RedisRsManager,
     DeadpoolRedis,
@@ -26,6 +33,8 @@ pub enum Name {
     Fred,
     FredPool,
     Rustis,
+    RedisTower,
+    ValkeyGlide,
     RedisBenchmark,
 }
 
@@ -43,9 +52,33 @@ pub trait Contender {
 }
 
 impl Name {
+    /// Those that are compared with each other, in their usual order.
+    pub fn compared() -> impl Iterator<Item = Self> {
+        Self::all().filter(|&name| name != Self::RedisStewardPatient)
+    }
+
+    /// Those that are put under faults. redis-benchmark is no client, and fred's pool fails as fred does.
+    pub fn under_faults() -> impl Iterator<Item = Self> {
+        Self::all().filter(|name| !matches!(name, Self::FredPool | Self::RedisBenchmark))
+    }
+
+    /// Takes one of `names` from the command line.
+    pub fn one_of(names: impl Iterator<Item = Self>) -> impl TypedValueParser<Value = Self> {
+        let values = names.filter_map(|name| name.to_possible_value());
+        PossibleValuesParser::new(values)
+            .map(|name| Self::from_str(&name, false).expect("the parser knows the names only"))
+    }
+
+    fn all() -> impl Iterator<Item = Self> {
+        Self::value_variants().iter().copied()
+    }
+
     /// Whether it counts when the best client beside redis-steward is looked for.
     pub fn is_peer(self) -> bool {
-        !matches!(self, Self::RedisSteward | Self::RedisBenchmark)
+        !matches!(
+            self,
+            Self::RedisSteward | Self::RedisStewardPatient | Self::RedisBenchmark
+        )
     }
 
     pub async fn connect(
@@ -64,6 +97,11 @@ impl Name {
             Self::Fred => client::<Fred>(&url, case, records).await,
             Self::FredPool => client::<FredPool>(&url, case, records).await,
             Self::Rustis => client::<Rustis>(&url, case, records).await,
+            Self::RedisTower => client::<Tower>(&url, case, records).await,
+            Self::ValkeyGlide => client::<Glide>(&url, case, records).await,
+            Self::RedisStewardPatient => {
+                unreachable!("BUG: the command line offers no {self} for comparison")
+            }
             Self::RedisBenchmark => Ok(Box::new(Limit::new(
                 server.port,
                 server.programs.clone(),

@@ -2,10 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{
-    Args, ValueEnum,
-    builder::{PossibleValuesParser, TypedValueParser},
-};
+use clap::{Args, ValueEnum};
 
 use super::fault::Fault;
 use crate::contender::Name;
@@ -13,7 +10,7 @@ use crate::contender::Name;
 #[derive(Args, Debug)]
 pub struct Arguments {
     /// Only this client; may be repeated
-    #[arg(long = "peer", value_name = "NAME", value_parser = clients())]
+    #[arg(long = "peer", value_name = "NAME", value_parser = Name::one_of(Name::under_faults()))]
     peers: Vec<Name>,
 
     /// Only this fault; may be repeated
@@ -32,7 +29,7 @@ pub struct Arguments {
 impl Arguments {
     /// The clients asked for, in their usual order.
     pub fn peers(&self) -> Vec<Name> {
-        asked(&self.peers, all())
+        asked(&self.peers, Name::under_faults())
     }
 
     pub fn faults(&self) -> Vec<Fault> {
@@ -43,18 +40,6 @@ impl Arguments {
 fn asked<T: PartialEq>(only: &[T], all: impl Iterator<Item = T>) -> Vec<T> {
     all.filter(|it| only.is_empty() || only.contains(it))
         .collect()
-}
-
-/// redis-benchmark is no client, and fred's pool fails as fred does.
-fn all() -> impl Iterator<Item = Name> {
-    let names = Name::value_variants().iter().copied();
-    names.filter(|name| !matches!(name, Name::FredPool | Name::RedisBenchmark))
-}
-
-fn clients() -> impl TypedValueParser<Value = Name> {
-    let names = all().filter_map(|name| name.to_possible_value());
-    PossibleValuesParser::new(names)
-        .map(|name| Name::from_str(&name, false).expect("the parser knows the names only"))
 }
 
 #[cfg(test)]
@@ -72,8 +57,8 @@ mod tests {
     #[test]
     fn everything_is_measured_unless_told_otherwise() {
         let Line { arguments } = Line::parse_from(["faults"]);
-        assert_eq!(arguments.peers().len(), 7);
-        assert_eq!(arguments.faults().len(), 3);
+        assert_eq!(arguments.peers().len(), 10);
+        assert_eq!(arguments.faults().len(), 5);
         let line = ["faults", "--peer", "fred", "--peer", "redis-steward"];
         let Line { arguments } = Line::parse_from(line);
         assert_eq!(arguments.peers(), [Name::RedisSteward, Name::Fred]);

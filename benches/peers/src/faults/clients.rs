@@ -1,10 +1,13 @@
 //! The clients, as somebody has them who took the defaults to production.
 //!
 //! Set: `TCP_NODELAY`, where it is not a default (redis-rs and the pools of its connections, fred). And
-//! for fred a policy to reconnect, without which it never does: that of its documentation, of 100 ms
-//! doubled up to 30 s. Everything else is as it comes:
+//! for fred and redis-tower a policy to reconnect, without which they never do: of fred that of its
+//! documentation, of 100 ms doubled up to 30 s, and of redis-tower its default one, of up to 100 ms doubled
+//! up to 5 s. Everything else is as it comes:
 //!
 //! - redis-steward: one connection, and calls end within 5 s.
+//! - redis-steward-patient: its `patient` handle, whose calls wait for recovery, with 8 s instead of 5: longer
+//!   than any outage of this bench.
 //! - redis-rs: a reply within 500 ms or an error; one connection that is never replaced.
 //! - redis-rs' manager: the same, and six attempts to reconnect, 100 ms doubled, that calls wait for.
 //! - deadpool-redis: two connections per core, a PING before each use, and no bound on waiting.
@@ -12,6 +15,9 @@
 //!   waiting for one.
 //! - fred: no bound on a call, and up to three attempts at it.
 //! - rustis: no bound on a call, no second attempt at it, and a second between attempts to reconnect.
+//! - redis-tower: no bound on a call, and no second attempt at it.
+//! - valkey-glide: a reply within 250 ms or an error, and 200 ms doubled up to 3.2 s between attempts to
+//!   reconnect.
 
 use std::time::Duration;
 
@@ -25,12 +31,17 @@ use fred::{
         config::{Config, ReconnectPolicy},
     },
 };
+use glide::{GlideClient, GlideClientConfiguration};
 use redis::{
     Client as Redis, RedisResult,
     aio::{ConnectionLike, ConnectionManager, MultiplexedConnection},
     cmd,
 };
 use redis_steward::{Database, Supervisor};
+use redis_tower::{
+    AutoPipelineConfig, MultiplexedClient, auto_pipeline::AutoPipelineReconnectConfig,
+    commands::Incr, reconnect::UrlConnectionFactory,
+};
 use rustis::commands::StringCommands;
 
 use super::client::{Client, Failure, Promises};
@@ -42,9 +53,13 @@ pub type Deadpool = deadpool_redis::Pool;
 pub type Bb8 = bb8_redis::bb8::Pool<RedisConnectionManager>;
 pub type Fred = fred::clients::Client;
 pub type Rustis = rustis::client::Client;
+pub type Tower = MultiplexedClient;
+pub type Glide = GlideClient;
 
 const READY_WITHIN: Duration = Duration::from_secs(5);
 const GRACE: Duration = Duration::from_secs(1);
+/// Longer than an outage, and shorter than the bench waits for a call.
+const PATIENT_WITHIN: Duration = Duration::from_secs(8);
 
 #[derive(Clone)]
 pub struct Steward {
@@ -76,6 +91,31 @@ impl Client for Steward {
 
     async fn disconnect(self) {
         self.supervisor.shutdown(GRACE).await;
+    }
+}
+
+/// Its calls wait until the server is back.
+#[derive(Clone)]
+pub struct PatientSteward(Steward);
+
+impl Client for PatientSteward {
+    const PROMISES: Promises = Promises {
+        deadline: Some(PATIENT_WITHIN),
+        tells_execution: true,
+    };
+
+    async fn connect(url: &str) -> Result<Self> {
+        let mut steward = Steward::connect(url).await?;
+        steward.database = steward.database.patient().with_timeout(PATIENT_WITHIN);
+        Ok(Self(steward))
+    }
+
+    async fn increment(&self, key: &str) -> Result<i64, Failure> {
+        self.0.increment(key).await
+    }
+
+    async fn disconnect(self) {
+        self.0.disconnect().await;
     }
 }
 
@@ -163,6 +203,36 @@ impl Client for Rustis {
 
     async fn disconnect(self) {
         let _ = self.close().await;
+    }
+}
+
+impl Client for Tower {
+    async fn connect(url: &str) -> Result<Self> {
+        let client = Tower::from_factory(
+            UrlConnectionFactory::new(url),
+            AutoPipelineConfig::default(),
+            AutoPipelineReconnectConfig::default(),
+        );
+        Ok(client.await?)
+    }
+
+    async fn increment(&self, key: &str) -> Result<i64, Failure> {
+        Ok(self.execute(Incr::new(key)).await?)
+    }
+
+    async fn disconnect(self) {
+        self.shutdown().await;
+    }
+}
+
+impl Client for Glide {
+    async fn connect(url: &str) -> Result<Self> {
+        let config = GlideClientConfiguration::from_url(url)?;
+        Ok(Glide::connect(config).await?)
+    }
+
+    async fn increment(&self, key: &str) -> Result<i64, Failure> {
+        Ok(glide::cmd("INCR").arg(key).query_async(self).await?)
     }
 }
 

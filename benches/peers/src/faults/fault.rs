@@ -14,6 +14,20 @@ use crate::server::Server;
 
 /// How long a server is away.
 const OUTAGE: Duration = Duration::from_secs(3);
+/// How long a server that flaps is away, and then there, each time, in milliseconds. Drawn at random,
+/// once, so that every client meets the same in every run.
+const FLAPS: [(u64, u64); 10] = [
+    (937, 1561),
+    (2659, 805),
+    (1610, 1805),
+    (1547, 896),
+    (797, 1648),
+    (2342, 920),
+    (2411, 1701),
+    (2124, 1106),
+    (984, 839),
+    (1414, 946),
+];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Fault {
@@ -23,9 +37,13 @@ pub enum Fault {
     Freeze,
     /// All of its clients are disconnected, once
     ClientKill,
+    /// Killed ten times, for 0.5 to 3 s, with 0.3 to 2 s between
+    FlapKill,
+    /// Stopped ten times, for 0.5 to 3 s, with 0.3 to 2 s between
+    FlapFreeze,
 }
 
-/// When it happened.
+/// When an outage happened.
 pub struct Span {
     /// From here on the server does not answer.
     pub struck: Instant,
@@ -36,13 +54,20 @@ pub struct Span {
 }
 
 impl Fault {
-    /// Does it, and returns when the server is back. Blocks meanwhile.
-    pub fn strike(self, server: &mut Server) -> Result<Span> {
+    /// Does it, and returns when the server is back, with each outage that there was. Blocks meanwhile.
+    pub fn strike(self, server: &mut Server) -> Result<Vec<Span>> {
         match self {
-            Self::Kill => kill(server),
-            Self::Freeze => freeze(server),
-            Self::ClientKill => kill_clients(server),
+            Self::Kill => Ok(vec![kill(server, OUTAGE)?]),
+            Self::Freeze => Ok(vec![freeze(server, OUTAGE)?]),
+            Self::ClientKill => Ok(vec![kill_clients(server)?]),
+            Self::FlapKill => flap(server, kill),
+            Self::FlapFreeze => flap(server, freeze),
         }
+    }
+
+    /// Whether the server flaps, which takes long.
+    pub fn is_flapping(self) -> bool {
+        matches!(self, Self::FlapKill | Self::FlapFreeze)
     }
 
     /// Such as "killed for 3 s".
@@ -51,6 +76,12 @@ impl Fault {
             Self::Kill => "the server is killed, and started again 3 s later",
             Self::Freeze => "the server is frozen for 3 s",
             Self::ClientKill => "the server disconnects all clients, once",
+            Self::FlapKill => {
+                "the server is killed ten times, for 0.5 to 3 s, with 0.3 to 2 s between"
+            }
+            Self::FlapFreeze => {
+                "the server is frozen ten times, for 0.5 to 3 s, with 0.3 to 2 s between"
+            }
         }
     }
 }
@@ -68,10 +99,10 @@ impl Serialize for Fault {
     }
 }
 
-fn kill(server: &mut Server) -> Result<Span> {
+fn kill(server: &mut Server, outage: Duration) -> Result<Span> {
     server.kill();
     let struck = Instant::now();
-    sleep(OUTAGE);
+    sleep(outage);
     let lifted = Instant::now();
     server.restart()?;
     Ok(Span {
@@ -81,11 +112,11 @@ fn kill(server: &mut Server) -> Result<Span> {
     })
 }
 
-fn freeze(server: &Server) -> Result<Span> {
+fn freeze(server: &mut Server, outage: Duration) -> Result<Span> {
     server.freeze()?;
     let struck = Instant::now();
     ensure!(server.is_silent()?, "the server answers while it is frozen");
-    sleep(OUTAGE.saturating_sub(struck.elapsed()));
+    sleep(outage.saturating_sub(struck.elapsed()));
     let lifted = Instant::now();
     server.thaw()?;
     Ok(Span {
@@ -107,4 +138,16 @@ fn kill_clients(server: &Server) -> Result<Span> {
         lifted: now,
         back: now,
     })
+}
+
+fn flap(
+    server: &mut Server,
+    outage: fn(&mut Server, Duration) -> Result<Span>,
+) -> Result<Vec<Span>> {
+    let mut spans = Vec::with_capacity(FLAPS.len());
+    for (away, there) in FLAPS {
+        spans.push(outage(server, Duration::from_millis(away))?);
+        sleep(Duration::from_millis(there));
+    }
+    Ok(spans)
 }

@@ -1,7 +1,7 @@
 //! What callers get to feel of each client when its server fails.
 //!
-//! One client at a time, each with a server of its own: a call every few milliseconds, a fault in
-//! between, and in the end the server's own word for what it has run.
+//! One client at a time, or all at once where the server flaps, each with a server of its own: a call
+//! every few milliseconds, a fault in between, and in the end the server's own word for what it has run.
 
 mod arguments;
 mod client;
@@ -11,7 +11,7 @@ mod load;
 mod outcome;
 mod table;
 
-use std::time::Duration;
+use std::{thread, time::Duration};
 
 use anyhow::{Context, Result};
 use serde::Serialize;
@@ -29,7 +29,6 @@ use crate::{
 pub use self::arguments::Arguments;
 use self::{
     client::Client,
-    clients::Steward,
     fault::{Fault, Span},
     load::Call,
     outcome::Outcome,
@@ -42,6 +41,9 @@ const AFTER: Duration = Duration::from_secs(5);
 const BOUND: Duration = Duration::from_secs(10);
 /// Connecting and disconnecting that takes so long will never end.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Between the beginnings of clients that are observed at the same time, so that their servers do not
+/// fail and start at the same moments.
+const STAGGER: Duration = Duration::from_millis(100);
 
 /// Everything that was found out.
 #[derive(Serialize)]
@@ -71,13 +73,19 @@ fn find_out(faults: &[Fault], names: &[Name]) -> Result<Findings> {
     let progress = Progress::new(faults.len() * names.len());
     let mut outcomes = Vec::new();
     for &fault in faults {
-        for &name in names {
+        let observe = |name| {
             progress.at(&fault.to_string(), name);
             let server = Server::start_synced(&programs)?;
             // A runtime of its own, so that nothing of a client disturbs the next.
             let outcome = Flavour::MultiThread.block_on(observe(name, fault, server));
-            outcomes.push(outcome.with_context(|| format!("{name}, {fault}"))?);
-        }
+            outcome.with_context(|| format!("{name}, {fault}"))
+        };
+        let observed: Result<Vec<_>> = if fault.is_flapping() {
+            at_once(names, observe)
+        } else {
+            names.iter().copied().map(observe).collect()
+        };
+        outcomes.extend(observed?);
     }
     Ok(Findings {
         machine: Machine::this(),
@@ -85,16 +93,40 @@ fn find_out(faults: &[Fault], names: &[Name]) -> Result<Findings> {
     })
 }
 
+/// All clients at the same time: the load is small, and one after the other would take too long.
+fn at_once(
+    names: &[Name],
+    observe: impl Fn(Name) -> Result<Outcome> + Sync,
+) -> Result<Vec<Outcome>> {
+    let observe = &observe;
+    thread::scope(|scope| {
+        let start = |(place, &name)| {
+            scope.spawn(move || {
+                thread::sleep(STAGGER * place);
+                observe(name)
+            })
+        };
+        let running: Vec<_> = (0..).zip(names).map(start).collect();
+        let outcomes = running.into_iter().map(|thread| thread.join());
+        outcomes
+            .map(|outcome| outcome.expect("an observation does not panic"))
+            .collect()
+    })
+}
+
 async fn observe(name: Name, fault: Fault, server: Server) -> Result<Outcome> {
     let experiment = Experiment { name, fault };
     match name {
-        Name::RedisSteward => experiment.run::<Steward>(server).await,
+        Name::RedisSteward => experiment.run::<clients::Steward>(server).await,
+        Name::RedisStewardPatient => experiment.run::<clients::PatientSteward>(server).await,
         Name::RedisRs => experiment.run::<clients::Multiplexed>(server).await,
         Name::RedisRsManager => experiment.run::<clients::Manager>(server).await,
         Name::DeadpoolRedis => experiment.run::<clients::Deadpool>(server).await,
         Name::Bb8Redis => experiment.run::<clients::Bb8>(server).await,
         Name::Fred => experiment.run::<clients::Fred>(server).await,
         Name::Rustis => experiment.run::<clients::Rustis>(server).await,
+        Name::RedisTower => experiment.run::<clients::Tower>(server).await,
+        Name::ValkeyGlide => experiment.run::<clients::Glide>(server).await,
         Name::FredPool | Name::RedisBenchmark => {
             unreachable!("BUG: the command line offers no {name} for faults")
         }
@@ -116,7 +148,7 @@ impl Experiment {
         let load = tokio::spawn(load::run(client.clone(), BOUND, stopped));
         sleep(BEFORE).await;
         let fault = self.fault;
-        let (server, span) = spawn_blocking(move || strike(fault, server)).await??;
+        let (server, spans) = spawn_blocking(move || strike(fault, server)).await??;
         sleep(AFTER).await;
         // The load ends also when nobody tells it to.
         let _ = stop.send(());
@@ -129,16 +161,16 @@ impl Experiment {
             self.name,
             self.fault,
             C::PROMISES,
-            &span,
+            &spans,
             &calls,
             &runs,
         ))
     }
 }
 
-fn strike(fault: Fault, mut server: Server) -> Result<(Server, Span)> {
-    let span = fault.strike(&mut server)?;
-    Ok((server, span))
+fn strike(fault: Fault, mut server: Server) -> Result<(Server, Vec<Span>)> {
+    let spans = fault.strike(&mut server)?;
+    Ok((server, spans))
 }
 
 /// How often the server has run each call.

@@ -35,9 +35,12 @@ pub struct Outcome {
     pub disturbed_max_millis: Option<f64>,
     /// Of all calls.
     pub slowest_millis: f64,
-    /// From the server's return to the first success of a call that was made after the fault.
-    pub first_success_millis: Option<f64>,
-    /// Of the calls made after the client should have settled.
+    /// For each outage: from the server's return to the first success of a call that was made after the
+    /// fault. It may lie after further outages.
+    pub first_success_millis: Vec<Option<f64>>,
+    /// Of the calls made when the server was back, before the client should have settled.
+    pub failed_at_first: usize,
+    /// Of the calls made after that.
     pub failed_after_recovery: usize,
     /// How often the server has run any of the calls.
     pub server_count: u64,
@@ -74,19 +77,18 @@ impl Outcome {
         client: Name,
         fault: Fault,
         promises: Promises,
-        span: &Span,
+        spans: &[Span],
         calls: &[Call],
         runs: &[u64],
     ) -> Self {
         assert_eq!(calls.len(), runs.len(), "BUG: each call has a counter");
         let number = |is: &dyn Fn(&Call) -> bool| calls.iter().filter(|call| is(call)).count();
-        let settled = span.back + SETTLED_AFTER;
-        let disturbed = || {
-            calls
-                .iter()
-                .filter(|call| (span.struck..settled).contains(&call.started))
+        let is_disturbed = |call: &&Call| spans.iter().any(|span| span.disturbs(call));
+        let disturbed = calls.iter().filter(is_disturbed);
+        let disturbed: Vec<_> = disturbed.map(|call| millis(call.took)).collect();
+        let failed_after = |is: &dyn Fn(Duration) -> bool| {
+            number(&|call| !call.is_acknowledged() && after_return(spans, call).is_some_and(is))
         };
-        let disturbed: Vec<_> = disturbed().map(|call| millis(call.took)).collect();
         let acknowledged = number(&Call::is_acknowledged);
         let server_count = runs.iter().sum();
         Self {
@@ -102,9 +104,9 @@ impl Outcome {
                 .iter()
                 .map(|call| millis(call.took))
                 .fold(0.0, f64::max),
-            first_success_millis: first_success(span, calls)
-                .map(|at| millis(at.saturating_duration_since(span.back))),
-            failed_after_recovery: number(&|it| it.started >= settled && !it.is_acknowledged()),
+            first_success_millis: first_successes(spans, calls),
+            failed_at_first: failed_after(&|after| after < SETTLED_AFTER),
+            failed_after_recovery: failed_after(&|after| after >= SETTLED_AFTER),
             server_count,
             unacknowledged: server_count as i64 - acknowledged as i64,
             lost: pairs(calls, runs)
@@ -120,6 +122,12 @@ impl Outcome {
     }
 }
 
+impl Span {
+    fn disturbs(&self, call: &Call) -> bool {
+        (self.struck..self.back + SETTLED_AFTER).contains(&call.started)
+    }
+}
+
 impl Call {
     fn is_acknowledged(&self) -> bool {
         matches!(self.end, End::Acknowledged)
@@ -131,6 +139,22 @@ impl Call {
             End::Acknowledged | End::Hung => None,
         }
     }
+}
+
+/// How long after the server's return a call was made. None if the server was away at any time of it, which
+/// is no fault of the client.
+fn after_return(spans: &[Span], call: &Call) -> Option<Duration> {
+    let is_over = |span: &&Span| span.struck <= call.ended();
+    let last = spans.iter().rfind(is_over)?;
+    call.started.checked_duration_since(last.back)
+}
+
+fn first_successes(spans: &[Span], calls: &[Call]) -> Vec<Option<f64>> {
+    let wait = |span: &Span| {
+        let first = first_success(span, calls)?;
+        Some(millis(first.saturating_duration_since(span.back)))
+    };
+    spans.iter().map(wait).collect()
 }
 
 /// The first after the fault. A call that was under way when it struck may have been answered before,
@@ -233,13 +257,13 @@ mod tests {
         }
 
         fn outcome(&self, promises: Promises) -> Outcome {
-            let span = Span {
+            let spans = [Span {
                 struck: self.start + MS * 1000,
                 lifted: self.start + MS * 4000,
                 back: self.start + MS * 4020,
-            };
+            }];
             let (client, fault) = (Name::RedisSteward, Fault::Kill);
-            Outcome::of(client, fault, promises, &span, &self.calls, &self.runs)
+            Outcome::of(client, fault, promises, &spans, &self.calls, &self.runs)
         }
     }
 
@@ -265,7 +289,8 @@ mod tests {
         assert_eq!(outcome.disturbed_p50_millis, Some(40.0));
         assert_eq!(outcome.disturbed_max_millis, Some(2060.0));
         assert_eq!(outcome.slowest_millis, 10_000.0);
-        assert_eq!(outcome.first_success_millis, Some(40.0));
+        assert_eq!(outcome.first_success_millis, [Some(40.0)]);
+        assert_eq!(outcome.failed_at_first, 1);
         assert_eq!(outcome.failed_after_recovery, 2);
         assert_eq!(outcome.past_deadline, Some(1));
         assert_eq!(
@@ -280,10 +305,34 @@ mod tests {
             .call(0, 4500, End::Acknowledged, 1)
             .call(1000, 1, End::Acknowledged, 1)
             .call(4500, 1, failed(None), 0);
-        assert_eq!(run.outcome(PROMISES).first_success_millis, None);
+        assert_eq!(run.outcome(PROMISES).first_success_millis, [None]);
         let run = run.call(3990, 15, End::Acknowledged, 1);
         // The server answered this caller before it answered the bench.
-        assert_eq!(run.outcome(PROMISES).first_success_millis, Some(0.0));
+        assert_eq!(run.outcome(PROMISES).first_success_millis, [Some(0.0)]);
+    }
+
+    #[test]
+    fn each_outage_has_a_recovery_of_its_own() {
+        let run = Run::new()
+            .call(1000, 3100, failed(None), 0)
+            .call(4050, 1, failed(None), 0)
+            .call(4200, 1, failed(None), 0)
+            // The next outage strikes these.
+            .call(4900, 200, failed(None), 0)
+            .call(5100, 1000, End::Acknowledged, 1);
+        let at = |millis| run.start + MS * millis;
+        let outage = |struck| Span {
+            struck: at(struck),
+            lifted: at(struck + 800),
+            back: at(struck + 810),
+        };
+        let spans = [outage(3200), outage(5000), outage(9000)];
+        let (client, fault) = (Name::Fred, Fault::FlapKill);
+        let outcome = Outcome::of(client, fault, PROMISES, &spans, &run.calls, &run.runs);
+        let waits = [Some(2090.0), Some(290.0), None];
+        assert_eq!(outcome.first_success_millis, waits);
+        assert_eq!(outcome.failed_at_first, 1);
+        assert_eq!(outcome.failed_after_recovery, 1);
     }
 
     #[test]

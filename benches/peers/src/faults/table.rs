@@ -5,8 +5,12 @@ use std::fmt::Write;
 use comfy_table::{CellAlignment, Table, presets::UTF8_HORIZONTAL_ONLY};
 
 use super::{Findings, outcome::Outcome};
+use crate::figures::median;
 
-const HEADER: [&str; 14] = [
+/// Longer than any wait that ends.
+const NEVER: f64 = f64::INFINITY;
+
+const HEADER: [&str; 15] = [
     "client",
     "calls",
     "failed",
@@ -14,6 +18,7 @@ const HEADER: [&str; 14] = [
     "p50 ms",
     "max ms",
     "back in ms",
+    "failed at first",
     "failed later",
     "acknowledged",
     "unknown",
@@ -74,7 +79,8 @@ fn cells(outcome: &Outcome) -> [String; HEADER.len()] {
         outcome.hung.to_string(),
         outcome.disturbed_p50_millis.map_or("-".into(), millis),
         outcome.disturbed_max_millis.map_or("-".into(), millis),
-        outcome.first_success_millis.map_or("never".into(), millis),
+        back_in(&outcome.first_success_millis),
+        outcome.failed_at_first.to_string(),
         outcome.failed_after_recovery.to_string(),
         outcome.acknowledged.to_string(),
         told.map_or("-".into(), |told| told.unknown.to_string()),
@@ -83,6 +89,23 @@ fn cells(outcome: &Outcome) -> [String; HEADER.len()] {
         outcome.lost.to_string(),
         outcome.ran_twice.to_string(),
     ]
+}
+
+/// With several outages, the median and the worst.
+fn back_in(waits: &[Option<f64>]) -> String {
+    let waits: Vec<_> = waits.iter().map(|wait| wait.unwrap_or(NEVER)).collect();
+    let worst = waits.iter().copied().fold(0.0, f64::max);
+    match waits.len() {
+        1 => wait(worst),
+        _ => format!("{}, worst {}", wait(median(waits)), wait(worst)),
+    }
+}
+
+fn wait(wait: f64) -> String {
+    if wait == NEVER {
+        return "never".into();
+    }
+    millis(wait)
 }
 
 fn millis(millis: f64) -> String {
@@ -136,7 +159,8 @@ mod tests {
             disturbed_p50_millis: Some(0.04),
             disturbed_max_millis: Some(501.26),
             slowest_millis: 502.0,
-            first_success_millis: None,
+            first_success_millis: vec![None],
+            failed_at_first: 2,
             failed_after_recovery: 3,
             server_count: 1191,
             unacknowledged: 1,
@@ -169,7 +193,7 @@ mod tests {
     fn each_fault_has_a_table_with_a_row_for_each_client() {
         let text = markdown(&findings(true));
         let fred =
-            "| fred | 1800 | 610 | 7 | 0.0 | 501.3 | never | 3 | 1190 | - | 1191 | 1 | 0 | 2 |";
+            "| fred | 1800 | 610 | 7 | 0.0 | 501.3 | never | 2 | 3 | 1190 | - | 1191 | 1 | 0 | 2 |";
         assert_eq!(text.matches(fred).count(), 2, "{text}");
         assert_eq!(text.matches("| client | calls |").count(), 2, "{text}");
         assert!(text.contains("\n**freeze: the server is frozen"), "{text}");
@@ -179,6 +203,17 @@ mod tests {
             lines.all(|line| columns(line) == HEADER.len() + 1),
             "{text}"
         );
+    }
+
+    #[test]
+    fn recoveries_of_several_outages_are_told_by_their_median_and_the_worst() {
+        assert_eq!(back_in(&[Some(4.26)]), "4.3");
+        assert_eq!(
+            back_in(&[Some(9.0), Some(1.0), Some(2.0)]),
+            "2.0, worst 9.0"
+        );
+        assert_eq!(back_in(&[Some(1.0), None, Some(2.0)]), "2.0, worst never");
+        assert_eq!(back_in(&[None, None]), "never, worst never");
     }
 
     #[test]

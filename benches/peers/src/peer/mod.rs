@@ -5,9 +5,11 @@ mod bb8;
 mod commands;
 mod deadpool;
 mod fred;
+mod glide;
 mod redis_rs;
 mod rustis;
 mod steward;
+mod tower;
 
 use std::{
     error::Error,
@@ -22,9 +24,11 @@ pub use self::{
     bb8::Bb8,
     deadpool::Deadpool,
     fred::{Fred, FredPool},
+    glide::Glide,
     redis_rs::{Manager, Multiplexed, address},
     rustis::Rustis,
     steward::Steward,
+    tower::Tower,
 };
 
 /// Connections of each pool that lends them out.

@@ -7,8 +7,8 @@ use plotters::{
 
 use crate::contender::Name;
 
-/// A colour that colour-blind readers can tell from the others (those of Okabe and Ito, with two
-/// dark ones), and a marker, so that it does not have to be told by its colour alone.
+/// A colour that colour-blind readers can tell from the others (those of Okabe and Ito, with four
+/// darker ones), and a marker, so that it does not have to be told by its colour alone.
 pub struct Line {
     color: RGBColor,
     marker: Marker,
@@ -30,7 +30,7 @@ const DASH: i32 = 6;
 impl Line {
     pub fn of(name: Name) -> Self {
         let (red, green, blue, marker) = match name {
-            Name::RedisSteward => (213, 94, 0, Marker::Circle),
+            Name::RedisSteward | Name::RedisStewardPatient => (213, 94, 0, Marker::Circle),
             Name::RedisRs => (0, 114, 178, Marker::Circle),
             Name::RedisRsManager => (86, 180, 233, Marker::Triangle),
             Name::DeadpoolRedis => (0, 0, 0, Marker::Cross),
@@ -38,6 +38,8 @@ impl Line {
             Name::Fred => (0, 158, 115, Marker::Circle),
             Name::FredPool => (230, 159, 0, Marker::Triangle),
             Name::Rustis => (204, 121, 167, Marker::Cross),
+            Name::RedisTower => (140, 110, 40, Marker::Cross),
+            Name::ValkeyGlide => (90, 60, 160, Marker::Circle),
             Name::RedisBenchmark => (120, 120, 120, Marker::Dashes),
         };
         Self {
