@@ -22,9 +22,25 @@ impl<B: Backend> CallEngine<B> {
     ) -> Result<Admitted, Error> {
         match self.state.gate.try_enter() {
             Ok(admitted) => Ok(admitted),
-            Err(closed) if options.waits_for(closed) => self.wait_to_enter(options, deadline).await,
-            Err(closed) => Err(self.refuse(closed).await),
+            Err(closed) => self.enter_later(closed, options, deadline).await,
         }
+    }
+
+    /// Passes a gate that has not let the call pass at once, or learns that it will not.
+    pub(super) async fn enter_later(
+        &self,
+        closed: GateState,
+        options: &CallOptions,
+        deadline: Instant,
+    ) -> Result<Admitted, Error> {
+        if options.waits_for(closed) {
+            // Boxed, so that the future of this rare case does not enlarge that of every call.
+            return Box::pin(self.wait_to_enter(options, deadline)).await;
+        }
+        // A refusal is ready at once, and a loop of refused calls must not starve the other tasks of its
+        // thread. So it takes part in tokio's cooperative budget.
+        consume_budget().await;
+        Err(self.refused(closed))
     }
 
     /// Waits for the gate, for another attempt of a call that is counted by its earlier one.
@@ -37,17 +53,9 @@ impl<B: Backend> CallEngine<B> {
         admitted.ok()?.ok()
     }
 
-    /// Refuses a call at once. A loop of refused calls must not starve the other tasks of its thread, so
-    /// that a refusal takes part in tokio's cooperative budget.
-    pub(super) async fn refuse(&self, closed: GateState) -> Error {
-        consume_budget().await;
-        self.refused(closed)
-    }
-
-    /// Waits for a gate that has not let the call pass at once. Beyond the trials of a half-open circuit it
-    /// waits for the verdict, which takes milliseconds after a first outage; at an open circuit it waits for
-    /// recovery if its options say so. It waits until its deadline at most.
-    pub(super) async fn wait_to_enter(
+    /// Waits until the deadline at most: for the verdict on a half-open circuit, which takes milliseconds
+    /// after a first outage, or for recovery.
+    async fn wait_to_enter(
         &self,
         options: &CallOptions,
         deadline: Instant,

@@ -203,11 +203,7 @@ impl<B: Backend> CallEngine<B> {
         let deadline = options.end(clock::now());
         let admitted = match self.state.gate.try_enter() {
             Ok(admitted) => admitted,
-            // Boxed, so that the future of this rare case does not enlarge that of every call.
-            Err(closed) if options.waits_for(closed) => {
-                Box::pin(self.wait_to_enter(options, deadline)).await?
-            }
-            Err(closed) => return Err(self.refuse(closed).await),
+            Err(closed) => self.enter_later(closed, options, deadline).await?,
         };
         let sent = self.send(
             work.pack(),
@@ -244,13 +240,8 @@ impl<B: Backend> CallEngine<B> {
         let (mut responder, answer) = Responder::new(permit);
         responder.set_patience(options.is_patient);
         hand_over(Request {
-            bytes,
-            expected,
-            deadline,
-            may_block: false,
             may_be_large,
-            may_introduce: false,
-            responder,
+            ..Request::new(bytes, expected, deadline, responder)
         });
         Ok(answer)
     }

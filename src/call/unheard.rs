@@ -1,6 +1,7 @@
 //! Commands whose callers want no reply: [`Cmd::set_no_response`](redis::Cmd::set_no_response).
 
 use redis::Value;
+use tokio::time::Instant;
 
 use super::{CallEngine, CallOptions, attempts::Attempts, work::Work};
 use crate::{
@@ -25,9 +26,8 @@ impl<B: Backend> CallEngine<B> {
         // It is no trial of the circuit, because its reply is seen by nobody who judges it.
         self.enter(options, deadline).await?.forgo_trial();
         let request = Request {
-            deadline,
             may_be_large: work.may_be_large(),
-            ..self.unheard(work.pack(), options)?
+            ..self.unheard(work.pack(), options, deadline)?
         };
         self.backend.send(&self.state, request);
         Ok(Value::Nil)
@@ -44,11 +44,11 @@ impl<B: Backend> CallEngine<B> {
         let limit = options.time_limit(block);
         let deadline = options.deadline(clock::now(), limit);
         self.enter(options, deadline).await?.forgo_trial();
+        let packed = (work.pack().0, work.expected_on_lease());
         let request = Request {
-            deadline,
             may_block: block.is_some(),
             may_be_large: work.may_be_large(),
-            ..self.unheard((work.pack().0, work.expected_on_lease()), options)?
+            ..self.unheard(packed, options, deadline)?
         };
         grant.session.begin(work.effect());
         match grant.mailbox().send(request) {
@@ -65,19 +65,12 @@ impl<B: Backend> CallEngine<B> {
         &self,
         (bytes, expected): (Vec<u8>, Expected),
         options: &CallOptions,
+        deadline: Instant,
     ) -> Result<Request, Error> {
         let permit = self.state.in_flight.enter(bytes.len());
         let permit = permit.map_err(|limit| self.overloaded(limit.into()))?;
         let mut responder = Responder::unheard(permit);
         responder.set_patience(options.is_patient);
-        Ok(Request {
-            bytes,
-            expected,
-            deadline: clock::now(),
-            may_block: false,
-            may_be_large: false,
-            may_introduce: false,
-            responder,
-        })
+        Ok(Request::new(bytes, expected, deadline, responder))
     }
 }

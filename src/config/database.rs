@@ -61,7 +61,7 @@ impl DatabaseConfig {
     /// Opens connections without `HELLO`.
     ///
     /// They speak RESP2 then, whatever [`protocol`](Self::protocol) says, and a replica is recognised only
-    /// when it refuses a write. A server that does not bear `HELLO` is found out without this setting; it
+    /// when it refuses a write. A server that does not accept `HELLO` is found out without this setting; it
     /// spares such a server the attempt. Default: `HELLO` is sent, and may be refused.
     pub fn without_hello(mut self) -> Self {
         self.without_hello.offer(true, Origin::Setter);

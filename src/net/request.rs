@@ -26,6 +26,27 @@ pub(crate) struct Request {
     pub(crate) responder: Responder,
 }
 
+impl Request {
+    /// A request that neither blocks nor has a reply of any size.
+    #[inline]
+    pub(crate) fn new(
+        bytes: Vec<u8>,
+        expected: Expected,
+        deadline: Instant,
+        responder: Responder,
+    ) -> Self {
+        Self {
+            bytes,
+            expected,
+            deadline,
+            may_block: false,
+            may_be_large: false,
+            may_introduce: false,
+            responder,
+        }
+    }
+}
+
 /// The bytes may be secret, so only their number is shown.
 impl fmt::Debug for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -89,7 +110,7 @@ pub(crate) enum Failure {
     Lost(Arc<CloseReason>, Execution),
     /// Too many requests wait for a connection.
     TooManyParked,
-    /// The circuit has opened during the pause before an attempt.
+    /// The circuit has opened while the request waited, and its caller does not wait for recovery.
     CircuitOpened,
     /// The supervisor is shutting down.
     ShuttingDown(Execution),
@@ -233,15 +254,8 @@ mod tests {
     fn the_bytes_of_a_request_are_not_shown() {
         let bytes = b"canary";
         let permit = InFlight::new(1, 6).enter(6).expect("room");
-        let request = Request {
-            bytes: bytes.to_vec(),
-            expected: Expected::One,
-            deadline: Instant::now(),
-            may_block: false,
-            may_be_large: false,
-            may_introduce: false,
-            responder: Responder::new(permit).0,
-        };
+        let responder = Responder::new(permit).0;
+        let request = Request::new(bytes.to_vec(), Expected::One, Instant::now(), responder);
         let shown = format!("{request:?}");
         let numbers = format!("{bytes:?}");
         assert!(shown.contains("bytes: 6"), "{shown}");

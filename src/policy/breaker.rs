@@ -145,7 +145,7 @@ impl Breaker {
                     self.open(now, jitter);
                 }
             }
-            // As many failures as a closed circuit bears do not open it again: a server that always fails some
+            // As many failures as a closed circuit tolerates do not open it again: a server that always fails some
             // commands would stay out of service for good.
             State::HalfOpen {
                 successes,

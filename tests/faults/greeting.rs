@@ -1,4 +1,4 @@
-//! The server does not bear the whole greeting of a connection, and serves commands all the same.
+//! The server does not accept the whole greeting of a connection, and serves commands all the same.
 
 use std::{
     sync::{
@@ -233,7 +233,7 @@ async fn redis_serves(url: &str) -> bool {
 }
 
 #[tokio::test]
-async fn row_53_a_server_that_does_not_bear_the_greeting_is_used_all_the_same() {
+async fn row_53_a_server_that_does_not_accept_the_greeting_is_used_all_the_same() {
     for kind in kinds() {
         for (version, redis_serves_it) in [2, 3].into_iter().zip(kind.redis) {
             let peer = ScriptedServer::start([kind.script.clone()]);
@@ -266,7 +266,7 @@ async fn row_53_a_server_that_does_not_bear_the_greeting_is_used_all_the_same() 
     }
 }
 
-/// The endpoint is checked while its connections are refused, and it does not bear a PING of its own.
+/// The endpoint is checked while its connections are refused, and it does not accept a PING of its own.
 #[tokio::test]
 async fn row_53_an_outage_of_such_a_server_ends() {
     for (about, at_ping) in [("hangs up", HANG_UP), ("ignores it", SILENCE)] {
@@ -296,7 +296,7 @@ async fn row_53_an_outage_of_such_a_server_ends() {
     }
 }
 
-/// The open connection is asked when no new one can be opened, and it does not bear a PING.
+/// The open connection is asked when no new one can be opened, and it does not accept a PING.
 #[tokio::test]
 async fn row_53_an_open_connection_is_not_asked_what_it_does_not_bear() {
     let peer = ScriptedServer::start([Script::sessions(|| {
@@ -380,7 +380,7 @@ async fn protocol_of_a_lease(main: &Database) -> String {
     field.expect("the protocol").to_owned()
 }
 
-/// Greetings are cut off by a server that bears them when it does not die.
+/// Greetings are cut off by a server that accepts them when it does not die.
 #[tokio::test]
 async fn row_55_a_server_that_dies_during_the_greeting_gets_the_whole_one_again() {
     if older_than(7, 0, "the protocol in CLIENT LIST") {
@@ -451,7 +451,7 @@ async fn row_55_a_protocol_that_was_missing_is_found_again() {
     supervisor.shutdown(SOON).await;
 }
 
-/// A server that was stalled for most of the time of a dial is no server that does not bear HELLO.
+/// A server that was stalled for most of the time of a dial is no server that does not accept HELLO.
 #[tokio::test]
 async fn row_55_a_server_that_stalls_during_the_greeting_gets_the_whole_one() {
     if older_than(7, 0, "the protocol in CLIENT LIST") {

@@ -89,15 +89,8 @@ async fn row_66_a_reply_beyond_a_limit_fails_its_caller_alone() {
 #[tokio::test]
 async fn row_67_a_full_output_buffer_opens_no_circuit() {
     let rig = Rig::with(|main| main.failure_threshold(2)).await;
-    let value = "x".repeat(1_000);
-    let mut fill = vec!["RPUSH", "list"];
-    fill.resize(1_002, &value);
-    assert_eq!(rig.server.cli(&fill), "1000");
-    let limit = "normal 100000 0 0";
-    let set = ["CONFIG", "SET", "client-output-buffer-limit", limit];
-    assert_eq!(rig.server.cli(&set), "OK");
+    let all = rig.fill_beyond_the_output_buffer();
     let mut events = rig.supervisor.subscribe();
-    let all = cmd("LRANGE").arg("list").arg(0).arg(-1).take();
     for _ in 0..5 {
         let error = error_of(&rig.main, &all).await;
         assert!(matches!(error, Error::ConnectionLost { .. }), "{error}");

@@ -95,6 +95,21 @@ impl Rig {
         calls
     }
 
+    /// Limits the output buffer of the server. Returns a read whose reply does not fit into it.
+    ///
+    /// It has many small values: Valkey 9 and Redis 8 do not copy a big value into the buffer, so it does not
+    /// count.
+    fn fill_beyond_the_output_buffer(&self) -> Cmd {
+        let value = "x".repeat(1_000);
+        let mut fill = vec!["RPUSH", "list"];
+        fill.resize(1_002, &value);
+        assert_eq!(self.server.cli(&fill), "1000");
+        let limit = "normal 100000 0 0";
+        let set = ["CONFIG", "SET", "client-output-buffer-limit", limit];
+        assert_eq!(self.server.cli(&set), "OK");
+        cmd("LRANGE").arg("list").arg(0).arg(-1).take()
+    }
+
     async fn end(self) {
         self.supervisor.shutdown(SOON).await;
         assert_eq!(sockets_to(self.proxy.port()), 0, "nothing is left");

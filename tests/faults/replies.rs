@@ -11,7 +11,7 @@ use redis::{
 };
 use redis_steward::{
     Config, Database, DatabaseConfig, Error, Execute,
-    Execution::{NotExecuted, NotSent, Unknown},
+    Execution::{self, NotExecuted, NotSent, Unknown},
     Refusal, Supervisor,
 };
 use tokio::task::spawn_blocking;
@@ -29,6 +29,33 @@ use crate::{
 fn refusing(line: &'static str) -> ScriptedServer {
     ScriptedServer::start([Script::answering(move |_| {
         format!("-{line}\r\n").into_bytes()
+    })])
+}
+
+/// A server that has executed a command, alone or in a pipeline, refuses it in these words.
+async fn assert_refused(main: &Database, command: &Cmd, line: &str, execution: Execution) {
+    let expected = (code(line), execution, 1);
+    let error = error_of(main, command).await;
+    assert_eq!(refusal(&error), expected, "{line}");
+    let mut pipeline = pipe();
+    pipeline.add_command(command.clone());
+    let error = main.pipeline::<Value>(pipeline).await.expect_err(line);
+    assert_eq!(refusal(&error), expected, "in a pipeline: {line}");
+}
+
+fn code(line: &str) -> &str {
+    line.split(' ').next().expect("a code")
+}
+
+/// A server that queues commands with the first answer, and answers EXEC with the second.
+fn transacting(queued: &'static str, exec: &'static str) -> ScriptedServer {
+    ScriptedServer::start([Script::answering(move |command| {
+        let line = match &command[0][..] {
+            b"MULTI" => "+OK",
+            b"EXEC" => exec,
+            _ => queued,
+        };
+        format!("{line}\r\n").into_bytes()
     })])
 }
 
@@ -75,21 +102,9 @@ async fn row_58_an_error_that_proves_nothing() {
         let server = refusing(line);
         let (supervisor, main) = spawn(DatabaseConfig::from_url(server.url())).await;
         let command = words(command);
-        let code = line.split(' ').next().expect("a code");
-        let error = error_of(&main, &command).await;
-        assert_eq!(refusal(&error), (code, execution, 1), "{line}");
-        let error = main
-            .pipeline::<Value>(Pipeline::new().add_command(command.clone()))
-            .await;
-        let error = error.expect_err(line);
-        assert_eq!(
-            refusal(&error),
-            (code, execution, 1),
-            "in a pipeline: {line}"
-        );
-        if code == "ERR" {
-            let error = error_of(&main.idempotent(), &command).await;
-            assert_eq!(refusal(&error), (code, execution, 1), "idempotent: {line}");
+        assert_refused(&main, &command, line, execution).await;
+        if code(line) == "ERR" {
+            assert_refused(&main.idempotent(), &command, line, execution).await;
         }
         supervisor.shutdown(SOON).await;
     }
@@ -116,15 +131,8 @@ async fn row_58_errors_of_a_module_are_its_own() {
             });
             let server = ScriptedServer::start([script]);
             let (supervisor, main) = spawn(DatabaseConfig::from_url(server.url())).await;
-            let code = line.split(' ').next().expect("a code");
-            let error = error_of(&main.idempotent(), &words("MOD.DO k")).await;
-            assert_eq!(refusal(&error), (code, Unknown, 1), "{flags}: {line}");
-            let mut pipeline = Pipeline::new();
-            pipeline.add_command(words("MOD.DO k"));
-            let error = main.idempotent().pipeline::<Value>(pipeline).await;
-            let error = error.expect_err(line);
-            assert_eq!(refusal(&error), (code, Unknown, 1), "{flags}: {line}");
-            assert_eq!(server.count("MOD.DO"), 2);
+            assert_refused(&main.idempotent(), &words("MOD.DO k"), line, Unknown).await;
+            assert_eq!(server.count("MOD.DO"), 2, "{flags}: {line}");
             supervisor.shutdown(SOON).await;
         }
     }
@@ -154,7 +162,7 @@ async fn row_58_errors_of_a_script_are_its_own() {
         "NOSCRIPT of mine",
         "ERR no such key",
     ] {
-        let code = line.split(' ').next().expect("a code");
+        let code = code(line);
         let eval = |name, body| cmd(name).arg(body).arg(0).arg(line).take();
         for command in [
             eval("EVAL_RO", "return {err=ARGV[1]}"),
@@ -177,11 +185,8 @@ async fn row_58_errors_of_a_script_are_its_own() {
 /// A discarded transaction did not run, whatever the error of its commands proves.
 #[tokio::test]
 async fn row_58_a_discarded_transaction_did_not_run() {
-    let server = ScriptedServer::start([Script::answering(|command| match &command[0][..] {
-        b"MULTI" => b"+OK\r\n".to_vec(),
-        b"EXEC" => b"-EXECABORT Transaction discarded because of previous errors.\r\n".to_vec(),
-        _ => b"-ERR Connection timed out\r\n".to_vec(),
-    })]);
+    let discarded = "-EXECABORT Transaction discarded because of previous errors.";
+    let server = transacting("-ERR Connection timed out", discarded);
     let (supervisor, main) = spawn(DatabaseConfig::from_url(server.url())).await;
     let error = main.pipeline::<Value>(pipe().atomic().incr("n", 1)).await;
     assert_eq!(
@@ -191,11 +196,7 @@ async fn row_58_a_discarded_transaction_did_not_run() {
     supervisor.shutdown(SOON).await;
 
     // EXEC itself may have run.
-    let server = ScriptedServer::start([Script::answering(|command| match &command[0][..] {
-        b"MULTI" => b"+OK\r\n".to_vec(),
-        b"EXEC" => b"-ERR Connection timed out\r\n".to_vec(),
-        _ => b"+QUEUED\r\n".to_vec(),
-    })]);
+    let server = transacting("+QUEUED", "-ERR Connection timed out");
     let (supervisor, main) = spawn(DatabaseConfig::from_url(server.url())).await;
     let error = main.pipeline::<Value>(pipe().atomic().incr("n", 1)).await;
     assert_eq!(refusal(&error.expect_err("lost")), ("ERR", Unknown, 1));

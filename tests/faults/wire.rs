@@ -123,19 +123,10 @@ async fn row_35_garbage() {
 }
 
 /// Deviation: the cause of the loss is not visible, so a read is retried once. A write is not.
-///
-/// Many small values: Valkey 9 and Redis 8 do not copy a big value into the buffer, so it does not count.
 #[tokio::test]
 async fn row_43_output_buffer_limit() {
     let rig = Rig::with(|main| main.failure_threshold(10)).await;
-    let value = "x".repeat(1_000);
-    let mut fill = vec!["RPUSH", "list"];
-    fill.resize(1_002, &value);
-    assert_eq!(rig.server.cli(&fill), "1000");
-    let limit = "normal 100000 0 0";
-    let set = ["CONFIG", "SET", "client-output-buffer-limit", limit];
-    assert_eq!(rig.server.cli(&set), "OK");
-    let all = cmd("LRANGE").arg("list").arg(0).arg(-1).take();
+    let all = rig.fill_beyond_the_output_buffer();
     let error = error_of(&rig.main, &all).await;
     assert_eq!(lost(&error), 2);
     assert_eq!(rig.server.commandstat("lrange"), 2);

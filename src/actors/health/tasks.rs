@@ -56,15 +56,9 @@ pub(super) fn ask(epoch: u64, database: Arc<DatabaseState>, health: Addr<HealthA
 /// Whether a shared connection answers, within the time of a healthy reply. Without one there is no answer.
 async fn answers(database: &DatabaseState) -> bool {
     let (responder, answer) = Responder::own();
-    let request = Request {
-        bytes: database.dialler.question().get_packed_command(),
-        expected: Expected::One,
-        deadline: Instant::now() + database.settings.load().attempt_timeout,
-        may_block: false,
-        may_be_large: false,
-        may_introduce: false,
-        responder,
-    };
+    let question = database.dialler.question().get_packed_command();
+    let deadline = Instant::now() + database.settings.load().attempt_timeout;
+    let request = Request::new(question, Expected::One, deadline, responder);
     let sent = match &*database.parking.routes() {
         Some(routes) => routes.least_loaded().mailbox.send(request).is_ok(),
         None => false,

@@ -76,16 +76,8 @@ impl PoolActor {
     /// Sends a request of the pool's own on a shared connection, also while the pool takes no others any more.
     fn ask(&self, bytes: Vec<u8>, expected: Expected) -> AsyncReceiver<Answer> {
         let (responder, answer) = Responder::own();
-        let patience = self.state.settings.load().attempt_timeout;
-        let request = Request {
-            bytes,
-            expected,
-            deadline: Instant::now() + patience,
-            may_block: false,
-            may_be_large: false,
-            may_introduce: false,
-            responder,
-        };
+        let deadline = Instant::now() + self.state.settings.load().attempt_timeout;
+        let request = Request::new(bytes, expected, deadline, responder);
         self.state.parking.park(request);
         answer
     }

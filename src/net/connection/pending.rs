@@ -217,19 +217,16 @@ impl PendingReplies {
             return Err(CloseReason::Unsolicited);
         };
         entry.outstanding -= 1;
-        // A subscription that is refused, or queued, is answered once, however many channels it has.
-        let is_no_confirmation = matches!(
-            decoded,
-            Decoded::Value(Value::ServerError(_) | Value::SimpleString(_))
-        );
-        if entry.confirms.is_some() && is_no_confirmation {
-            entry.outstanding = 0;
-            entry.collected = Collected::One;
-        }
-        if let Decoded::Value(value) = &decoded
-            && (entry.confirms.is_some() || !self.subscriptions.is_empty())
+        if (entry.confirms.is_some() || !self.subscriptions.is_empty())
+            && let Decoded::Value(value) = &decoded
         {
             self.subscriptions.note(value);
+            // A subscription that is refused, or queued, is answered once, however many channels it has.
+            let is_all = matches!(value, Value::ServerError(_) | Value::SimpleString(_));
+            if entry.confirms.is_some() && is_all {
+                entry.outstanding = 0;
+                entry.collected = Collected::One;
+            }
         }
         let Some(reply) = entry.take(decoded, &mut self.introduction) else {
             return Ok(false);
@@ -356,21 +353,15 @@ impl PendingReplies {
             } else {
                 entry.responder.mark_unwritten();
                 let bytes = &unwritten[(start - written) as usize..(end - written) as usize];
+                let expected = match (entry.collected, entry.confirms) {
+                    (Collected::One, _) => Expected::One,
+                    (_, Some(confirmed)) => Expected::Confirmations(confirmed, entry.outstanding),
+                    (_, None) => Expected::Many(entry.outstanding),
+                };
+                // Blocking commands run on leases, whose requests are not sent elsewhere.
                 unsent.push_front(Request {
-                    bytes: bytes.to_vec(),
-                    expected: match (entry.collected, entry.confirms) {
-                        (Collected::One, _) => Expected::One,
-                        (_, Some(confirmed)) => {
-                            Expected::Confirmations(confirmed, entry.outstanding)
-                        }
-                        (_, None) => Expected::Many(entry.outstanding),
-                    },
-                    deadline: entry.deadline,
-                    // Blocking commands run on leases, whose requests are not sent elsewhere.
-                    may_block: false,
                     may_be_large: entry.may_be_large,
-                    may_introduce: false,
-                    responder: entry.responder,
+                    ..Request::new(bytes.to_vec(), expected, entry.deadline, entry.responder)
                 });
             }
             end = start;
@@ -384,6 +375,7 @@ impl PendingReplies {
 
 impl Entry {
     /// Takes a reply. Returns the whole answer if that was the last one.
+    #[inline]
     fn take(
         &mut self,
         decoded: Decoded,

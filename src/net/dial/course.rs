@@ -2,7 +2,7 @@
 //!
 //! A server that hangs up at a command, does not answer it, or answers something else, may just be dying,
 //! stalled or starting. So a shorter greeting that succeeds proves nothing yet. The whole one is tried
-//! once more: if it fails again and the shorter one succeeds again, the server does not bear it.
+//! once more: if it fails again and the shorter one succeeds again, the server does not accept it.
 
 use super::step::{Step, Steps};
 
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn commands_that_a_peer_does_not_bear_are_left_out_and_others_stay() {
+    fn commands_that_a_peer_does_not_accept_are_left_out_and_others_stay() {
         use Stumble::{Misfit, NoAnswer};
         let (hello, names, ping) = (Steps::HELLO, Steps::NAMES, Steps::PING);
         for (bad, stumble, resp2, resp3) in [

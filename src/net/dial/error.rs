@@ -55,7 +55,7 @@ impl DialError {
         }
     }
 
-    /// Whether the peer did not bear the greeting, so that it may bear a shorter one.
+    /// Whether the peer did not accept the greeting, so that it may accept a shorter one.
     pub(super) fn is_about_the_greeting(&self) -> bool {
         matches!(self, Self::Broken { .. } | Self::Closed { .. })
     }

@@ -1,4 +1,4 @@
-//! The greeting that an endpoint bears.
+//! The greeting that an endpoint accepts.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -66,7 +66,7 @@ impl Manner {
     }
 }
 
-/// The pauses before a greeting that an endpoint did not bear is tried again. The endpoint may have been
+/// The pauses before a greeting that an endpoint did not accept is tried again. The endpoint may have been
 /// replaced behind its address, or a fault that looked like a custom may be over.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LAST_PAUSE: Duration = Duration::from_secs(600);
@@ -117,7 +117,7 @@ impl Memory {
     }
 
     /// The greeting for a check whether anything answers. A check makes one attempt, because checks come
-    /// often. So the greeting that worked last takes turns with the one that any server bears.
+    /// often. So the greeting that worked last takes turns with the one that any server accepts.
     pub(super) fn for_check(&self, wanted: Steps) -> Manner {
         let mut recollection = self.lock();
         recollection.checks = recollection.checks.wrapping_add(1);

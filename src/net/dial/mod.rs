@@ -73,7 +73,7 @@ impl Dialler {
 
     /// Opens a connection within the connect timeout of `settings`.
     ///
-    /// A peer that does not bear the greeting gets a shorter one, on another connection. At no time is there
+    /// A peer that does not accept the greeting gets a shorter one, on another connection. At no time is there
     /// more than one connection.
     pub(crate) async fn dial(
         &self,
@@ -112,7 +112,7 @@ impl Dialler {
     }
 
     /// The greetings to try, and the rest of the manner that worked the last time. Only a probe, for which
-    /// no caller waits, finds out whether a peer bears more by now.
+    /// no caller waits, finds out whether a peer accepts more by now.
     fn plan(
         &self,
         address: &Address,
@@ -152,7 +152,7 @@ impl Dialler {
     }
 
     /// A command that reads nothing, for a connection that is open already: the PING, except for servers that
-    /// did not bear it or refused it.
+    /// did not accept it or refused it.
     pub(crate) fn question(&self) -> Cmd {
         if self.memory.answers_ping() {
             cmd("PING")

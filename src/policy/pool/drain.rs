@@ -38,7 +38,7 @@ impl<W: Waiter, P: Places, N> Pool<W, P, N> {
                 self.reject(waiter, Rejection::ShuttingDown);
             }
             // Before the shared connections are closed, over which the server is asked.
-            self.take_leave(now);
+            self.end_leases(now);
         }
     }
 

@@ -7,8 +7,8 @@
 
 mod doubt;
 mod drain;
-mod farewell;
 mod interface;
+mod lease_shutdown;
 mod leased;
 mod ledger;
 mod life;
@@ -26,7 +26,8 @@ use std::{
 };
 
 use self::{
-    drain::Phase, farewell::Farewell, leased::LeasedLane, ledger::Ledger, shared::SharedLane,
+    drain::Phase, lease_shutdown::LeaseShutdown, leased::LeasedLane, ledger::Ledger,
+    shared::SharedLane,
 };
 
 /// Connections that a crashed pool has left take up room, and their ends are not told to its successor.
@@ -60,7 +61,7 @@ pub(crate) struct Pool<W, P: Places, N> {
     verify_at: Option<Instant>,
     /// How long to wait before it is asked again, if it does not answer.
     verify_pause: Duration,
-    farewell: Farewell,
+    lease_shutdown: LeaseShutdown,
     /// Requests that wait in the shell for a shared connection.
     parked: usize,
     /// No connection could be opened, and the health actor says when to try again.
@@ -85,7 +86,7 @@ impl<W: Waiter, P: Places, N> Pool<W, P, N> {
             leased: LeasedLane::new(is_unreachable),
             verify_at: None,
             verify_pause: doubt::FIRST_PAUSE,
-            farewell: Farewell::default(),
+            lease_shutdown: LeaseShutdown::default(),
             parked: 0,
             is_unreachable,
             look_again: None,
@@ -134,7 +135,7 @@ impl<W: Waiter, P: Places, N> Pool<W, P, N> {
             Event::Redial { at } => self.shared.ask_at(at),
             Event::Verified { known, disowned } => self.verified(&known, &disowned),
             Event::NotVerified => self.not_verified(now),
-            Event::Leases(leases) => self.leases_are(leases, now),
+            Event::Leases(leases) => self.note_leases(leases, now),
             Event::Drain { deadline } => self.drain(deadline, now),
         }
     }
@@ -166,7 +167,7 @@ impl<W: Waiter, P: Places, N> Pool<W, P, N> {
         let others = self.look_again.into_iter().chain(self.phase.wake_at());
         let all = lanes.chain(others).chain(self.verify_at);
         match self.phase {
-            Phase::Draining { .. } => all.chain(self.farewell.wake_at()).min(),
+            Phase::Draining { .. } => all.chain(self.lease_shutdown.wake_at()).min(),
             Phase::Open | Phase::Forced { .. } => all.min(),
             Phase::Over => None,
         }

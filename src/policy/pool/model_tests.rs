@@ -308,16 +308,19 @@ fn a_burst_beyond_all_bounds_dials_a_bounded_number_at_a_time() {
     assert_eq!(world.leases.len(), 200);
 }
 
-#[test]
-fn after_a_failed_dial_the_number_at_a_time_starts_with_one_and_doubles() {
-    let mut world = burst(49, 49);
-    let is_refused = false;
+fn fail_all_dials(world: &mut World) {
     while !world.dials.is_empty() {
         world.happen(Happening::DialFails {
             dial: 0,
-            is_refused,
+            is_refused: false,
         });
     }
+}
+
+#[test]
+fn after_a_failed_dial_the_number_at_a_time_starts_with_one_and_doubles() {
+    let mut world = burst(49, 49);
+    fail_all_dials(&mut world);
     let pause = world.pool.wake_at().expect("a pause") - world.now;
     world.happen(Happening::Pass(pause));
     assert_eq!(world.dials.len(), 1);
@@ -334,13 +337,7 @@ fn after_a_failed_dial_the_number_at_a_time_starts_with_one_and_doubles() {
 #[test]
 fn there_is_no_dial_for_callers_that_have_gone() {
     let mut world = burst(49, 49);
-    let is_refused = false;
-    while !world.dials.is_empty() {
-        world.happen(Happening::DialFails {
-            dial: 0,
-            is_refused,
-        });
-    }
+    fail_all_dials(&mut world);
     while !world.queue.is_empty() {
         world.happen(Happening::GiveUp(0));
     }

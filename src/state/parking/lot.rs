@@ -354,15 +354,8 @@ mod tests {
     use crate::net::{Expected, Responder};
 
     fn request(responder: Responder) -> Request {
-        Request {
-            bytes: Vec::new(),
-            expected: Expected::One,
-            deadline: Instant::now() + Duration::from_secs(9),
-            may_block: false,
-            may_be_large: false,
-            may_introduce: false,
-            responder,
-        }
+        let deadline = Instant::now() + Duration::from_secs(9);
+        Request::new(Vec::new(), Expected::One, deadline, responder)
     }
 
     #[test]

@@ -18,7 +18,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
 #[derive(Debug, Default)]
-pub(super) struct Farewell {
+pub(super) struct LeaseShutdown {
     leases: BTreeMap<u64, Lease>,
     /// The next order to end the waits, and the pause after it.
     unblock: Option<(Instant, Duration)>,
@@ -31,7 +31,7 @@ struct Lease {
     since: Instant,
 }
 
-impl Farewell {
+impl LeaseShutdown {
     fn note(&mut self, leases: Vec<(u64, Occupation)>, now: Instant) {
         let mut before = std::mem::take(&mut self.leases);
         for (id, occupation) in leases {
@@ -78,23 +78,23 @@ impl Farewell {
 
 impl<W: Waiter, P: Places, N> Pool<W, P, N> {
     /// The leases that are out, and what their callers do with them.
-    pub(super) fn leases_are(&mut self, leases: Vec<(u64, Occupation)>, now: Instant) {
-        self.farewell.note(leases, now);
+    pub(super) fn note_leases(&mut self, leases: Vec<(u64, Occupation)>, now: Instant) {
+        self.lease_shutdown.note(leases, now);
         if matches!(self.phase, Phase::Draining { .. }) {
-            self.take_leave(now);
+            self.end_leases(now);
         }
     }
 
-    pub(super) fn take_leave(&mut self, now: Instant) {
-        for id in self.farewell.take_idle(now) {
+    pub(super) fn end_leases(&mut self, now: Instant) {
+        for id in self.lease_shutdown.take_idle(now) {
             self.cut(id, Cut::ShuttingDown);
         }
         // The names of connections in doubt may be those of other clients by now, so these are asked for
         // before.
         let doubted = self.ledger.doubted();
-        let blocked = self.farewell.blocked();
+        let blocked = self.lease_shutdown.blocked();
         let (in_doubt, blocked): (Vec<_>, Vec<_>) = blocked.partition(|id| doubted.contains(id));
-        if in_doubt.is_empty() && blocked.is_empty() || !self.farewell.may_unblock(now) {
+        if in_doubt.is_empty() && blocked.is_empty() || !self.lease_shutdown.may_unblock(now) {
             return;
         }
         if !in_doubt.is_empty() {
