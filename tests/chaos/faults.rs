@@ -123,10 +123,7 @@ impl Fault {
         }
         thread::sleep(lasts);
         if self == Self::SwallowReplies {
-            // The next reply would be taken for the swallowed one.
-            proxy.reset_all();
-            proxy.heal();
-            proxy.reset_all();
+            proxy.end_swallowing();
         }
         proxy.heal();
     }

@@ -38,7 +38,7 @@ use tokio::{
 use crate::{
     callers::{Caller, Callers, compare},
     common::{eventually_async, proc},
-    faults::{Fault, Played, RECOVERY, Script},
+    faults::{Played, RECOVERY, Script},
     history::{History, Tally},
     invariants::{Invariant, by_invariant, check},
     site::{CANARY, Site},
@@ -102,12 +102,10 @@ async fn increments_that_run_twice_are_noticed() {
     run.stage.spread_faults();
     let callers = run.callers(20, true);
     let site = run.sites[0].clone();
-    let mut random = Rng::with_seed(seed);
     let start = Instant::now();
     while !run.stage.is_violated() {
         assert!(start.elapsed() < SOON, "the violation was not noticed");
-        // The server executes the commands, their replies are lost, and the connection breaks.
-        block_in_place(|| Fault::SwallowReplies.strike(&site, &mut random));
+        block_in_place(|| site.lose_replies_of("INCR"));
         let ready = run.supervisor.ready(RECOVERY).await;
         ready.expect("it recovers");
         // Commands that are sent again get a reply by their deadline.

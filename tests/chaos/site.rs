@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use redis_steward::DatabaseConfig;
 
-use crate::common::{FaultProxy, RedisServer};
+use crate::common::{FaultProxy, Mode, RedisServer, eventually};
 
 /// The password of every server. It must not appear in any text.
 pub(crate) const CANARY: &str = "canary-5f1d0c";
@@ -43,8 +43,7 @@ impl Site {
 
     pub(crate) fn config(&self) -> DatabaseConfig {
         let url = format!("redis://:{CANARY}@127.0.0.1:{}/0", self.port());
-        // A circuit that opens again stays open for up to this time although the server works. The
-        // recovery bound has to be longer.
+        // After relapses the proof of recovery takes up to this time. The recovery bound has to be longer.
         DatabaseConfig::from_url(url)
             .command_timeout(TIMEOUT)
             .recovery_timeout(Duration::from_secs(2))
@@ -60,6 +59,18 @@ impl Site {
     pub(crate) fn admin(&self) -> redis::Connection {
         let client = redis::Client::open(self.server.url()).expect("a URL");
         client.get_connection().expect("a responsive server")
+    }
+
+    /// The server executes a few of these commands, their replies are lost, and the connection breaks
+    /// before anybody gives the server up.
+    pub(crate) fn lose_replies_of(&self, command: &str) {
+        let proxy = self.proxy.as_ref().expect("BUG: there is no proxy");
+        let before = self.server.commandstat(command);
+        proxy.set(Mode::SwallowReplies);
+        eventually(TIMEOUT, "the server executes some", || {
+            self.server.commandstat(command) >= before + 5
+        });
+        proxy.end_swallowing();
     }
 
     /// The client name of the supervisor's connections.

@@ -168,6 +168,14 @@ impl FaultProxy {
         self.shared.traffic.turns.load(Ordering::Relaxed)
     }
 
+    /// Ends [`Mode::SwallowReplies`]. No connection survives: its next reply would be taken for a
+    /// swallowed one.
+    pub fn end_swallowing(&self) {
+        self.reset_all();
+        self.heal();
+        self.reset_all();
+    }
+
     /// Bytes of replies thrown away.
     pub fn swallowed_bytes(&self) -> u64 {
         self.shared.traffic.swallowed.load(Ordering::Relaxed)
