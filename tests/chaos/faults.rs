@@ -124,8 +124,9 @@ impl Fault {
         thread::sleep(lasts);
         if self == Self::SwallowReplies {
             proxy.end_swallowing();
+        } else {
+            proxy.heal();
         }
-        proxy.heal();
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use redis_steward::DatabaseConfig;
 
-use crate::common::{FaultProxy, Mode, RedisServer, eventually};
+use crate::common::{FaultProxy, Mode, RedisServer, wait::poll};
 
 /// The password of every server. It must not appear in any text.
 pub(crate) const CANARY: &str = "canary-5f1d0c";
@@ -43,7 +43,7 @@ impl Site {
 
     pub(crate) fn config(&self) -> DatabaseConfig {
         let url = format!("redis://:{CANARY}@127.0.0.1:{}/0", self.port());
-        // After relapses the proof of recovery takes up to this time. The recovery bound has to be longer.
+        // After relapses the proof of recovery takes up to this time. `RECOVERY` has to be longer.
         DatabaseConfig::from_url(url)
             .command_timeout(TIMEOUT)
             .recovery_timeout(Duration::from_secs(2))
@@ -61,14 +61,15 @@ impl Site {
         client.get_connection().expect("a responsive server")
     }
 
-    /// The server executes a few of these commands, their replies are lost, and the connection breaks
-    /// before anybody gives the server up.
+    /// The server executes one of these commands or more, their replies are lost, and the connection breaks
+    /// before anybody gives the server up. Callers that wait for lost replies send no more, so it may be that
+    /// none comes.
     pub(crate) fn lose_replies_of(&self, command: &str) {
         let proxy = self.proxy.as_ref().expect("BUG: there is no proxy");
-        let before = self.server.commandstat(command);
         proxy.set(Mode::SwallowReplies);
-        eventually(TIMEOUT, "the server executes some", || {
-            self.server.commandstat(command) >= before + 5
+        let before = self.server.commandstat(command);
+        let _ = poll(TIMEOUT, Duration::from_millis(5), || {
+            (self.server.commandstat(command) > before).then_some(())
         });
         proxy.end_swallowing();
     }

@@ -101,6 +101,14 @@ impl FaultProxy {
         eventually(BOUND, "the proxy listens", || self.is_listening());
     }
 
+    /// Ends [`Mode::SwallowReplies`]. No connection survives: its next reply would be taken for a
+    /// swallowed one.
+    pub fn end_swallowing(&self) {
+        self.reset_all();
+        self.heal();
+        self.reset_all();
+    }
+
     /// New connections get ECONNREFUSED from now on; open ones stay.
     pub fn refuse(&self) {
         self.shared.listen.send_replace(Listen::Refuse);
@@ -166,14 +174,6 @@ impl FaultProxy {
     /// How often the clients sent something after a reply, or first of all: their round trips.
     pub fn turns(&self) -> u64 {
         self.shared.traffic.turns.load(Ordering::Relaxed)
-    }
-
-    /// Ends [`Mode::SwallowReplies`]. No connection survives: its next reply would be taken for a
-    /// swallowed one.
-    pub fn end_swallowing(&self) {
-        self.reset_all();
-        self.heal();
-        self.reset_all();
     }
 
     /// Bytes of replies thrown away.
