@@ -1,15 +1,16 @@
 //! An actix actor of the application: it sends commands as messages through a `Recipient`, and gets
 //! health events as messages, without knowing the type of an actor of this crate.
 //!
-//! `cargo run --example actix_messages`, with `REDIS_URL` for another server than
-//! `redis://127.0.0.1:6379`. It runs for half a minute: kill the server meanwhile, and start it again.
+//! `cargo run --example actix_messages`, on a server inside the process, or on that of
+//! `REDIS_URL`. It runs for ten seconds. The server inside the
+//! process is stopped meanwhile, and started again; kill yours.
 //! It uses the key `steward:ticks`, and deletes it.
 
 use std::{error::Error, process::ExitCode, time::Duration};
 
 use actix::{Actor, AsyncContext, Context, Handler, Message, Recipient, ResponseFuture};
 use redis::Value;
-use redis_steward::{Config, Execute, HealthEvent, Subscribe, Supervisor};
+use redis_steward::{Config, Execute, HealthEvent, MemoryServer, Subscribe, Supervisor};
 
 /// Counts ticks in Redis, and prints the health of the database meanwhile.
 struct Ticker {
@@ -61,10 +62,15 @@ impl Handler<Tick> for Ticker {
 
 #[actix_rt::main]
 async fn main() -> Result<ExitCode, Box<dyn Error>> {
-    let url = std::env::var("REDIS_URL").unwrap_or_else(|_| "redis://127.0.0.1:6379".into());
-    let supervisor = Supervisor::spawn(Config::single(url)).await?;
+    let url = std::env::var("REDIS_URL").ok();
+    let embedded = MemoryServer::new();
+    if url.is_none() {
+        println!("REDIS_URL is not set: this runs on memory://, a server inside the process.");
+    }
+    let config = Config::single(url.clone().unwrap_or_else(|| embedded.url()));
+    let supervisor = Supervisor::spawn(config).await?;
     if let Err(error) = supervisor.ready(Duration::from_secs(2)).await {
-        eprintln!("Start a server with `redis-server`, or name one by REDIS_URL: {error}");
+        eprintln!("No server at REDIS_URL; without it, this runs on memory://: {error}");
         return Ok(ExitCode::FAILURE);
     }
 
@@ -73,9 +79,14 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
         health: supervisor.recipient(),
     }
     .start();
-    for _ in 0..60 {
+    for tick in 1..=40 {
+        match tick {
+            10 => embedded.stop(),
+            25 => embedded.start(),
+            _ => {}
+        }
         println!("{}", ticker.send(Tick).await?);
-        actix_rt::time::sleep(Duration::from_millis(500)).await;
+        actix_rt::time::sleep(Duration::from_millis(250)).await;
     }
 
     let tidy = Execute::new(redis::cmd("DEL").arg("steward:ticks").take());

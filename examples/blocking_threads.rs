@@ -1,8 +1,8 @@
 //! A program without a runtime: threads that share one database, typed commands, a pipeline, a
 //! script, and errors with their execution state.
 //!
-//! `cargo run --example blocking_threads`, with `REDIS_URL` for another server than
-//! `redis://127.0.0.1:6379`. It uses keys that begin with `steward:` and expire.
+//! `cargo run --example blocking_threads`, on a server inside the process, or on that of
+//! `REDIS_URL`. It uses keys that begin with `steward:` and expire.
 
 use std::{error::Error, process::ExitCode, thread, time::Duration};
 
@@ -20,7 +20,10 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<ExitCode, Box<dyn Error>> {
-    let url = std::env::var("REDIS_URL").unwrap_or_else(|_| "redis://127.0.0.1:6379".into());
+    let url = std::env::var("REDIS_URL").unwrap_or_else(|_| {
+        println!("REDIS_URL is not set: this runs on memory://, a server inside the process.");
+        "memory://".into()
+    });
     // Connections run on a thread of the crate's own.
     let supervisor = Supervisor::spawn_blocking(Config::single(url))?;
     let main = supervisor.database("main")?.blocking();
@@ -28,7 +31,7 @@ fn run() -> Result<ExitCode, Box<dyn Error>> {
     // A command waits for the first connection, until its deadline.
     let patient = main.with_timeout(Duration::from_secs(2));
     if let Err(error) = patient.query::<String>(redis::cmd("PING")) {
-        eprintln!("Start a server with `redis-server`, or name one by REDIS_URL: {error}");
+        eprintln!("No server at REDIS_URL; without it, this runs on memory://: {error}");
         return Ok(ExitCode::FAILURE);
     }
 

@@ -1,8 +1,8 @@
 //! Three named databases on one server: typed commands, a pipeline, a counter that many tasks
 //! share, a key that expires, and health events.
 //!
-//! `cargo run --example quickstart`, with `REDIS_URL` for another server than
-//! `redis://127.0.0.1:6379`. It uses the databases 0, 4 and 6 of that server, and keys that begin with
+//! `cargo run --example quickstart`, on a server inside the process, or on that of
+//! `REDIS_URL`. It uses the databases 0, 4 and 6 of that server, and keys that begin with
 //! `steward:` and expire.
 
 use std::{error::Error, process::ExitCode, time::Duration};
@@ -12,7 +12,10 @@ use redis_steward::{Config, Database, DatabaseConfig, HealthEvents, Supervisor};
 
 #[tokio::main]
 async fn main() -> Result<ExitCode, Box<dyn Error>> {
-    let url = std::env::var("REDIS_URL").unwrap_or_else(|_| "redis://127.0.0.1:6379".into());
+    let url = std::env::var("REDIS_URL").unwrap_or_else(|_| {
+        println!("REDIS_URL is not set: this runs on memory://, a server inside the process.");
+        "memory://quickstart".into()
+    });
     let database = |number| DatabaseConfig::from_url(&*url).number(number);
     let config = Config::new()
         .database("main", database(0))
@@ -22,7 +25,7 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
     // Returns at once, whether or not the server is up.
     let supervisor = Supervisor::spawn(config).await?;
     if let Err(error) = supervisor.ready(Duration::from_secs(2)).await {
-        let advice = "Start a server with `redis-server`, or name one by REDIS_URL";
+        let advice = "No server at REDIS_URL; without it, this runs on memory://";
         match error {
             // All three are on the same server, so one reason is enough.
             redis_steward::Error::NotReady { pending, .. } => eprintln!("{advice}: {}", pending[0]),

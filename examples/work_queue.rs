@@ -1,8 +1,8 @@
 //! A reliable work queue: workers block on a list and move each job to a list of their own until it is
 //! done. Ordinary commands are not delayed by them.
 //!
-//! `cargo run --example work_queue`, with `REDIS_URL` for another server than
-//! `redis://127.0.0.1:6379`. It uses keys that begin with `steward:jobs`, and deletes them.
+//! `cargo run --example work_queue`, on a server inside the process, or on that of
+//! `REDIS_URL`. It uses keys that begin with `steward:jobs`, and deletes them.
 
 use std::{
     error::Error,
@@ -19,10 +19,13 @@ const QUEUE: &str = "steward:jobs";
 
 #[tokio::main]
 async fn main() -> Result<ExitCode, Box<dyn Error>> {
-    let url = std::env::var("REDIS_URL").unwrap_or_else(|_| "redis://127.0.0.1:6379".into());
+    let url = std::env::var("REDIS_URL").unwrap_or_else(|_| {
+        println!("REDIS_URL is not set: this runs on memory://, a server inside the process.");
+        "memory://".into()
+    });
     let supervisor = Supervisor::spawn(Config::single(url)).await?;
     if let Err(error) = supervisor.ready(Duration::from_secs(2)).await {
-        eprintln!("Start a server with `redis-server`, or name one by REDIS_URL: {error}");
+        eprintln!("No server at REDIS_URL; without it, this runs on memory://: {error}");
         return Ok(ExitCode::FAILURE);
     }
     let mut main = supervisor.database("main")?;

@@ -2,6 +2,8 @@
 
 use std::{fmt, path::PathBuf};
 
+use crate::memory::Store;
+
 /// The endpoint of a database: the place to dial. Databases on one server have it in common.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Address {
@@ -9,6 +11,8 @@ pub(crate) enum Address {
     Tcp { host: String, port: u16 },
     /// The path of a Unix domain socket.
     Unix(PathBuf),
+    /// A server in this process.
+    Memory(Store),
 }
 
 impl Address {
@@ -23,6 +27,7 @@ impl fmt::Display for Address {
             Self::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
             Self::Tcp { host, port } => write!(f, "{host}:{port}"),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Memory(store) => store.fmt(f),
         }
     }
 }

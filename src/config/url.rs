@@ -12,6 +12,7 @@ use super::{
     protocol::Protocol,
     username::Username,
 };
+use crate::memory::Store;
 
 /// A URL as it was given. It may hold a password, so all of it is a secret.
 #[derive(Clone)]
@@ -82,7 +83,7 @@ impl Location {
             "redis" | "valkey" => tcp(text),
             "unix" | "redis+unix" | "valkey+unix" => unix(text),
             "rediss" | "valkeys" => unsupported(&scheme, "TLS"),
-            "memory" => unsupported(&scheme, "the embedded backend"),
+            "memory" => memory(text),
             "redis+sentinel" | "redis-sentinel" => unsupported(&scheme, "Redis Sentinel"),
             "redis+cluster" | "redis-cluster" => unsupported(&scheme, "Redis Cluster"),
             _ => Err(vec![format!(
@@ -98,12 +99,14 @@ impl Location {
             (address @ Address::Tcp { .. }, Some(number)) => format!("redis://{address}/{number}"),
             (address @ Address::Unix(_), None) => address.to_string(),
             (address @ Address::Unix(_), Some(number)) => format!("{address}?db={number}"),
+            (address @ Address::Memory(_), None) => address.to_string(),
+            (address @ Address::Memory(_), Some(number)) => format!("{address}/{number}"),
         }
     }
 }
 
 const EXAMPLES: &str =
-    "write it as redis://user:password@host:6379/0 or unix:///path/to/redis.sock?db=0";
+    "write it as redis://user:password@host:6379/0, unix:///path/to/redis.sock?db=0 or memory://";
 
 fn unsupported(scheme: &str, what: &str) -> Result<Location, Vec<String>> {
     Err(vec![format!(
@@ -158,11 +161,7 @@ fn tcp(text: &str) -> Result<Location, Vec<String>> {
         "after the host",
         &mut problems,
     );
-    let username = Some(url.username()).filter(|username| !username.is_empty());
-    let username = username.and_then(|username| decode(username, "user name", &mut problems));
-    let password = url
-        .password()
-        .and_then(|password| decode(password, "password", &mut problems));
+    let (username, password) = login(&url, &mut problems);
     let mut common = Common::default();
     for (name, value) in options(&url, &mut problems) {
         common.read(&name, &value, false, &mut problems);
@@ -172,8 +171,8 @@ fn tcp(text: &str) -> Result<Location, Vec<String>> {
         Location {
             address: Address::Tcp { host, port },
             number,
-            username: username.map(Username::new),
-            password: password.map(SecretString::from),
+            username,
+            password,
             protocol: common.protocol,
             without: common.without,
         },
@@ -209,6 +208,60 @@ fn unix(text: &str) -> Result<Location, Vec<String>> {
             protocol: common.protocol,
             without: common.without,
         },
+    )
+}
+
+/// `memory://[[user[:password]@]name][/number]`
+fn memory(text: &str) -> Result<Location, Vec<String>> {
+    const EXAMPLES: &str = "write it as memory:// or memory://name/0";
+    let url = Url::parse(text)
+        .map_err(|error| vec![format!("is not a valid URL ({error}); {EXAMPLES}")])?;
+    let mut problems = Vec::new();
+    let store = match url.host_str() {
+        None | Some("") => Store::private(),
+        Some(name) if is_host_name(name) => Store::named(name),
+        Some(_) => {
+            problems.push(format!(
+                "has a name with other characters than letters, digits, - _ and .; {EXAMPLES}"
+            ));
+            Store::private()
+        }
+    };
+    if url.port().is_some() {
+        problems.push(format!("has a port, which memory:// has not; {EXAMPLES}"));
+    }
+    let number = read_number(
+        url.path().trim_matches('/'),
+        "after the name",
+        &mut problems,
+    );
+    let (username, password) = login(&url, &mut problems);
+    let mut common = Common::default();
+    for (name, value) in options(&url, &mut problems) {
+        common.read(&name, &value, false, &mut problems);
+    }
+    finish(
+        problems,
+        Location {
+            address: Address::Memory(store),
+            number,
+            username,
+            password,
+            protocol: common.protocol,
+            without: common.without,
+        },
+    )
+}
+
+/// The user name and the password before the host.
+fn login(url: &Url, problems: &mut Vec<String>) -> (Option<Username>, Option<SecretString>) {
+    let username = Some(url.username()).filter(|username| !username.is_empty());
+    let username = username.and_then(|username| decode(username, "user name", problems));
+    let password = url.password();
+    let password = password.and_then(|password| decode(password, "password", problems));
+    (
+        username.map(Username::new),
+        password.map(SecretString::from),
     )
 }
 

@@ -80,6 +80,34 @@ fn unix_urls() {
 }
 
 #[test]
+fn memory_urls() {
+    for (url, expected) in [
+        ("memory://", "memory:// None None None"),
+        ("memory:///3", "memory:// Some(3) None None"),
+        ("memory://cache", "memory://cache None None None"),
+        (
+            "memory://u:p%40@cache/2?protocol=3",
+            "memory://cache Some(2) Some(\"u\") Some(\"p@\")",
+        ),
+    ] {
+        assert_eq!(read(url), expected, "{url}");
+    }
+}
+
+#[test]
+fn a_name_stands_for_one_server_and_no_name_for_a_new_one() {
+    let address = |url| {
+        Location::parse(url)
+            .map(|location| location.address)
+            .expect("a good URL")
+    };
+    let named = address("memory://of-this-test");
+    assert_eq!(named, address("memory://of-this-test/3"));
+    assert_ne!(named, address("memory://another"));
+    assert_ne!(address("memory://"), address("memory://"));
+}
+
+#[test]
 fn bad_urls_name_the_correction() {
     for (url, expected) in [
         ("", "known scheme"),
@@ -87,10 +115,9 @@ fn bad_urls_name_the_correction() {
         ("http://h", "known scheme"),
         ("rediss://h", "rediss:// (TLS) is not supported yet"),
         ("valkeys://h", "valkeys:// (TLS) is not supported yet"),
-        (
-            "memory://",
-            "memory:// (the embedded backend) is not supported yet",
-        ),
+        ("memory://a%20b", "other characters than letters"),
+        ("memory://name:1", "has a port"),
+        ("memory://name/x", "other than a database number"),
         (
             "redis+sentinel://h",
             "(Redis Sentinel) is not supported yet",

@@ -16,7 +16,10 @@ use tokio::{
 };
 
 use super::{race::race, resolver::Resolver};
-use crate::config::{Address, DatabaseSettings, Keepalive};
+use crate::{
+    config::{Address, DatabaseSettings, Keepalive},
+    memory::MemoryStream,
+};
 
 /// A byte stream to a server.
 pub(crate) trait Transport: AsyncRead + AsyncWrite + Send + Unpin + 'static {
@@ -62,6 +65,16 @@ impl Transport for UnixStream {
     }
 }
 
+impl Transport for MemoryStream {
+    fn has_input(&self) -> bool {
+        self.has_input()
+    }
+
+    fn read_now(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.read_now(buffer)
+    }
+}
+
 fn has_input(socket: SockRef<'_>) -> bool {
     match socket.peek(&mut [MaybeUninit::uninit()]) {
         Ok(_) => true,
@@ -87,7 +100,7 @@ pub(crate) trait Connector: fmt::Debug + Send + Sync + 'static {
     }
 }
 
-/// Opens TCP and Unix sockets.
+/// Opens TCP and Unix sockets, and streams to servers in this process.
 #[derive(Debug)]
 pub(crate) struct SocketConnector {
     pub(crate) resolver: Resolver,
@@ -113,6 +126,7 @@ impl Connector for SocketConnector {
                     Box::new(self.connect_tcp(host, *port, settings).await?)
                 }
                 Address::Unix(path) => Box::new(UnixStream::connect(path).await?),
+                Address::Memory(store) => Box::new(MemoryStream::connect(store)?),
             };
             Ok(transport)
         })
@@ -121,7 +135,7 @@ impl Connector for SocketConnector {
     fn is_looking_up(&self, address: &Address) -> bool {
         match address {
             Address::Tcp { host, .. } => self.resolver.is_looking_up(host),
-            Address::Unix(_) => false,
+            Address::Unix(_) | Address::Memory(_) => false,
         }
     }
 }

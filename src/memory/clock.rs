@@ -1,0 +1,55 @@
+//! The time of a server: the system's, carried on by tokio's clock, and moved on by tests.
+
+use std::{
+    cell::Cell,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use tokio::time::Instant;
+
+use super::keyspace::Millis;
+
+#[derive(Clone, Debug)]
+pub(super) struct Clock {
+    began: Instant,
+    /// The time of the Unix epoch at the beginning, and what it was moved on by.
+    offset: Duration,
+    /// The latest time that was read. Runtimes with a paused clock and others may use one server, and its time does
+    /// not go back.
+    latest: Cell<Duration>,
+}
+
+impl Clock {
+    pub(super) fn new() -> Self {
+        Self {
+            began: Instant::now(),
+            offset: SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .unwrap_or_default(),
+            latest: Cell::default(),
+        }
+    }
+
+    /// The time since the Unix epoch.
+    pub(super) fn now(&self) -> Duration {
+        let now = self.latest.get().max(self.offset + self.began.elapsed());
+        self.latest.set(now);
+        now
+    }
+
+    pub(super) fn millis(&self) -> Millis {
+        self.now().as_millis() as Millis
+    }
+
+    pub(super) fn advance(&mut self, by: Duration) {
+        self.offset += by;
+    }
+
+    /// The instant of a time in milliseconds. A time that is over is now; one too far away is in a year.
+    pub(super) fn instant(&self, at: Millis) -> Instant {
+        const FAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+        // The first instant at which the time in milliseconds has come.
+        let left = Duration::from_millis(at).saturating_sub(self.now());
+        Instant::now() + left.min(FAR)
+    }
+}

@@ -1,0 +1,102 @@
+//! The keys among the arguments of a command, for COMMAND GETKEYS.
+
+use bytes::Bytes;
+
+use crate::memory::{arguments::is, number, signature::Signature};
+
+/// Commands that state the number of their keys, with the position of that number. Keys that come before it
+/// are at the positions that the table of commands has.
+pub(super) const COUNTED: [(&str, usize); 18] = [
+    ("blmpop", 2),
+    ("bzmpop", 2),
+    ("eval", 2),
+    ("eval_ro", 2),
+    ("evalsha", 2),
+    ("evalsha_ro", 2),
+    ("fcall", 2),
+    ("fcall_ro", 2),
+    ("lmpop", 1),
+    ("sintercard", 1),
+    ("zdiff", 1),
+    ("zdiffstore", 2),
+    ("zinter", 1),
+    ("zintercard", 1),
+    ("zinterstore", 2),
+    ("zmpop", 1),
+    ("zunion", 1),
+    ("zunionstore", 2),
+];
+
+/// Whether there may be keys in a command.
+pub(super) fn has(command: &Signature) -> bool {
+    let is_counted = COUNTED.iter().any(|(name, _)| *name == command.name);
+    command.keys.0 != 0 || is_counted || matches!(command.name, "xread" | "xreadgroup")
+}
+
+/// The keys of a command; `None` if its arguments are wrong.
+pub(super) fn of<'a>(command: &Signature, args: &'a [Bytes]) -> Option<Vec<&'a Bytes>> {
+    let counted = COUNTED.iter().find(|(name, _)| *name == command.name);
+    if let Some((_, position)) = counted {
+        let mut keys = range(command, args)?;
+        let count = number::integer(args.get(*position)?)?;
+        let first = position + 1;
+        let end = first.checked_add(usize::try_from(count).ok()?)?;
+        keys.extend(args.get(first..end)?);
+        return Some(keys);
+    }
+    match command.name {
+        "xread" | "xreadgroup" => streams(args),
+        "sort" => {
+            let mut keys = range(command, args)?;
+            keys.extend(after(args, 2, "STORE").last());
+            Some(keys)
+        }
+        "georadius" => Some(with_destinations(range(command, args)?, args, 6)),
+        "georadiusbymember" => Some(with_destinations(range(command, args)?, args, 5)),
+        _ => range(command, args),
+    }
+}
+
+/// The keys at the positions that the table of commands has.
+fn range<'a>(command: &Signature, args: &'a [Bytes]) -> Option<Vec<&'a Bytes>> {
+    let (first, last, step) = command.keys;
+    if first == 0 {
+        return Some(Vec::new());
+    }
+    let last = if last < 0 {
+        args.len() as i32 + last
+    } else {
+        last
+    };
+    let positions = (first..=last).step_by(usize::try_from(step).unwrap_or(1));
+    positions
+        .map(|position| args.get(position as usize))
+        .collect()
+}
+
+/// Of the arguments behind STREAMS the first half are keys.
+fn streams(args: &[Bytes]) -> Option<Vec<&Bytes>> {
+    let start = args.iter().position(|word| is(word, "STREAMS"))? + 1;
+    let count = args.len() - start;
+    let is_even = count > 0 && count.is_multiple_of(2);
+    is_even.then(|| args[start..start + count / 2].iter().collect())
+}
+
+fn with_destinations<'a>(
+    mut keys: Vec<&'a Bytes>,
+    args: &'a [Bytes],
+    from: usize,
+) -> Vec<&'a Bytes> {
+    for word in ["STORE", "STOREDIST"] {
+        keys.extend(after(args, from, word).next());
+    }
+    keys
+}
+
+/// The arguments that follow a word.
+fn after<'a>(args: &'a [Bytes], from: usize, word: &str) -> impl Iterator<Item = &'a Bytes> {
+    let pairs = args.get(from..).unwrap_or_default().windows(2);
+    pairs
+        .filter(move |pair| is(&pair[0], word))
+        .map(|pair| &pair[1])
+}

@@ -1,0 +1,506 @@
+//! Strings and counters.
+
+use bytes::{Bytes, BytesMut};
+
+use crate::memory::{
+    arguments::{Words, integer, is},
+    command::{
+        Command,
+        flags::{DENYOOM, FAST, READONLY, WRITE},
+    },
+    context::Context,
+    extended,
+    halt::{Halt, Outcome},
+    keyspace::{Millis, Value},
+    number,
+    reply::Reply,
+    request::MAX_BULK,
+};
+
+const WRITES: u32 = WRITE | DENYOOM;
+
+pub(super) const COMMANDS: &[Command] = &[
+    Command::new("get", 2, READONLY | FAST, (1, 1, 1), get),
+    Command::new("set", -3, WRITES, (1, 1, 1), set),
+    Command::new("setnx", 3, WRITES | FAST, (1, 1, 1), setnx),
+    Command::new("setex", 4, WRITES, (1, 1, 1), setex),
+    Command::new("psetex", 4, WRITES, (1, 1, 1), psetex),
+    Command::new("getset", 3, WRITES | FAST, (1, 1, 1), getset),
+    Command::new("getdel", 2, WRITE | FAST, (1, 1, 1), getdel),
+    Command::new("getex", -2, WRITE | FAST, (1, 1, 1), getex),
+    Command::new("mget", -2, READONLY | FAST, (1, -1, 1), mget),
+    Command::new("mset", -3, WRITES, (1, -1, 2), mset),
+    Command::new("msetnx", -3, WRITES, (1, -1, 2), msetnx),
+    Command::new("incr", 2, WRITES | FAST, (1, 1, 1), incr),
+    Command::new("decr", 2, WRITES | FAST, (1, 1, 1), decr),
+    Command::new("incrby", 3, WRITES | FAST, (1, 1, 1), incrby),
+    Command::new("decrby", 3, WRITES | FAST, (1, 1, 1), decrby),
+    Command::new("incrbyfloat", 3, WRITES | FAST, (1, 1, 1), incrbyfloat),
+    Command::new("append", 3, WRITES | FAST, (1, 1, 1), append),
+    Command::new("strlen", 2, READONLY | FAST, (1, 1, 1), strlen),
+    Command::new("getrange", 4, READONLY, (1, 1, 1), getrange),
+    Command::new("substr", 4, READONLY, (1, 1, 1), getrange),
+    Command::new("setrange", 4, WRITES, (1, 1, 1), setrange),
+    Command::new("lcs", -3, READONLY, (1, 2, 1), lcs),
+];
+
+const TOO_LONG: Halt = Halt::Error(std::borrow::Cow::Borrowed(
+    "ERR string exceeds maximum allowed size (proto-max-bulk-len)",
+));
+
+fn string(cx: &mut Context<'_>, key: &[u8]) -> Result<Option<Bytes>, Halt> {
+    Ok(cx.db().read::<Bytes>(key)?.cloned())
+}
+
+fn get(cx: &mut Context<'_>, args: &[Bytes]) -> Outcome {
+    Ok(Reply::optional(string(cx, &args[1])?))
+}
+
+/// When a key is to expire, by the options of SET and GETEX.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Expiry {
+    /// At this time; one that has passed removes the key.
+    At(Millis),
+    Keep,
+    Never,
+}
+
+/// The time of an option such as EX, from its word and its value.
+fn expiry(word: &[u8], value: &[u8], now: Millis, command: &str) -> Result<Expiry, Halt> {
+    let is_seconds = is(word, "EX") || is(word, "EXAT");
+    let is_relative = is(word, "EX") || is(word, "PX");
+    let amount = integer(value)?;
+    let millis = if is_seconds {
+        amount.checked_mul(1000)
+    } else {
+        Some(amount)
+    };
+    let at = millis.filter(|millis| *millis > 0).and_then(|millis| {
+        let base = if is_relative { now as i64 } else { 0 };
+        millis.checked_add(base)
+    });
+    at.map(|at| Expiry::At(at as Millis))
+        .ok_or_else(|| Halt::invalid_expire(command))
+}
+
+fn is_expiry_word(word: &[u8]) -> bool {
+    ["EX", "PX", "EXAT", "PXAT"]
+        .iter()
+        .any(|known| is(word, known))
+}
+
+fn apply(cx: &mut Context<'_>, key: &Bytes, expiry: Expiry) {
+    let now = cx.now;
+    match expiry {
+        Expiry::Keep => {}
+        Expiry::Never => cx.db().set_expiry(key, None),
+        Expiry::At(at) if at <= now => drop(cx.db().remove(key)),
+        Expiry::At(at) => cx.db().set_expiry(key, Some(at)),
+    }
+}
+
+fn set(cx: &mut Context<'_>, args: &[Bytes]) -> Outcome {
+    let (key, value) = (&args[1], &args[2]);
+    let (mut only_if_exists, mut wants_old, mut expires, mut time) = (None, false, None, None);
+    let mut words = Words::new(&args[3..]);
+    while let Some(word) = words.next() {
+        // The same option may come twice; the last time counts.
+        let is_repeated =
+            time.is_some_and(|(before, _): (&Bytes, &Bytes)| before.eq_ignore_ascii_case(word));
+        if is(word, "NX") && only_if_exists.is_none_or(|exists: bool| !exists) {
+            only_if_exists = Some(false);
+        } else if is(word, "XX") && only_if_exists.is_none_or(|exists| exists) {
+            only_if_exists = Some(true);
+        } else if is(word, "GET") {
+            wants_old = true;
+        } else if is(word, "KEEPTTL") && matches!(expires, None | Some(Expiry::Keep)) {
+            expires = Some(Expiry::Keep);
+        } else if is_expiry_word(word) && (expires.is_none() || is_repeated) && !words.is_empty() {
+            time = Some((word, words.expect()?));
+            expires = Some(Expiry::Never);
+        } else {
+            return Err(Halt::SYNTAX);
+        }
+    }
+    if let Some((word, value)) = time {
+        expires = Some(expiry(word, value, cx.now, "set")?);
+    }
+    let old = if wants_old { string(cx, key)? } else { None };
+    let is_permitted = only_if_exists.is_none_or(|exists| exists == cx.db().contains(key));
+    if is_permitted {
+        store(cx, key, value, expires.unwrap_or(Expiry::Never));
+    }
+    Ok(match (wants_old, is_permitted) {
+        (true, _) => Reply::optional(old),
+        (false, true) => Reply::OK,
+        (false, false) => Reply::Null,
+    })
+}
+
+fn store(cx: &mut Context<'_>, key: &Bytes, value: &Bytes, expires: Expiry) {
+    cx.db().replace(key, Value::String(value.clone()));
+    apply(cx, key, expires);
+}
+
+fn setnx(cx: &mut Context<'_>, args: &[Bytes]) -> Outcome {
+    let is_new = !cx.db().contains(&args[1]);
+    if is_new {
+        store(cx, &args[1], &args[2], Expiry::Never);
+    }
+    Ok(Reply::flag(is_new))
+}
+
+fn setex(cx: &mut Context<'_>, args: &[Bytes]) -> Outcome {
+    let expires = expiry(b"EX", &args[2], cx.now, "setex")?;
+    store(cx, &args[1], &args[3], expires);
+    Ok(Reply::OK)
+}
+
+fn psetex(cx: &mut Context<'_>, args: &[Bytes]) -> Outcome {
+    let expires = expiry(b"PX", &args[2], cx.now, "psetex")?;
+    store(cx, &args[1], &args[3], expires);
+    Ok(Reply::OK)
+}
+
+fn getset(cx: &mut Context<'_>, args: &[Bytes]) -> Outcome {
+    let old = string(cx, &args[1])?;
+    store(cx, &args[1], &args[2], Expiry::Never);
+    Ok(Reply::optional(old))
+}
+
+fn getdel(cx: &mut Context<'_>, args: &[Bytes]) -> Outcome {
+    let old = string(cx, &args[1])?;
+    cx.db().remove(&args[1]);
+    Ok(Reply::optional(old))
+}
+
+fn getex(cx: &mut Context<'_>, args: &[Bytes]) -> Outcome {
+    let (is_persistent, time) = match &args[2..] {
+        [] => (false, None),
+        [word] if is(word, "PERSIST") => (true, None),
+        [word, time] if is_expiry_word(word) => (false, Some((word, time))),
+        _ => return Err(Halt::SYNTAX),
+    };
+    let Some(value) = string(cx, &args[1])? else {
+        return Ok(Reply::Null);
+    };
+    if let Some((word, time)) = time {
+        let expires = expiry(word, time, cx.now, "getex")?;
+        apply(cx, &args[1], expires);
+    } else if is_persistent {
+        apply(cx, &args[1], Expiry::Never);
+    }
+    Ok(Reply::Bulk(value))
+}
+
+fn mget(cx: &mut Context<'_>, args: &[Bytes]) -> Outcome {
+    // A key of another type has no string, and is no error here.
+    let values = args[1..].iter().map(|key| match cx.db().value(key) {
+        Some(Value::String(bytes)) => Reply::Bulk(bytes.clone()),
+        _ => Reply::Null,
+    });
+    Ok(Reply::Array(values.collect()))
+}
+
+fn mset(cx: &mut Context<'_>, args: &[Bytes]) -> Outcome {
+    for (key, value) in pairs("mset", args)? {
+        store(cx, key, value, Expiry::Never);
+    }
+    Ok(Reply::OK)
+}
+
+fn msetnx(cx: &mut Context<'_>, args: &[Bytes]) -> Outcome {
+    let pairs: Vec<_> = pairs("msetnx", args)?.collect();
+    let are_new = !pairs.iter().any(|(key, _)| cx.db().contains(key));
+    if are_new {
+        for (key, value) in pairs {
+            store(cx, key, value, Expiry::Never);
+        }
+    }
+    Ok(Reply::flag(are_new))
+}
+
+fn pairs<'a>(
+    command: &str,
+    args: &'a [Bytes],
+) -> Result<impl Iterator<Item = (&'a Bytes, &'a Bytes)>, Halt> {
+    let (pairs, rest) = args[1..].as_chunks::<2>();
+    if !rest.is_empty() {
+        return Err(Halt::wrong_arity(command));
+    }
+    Ok(pairs.iter().map(|[key, value]| (key, value)))
+}
+
+fn incr(cx: &mut Context<'_>, args: &[Bytes]) -> Outcome {
+    add(cx, &args[1], 1)
+}
+
+fn decr(cx: &mut Context<'_>, args: &[Bytes]) -> Outcome {
+    add(cx, &args[1], -1)
+}
+
+fn incrby(cx: &mut Context<'_>, args: &[Bytes]) -> Outcome {
+    add(cx, &args[1], integer(&args[2])?)
+}
+
+fn decrby(cx: &mut Context<'_>, args: &[Bytes]) -> Outcome {
+    let by = integer(&args[2])?.checked_neg();
+    add(
+        cx,
+        &args[1],
+        by.ok_or(Halt::error("ERR decrement would overflow"))?,
+    )
+}
+
+fn add(cx: &mut Context<'_>, key: &Bytes, by: i64) -> Outcome {
+    let old = match string(cx, key)? {
+        Some(bytes) => integer(&bytes)?,
+        None => 0,
+    };
+    let new = old.checked_add(by).ok_or(Halt::OVERFLOW)?;
+    let mut digits = BytesMut::new();
+    number::put(&mut digits, new);
+    store(cx, key, &digits.freeze(), Expiry::Keep);
+    Ok(Reply::Integer(new))
+}
+
+fn incrbyfloat(cx: &mut Context<'_>, args: &[Bytes]) -> Outcome {
+    let old = match string(cx, &args[1])? {
+        Some(bytes) => bytes,
+        None => Bytes::from_static(b"0"),
+    };
+    let sum = extended::sum(&old, &args[2]).ok_or(Halt::NOT_FLOAT)?;
+    let sum = sum.ok_or(Halt::error("ERR increment would produce NaN or Infinity"))?;
+    let sum = Bytes::from(sum);
+    store(cx, &args[1], &sum, Expiry::Keep);
+    Ok(Reply::Bulk(sum))
+}
+
+fn append(cx: &mut Context<'_>, args: &[Bytes]) -> Outcome {
+    let mut value = cx.db().edit::<Bytes>(&args[1])?;
+    let length = value.len() + args[2].len();
+    if length as i64 > MAX_BULK {
+        return Err(TOO_LONG);
+    }
+    let mut bytes = grown(std::mem::take(&mut *value), length);
+    bytes.extend_from_slice(&args[2]);
+    *value = bytes.freeze();
+    value.touch();
+    Ok(Reply::count(length))
+}
+
+/// The bytes to be changed, without a copy where nobody else has them.
+fn grown(bytes: Bytes, length: usize) -> BytesMut {
+    let mut bytes = BytesMut::from(bytes);
+    bytes.reserve(length.saturating_sub(bytes.len()));
+    bytes
+}
+
+fn strlen(cx: &mut Context<'_>, args: &[Bytes]) -> Outcome {
+    let value = cx.db().read::<Bytes>(&args[1])?;
+    Ok(Reply::count(value.map_or(0, Bytes::len)))
+}
+
+fn getrange(cx: &mut Context<'_>, args: &[Bytes]) -> Outcome {
+    let (start, end) = (integer(&args[2])?, integer(&args[3])?);
+    let value = string(cx, &args[1])?.unwrap_or_default();
+    let length = value.len() as i64;
+    if start < 0 && end < 0 && start > end {
+        return Ok(Reply::text(""));
+    }
+    let from_end = |position: i64| {
+        if position < 0 {
+            (length + position).max(0)
+        } else {
+            position
+        }
+    };
+    let (start, end) = (from_end(start), from_end(end).min(length - 1));
+    if start > end || length == 0 {
+        return Ok(Reply::text(""));
+    }
+    Ok(Reply::Bulk(value.slice(start as usize..=end as usize)))
+}
+
+fn setrange(cx: &mut Context<'_>, args: &[Bytes]) -> Outcome {
+    let offset = integer(&args[2])?;
+    let offset = usize::try_from(offset).map_err(|_| Halt::error("ERR offset is out of range"))?;
+    let piece = &args[3];
+    let old = string(cx, &args[1])?;
+    if piece.is_empty() {
+        return Ok(Reply::count(old.map_or(0, |old| old.len())));
+    }
+    let end = offset.saturating_add(piece.len());
+    if end as u64 > MAX_BULK as u64 {
+        return Err(TOO_LONG);
+    }
+    drop(old);
+    let mut value = cx.db().edit::<Bytes>(&args[1])?;
+    let mut bytes = grown(std::mem::take(&mut *value), end);
+    if bytes.len() < end {
+        bytes.resize(end, 0);
+    }
+    bytes[offset..end].copy_from_slice(piece);
+    let length = bytes.len();
+    *value = bytes.freeze();
+    value.touch();
+    Ok(Reply::count(length))
+}
+
+fn lcs(cx: &mut Context<'_>, args: &[Bytes]) -> Outcome {
+    const NOT_STRINGS: &str = "ERR The specified keys must contain string values";
+    let mut read = |key| string(cx, key).map_err(|_| Halt::error(NOT_STRINGS));
+    let (one, other) = (
+        read(&args[1])?.unwrap_or_default(),
+        read(&args[2])?.unwrap_or_default(),
+    );
+    let (mut wants_length, mut wants_ranges, mut with_length, mut least) = (false, false, false, 0);
+    let mut words = Words::new(&args[3..]);
+    while let Some(word) = words.next() {
+        if is(word, "LEN") {
+            wants_length = true;
+        } else if is(word, "IDX") {
+            wants_ranges = true;
+        } else if is(word, "WITHMATCHLEN") {
+            with_length = true;
+        } else if is(word, "MINMATCHLEN") {
+            least = integer(words.expect()?)?.max(0) as usize;
+        } else {
+            return Err(Halt::SYNTAX);
+        }
+    }
+    if wants_length && wants_ranges {
+        return Err(Halt::error(
+            "ERR If you want both the length and indexes, please just use IDX.",
+        ));
+    }
+    let matches = common_subsequence(&one, &other);
+    let length: usize = matches.iter().map(|(_, _, length)| length).sum();
+    if wants_length {
+        return Ok(Reply::count(length));
+    }
+    if !wants_ranges {
+        let bytes: Vec<u8> = matches
+            .iter()
+            .rev()
+            .flat_map(|(start, _, length)| &one[*start..start + length])
+            .copied()
+            .collect();
+        return Ok(Reply::bulk(bytes));
+    }
+    let range = |start: usize, length: usize| {
+        Reply::Array(vec![Reply::count(start), Reply::count(start + length - 1)])
+    };
+    let ranges = matches
+        .iter()
+        .filter(|(_, _, length)| *length >= least.max(1));
+    let ranges = ranges.map(|(one, other, length)| {
+        let mut items = vec![range(*one, *length), range(*other, *length)];
+        items.extend(with_length.then(|| Reply::count(*length)));
+        Reply::Array(items)
+    });
+    Ok(Reply::Map(vec![
+        (Reply::text("matches"), Reply::Array(ranges.collect())),
+        (Reply::text("len"), Reply::count(length)),
+    ]))
+}
+
+/// The pieces of the longest common subsequence, the last one first: where they start, and their length.
+fn common_subsequence(one: &[u8], other: &[u8]) -> Vec<(usize, usize, usize)> {
+    let width = other.len() + 1;
+    let mut lengths = vec![0_u32; (one.len() + 1) * width];
+    for (i, a) in one.iter().enumerate() {
+        for (j, b) in other.iter().enumerate() {
+            lengths[(i + 1) * width + j + 1] = if a == b {
+                lengths[i * width + j] + 1
+            } else {
+                lengths[i * width + j + 1].max(lengths[(i + 1) * width + j])
+            };
+        }
+    }
+    let (mut i, mut j, mut pieces) = (one.len(), other.len(), Vec::<(usize, usize, usize)>::new());
+    while i > 0 && j > 0 {
+        if one[i - 1] == other[j - 1] {
+            (i, j) = (i - 1, j - 1);
+            match pieces.last_mut() {
+                Some((a, b, length)) if *a == i + 1 && *b == j + 1 => {
+                    (*a, *b, *length) = (i, j, *length + 1)
+                }
+                _ => pieces.push((i, j, 1)),
+            }
+        } else if lengths[(i - 1) * width + j] > lengths[i * width + j - 1] {
+            i -= 1;
+        } else {
+            j -= 1;
+        }
+    }
+    pieces
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::memory::tests::client::Client;
+
+    fn expect(pairs: &[(&str, &str)]) {
+        let client = Client::new();
+        for (command, reply) in pairs {
+            assert_eq!(client.ask(command), *reply, "{command}");
+        }
+    }
+
+    #[test]
+    fn set_obeys_its_options() {
+        expect(&[
+            ("SET a 1", "+OK"),
+            ("SET a 2 NX", "$-1"),
+            ("SET a 3 XX GET", "$1 1"),
+            ("GET a", "$1 3"),
+            ("SET a 4 NX XX", "-ERR syntax error"),
+            ("SET a 4 EX 0", "-ERR invalid expire time in 'set' command"),
+            (
+                "SET a 4 EX x",
+                "-ERR value is not an integer or out of range",
+            ),
+        ]);
+    }
+
+    #[test]
+    fn counters_count() {
+        expect(&[
+            ("INCR n", ":1"),
+            ("INCRBY n 9", ":10"),
+            ("DECRBY n 20", ":-10"),
+            ("INCRBYFLOAT n 0.1", "$4 -9.9"),
+            ("INCRBYFLOAT n 0.2", "$4 -9.7"),
+            ("INCR n", "-ERR value is not an integer or out of range"),
+            ("SET n 9223372036854775807", "+OK"),
+            ("INCR n", "-ERR increment or decrement would overflow"),
+        ]);
+    }
+
+    #[test]
+    fn ranges_count_from_both_ends() {
+        expect(&[
+            ("SETRANGE s 5 World", ":10"),
+            ("SETRANGE s 0 Hello", ":10"),
+            ("GETRANGE s -5 -1", "$5 World"),
+            ("GETRANGE s 3 100", "$7 loWorld"),
+            ("GETRANGE s 9 3", "$0 "),
+            ("APPEND s !", ":11"),
+            ("STRLEN s", ":11"),
+        ]);
+    }
+
+    #[test]
+    fn the_longest_common_subsequence_is_found() {
+        expect(&[
+            ("MSET a ohmytext b mynewtext", "+OK"),
+            ("LCS a b", "$6 mytext"),
+            ("LCS a b LEN", ":6"),
+            (
+                "LCS a b IDX MINMATCHLEN 4 WITHMATCHLEN",
+                "*4 $7 matches *1 *3 *2 :4 :7 *2 :5 :8 :4 $3 len :6",
+            ),
+        ]);
+    }
+}

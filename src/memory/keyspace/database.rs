@@ -1,0 +1,348 @@
+//! One numbered database.
+
+use std::{
+    collections::BTreeSet,
+    marker::PhantomData,
+    ops::{Deref, DerefMut},
+};
+
+use bytes::Bytes;
+use indexmap::IndexMap;
+
+use super::{Kind, Millis, Value, entry::Entry};
+use crate::memory::halt::Halt;
+
+/// The estimate of what an entry costs beside the bytes of its key and its value.
+const ENTRY_BYTES: usize = 160;
+
+/// Keys in an order that SCAN can follow: a removal moves the last key to the place of the removed one, so
+/// a walk from the last key to the first misses none that stays.
+#[derive(Debug, Default)]
+pub(in crate::memory) struct Database {
+    entries: IndexMap<Bytes, Entry>,
+    /// Every key with an expiry, the earliest first.
+    expiries: BTreeSet<(Millis, Bytes)>,
+    /// Every hash with a field that expires, the earliest first.
+    field_expiries: BTreeSet<(Millis, Bytes)>,
+    bytes: usize,
+    last_use: u64,
+    now: Millis,
+    /// Keys that have changed since they were last taken, for clients that wait for them or watch them.
+    changed: Vec<Bytes>,
+    /// The number of keys that were removed because their time had come.
+    expired: u64,
+}
+
+impl Database {
+    pub(in crate::memory) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(in crate::memory) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The bytes of a key and its value, with the estimate of what the entry costs beside them.
+    pub(in crate::memory) fn bytes_of(&self, key: &[u8]) -> Option<usize> {
+        self.entries.get(key).map(|entry| entry.bytes)
+    }
+
+    /// The number of keys with an expiry.
+    pub(in crate::memory) fn expiring(&self) -> usize {
+        self.expiries.len()
+    }
+
+    pub(in crate::memory) fn expired(&self) -> u64 {
+        self.expired
+    }
+
+    pub(in crate::memory) fn contains(&self, key: &[u8]) -> bool {
+        self.entries.contains_key(key)
+    }
+
+    pub(in crate::memory) fn keys(
+        &self,
+    ) -> impl DoubleEndedIterator<Item = &Bytes> + ExactSizeIterator {
+        self.entries.keys()
+    }
+
+    /// The key at a position of the order that SCAN follows, and its value.
+    pub(in crate::memory) fn at(&self, position: usize) -> Option<(&Bytes, &Value)> {
+        let (key, entry) = self.entries.get_index(position)?;
+        Some((key, &entry.value))
+    }
+
+    /// The value of a key, whatever its type. It does not count as a use.
+    pub(in crate::memory) fn peek(&self, key: &[u8]) -> Option<&Value> {
+        self.entries.get(key).map(|entry| &entry.value)
+    }
+
+    /// The value of a key, whatever its type.
+    pub(in crate::memory) fn value(&mut self, key: &[u8]) -> Option<&Value> {
+        let (last_use, now) = (&mut self.last_use, self.now);
+        let entry = self.entries.get_mut(key)?;
+        *last_use += 1;
+        (entry.used, entry.used_at) = (*last_use, now);
+        Some(&entry.value)
+    }
+
+    /// The value of a key that has to be of this type, if the key exists.
+    pub(in crate::memory) fn read<T: Kind>(&mut self, key: &[u8]) -> Result<Option<&T>, Halt> {
+        match self.value(key) {
+            None => Ok(None),
+            Some(value) => T::of(value).map(Some).ok_or(Halt::WRONG_TYPE),
+        }
+    }
+
+    /// The value of a key that has to be of this type, to be changed. A key that does not exist begins
+    /// empty; one that is empty in the end is removed. Without [`Edit::touch`] nothing counts as changed.
+    pub(in crate::memory) fn edit<T: Kind>(&mut self, key: &Bytes) -> Result<Edit<'_, T>, Halt> {
+        let position = match self.read::<T>(key)? {
+            Some(_) => self.entries.get_index_of(key).expect(PRESENT),
+            None => {
+                let entry = self.entry(T::default().into_value());
+                self.entries.insert_full(key.clone(), entry).0
+            }
+        };
+        Ok(Edit {
+            database: self,
+            position,
+            is_touched: false,
+            kind: PhantomData,
+        })
+    }
+
+    /// Like [`edit`](Self::edit), for a key that has to exist.
+    pub(in crate::memory) fn edit_existing<T: Kind>(
+        &mut self,
+        key: &Bytes,
+    ) -> Result<Option<Edit<'_, T>>, Halt> {
+        if self.contains(key) {
+            self.edit(key).map(Some)
+        } else {
+            Ok(None)
+        }
+    }
+
+    /// Gives a key a value, instead of the one that it has, and no expiry. A value that is empty removes it.
+    pub(in crate::memory) fn insert(&mut self, key: &Bytes, value: Value) {
+        self.set_expiry(key, None);
+        self.replace(key, value);
+    }
+
+    /// Gives a key a value, and leaves its expiry.
+    pub(in crate::memory) fn replace(&mut self, key: &Bytes, value: Value) {
+        if value.is_empty() {
+            self.remove(key);
+            return;
+        }
+        self.last_use += 1;
+        let (used, used_at) = (self.last_use, self.now);
+        match self.entries.get_mut(key) {
+            Some(entry) => (entry.value, entry.used, entry.used_at) = (value, used, used_at),
+            None => {
+                let entry = self.entry(value);
+                self.entries.insert(key.clone(), entry);
+            }
+        }
+        self.touch(key);
+    }
+
+    fn entry(&self, value: Value) -> Entry {
+        Entry {
+            value,
+            expires_at: None,
+            field_expires_at: None,
+            used: self.last_use,
+            used_at: self.now,
+            bytes: 0,
+        }
+    }
+
+    /// Removes a key. Returns its value, and its expiry.
+    pub(in crate::memory) fn remove(&mut self, key: &[u8]) -> Option<(Value, Option<Millis>)> {
+        let (key, entry) = self.entries.swap_remove_entry(key)?;
+        self.bytes -= entry.bytes;
+        if let Some(at) = entry.expires_at {
+            self.expiries.remove(&(at, key.clone()));
+        }
+        if let Some(at) = entry.field_expires_at {
+            self.field_expiries.remove(&(at, key.clone()));
+        }
+        self.changed.push(key);
+        Some((entry.value, entry.expires_at))
+    }
+
+    pub(in crate::memory) fn clear(&mut self) {
+        self.changed.extend(self.entries.keys().cloned());
+        self.entries.clear();
+        self.expiries.clear();
+        self.field_expiries.clear();
+        self.bytes = 0;
+    }
+
+    pub(in crate::memory) fn expiry(&self, key: &[u8]) -> Option<Millis> {
+        self.entries.get(key)?.expires_at
+    }
+
+    /// Sets or removes the expiry of a key. It does not count as a change of its value.
+    pub(in crate::memory) fn set_expiry(&mut self, key: &Bytes, at: Option<Millis>) {
+        let Some(entry) = self.entries.get_mut(key) else {
+            return;
+        };
+        if let Some(old) = entry.expires_at {
+            self.expiries.remove(&(old, key.clone()));
+        }
+        entry.expires_at = at;
+        if let Some(at) = at {
+            self.expiries.insert((at, key.clone()));
+        }
+    }
+
+    /// The milliseconds since a key was last used.
+    pub(in crate::memory) fn idle(&self, key: &[u8]) -> Option<Millis> {
+        let entry = self.entries.get(key)?;
+        Some(self.now.saturating_sub(entry.used_at))
+    }
+
+    /// A key has changed: clients that watch it notice, and those that wait for it try again.
+    pub(in crate::memory) fn touch(&mut self, key: &Bytes) {
+        self.count_bytes(key);
+        self.changed.push(key.clone());
+    }
+
+    fn count_bytes(&mut self, key: &Bytes) {
+        if let Some(entry) = self.entries.get_mut(key) {
+            let bytes = key.len() + entry.value.bytes() + ENTRY_BYTES;
+            self.bytes = self.bytes - entry.bytes + bytes;
+            entry.bytes = bytes;
+            let at = entry.value.next_field_expiry();
+            let old = std::mem::replace(&mut entry.field_expires_at, at);
+            if old != at {
+                self.field_expiries.extend(at.map(|at| (at, key.clone())));
+                if let Some(old) = old {
+                    self.field_expiries.remove(&(old, key.clone()));
+                }
+            }
+        }
+    }
+
+    /// These keys have come, gone, or changed, by a change of the database as a whole.
+    pub(super) fn note_changes(&mut self, keys: &[Bytes]) {
+        self.changed.extend_from_slice(keys);
+    }
+
+    /// Keys that have changed since the last call; a key may be in it more than once.
+    pub(in crate::memory) fn take_changed(&mut self, wanted: bool) -> Vec<Bytes> {
+        if wanted {
+            std::mem::take(&mut self.changed)
+        } else {
+            self.changed.clear();
+            Vec::new()
+        }
+    }
+
+    /// Removes the keys and the fields of hashes whose time has come. Later uses are at this time. Tells whether
+    /// there were any.
+    pub(super) fn expire(&mut self, now: Millis) -> bool {
+        self.now = now;
+        let mut has_expired = false;
+        while let Some((at, key)) = self.expiries.first()
+            && *at <= now
+        {
+            let key = key.clone();
+            self.remove(&key);
+            self.expired += 1;
+            has_expired = true;
+        }
+        while let Some((at, key)) = self.field_expiries.first()
+            && *at <= now
+        {
+            let key = key.clone();
+            self.expire_fields(&key);
+            has_expired = true;
+        }
+        has_expired
+    }
+
+    fn expire_fields(&mut self, key: &Bytes) {
+        let entry = self.entries.get_mut(key);
+        let Some(Value::Hash(hash)) = entry.map(|entry| &mut entry.value) else {
+            return;
+        };
+        hash.expire(self.now);
+        if hash.is_empty() {
+            self.remove(key);
+        } else {
+            self.touch(key);
+        }
+    }
+
+    /// The key to evict next: of so many random ones the one that was not used for longest.
+    pub(in crate::memory) fn least_recently_used(
+        &self,
+        random: &mut fastrand::Rng,
+        samples: usize,
+    ) -> Option<Bytes> {
+        let sampled = (0..samples.min(self.entries.len()))
+            .filter_map(|_| self.entries.get_index(random.usize(0..self.entries.len())));
+        let (key, _) = sampled.min_by_key(|(_, entry)| entry.used)?;
+        Some(key.clone())
+    }
+
+    /// The key that expires next.
+    pub(in crate::memory) fn next_to_expire(&self) -> Option<(Millis, &Bytes)> {
+        self.expiries.first().map(|(at, key)| (*at, key))
+    }
+}
+
+/// A value that is being changed.
+pub(in crate::memory) struct Edit<'a, T: Kind> {
+    database: &'a mut Database,
+    position: usize,
+    is_touched: bool,
+    kind: PhantomData<T>,
+}
+
+impl<T: Kind> Edit<'_, T> {
+    /// The value has changed.
+    pub(in crate::memory) fn touch(&mut self) {
+        self.is_touched = true;
+    }
+}
+
+const PRESENT: &str = "BUG: an edited key is gone, or of another type";
+
+impl<T: Kind> Deref for Edit<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        let at = self.database.at(self.position);
+        at.and_then(|(_, value)| T::of(value)).expect(PRESENT)
+    }
+}
+
+impl<T: Kind> DerefMut for Edit<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        let at = self.database.entries.get_index_mut(self.position);
+        at.and_then(|(_, entry)| T::of_mut(&mut entry.value))
+            .expect(PRESENT)
+    }
+}
+
+impl<T: Kind> Drop for Edit<'_, T> {
+    fn drop(&mut self) {
+        let Some((key, value)) = self.database.at(self.position) else {
+            return;
+        };
+        let (key, is_empty) = (key.clone(), value.is_empty());
+        match (is_empty, self.is_touched) {
+            (true, true) => drop(self.database.remove(&key)),
+            // It did not exist before either.
+            (true, false) => drop(self.database.entries.swap_remove(&key)),
+            (false, true) => self.database.touch(&key),
+            // Groups of a stream change without a change of the stream.
+            (false, false) => self.database.count_bytes(&key),
+        }
+    }
+}

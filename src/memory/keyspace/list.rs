@@ -1,0 +1,158 @@
+//! Lists.
+
+use std::{collections::VecDeque, ops::RangeInclusive};
+
+use bytes::Bytes;
+
+/// The estimate of what an element costs beside its bytes.
+const ELEMENT_BYTES: usize = 32;
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(in crate::memory) struct List {
+    items: VecDeque<Bytes>,
+    bytes: usize,
+}
+
+/// An end of a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::memory) enum End {
+    Left,
+    Right,
+}
+
+impl List {
+    pub(in crate::memory) fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    pub(in crate::memory) fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    pub(in crate::memory) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(in crate::memory) fn iter(
+        &self,
+    ) -> impl DoubleEndedIterator<Item = &Bytes> + ExactSizeIterator {
+        self.items.iter()
+    }
+
+    pub(in crate::memory) fn get(&self, position: usize) -> Option<&Bytes> {
+        self.items.get(position)
+    }
+
+    /// The elements at these positions, which have to exist.
+    pub(in crate::memory) fn range(
+        &self,
+        positions: RangeInclusive<usize>,
+    ) -> impl Iterator<Item = &Bytes> {
+        self.items.range(positions)
+    }
+
+    pub(in crate::memory) fn push(&mut self, end: End, item: Bytes) {
+        self.bytes += cost(&item);
+        match end {
+            End::Left => self.items.push_front(item),
+            End::Right => self.items.push_back(item),
+        }
+    }
+
+    pub(in crate::memory) fn pop(&mut self, end: End) -> Option<Bytes> {
+        let item = match end {
+            End::Left => self.items.pop_front(),
+            End::Right => self.items.pop_back(),
+        }?;
+        self.bytes -= cost(&item);
+        Some(item)
+    }
+
+    /// Replaces the element at a position. Tells whether there was one.
+    pub(in crate::memory) fn set(&mut self, position: usize, item: Bytes) -> bool {
+        let Some(place) = self.items.get_mut(position) else {
+            return false;
+        };
+        self.bytes = self.bytes - cost(place) + cost(&item);
+        *place = item;
+        true
+    }
+
+    /// Puts an element at a position, before the one that is there.
+    pub(in crate::memory) fn insert(&mut self, position: usize, item: Bytes) {
+        self.bytes += cost(&item);
+        self.items.insert(position, item);
+    }
+
+    /// Keeps the elements at these positions alone, as far as they exist. Returns how many were removed.
+    pub(in crate::memory) fn trim(&mut self, start: usize, end: usize) -> usize {
+        let before = self.items.len();
+        self.items.truncate(end);
+        self.items.drain(..start.min(self.items.len()));
+        self.count_bytes();
+        before - self.items.len()
+    }
+
+    /// Removes so many elements of this value at most, beginning at an end. Returns how many there were.
+    pub(in crate::memory) fn remove(&mut self, from: End, most: usize, value: &Bytes) -> usize {
+        let equal = self.items.iter().filter(|item| *item == value).count();
+        let removed = equal.min(most);
+        // Of the equal elements in their order, those that stay are the last or the first.
+        let stay = match from {
+            End::Left => removed..equal,
+            End::Right => 0..equal - removed,
+        };
+        let mut seen = 0;
+        self.items.retain(|item| {
+            if item != value {
+                return true;
+            }
+            seen += 1;
+            stay.contains(&(seen - 1))
+        });
+        self.bytes -= removed * cost(value);
+        removed
+    }
+
+    fn count_bytes(&mut self) {
+        self.bytes = self.items.iter().map(cost).sum();
+    }
+}
+
+fn cost(item: &Bytes) -> usize {
+    item.len() + ELEMENT_BYTES
+}
+
+impl FromIterator<Bytes> for List {
+    fn from_iter<I: IntoIterator<Item = Bytes>>(items: I) -> Self {
+        let items: VecDeque<Bytes> = items.into_iter().collect();
+        let bytes = items.iter().map(cost).sum();
+        Self { items, bytes }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_those_of_the_elements() {
+        let mut random = fastrand::Rng::with_seed(1);
+        let mut list = List::default();
+        for _ in 0..2000 {
+            let item = Bytes::from(vec![b'x'; random.usize(0..3)]);
+            let end = [End::Left, End::Right][random.usize(0..2)];
+            let position = random.usize(0..=list.len());
+            match random.u8(0..12) {
+                0..6 => list.push(end, item),
+                6 => drop(list.pop(end)),
+                7 => drop(list.set(position, item)),
+                8 => list.insert(position, item),
+                9 => drop(list.remove(end, random.usize(0..3), &item)),
+                10 if random.u8(0..9) == 0 => drop(list.trim(random.usize(0..3), list.len() / 2)),
+                _ => assert_eq!(list.get(position).is_some(), position < list.len()),
+            }
+            assert_eq!(list.bytes(), list.iter().map(cost).sum::<usize>());
+        }
+    }
+}

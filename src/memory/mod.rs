@@ -1,0 +1,55 @@
+//! The embedded server: data and commands of Redis inside the process.
+//!
+//! - `server`: the handle that applications have · `listener`, `pump`: sockets · `dump`: values as tests see them · `store`: a server that its clients share · `engine`: the server as one value · `stream`: a client's end of
+//!   a connection · `session`: a client · `waiters`, `waits`: clients that wait for keys, or watch them ·
+//!   `channels`, `subscriptions`: subscribers
+//! - `request`, `reply`, `number`: the wire · `glob`: patterns · `command`: the table of commands · `check`: whether
+//!   a command may run · `context`: what a command sees · `arguments`: the words of a command · `commands/`: the
+//!   commands, by family
+//! - `scripts/`: scripts in Lua, with the feature `memory-lua` · `evaluation`: a script that runs
+//! - `keyspace/`: the data · `hyperloglog`: estimates of counts · `settings`, `statistics`, `faults`, `clock`
+
+mod arguments;
+mod channels;
+mod check;
+mod clock;
+mod command;
+mod commands;
+mod context;
+mod dump;
+mod engine;
+#[cfg(feature = "memory-lua")]
+mod evaluation;
+mod extended;
+mod faults;
+mod glob;
+mod halt;
+mod hyperloglog;
+mod keyspace;
+mod listener;
+mod number;
+mod processing;
+mod pump;
+mod reply;
+mod request;
+#[cfg(feature = "memory-lua")]
+mod scripts;
+mod server;
+mod session;
+mod settings;
+mod signature;
+mod statistics;
+mod store;
+mod stream;
+mod subscriptions;
+mod waiters;
+mod waits;
+
+pub use dump::{MemoryEntry, MemoryValue};
+pub use listener::MemoryListener;
+pub use server::{EvictionPolicy, MemoryServer};
+pub(crate) use store::Store;
+pub(crate) use stream::MemoryStream;
+
+#[cfg(test)]
+mod tests;

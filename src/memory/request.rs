@@ -1,0 +1,255 @@
+//! Requests on the wire: arrays of bulk strings, or lines for people with a terminal.
+
+use bytes::{Buf, Bytes, BytesMut};
+
+/// The arguments of a command, its name first.
+pub(super) type Request = Vec<Bytes>;
+
+const MAX_LINE: usize = 64 * 1024;
+const MAX_ARGUMENTS: i64 = 1024 * 1024;
+pub(super) const MAX_BULK: i64 = 512 * 1024 * 1024;
+/// Without a login, a client may send this little, as in Redis.
+const MAX_ARGUMENTS_BEFORE_LOGIN: i64 = 10;
+const MAX_BULK_BEFORE_LOGIN: i64 = 16 * 1024;
+/// An announced length reserves no more than this.
+const RESERVE: usize = 1024;
+
+/// Input that is no request. The client gets the text and is disconnected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Malformed(pub(super) &'static str);
+
+/// Takes requests off the front of the input.
+#[derive(Debug, Default)]
+pub(super) struct Decoder {
+    arguments: Vec<Bytes>,
+    /// Arguments of the array under way that have not come.
+    missing: usize,
+    /// The length of the bulk string under way.
+    length: Option<usize>,
+}
+
+impl Decoder {
+    /// The bytes of input without which it cannot go on, as far as they are known.
+    pub(super) fn wanted(&self) -> usize {
+        self.length.map_or(0, |length| length + 2)
+    }
+
+    /// The next complete request; an empty line is none.
+    pub(super) fn next(
+        &mut self,
+        input: &mut BytesMut,
+        is_logged_in: bool,
+    ) -> Result<Option<Request>, Malformed> {
+        loop {
+            if self.missing > 0 {
+                return self.rest(input, is_logged_in);
+            }
+            match input.first() {
+                None => return Ok(None),
+                Some(b'*') => {
+                    let Some(line) =
+                        take_line(input, "Protocol error: too big mbulk count string")?
+                    else {
+                        return Ok(None);
+                    };
+                    let count = number(&line[1..])
+                        .filter(|count| *count <= MAX_ARGUMENTS)
+                        .ok_or(Malformed("Protocol error: invalid multibulk length"))?;
+                    if !is_logged_in && count > MAX_ARGUMENTS_BEFORE_LOGIN {
+                        return Err(Malformed(
+                            "Protocol error: unauthenticated multibulk length",
+                        ));
+                    }
+                    if count > 0 {
+                        self.missing = count as usize;
+                        self.arguments = Vec::with_capacity(self.missing.min(RESERVE));
+                    }
+                }
+                Some(_) => {
+                    let Some(line) = take_line(input, "Protocol error: too big inline request")?
+                    else {
+                        return Ok(None);
+                    };
+                    let arguments = split(&line)
+                        .ok_or(Malformed("Protocol error: unbalanced quotes in request"))?;
+                    if !arguments.is_empty() {
+                        return Ok(Some(arguments));
+                    }
+                }
+            }
+        }
+    }
+
+    fn rest(
+        &mut self,
+        input: &mut BytesMut,
+        is_logged_in: bool,
+    ) -> Result<Option<Request>, Malformed> {
+        while self.missing > 0 {
+            let length = match self.length {
+                Some(length) => length,
+                None => {
+                    let Some(line) = take_line(input, "Protocol error: too big bulk count string")?
+                    else {
+                        return Ok(None);
+                    };
+                    if line.first() != Some(&b'$') {
+                        return Err(Malformed("Protocol error: expected '$'"));
+                    }
+                    let length = number(&line[1..])
+                        .filter(|length| (0..=MAX_BULK).contains(length))
+                        .ok_or(Malformed("Protocol error: invalid bulk length"))?;
+                    if !is_logged_in && length > MAX_BULK_BEFORE_LOGIN {
+                        return Err(Malformed("Protocol error: unauthenticated bulk length"));
+                    }
+                    *self.length.insert(length as usize)
+                }
+            };
+            if input.len() < length + 2 {
+                return Ok(None);
+            }
+            // A small argument is copied, so that a value does not keep the whole input alive.
+            let argument = Bytes::copy_from_slice(&input[..length]);
+            input.advance(length + 2);
+            self.arguments.push(argument);
+            self.length = None;
+            self.missing -= 1;
+        }
+        Ok(Some(std::mem::take(&mut self.arguments)))
+    }
+}
+
+/// A line without its end, once it is complete.
+fn take_line(input: &mut BytesMut, too_long: &'static str) -> Result<Option<BytesMut>, Malformed> {
+    let Some(end) = input
+        .iter()
+        .take(MAX_LINE + 1)
+        .position(|byte| *byte == b'\n')
+    else {
+        return if input.len() > MAX_LINE {
+            Err(Malformed(too_long))
+        } else {
+            Ok(None)
+        };
+    };
+    let mut line = input.split_to(end + 1);
+    line.truncate(end);
+    if line.last() == Some(&b'\r') {
+        line.truncate(end - 1);
+    }
+    Ok(Some(line))
+}
+
+fn number(digits: &[u8]) -> Option<i64> {
+    std::str::from_utf8(digits).ok()?.parse().ok()
+}
+
+/// The words of a line, with the quotes and escapes of redis-cli. `None` if a quote is not closed.
+fn split(line: &[u8]) -> Option<Request> {
+    let mut words = Vec::new();
+    let mut bytes = line.iter().copied().peekable();
+    loop {
+        while bytes.next_if(u8::is_ascii_whitespace).is_some() {}
+        if bytes.peek().is_none() {
+            return Some(words);
+        }
+        let mut word = Vec::new();
+        while let Some(byte) = bytes.next_if(|byte| !byte.is_ascii_whitespace()) {
+            match byte {
+                b'"' => loop {
+                    match bytes.next()? {
+                        b'"' => break,
+                        b'\\' => word.push(escaped(&mut bytes)?),
+                        byte => word.push(byte),
+                    }
+                },
+                b'\'' => loop {
+                    match bytes.next()? {
+                        b'\'' => break,
+                        b'\\' if bytes.next_if_eq(&b'\'').is_some() => word.push(b'\''),
+                        byte => word.push(byte),
+                    }
+                },
+                byte => word.push(byte),
+            }
+        }
+        words.push(word.into());
+    }
+}
+
+fn escaped(bytes: &mut std::iter::Peekable<impl Iterator<Item = u8>>) -> Option<u8> {
+    Some(match bytes.next()? {
+        b'n' => b'\n',
+        b'r' => b'\r',
+        b't' => b'\t',
+        b'b' => 8,
+        b'a' => 7,
+        b'x' => {
+            let mut digit = || (bytes.next()? as char).to_digit(16);
+            (digit()? * 16 + digit()?) as u8
+        }
+        byte => byte,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decode(input: &[u8]) -> Result<Vec<Request>, Malformed> {
+        let (mut decoder, mut input) = (Decoder::default(), BytesMut::from(input));
+        let mut requests = Vec::new();
+        while let Some(request) = decoder.next(&mut input, true)? {
+            requests.push(request);
+        }
+        Ok(requests)
+    }
+
+    #[test]
+    fn requests_come_in_pieces_of_any_size() {
+        let input = b"*2\r\n$3\r\nGET\r\n$1\r\na\r\n*1\r\n$4\r\nPING\r\nset a \"b c\"\r\n";
+        let whole = decode(input).expect("requests");
+        assert_eq!(whole.len(), 3);
+        assert_eq!(whole[2], ["set", "a", "b c"]);
+        let (mut decoder, mut buffer, mut requests) =
+            (Decoder::default(), BytesMut::new(), Vec::new());
+        for byte in input {
+            buffer.extend_from_slice(&[*byte]);
+            requests.extend(decoder.next(&mut buffer, true).expect("no error"));
+        }
+        assert_eq!(requests, whole);
+    }
+
+    #[test]
+    fn malformed_input_is_refused() {
+        for (input, text) in [
+            (&b"*x\r\n"[..], "Protocol error: invalid multibulk length"),
+            (b"*1048577\r\n", "Protocol error: invalid multibulk length"),
+            (b"*1\r\n:1\r\n", "Protocol error: expected '$'"),
+            (b"*1\r\n$-1\r\n", "Protocol error: invalid bulk length"),
+            (
+                b"*1\r\n$536870913\r\n",
+                "Protocol error: invalid bulk length",
+            ),
+            (
+                b"set a \"b\r\n",
+                "Protocol error: unbalanced quotes in request",
+            ),
+        ] {
+            assert_eq!(decode(input), Err(Malformed(text)));
+        }
+        let endless = vec![b'a'; MAX_LINE + 1];
+        assert_eq!(
+            decode(&endless),
+            Err(Malformed("Protocol error: too big inline request"))
+        );
+        let mut decoder = Decoder::default();
+        let refused = decoder.next(&mut BytesMut::from(&b"*11\r\n"[..]), false);
+        assert_eq!(
+            refused,
+            Err(Malformed(
+                "Protocol error: unauthenticated multibulk length"
+            ))
+        );
+    }
+}

@@ -1,0 +1,18 @@
+//! The server, as a script sees it.
+
+use bytes::Bytes;
+
+use crate::memory::reply::{Protocol, Reply};
+
+pub(in crate::memory) trait Host {
+    /// Runs a command. An error is a reply as well.
+    fn call(&mut self, request: Vec<Bytes>) -> Reply;
+
+    /// Whether there is a command of this name, or subcommand of these names.
+    fn has_command(&self, request: &[Bytes]) -> bool;
+
+    /// The protocol whose types the script gets and returns.
+    fn protocol(&mut self) -> Protocol;
+
+    fn set_protocol(&mut self, protocol: Protocol);
+}

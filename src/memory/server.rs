@@ -1,0 +1,350 @@
+//! The handle of an embedded server.
+
+use std::{collections::BTreeMap, fmt, io, time::Duration};
+
+use bytes::Bytes;
+
+use super::{dump::MemoryValue, listener::MemoryListener, settings::Eviction, store::Store};
+
+/// A Redis-compatible server inside the process: for tests, examples, and programs that need no other.
+///
+/// A database whose URL is [`url`](Self::url) uses it, as it would use a server on the network: greeting, pool,
+/// pipelining, leases, circuit breaker and health checks are the same code. `memory://` alone is a server of
+/// its own for each database; `memory://name` is one that all databases and handles of that name in this
+/// process share.
+///
+/// The data lives as long as a handle, a supervisor or a connection refers to the server, and is nowhere else.
+/// Commands run one at a time, as in Redis, on the thread of the task that sends them. Time is that of tokio's
+/// clock, so keys expire and commands time out under [`tokio::time::pause`] as well.
+///
+/// ```
+/// use redis_steward::{Config, DatabaseConfig, MemoryServer, Supervisor};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let server = MemoryServer::new();
+/// let config = Config::new().database("main", DatabaseConfig::from_url(server.url()));
+/// let supervisor = Supervisor::spawn(config).await?;
+/// let main = supervisor.database("main")?;
+/// let () = main.query(redis::cmd("SET").arg("greeting").arg("hello")).await?;
+/// assert_eq!(server.get("greeting").as_deref(), Some(&b"hello"[..]));
+///
+/// server.fail_with("OOM command not allowed when used memory > 'maxmemory'.", &["SET"]);
+/// let refused = main.query::<()>(redis::cmd("SET").arg("greeting").arg("again")).await;
+/// assert!(refused.is_err());
+/// # Ok(())
+/// # }
+/// ```
+///
+/// With the feature `memory-lua` it also runs scripts (`EVAL`, `EVALSHA`, `SCRIPT`, and so `redis::Script`) in
+/// Lua 5.1 with `cjson`, but without the libraries `bit`, `cmsgpack` and `struct`; all clients wait for a script, so one
+/// that runs for longer than 5 s (`CONFIG SET busy-reply-threshold`, in milliseconds; 0 is no limit) is ended
+/// with an error, and what it has written stays.
+///
+/// # Faults
+///
+/// [`freeze`](Self::freeze), [`stop`](Self::stop) and the other faults last until they are taken back;
+/// [`heal`](Self::heal) takes all of them back. They take effect for all clients at once.
+#[derive(Clone)]
+pub struct MemoryServer {
+    store: Store,
+}
+
+/// The order in which keys are evicted when a bound on the data is reached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EvictionPolicy {
+    /// None are evicted: commands that need memory fail with Redis's `OOM` error.
+    #[default]
+    NoEviction,
+    /// Of five random keys, the one that was not used for longest (`allkeys-lru`).
+    AllKeysLru,
+    /// The key that expires next (`volatile-ttl`); without one, commands fail as with
+    /// [`NoEviction`](Self::NoEviction).
+    VolatileTtl,
+}
+
+impl MemoryServer {
+    /// A new server, with a name that no other one has.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            store: Store::with_new_name(),
+        }
+    }
+
+    /// The server of `memory://name` in this process; a new one if there is none.
+    ///
+    /// # Panics
+    ///
+    /// If the name cannot stand in a URL: it is made of letters, digits, `-`, `_` and `.`.
+    #[must_use]
+    #[track_caller]
+    pub fn named(name: &str) -> Self {
+        let is_usual = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        assert!(
+            !name.is_empty() && name.bytes().all(is_usual),
+            "the name of a memory server is made of letters, digits, - _ and ., and not {name:?}"
+        );
+        Self {
+            store: Store::named(name),
+        }
+    }
+
+    /// The URL of this server, such as `memory://server-1`, without a password.
+    #[must_use]
+    pub fn url(&self) -> String {
+        self.store.to_string()
+    }
+
+    /// Asks clients for this password from now on, as `requirepass` does; those that are connected stay. An empty
+    /// one ends that.
+    pub fn set_password(&self, password: &str) {
+        self.set_user("default", password);
+    }
+
+    /// Lets a user log in with this password. An empty password removes the user.
+    pub fn set_user(&self, name: &str, password: &str) {
+        let name = Bytes::copy_from_slice(name.as_bytes());
+        let password = Bytes::copy_from_slice(password.as_bytes());
+        self.store.with(|engine| {
+            if password.is_empty() {
+                engine.settings.users.remove(&name);
+            } else {
+                engine.settings.users.insert(name, password);
+            }
+        });
+    }
+
+    /// Accepts clients over a socket, such as redis-cli and programs in other languages: at `127.0.0.1:6379`,
+    /// `127.0.0.1:0` for any free port, or `unix:///tmp/redis.sock`. They are served until the listener is dropped, by
+    /// tasks of the tokio runtime that runs this call.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let server = redis_steward::MemoryServer::new();
+    /// let listener = server.listen("127.0.0.1:0").await?;
+    /// println!("redis-cli -u {}", listener.url());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// An error of the system, such as an address in use; `PermissionDenied` for an address that other machines
+    /// reach, unless the server has a password ([`set_password`](Self::set_password)).
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    pub async fn listen(&self, address: &str) -> io::Result<MemoryListener> {
+        MemoryListener::open(&self.store, address).await
+    }
+
+    /// Bounds the bytes of all keys and values, counted as `INFO` shows them in `used_memory`; 0 is no bound. See
+    /// [`EvictionPolicy`] for the consequence.
+    pub fn set_max_memory(&self, bytes: usize, policy: EvictionPolicy) {
+        self.store.with(|engine| {
+            engine.settings.max_bytes = bytes;
+            engine.settings.eviction = policy.into();
+        });
+    }
+
+    /// Bounds the number of keys of all databases; 0 is no bound. The policy is that of
+    /// [`set_max_memory`](Self::set_max_memory).
+    pub fn set_max_keys(&self, keys: usize) {
+        self.store.with(|engine| engine.settings.max_keys = keys);
+    }
+
+    /// Makes all that is random repeatable: `RANDOMKEY`, `SPOP`, eviction.
+    pub fn seed(&self, seed: u64) {
+        self.store.with(|engine| engine.random.seed(seed));
+    }
+
+    /// Moves the server's time on, beside tokio's clock: keys expire and commands that block time out. Deadlines
+    /// of clients do not move.
+    pub fn advance(&self, duration: Duration) {
+        self.store.with(|engine| {
+            engine.clock.advance(duration);
+            engine.tick_all();
+        });
+    }
+
+    /// The string at a key of database 0; `None` if there is none, or a value of another type.
+    #[must_use]
+    pub fn get(&self, key: impl AsRef<[u8]>) -> Option<Vec<u8>> {
+        match self.value(key)? {
+            MemoryValue::String(bytes) => Some(bytes),
+            _ => None,
+        }
+    }
+
+    /// The value at a key of database 0, of whatever type.
+    #[must_use]
+    pub fn value(&self, key: impl AsRef<[u8]>) -> Option<MemoryValue> {
+        self.store.with(|engine| {
+            engine.expire();
+            let value = engine.keyspace.database(0).peek(key.as_ref());
+            value.map(MemoryValue::of)
+        })
+    }
+
+    /// The time that a key of database 0 has left to live; `None` if it does not exist, or does not expire.
+    #[must_use]
+    pub fn ttl(&self, key: impl AsRef<[u8]>) -> Option<Duration> {
+        self.store.with(|engine| {
+            engine.expire();
+            let at = engine.keyspace.database(0).expiry(key.as_ref())?;
+            Some(Duration::from_millis(
+                at.saturating_sub(engine.clock.millis()),
+            ))
+        })
+    }
+
+    /// All keys of a database with their values; none for a number that the server does not have.
+    #[must_use]
+    pub fn dump(&self, database: usize) -> BTreeMap<Vec<u8>, MemoryValue> {
+        self.store.with(|engine| {
+            engine.expire();
+            let Some(database) = engine.keyspace.get(database) else {
+                return BTreeMap::new();
+            };
+            let keys = database.keys();
+            keys.filter_map(|key| Some((key.to_vec(), MemoryValue::of(database.peek(key)?))))
+                .collect()
+        })
+    }
+
+    /// The keys of a database, in order.
+    #[must_use]
+    pub fn keys(&self, database: usize) -> Vec<Vec<u8>> {
+        let mut keys = self.store.with(|engine| {
+            engine.expire();
+            let database = engine.keyspace.get(database);
+            let keys = database.into_iter().flat_map(|database| database.keys());
+            keys.map(|key| key.to_vec()).collect::<Vec<_>>()
+        });
+        keys.sort();
+        keys
+    }
+
+    /// How often each command has run, by its name in lower case.
+    #[must_use]
+    pub fn command_counts(&self) -> BTreeMap<&'static str, u64> {
+        self.store.with(|engine| {
+            let calls = engine.statistics.calls(engine.table);
+            calls
+                .map(|(command, calls)| (command.name, calls.calls))
+                .collect()
+        })
+    }
+
+    /// The number of connected clients.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.store.with(|engine| engine.sessions.len())
+    }
+
+    /// Stops processing, as SIGSTOP does: clients can connect and send, and get no answer.
+    pub fn freeze(&self) {
+        self.store.with(|engine| engine.faults.is_frozen = true);
+    }
+
+    /// Goes on after [`freeze`](Self::freeze), with all that was sent meanwhile.
+    pub fn thaw(&self) {
+        self.store.with(|engine| {
+            engine.faults.is_frozen = false;
+            engine.tick_all();
+        });
+    }
+
+    /// Disconnects all clients and refuses new ones; sockets of [`listen`](Self::listen) are closed. The data stays.
+    pub fn stop(&self) {
+        self.store.set_open(false);
+        self.store.with(|engine| engine.disconnect_all());
+    }
+
+    /// Accepts clients again after [`stop`](Self::stop). Sockets of [`listen`](Self::listen) are opened again within
+    /// moments.
+    pub fn start(&self) {
+        self.store.set_open(true);
+    }
+
+    /// Disconnects all clients, which may connect again at once. Returns their number.
+    pub fn drop_connections(&self) -> usize {
+        self.store.with(|engine| engine.disconnect_all())
+    }
+
+    /// Whether commands are refused with `LOADING`, as while a dataset is loaded.
+    pub fn set_loading(&self, is_loading: bool) {
+        self.store
+            .with(|engine| engine.faults.is_loading = is_loading);
+    }
+
+    /// Whether writes are refused with `READONLY`, as on a replica.
+    pub fn set_read_only(&self, is_read_only: bool) {
+        self.store
+            .with(|engine| engine.faults.is_read_only = is_read_only);
+    }
+
+    /// Whether commands that need memory are refused with `OOM`, whatever there is.
+    pub fn set_out_of_memory(&self, is_out_of_memory: bool) {
+        self.store
+            .with(|engine| engine.faults.is_out_of_memory = is_out_of_memory);
+    }
+
+    /// Answers these commands with an error from now on, and does not run them; all commands if none is named. The
+    /// text begins with the code, as in `CLUSTERDOWN The cluster is down`.
+    pub fn fail_with(&self, error: &str, commands: &[&str]) {
+        let commands = commands
+            .iter()
+            .map(|name| name.to_ascii_lowercase())
+            .collect();
+        self.store
+            .with(|engine| engine.faults.failing.push((error.into(), commands)));
+    }
+
+    /// Sends so many more bytes of replies, counted over all clients, and disconnects the client whose reply
+    /// reaches that number.
+    pub fn cut_after(&self, bytes: usize) {
+        self.store
+            .with(|engine| engine.faults.cut_after = Some(bytes));
+    }
+
+    /// Delays every reply by so much. The commands run at once.
+    pub fn set_delay(&self, delay: Duration) {
+        self.store.with(|engine| engine.faults.delay = delay);
+    }
+
+    /// Takes all faults back.
+    pub fn heal(&self) {
+        self.store.set_open(true);
+        self.store.with(|engine| {
+            engine.faults = Default::default();
+            engine.tick_all();
+        });
+    }
+}
+
+impl Default for MemoryServer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for MemoryServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MemoryServer({})", self.store)
+    }
+}
+
+impl From<EvictionPolicy> for Eviction {
+    fn from(policy: EvictionPolicy) -> Self {
+        match policy {
+            EvictionPolicy::NoEviction => Self::None,
+            EvictionPolicy::AllKeysLru => Self::LeastRecentlyUsed,
+            EvictionPolicy::VolatileTtl => Self::NextToExpire,
+        }
+    }
+}

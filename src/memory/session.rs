@@ -1,0 +1,270 @@
+//! One client of a server.
+
+use std::{collections::VecDeque, task::Waker};
+
+use bytes::{Bytes, BytesMut};
+
+use super::{
+    halt::Wait,
+    keyspace::Millis,
+    reply::{Protocol, Reply},
+    request::{Decoder, Request},
+    signature::Signature,
+    subscriptions::Subscriptions,
+};
+
+/// Clients have a number each, from 1 on, as in CLIENT ID.
+pub(super) type ClientId = u64;
+
+/// A client that leaves this much unread is served no further until it reads.
+const MAX_UNREAD: usize = 1024 * 1024;
+/// A subscriber that leaves more than this unread is disconnected.
+const MAX_UNREAD_MESSAGES: usize = 32 * 1024 * 1024;
+/// Input that is not processed yet, beyond which no more is taken.
+const MAX_UNPROCESSED: usize = 1024 * 1024;
+
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) id: ClientId,
+    pub(super) address: String,
+    pub(super) connected_at: Millis,
+    pub(super) used_at: Millis,
+    pub(super) last_command: &'static str,
+    pub(super) name: Bytes,
+    pub(super) library: (Bytes, Bytes),
+    /// The number of its database.
+    pub(super) database: usize,
+    pub(super) protocol: Protocol,
+    /// The user that it is logged in as; `None` before a login that the server asks for.
+    pub(super) user: Option<Bytes>,
+    pub(super) transaction: Option<Transaction>,
+    /// Keys under WATCH, with the numbers of their databases.
+    pub(super) watched: Vec<(usize, Bytes)>,
+    /// A watched key has changed.
+    pub(super) is_outdated: bool,
+    pub(super) subscriptions: Subscriptions,
+    pub(super) waiting: Option<Waiting>,
+    pub(super) replies: Replies,
+    /// Set by CLIENT NO-EVICT and CLIENT NO-TOUCH.
+    pub(super) exemptions: Exemptions,
+    /// The connection ends once its output is read.
+    pub(super) is_closing: bool,
+    /// The request that waits for the end of CLIENT PAUSE.
+    pub(super) held: Option<Request>,
+    pub(super) decoder: Decoder,
+    pub(super) input: BytesMut,
+    output: BytesMut,
+    /// Output that is not to be read before its time.
+    delayed: VecDeque<(Millis, BytesMut)>,
+    reader: Option<Waker>,
+    writer: Option<Waker>,
+}
+
+/// The commands since MULTI.
+#[derive(Debug, Default)]
+pub(super) struct Transaction {
+    pub(super) queued: Vec<(&'static Signature, Request)>,
+    /// A command was refused, so EXEC is as well.
+    pub(super) is_refused: bool,
+}
+
+impl Transaction {
+    /// The flags of all its commands.
+    pub(super) fn flags(&self) -> u32 {
+        let flags = self.queued.iter().map(|(command, _)| command.flags);
+        flags.fold(0, |all, flags| all | flags)
+    }
+
+    /// Whether all its commands have these flags.
+    pub(super) fn all_have(&self, flags: u32) -> bool {
+        self.queued.iter().all(|(command, _)| command.has(flags))
+    }
+}
+
+/// Whether a client gets replies, as CLIENT REPLY sets it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Replies {
+    #[default]
+    On,
+    Off,
+    /// The next command gets none.
+    SkipNext,
+    /// The present command gets none.
+    Skip,
+}
+
+/// What a client is exempt from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Exemptions {
+    /// From being disconnected to save memory.
+    pub(super) from_eviction: bool,
+    /// Its commands do not count as uses of keys.
+    pub(super) from_touching: bool,
+}
+
+/// A command that is run again when one of its keys has changed.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    pub(super) command: &'static Signature,
+    pub(super) request: Request,
+    pub(super) database: usize,
+    pub(super) wait: Wait,
+    pub(super) deadline: Option<Millis>,
+}
+
+impl Session {
+    pub(super) fn new(id: ClientId, address: String, now: Millis, user: Option<Bytes>) -> Self {
+        Self {
+            id,
+            address,
+            connected_at: now,
+            used_at: now,
+            last_command: "NULL",
+            name: Bytes::new(),
+            library: (Bytes::new(), Bytes::new()),
+            database: 0,
+            protocol: Protocol::default(),
+            user,
+            transaction: None,
+            watched: Vec::new(),
+            is_outdated: false,
+            subscriptions: Subscriptions::default(),
+            waiting: None,
+            replies: Replies::default(),
+            exemptions: Exemptions::default(),
+            is_closing: false,
+            held: None,
+            decoder: Decoder::default(),
+            input: BytesMut::new(),
+            output: BytesMut::new(),
+            delayed: VecDeque::new(),
+            reader: None,
+            writer: None,
+        }
+    }
+
+    /// Only commands about subscriptions may run: the client cannot tell other replies from messages.
+    pub(super) fn is_subscriber(&self) -> bool {
+        self.protocol == Protocol::Resp2 && !self.subscriptions.is_empty()
+    }
+
+    /// Whether it reads so slowly that no more is to be done for it.
+    pub(super) fn is_full(&self) -> bool {
+        self.output.len() >= MAX_UNREAD
+    }
+
+    /// Whether it is a subscriber that reads so slowly that it is to be disconnected.
+    pub(super) fn is_overwhelmed(&self) -> bool {
+        !self.subscriptions.is_empty() && self.unread() > MAX_UNREAD_MESSAGES
+    }
+
+    /// A command has run, with all its replies.
+    pub(super) fn end_command(&mut self) {
+        self.replies = match self.replies {
+            Replies::SkipNext => Replies::Skip,
+            Replies::Skip => Replies::On,
+            other => other,
+        };
+    }
+
+    /// Whether no more input is to be taken.
+    pub(super) fn is_stuffed(&self) -> bool {
+        self.input.len() >= MAX_UNPROCESSED.max(self.decoder.wanted())
+    }
+
+    /// Bytes that it has not read.
+    pub(super) fn unread(&self) -> usize {
+        self.output.len()
+            + self
+                .delayed
+                .iter()
+                .map(|(_, bytes)| bytes.len())
+                .sum::<usize>()
+    }
+
+    /// Writes a reply, to be read from `at` on; at once if there is no such time. Of the bytes at most `limit`
+    /// are written. Returns how many there were.
+    pub(super) fn reply(
+        &mut self,
+        reply: &Reply,
+        at: Option<Millis>,
+        limit: Option<usize>,
+    ) -> usize {
+        let is_in_order = at.is_none() && self.delayed.is_empty();
+        if is_in_order && limit.is_none() {
+            let before = self.output.len();
+            reply.write(self.protocol, &mut self.output);
+            return self.output.len() - before;
+        }
+        let mut bytes = BytesMut::new();
+        reply.write(self.protocol, &mut bytes);
+        let written = bytes.len();
+        bytes.truncate(limit.unwrap_or(written));
+        if is_in_order {
+            self.output.extend_from_slice(&bytes);
+        } else {
+            let last = self.delayed.back().map_or(0, |(at, _)| *at);
+            self.delayed.push_back((at.unwrap_or(0).max(last), bytes));
+        }
+        written
+    }
+
+    /// Ends the connection without the output that was not read.
+    pub(super) fn cut(&mut self) {
+        self.is_closing = true;
+        self.output.clear();
+        self.delayed.clear();
+    }
+
+    /// Makes the output readable whose time has come.
+    pub(super) fn release(&mut self, now: Millis) {
+        while let Some((at, _)) = self.delayed.front()
+            && *at <= now
+        {
+            let (_, bytes) = self.delayed.pop_front().unwrap_or_default();
+            self.output.extend_from_slice(&bytes);
+        }
+    }
+
+    /// The time at which more output becomes readable.
+    pub(super) fn next_release(&self) -> Option<Millis> {
+        self.delayed.front().map(|(at, _)| *at)
+    }
+
+    /// Takes readable output.
+    pub(super) fn read(&mut self, most: usize) -> BytesMut {
+        self.output.split_to(most.min(self.output.len()))
+    }
+
+    /// Whether its output has ended.
+    pub(super) fn has_ended(&self) -> bool {
+        self.is_closing && self.output.is_empty() && self.delayed.is_empty()
+    }
+
+    pub(super) fn has_output(&self) -> bool {
+        !self.output.is_empty()
+    }
+
+    pub(super) fn set_reader(&mut self, waker: &Waker) {
+        set(&mut self.reader, waker);
+    }
+
+    pub(super) fn set_writer(&mut self, waker: &Waker) {
+        set(&mut self.writer, waker);
+    }
+
+    pub(super) fn take_reader(&mut self) -> Option<Waker> {
+        self.reader.take()
+    }
+
+    pub(super) fn take_writer(&mut self) -> Option<Waker> {
+        self.writer.take()
+    }
+}
+
+fn set(slot: &mut Option<Waker>, waker: &Waker) {
+    match slot {
+        Some(present) => present.clone_from(waker),
+        None => *slot = Some(waker.clone()),
+    }
+}

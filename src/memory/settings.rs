@@ -1,0 +1,151 @@
+//! The settings of a server: those of CONFIG, and its users.
+
+use std::collections::BTreeMap;
+#[cfg(feature = "memory-lua")]
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::keyspace::Keyspace;
+
+#[derive(Debug)]
+pub(super) struct Settings {
+    /// The address at which clients in this process reach the server.
+    pub(super) address: String,
+    /// More clients than this are refused.
+    pub(super) max_clients: usize,
+    /// Seconds after which a client that sends nothing is disconnected; 0 is never.
+    pub(super) idle_timeout: u64,
+    /// Passwords by user name. The user `default` has a password only if the server asks for one.
+    pub(super) users: BTreeMap<Bytes, Bytes>,
+    /// The bound on the bytes of the data; 0 is none.
+    pub(super) max_bytes: usize,
+    /// The bound on the number of keys; 0 is none.
+    pub(super) max_keys: usize,
+    pub(super) eviction: Eviction,
+    /// A script that runs for longer is ended; zero is no limit.
+    #[cfg(feature = "memory-lua")]
+    pub(super) script_time_limit: Duration,
+    /// The number of keys that were evicted.
+    pub(super) evicted: u64,
+}
+
+/// What happens to old keys when a bound is reached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Eviction {
+    /// Commands that need memory are refused.
+    #[default]
+    None,
+    /// Of five random keys, the one that was not used for longest goes.
+    LeastRecentlyUsed,
+    /// The key goes that expires next.
+    NextToExpire,
+}
+
+pub(super) const DEFAULT_USER: &[u8] = b"default";
+const SAMPLES: usize = 5;
+/// What an empty server counts for, so that a bound below it leaves no room for data, as in Redis.
+const OWN_BYTES: usize = 1024;
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            address: String::new(),
+            max_clients: 10_000,
+            idle_timeout: 0,
+            users: BTreeMap::new(),
+            max_bytes: 0,
+            max_keys: 0,
+            eviction: Eviction::default(),
+            #[cfg(feature = "memory-lua")]
+            script_time_limit: Duration::from_secs(5),
+            evicted: 0,
+        }
+    }
+}
+
+impl Settings {
+    /// The password of the user `default`, if the server asks for one.
+    pub(super) fn password(&self) -> Option<&Bytes> {
+        self.users.get(DEFAULT_USER)
+    }
+
+    pub(super) fn has_password(&self) -> bool {
+        self.password().is_some()
+    }
+
+    pub(super) fn has_user(&self, name: &[u8]) -> bool {
+        name == DEFAULT_USER || self.users.contains_key(name)
+    }
+
+    /// Whether a password is that of a user. Without a password of its own, `default` takes any.
+    pub(super) fn accepts(&self, user: &[u8], password: &[u8]) -> bool {
+        match self.users.get(user) {
+            Some(expected) => expected == password,
+            None => user == DEFAULT_USER,
+        }
+    }
+
+    /// The user of a client that has not logged in; `None` if the server asks for a password.
+    pub(super) fn user_without_login(&self) -> Option<Bytes> {
+        self.password()
+            .is_none()
+            .then(|| Bytes::from_static(DEFAULT_USER))
+    }
+
+    /// Evicts keys until the data fits the bounds. Tells whether it does.
+    pub(super) fn make_room(
+        &mut self,
+        keyspace: &mut Keyspace,
+        random: &mut fastrand::Rng,
+    ) -> bool {
+        while self.is_exceeded(keyspace) {
+            let evicted = match self.eviction {
+                Eviction::None => false,
+                Eviction::LeastRecentlyUsed => {
+                    let mut databases: Vec<_> = keyspace
+                        .all()
+                        .filter(|database| database.len() > 0)
+                        .collect();
+                    random.shuffle(&mut databases);
+                    databases.first_mut().is_some_and(|database| {
+                        let key = database.least_recently_used(random, SAMPLES);
+                        key.is_some_and(|key| database.remove(&key).is_some())
+                    })
+                }
+                Eviction::NextToExpire => {
+                    let expiring = keyspace.all().filter_map(|database| {
+                        let (at, key) = database.next_to_expire()?;
+                        let key = key.clone();
+                        Some((at, key, database))
+                    });
+                    let next = expiring.min_by_key(|(at, _, _)| *at);
+                    next.is_some_and(|(_, key, database)| database.remove(&key).is_some())
+                }
+            };
+            if !evicted {
+                return false;
+            }
+            self.evicted += 1;
+        }
+        true
+    }
+
+    /// The bytes that count against the bound.
+    pub(super) fn used_bytes(&self, keyspace: &Keyspace) -> usize {
+        OWN_BYTES + keyspace.bytes()
+    }
+
+    /// Whether the bytes of the data are beyond their bound, with nothing that could be evicted.
+    pub(super) fn is_out_of_memory(&self, keyspace: &Keyspace) -> bool {
+        self.eviction == Eviction::None
+            && self.max_bytes > 0
+            && self.used_bytes(keyspace) >= self.max_bytes
+    }
+
+    fn is_exceeded(&self, keyspace: &mut Keyspace) -> bool {
+        let mut keys = || keyspace.all().map(|database| database.len()).sum::<usize>();
+        self.max_keys > 0 && keys() >= self.max_keys
+            || self.max_bytes > 0 && self.used_bytes(keyspace) >= self.max_bytes
+    }
+}
