@@ -258,6 +258,22 @@ impl Database {
         self.with_overrides(self.overrides.with_patience(false))
     }
 
+    /// A handle whose errors keep the texts of the server: for a front, which sends them to whoever sent the
+    /// command.
+    pub(crate) fn with_texts(&self) -> Self {
+        self.with_overrides(self.overrides.with_texts())
+    }
+
+    /// Runs an atomic pipeline, and returns all its replies.
+    pub(crate) async fn transact(&self, transaction: &Pipeline) -> Result<Vec<Value>, Error> {
+        self.engine.transact(transaction, self.options()).await
+    }
+
+    /// What keeps the supervisor running.
+    pub(crate) fn lifeline(&self) -> &Arc<Lifeline> {
+        &self.lifeline
+    }
+
     /// The options of a call under the present settings.
     pub(crate) fn options(&self) -> CallOptions {
         self.engine.options(self.overrides)

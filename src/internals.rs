@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use redis::{Cmd, Value};
 use tokio::{io::DuplexStream, sync::oneshot};
 
@@ -26,6 +26,7 @@ use crate::{
         gate_state::GateState,
     },
     state::{DatabaseState, Gate, Route},
+    wire::request,
 };
 
 /// Decodes `data`, fed in pieces of the lengths in `splits` and then the rest at once: each reply, or
@@ -41,6 +42,30 @@ pub fn decode_all(
         codec::Decoded::TooLarge(oversized) => (Err(oversized.limit.to_string()), end),
     });
     (replies.collect(), error.map(|error| error.to_string()))
+}
+
+/// The requests in `data`, fed in pieces of the lengths in `splits` and then the rest at once, as a server or a front
+/// reads them that bounds a request to so many bytes; and the error that ended the stream.
+pub fn requests_in(
+    data: &[u8],
+    splits: &[usize],
+    limit: usize,
+) -> (Vec<Vec<Bytes>>, Option<&'static str>) {
+    let mut decoder = request::Decoder::with_limit(limit);
+    let (mut input, mut rest, mut requests) = (BytesMut::new(), data, Vec::new());
+    for length in splits.iter().copied().chain([data.len()]) {
+        let (piece, later) = rest.split_at(length.min(rest.len()));
+        input.extend_from_slice(piece);
+        rest = later;
+        loop {
+            match decoder.next(&mut input, true) {
+                Ok(Some(request)) => requests.push(request),
+                Ok(None) => break,
+                Err(malformed) => return (requests, Some(malformed.0)),
+            }
+        }
+    }
+    (requests, None)
 }
 
 /// The decoder of a connection.

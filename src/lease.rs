@@ -160,6 +160,14 @@ impl Lease {
         replies.map_err(|error| run.explain(error))
     }
 
+    /// Runs an atomic pipeline, and returns all its replies.
+    pub(crate) async fn transact(&mut self, transaction: &Pipeline) -> Result<Vec<Value>, Error> {
+        let grant = &mut self.grant;
+        self.engine
+            .transact_on(grant, transaction, self.options)
+            .await
+    }
+
     pub(crate) fn grant(&mut self) -> &mut Grant {
         &mut self.grant
     }

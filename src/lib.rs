@@ -30,6 +30,7 @@
 //! | [`Lease`] | a connection for one caller alone |
 //! | [`Loan`] | the lease and the pipeline inside of a [`transaction`](Database::transaction) |
 //! | [`BlockingDatabase`], [`BlockingLease`] | the same for threads without a runtime |
+//! | [`Front`], [`FrontBuilder`] | databases for clients in any language |
 //! | [`Error`], [`Execution`] | the reason of a failure, and whether the command may have run |
 //! | [`HealthEvents`], [`HealthEvent`], [`HealthState`] | changes of health, and their reasons |
 //! | [`SupervisorStats`], [`DatabaseStats`], [`PoolStats`] | counters and connections |
@@ -58,6 +59,7 @@ mod config;
 
 mod blocking;
 mod database;
+mod front;
 mod lease;
 mod loan;
 mod shared_lease;
@@ -83,6 +85,7 @@ mod reply_code;
 mod sanitize;
 mod state;
 mod thread;
+mod wire;
 
 #[cfg(feature = "internals")]
 #[doc(hidden)]
@@ -107,6 +110,7 @@ pub use database::Database;
 pub use error::{Error, Limit, StartError};
 pub use events::{CircuitState, HealthEvent, HealthEvents, HealthState, Reason};
 pub use execution::{Execution, Stage};
+pub use front::{Front, FrontBuilder, FrontError};
 pub use lease::Lease;
 pub use lifeline::ShutdownReport;
 pub use loan::Loan;

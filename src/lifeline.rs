@@ -1,14 +1,17 @@
 //! The lifeline that keeps a supervisor running, and the report of its shutdown.
 
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     thread::JoinHandle,
     time::Duration,
 };
 
 use tokio::sync::watch;
 
-use crate::messages::{Shutdown, SupervisorLink};
+use crate::{
+    messages::{Shutdown, SupervisorLink},
+    registry::Registry,
+};
 
 /// The result of [`Supervisor::shutdown`](crate::Supervisor::shutdown): the fate of the commands that
 /// were in flight when it began, over all databases.
@@ -26,6 +29,7 @@ pub struct ShutdownReport {
 #[derive(Debug)]
 pub(crate) struct Lifeline {
     pub(crate) link: SupervisorLink,
+    pub(crate) registry: Arc<Registry>,
     report: watch::Receiver<Option<ShutdownReport>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -33,10 +37,12 @@ pub(crate) struct Lifeline {
 impl Lifeline {
     pub(crate) fn new(
         link: SupervisorLink,
+        registry: Arc<Registry>,
         report: watch::Receiver<Option<ShutdownReport>>,
     ) -> Self {
         Self {
             link,
+            registry,
             report,
             thread: Mutex::new(None),
         }

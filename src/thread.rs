@@ -71,7 +71,7 @@ fn run_actors(runtime: Runtime, registry: &Arc<Registry>, started: impl FnOnce(L
         let (link, stopped) = SupervisorActor::launch(registry.clone());
         // If the caller of `spawn` has gone, dropping the lifeline, here or on its way, stops the
         // supervisor.
-        started(Lifeline::new(link, report));
+        started(Lifeline::new(link, registry.clone(), report));
         stopped.await.unwrap_or_default()
     });
 }

@@ -9,12 +9,13 @@
 //! - `leased`: calls on an exclusive connection · `survey`: commands that are on no list ·
 //!   `unheard`: commands that want no reply
 //! - `pipeline`: pipelines on their way through the `redis` crate · `aborted`: the error of a transaction ·
-//!   `errors`: the errors of calls
+//!   `errors`: the errors of calls · `front`: what a front asks for its clients
 
 mod aborted;
 mod admission;
 mod attempts;
 mod errors;
+mod front;
 mod leased;
 mod options;
 mod pipeline;
@@ -239,6 +240,7 @@ impl<B: Backend> CallEngine<B> {
         let permit = self.state.in_flight.enter(bytes.len())?;
         let (mut responder, answer) = Responder::new(permit);
         responder.set_patience(options.is_patient);
+        responder.set_keeps_texts(options.keeps_texts);
         hand_over(Request {
             may_be_large,
             ..Request::new(bytes, expected, deadline, responder)

@@ -18,6 +18,8 @@ pub(crate) struct Overrides {
     pub(crate) idempotence: Idempotence,
     /// Whether calls wait while the database is down.
     pub(crate) is_patient: Option<bool>,
+    /// Whether error texts of the server come as they are, with what they quote of the command.
+    pub(crate) keeps_texts: bool,
 }
 
 impl Overrides {
@@ -32,6 +34,14 @@ impl Overrides {
     pub(crate) fn with_patience(self, is_patient: bool) -> Self {
         Self {
             is_patient: Some(is_patient),
+            ..self
+        }
+    }
+
+    /// For a caller that hands the server's answers to whoever sent the command.
+    pub(crate) fn with_texts(self) -> Self {
+        Self {
+            keeps_texts: true,
             ..self
         }
     }
@@ -56,6 +66,7 @@ pub(crate) struct CallOptions {
     pub(super) idempotence: Idempotence,
     /// The call waits while the database is down.
     pub(super) is_patient: bool,
+    pub(super) keeps_texts: bool,
     /// A deadline for several calls together, if one was set before.
     until: Option<Instant>,
 }
@@ -68,6 +79,7 @@ impl CallOptions {
             allow_admin: settings.allow_admin,
             idempotence: overrides.idempotence,
             is_patient: overrides.is_patient.unwrap_or(settings.is_patient),
+            keeps_texts: overrides.keeps_texts,
             until: None,
         }
     }

@@ -3,7 +3,7 @@
 //! - `server`: the handle that applications have · `listener`, `pump`: sockets · `dump`: values as tests see them · `store`: a server that its clients share · `engine`: the server as one value · `stream`: a client's end of
 //!   a connection · `session`: a client · `waiters`, `waits`: clients that wait for keys, or watch them ·
 //!   `channels`, `subscriptions`: subscribers
-//! - `request`, `reply`, `number`: the wire · `glob`: patterns · `command`: the table of commands · `check`: whether
+//! - `glob`: patterns · `command`: the table of commands · `check`: whether
 //!   a command may run · `context`: what a command sees · `arguments`: the words of a command · `commands/`: the
 //!   commands, by family
 //! - `scripts/`: scripts in Lua, with the feature `memory-lua` · `evaluation`: a script that runs
@@ -27,11 +27,8 @@ mod halt;
 mod hyperloglog;
 mod keyspace;
 mod listener;
-mod number;
 mod processing;
 mod pump;
-mod reply;
-mod request;
 #[cfg(feature = "memory-lua")]
 mod scripts;
 mod server;
@@ -44,6 +41,9 @@ mod stream;
 mod subscriptions;
 mod waiters;
 mod waits;
+
+// The modules here name these as their own.
+use crate::wire::{number, reply, request};
 
 pub use dump::{MemoryEntry, MemoryValue};
 pub use listener::MemoryListener;

@@ -147,6 +147,7 @@ pub(crate) struct Responder {
     caller: Option<oneshot::Sender<Answer>>,
     may_be_written: bool,
     is_patient: bool,
+    keeps_texts: bool,
     /// It is a question of this crate's own, which statistics do not count.
     is_own: bool,
     permit: Option<InFlightPermit>,
@@ -170,6 +171,7 @@ impl Responder {
             caller: Some(caller),
             may_be_written: false,
             is_patient: false,
+            keeps_texts: false,
             is_own: permit.is_none(),
             permit,
             unheard: None,
@@ -187,6 +189,15 @@ impl Responder {
     /// The caller waits while the circuit is open, if `is_patient`.
     pub(crate) fn set_patience(&mut self, is_patient: bool) {
         self.is_patient = is_patient;
+    }
+
+    /// The caller gets error texts of the server as they are, with what they quote of its command.
+    pub(crate) fn set_keeps_texts(&mut self, keeps_texts: bool) {
+        self.keeps_texts = keeps_texts;
+    }
+
+    pub(crate) fn keeps_texts(&self) -> bool {
+        self.keeps_texts
     }
 
     pub(crate) fn is_own(&self) -> bool {

@@ -7,6 +7,7 @@ use std::{
 };
 
 use bytes::{BufMut, BytesMut};
+use redis::Value;
 use tokio_util::io::poll_read_buf;
 
 use crate::{
@@ -43,12 +44,17 @@ impl Inbox {
         }
     }
 
-    /// Takes the next complete reply. Error texts in it are sanitized.
-    pub(crate) fn next(&mut self) -> Result<Option<Decoded>, ProtocolError> {
+    /// Takes the next complete reply. Error texts in it are sanitized, unless whoever awaits it `keeps_texts`.
+    pub(crate) fn next(&mut self, keeps_texts: bool) -> Result<Option<Decoded>, ProtocolError> {
         let decoded = self.decoder.decode(&mut self.input)?;
         Ok(match decoded {
             Some(Decoded::Value(value)) if self.decoder.take_found_error() => {
-                Some(Decoded::Value(sanitize::reply(value)))
+                let is_push = matches!(value, Value::Push { .. });
+                Some(Decoded::Value(if keeps_texts && !is_push {
+                    value
+                } else {
+                    sanitize::reply(value)
+                }))
             }
             decoded => decoded,
         })

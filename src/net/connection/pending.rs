@@ -110,6 +110,12 @@ impl PendingReplies {
         self.entries.shrink_to_fit();
     }
 
+    /// Whether the next reply is for a caller that gets error texts as they are.
+    pub(crate) fn keeps_texts(&self) -> bool {
+        let front = self.entries.front();
+        front.is_some_and(|entry| entry.responder.keeps_texts())
+    }
+
     /// Whether no caller waits for a reply any more.
     pub(crate) fn is_settled(&self) -> bool {
         let settled = |entry: &Entry| entry.is_settled || entry.responder.is_gone();

@@ -3,24 +3,30 @@
 use bytes::{Buf, Bytes, BytesMut};
 
 /// The arguments of a command, its name first.
-pub(super) type Request = Vec<Bytes>;
+pub(crate) type Request = Vec<Bytes>;
 
 const MAX_LINE: usize = 64 * 1024;
 const MAX_ARGUMENTS: i64 = 1024 * 1024;
-pub(super) const MAX_BULK: i64 = 512 * 1024 * 1024;
+pub(crate) const MAX_BULK: i64 = 512 * 1024 * 1024;
 /// Without a login, a client may send this little, as in Redis.
 const MAX_ARGUMENTS_BEFORE_LOGIN: i64 = 10;
 const MAX_BULK_BEFORE_LOGIN: i64 = 16 * 1024;
+/// What an argument costs beside its bytes, so that many empty ones count as well.
+const OVERHEAD: usize = 32;
 /// An announced length reserves no more than this.
 const RESERVE: usize = 1024;
 
 /// Input that is no request. The client gets the text and is disconnected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Malformed(pub(super) &'static str);
+pub(crate) struct Malformed(pub(crate) &'static str);
 
 /// Takes requests off the front of the input.
-#[derive(Debug, Default)]
-pub(super) struct Decoder {
+#[derive(Debug)]
+pub(crate) struct Decoder {
+    /// The most bytes of the arguments of a request.
+    limit: usize,
+    /// Those of the request under way, as announced.
+    announced: usize,
     arguments: Vec<Bytes>,
     /// Arguments of the array under way that have not come.
     missing: usize,
@@ -28,14 +34,31 @@ pub(super) struct Decoder {
     length: Option<usize>,
 }
 
+impl Default for Decoder {
+    fn default() -> Self {
+        Self::with_limit(usize::MAX)
+    }
+}
+
 impl Decoder {
     /// The bytes of input without which it cannot go on, as far as they are known.
-    pub(super) fn wanted(&self) -> usize {
+    pub(crate) fn wanted(&self) -> usize {
         self.length.map_or(0, |length| length + 2)
     }
 
+    /// A decoder that refuses a request whose arguments have more bytes together, before it has them.
+    pub(crate) fn with_limit(limit: usize) -> Self {
+        Self {
+            limit,
+            announced: 0,
+            arguments: Vec::new(),
+            missing: 0,
+            length: None,
+        }
+    }
+
     /// The next complete request; an empty line is none.
-    pub(super) fn next(
+    pub(crate) fn next(
         &mut self,
         input: &mut BytesMut,
         is_logged_in: bool,
@@ -102,6 +125,7 @@ impl Decoder {
                     if !is_logged_in && length > MAX_BULK_BEFORE_LOGIN {
                         return Err(Malformed("Protocol error: unauthenticated bulk length"));
                     }
+                    self.announce(length as usize)?;
                     *self.length.insert(length as usize)
                 }
             };
@@ -115,7 +139,19 @@ impl Decoder {
             self.length = None;
             self.missing -= 1;
         }
+        self.announced = 0;
         Ok(Some(std::mem::take(&mut self.arguments)))
+    }
+
+    fn announce(&mut self, length: usize) -> Result<(), Malformed> {
+        self.announced = self
+            .announced
+            .saturating_add(length)
+            .saturating_add(OVERHEAD);
+        if self.announced > self.limit {
+            return Err(Malformed("Protocol error: the request is too large"));
+        }
+        Ok(())
     }
 }
 
@@ -194,6 +230,8 @@ fn escaped(bytes: &mut std::iter::Peekable<impl Iterator<Item = u8>>) -> Option<
 
 #[cfg(test)]
 mod tests {
+    use proptest::{collection::vec, prelude::*, sample::select};
+
     use super::*;
 
     fn decode(input: &[u8]) -> Result<Vec<Request>, Malformed> {
@@ -220,6 +258,36 @@ mod tests {
         assert_eq!(requests, whole);
     }
 
+    proptest! {
+        #[test]
+        fn pieces_of_any_input_make_no_difference(
+            words in vec(select(&["*1\r\n", "*2\r\n", "$1\r\n", "$-1\r\n", "a\r\n", "\"", "\r\n", "PING a"][..]), 0..20),
+            length in 1_usize..8,
+        ) {
+            let input = words.concat();
+            let (mut decoder, mut buffer, mut pieced) =
+                (Decoder::default(), BytesMut::new(), Vec::new());
+            let mut error = None;
+            'pieces: for piece in input.as_bytes().chunks(length) {
+                buffer.extend_from_slice(piece);
+                loop {
+                    match decoder.next(&mut buffer, true) {
+                        Ok(Some(request)) => pieced.push(request),
+                        Ok(None) => break,
+                        Err(malformed) => {
+                            error = Some(malformed);
+                            break 'pieces;
+                        }
+                    }
+                }
+            }
+            match (decode(input.as_bytes()), error) {
+                (Ok(requests), None) => prop_assert_eq!(requests, pieced),
+                (whole, error) => prop_assert_eq!(whole.err(), error),
+            }
+        }
+    }
+
     #[test]
     fn malformed_input_is_refused() {
         for (input, text) in [
@@ -242,6 +310,13 @@ mod tests {
         assert_eq!(
             decode(&endless),
             Err(Malformed("Protocol error: too big inline request"))
+        );
+        let mut decoder = Decoder::with_limit(1000);
+        let mut input = BytesMut::from(&b"*2\r\n$3\r\nSET\r\n$1000\r\n"[..]);
+        let refused = decoder.next(&mut input, true);
+        assert_eq!(
+            refused,
+            Err(Malformed("Protocol error: the request is too large"))
         );
         let mut decoder = Decoder::default();
         let refused = decoder.next(&mut BytesMut::from(&b"*11\r\n"[..]), false);

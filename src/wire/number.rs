@@ -7,7 +7,7 @@ use rustc_apfloat::{Float, ieee::Double};
 
 /// Reads an integer as Redis does: the shortest decimal form alone, without a plus sign, spaces or leading
 /// zeros.
-pub(super) fn integer(bytes: &[u8]) -> Option<i64> {
+pub(crate) fn integer(bytes: &[u8]) -> Option<i64> {
     let digits = bytes.strip_prefix(b"-").unwrap_or(bytes);
     let is_short = match digits {
         [b'0'] => bytes.len() == 1,
@@ -21,7 +21,7 @@ pub(super) fn integer(bytes: &[u8]) -> Option<i64> {
 }
 
 /// Reads a number as `strtod` does for Redis: decimal, hexadecimal, or `inf`, without spaces and not NaN.
-pub(super) fn float(bytes: &[u8]) -> Option<f64> {
+pub(crate) fn float(bytes: &[u8]) -> Option<f64> {
     let text = std::str::from_utf8(bytes).ok()?;
     if text.is_empty() || text.contains(char::is_whitespace) {
         return None;
@@ -52,7 +52,7 @@ fn hexadecimal(text: &str) -> Option<f64> {
 
 /// A number without sign, in lower case, in the form that the library for floating point reads: with the exponent
 /// that C may leave out of a hexadecimal one. `None` if digits are missing, which the library does not mind.
-pub(super) fn spelled_out(lower: &str) -> Option<Cow<'_, str>> {
+pub(crate) fn spelled_out(lower: &str) -> Option<Cow<'_, str>> {
     let (digits, marker) = match lower.strip_prefix("0x") {
         Some(digits) => (digits, 'p'),
         None => (lower, 'e'),
@@ -72,7 +72,7 @@ pub(super) fn spelled_out(lower: &str) -> Option<Cow<'_, str>> {
 }
 
 /// Writes an integer without an allocation.
-pub(super) fn put(out: &mut BytesMut, number: i64) {
+pub(crate) fn put(out: &mut BytesMut, number: i64) {
     let mut digits = [0; 20];
     let mut start = digits.len();
     let mut left = number.unsigned_abs();
@@ -93,7 +93,7 @@ pub(super) fn put(out: &mut BytesMut, number: i64) {
 
 /// The shortest text that reads back as the same number, in the form of Redis 7.2 and later: an exponent
 /// where the decimal point would be far from the digits.
-pub(super) fn text(number: f64) -> String {
+pub(crate) fn text(number: f64) -> String {
     const LARGEST_WRITTEN_OUT: f64 = (i64::MAX / 2) as f64;
     if number.is_infinite() {
         return if number > 0.0 { "inf" } else { "-inf" }.into();
@@ -116,7 +116,7 @@ pub(super) fn text(number: f64) -> String {
 }
 
 /// A number written out, with up to 17 digits after the point.
-pub(super) fn decimal(number: f64) -> String {
+pub(crate) fn decimal(number: f64) -> String {
     let digits = format!("{number:.17}");
     let short = digits.trim_end_matches('0').trim_end_matches('.');
     if short == "-0" { "0" } else { short }.to_owned()

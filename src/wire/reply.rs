@@ -8,7 +8,7 @@ use super::number;
 
 /// The version of RESP that a client has chosen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Protocol {
+pub(crate) enum Protocol {
     #[default]
     Resp2,
     Resp3,
@@ -16,7 +16,7 @@ pub(super) enum Protocol {
 
 /// One reply. Types that RESP2 lacks are written as Redis writes them there.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Reply {
+pub(crate) enum Reply {
     Status(Cow<'static, str>),
     /// Begins with its code, without the minus sign.
     Error(Cow<'static, str>),
@@ -53,43 +53,43 @@ pub(super) enum Reply {
 }
 
 impl Reply {
-    pub(super) const OK: Self = Self::Status(Cow::Borrowed("OK"));
+    pub(crate) const OK: Self = Self::Status(Cow::Borrowed("OK"));
 
-    pub(super) fn bulk(bytes: impl Into<Bytes>) -> Self {
+    pub(crate) fn bulk(bytes: impl Into<Bytes>) -> Self {
         Self::Bulk(bytes.into())
     }
 
     /// A bulk string of constant text.
-    pub(super) fn text(text: &'static str) -> Self {
+    pub(crate) fn text(text: &'static str) -> Self {
         Self::Bulk(Bytes::from_static(text.as_bytes()))
     }
 
-    pub(super) fn error(text: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn error(text: impl Into<Cow<'static, str>>) -> Self {
         Self::Error(text.into())
     }
 
     /// A number of elements.
-    pub(super) fn count(count: usize) -> Self {
+    pub(crate) fn count(count: usize) -> Self {
         Self::Integer(count as i64)
     }
 
     /// Whether something was so: 1 or 0 in both protocols.
-    pub(super) fn flag(is_so: bool) -> Self {
+    pub(crate) fn flag(is_so: bool) -> Self {
         Self::Integer(i64::from(is_so))
     }
 
     /// A value, or none.
-    pub(super) fn optional(bytes: Option<Bytes>) -> Self {
+    pub(crate) fn optional(bytes: Option<Bytes>) -> Self {
         bytes.map_or(Self::Null, Self::Bulk)
     }
 
     /// An array of bulk strings.
-    pub(super) fn bulks(items: impl IntoIterator<Item = Bytes>) -> Self {
+    pub(crate) fn bulks(items: impl IntoIterator<Item = Bytes>) -> Self {
         Self::Array(items.into_iter().map(Self::Bulk).collect())
     }
 
     /// Whether it is no reply to a command: it comes even if the client wants none.
-    pub(super) fn is_push(&self) -> bool {
+    pub(crate) fn is_push(&self) -> bool {
         match self {
             Self::Push(_) => true,
             Self::Several(replies) => replies.iter().all(Self::is_push),
@@ -97,7 +97,7 @@ impl Reply {
         }
     }
 
-    pub(super) fn write(&self, protocol: Protocol, out: &mut BytesMut) {
+    pub(crate) fn write(&self, protocol: Protocol, out: &mut BytesMut) {
         let is_resp3 = protocol == Protocol::Resp3;
         match self {
             Self::Status(text) => line(out, b'+', text.as_bytes()),
@@ -159,7 +159,8 @@ fn list(out: &mut BytesMut, mark: u8, items: &[Reply], protocol: Protocol) {
     }
 }
 
-fn bulk(out: &mut BytesMut, mark: u8, bytes: &[u8]) {
+/// A string of any bytes, with its length.
+pub(crate) fn bulk(out: &mut BytesMut, mark: u8, bytes: &[u8]) {
     out.reserve(bytes.len() + 16);
     head(out, mark, bytes.len() as i64);
     out.put_slice(bytes);
@@ -174,13 +175,15 @@ fn formatted(out: &mut BytesMut, format: &[u8; 3], text: &[u8]) {
     out.put_slice(b"\r\n");
 }
 
-fn head(out: &mut BytesMut, mark: u8, number: i64) {
+/// A number, or the number of the elements that follow.
+pub(crate) fn head(out: &mut BytesMut, mark: u8, number: i64) {
     out.put_u8(mark);
     number::put(out, number);
     out.put_slice(b"\r\n");
 }
 
-fn line(out: &mut BytesMut, mark: u8, text: &[u8]) {
+/// A line of text.
+pub(crate) fn line(out: &mut BytesMut, mark: u8, text: &[u8]) {
     out.put_u8(mark);
     // A line break would end the reply early.
     out.extend(text.iter().map(|byte| match byte {

@@ -1,0 +1,258 @@
+//! The task of one client: bytes in, bytes out, and the order between.
+
+use std::{
+    collections::VecDeque,
+    future::Future,
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::{Buf, BytesMut};
+use futures_util::stream::{FuturesOrdered, Stream};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::{Sleep, sleep_until},
+};
+use tokio_util::io::poll_read_buf;
+
+use super::{
+    answer::Answer,
+    service::Limits,
+    session::{Alone, Running, Session, Step},
+};
+use crate::{
+    state::clock,
+    wire::{
+        reply::{Protocol, Reply},
+        request::Decoder,
+    },
+};
+
+const READ: usize = 16 * 1024;
+/// With so much input that waits for its turn, no more is read.
+const READ_AHEAD: usize = 64 * 1024;
+/// A buffer that has held more is freed once it is empty.
+const MAX_KEPT: usize = 256 * 1024;
+
+/// A client and its stream. As a future it ends with the connection.
+///
+/// Requests begin in their order, and many are under way at once; answers are written in the order of the
+/// requests. Work that has to run alone waits for all earlier requests, and later ones wait for it.
+pub(super) struct Client<S> {
+    stream: S,
+    limits: Limits,
+    session: Session,
+    decoder: Decoder,
+    input: BytesMut,
+    /// The decoder has found no complete request in the input.
+    needs_input: bool,
+    /// The client sends no more.
+    has_ended: bool,
+    calls: FuturesOrdered<Running>,
+    /// The versions of the protocol in which the answers to the calls are written.
+    protocols: VecDeque<Protocol>,
+    /// Work that runs alone as soon as the calls have ended.
+    alone: Option<Alone>,
+    output: BytesMut,
+    /// Ends the connection if the client takes nothing until then.
+    stall: Option<Pin<Box<Sleep>>>,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
+    pub(super) fn new(stream: S, session: Session) -> Self {
+        let limits = session.service.limits;
+        Self {
+            stream,
+            limits,
+            session,
+            decoder: Decoder::with_limit(limits.request_bytes),
+            input: BytesMut::new(),
+            needs_input: true,
+            has_ended: false,
+            calls: FuturesOrdered::new(),
+            protocols: VecDeque::new(),
+            alone: None,
+            output: BytesMut::new(),
+            stall: None,
+        }
+    }
+
+    /// Does what can be done now. The connection has ended after an error, and after `false`.
+    fn advance(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
+        loop {
+            let mut has_advanced = self.take_requests();
+            has_advanced |= self.poll_answers(cx);
+            has_advanced |= self.poll_write(cx)?;
+            if self.is_over() {
+                return Ok(false);
+            }
+            has_advanced |= self.poll_read(cx)?;
+            if !has_advanced {
+                return Ok(true);
+            }
+        }
+    }
+
+    /// Whether nothing is left to do for the client.
+    fn is_over(&self) -> bool {
+        let is_idle = self.calls.is_empty() && self.alone.is_none() && self.output.is_empty();
+        is_idle && (self.session.is_closing || self.has_ended && self.needs_input)
+    }
+
+    /// Begins the requests that are complete, as far as the limits permit.
+    fn take_requests(&mut self) -> bool {
+        let mut has_advanced = false;
+        while !self.session.is_closing
+            && self.alone.is_none()
+            && self.calls.len() < self.limits.outstanding
+            && self.output.len() < self.limits.output_bytes
+        {
+            let is_logged_in = self.session.is_logged_in();
+            let step = match self.decoder.next(&mut self.input, is_logged_in) {
+                Ok(Some(request)) => self.session.take(&request),
+                Ok(None) => {
+                    self.needs_input = true;
+                    break;
+                }
+                Err(malformed) => {
+                    self.session.is_closing = true;
+                    Step::Answered(Answer::error(format!("ERR {}", malformed.0)))
+                }
+            };
+            has_advanced = true;
+            self.needs_input = false;
+            self.begin(step);
+        }
+        has_advanced
+    }
+
+    fn begin(&mut self, step: Step) {
+        let protocol = self.session.protocol;
+        match step {
+            Step::Answered(answer) if self.calls.is_empty() => {
+                answer.write(protocol, &mut self.output);
+            }
+            Step::Answered(answer) => {
+                self.protocols.push_back(protocol);
+                self.calls.push_back(Box::pin(std::future::ready(answer)));
+            }
+            Step::Call(call) => {
+                self.protocols.push_back(protocol);
+                self.calls.push_back(call);
+            }
+            Step::Alone(alone) => self.alone = Some(alone),
+        }
+    }
+
+    /// Takes the answers whose turn it is.
+    fn poll_answers(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut has_advanced = false;
+        while self.output.len() < self.limits.output_bytes
+            && let Poll::Ready(Some(answer)) = Pin::new(&mut self.calls).poll_next(cx)
+        {
+            let protocol = self.protocols.pop_front();
+            let protocol = protocol.expect("BUG: each call has a version of the protocol");
+            answer.write(protocol, &mut self.output);
+            has_advanced = true;
+        }
+        if self.calls.is_empty()
+            && let Some(alone) = &mut self.alone
+            && let Poll::Ready((lease, answer)) = alone.run.as_mut().poll(cx)
+        {
+            self.alone = None;
+            self.session.lease = lease;
+            answer.write(self.session.protocol, &mut self.output);
+            has_advanced = true;
+        }
+        has_advanced
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
+        let mut has_advanced = false;
+        while !self.output.is_empty() {
+            match Pin::new(&mut self.stream).poll_write(cx, &self.output) {
+                Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
+                Poll::Ready(written) => {
+                    self.output.advance(written?);
+                    self.stall = None;
+                    has_advanced = true;
+                }
+                Poll::Pending => {
+                    self.check_stall(cx)?;
+                    return Ok(has_advanced);
+                }
+            }
+        }
+        if self.output.capacity() > MAX_KEPT {
+            self.output = BytesMut::new();
+        }
+        Ok(has_advanced)
+    }
+
+    fn check_stall(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        let until = clock::now() + self.limits.stall;
+        let stall = self
+            .stall
+            .get_or_insert_with(|| Box::pin(sleep_until(until)));
+        match stall.as_mut().poll(cx) {
+            Poll::Ready(()) => Err(io::ErrorKind::TimedOut.into()),
+            Poll::Pending => Ok(()),
+        }
+    }
+
+    /// Reads while there is room. It goes on while work runs, so that the end of the client is noticed.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
+        let has_room = self.needs_input || self.input.len() < READ_AHEAD;
+        if self.has_ended || self.session.is_closing || !has_room {
+            return Ok(false);
+        }
+        if self.input.is_empty() && self.input.capacity() > MAX_KEPT {
+            self.input = BytesMut::new();
+        }
+        // A large value doubles the buffer as its bytes come, whatever length was announced.
+        self.input.reserve(READ.max(self.input.len().min(MAX_KEPT)));
+        match poll_read_buf(Pin::new(&mut self.stream), cx, &mut self.input) {
+            Poll::Pending => Ok(false),
+            Poll::Ready(read) => {
+                if read? == 0 {
+                    self.end_input();
+                }
+                Ok(true)
+            }
+        }
+    }
+
+    /// The client sends no more. What it has sent runs and is answered, but nobody waits for what may never come.
+    fn end_input(&mut self) {
+        self.has_ended = true;
+        if self.alone.as_ref().is_some_and(|alone| alone.blocks) {
+            self.alone = None;
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Future for Client<S> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let client = &mut *self;
+        match client.advance(cx) {
+            Ok(true) => Poll::Pending,
+            // The other end finds the connection closed, and needs no reason.
+            Err(_) => Poll::Ready(()),
+            // Its failure changes nothing: the connection ends.
+            Ok(false) => {
+                let _ = ready!(Pin::new(&mut client.stream).poll_shutdown(cx));
+                Poll::Ready(())
+            }
+        }
+    }
+}
+
+/// The reply to a client for which there is no room.
+pub(super) fn too_many() -> BytesMut {
+    let mut out = BytesMut::new();
+    Reply::error("ERR max number of clients reached").write(Protocol::Resp2, &mut out);
+    out
+}

@@ -1,0 +1,294 @@
+//! The commands about its session that the front answers itself.
+
+use bytes::Bytes;
+
+use super::Session;
+use crate::{
+    front::{
+        name::{Name, upper},
+        service::DEFAULT_USER,
+    },
+    wire::{
+        number,
+        reply::{Protocol, Reply},
+        request::Request,
+    },
+};
+
+/// The version of Redis whose commands this crate knows; that of the server is told by INFO.
+const VERSION: &str = "7.0.0";
+const OUT_OF_RANGE: &str = "ERR DB index is out of range";
+const SYNTAX: &str = "ERR syntax error";
+const WRONG_PASSWORD: &str = "WRONGPASS invalid username-password pair or user is disabled.";
+
+/// A reply, or the text of an error.
+type Outcome = Result<Reply, String>;
+
+impl Session {
+    /// Answers one of these commands at once.
+    pub(super) fn own(&mut self, name: Name, request: &Request) -> Reply {
+        let words = &request[1..];
+        let outcome = match name {
+            Name::Hello => self.hello(words),
+            Name::Auth => self.auth(words),
+            Name::Select => self.select(words),
+            Name::Client => self.client(words),
+            Name::Ping => ping(words),
+            Name::Echo => echo(words),
+            Name::Quit => {
+                self.is_closing = true;
+                Ok(Reply::OK)
+            }
+            Name::Reset => Ok(self.reset()),
+            Name::Multi
+            | Name::Exec
+            | Name::Discard
+            | Name::Watch
+            | Name::Unwatch
+            | Name::Subscribe
+            | Name::Http => unreachable!("BUG: {name:?} is no command of the session alone"),
+        };
+        outcome.unwrap_or_else(Reply::error)
+    }
+
+    fn hello(&mut self, words: &[Bytes]) -> Outcome {
+        let protocol = match words.first().map(|version| number::integer(version)) {
+            None => self.protocol,
+            Some(Some(2)) => Protocol::Resp2,
+            Some(Some(3)) => Protocol::Resp3,
+            Some(Some(_)) => return Err("NOPROTO unsupported protocol version".into()),
+            Some(None) => {
+                return Err("ERR Protocol version is not an integer or out of range".into());
+            }
+        };
+        let (mut login, mut name) = (None, None);
+        let mut rest = words.get(1..).unwrap_or_default();
+        loop {
+            rest = match rest {
+                [] => break,
+                [word, user, password, rest @ ..] if is(word, "AUTH") => {
+                    login = Some((user, password));
+                    rest
+                }
+                [word, wanted, rest @ ..] if is(word, "SETNAME") => {
+                    check_name(wanted, "Client names")?;
+                    name = Some(wanted.clone());
+                    rest
+                }
+                [word, ..] => {
+                    return Err(format!(
+                        "ERR Syntax error in HELLO option '{}'",
+                        word.escape_ascii()
+                    ));
+                }
+            };
+        }
+        if let Some((user, password)) = login {
+            self.log_in(user, password)?;
+        }
+        if !self.is_logged_in() {
+            return Err("NOAUTH HELLO must be called with the client already authenticated, otherwise the \
+                        HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and \
+                        select the RESP protocol version at the same time"
+                .into());
+        }
+        self.name = name.unwrap_or(std::mem::take(&mut self.name));
+        self.protocol = protocol;
+        Ok(self.greeting())
+    }
+
+    fn greeting(&self) -> Reply {
+        Reply::Map(vec![
+            (Reply::text("server"), Reply::text("redis")),
+            (Reply::text("version"), Reply::text(VERSION)),
+            (
+                Reply::text("proto"),
+                Reply::Integer(match self.protocol {
+                    Protocol::Resp2 => 2,
+                    Protocol::Resp3 => 3,
+                }),
+            ),
+            (Reply::text("id"), Reply::Integer(self.id as i64)),
+            (Reply::text("mode"), Reply::text("standalone")),
+            (Reply::text("role"), Reply::text("master")),
+            (Reply::text("modules"), Reply::Array(Vec::new())),
+        ])
+    }
+
+    fn auth(&mut self, words: &[Bytes]) -> Outcome {
+        match words {
+            [_] if !self.service.needs_login() => {
+                return Err("ERR AUTH <password> called without any password configured for the default user. \
+                            Are you sure your configuration is correct?"
+                    .into());
+            }
+            [password] => self.log_in(DEFAULT_USER.as_bytes(), password)?,
+            [user, password] => self.log_in(user, password)?,
+            [] => return Err(arity("auth")),
+            _ => return Err(SYNTAX.into()),
+        }
+        Ok(Reply::OK)
+    }
+
+    fn log_in(&mut self, user: &[u8], password: &[u8]) -> Result<(), String> {
+        if !self.service.needs_login() && user == DEFAULT_USER.as_bytes() {
+            return Ok(());
+        }
+        let service = self.service.clone();
+        let login = service.login(user, password).ok_or(WRONG_PASSWORD)?;
+        self.user = Some(login.user.clone());
+        if let Some(number) = login.database {
+            self.start = number;
+            self.enter(number);
+        }
+        Ok(())
+    }
+
+    fn select(&mut self, words: &[Bytes]) -> Outcome {
+        let [number] = words else {
+            return Err(arity("select"));
+        };
+        let number = number::integer(number).ok_or("ERR invalid DB index")?;
+        let number = match number {
+            // Where clients of its listener or user begin.
+            0 if self.start < 0 => self.start,
+            ..0 => return Err(OUT_OF_RANGE.into()),
+            number => number,
+        };
+        if number == self.number {
+            return Ok(Reply::OK);
+        }
+        if self.lease.is_some() {
+            return Err("REFUSED SELECT is refused: keys of another database are watched; the command was not \
+                        sent"
+                .into());
+        }
+        if !self.service.databases.contains_key(&number) {
+            return Err(OUT_OF_RANGE.into());
+        }
+        self.enter(number);
+        Ok(Reply::OK)
+    }
+
+    fn enter(&mut self, number: i64) {
+        self.number = number;
+        self.database = self.service.databases[&number].clone();
+    }
+
+    fn client(&mut self, words: &[Bytes]) -> Outcome {
+        match words {
+            [] => Err(arity("client")),
+            [member] if is(member, "ID") => Ok(Reply::Integer(self.id as i64)),
+            [member] if is(member, "GETNAME") => {
+                let name = (!self.name.is_empty()).then(|| self.name.clone());
+                Ok(Reply::optional(name))
+            }
+            [member, name] if is(member, "SETNAME") => {
+                check_name(name, "Client names")?;
+                self.name = name.clone();
+                Ok(Reply::OK)
+            }
+            [member, option, value] if is(member, "SETINFO") => self.set_info(option, value),
+            [member] if is(member, "INFO") => Ok(Reply::Verbatim(self.description().into())),
+            // The connections of the front are shared, and are the same for all.
+            [member, setting]
+                if ["NO-EVICT", "NO-TOUCH", "TRACKING"]
+                    .iter()
+                    .any(|known| is(member, known))
+                    && is(setting, "OFF") =>
+            {
+                Ok(Reply::OK)
+            }
+            [member, setting] if is(member, "REPLY") && is(setting, "ON") => Ok(Reply::OK),
+            [member, ..] => Err(format!(
+                "REFUSED CLIENT {} is refused: the front answers GETNAME, ID, INFO, SETINFO and SETNAME; the \
+                 command was not sent",
+                upper(member)
+            )),
+        }
+    }
+
+    fn set_info(&mut self, option: &[u8], value: &Bytes) -> Outcome {
+        let (name, version) = &mut self.library;
+        let (place, subject) = if is(option, "LIB-NAME") {
+            (name, "lib-name")
+        } else if is(option, "LIB-VER") {
+            (version, "lib-ver")
+        } else {
+            return Err(format!(
+                "ERR Unrecognized option '{}'",
+                option.escape_ascii()
+            ));
+        };
+        check_name(value, subject)?;
+        *place = value.clone();
+        Ok(Reply::OK)
+    }
+
+    /// The fields of CLIENT INFO that the front knows.
+    fn description(&self) -> String {
+        let text = |bytes: &Bytes| String::from_utf8_lossy(bytes).into_owned();
+        let user = self.user.as_deref().unwrap_or(DEFAULT_USER);
+        let resp = match self.protocol {
+            Protocol::Resp2 => 2,
+            Protocol::Resp3 => 3,
+        };
+        format!(
+            "id={} addr={} name={} db={} watch={} user={user} resp={resp} lib-name={} lib-ver={}\n",
+            self.id,
+            self.address,
+            text(&self.name),
+            self.number.max(0),
+            u8::from(self.lease.is_some()),
+            text(&self.library.0),
+            text(&self.library.1),
+        )
+    }
+
+    /// As a client that has just connected.
+    fn reset(&mut self) -> Reply {
+        self.transaction = None;
+        self.lease = None;
+        self.protocol = Protocol::default();
+        self.name = Bytes::new();
+        if self.service.needs_login() {
+            self.user = None;
+        }
+        self.enter(self.start);
+        Reply::Status("RESET".into())
+    }
+}
+
+fn ping(words: &[Bytes]) -> Outcome {
+    match words {
+        [] => Ok(Reply::Status("PONG".into())),
+        [text] => Ok(Reply::Bulk(text.clone())),
+        _ => Err(arity("ping")),
+    }
+}
+
+fn echo(words: &[Bytes]) -> Outcome {
+    match words {
+        [text] => Ok(Reply::Bulk(text.clone())),
+        _ => Err(arity("echo")),
+    }
+}
+
+fn arity(name: &str) -> String {
+    format!("ERR wrong number of arguments for '{name}' command")
+}
+
+/// Whether a word is this one, in any case.
+fn is(word: &[u8], known: &str) -> bool {
+    word.eq_ignore_ascii_case(known.as_bytes())
+}
+
+/// A name as CLIENT INFO can show it.
+fn check_name(name: &[u8], subject: &str) -> Result<(), String> {
+    if name.iter().all(u8::is_ascii_graphic) {
+        return Ok(());
+    }
+    Err(format!(
+        "ERR {subject} cannot contain spaces, newlines or special characters."
+    ))
+}

@@ -1,0 +1,111 @@
+//! Goal: MULTI, EXEC, DISCARD, WATCH and UNWATCH behave as at a server. Method: the same lines go to the front and to
+//! the server itself, and the replies are compared.
+
+use crate::{common::eventually, raw_client::RawClient, site::Site};
+
+const SOON: std::time::Duration = std::time::Duration::from_secs(10);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn transactions_have_the_replies_of_a_server() {
+    let site = Site::start().await;
+    let (mut client, mut direct) = (site.client(), site.direct());
+    let lines = [
+        "EXEC",
+        "DISCARD",
+        "MULTI",
+        "MULTI",
+        "SET a 1",
+        "WATCH a",
+        "INCR a",
+        "HSET h f 1",
+        "HGETALL h",
+        "LPUSH a x",
+        "DEL a h",
+        "EXEC",
+        "MULTI",
+        "EXEC",
+        "MULTI",
+        "SET a 1",
+        "DISCARD",
+        "EXISTS a",
+        "MULTI",
+        "BLPOP nothing 0",
+        "PING",
+        "EXEC",
+        "WATCH a",
+        "MULTI",
+        "SET a 1",
+        "EXEC",
+        "DEL a",
+        "UNWATCH",
+        "WATCH a",
+        "UNWATCH",
+        "WATCH a",
+        "MULTI",
+        "DISCARD",
+    ];
+    let expected = lines.map(|line| direct.ask(line));
+    direct.ask("FLUSHALL");
+    for (line, expected) in lines.iter().zip(expected) {
+        assert_eq!(client.ask(line), expected, "{line}");
+    }
+    let stats = || site.supervisor.statistics().databases["main"].clone();
+    eventually(SOON, "no lease is left", || stats().pool.in_use == 0);
+    // One was leased for all watches, and another while DISCARD gave it back.
+    assert!(stats().pool.idle >= 1, "{:?}", stats().pool);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watched_key_that_changes_aborts() {
+    let site = Site::start().await;
+    let (mut client, mut other) = (site.client(), site.client());
+    assert_eq!(client.ask("WATCH a"), "+OK");
+    other.ask("SET a 1");
+    assert_eq!(client.ask("MULTI"), "+OK");
+    assert_eq!(client.ask("SET a 2"), "+QUEUED");
+    assert_eq!(client.ask("EXEC"), "*-1");
+    assert_eq!(client.ask("GET a"), "$1 1");
+    client.ask("HELLO 3");
+    client.ask("WATCH a");
+    other.ask("SET a 1");
+    client.ask("MULTI");
+    assert_eq!(client.ask("EXEC"), "_");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_was_refused_aborts_with_the_reason() {
+    let site = Site::start().await;
+    let mut client = site.client();
+    client.ask("MULTI");
+    client.ask("SET a 1");
+    assert_eq!(client.ask("GET"), "+QUEUED");
+    assert_eq!(
+        client.ask("EXEC"),
+        "-EXECABORT Transaction discarded because of: ERR wrong number of arguments for 'get' command"
+    );
+    for refused in ["SELECT 0", "SUBSCRIBE a", "FLUSHALL", "CLIENT ID"] {
+        client.ask("MULTI");
+        client.ask("SET a 1");
+        assert!(client.ask(refused).starts_with("-REFUSED"), "{refused}");
+        assert_eq!(client.ask("SET a 1"), "+QUEUED");
+        assert_eq!(
+            client.ask("EXEC"),
+            "-EXECABORT Transaction discarded because of previous errors."
+        );
+    }
+    assert_eq!(client.ask("EXISTS a"), ":0");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_goes_within_a_transaction_leaves_nothing() {
+    let site = Site::start().await;
+    let in_use = || site.supervisor.statistics().databases["main"].pool.in_use;
+    let mut client: RawClient = site.client();
+    client.ask("WATCH a");
+    client.ask("MULTI");
+    client.ask("SET a 1");
+    assert_eq!(in_use(), 1);
+    drop(client);
+    eventually(SOON, "its connection is given back", || in_use() == 0);
+    assert_eq!(site.client().ask("EXISTS a"), ":0");
+}
