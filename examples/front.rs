@@ -15,7 +15,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let supervisor = Supervisor::spawn(config).await?;
     let front = supervisor.front().listen_tcp(address).start().await?;
     for address in front.addresses() {
-        println!("{url} is served at {address}; Ctrl-C ends this");
+        println!("The database is served at {address}; Ctrl-C ends this.");
     }
     tokio::signal::ctrl_c().await?;
     front.stop().await;

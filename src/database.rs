@@ -10,6 +10,7 @@ use redis::{
 use crate::{
     call::{CallEngine, CallOptions, Overrides, PipelineRun},
     error::Error,
+    execution::Source,
     lease::Lease,
     lifeline::Lifeline,
     messages::Execute,
@@ -321,6 +322,38 @@ impl Database {
         self.engine.convert(value)
     }
 
+    /// Runs one command as [`query`](Self::query) does, and tells where its reply comes from: from the server, or
+    /// from the store of a [`Fallback`](crate::Fallback).
+    ///
+    /// # Errors
+    ///
+    /// As [`query`](Self::query). Of an error of a command that the store has run, such as one for a value of another
+    /// type, the execution is [`NotSent`](crate::Execution::NotSent): the server knows nothing of it.
+    ///
+    /// ```no_run
+    /// # async fn example(chats: redis_steward::Database) -> Result<(), redis_steward::Error> {
+    /// use redis_steward::Source;
+    ///
+    /// let (state, source): (Option<String>, _) = chats
+    ///     .query_with_source(redis::cmd("GET").arg("thread_state:7"))
+    ///     .await?;
+    /// if state.is_none() && source == Source::Memory {
+    ///     // The server may have it, and is away.
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn query_with_source<T: FromRedisValue>(
+        &self,
+        command: impl std::borrow::Borrow<Cmd>,
+    ) -> Result<(T, Source), Error> {
+        let (value, source) = self
+            .engine
+            .execute_from(command.borrow(), self.options())
+            .await?;
+        Ok((self.engine.convert(value)?, source))
+    }
+
     /// Runs a pipeline in one round trip and converts its replies, one per command.
     ///
     /// The commands are written contiguously, and run in their order. Other clients' commands may run
@@ -346,9 +379,24 @@ impl Database {
         &self,
         pipeline: impl std::borrow::Borrow<Pipeline>,
     ) -> Result<T, Error> {
+        Ok(self.pipeline_with_source(pipeline).await?.0)
+    }
+
+    /// Runs a pipeline as [`pipeline`](Self::pipeline) does, and tells where its replies come from. All of them come
+    /// from the same place.
+    ///
+    /// # Errors
+    ///
+    /// As [`pipeline`](Self::pipeline).
+    pub async fn pipeline_with_source<T: FromRedisValue>(
+        &self,
+        pipeline: impl std::borrow::Borrow<Pipeline>,
+    ) -> Result<(T, Source), Error> {
         let mut run = PipelineRun::new(&self.engine, self.options());
-        let replies = pipeline.borrow().query_async(&mut run).await;
-        replies.map_err(|error| run.explain(error))
+        match pipeline.borrow().query_async(&mut run).await {
+            Ok(replies) => Ok((replies, run.source())),
+            Err(error) => Err(run.explain(error)),
+        }
     }
 
     /// Leases a connection for this caller alone, until the [`Lease`] is dropped: for `SELECT`, `WATCH`,

@@ -1,4 +1,5 @@
-//! The progress of a failed command: whether it may have run, and its stage at the deadline.
+//! The progress of a command: whether a failed one may have run, its stage at the deadline, and the source of a
+//! reply.
 
 use std::fmt;
 
@@ -30,6 +31,24 @@ impl fmt::Display for Execution {
             Self::NotExecuted => "the command was not executed",
             Self::Executed => "the command was executed",
             Self::Unknown => "the command may have been executed",
+        })
+    }
+}
+
+/// Where a reply comes from; [`Database::query_with_source`](crate::Database::query_with_source) tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Source {
+    /// The server has run the command.
+    Redis,
+    /// The store of a [`Fallback`](crate::Fallback) has run it, in this process. The server knows nothing of it.
+    Memory,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Redis => "the server",
+            Self::Memory => "a store in memory",
         })
     }
 }

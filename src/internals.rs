@@ -193,6 +193,7 @@ impl Events {
             state,
             circuit: CircuitState::Closed,
             cause: None,
+            recovery: None,
         });
     }
 

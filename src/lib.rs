@@ -31,6 +31,7 @@
 //! | [`Loan`] | the lease and the pipeline inside of a [`transaction`](Database::transaction) |
 //! | [`BlockingDatabase`], [`BlockingLease`] | the same for threads without a runtime |
 //! | [`Front`], [`FrontBuilder`] | databases for clients in any language |
+//! | [`Fallback`], [`Source`] | a store in memory during an outage, and where a reply comes from |
 //! | [`Error`], [`Execution`] | the reason of a failure, and whether the command may have run |
 //! | [`HealthEvents`], [`HealthEvent`], [`HealthState`] | changes of health, and their reasons |
 //! | [`SupervisorStats`], [`DatabaseStats`], [`PoolStats`] | counters and connections |
@@ -105,11 +106,14 @@ extern crate self as redis_steward;
 mod common;
 
 pub use blocking::{BlockingDatabase, BlockingLease};
-pub use config::{Config, ConfigError, DatabaseConfig, Io, Keepalive, Problem, Protocol, WhenDown};
+pub use config::{
+    Config, ConfigError, DatabaseConfig, Fallback, Io, Keepalive, OnRecovery, Problem, Protocol,
+    WhenDown,
+};
 pub use database::Database;
 pub use error::{Error, Limit, StartError};
-pub use events::{CircuitState, HealthEvent, HealthEvents, HealthState, Reason};
-pub use execution::{Execution, Stage};
+pub use events::{CircuitState, HealthEvent, HealthEvents, HealthState, Reason, Recovery};
+pub use execution::{Execution, Source, Stage};
 pub use front::{Front, FrontBuilder, FrontError};
 pub use lease::Lease;
 pub use lifeline::ShutdownReport;
@@ -118,7 +122,9 @@ pub use memory::{EvictionPolicy, MemoryEntry, MemoryListener, MemoryServer, Memo
 pub use messages::{Execute, Subscribe};
 pub use policy::command::Refusal;
 pub use shared_lease::SharedLease;
-pub use stats::{DatabaseStats, Evictions, PoolStats, SupervisorStats, WaitHistogram};
+pub use stats::{
+    DatabaseStats, Evictions, FallbackStats, PoolStats, SupervisorStats, WaitHistogram,
+};
 pub use supervisor::Supervisor;
 
 /// The `redis` crate, whose commands, pipelines, scripts and types work on a [`Database`].

@@ -12,7 +12,7 @@ use crate::{
     log::{Log, log_line},
     net::{Connector, Dialler, Executor, FixedAddress},
     policy::gate_state::GateState,
-    state::{DatabaseState, clock},
+    state::{DatabaseState, LocalStore, clock},
     stats::{DatabaseStats, SupervisorStats},
 };
 
@@ -140,11 +140,13 @@ impl Registry {
         for state in self.states() {
             state.set_gate(GateState::ShuttingDown);
             state.end();
+            let recovery = state.local.as_ref().and_then(LocalStore::abandon);
             self.publish(Change {
                 database: state.name(),
                 state: HealthState::Stopped,
                 circuit: CircuitState::Closed,
                 cause: None,
+                recovery,
             });
         }
         self.hub.close();
@@ -157,6 +159,10 @@ impl Registry {
             None => (HealthState::Starting, CircuitState::Closed),
         };
         let (in_flight, pool) = (state.in_flight.now(), state.pool_stats());
-        state.counters.snapshot(health, circuit, in_flight, pool)
+        let fallback = state.local.as_ref().map(LocalStore::figures);
+        let fallback = fallback.unwrap_or_default();
+        state
+            .counters
+            .snapshot(health, circuit, in_flight, fallback, pool)
     }
 }

@@ -22,7 +22,7 @@ use crate::{
     call::{CallEngine, CallOptions},
     database::Database,
     error::Error,
-    execution::Execution,
+    execution::{Execution, Source},
 };
 
 /// A handle of one named database for threads without a runtime: every call blocks its thread until
@@ -160,6 +160,19 @@ impl BlockingDatabase {
     pub fn query<T: FromRedisValue>(&self, command: impl Borrow<Cmd>) -> Result<T, Error> {
         let patience = self.longest(|| [command.borrow()])?;
         self.wait(patience, || self.database.query(command))
+    }
+
+    /// Runs one command, and tells where its reply comes from: see [`Database::query_with_source`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Database::query_with_source`], and [`Error::WouldBlockRuntime`] in an async task.
+    pub fn query_with_source<T: FromRedisValue>(
+        &self,
+        command: impl Borrow<Cmd>,
+    ) -> Result<(T, Source), Error> {
+        let patience = self.longest(|| [command.borrow()])?;
+        self.wait(patience, || self.database.query_with_source(command))
     }
 
     /// Runs a pipeline in one round trip and converts its replies, one per command. The commands

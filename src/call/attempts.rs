@@ -5,7 +5,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::CallOptions;
-use crate::{execution::Execution, state::Admitted};
+use crate::{
+    execution::{Execution, Source},
+    state::Admitted,
+};
 
 /// One attempt.
 pub(super) struct Attempt {
@@ -20,6 +23,8 @@ pub(super) struct Attempts {
     /// Whether any attempt may have run the command.
     pub(super) execution: Execution,
     pub(super) timeout: Duration,
+    /// Where the reply comes from.
+    pub(super) source: Source,
 }
 
 impl Attempts {
@@ -29,6 +34,7 @@ impl Attempts {
             count: 1,
             execution: Execution::NotSent,
             timeout,
+            source: Source::Redis,
         }
     }
 
@@ -38,6 +44,15 @@ impl Attempts {
             count: 1,
             execution: Execution::Executed,
             timeout: options.timeout,
+            source: Source::Redis,
+        }
+    }
+
+    /// A call that was not sent, and served by a store in this process.
+    pub(super) fn served_locally(options: &CallOptions) -> Self {
+        Self {
+            source: Source::Memory,
+            ..Self::not_sent(options.timeout)
         }
     }
 }

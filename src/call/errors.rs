@@ -12,8 +12,8 @@ use crate::{
     backend::Backend,
     error::{Error, Limit},
     events::{CircuitState, Reason},
-    execution::{Execution, Stage},
-    net::{Answered, AtLimit, CloseReason, Failure, Reply},
+    execution::{Execution, Source, Stage},
+    net::{AtLimit, CloseReason, Failure, Reply},
     policy::{
         command::{self, Refusal},
         gate_state::GateState,
@@ -70,6 +70,7 @@ impl<B: Backend> CallEngine<B> {
             count: 1,
             execution,
             timeout,
+            source: Source::Redis,
         };
         self.timed_out(Stage::Runtime, attempts, None)
     }
@@ -117,10 +118,10 @@ impl<B: Backend> CallEngine<B> {
     /// The reply, or an error if the only command was answered with an error.
     pub(super) fn unless_error(
         &self,
-        answered: Answered,
+        reply: Reply,
         attempts: Attempts,
-    ) -> Result<(Answered, Attempts), Error> {
-        match answered.reply {
+    ) -> Result<(Reply, Attempts), Error> {
+        match reply {
             Reply::One(Value::ServerError(error)) => Err(Error::Server {
                 database: self.state.name(),
                 execution: attempts.execution,
@@ -128,7 +129,7 @@ impl<B: Backend> CallEngine<B> {
                 code: error.code().into(),
                 error: error.into(),
             }),
-            _ => Ok((answered, attempts)),
+            reply => Ok((reply, attempts)),
         }
     }
 

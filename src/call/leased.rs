@@ -9,13 +9,14 @@ use super::{
     CallEngine, CallOptions,
     attempts::Attempts,
     received,
+    watch::Write,
     work::{Single, Work},
 };
 use crate::{
     backend::Backend,
     error::{Error, Limit},
     events::Reason,
-    execution::{Execution, Stage},
+    execution::{Execution, Source, Stage},
     messages::{Caller, Grant, LeaseAnswer, NoGrant, Waiting},
     net::{Answer, Answered, CloseReason, Failure, Reply},
     policy::{
@@ -105,7 +106,7 @@ impl<B: Backend> CallEngine<B> {
         work: &(impl Work + Sync),
         block: Block,
         options: &CallOptions,
-    ) -> Result<(Answered, Attempts), Error> {
+    ) -> Result<(Reply, Attempts), Error> {
         let now = clock::now();
         let mut grant = self.acquire(*options, None).await?;
         // A timeout set by the caller holds for the wait and the command together.
@@ -134,6 +135,7 @@ impl<B: Backend> CallEngine<B> {
             count: attempts + 1,
             execution,
             timeout: options.timeout,
+            source: Source::Redis,
         };
         let again = self
             .call_leased_again(work, block, &options, attempts)
@@ -169,7 +171,7 @@ impl<B: Backend> CallEngine<B> {
         block: Block,
         options: &CallOptions,
         attempts: Attempts,
-    ) -> Result<(Answered, Attempts), Error> {
+    ) -> Result<(Reply, Attempts), Error> {
         let now = clock::now();
         let wait = options.acquire_timeout(self.state.settings.load().acquire_timeout);
         let until = options.deadline(now, wait);
@@ -201,7 +203,7 @@ impl<B: Backend> CallEngine<B> {
         }
         let first = Attempts::not_sent(options.timeout);
         let called = self.call_on(grant, &work, block, &options, first).await?;
-        match called.0.reply {
+        match called.0 {
             Reply::One(value) => Ok(value),
             // Confirmations of subscriptions.
             Reply::Many(values) => Ok(Value::Array(values)),
@@ -225,8 +227,8 @@ impl<B: Backend> CallEngine<B> {
         };
         let (work, block, options) = self.prepare(pipeline, options, place).await?;
         let first = Attempts::not_sent(options.timeout);
-        let (answered, attempts) = self.call_on(grant, &work, block, &options, first).await?;
-        Ok((answered.reply.into_many(), attempts))
+        let (reply, attempts) = self.call_on(grant, &work, block, &options, first).await?;
+        Ok((reply.into_many(), attempts))
     }
 
     /// Runs work once on a leased connection. It is not retried, because the state of the session is lost
@@ -240,7 +242,8 @@ impl<B: Backend> CallEngine<B> {
         block: Option<Block>,
         options: &CallOptions,
         mut attempts: Attempts,
-    ) -> Result<(Answered, Attempts), Error> {
+    ) -> Result<(Reply, Attempts), Error> {
+        let _write = Write::begins(self.state.seen.as_ref(), work);
         let limit = options.time_limit(block);
         attempts.timeout = limit;
         let deadline = options.deadline(clock::now(), limit);

@@ -6,6 +6,8 @@
 //! - `admission`: how a call passes the gate
 //! - `options`: the caller's options · `work`: the command or pipeline of a call
 //! - `retry`: the classification of an attempt, and the next attempt · `attempts`: their sum
+//! - `stand_in`: a store in this process in place of a server that is away · `watch`: what is read is
+//!   remembered for that
 //! - `leased`: calls on an exclusive connection · `survey`: commands that are on no list ·
 //!   `unheard`: commands that want no reply
 //! - `pipeline`: pipelines on their way through the `redis` crate · `aborted`: the error of a transaction ·
@@ -20,8 +22,10 @@ mod leased;
 mod options;
 mod pipeline;
 mod retry;
+mod stand_in;
 mod survey;
 mod unheard;
+mod watch;
 mod work;
 
 pub(crate) use options::{CallOptions, Overrides};
@@ -41,8 +45,9 @@ use self::{
 use crate::{
     backend::{Backend, Server},
     error::Error,
+    execution::Source,
     messages::Evidence,
-    net::{Answer, Answered, AtLimit, Expected, Reply, Request, Responder},
+    net::{Answer, AtLimit, Expected, Reply, Request, Responder},
     policy::command::{Block, Class, Place, Refusal},
     state::{Admitted, DatabaseState, clock},
 };
@@ -77,24 +82,34 @@ impl<B: Backend> CallEngine<B> {
         command: &Cmd,
         options: CallOptions,
     ) -> Result<Value, Error> {
+        Ok(self.execute_from(command, options).await?.0)
+    }
+
+    /// Runs one command, and tells where its reply comes from.
+    pub(crate) async fn execute_from(
+        &self,
+        command: &Cmd,
+        options: CallOptions,
+    ) -> Result<(Value, Source), Error> {
         let (class, options) = match self.class(command) {
             Class::Unknown => Box::pin(self.ask(command, options)).await?,
             class => (class, options),
         };
         let work = Single { command, class };
-        let answered = match self.place(command, class, &options)? {
+        let (reply, attempts) = match self.place(command, class, &options)? {
             None if command.is_no_response() => {
-                return Box::pin(self.tell(&work, &options)).await;
+                let told = Box::pin(self.tell(&work, &options)).await;
+                return Ok((told?, Source::Redis));
             }
-            None => self.call(&work, &options).await?.0,
+            None => self.call(&work, &options).await?,
             // Boxed, so that the large future of this rare case does not enlarge that of every command.
             Some(block) => {
                 self.refuse_alone(command, class)?;
-                Box::pin(self.call_leased(&work, block, &options)).await?.0
+                Box::pin(self.call_leased(&work, block, &options)).await?
             }
         };
-        match answered.reply {
-            Reply::One(value) => Ok(value),
+        match reply {
+            Reply::One(value) => Ok((value, attempts.source)),
             Reply::Many(_) => unreachable!("BUG: one reply was expected and many came"),
         }
     }
@@ -117,8 +132,8 @@ impl<B: Backend> CallEngine<B> {
             }
             None => self.call(&work, &options).await?,
         };
-        let (answered, attempts) = called;
-        Ok((answered.reply.into_many(), attempts))
+        let (reply, attempts) = called;
+        Ok((reply.into_many(), attempts))
     }
 
     /// The class of a command, as far as it is known.
@@ -200,11 +215,22 @@ impl<B: Backend> CallEngine<B> {
         &self,
         work: &(impl Work + Sync),
         options: &CallOptions,
-    ) -> Result<(Answered, Attempts), Error> {
+    ) -> Result<(Reply, Attempts), Error> {
+        if let Some(seen) = &self.state.seen
+            && !options.is_watched
+        {
+            return Box::pin(self.call_watched(seen, work, options)).await;
+        }
         let deadline = options.end(clock::now());
         let admitted = match self.state.gate.try_enter() {
             Ok(admitted) => admitted,
-            Err(closed) => self.enter_later(closed, options, deadline).await?,
+            Err(closed) => match self.enter_later(closed, options, deadline).await {
+                Ok(admitted) => admitted,
+                Err(refused) => {
+                    // Boxed, as below.
+                    return Box::pin(self.stand_in(work, options, deadline, refused)).await;
+                }
+            },
         };
         let sent = self.send(
             work.pack(),
@@ -219,12 +245,12 @@ impl<B: Backend> CallEngine<B> {
         match answer.await {
             Ok(Ok(answered)) if !answered.reply.has_error() => {
                 self.succeeded(&admitted);
-                Ok((answered, Attempts::first_try(options)))
+                Ok((answered.reply, Attempts::first_try(options)))
             }
             answer => {
                 let attempt = Attempt { admitted, deadline };
                 // Boxed, so that the large future of this rare case does not enlarge that of every call.
-                Box::pin(self.retry(work, options, attempt, received(answer))).await
+                Box::pin(self.call_again(work, options, attempt, received(answer))).await
             }
         }
     }

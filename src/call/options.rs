@@ -67,6 +67,8 @@ pub(crate) struct CallOptions {
     /// The call waits while the database is down.
     pub(super) is_patient: bool,
     pub(super) keeps_texts: bool,
+    /// Its values are remembered by whoever makes the call.
+    pub(super) is_watched: bool,
     /// A deadline for several calls together, if one was set before.
     until: Option<Instant>,
 }
@@ -80,6 +82,7 @@ impl CallOptions {
             idempotence: overrides.idempotence,
             is_patient: overrides.is_patient.unwrap_or(settings.is_patient),
             keeps_texts: overrides.keeps_texts,
+            is_watched: false,
             until: None,
         }
     }
@@ -129,6 +132,22 @@ impl CallOptions {
         match began {
             Some(began) if self.is_strict || block.is_none() => self.counted_from(began),
             _ => self,
+        }
+    }
+
+    /// The same, waiting while the database is down.
+    pub(super) fn waiting(self) -> Self {
+        Self {
+            is_patient: true,
+            ..self
+        }
+    }
+
+    /// The same, watched.
+    pub(super) fn watched(self) -> Self {
+        Self {
+            is_watched: true,
+            ..self
         }
     }
 

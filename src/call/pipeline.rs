@@ -6,6 +6,7 @@ use super::{CallEngine, CallOptions, aborted::aborted, attempts::Attempts, error
 use crate::{
     backend::{Backend, Server},
     error::Error,
+    execution::Source,
     messages::Grant,
 };
 
@@ -38,6 +39,14 @@ impl<'a, B: Backend> PipelineRun<'a, B> {
         Self {
             grant: Some(grant),
             ..Self::new(engine, options)
+        }
+    }
+
+    /// Where the replies come from.
+    pub(crate) fn source(&self) -> Source {
+        match &self.ended {
+            Some(Ok(attempts)) => attempts.source,
+            Some(Err(_)) | None => Source::Redis,
         }
     }
 

@@ -14,9 +14,9 @@ use super::{
 use crate::{
     backend::Backend,
     error::Error,
-    execution::Execution,
+    execution::{Execution, Source},
     messages::Evidence,
-    net::{Answer, Answered, CloseReason, Failure, Origin},
+    net::{Answer, CloseReason, Failure, Origin, Reply},
     policy::{
         outcome::{AttemptEnd, Outcome, RetryAdvice, Verdict, classify, combine},
         retry::{self, Next},
@@ -33,11 +33,12 @@ impl<B: Backend> CallEngine<B> {
         options: &CallOptions,
         mut attempt: Attempt,
         mut answer: Answer,
-    ) -> Result<(Answered, Attempts), Error> {
+    ) -> Result<(Reply, Attempts), Error> {
         let mut attempts = Attempts {
             count: 1,
             execution: Execution::NotSent,
             timeout: options.timeout,
+            source: Source::Redis,
         };
         loop {
             let outcome = classify(Self::attempt_end(work, &answer));
@@ -174,9 +175,9 @@ impl<B: Backend> CallEngine<B> {
         &self,
         answer: Answer,
         attempts: Attempts,
-    ) -> Result<(Answered, Attempts), Error> {
+    ) -> Result<(Reply, Attempts), Error> {
         match answer {
-            Ok(answered) => self.unless_error(answered, attempts),
+            Ok(answered) => self.unless_error(answered.reply, attempts),
             Err(failure) => Err(self.explain(failure, attempts)),
         }
     }

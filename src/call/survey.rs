@@ -52,7 +52,7 @@ impl<B: Backend> CallEngine<B> {
             class: Class::Reads,
         };
         let class = match self.call(&work, options).await {
-            Ok((answered, _)) => match answered.reply {
+            Ok((reply, _)) => match reply {
                 Reply::One(Value::Array(commands)) => match commands.first() {
                     Some(Value::Array(fields)) => class_of(fields),
                     // It may know the command later, when a module was loaded.

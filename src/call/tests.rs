@@ -14,7 +14,9 @@ use crate::{
     config::{Config, resolve},
     execution::Execution,
     messages::Waiting,
-    net::{CloseReason, Dialler, Executor, Failure, FixedAddress, Origin, SocketConnector},
+    net::{
+        Answered, CloseReason, Dialler, Executor, Failure, FixedAddress, Origin, SocketConnector,
+    },
     sanitize,
 };
 

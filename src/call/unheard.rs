@@ -3,7 +3,7 @@
 use redis::Value;
 use tokio::time::Instant;
 
-use super::{CallEngine, CallOptions, attempts::Attempts, work::Work};
+use super::{CallEngine, CallOptions, attempts::Attempts, watch::Write, work::Work};
 use crate::{
     backend::Backend,
     error::Error,
@@ -22,6 +22,7 @@ impl<B: Backend> CallEngine<B> {
         work: &impl Work,
         options: &CallOptions,
     ) -> Result<Value, Error> {
+        let _write = Write::begins(self.state.seen.as_ref(), work);
         let deadline = options.end(clock::now());
         // It is no trial of the circuit, because its reply is seen by nobody who judges it.
         self.enter(options, deadline).await?.forgo_trial();
@@ -41,6 +42,7 @@ impl<B: Backend> CallEngine<B> {
         block: Option<Block>,
         options: &CallOptions,
     ) -> Result<Value, Error> {
+        let _write = Write::begins(self.state.seen.as_ref(), work);
         let limit = options.time_limit(block);
         let deadline = options.deadline(clock::now(), limit);
         self.enter(options, deadline).await?.forgo_trial();

@@ -46,6 +46,16 @@ pub(super) trait Work {
         self.only_reads() || self.runs_script()
     }
 
+    /// Whether each key that it may write is a word of it.
+    fn names_its_keys(&self) -> bool;
+
+    /// Its commands.
+    fn each(&self) -> Vec<&Cmd>;
+
+    fn is_transaction(&self) -> bool {
+        false
+    }
+
     /// How an attempt with this reply ended, by the errors in the reply.
     fn end_of_error<'a>(&self, reply: &'a Reply) -> AttemptEnd<'a>;
 }
@@ -93,6 +103,14 @@ impl Work for Single<'_> {
 
     fn only_reads(&self) -> bool {
         self.class.only_reads()
+    }
+
+    fn names_its_keys(&self) -> bool {
+        self.class.names_its_keys()
+    }
+
+    fn each(&self) -> Vec<&Cmd> {
+        vec![self.command]
     }
 
     fn end_of_error<'a>(&self, reply: &'a Reply) -> AttemptEnd<'a> {
@@ -187,6 +205,18 @@ impl Work for Batch<'_> {
 
     fn only_reads(&self) -> bool {
         self.classes.iter().all(|class| class.only_reads())
+    }
+
+    fn names_its_keys(&self) -> bool {
+        self.classes.iter().all(|class| class.names_its_keys())
+    }
+
+    fn each(&self) -> Vec<&Cmd> {
+        self.pipeline.cmd_iter().collect()
+    }
+
+    fn is_transaction(&self) -> bool {
+        self.pipeline.is_transaction()
     }
 
     /// A pipeline that was refused as a whole counts as a single refused command.

@@ -4,7 +4,8 @@
 //! # Layout
 //! - this file: [`Config`], the databases and their common settings; [`Io`]
 //! - `fields/`: the settings of one database, as a table, from which [`DatabaseConfig`] and
-//!   `DatabaseSettings` follow · `database`: the setters that do not · `keepalive`: [`Keepalive`]
+//!   `DatabaseSettings` follow · `database`: the setters that do not · `keepalive`: [`Keepalive`] ·
+//!   `fallback`: [`Fallback`]
 //! - `layer`: values that know their origin · `source`: [`Config::from_env`] · `variables`: reading
 //!   single variables · `quantity`: values that have a range
 //! - `resolve`: `Config` → `Settings`, all checks · `report`: their problems · `settings`: the
@@ -18,6 +19,7 @@ mod database;
 mod error;
 #[macro_use]
 mod fields;
+mod fallback;
 mod keepalive;
 mod layer;
 mod percent;
@@ -34,6 +36,7 @@ mod when_down;
 
 pub(crate) use address::Address;
 pub use error::{ConfigError, Problem};
+pub use fallback::{Fallback, OnRecovery};
 pub use fields::DatabaseConfig;
 pub(crate) use fields::DatabaseSettings;
 pub use keepalive::Keepalive;

@@ -8,7 +8,7 @@ use std::{
     time::SystemTime,
 };
 
-use super::{CircuitState, HealthEvent, HealthState};
+use super::{CircuitState, HealthEvent, HealthState, Recovery};
 
 /// The most events that are kept. A subscriber that is further behind gets the present state of each database that
 /// has changed.
@@ -42,6 +42,7 @@ pub(crate) struct Change {
     pub(crate) state: HealthState,
     pub(crate) circuit: CircuitState,
     pub(crate) cause: Option<Arc<str>>,
+    pub(crate) recovery: Option<Recovery>,
 }
 
 /// A subscriber that begins.
@@ -156,6 +157,7 @@ impl Events {
             state: change.state,
             circuit: change.circuit,
             cause: change.cause,
+            recovery: change.recovery,
             at: SystemTime::now(),
             sequence: self.sequence,
             missed: 0,

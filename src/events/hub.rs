@@ -52,6 +52,7 @@ mod tests {
             state,
             circuit: CircuitState::Closed,
             cause: None,
+            recovery: None,
         }
     }
 

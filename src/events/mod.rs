@@ -1,10 +1,11 @@
 //! Health as applications see it: states, changes, and the stream of changes.
 //!
 //! - this file: [`HealthState`], [`Reason`], [`CircuitState`], [`HealthEvent`]
-//! - `feed`: keeps the events · `hub`: publishes them · `stream`: [`HealthEvents`], the events of one subscriber
+//! - `recovery`: [`Recovery`], the end of a fallback · `feed`: keeps the events · `hub`: publishes them · `stream`: [`HealthEvents`], the events of one subscriber
 
 mod feed;
 mod hub;
+mod recovery;
 mod stream;
 
 use std::{
@@ -15,6 +16,7 @@ use std::{
 
 pub(crate) use feed::Change;
 pub(crate) use hub::EventHub;
+pub use recovery::Recovery;
 pub use stream::HealthEvents;
 
 /// The health of one database. [`HealthEvent`] tells its changes, and
@@ -38,6 +40,7 @@ pub enum HealthState {
     /// - The circuit is half-open, and a few commands test the server.
     /// - The server refuses one kind of command, such as writes, and runs the others.
     /// - The server is loading its dataset. Then the circuit may be open, too.
+    /// - The circuit is open, and a [fallback](crate::Fallback) serves what it can.
     Degraded {
         /// The problem.
         reason: Reason,
@@ -136,6 +139,10 @@ pub enum Reason {
     NoReplicas,
     /// The pool of this database crashed and was restarted. The server is not the cause.
     Restarted,
+    /// The circuit is open, or what was written during that time is being carried out at the server, and a
+    /// store in this process serves commands: see [`Fallback`](crate::Fallback). The event's cause says what
+    /// is wrong with the server.
+    MemoryFallback,
 }
 
 impl fmt::Display for Reason {
@@ -157,6 +164,7 @@ impl fmt::Display for Reason {
             Self::OutOfMemory => "the server is out of memory",
             Self::NoReplicas => "the server has too few replicas and takes no writes",
             Self::Restarted => "the pool crashed and was restarted",
+            Self::MemoryFallback => "a store in memory stands in for the server",
         })
     }
 }
@@ -207,6 +215,9 @@ pub struct HealthEvent {
     pub circuit: CircuitState,
     /// The failure behind the change, if its text is known. It contains no secret.
     pub cause: Option<Arc<str>>,
+    /// What has become of the writes of an outage, at its end: only if there is a
+    /// [fallback](crate::Fallback), and in the first event after it.
+    pub recovery: Option<Recovery>,
     /// The time at which the change was published.
     pub at: SystemTime,
     /// Sequence number of the change, counted from 1 over all databases of the supervisor.
@@ -229,6 +240,9 @@ impl fmt::Display for HealthEvent {
         )?;
         if let Some(cause) = &self.cause {
             write!(f, ": {cause}")?;
+        }
+        if let Some(recovery) = &self.recovery {
+            write!(f, "; {recovery}")?;
         }
         Ok(())
     }

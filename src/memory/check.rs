@@ -73,7 +73,7 @@ impl Engine {
     }
 
     /// Evicts keys until the data fits the bounds of the settings. Tells whether it does.
-    fn make_room(&mut self) -> bool {
+    pub(super) fn make_room(&mut self) -> bool {
         self.settings
             .make_room(&mut self.keyspace, &mut self.random)
     }

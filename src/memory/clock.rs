@@ -53,3 +53,25 @@ impl Clock {
         Instant::now() + left.min(FAR)
     }
 }
+
+/// The end of a span of the system's own time, which also passes while tokio's clock stands still.
+#[cfg(feature = "memory-lua")]
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Deadline(Option<std::time::Instant>);
+
+#[cfg(feature = "memory-lua")]
+impl Deadline {
+    /// A span of zero has no end, nor has one that is too long for the clock.
+    pub(super) fn after(span: Duration) -> Self {
+        let is_bounded = !span.is_zero();
+        Self(
+            is_bounded
+                .then(std::time::Instant::now)
+                .and_then(|now| now.checked_add(span)),
+        )
+    }
+
+    pub(super) fn is_over(self) -> bool {
+        self.0.is_some_and(|end| end <= std::time::Instant::now())
+    }
+}

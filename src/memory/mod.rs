@@ -1,9 +1,10 @@
 //! The embedded server: data and commands of Redis inside the process.
 //!
-//! - `server`: the handle that applications have · `listener`, `pump`: sockets · `dump`: values as tests see them · `store`: a server that its clients share · `engine`: the server as one value · `stream`: a client's end of
-//!   a connection · `session`: a client · `waiters`, `waits`: clients that wait for keys, or watch them ·
-//!   `channels`, `subscriptions`: subscribers
-//! - `glob`: patterns · `command`: the table of commands · `check`: whether
+//! - `server`: the handle that applications have · `listener`, `pump`: sockets · `dump`: values as tests see them ·
+//!   `store`: a server that its clients share · `engine`: the server as one value · `processing`: what it does with
+//!   input · `local`: a client without a stream · `stream`: a client's end of a connection · `session`: a client ·
+//!   `waiters`, `waits`: clients that wait for keys, or watch them · `channels`, `subscriptions`: subscribers
+//! - `glob`: patterns · `signature`, `command`: the table of commands · `check`: whether
 //!   a command may run · `context`: what a command sees · `arguments`: the words of a command · `commands/`: the
 //!   commands, by family
 //! - `scripts/`: scripts in Lua, with the feature `memory-lua` · `evaluation`: a script that runs
@@ -27,6 +28,7 @@ mod halt;
 mod hyperloglog;
 mod keyspace;
 mod listener;
+mod local;
 mod processing;
 mod pump;
 #[cfg(feature = "memory-lua")]
@@ -47,6 +49,7 @@ use crate::wire::{number, reply, request};
 
 pub use dump::{MemoryEntry, MemoryValue};
 pub use listener::MemoryListener;
+pub(crate) use local::{Held, LocalClient};
 pub use server::{EvictionPolicy, MemoryServer};
 pub(crate) use store::Store;
 pub(crate) use stream::MemoryStream;

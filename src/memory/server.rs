@@ -15,7 +15,7 @@ use super::{dump::MemoryValue, listener::MemoryListener, settings::Eviction, sto
 ///
 /// The data lives as long as a handle, a supervisor or a connection refers to the server, and is nowhere else.
 /// Commands run one at a time, as in Redis, on the thread of the task that sends them. Time is that of tokio's
-/// clock, so keys expire and commands time out under [`tokio::time::pause`] as well.
+/// clock, so keys expire and commands time out under `tokio::time::pause` as well.
 ///
 /// ```
 /// use redis_steward::{Config, DatabaseConfig, MemoryServer, Supervisor};

@@ -6,7 +6,7 @@ use actix::Message;
 
 use crate::{
     config::Address,
-    events::Reason,
+    events::{Reason, Recovery},
     net::{CloseReason, DialError, ServerInfo},
 };
 
@@ -65,6 +65,15 @@ pub(crate) struct Asked {
     /// The epoch in which the question was put.
     pub(crate) epoch: u64,
     pub(crate) has_answered: bool,
+}
+
+/// An attempt to carry out at the server what a local store keeps for it has ended. Without a recovery, not all is
+/// carried out.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct RecoveryEnded {
+    pub(crate) database: Arc<str>,
+    pub(crate) recovery: Option<Recovery>,
 }
 
 /// Set the circuit of a database by hand, instead of by evidence.

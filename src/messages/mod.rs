@@ -16,7 +16,7 @@
 //! | `Dialled`, `ConnectionEnded`, `Verified`, `NotVerified` | the pool's tasks | the same pool | the result of a task |
 //! | `Saturated` | connections | their pool | a shared connection is saturated |
 //! | `Report` | handles and pools | health | evidence about a database |
-//! | `EndpointChecked`, `Probed`, `Asked` | health's tasks | health | the result of a task |
+//! | `EndpointChecked`, `Probed`, `Asked`, `RecoveryEnded` | health's tasks | health | the result of a task |
 //! | `ChildExited` | guards in every child | supervisor | a child has ended without being told to |
 //! | `AwaitReady`, `Revive`, `Shutdown`, `SweepAll` | [`Supervisor`](crate::Supervisor) | supervisor | as they say |
 //! | `Operate` | the supervisor | health | isolate a database, or reset its circuit |
@@ -29,7 +29,9 @@ mod pool;
 mod supervision;
 
 pub use application::{Execute, Subscribe};
-pub(crate) use health::{Asked, EndpointChecked, Evidence, Operate, Operation, Probed, Report};
+pub(crate) use health::{
+    Asked, EndpointChecked, Evidence, Operate, Operation, Probed, RecoveryEnded, Report,
+};
 pub(crate) use lending::{Acquire, Caller, Grant, LeaseAnswer, NoGrant, Released, Waiting};
 pub(crate) use links::{PoolLink, SupervisorLink};
 pub(crate) use pool::{

@@ -15,7 +15,7 @@ use crate::{
     events::{CircuitState, HealthState},
     net::{Tally, TallySink},
     policy::pool::{Eviction, Lane, State},
-    stats::{DatabaseStats, Evictions, PoolStats},
+    stats::{DatabaseStats, Evictions, FallbackStats, PoolStats},
 };
 
 /// The counters behind [`DatabaseStats`]. Connections add to them once per batch of replies.
@@ -75,6 +75,7 @@ impl Counters {
         health: HealthState,
         circuit: CircuitState,
         (in_flight, in_flight_bytes): (usize, usize),
+        fallback: FallbackStats,
         pool: PoolStats,
     ) -> DatabaseStats {
         DatabaseStats {
@@ -91,6 +92,7 @@ impl Counters {
             slow: self.slow.load(Relaxed),
             in_flight,
             in_flight_bytes,
+            fallback,
             pool,
         }
     }

@@ -8,10 +8,12 @@ mod counters;
 mod gate;
 mod keeper;
 mod lessees;
+mod local_store;
 mod outage;
 mod parking;
 mod permits;
 mod routes;
+mod seen_values;
 mod settings;
 mod survey;
 mod waits;
@@ -20,10 +22,12 @@ pub(crate) use counters::{Counters, count};
 pub(crate) use gate::{Admitted, Gate, NotAdmitted};
 pub(crate) use keeper::{Keeper, Kept};
 pub(crate) use lessees::Lessees;
+pub(crate) use local_store::{LocalStore, LocalWork, NotRun, Step};
 pub(crate) use outage::Outage;
 pub(crate) use parking::Parking;
 pub(crate) use permits::{Permit, Permits};
 pub(crate) use routes::{Route, Routes};
+pub(crate) use seen_values::SeenValues;
 pub(crate) use settings::{CallSettings, SettingsCell};
 pub(crate) use survey::Survey;
 
@@ -68,6 +72,10 @@ pub(crate) struct DatabaseState {
     /// The address for commands as messages.
     pub(crate) relay: ArcSwapOption<Recipient<Execute>>,
     pub(crate) health: ArcSwapOption<Recipient<Report>>,
+    /// Stands in for the server during an outage, if that is wanted.
+    pub(crate) local: Option<LocalStore>,
+    /// What was read, if it is to be remembered for an outage.
+    pub(crate) seen: Option<SeenValues>,
     /// The reason of an open circuit, and the time of its next probe.
     pub(crate) outage: ArcSwapOption<Outage>,
     /// The error of the last attempt to connect, until one succeeds.
@@ -111,6 +119,8 @@ impl DatabaseState {
             pool,
             relay: ArcSwapOption::empty(),
             health: ArcSwapOption::empty(),
+            local: LocalStore::of(&settings),
+            seen: SeenValues::of(&settings),
             outage: ArcSwapOption::empty(),
             dial_error: ArcSwapOption::empty(),
             lease_error: ArcSwapOption::empty(),

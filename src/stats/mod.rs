@@ -1,8 +1,10 @@
 //! Snapshots of the counters, as plain data.
 
+mod fallback;
 mod histogram;
 mod pool;
 
+pub use fallback::FallbackStats;
 pub(crate) use histogram::BOUNDS;
 pub use histogram::WaitHistogram;
 pub use pool::{Evictions, PoolStats};
@@ -51,7 +53,8 @@ impl SupervisorStats {
 /// Every attempt of a command that was let through is counted in exactly one of
 /// [`succeeded`](Self::succeeded), [`error_replies`](Self::error_replies),
 /// [`timed_out`](Self::timed_out), [`lost`](Self::lost) and [`cancelled`](Self::cancelled). A call that
-/// was not let through is counted in [`refused`](Self::refused). Nearly all commands need one attempt;
+/// was not let through is counted in [`refused`](Self::refused), unless a fallback has
+/// [served](FallbackStats::served) it. Nearly all commands need one attempt;
 /// [`commands`](Self::commands) counts commands and not attempts.
 ///
 /// A pipeline counts as one command. Probes of the health check are not counted. The question
@@ -99,6 +102,8 @@ pub struct DatabaseStats {
     /// Size of those commands in bytes.
     /// [`max_in_flight_bytes`](crate::DatabaseConfig::max_in_flight_bytes) bounds it.
     pub in_flight_bytes: usize,
+    /// What was served in place of the server.
+    pub fallback: FallbackStats,
     /// The connections of the database.
     pub pool: PoolStats,
 }
@@ -111,13 +116,14 @@ impl DatabaseStats {
             + self.timed_out
             + self.lost
             + self.cancelled
-            + self.refused;
+            + self.refused
+            + self.fallback.served;
         // The retry may be counted before the connection has counted the failed attempt.
         attempts.saturating_sub(self.retried)
     }
 
-    /// Share of the ended commands that got a reply without an error, from 0 to 1; 1 if none has ended
-    /// yet.
+    /// Share of the ended commands that got a reply without an error from the server, from 0 to 1; 1 if none
+    /// has ended yet.
     pub fn success_rate(&self) -> f64 {
         rate(self.succeeded, self.commands())
     }

@@ -1,6 +1,7 @@
 //! The health actor. It hands events to the machines of [`policy::health`](crate::policy::health), and
 //! carries their actions out.
 
+mod recovery;
 mod tasks;
 mod watched;
 
@@ -13,7 +14,9 @@ use self::watched::{Endpoints, Watched, fault, greeting};
 use super::exit_guard::ExitGuard;
 use crate::{
     config::Address,
-    messages::{Asked, EndpointChecked, Evidence, Operate, Operation, Probed, Report},
+    messages::{
+        Asked, EndpointChecked, Evidence, Operate, Operation, Probed, RecoveryEnded, Report,
+    },
     net::DialError,
     policy::health::Event,
     registry::Registry,
@@ -164,6 +167,18 @@ impl Handler<Asked> for HealthActor {
             has_answered: asked.has_answered,
         };
         self.turn(&asked.database, |_| event, ctx);
+    }
+}
+
+impl Handler<RecoveryEnded> for HealthActor {
+    type Result = ();
+
+    fn handle(&mut self, ended: RecoveryEnded, ctx: &mut Self::Context) {
+        let event = |_: &DatabaseState| match ended.recovery {
+            Some(recovery) => Event::Recovered(recovery),
+            None => Event::RecoveryFailed,
+        };
+        self.turn(&ended.database, event, ctx);
     }
 }
 

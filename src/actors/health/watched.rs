@@ -9,7 +9,7 @@ use std::{
 use actix::{AsyncContext, Context};
 use tokio::time::Instant;
 
-use super::{HealthActor, tasks};
+use super::{HealthActor, recovery, tasks};
 use crate::{
     config::Address,
     events::Change,
@@ -22,7 +22,7 @@ use crate::{
         },
     },
     registry::Registry,
-    state::{DatabaseState, Outage},
+    state::{DatabaseState, LocalStore, Outage},
 };
 
 /// A database that the health actor watches. It has no decision of its own.
@@ -42,11 +42,16 @@ impl Watched {
             recovery_timeout: settings.recovery_timeout,
             attempt_timeout: settings.attempt_timeout,
             check_interval: settings.health_check_interval,
+            has_fallback: database.local.is_some(),
         };
         let found = Found {
             is_isolated: database.is_isolated.load(Relaxed),
             is_given_up: database.gate.state() == GateState::Failed,
             is_connected: database.parking.has_routes(),
+            is_stood_in: database
+                .local
+                .as_ref()
+                .is_some_and(LocalStore::is_standing_in),
             counts: counts(&database),
         };
         let now = Instant::now().into_std();
@@ -101,6 +106,15 @@ impl Watched {
                     cause,
                     next_probe: Instant::from_std(next_probe),
                 }))),
+                Action::StandIn => {
+                    if let Some(local) = &self.database.local {
+                        local.begin();
+                    }
+                }
+                Action::Recover => {
+                    let epoch = self.health.epoch();
+                    recovery::recover(epoch, self.database.clone(), ctx.address());
+                }
                 Action::RetireConnections => self.retire(),
                 Action::Redial(after) => self.redial(after),
                 Action::Probe(after) => {
@@ -170,12 +184,14 @@ impl Watched {
             state,
             circuit,
             cause,
+            recovery,
         } = status;
         registry.publish(Change {
             database: self.database.name(),
             state,
             circuit,
             cause,
+            recovery,
         });
     }
 }

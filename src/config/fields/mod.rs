@@ -20,7 +20,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use secrecy::SecretString;
 
 use super::{
-    Address, Config, Keepalive, Protocol, WhenDown,
+    Address, Config, Fallback, Keepalive, Protocol, WhenDown,
     layer::{Layered, Origin},
     report::Report,
     url::SecretUrl,
@@ -267,6 +267,14 @@ fields! {
         /// [`command_timeout`](Self::command_timeout).
         fixed when_down(choice): WhenDown,
             default(WhenDown::Refuse), choices("`WhenDown::Refuse` or `WhenDown::Wait`");
+
+        /// A store in this process that serves calls while the database is down.
+        ///
+        /// Calls that would fail at once then get what this process knows of the outage alone, and
+        /// what they write may be lost. It suits data that a program can do without for a while;
+        /// [`Fallback`] says what it serves, and what becomes of the writes. Handles that
+        /// [wait](Self::when_down) for recovery do not use it.
+        optional fallback(fallback): Fallback, default(none), parts(Fallback::check);
 
         /// The most commands in flight at once; further ones are refused as overload.
         ///

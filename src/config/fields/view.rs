@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use crate::config::{Keepalive, Protocol, WhenDown, url::SecretUrl, username::Username};
+use crate::config::{Fallback, Keepalive, Protocol, WhenDown, url::SecretUrl, username::Username};
 
 /// A row of the table.
 #[derive(Debug)]
@@ -44,6 +44,7 @@ units! {
     SecretUrl: "URL";
     WhenDown: "choice";
     Keepalive: "idle, interval and count";
+    Fallback: "bounds of a store";
 }
 
 #[cfg(test)]

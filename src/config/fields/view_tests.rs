@@ -8,9 +8,12 @@ use std::collections::HashSet;
 use super::*;
 use crate::config::{Config, DatabaseConfig, fields::FIELDS, quantity::NUMBER, resolve};
 
-/// All rows, those of [`Keepalive`] among them.
+/// All rows, those of [`Keepalive`] and [`Fallback`] among them.
 fn all() -> impl Iterator<Item = &'static Field> {
-    FIELDS.iter().chain(Keepalive::FIELDS)
+    FIELDS
+        .iter()
+        .chain(Keepalive::FIELDS)
+        .chain(Fallback::FIELDS)
 }
 
 /// The row of a key.
@@ -78,6 +81,18 @@ const SETTERS: &[(&str, Set)] = &[
     }),
     ("keepalive.count", |c, n| {
         c.keepalive(Keepalive::new().count(n as u32))
+    }),
+    ("fallback.max_entries", |c, n| {
+        c.fallback(Fallback::memory().max_entries(n as usize))
+    }),
+    ("fallback.max_bytes", |c, n| {
+        c.fallback(Fallback::memory().max_bytes(n as usize))
+    }),
+    ("fallback.max_journal_entries", |c, n| {
+        c.fallback(Fallback::memory().max_journal_entries(n as usize))
+    }),
+    ("fallback.max_journal_bytes", |c, n| {
+        c.fallback(Fallback::memory().max_journal_bytes(n as usize))
     }),
 ];
 
@@ -219,6 +234,15 @@ fn documented_defaults_are_the_defaults_of_the_settings() {
         ("keepalive.count", keepalive.count.into()),
     ] {
         assert_eq!(quantity(field(key).default), Some(value), "{key}");
+    }
+    let fallback = Fallback::memory();
+    for (key, value) in [
+        ("fallback.max_entries", fallback.max_entries),
+        ("fallback.max_bytes", fallback.max_bytes),
+        ("fallback.max_journal_entries", fallback.max_journal_entries),
+        ("fallback.max_journal_bytes", fallback.max_journal_bytes),
+    ] {
+        assert_eq!(quantity(field(key).default), Some(value as f64), "{key}");
     }
 }
 

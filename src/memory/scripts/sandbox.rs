@@ -1,9 +1,6 @@
 //! What scripts see of Lua, and how long they may run.
 
-use std::{
-    cell::RefCell,
-    time::{Duration, Instant},
-};
+use std::{cell::RefCell, time::Duration};
 
 use bytes::Bytes;
 use mlua::{Function, HookTriggers, Lua, LuaOptions, MultiValue, StdLib, Table, Value, VmState};
@@ -16,7 +13,7 @@ use super::{
     random::{self, Random},
     values::to_reply,
 };
-use crate::memory::reply::Reply;
+use crate::memory::{clock::Deadline, reply::Reply};
 
 /// The bytes that all scripts of a server have for their values.
 const MEMORY: usize = 256 * 1024 * 1024;
@@ -34,9 +31,6 @@ pub(super) struct Sandbox {
     xpcall: Function,
     handler: Function,
 }
-
-/// The time at which a script has to be over. It is that of the system: the clock of the server may stand still.
-struct Deadline(Option<Instant>);
 
 /// The end of a script that has failed.
 pub(super) struct Failure {
@@ -104,8 +98,7 @@ impl Sandbox {
             // It cannot fail without finalizers, and what a script needs is checked when it needs it.
             let _ = self.lua.gc_collect();
         }
-        let deadline = (!limit.is_zero()).then(|| Instant::now() + limit);
-        self.lua.set_app_data(Deadline(deadline));
+        self.lua.set_app_data(Deadline::after(limit));
         let outcome = self.run_until(script, host, keys, arguments);
         match outcome {
             Ok(Ok(reply)) => Ok(reply),
@@ -181,8 +174,7 @@ fn tools(lua: &Lua) -> mlua::Result<Table> {
 /// Whether the time of the script is over.
 fn is_late(lua: &Lua) -> bool {
     let deadline = lua.app_data_ref::<Deadline>();
-    let deadline = deadline.and_then(|deadline| deadline.0);
-    deadline.is_some_and(|deadline| deadline <= Instant::now())
+    deadline.is_some_and(|deadline| deadline.is_over())
 }
 
 fn check_time(lua: &Lua) -> mlua::Result<()> {

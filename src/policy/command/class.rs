@@ -161,6 +161,31 @@ impl Class {
         matches!(self, Self::RunsScript { .. } | Self::BlocksInModule(_))
     }
 
+    /// Whether each key that it may write is a word of it. Scripts make names up, and some commands write all keys, or
+    /// those that were named before.
+    pub(crate) fn names_its_keys(self) -> bool {
+        match self {
+            Self::Empty
+            | Self::Reads
+            | Self::Plain
+            | Self::Blocks(_)
+            | Self::BlocksReading(_)
+            | Self::LooksBack(_)
+            | Self::Watches
+            | Self::Queues
+            | Self::Unwatches
+            | Self::Subscribes { .. } => true,
+            Self::RunsScript { only_reads } => only_reads,
+            Self::Unknown
+            | Self::BlocksInModule(_)
+            | Self::EndsTransaction
+            | Self::Selects(_)
+            | Self::Configures
+            | Self::TakesReplies
+            | Self::Administers => false,
+        }
+    }
+
     /// Whether it only reads, and so may run twice.
     pub(crate) fn only_reads(self) -> bool {
         matches!(

@@ -176,6 +176,7 @@ impl DatabaseHealth {
         if self.confirm_at.take_if(is_due).is_some() {
             self.probe(now);
         }
+        self.recover_again(now);
         if self.next_check <= now && !self.wants_dial {
             self.probe(now);
         }

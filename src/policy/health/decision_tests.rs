@@ -8,6 +8,7 @@ const LIMITS: Limits = Limits {
     recovery_timeout: Duration::from_secs(1),
     attempt_timeout: Duration::from_secs(1),
     check_interval: Duration::from_secs(30),
+    has_fallback: false,
 };
 const MS: Duration = Duration::from_millis(1);
 

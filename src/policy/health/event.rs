@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::events::Reason;
+use crate::events::{Reason, Recovery};
 
 /// Something that concerns the health of a database.
 #[derive(Clone, Debug)]
@@ -38,6 +38,10 @@ pub(crate) enum Event {
     EndpointAnswered { after: Duration },
     /// The endpoint was asked and did not answer. It is asked again then.
     EndpointFailed { fault: Fault, next_check: Instant },
+    /// What was kept for the server is carried out, and the local store has ended.
+    Recovered(Recovery),
+    /// Not all that is kept for the server could be carried out.
+    RecoveryFailed,
     /// The pool crashed, or was given up, and there is a new one.
     Restarted,
     /// The pool crashed too often and was given up.

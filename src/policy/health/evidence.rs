@@ -284,8 +284,4 @@ impl DatabaseHealth {
         self.announce_probe(now + self.breaker.pause(now), now);
         self.set_gate();
     }
-
-    fn set_gate(&mut self) {
-        self.act(Action::SetGate(self.gate_state()));
-    }
 }

@@ -9,6 +9,7 @@ mod attempts;
 mod endpoint;
 mod event;
 mod evidence;
+mod standing_in;
 mod status;
 
 pub(crate) use endpoint::Endpoint;
@@ -21,9 +22,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use self::{evidence::LIMIT_CHECK, status::Condition};
+use self::{evidence::LIMIT_CHECK, standing_in::StandIn, status::Condition};
 use super::{backoff::Backoff, breaker::Breaker, gate_state::GateState, pace::Pace};
-use crate::events::{CircuitState, Reason};
+use crate::events::{CircuitState, Reason, Recovery};
 
 /// One database under observation: its breaker, the last evidence, and the attempts to reach it.
 ///
@@ -41,6 +42,11 @@ pub(crate) struct DatabaseHealth {
     /// A kind of command that it refuses while it runs others, and since when.
     limit: Option<(Reason, Instant)>,
     given_up: bool,
+    stand_in: StandIn,
+    /// What is kept for the server is to be carried out there.
+    wants_recovery: bool,
+    /// The end of a recovery that subscribers have not been told.
+    recovery: Option<Recovery>,
     /// The counters at the last look, and when that was.
     counted: Counts,
     looked_at: Instant,
@@ -85,6 +91,8 @@ pub(crate) struct Limits {
     pub(crate) recovery_timeout: Duration,
     pub(crate) attempt_timeout: Duration,
     pub(crate) check_interval: Duration,
+    /// A local store may stand in for it.
+    pub(crate) has_fallback: bool,
 }
 
 /// The state in which observation finds a database: a new one, or one whose health actor has crashed.
@@ -93,6 +101,8 @@ pub(crate) struct Found {
     pub(crate) is_isolated: bool,
     pub(crate) is_given_up: bool,
     pub(crate) is_connected: bool,
+    /// A local store stands in for it.
+    pub(crate) is_stood_in: bool,
     pub(crate) counts: Counts,
 }
 
@@ -107,6 +117,11 @@ pub(crate) enum Action {
         cause: Option<Arc<str>>,
         next_probe: Instant,
     },
+    /// Let the local store serve callers from now on.
+    StandIn,
+    /// Carry out at the server what the local store keeps for it, and tell the end by
+    /// [`Recovered`](Event::Recovered) or [`RecoveryFailed`](Event::RecoveryFailed).
+    Recover,
     /// Take the present connections out of service.
     RetireConnections,
     /// Let the pool dial after this pause.
@@ -139,7 +154,7 @@ impl DatabaseHealth {
         // The first checks are spread over half the interval, so that many databases are not all
         // probed together for ever.
         let half = limits.check_interval / 2;
-        Self {
+        let mut health = Self {
             limits,
             breaker,
             epoch: 0,
@@ -151,6 +166,13 @@ impl DatabaseHealth {
             cause: None,
             limit: None,
             given_up: found.is_given_up,
+            stand_in: if found.is_stood_in {
+                StandIn::Serving
+            } else {
+                StandIn::Idle
+            },
+            wants_recovery: false,
+            recovery: None,
             counted: found.counts,
             looked_at: now,
             has_succeeded: false,
@@ -170,7 +192,11 @@ impl DatabaseHealth {
             backoff: Backoff::default(),
             published: None,
             actions: VecDeque::new(),
+        };
+        if found.is_stood_in {
+            health.set_gate();
         }
+        health
     }
 
     /// Takes notice of an event.
@@ -201,6 +227,8 @@ impl DatabaseHealth {
             Event::EndpointFailed { fault, next_check } => {
                 self.endpoint_failed(fault, next_check, now, jitter);
             }
+            Event::Recovered(recovery) => self.recovered(recovery),
+            Event::RecoveryFailed => self.recovery_failed(now),
             Event::Restarted => self.restarted(now, jitter),
             Event::GivenUp => self.give_up(),
             Event::Isolate => self.isolate(now),
@@ -220,6 +248,7 @@ impl DatabaseHealth {
             return None;
         }
         self.published = Some(status.clone());
+        self.recovery = None;
         Some(Action::Publish(status))
     }
 
@@ -248,6 +277,11 @@ impl DatabaseHealth {
         match self.circuit() {
             _ if self.given_up => GateState::Failed,
             _ if self.breaker.is_isolated() => GateState::Isolated,
+            // Nobody passes, and callers wait for the end.
+            CircuitState::Closed if self.stand_in == StandIn::Recovering => {
+                GateState::Trial { at_once: 0 }
+            }
+            _ if self.is_stood_in() => GateState::Open,
             CircuitState::Closed => GateState::Free,
             CircuitState::HalfOpen => GateState::Trial {
                 at_once: self.breaker.proof().trials,

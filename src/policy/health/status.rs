@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Instant};
 
 use super::DatabaseHealth;
-use crate::events::{CircuitState, HealthState, Reason};
+use crate::events::{CircuitState, HealthState, Reason, Recovery};
 
 /// The last word of the evidence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub(crate) struct Status {
     pub(crate) state: HealthState,
     pub(crate) circuit: CircuitState,
     pub(crate) cause: Option<Arc<str>>,
+    /// The end of a local store that stood in until now.
+    pub(crate) recovery: Option<Recovery>,
 }
 
 impl Status {
@@ -32,6 +34,11 @@ impl Status {
 impl DatabaseHealth {
     pub(super) fn status(&self, now: Instant) -> Status {
         let cause = match self.condition {
+            // The reason is not told by the state.
+            Condition::Ill(reason) if self.is_stood_in() => {
+                let reason = || reason.to_string().into();
+                Some(self.cause.clone().unwrap_or_else(reason))
+            }
             Condition::Ill(_) => self.cause.clone(),
             Condition::Well | Condition::Unknown => None,
         };
@@ -39,6 +46,7 @@ impl DatabaseHealth {
             state: self.state(now),
             circuit: self.circuit(),
             cause,
+            recovery: self.recovery,
         }
     }
 
@@ -46,6 +54,9 @@ impl DatabaseHealth {
         match (self.circuit(), self.condition) {
             _ if self.given_up => HealthState::Failed,
             _ if self.breaker.is_isolated() => HealthState::Isolated,
+            _ if self.is_stood_in() => HealthState::Degraded {
+                reason: Reason::MemoryFallback,
+            },
             (CircuitState::Closed, Condition::Well) => match self.limit {
                 Some((reason, _)) => HealthState::Degraded { reason },
                 None => HealthState::Healthy,

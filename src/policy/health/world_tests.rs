@@ -11,6 +11,7 @@ const LIMITS: Limits = Limits {
     recovery_timeout: RECOVERY,
     attempt_timeout: Duration::from_secs(1),
     check_interval: Duration::from_secs(30),
+    has_fallback: false,
 };
 /// The longest pause of a backoff or of a breaker.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
@@ -285,6 +286,7 @@ impl World {
             }
             Action::RetireConnections if self.pool == Pool::Connected => self.pool = Pool::Waiting,
             Action::RetireConnections => {}
+            Action::StandIn | Action::Recover => panic!("there is no fallback"),
             Action::Redial(_) if self.pool == Pool::Waiting => self.pool = Pool::Dialling,
             Action::Redial(_) => {}
             Action::Probe(_) => self.probes.push(self.health.epoch()),

@@ -170,6 +170,27 @@ fn a_full_server() {
     pair.check_data();
 }
 
+#[test]
+fn the_limit_of_time() {
+    let Some(mut pair) = Pair::start() else {
+        return;
+    };
+    pair.begin("2");
+    for line in [
+        "CONFIG GET busy-reply-threshold",
+        "CONFIG GET lua-time-limit",
+        "CONFIG SET lua-time-limit 4000",
+        "CONFIG GET busy-reply-threshold",
+        "CONFIG SET busy-reply-threshold x",
+        "CONFIG SET lua-time-limit -1",
+        "CONFIG SET busy-reply-threshold 0",
+        "EVAL return(1) 0",
+    ] {
+        let line: Vec<_> = line.split(' ').collect();
+        pair.check_bytes(&words(&line));
+    }
+}
+
 /// What programs do with `redis::Script`: it sends the digest, and loads a script that the server does not know.
 async fn use_scripts(url: &str) -> Vec<String> {
     let config = Config::new().database("main", DatabaseConfig::from_url(url));

@@ -1,0 +1,94 @@
+//! A call in place of a server that is away: a store in this process runs it, if there is one and it can.
+//!
+//! Only calls come here that were refused because the circuit is open, so none of them was sent.
+
+use redis::Cmd;
+use tokio::time::Instant;
+
+use super::{
+    CallEngine, CallOptions, args,
+    attempts::{Attempt, Attempts},
+    work::Work,
+};
+use crate::{
+    backend::Backend,
+    error::Error,
+    net::{Answer, Expected, Reply},
+    policy::fallback::Served,
+    state::{LocalStore, LocalWork, NotRun, SeenValues},
+};
+
+impl<B: Backend> CallEngine<B> {
+    /// Goes on after an attempt without a good reply.
+    pub(super) async fn call_again(
+        &self,
+        work: &(impl Work + Sync),
+        options: &CallOptions,
+        attempt: Attempt,
+        answer: Answer,
+    ) -> Result<(Reply, Attempts), Error> {
+        let deadline = attempt.deadline;
+        match self.retry(work, options, attempt, answer).await {
+            // The circuit has opened while the call waited for a connection.
+            Err(refused @ Error::CircuitOpen { .. }) => {
+                self.stand_in(work, options, deadline, refused).await
+            }
+            ended => ended,
+        }
+    }
+
+    /// Runs work that was refused on the local store. Without one, or if it cannot, the refusal stands.
+    pub(super) async fn stand_in(
+        &self,
+        work: &(impl Work + Sync),
+        options: &CallOptions,
+        deadline: Instant,
+        refused: Error,
+    ) -> Result<(Reply, Attempts), Error> {
+        let (Some(local), Error::CircuitOpen { .. }) = (&self.state.local, &refused) else {
+            return Err(refused);
+        };
+        match run(local, self.state.seen.as_ref(), work) {
+            Ok(reply) => {
+                self.uncount(&refused);
+                self.unless_error(reply, Attempts::served_locally(options))
+            }
+            // The server is back, as the gate is about to say.
+            Err(Some(NotRun::NotServing)) => {
+                self.uncount(&refused);
+                let options = options.ending(deadline).waiting();
+                Box::pin(self.call(work, &options)).await
+            }
+            Err(Some(NotRun::TooLarge) | None) => Err(refused),
+        }
+    }
+}
+
+/// Runs work on a store; there is no reason if the store does not serve commands of this kind.
+fn run(
+    local: &LocalStore,
+    seen: Option<&SeenValues>,
+    work: &impl Work,
+) -> Result<Reply, Option<NotRun>> {
+    let commands = work.each();
+    let words: Vec<Vec<_>> = commands.iter().map(|command| words(command)).collect();
+    if !words.iter().all(|words| Served::of(words).is_some()) {
+        return Err(None);
+    }
+    let (bytes, expected) = work.pack();
+    let is_transaction = work.is_transaction();
+    let work = LocalWork {
+        bytes,
+        commands: words,
+        is_transaction,
+    };
+    let mut replies = local.run(&work, seen).map_err(Some)?;
+    Ok(match expected {
+        Expected::One => Reply::One(replies.pop().expect("BUG: a command has one reply")),
+        _ => Reply::Many(replies),
+    })
+}
+
+fn words(command: &Cmd) -> Vec<&[u8]> {
+    args(command).collect()
+}

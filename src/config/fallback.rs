@@ -1,0 +1,225 @@
+//! The store that stands in for a database while it is away.
+
+use std::time::Duration;
+
+use super::{quantity::Quantity, report::Report};
+
+/// What becomes of the writes of an outage when the server is back; see [`Fallback::on_recovery`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OnRecovery {
+    /// They are forgotten. Only removals are carried out at the server: `DEL` and its like, `HDEL`, `SREM`, `ZREM`.
+    /// So what was deleted during the outage does not come back.
+    #[default]
+    Discard,
+    /// They are carried out at the server, in order, before callers go back to it.
+    Replay,
+}
+
+/// From the rows of the table: [`Fallback`] with its defaults and setters, and its check.
+macro_rules! fallback {
+    ($(
+        #[doc = $sentence:literal]
+        $(#[doc = $doc:literal])*
+        $name:ident as $key:literal: $type:ty, default($($default:tt)+), range($($range:tt)+);
+    )+) => {
+        /// A store in this process that stands in for a database while its circuit is open.
+        ///
+        /// It is for programs that rather go on with less than stop: a chat that keeps its thread, a cache that starts
+        /// empty. Off by default: see [`DatabaseConfig::fallback`](crate::DatabaseConfig::fallback).
+        ///
+        /// ```
+        /// use redis_steward::{DatabaseConfig, Fallback, OnRecovery};
+        ///
+        /// let chats = DatabaseConfig::new()
+        ///     .fallback(Fallback::memory().on_recovery(OnRecovery::Replay).max_entries(10_000));
+        /// # redis_steward::Config::new().database("chats", chats).check().unwrap();
+        /// ```
+        ///
+        /// # During an outage
+        ///
+        /// The store begins empty when the circuit opens, and ends when it has closed. Meanwhile the database is
+        /// [`Degraded`](crate::HealthState::Degraded) with
+        /// [`Reason::MemoryFallback`](crate::Reason::MemoryFallback), and no command tests the server: probes do.
+        /// - A key that was not written during the outage is missing, unless
+        ///   [`stale_reads`](Self::stale_reads) are permitted. A counter begins at 0, and a list, a hash or a set
+        ///   has what was added during the outage.
+        /// - Times to live hold as in Redis. When a [bound](Self::max_entries) is reached, the key goes that was not used
+        ///   for longest. That is no deletion, and never one at the server.
+        /// - [`Database::query_with_source`](crate::Database::query_with_source) tells where a reply comes from;
+        ///   [`DatabaseStats::fallback`](crate::DatabaseStats::fallback) counts.
+        /// - A command that may have reached the server is never run here. Its error tells so, as ever.
+        /// - [Patient](crate::Database::patient) handles want the server, and wait for it. The calls of an
+        ///   [isolated](crate::Supervisor::isolate) database fail.
+        /// - Before the circuit opens, calls wait for the server, up to their deadline. Where connections are refused,
+        ///   that takes about a second; see [`failure_threshold`](crate::DatabaseConfig::failure_threshold).
+        ///
+        /// # Commands
+        ///
+        /// | kind | served |
+        /// |---|---|
+        /// | strings | `GET`, `MGET`, `GETRANGE`, `STRLEN`, `SET` with no option other than an expiry, `SETEX`, `PSETEX`, `MSET`, `GETDEL`, `GETEX`, `INCR`, `DECR`, `INCRBY`, `DECRBY`, `INCRBYFLOAT` |
+        /// | keys | `DEL`, `UNLINK`, `EXISTS`, `TYPE`, `TTL`, `PTTL`, `EXPIRETIME`, `PEXPIRETIME`, `EXPIRE`, `PEXPIRE`, `EXPIREAT`, `PEXPIREAT` without options, `PERSIST` |
+        /// | hashes | `HGET`, `HMGET`, `HGETALL`, `HKEYS`, `HVALS`, `HLEN`, `HSTRLEN`, `HEXISTS`, `HSET`, `HMSET`, `HDEL`, `HINCRBY`, `HINCRBYFLOAT` |
+        /// | lists | `LRANGE`, `LINDEX`, `LLEN`, `LPOS`, `LPUSH`, `RPUSH`, `LTRIM` |
+        /// | sets | `SMEMBERS`, `SISMEMBER`, `SMISMEMBER`, `SCARD`, `SINTER`, `SUNION`, `SDIFF`, `SADD`, `SREM` |
+        /// | sorted sets | `ZSCORE`, `ZMSCORE`, `ZRANK`, `ZREVRANK`, `ZCARD`, `ZCOUNT`, `ZRANGE`, `ZREVRANGE`, `ZRANGEBYSCORE`, `ZREVRANGEBYSCORE`, `ZADD` without options, `ZINCRBY`, `ZREM` |
+        /// | HyperLogLogs | `PFADD`, `PFCOUNT` |
+        ///
+        /// Pipelines of these are served as a whole, atomic ones too. All other commands fail with
+        /// [`Error::CircuitOpen`](crate::Error::CircuitOpen), as without a fallback: a lock (`SET NX`), an element that
+        /// is popped, a message, a script or a list of all keys would be an invention. So do leases, transactions and
+        /// commands that want no reply.
+        ///
+        /// # Recovery
+        ///
+        /// When probes have closed the circuit, what is kept for the server is carried out there, while callers wait,
+        /// and then commands go to the server again. Should it fail on the way, the store goes on, and the rest follows
+        /// at the next recovery. The event of the recovery tells what has become of the writes
+        /// ([`HealthEvent::recovery`](crate::HealthEvent::recovery)).
+        ///
+        /// With [`OnRecovery::Replay`] the journal keeps of each key what leads to its last state: a value that was
+        /// replaced is forgotten, additions are joined, expiries are absolute. What other clients wrote to the same keys
+        /// meanwhile is overwritten or added to. If the connection breaks in a replay, a change that may have been made
+        /// is made again only if that changes nothing, and is otherwise counted as in doubt. Commands of one atomic
+        /// pipeline are carried out one by one, which only other processes can see.
+        ///
+        /// **Store and journal are memory of this process.** A crash or a shutdown of it during an outage loses both.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[must_use]
+        pub struct Fallback {
+            $(pub(crate) $name: $type,)+
+            pub(crate) on_recovery: OnRecovery,
+            pub(crate) stale: Option<Stale>,
+        }
+
+        impl Fallback {
+            /// A store in memory, whose writes are discarded on recovery.
+            pub const fn memory() -> Self {
+                Self {
+                    $($name: amount!($($default)+),)+
+                    on_recovery: OnRecovery::Discard,
+                    stale: None,
+                }
+            }
+
+            $(
+                #[doc = $sentence]
+                #[doc = ""]
+                #[doc = facts!(
+                    default(default_text!($($default)+))
+                    range(range_text!(($($range)+) () ()))
+                    variable()
+                )]
+                $(#[doc = $doc])*
+                pub const fn $name(mut self, $name: $type) -> Self {
+                    self.$name = $name;
+                    self
+                }
+            )+
+
+            /// Reports values outside their ranges.
+            pub(super) fn check(&self, report: &mut Report<'_>) {
+                $(report.range($key, self.$name.measure(), &range!($($range)+));)+
+                if let Some(stale) = self.stale {
+                    stale.check(report);
+                }
+            }
+
+            /// The table as data.
+            #[cfg(test)]
+            pub(super) const FIELDS: &'static [super::fields::Field] = &[$(super::fields::Field {
+                key: $key,
+                unit: <$type as super::fields::Typed>::UNIT,
+                range: range_text!(($($range)+) () ()),
+                default: default_text!($($default)+),
+                variable: None,
+                sentence: $sentence,
+            },)+];
+        }
+    };
+}
+
+fallback! {
+    /// The most keys of the store.
+    ///
+    /// When there are more, those go that were not used for longest.
+    max_entries as "fallback.max_entries": usize, default(65_536), range(1..=16_777_216);
+
+    /// The most bytes of keys and values in the store.
+    ///
+    /// When there are more, the keys go that were not used for longest. A single command of more than half of it is
+    /// not served. The memory of an entry beside its key and value is counted as an estimate.
+    max_bytes as "fallback.max_bytes": usize, default(64 MiB), range(1 KiB..=64 GiB);
+
+    /// The most changes that are kept for the server.
+    ///
+    /// When there are more, the changes of the keys are dropped that were not changed for longest, and counted. A key
+    /// that is written again and again takes one, whatever its value.
+    max_journal_entries as "fallback.max_journal_entries": usize,
+        default(65_536), range(1..=16_777_216);
+
+    /// The most bytes of changes that are kept for the server.
+    ///
+    /// As [`max_journal_entries`](Self::max_journal_entries).
+    max_journal_bytes as "fallback.max_journal_bytes": usize,
+        default(64 MiB), range(1 KiB..=64 GiB);
+}
+
+impl Fallback {
+    /// What becomes of the writes of an outage when the server is back.
+    ///
+    /// Default: [`OnRecovery::Discard`].
+    pub const fn on_recovery(mut self, choice: OnRecovery) -> Self {
+        self.on_recovery = choice;
+        self
+    }
+}
+
+/// The values that may be older than the outage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stale {
+    pub(crate) max_age: Duration,
+    pub(crate) max_entries: usize,
+}
+
+impl Stale {
+    fn check(self, report: &mut Report<'_>) {
+        let longest = Duration::from_secs(365 * 24 * 60 * 60);
+        let age = Duration::from_millis(1)..=longest;
+        report.range("fallback.stale_reads.max_age", self.max_age, &age);
+        let entries = 1..=16_777_216;
+        let key = "fallback.stale_reads.max_entries";
+        report.range(key, self.max_entries.measure(), &entries);
+    }
+}
+
+impl Fallback {
+    /// During an outage, `GET` and `MGET` of a key that was not written give the string that was last read from the
+    /// server, if that is at most `max_age` ago.
+    ///
+    /// Default: off. Range: an age of 1 ms to 1 year, and 1 to 16_777_216 entries, of at most
+    /// [`max_bytes`](Self::max_bytes) together.
+    ///
+    /// Such a value is old by design: other clients may have changed it, and it does not know its time to live at the
+    /// server. Choose an age below that. It has [`Source::Memory`](crate::Source::Memory). Only strings are remembered
+    /// that `GET` and `MGET` have read through a handle of this database, and only until this process writes the key: a
+    /// script, an `EXEC` on a lease, or a command that may write any key forgets all. Other commands, such as
+    /// `EXISTS` or `INCR`, do not see these values.
+    ///
+    /// The price is paid while the server is well: every call of the database takes a lock for a moment, and every
+    /// string that is read is copied.
+    pub const fn stale_reads(mut self, max_age: Duration, max_entries: usize) -> Self {
+        self.stale = Some(Stale {
+            max_age,
+            max_entries,
+        });
+        self
+    }
+}
+
+impl Default for Fallback {
+    fn default() -> Self {
+        Self::memory()
+    }
+}

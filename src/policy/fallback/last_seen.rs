@@ -1,0 +1,174 @@
+//! The strings that a server was last seen to have.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    hash::{DefaultHasher, Hash, Hasher},
+    time::{Duration, Instant},
+};
+
+/// Keys that are written at about the same time as they are read share so many places.
+const PLACES: usize = 1024;
+
+/// The values of reads, bounded in number, bytes and age. The oldest go first.
+///
+/// Events are numbered. A read that began before a write of its key ended may have seen the value before it, so it is
+/// not remembered. Other keys with the same place share that fate.
+#[derive(Debug)]
+pub(crate) struct LastSeen {
+    max_age: Duration,
+    max_entries: usize,
+    max_bytes: usize,
+    values: HashMap<Vec<u8>, Seen>,
+    /// The keys by the number of their read.
+    order: BTreeMap<u64, Vec<u8>>,
+    bytes: usize,
+    last: u64,
+    /// The number of the last write of the keys of each place.
+    written: Vec<u64>,
+    /// The number of the last write of keys that are not known.
+    all_written: u64,
+}
+
+#[derive(Debug)]
+struct Seen {
+    value: Vec<u8>,
+    at: Instant,
+    number: u64,
+}
+
+impl LastSeen {
+    pub(crate) fn new(max_age: Duration, max_entries: usize, max_bytes: usize) -> Self {
+        Self {
+            max_age,
+            max_entries,
+            max_bytes,
+            values: HashMap::new(),
+            order: BTreeMap::new(),
+            bytes: 0,
+            last: 0,
+            written: vec![0; PLACES],
+            all_written: 0,
+        }
+    }
+
+    /// The number of a read that begins.
+    pub(crate) fn begin(&self) -> u64 {
+        self.last
+    }
+
+    /// A read that began with this number has seen this value at `now`, or none.
+    pub(crate) fn note(&mut self, key: &[u8], value: Option<&[u8]>, began: u64, now: Instant) {
+        if self.all_written > began || self.written[place(key)] > began {
+            return;
+        }
+        self.remove(key);
+        let Some(value) = value else {
+            return;
+        };
+        self.last += 1;
+        self.bytes += cost(key, value);
+        self.order.insert(self.last, key.to_vec());
+        let seen = Seen {
+            value: value.to_vec(),
+            at: now,
+            number: self.last,
+        };
+        self.values.insert(key.to_vec(), seen);
+        while self.values.len() > self.max_entries || self.bytes > self.max_bytes {
+            let Some((_, oldest)) = self.order.first_key_value() else {
+                break;
+            };
+            let oldest = oldest.clone();
+            self.remove(&oldest);
+        }
+    }
+
+    /// A key was written, or may have been.
+    pub(crate) fn forget(&mut self, key: &[u8]) {
+        self.last += 1;
+        self.written[place(key)] = self.last;
+        self.remove(key);
+    }
+
+    /// Any key may have been written.
+    pub(crate) fn forget_all(&mut self) {
+        self.last += 1;
+        self.all_written = self.last;
+        self.values.clear();
+        self.order.clear();
+        self.bytes = 0;
+    }
+
+    /// The value that a key was last seen to have, unless that is too long ago.
+    pub(crate) fn get(&self, key: &[u8], now: Instant) -> Option<&[u8]> {
+        let seen = self.values.get(key)?;
+        let age = now.saturating_duration_since(seen.at);
+        (age <= self.max_age).then_some(&*seen.value)
+    }
+
+    fn remove(&mut self, key: &[u8]) {
+        if let Some(seen) = self.values.remove(key) {
+            self.bytes -= cost(key, &seen.value);
+            self.order.remove(&seen.number);
+        }
+    }
+}
+
+fn place(key: &[u8]) -> usize {
+    let mut hasher = DefaultHasher::new();
+    key.hash(&mut hasher);
+    hasher.finish() as usize % PLACES
+}
+
+/// Bytes of an entry, with an estimate of what it takes beside key and value.
+fn cost(key: &[u8], value: &[u8]) -> usize {
+    2 * key.len() + value.len() + 160
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AGE: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn the_last_value_is_remembered_for_a_while() {
+        let (mut seen, now) = (LastSeen::new(AGE, 10, 10_000), Instant::now());
+        seen.note(b"a", Some(b"1"), seen.begin(), now);
+        seen.note(b"a", Some(b""), seen.begin(), now);
+        assert_eq!(seen.get(b"a", now + AGE), Some(&b""[..]));
+        assert_eq!(seen.get(b"a", now + AGE + Duration::from_millis(1)), None);
+        seen.note(b"a", None, seen.begin(), now);
+        assert_eq!(seen.get(b"a", now), None);
+        assert_eq!(seen.bytes, 0);
+    }
+
+    #[test]
+    fn a_read_that_may_have_seen_the_value_before_a_write_is_not_remembered() {
+        let (mut seen, now) = (LastSeen::new(AGE, 10, 10_000), Instant::now());
+        let began = seen.begin();
+        seen.forget(b"a");
+        seen.note(b"a", Some(b"old"), began, now);
+        assert_eq!(seen.get(b"a", now), None);
+        let began = seen.begin();
+        seen.note(b"a", Some(b"new"), began, now);
+        assert_eq!(seen.get(b"a", now), Some(&b"new"[..]));
+        seen.forget_all();
+        seen.note(b"a", Some(b"old"), began, now);
+        assert_eq!(seen.get(b"a", now), None);
+    }
+
+    #[test]
+    fn the_oldest_go_first() {
+        let (mut seen, now) = (LastSeen::new(AGE, 2, 1_000), Instant::now());
+        for key in [b"a", b"b", b"a", b"c"] {
+            seen.note(key, Some(b"1"), seen.begin(), now);
+        }
+        assert_eq!(seen.get(b"b", now), None);
+        assert!(seen.get(b"a", now).is_some() && seen.get(b"c", now).is_some());
+        seen.note(b"d", Some(&[0; 600]), seen.begin(), now);
+        assert_eq!((seen.values.len(), seen.order.len()), (2, 2));
+        seen.note(b"e", Some(&[0; 2_000]), seen.begin(), now);
+        assert_eq!((seen.values.len(), seen.bytes), (0, 0));
+    }
+}

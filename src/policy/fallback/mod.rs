@@ -1,0 +1,18 @@
+//! What a local store does for a database that is away: which commands it serves, and what of them is kept for
+//! the server.
+//!
+//! - `served`: the commands that may run locally, and the changes that they make · `change`: a change of one
+//!   key, and the command that makes it at the server · `journal`: the changes that are kept · `last_seen`: what
+//!   was read before
+
+mod change;
+mod journal;
+mod last_seen;
+mod served;
+
+pub(crate) use journal::{Bounds, Journal, Keeps, Lot, Replayed};
+pub(crate) use last_seen::LastSeen;
+pub(crate) use served::{LocalReply, Served};
+
+#[cfg(test)]
+mod journal_tests;

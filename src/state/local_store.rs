@@ -1,0 +1,316 @@
+//! The store in this process that stands in for a server during an outage.
+//!
+//! A healthy database has none, and its calls do not come here. One lock makes a command and the record of its
+//! changes one step, and orders both against the beginning and the end of a recovery.
+
+use std::{
+    fmt,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use arc_swap::ArcSwap;
+use redis::Value;
+
+use super::SeenValues;
+use crate::{
+    config::{DatabaseSettings, Fallback, OnRecovery, Protocol},
+    events::Recovery,
+    memory::{Held, LocalClient},
+    net::codec::{Decoded, Decoder, Limits},
+    policy::fallback::{Bounds, Journal, Keeps, LocalReply, Lot, Replayed, Served},
+    stats::FallbackStats,
+};
+
+/// The local store of one database.
+pub(crate) struct LocalStore {
+    fallback: Fallback,
+    speaks_resp3: bool,
+    outage: Mutex<Outage>,
+    /// Kept beside, so that reading it takes no lock.
+    figures: ArcSwap<FallbackStats>,
+}
+
+struct Outage {
+    phase: Phase,
+    store: Option<LocalClient>,
+    journal: Journal,
+    /// A lot of the journal is on its way to the server.
+    has_lot: bool,
+    served: u64,
+    stale: u64,
+    so_far: Recovery,
+    /// Of the outages before.
+    before: Recovery,
+    evicted_before: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// There is no outage.
+    Over,
+    Serving,
+    /// The journal is carried out at the server.
+    Recovering,
+}
+
+/// Commands to be run together, one after the other.
+pub(crate) struct LocalWork<'a> {
+    /// As they are sent, with the words around a transaction.
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) commands: Vec<Vec<&'a [u8]>>,
+    pub(crate) is_transaction: bool,
+}
+
+/// Why a store does not run commands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NotRun {
+    /// The outage is over, or about to be: the server will serve them.
+    NotServing,
+    /// They are too large, or have too large a reply.
+    TooLarge,
+}
+
+/// The next step of a recovery.
+pub(crate) enum Step {
+    /// Commands for the server.
+    Send(Lot),
+    /// All is carried out.
+    Done,
+    /// The outage goes on.
+    Stopped,
+}
+
+/// The most commands that are carried out in one write.
+const LOT: usize = 128;
+const LOT_BYTES: usize = 1 << 20;
+
+impl LocalStore {
+    /// The store of a database that is to have one.
+    pub(super) fn of(settings: &DatabaseSettings) -> Option<Self> {
+        let fallback = settings.fallback?;
+        let keeps = match fallback.on_recovery {
+            OnRecovery::Discard => Keeps::Removals,
+            OnRecovery::Replay => Keeps::All,
+        };
+        let bounds = Bounds {
+            entries: fallback.max_journal_entries,
+            bytes: fallback.max_journal_bytes,
+        };
+        Some(Self {
+            fallback,
+            speaks_resp3: settings.protocol == Protocol::Resp3 && !settings.without_hello,
+            outage: Mutex::new(Outage {
+                phase: Phase::Over,
+                store: None,
+                journal: Journal::new(keeps, bounds),
+                has_lot: false,
+                served: 0,
+                stale: 0,
+                so_far: Recovery::default(),
+                before: Recovery::default(),
+                evicted_before: 0,
+            }),
+            figures: ArcSwap::default(),
+        })
+    }
+
+    /// Serves from now on. An outage that goes on has its data.
+    pub(crate) fn begin(&self) {
+        let mut outage = self.lock();
+        outage.phase = Phase::Serving;
+        if outage.store.is_none() {
+            let bounds = &self.fallback;
+            let store = LocalClient::of_new_server(bounds.max_entries, bounds.max_bytes);
+            if self.speaks_resp3 {
+                store.run(b"HELLO 3\r\n");
+            }
+            outage.store = Some(store);
+        }
+    }
+
+    /// Whether it serves, or is about to end.
+    pub(crate) fn is_standing_in(&self) -> bool {
+        self.lock().phase != Phase::Over
+    }
+
+    /// Runs commands, and keeps their changes for the server. What a read does not find is taken from what was `seen`
+    /// at the server.
+    pub(crate) fn run(
+        &self,
+        work: &LocalWork<'_>,
+        seen: Option<&SeenValues>,
+    ) -> Result<Vec<Value>, NotRun> {
+        if work.bytes.len() > self.fallback.max_bytes / 2 {
+            return Err(NotRun::TooLarge);
+        }
+        let mut outage = self.lock();
+        let Outage {
+            phase: Phase::Serving,
+            store: Some(store),
+            ..
+        } = &*outage
+        else {
+            return Err(NotRun::NotServing);
+        };
+        let now = store.now();
+        let encoded = store.run(&work.bytes);
+        let mut replies = decode(encoded).ok_or(NotRun::TooLarge)?;
+        outage.served += 1;
+        for (words, reply) in work.commands.iter().zip(work.results(&mut replies)) {
+            for (key, change) in Served::changes(words, result(reply), now) {
+                if let Some(seen) = seen {
+                    seen.forget([&*key].into_iter());
+                }
+                let is_kept = outage.journal.record(key, change);
+                outage.so_far.discarded += u64::from(!is_kept);
+            }
+            let is_completed = seen.is_some_and(|seen| seen.complete(words, reply));
+            outage.stale += u64::from(is_completed);
+        }
+        outage.so_far.dropped += outage.journal.take_dropped();
+        self.show(&outage);
+        Ok(replies)
+    }
+
+    /// Serves no more, because the journal is to be carried out at the server.
+    pub(crate) fn begin_recovery(&self) {
+        let mut outage = self.lock();
+        if outage.phase == Phase::Serving {
+            outage.phase = Phase::Recovering;
+        }
+    }
+
+    /// The next commands to be carried out at the server. What has become of them is told by
+    /// [`settle`](Self::settle).
+    pub(crate) fn next_step(&self) -> Step {
+        let mut outage = self.lock();
+        let (Phase::Recovering, Some(store), false) = (outage.phase, &outage.store, outage.has_lot)
+        else {
+            return Step::Stopped;
+        };
+        let now = store.now();
+        let lot = outage.journal.take(LOT, LOT_BYTES, now);
+        if lot.is_empty() {
+            return Step::Done;
+        }
+        outage.has_lot = true;
+        Step::Send(lot)
+    }
+
+    /// The commands of the last step have ended like this.
+    pub(crate) fn settle(&self, ends: &[Replayed]) {
+        let mut outage = self.lock();
+        let now = outage.store.as_ref().map_or(0, LocalClient::now);
+        let settled = outage.journal.settle(ends, now);
+        outage.has_lot = false;
+        outage.so_far.replayed += settled.done;
+        outage.so_far.refused += settled.refused;
+        outage.so_far.in_doubt += settled.in_doubt;
+        self.show(&outage);
+    }
+
+    /// Ends with the outage, unless something is left to be carried out.
+    pub(crate) fn end(&self) -> Option<Recovery> {
+        let mut outage = self.lock();
+        let is_done =
+            outage.phase == Phase::Recovering && !outage.has_lot && outage.journal.len() == 0;
+        is_done.then(|| self.finish(&mut outage))
+    }
+
+    /// Ends at once. What is left is lost.
+    pub(crate) fn abandon(&self) -> Option<Recovery> {
+        let mut outage = self.lock();
+        if outage.phase == Phase::Over {
+            return None;
+        }
+        outage.so_far.dropped += outage.journal.clear();
+        Some(self.finish(&mut outage))
+    }
+
+    pub(crate) fn figures(&self) -> FallbackStats {
+        **self.figures.load()
+    }
+
+    fn finish(&self, outage: &mut Outage) -> Recovery {
+        outage.phase = Phase::Over;
+        let store = outage.store.take();
+        outage.evicted_before += store.map_or(0, |store| store.held().evicted);
+        let recovery = std::mem::take(&mut outage.so_far);
+        outage.before = outage.before.and(recovery);
+        self.show(outage);
+        recovery
+    }
+
+    /// Publishes the figures.
+    fn show(&self, outage: &Outage) {
+        let held = outage
+            .store
+            .as_ref()
+            .map_or(Held::default(), |store| store.held());
+        self.figures.store(
+            FallbackStats {
+                served: outage.served,
+                stale: outage.stale,
+                entries: held.keys,
+                bytes: held.bytes,
+                evicted: outage.evicted_before + held.evicted,
+                journal_entries: outage.journal.len(),
+                journal_bytes: outage.journal.bytes(),
+                recovery: outage.before.and(outage.so_far),
+            }
+            .into(),
+        );
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Outage> {
+        // No holder leaves it half-changed.
+        self.outage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Without the data, which may be secret.
+impl fmt::Debug for LocalStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LocalStore")
+            .field("figures", &self.figures())
+            .finish_non_exhaustive()
+    }
+}
+
+impl LocalWork<'_> {
+    /// The result of each command, among the replies to all.
+    fn results<'a>(&self, replies: &'a mut [Value]) -> &'a mut [Value] {
+        if !self.is_transaction {
+            return replies;
+        }
+        match replies.last_mut() {
+            Some(Value::Array(results)) => results,
+            // It was discarded.
+            _ => &mut [],
+        }
+    }
+}
+
+fn result(reply: &Value) -> LocalReply {
+    match reply {
+        Value::ServerError(_) => LocalReply::Error,
+        Value::Nil | Value::Int(0) => LocalReply::Nothing,
+        _ => LocalReply::Something,
+    }
+}
+
+/// The replies; `None` if one is too large.
+fn decode(mut encoded: bytes::BytesMut) -> Option<Vec<Value>> {
+    let mut decoder = Decoder::new(Limits::default());
+    let mut replies = Vec::new();
+    while let Some(decoded) = decoder
+        .decode(&mut encoded)
+        .expect("BUG: the embedded server breaks the protocol")
+    {
+        match decoded {
+            Decoded::Value(reply) => replies.push(reply),
+            Decoded::TooLarge(_) => return None,
+        }
+    }
+    Some(replies)
+}

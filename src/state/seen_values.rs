@@ -1,0 +1,99 @@
+//! What a database was last seen to have, for a later outage.
+
+use std::{
+    fmt,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use redis::Value;
+
+use super::clock;
+use crate::{config::DatabaseSettings, policy::fallback::LastSeen};
+
+/// The values that were read from one database. Each call takes the lock, if they are to be remembered.
+pub(crate) struct SeenValues(Mutex<LastSeen>);
+
+impl SeenValues {
+    /// Those of a database that is to remember them.
+    pub(super) fn of(settings: &DatabaseSettings) -> Option<Self> {
+        let fallback = settings.fallback?;
+        let stale = fallback.stale?;
+        let last_seen = LastSeen::new(stale.max_age, stale.max_entries, fallback.max_bytes);
+        Some(Self(Mutex::new(last_seen)))
+    }
+
+    /// A read begins.
+    pub(crate) fn begin(&self) -> u64 {
+        self.lock().begin()
+    }
+
+    /// A command that began then was answered like this by the server.
+    pub(crate) fn note(&self, words: &[&[u8]], reply: &Value, began: u64) {
+        let (keys, values) = match (keys_read(words), reply) {
+            (Some(keys), Value::Array(values)) if keys.len() == values.len() => (keys, &**values),
+            (Some(keys @ [_]), value) => (keys, std::slice::from_ref(value)),
+            _ => return,
+        };
+        let now = clock::now().into_std();
+        let mut last_seen = self.lock();
+        for (key, value) in keys.iter().zip(values) {
+            match value {
+                Value::BulkString(value) => last_seen.note(key, Some(value), began, now),
+                Value::Nil => last_seen.note(key, None, began, now),
+                _ => {}
+            }
+        }
+    }
+
+    /// Keys among these words were written, or may have been.
+    pub(crate) fn forget<'a>(&self, words: impl Iterator<Item = &'a [u8]>) {
+        let mut last_seen = self.lock();
+        words.for_each(|word| last_seen.forget(word));
+    }
+
+    /// Any keys may have been written.
+    pub(crate) fn forget_all(&self) {
+        self.lock().forget_all();
+    }
+
+    /// Puts what the server was last seen to have in the place of what a reply lacks. Tells whether it did.
+    pub(super) fn complete(&self, words: &[&[u8]], reply: &mut Value) -> bool {
+        let Some(keys) = keys_read(words) else {
+            return false;
+        };
+        let values = match reply {
+            Value::Array(values) => &mut **values,
+            value => std::slice::from_mut(value),
+        };
+        let now = clock::now().into_std();
+        let last_seen = self.lock();
+        let mut has_completed = false;
+        for (key, value) in keys.iter().zip(values) {
+            if let (Value::Nil, Some(seen)) = (&*value, last_seen.get(key, now)) {
+                *value = Value::BulkString(seen.to_vec());
+                has_completed = true;
+            }
+        }
+        has_completed
+    }
+
+    fn lock(&self) -> MutexGuard<'_, LastSeen> {
+        // No holder leaves it half-changed.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Without the data, which may be secret.
+impl fmt::Debug for SeenValues {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SeenValues").finish_non_exhaustive()
+    }
+}
+
+/// The keys of a command that reads whole strings.
+fn keys_read<'a, 'b>(words: &'b [&'a [u8]]) -> Option<&'b [&'a [u8]]> {
+    let (name, keys) = words.split_first()?;
+    let is = |word: &[u8]| name.eq_ignore_ascii_case(word);
+    let reads = is(b"GET") && keys.len() == 1 || is(b"MGET") && !keys.is_empty();
+    reads.then_some(keys)
+}
