@@ -26,6 +26,8 @@ const SCRIPT: &str = "@user_script";
 
 pub(super) struct Sandbox {
     lua: Lua,
+    /// Lua's own globals, which are in force between the runs.
+    native: Table,
     /// Makes the globals of a run.
     globals: Function,
     xpcall: Function,
@@ -64,6 +66,7 @@ impl Sandbox {
             globals,
             xpcall: native.get("xpcall")?,
             handler: lua.create_function(handle)?,
+            native,
             lua,
         };
         sandbox.lua.set_app_data(Random::default());
@@ -100,7 +103,7 @@ impl Sandbox {
         }
         self.lua.set_app_data(Deadline::after(limit));
         let outcome = self.run_until(script, host, keys, arguments);
-        match outcome {
+        match outcome.and_then(|outcome| self.end(script).map(|()| outcome)) {
             Ok(Ok(reply)) => Ok(reply),
             _ if is_late(&self.lua) => Err(Failure::new(
                 "ERR Script ended, since it has run for longer than busy-reply-threshold",
@@ -108,6 +111,13 @@ impl Sandbox {
             Ok(Err(problem)) => Err(failure(&problem)),
             Err(error) => Err(Failure::new(format!("ERR {}", raised::first_line(&error)))),
         }
+    }
+
+    /// Lets go of the globals of a run. A function belongs to those that are in force when it is made, so those of
+    /// each run would keep those of the one before.
+    fn end(&self, script: &Function) -> mlua::Result<()> {
+        script.set_environment(self.native.clone())?;
+        self.lua.set_globals(self.native.clone())
     }
 
     /// Runs a script, and returns its reply, or the error that it has raised.

@@ -59,6 +59,28 @@ fn a_script_has_so_much_memory() {
 }
 
 #[test]
+fn runs_keep_no_memory() {
+    let client = Client::new();
+    let count = || {
+        let source = "collectgarbage() return collectgarbage('count')";
+        let reply = eval(&client, source, &[]);
+        reply[1..].parse::<i64>().expect("a number of KiB")
+    };
+    let run = || {
+        for _ in 0..1000 {
+            eval(&client, "return {redis.call('ping'), KEYS, ARGV}", &["a"]);
+            eval(&client, "return redis.call('nonsense')", &[]);
+            eval(&client, "return pcall(error, {})", &[]);
+        }
+    };
+    run();
+    let before = count();
+    run();
+    let after = count();
+    assert!(after - before < 50, "{before} KiB, then {after} KiB");
+}
+
+#[test]
 fn a_script_leaves_nothing_to_the_next_one() {
     let client = Client::new();
     for source in [
