@@ -44,13 +44,17 @@ impl Inbox {
         }
     }
 
-    /// Takes the next complete reply. Error texts in it are sanitized, unless whoever awaits it `keeps_texts`.
-    pub(crate) fn next(&mut self, keeps_texts: bool) -> Result<Option<Decoded>, ProtocolError> {
+    /// Takes the next complete reply. Error texts in it are sanitized, unless whoever awaits it `keeps_texts`, which
+    /// is asked for an error alone.
+    pub(crate) fn next(
+        &mut self,
+        keeps_texts: impl FnOnce() -> bool,
+    ) -> Result<Option<Decoded>, ProtocolError> {
         let decoded = self.decoder.decode(&mut self.input)?;
         Ok(match decoded {
             Some(Decoded::Value(value)) if self.decoder.take_found_error() => {
                 let is_push = matches!(value, Value::Push { .. });
-                Some(Decoded::Value(if keeps_texts && !is_push {
+                Some(Decoded::Value(if !is_push && keeps_texts() {
                     value
                 } else {
                     sanitize::reply(value)

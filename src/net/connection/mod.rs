@@ -276,7 +276,7 @@ impl Connection {
         // With no request pending it goes on beyond the bound, so that an unsolicited reply is found at
         // once.
         while *answers_left > 0 || self.pending.is_empty() {
-            let Some(decoded) = self.inbox.next(self.pending.keeps_texts())? else {
+            let Some(decoded) = self.inbox.next(|| self.pending.keeps_texts())? else {
                 return Ok(false);
             };
             if !self.pending.takes(&decoded)? {
