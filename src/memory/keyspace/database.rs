@@ -13,7 +13,7 @@ use super::{Kind, Millis, Value, entry::Entry};
 use crate::memory::halt::Halt;
 
 /// The estimate of what an entry costs beside the bytes of its key and its value.
-const ENTRY_BYTES: usize = 160;
+const ENTRY_BYTES: usize = 280;
 
 /// Keys in an order that SCAN can follow: a removal moves the last key to the place of the removed one, so
 /// a walk from the last key to the first misses none that stays.
