@@ -32,6 +32,7 @@
 //! | [`BlockingDatabase`], [`BlockingLease`] | the same for threads without a runtime |
 //! | [`Front`], [`FrontBuilder`] | databases for clients in any language |
 //! | [`Fallback`], [`Source`] | a store in memory during an outage, and where a reply comes from |
+//! | [`MemoryServer`] | a server inside the process, at `memory://`, with faults by remote control |
 //! | [`Error`], [`Execution`] | the reason of a failure, and whether the command may have run |
 //! | [`HealthEvents`], [`HealthEvent`], [`HealthState`] | changes of health, and their reasons |
 //! | [`SupervisorStats`], [`DatabaseStats`], [`PoolStats`] | counters and connections |

@@ -17,7 +17,9 @@ impl DatabaseConfig {
     /// - `redis://[[user]:password@]host[:port][/number]`, or `valkey://…`; an IPv6 host stands in
     ///   brackets;
     /// - `unix:///path/to/redis.sock[?db=number&user=name&pass=password]`, or `redis+unix://…`,
-    ///   `valkey+unix://…`.
+    ///   `valkey+unix://…`;
+    /// - `memory://[[[user]:password@]name][/number]`: a server inside the process ([`MemoryServer`](crate::MemoryServer));
+    ///   without a name it is this database's own.
     ///
     /// The port is 6379 and the number 0 unless given. Special characters in a user name or a
     /// password are percent-encoded; in the query of a `unix` URL a plus sign stands for a space.
