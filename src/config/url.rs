@@ -156,26 +156,11 @@ fn tcp(text: &str) -> Result<Location, Vec<String>> {
     if port == 0 {
         problems.push("has port 0; use 1 to 65535".into());
     }
-    let number = read_number(
-        url.path().trim_matches('/'),
+    location(
+        &url,
+        Address::Tcp { host, port },
         "after the host",
-        &mut problems,
-    );
-    let (username, password) = login(&url, &mut problems);
-    let mut common = Common::default();
-    for (name, value) in options(&url, &mut problems) {
-        common.read(&name, &value, false, &mut problems);
-    }
-    finish(
         problems,
-        Location {
-            address: Address::Tcp { host, port },
-            number,
-            username,
-            password,
-            protocol: common.protocol,
-            without: common.without,
-        },
     )
 }
 
@@ -230,20 +215,26 @@ fn memory(text: &str) -> Result<Location, Vec<String>> {
     if url.port().is_some() {
         problems.push(format!("has a port, which memory:// has not; {EXAMPLES}"));
     }
-    let number = read_number(
-        url.path().trim_matches('/'),
-        "after the name",
-        &mut problems,
-    );
-    let (username, password) = login(&url, &mut problems);
+    location(&url, Address::Memory(store), "after the name", problems)
+}
+
+/// The location of an address with what else the URL has: a login, options, and a number as its path.
+fn location(
+    url: &Url,
+    address: Address,
+    place_of_number: &str,
+    mut problems: Vec<String>,
+) -> Result<Location, Vec<String>> {
+    let number = read_number(url.path().trim_matches('/'), place_of_number, &mut problems);
+    let (username, password) = login(url, &mut problems);
     let mut common = Common::default();
-    for (name, value) in options(&url, &mut problems) {
+    for (name, value) in options(url, &mut problems) {
         common.read(&name, &value, false, &mut problems);
     }
     finish(
         problems,
         Location {
-            address: Address::Memory(store),
+            address,
             number,
             username,
             password,

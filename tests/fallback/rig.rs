@@ -111,6 +111,17 @@ impl Rig {
         reply
     }
 
+    /// Waits until the store has none of these keys any more.
+    pub(crate) async fn until_gone(&self, keys: &str) {
+        let exists = format!("EXISTS {keys}");
+        let gone = async {
+            while self.local::<i64>(&exists).await > 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(SOON, gone).await.expect("they expire in time");
+    }
+
     pub(crate) fn stats(&self) -> DatabaseStats {
         self.supervisor.statistics().databases["main"].clone()
     }

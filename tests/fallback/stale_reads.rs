@@ -49,7 +49,7 @@ async fn what_this_process_has_written_since_is_not_seen() {
     rig.outage().await;
     let _: i64 = rig.local("DEL c").await;
     let () = rig.local("SET d new PX 1").await;
-    tokio::time::sleep(Duration::from_millis(5)).await;
+    rig.until_gone("d").await;
     for (key, expected) in [
         ("a", None),
         ("b", None),

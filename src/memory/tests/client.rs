@@ -35,6 +35,14 @@ impl Client {
         shown(&self.ask_bytes(&words))
     }
 
+    /// Sends commands, one after the other, and checks their replies.
+    #[track_caller]
+    pub(in crate::memory) fn expect(&self, pairs: &[(&str, &str)]) {
+        for (command, reply) in pairs {
+            assert_eq!(self.ask(command), *reply, "{command}");
+        }
+    }
+
     /// Sends a command, and returns the bytes that there are to read.
     pub(in crate::memory) fn ask_bytes(&self, words: &[Bytes]) -> BytesMut {
         self.send(words);

@@ -199,16 +199,9 @@ pub(super) fn hsetex(cx: &mut Context<'_>, args: &[Bytes]) -> Outcome {
 mod tests {
     use crate::memory::tests::client::Client;
 
-    fn expect(pairs: &[(&str, &str)]) {
-        let client = Client::new();
-        for (command, reply) in pairs {
-            assert_eq!(client.ask(command), *reply, "{command}");
-        }
-    }
-
     #[test]
     fn fields_are_read_and_removed() {
-        expect(&[
+        Client::new().expect(&[
             ("HSET h a 1 b 2", ":2"),
             ("HGETDEL h FIELDS 3 a a x", "*3 $1 1 $-1 $-1"),
             ("HGETDEL h FIELDS 1 b", "*1 $1 2"),
@@ -223,7 +216,7 @@ mod tests {
 
     #[test]
     fn fields_are_read_and_expire() {
-        expect(&[
+        Client::new().expect(&[
             ("HSET h a 1 b 2", ":2"),
             ("HGETEX h FIELDS 2 a x", "*2 $1 1 $-1"),
             ("HGETEX h EXAT 5000000000 FIELDS 2 a x", "*2 $1 1 $-1"),
@@ -247,7 +240,7 @@ mod tests {
     #[test]
     fn fields_are_set_and_expire() {
         const ARITY: &str = "-ERR wrong number of arguments for 'hsetex' command";
-        expect(&[
+        Client::new().expect(&[
             ("HSETEX h FXX FIELDS 1 a 1", ":0"),
             ("EXISTS h", ":0"),
             ("HSETEX h FNX EXAT 5000000000 FIELDS 2 a 1 b 2", ":1"),

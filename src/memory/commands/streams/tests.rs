@@ -2,16 +2,6 @@ use std::time::Duration;
 
 use crate::memory::tests::client::Client;
 
-fn expect(pairs: &[(&str, &str)]) {
-    expect_of(&Client::new(), pairs);
-}
-
-fn expect_of(client: &Client, pairs: &[(&str, &str)]) {
-    for (command, reply) in pairs {
-        assert_eq!(client.ask(command), *reply, "{command}");
-    }
-}
-
 /// The value of a field of XINFO GROUPS, for a stream with one group.
 fn group_field(client: &Client, key: &str, field: &str) -> String {
     let reply = client.ask(&format!("XINFO GROUPS {key}"));
@@ -42,13 +32,10 @@ fn ids_grow_even_if_the_clock_does_not() {
         last = id;
     }
     // The time of this id is far ahead of the clock.
-    expect_of(
-        &client,
-        &[
-            ("XADD x 99999999999999-7 a 1", "$16 99999999999999-7"),
-            ("XADD x * a 1", "$16 99999999999999-8"),
-        ],
-    );
+    client.expect(&[
+        ("XADD x 99999999999999-7 a 1", "$16 99999999999999-7"),
+        ("XADD x * a 1", "$16 99999999999999-8"),
+    ]);
 }
 
 #[test]
@@ -57,23 +44,20 @@ fn an_approximate_trim_removes_whole_nodes() {
     for number in 1..=250 {
         client.ask(&format!("XADD x {number} a 1"));
     }
-    expect_of(
-        &client,
-        &[
-            ("XTRIM x MAXLEN ~ 249", ":0"),
-            ("XTRIM x MAXLEN ~ 120 LIMIT 99", ":0"),
-            ("XTRIM x MAXLEN ~ 120", ":100"),
-            ("XTRIM x MINID 150", ":49"),
-            ("XLEN x", ":101"),
-            ("XADD x MAXLEN = 2 251 a 1", "$5 251-0"),
-            ("XRANGE x - + COUNT 1", "*1 *2 $5 250-0 *2 $1 a $1 1"),
-        ],
-    );
+    client.expect(&[
+        ("XTRIM x MAXLEN ~ 249", ":0"),
+        ("XTRIM x MAXLEN ~ 120 LIMIT 99", ":0"),
+        ("XTRIM x MAXLEN ~ 120", ":100"),
+        ("XTRIM x MINID 150", ":49"),
+        ("XLEN x", ":101"),
+        ("XADD x MAXLEN = 2 251 a 1", "$5 251-0"),
+        ("XRANGE x - + COUNT 1", "*1 *2 $5 250-0 *2 $1 a $1 1"),
+    ]);
 }
 
 #[test]
 fn xread_finds_the_last_entry() {
-    expect(&[
+    Client::new().expect(&[
         ("XREAD STREAMS x +", "*-1"),
         ("XADD x 1-0 a 1", "$3 1-0"),
         ("XADD x 2-0 a 2", "$3 2-0"),
@@ -87,14 +71,11 @@ fn xread_finds_the_last_entry() {
 fn a_read_is_a_map_in_resp3() {
     let client = Client::new();
     client.ask("HELLO 3");
-    expect_of(
-        &client,
-        &[
-            ("XADD x 1-0 a 1", "$3 1-0"),
-            ("XREAD STREAMS x 0", "%1 $1 x *1 *2 $3 1-0 *2 $1 a $1 1"),
-            ("XREAD STREAMS x 1", "_"),
-        ],
-    );
+    client.expect(&[
+        ("XADD x 1-0 a 1", "$3 1-0"),
+        ("XREAD STREAMS x 0", "%1 $1 x *1 *2 $3 1-0 *2 $1 a $1 1"),
+        ("XREAD STREAMS x 1", "_"),
+    ]);
 }
 
 #[test]
@@ -159,7 +140,7 @@ fn a_consumer_that_waits_learns_that_its_group_is_gone() {
 
 #[test]
 fn consumers_exist_from_their_first_command_on() {
-    expect(&[
+    Client::new().expect(&[
         ("XGROUP CREATE x g $ MKSTREAM", "+OK"),
         ("XREADGROUP GROUP g a STREAMS x >", "*-1"),
         ("XCLAIM x g b 0 1-0", "*0"),
@@ -242,7 +223,7 @@ fn a_lag_behind_a_gap_is_not_known() {
 
 #[test]
 fn a_last_id_is_not_set_to_less_than_a_deleted_one() {
-    expect(&[
+    Client::new().expect(&[
         ("XADD x 20-0 a 1", "$4 20-0"),
         ("XADD x 25-0 a 1", "$4 25-0"),
         ("XDEL x 25-0", ":1"),
@@ -256,7 +237,7 @@ fn a_last_id_is_not_set_to_less_than_a_deleted_one() {
 
 #[test]
 fn texts_are_those_of_new_servers() {
-    expect(&[
+    Client::new().expect(&[
         (
             "XREAD STREAMS x y 0",
             "-ERR Unbalanced 'xread' list of streams: for each stream key an ID or '$' must be specified.",

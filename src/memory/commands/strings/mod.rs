@@ -1,5 +1,7 @@
 //! Strings and counters.
 
+mod subsequence;
+
 use bytes::{Bytes, BytesMut};
 
 use crate::memory::{
@@ -41,7 +43,7 @@ pub(super) const COMMANDS: &[Command] = &[
     Command::new("getrange", 4, READONLY, (1, 1, 1), getrange),
     Command::new("substr", 4, READONLY, (1, 1, 1), getrange),
     Command::new("setrange", 4, WRITES, (1, 1, 1), setrange),
-    Command::new("lcs", -3, READONLY, (1, 2, 1), lcs),
+    Command::new("lcs", -3, READONLY, (1, 2, 1), subsequence::lcs),
 ];
 
 const TOO_LONG: Halt = Halt::Error(std::borrow::Cow::Borrowed(
@@ -347,110 +349,13 @@ fn setrange(cx: &mut Context<'_>, args: &[Bytes]) -> Outcome {
     Ok(Reply::count(length))
 }
 
-fn lcs(cx: &mut Context<'_>, args: &[Bytes]) -> Outcome {
-    const NOT_STRINGS: &str = "ERR The specified keys must contain string values";
-    let mut read = |key| string(cx, key).map_err(|_| Halt::error(NOT_STRINGS));
-    let (one, other) = (
-        read(&args[1])?.unwrap_or_default(),
-        read(&args[2])?.unwrap_or_default(),
-    );
-    let (mut wants_length, mut wants_ranges, mut with_length, mut least) = (false, false, false, 0);
-    let mut words = Words::new(&args[3..]);
-    while let Some(word) = words.next() {
-        if is(word, "LEN") {
-            wants_length = true;
-        } else if is(word, "IDX") {
-            wants_ranges = true;
-        } else if is(word, "WITHMATCHLEN") {
-            with_length = true;
-        } else if is(word, "MINMATCHLEN") {
-            least = integer(words.expect()?)?.max(0) as usize;
-        } else {
-            return Err(Halt::SYNTAX);
-        }
-    }
-    if wants_length && wants_ranges {
-        return Err(Halt::error(
-            "ERR If you want both the length and indexes, please just use IDX.",
-        ));
-    }
-    let matches = common_subsequence(&one, &other);
-    let length: usize = matches.iter().map(|(_, _, length)| length).sum();
-    if wants_length {
-        return Ok(Reply::count(length));
-    }
-    if !wants_ranges {
-        let bytes: Vec<u8> = matches
-            .iter()
-            .rev()
-            .flat_map(|(start, _, length)| &one[*start..start + length])
-            .copied()
-            .collect();
-        return Ok(Reply::bulk(bytes));
-    }
-    let range = |start: usize, length: usize| {
-        Reply::Array(vec![Reply::count(start), Reply::count(start + length - 1)])
-    };
-    let ranges = matches
-        .iter()
-        .filter(|(_, _, length)| *length >= least.max(1));
-    let ranges = ranges.map(|(one, other, length)| {
-        let mut items = vec![range(*one, *length), range(*other, *length)];
-        items.extend(with_length.then(|| Reply::count(*length)));
-        Reply::Array(items)
-    });
-    Ok(Reply::Map(vec![
-        (Reply::text("matches"), Reply::Array(ranges.collect())),
-        (Reply::text("len"), Reply::count(length)),
-    ]))
-}
-
-/// The pieces of the longest common subsequence, the last one first: where they start, and their length.
-fn common_subsequence(one: &[u8], other: &[u8]) -> Vec<(usize, usize, usize)> {
-    let width = other.len() + 1;
-    let mut lengths = vec![0_u32; (one.len() + 1) * width];
-    for (i, a) in one.iter().enumerate() {
-        for (j, b) in other.iter().enumerate() {
-            lengths[(i + 1) * width + j + 1] = if a == b {
-                lengths[i * width + j] + 1
-            } else {
-                lengths[i * width + j + 1].max(lengths[(i + 1) * width + j])
-            };
-        }
-    }
-    let (mut i, mut j, mut pieces) = (one.len(), other.len(), Vec::<(usize, usize, usize)>::new());
-    while i > 0 && j > 0 {
-        if one[i - 1] == other[j - 1] {
-            (i, j) = (i - 1, j - 1);
-            match pieces.last_mut() {
-                Some((a, b, length)) if *a == i + 1 && *b == j + 1 => {
-                    (*a, *b, *length) = (i, j, *length + 1)
-                }
-                _ => pieces.push((i, j, 1)),
-            }
-        } else if lengths[(i - 1) * width + j] > lengths[i * width + j - 1] {
-            i -= 1;
-        } else {
-            j -= 1;
-        }
-    }
-    pieces
-}
-
 #[cfg(test)]
 mod tests {
     use crate::memory::tests::client::Client;
 
-    fn expect(pairs: &[(&str, &str)]) {
-        let client = Client::new();
-        for (command, reply) in pairs {
-            assert_eq!(client.ask(command), *reply, "{command}");
-        }
-    }
-
     #[test]
     fn set_obeys_its_options() {
-        expect(&[
+        Client::new().expect(&[
             ("SET a 1", "+OK"),
             ("SET a 2 NX", "$-1"),
             ("SET a 3 XX GET", "$1 1"),
@@ -466,7 +371,7 @@ mod tests {
 
     #[test]
     fn counters_count() {
-        expect(&[
+        Client::new().expect(&[
             ("INCR n", ":1"),
             ("INCRBY n 9", ":10"),
             ("DECRBY n 20", ":-10"),
@@ -480,7 +385,7 @@ mod tests {
 
     #[test]
     fn ranges_count_from_both_ends() {
-        expect(&[
+        Client::new().expect(&[
             ("SETRANGE s 5 World", ":10"),
             ("SETRANGE s 0 Hello", ":10"),
             ("GETRANGE s -5 -1", "$5 World"),
@@ -488,19 +393,6 @@ mod tests {
             ("GETRANGE s 9 3", "$0 "),
             ("APPEND s !", ":11"),
             ("STRLEN s", ":11"),
-        ]);
-    }
-
-    #[test]
-    fn the_longest_common_subsequence_is_found() {
-        expect(&[
-            ("MSET a ohmytext b mynewtext", "+OK"),
-            ("LCS a b", "$6 mytext"),
-            ("LCS a b LEN", ":6"),
-            (
-                "LCS a b IDX MINMATCHLEN 4 WITHMATCHLEN",
-                "*4 $7 matches *1 *3 *2 :4 :7 *2 :5 :8 :4 $3 len :6",
-            ),
         ]);
     }
 }
