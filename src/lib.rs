@@ -64,6 +64,8 @@ mod database;
 mod front;
 mod lease;
 mod loan;
+mod name;
+mod preset;
 mod shared_lease;
 mod supervisor;
 mod transaction;
@@ -80,6 +82,7 @@ mod lifeline;
 mod log;
 mod memory;
 mod messages;
+mod nearest;
 mod net;
 mod policy;
 mod registry;
@@ -108,8 +111,9 @@ mod common;
 
 pub use blocking::{BlockingDatabase, BlockingLease};
 pub use config::{
-    Config, ConfigError, DatabaseConfig, Fallback, Io, Keepalive, OnRecovery, Problem, Protocol,
-    WhenDown,
+    Config, ConfigError, ConfigNote, DatabaseConfig, EnvironmentRegistry, ExplainedSetting,
+    Explanation, Fallback, FilePosition, FindingService, Io, Keepalive, OnRecovery, Problem,
+    Protocol, Service, ServiceRegistry, StaticRegistry, WhenDown,
 };
 pub use database::Database;
 pub use error::{Error, Limit, StartError};
@@ -121,7 +125,9 @@ pub use lifeline::ShutdownReport;
 pub use loan::Loan;
 pub use memory::{EvictionPolicy, MemoryEntry, MemoryListener, MemoryServer, MemoryValue};
 pub use messages::{Execute, Subscribe};
+pub use name::DatabaseName;
 pub use policy::command::Refusal;
+pub use preset::{PresetDatabases, RedisDatabase, UnknownRedisDatabase};
 pub use shared_lease::SharedLease;
 pub use stats::{
     DatabaseStats, Evictions, FallbackStats, PoolStats, SupervisorStats, WaitHistogram,

@@ -18,6 +18,7 @@ use crate::{
     execution::Execution,
     lifeline::{Lifeline, ShutdownReport},
     messages::{AwaitReady, Operate, Operation, Revive, Subscribe, SweepAll},
+    name::DatabaseName,
     registry::Registry,
     state::DatabaseState,
     stats::SupervisorStats,
@@ -123,8 +124,8 @@ impl Supervisor {
     /// # Errors
     ///
     /// [`Error::UnknownDatabase`], which lists the configured names. There is no default database.
-    pub fn database(&self, name: &str) -> Result<Database, Error> {
-        let engine = CallEngine::new(self.known(name)?);
+    pub fn database<'a>(&self, name: impl Into<DatabaseName<'a>>) -> Result<Database, Error> {
+        let engine = CallEngine::new(self.known(name.into().as_str())?);
         Ok(Database::new(engine, self.lifeline.clone()))
     }
 

@@ -22,7 +22,7 @@ use crate::{
     policy::{
         command::{Block, Class, Refusal},
         outcome::{AttemptEnd, RetryAdvice, Verdict, classify, combine},
-        retry::{self, MAX_ATTEMPTS},
+        retry,
     },
     reply_code::ReplyCode,
     state::{clock, count},
@@ -161,6 +161,7 @@ impl<B: Backend> CallEngine<B> {
         let again = classify(AttemptEnd::ConnectionLost(execution)).again;
         let only_reads = || work.only_reads();
         let jitter = clock::jitter();
+        let attempts = (attempts, self.state.settings.load().max_attempts);
         let next = retry::next(again, options.idempotence, only_reads, attempts, jitter);
         next.is_some() && self.state.withdraw_retry(clock::now().into_std())
     }
@@ -279,7 +280,7 @@ impl<B: Backend> CallEngine<B> {
             let answer = sent.map_err(|limit| self.overloaded(limit.into()))?;
             let answer = received(answer.await);
             let was_stale = matches!(answer, Err(Failure::Lost(_, Execution::NotSent)));
-            if is_fresh && was_stale && attempts.count < MAX_ATTEMPTS {
+            if is_fresh && was_stale && attempts.count < self.state.settings.load().max_attempts {
                 attempts.count += 1;
                 drop(admitted);
                 count(&self.state.counters.retried);

@@ -120,7 +120,7 @@ impl<B: Backend> CallEngine<B> {
             outcome.again,
             options.idempotence,
             only_reads,
-            attempt_count,
+            (attempt_count, self.state.settings.load().max_attempts),
             jitter,
         )?;
         let after = match next {

@@ -1,6 +1,6 @@
 //! The endpoint of a server.
 
-use std::{fmt, path::PathBuf};
+use std::{fmt, net::Ipv6Addr, path::PathBuf};
 
 use crate::memory::Store;
 
@@ -28,6 +28,56 @@ impl fmt::Display for Address {
             Self::Tcp { host, port } => write!(f, "{host}:{port}"),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
             Self::Memory(store) => store.fmt(f),
+        }
+    }
+}
+
+/// The host of a TCP address: a name, or an IP address without brackets.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Host(String);
+
+impl Host {
+    /// The host that a text names. Whether it can be one, [`check`](Self::check) tells.
+    pub(super) fn new(text: impl Into<String>) -> Self {
+        let text = text.into();
+        let inner = text
+            .strip_prefix('[')
+            .and_then(|rest| rest.strip_suffix(']'));
+        match inner.unwrap_or(&text).parse::<Ipv6Addr>() {
+            Ok(address) => Self(address.to_string()),
+            Err(_) => Self(text),
+        }
+    }
+
+    /// # Errors
+    /// What is wrong. It does not quote the text, since whole URLs with passwords are put here by mistake.
+    pub(super) fn check(&self) -> Result<(), String> {
+        if is_host_name(&self.0) || self.0.parse::<Ipv6Addr>().is_ok() {
+            return Ok(());
+        }
+        Err("is neither a host name nor an IP address; URLs and paths of sockets are given as a URL".into())
+    }
+
+    pub(super) fn address(&self, port: u16) -> Address {
+        Address::Tcp {
+            host: self.0.clone(),
+            port,
+        }
+    }
+}
+
+/// As `Display`, since a text that is no host may be a URL with a password.
+impl fmt::Debug for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.check() {
+            Ok(()) => f.write_str(&self.0),
+            Err(_) => f.write_str("(not readable)"),
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::{error::Error, fmt};
 
+use super::position::FilePosition;
+
 /// A configuration that cannot be used, with every [`Problem`] found in it.
 ///
 /// Everything is checked together, so that one round of corrections is enough. Neither `Display`
@@ -65,6 +67,7 @@ pub struct Problem {
     database: Option<String>,
     field: String,
     message: String,
+    position: Option<FilePosition>,
 }
 
 impl Problem {
@@ -73,7 +76,13 @@ impl Problem {
             database: database.map(str::to_owned),
             field: field.to_owned(),
             message: message.into(),
+            position: None,
         }
+    }
+
+    pub(super) fn at(mut self, position: Option<FilePosition>) -> Self {
+        self.position = position;
+        self
     }
 
     /// The database with the problem; `None` for the configuration as a whole and for environment
@@ -87,14 +96,23 @@ impl Problem {
         &self.field
     }
 
+    /// The place in the file with the problem; `None` if it comes from elsewhere.
+    pub fn position(&self) -> Option<&FilePosition> {
+        self.position.as_ref()
+    }
+
     /// The problem and the way to correct it, in a sentence.
     pub fn message(&self) -> &str {
         &self.message
     }
 }
 
+/// `file:line:column: database "name": setting: message`, of which the first two may be absent.
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(position) = &self.position {
+            write!(f, "{position}: ")?;
+        }
         if let Some(database) = &self.database {
             write!(f, "database {}: ", quoted(database))?;
         }
@@ -109,6 +127,15 @@ pub(super) fn quoted(text: &str) -> String {
     match text.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{:?}…", &text[..end]),
         None => format!("{text:?}"),
+    }
+}
+
+/// A value as a message may show it. One with an @ may be a URL with a password, in the wrong place.
+pub(super) fn shown(value: &str) -> String {
+    if value.contains('@') {
+        "the value (not shown, it may hold a password)".into()
+    } else {
+        quoted(value)
     }
 }
 

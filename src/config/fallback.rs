@@ -2,7 +2,13 @@
 
 use std::time::Duration;
 
-use super::{quantity::Quantity, report::Report};
+use std::ops::RangeInclusive;
+
+use super::{
+    fields::{Field, Schema, Setting, check_on, not, shown_parts},
+    quantity::{Quantity, within},
+    report::Report,
+};
 
 /// What becomes of the writes of an outage when the server is back; see [`Fallback::on_recovery`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -126,16 +132,35 @@ macro_rules! fallback {
                 }
             }
 
-            /// The table as data.
-            #[cfg(test)]
-            pub(super) const FIELDS: &'static [super::fields::Field] = &[$(super::fields::Field {
+            /// Sets a part from text, if it is one of the table.
+            fn set_bound(&mut self, key: &str, text: &str) -> Option<Result<(), String>> {
+                match key {
+                    $($key => Some(bounded(text, &range!($($range)+)).map(|value| self.$name = value)),)+
+                    _ => None,
+                }
+            }
+
+            /// The bounds as text, each with its key.
+            fn bounds(&self) -> Vec<(&'static str, String)> {
+                vec![$(($key, self.$name.shown()),)+]
+            }
+
+            /// The table as data, and the parts that are set by hand.
+            pub(super) const FIELDS: &'static [Field] = &[$(Field {
                 key: $key,
-                unit: <$type as super::fields::Typed>::UNIT,
+                names: &[],
+                #[cfg(test)]
+                unit: <$type as Setting>::KIND,
+                schema: <$type as Setting>::SCHEMA,
+                #[cfg(test)]
                 range: range_text!(($($range)+) () ()),
+                #[cfg(test)]
                 default: default_text!($($default)+),
+                example: example!($($default)+),
                 variable: None,
+                #[cfg(test)]
                 sentence: $sentence,
-            },)+];
+            },)+ OF_CHOICE, OF_AGE, OF_STALE_ENTRIES];
         }
     };
 }
@@ -183,14 +208,70 @@ pub(crate) struct Stale {
     pub(crate) max_entries: usize,
 }
 
+/// The limits of [`Stale`].
+const AGES: RangeInclusive<Duration> = range!(1 ms..=1 year);
+const ENTRIES: RangeInclusive<u64> = 1..=16_777_216;
+
+const OF_CHOICE: Field = Field {
+    key: "fallback.on_recovery",
+    names: &[],
+    #[cfg(test)]
+    unit: OnRecovery::KIND,
+    schema: OnRecovery::SCHEMA,
+    #[cfg(test)]
+    range: "discard or replay",
+    #[cfg(test)]
+    default: "discard",
+    example: "discard",
+    variable: None,
+    #[cfg(test)]
+    sentence: " What becomes of the writes of an outage when the server is back.",
+};
+
+const OF_AGE: Field = Field {
+    key: "fallback.stale_reads.max_age",
+    names: &[],
+    #[cfg(test)]
+    unit: Duration::KIND,
+    schema: Duration::SCHEMA,
+    #[cfg(test)]
+    range: "1 ms to 1 year",
+    #[cfg(test)]
+    default: "none",
+    example: "60",
+    variable: None,
+    #[cfg(test)]
+    sentence: " The greatest age of values that were read before the outage; without it none are served.",
+};
+
+const OF_STALE_ENTRIES: Field = Field {
+    key: "fallback.stale_reads.max_entries",
+    names: &[],
+    #[cfg(test)]
+    unit: usize::KIND,
+    schema: usize::SCHEMA,
+    #[cfg(test)]
+    range: "1 to 16_777_216",
+    #[cfg(test)]
+    default: "1_024",
+    example: "1024",
+    variable: None,
+    #[cfg(test)]
+    sentence: " The most values that are remembered for the next outage.",
+};
+
 impl Stale {
+    /// What a file leaves out: the values of a minute, and not many.
+    const fn of_file() -> Self {
+        Self {
+            max_age: Duration::from_secs(60),
+            max_entries: 1_024,
+        }
+    }
+
     fn check(self, report: &mut Report<'_>) {
-        let longest = Duration::from_secs(365 * 24 * 60 * 60);
-        let age = Duration::from_millis(1)..=longest;
-        report.range("fallback.stale_reads.max_age", self.max_age, &age);
-        let entries = 1..=16_777_216;
-        let key = "fallback.stale_reads.max_entries";
-        report.range(key, self.max_entries.measure(), &entries);
+        report.range(OF_AGE.key, self.max_age, &AGES);
+        report.range(OF_STALE_ENTRIES.key, self.max_entries.measure(), &ENTRIES);
     }
 }
 
@@ -221,5 +302,88 @@ impl Fallback {
 impl Default for Fallback {
     fn default() -> Self {
         Self::memory()
+    }
+}
+
+impl Fallback {
+    /// Sets a part from text. The key is one of the table.
+    pub(super) fn set(&mut self, key: &str, text: &str) -> Result<(), String> {
+        if let Some(set) = self.set_bound(key, text) {
+            return set;
+        }
+        if key == OF_CHOICE.key {
+            self.on_recovery = OnRecovery::read(text)?;
+            return Ok(());
+        }
+        let mut stale = self.stale.unwrap_or(Stale::of_file());
+        if key == OF_AGE.key {
+            stale.max_age = bounded(text, &AGES)?;
+        } else {
+            stale.max_entries = bounded(text, &ENTRIES)?;
+        }
+        self.stale = Some(stale);
+        Ok(())
+    }
+
+    /// The parts as text, each with its key.
+    fn parts(&self) -> Vec<(&'static str, String)> {
+        let mut parts = self.bounds();
+        parts.push((OF_CHOICE.key, self.on_recovery.shown()));
+        if let Some(stale) = self.stale {
+            parts.push((OF_AGE.key, stale.max_age.shown()));
+            parts.push((OF_STALE_ENTRIES.key, stale.max_entries.shown()));
+        }
+        parts
+    }
+}
+
+/// A quantity within its range.
+fn bounded<Q: Quantity + Setting>(
+    text: &str,
+    range: &RangeInclusive<Q::Measure>,
+) -> Result<Q, String> {
+    let value = Q::read(text)?;
+    within(value.measure(), range)?;
+    Ok(value)
+}
+
+/// `memory` for the defaults; its parts have keys of their own.
+impl Setting for Fallback {
+    const KIND: &'static str = "memory, off, or a map of its parts";
+    const SCHEMA: Schema = Schema::Parts(&["memory", "off"]);
+
+    fn read(text: &str) -> Result<Self, String> {
+        if text.eq_ignore_ascii_case("memory") {
+            return Ok(Self::memory());
+        }
+        check_on(text, Self::KIND).map(|()| Self::memory())
+    }
+
+    fn shown(&self) -> String {
+        shown_parts(&self.parts())
+    }
+
+    fn write(&self, _: &'static str, texts: &mut Vec<(&'static str, String)>) {
+        texts.extend(self.parts());
+    }
+}
+
+impl Setting for OnRecovery {
+    const KIND: &'static str = "discard or replay";
+    const SCHEMA: Schema = Schema::Choices(&["discard", "replay"]);
+
+    fn read(text: &str) -> Result<Self, String> {
+        match text.to_ascii_lowercase().as_str() {
+            "discard" => Ok(Self::Discard),
+            "replay" => Ok(Self::Replay),
+            _ => Err(not(text, Self::KIND)),
+        }
+    }
+
+    fn shown(&self) -> String {
+        match self {
+            Self::Discard => "discard".into(),
+            Self::Replay => "replay".into(),
+        }
     }
 }

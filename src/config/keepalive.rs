@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use super::{quantity::Quantity, report::Report};
+use super::{
+    fields::{Field, Schema, Setting, check_on, shown_parts},
+    quantity::{Quantity, within},
+    report::Report,
+};
 
 /// Nothing but keepalive shows that the peer of a blocked command has gone, and its caller may have set no
 /// time limit. It is found within about ten seconds, at the price of a packet every five for each leased
@@ -82,14 +86,34 @@ macro_rules! keepalive {
                 $(report.whole($key, self.$name.measure(), &range!($($range)+));)+
             }
 
+            /// Sets a part from text. The key is one of the table.
+            pub(super) fn set(&mut self, key: &str, text: &str) -> Result<(), String> {
+                match key {
+                    $($key => self.$name = read!(fixed $type, text, ($($range)+)),)+
+                    _ => unreachable!("BUG: {key} is no part of keepalive"),
+                }
+                Ok(())
+            }
+
+            /// The parts as text, each with its key.
+            fn parts(&self) -> Vec<(&'static str, String)> {
+                vec![$(($key, self.$name.shown()),)+]
+            }
+
             /// The table as data.
-            #[cfg(test)]
-            pub(super) const FIELDS: &'static [super::fields::Field] = &[$(super::fields::Field {
+            pub(super) const FIELDS: &'static [Field] = &[$(Field {
                 key: $key,
-                unit: <$type as super::fields::Typed>::UNIT,
+                names: &[],
+                #[cfg(test)]
+                unit: <$type as Setting>::KIND,
+                schema: <$type as Setting>::SCHEMA,
+                #[cfg(test)]
                 range: range_text!(($($range)+) () ()),
+                #[cfg(test)]
                 default: default_text!($($default)+),
+                example: example!($($default)+),
                 variable: None,
+                #[cfg(test)]
                 sentence: $sentence,
             },)+];
         }
@@ -121,6 +145,24 @@ keepalive! {
 impl Default for Keepalive {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+/// `true` for the defaults; its parts have keys of their own.
+impl Setting for Keepalive {
+    const KIND: &'static str = "true, false, or a map of idle, interval and count";
+    const SCHEMA: Schema = Schema::Parts(&["true", "false"]);
+
+    fn read(text: &str) -> Result<Self, String> {
+        check_on(text, Self::KIND).map(|()| Self::new())
+    }
+
+    fn shown(&self) -> String {
+        shown_parts(&self.parts())
+    }
+
+    fn write(&self, _: &'static str, texts: &mut Vec<(&'static str, String)>) {
+        texts.extend(self.parts());
     }
 }
 

@@ -15,37 +15,52 @@
 //! - `error`: [`ConfigError`] and its [`Problem`]s
 
 mod address;
+mod alias;
 mod database;
+mod environment;
 mod error;
+mod explain;
 #[macro_use]
 mod fields;
 mod fallback;
+mod file;
 mod keepalive;
 mod layer;
+mod note;
 mod percent;
+mod position;
 mod protocol;
 mod quantity;
+#[cfg(test)]
+mod reference;
 mod report;
 mod resolve;
+#[cfg(feature = "serde")]
+mod serde;
+mod service;
 mod settings;
 mod source;
 mod url;
 mod username;
-mod variables;
 mod when_down;
 
 pub(crate) use address::Address;
+use alias::Alias;
 pub use error::{ConfigError, Problem};
+pub use explain::{ExplainedSetting, Explanation};
 pub use fallback::{Fallback, OnRecovery};
 pub use fields::DatabaseConfig;
 pub(crate) use fields::DatabaseSettings;
 pub use keepalive::Keepalive;
+pub use note::ConfigNote;
+pub use position::FilePosition;
 pub use protocol::Protocol;
 pub(crate) use resolve::resolve;
+pub use service::{EnvironmentRegistry, FindingService, Service, ServiceRegistry, StaticRegistry};
 pub(crate) use settings::{MAX_WAIT, Settings};
 pub use when_down::WhenDown;
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 /// The databases of a [`Supervisor`](crate::Supervisor), and their common settings.
 ///
@@ -70,6 +85,14 @@ pub struct Config {
     databases: Vec<(String, DatabaseConfig)>,
     sweep_interval: Duration,
     io: Io,
+    aliases: Vec<Alias>,
+    default_database: Option<String>,
+    registry: Option<Arc<dyn ServiceRegistry>>,
+    /// What databases start with that are added by the environment or by [`adjust`](Self::adjust).
+    common: DatabaseConfig,
+    /// Whether a file has named the databases.
+    is_from_file: bool,
+    notes: Vec<ConfigNote>,
 }
 
 impl Config {
@@ -80,6 +103,12 @@ impl Config {
             databases: Vec::new(),
             sweep_interval: Duration::from_secs(60),
             io: Io::default(),
+            aliases: Vec::new(),
+            default_database: None,
+            registry: None,
+            common: DatabaseConfig::new(),
+            is_from_file: false,
+            notes: Vec::new(),
         }
     }
 
@@ -106,6 +135,50 @@ impl Config {
         self
     }
 
+    /// Changes the settings of a database that is there already, for instance one from a file or from the
+    /// environment. What is set here is stronger than what comes from there. A name that is not there is added.
+    ///
+    /// ```
+    /// use redis_steward::Config;
+    /// use std::time::Duration;
+    ///
+    /// let config = Config::single("redis://localhost")
+    ///     .adjust("main", |main| main.command_timeout(Duration::from_secs(1)));
+    /// # config.check().unwrap();
+    /// ```
+    pub fn adjust(
+        mut self,
+        name: impl Into<String>,
+        change: impl FnOnce(DatabaseConfig) -> DatabaseConfig,
+    ) -> Self {
+        let name = name.into();
+        match self.databases.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, database)) => *database = change(std::mem::take(database)),
+            None => self.databases.push((name, change(self.common.clone()))),
+        }
+        self
+    }
+
+    /// Changes the settings of all databases that are there, and of those that a variable adds later.
+    ///
+    /// ```
+    /// let config = redis_steward::Config::preset().for_all(|database| database.host("redis.internal"));
+    /// # config.check().unwrap();
+    /// ```
+    pub fn for_all(mut self, change: impl Fn(DatabaseConfig) -> DatabaseConfig) -> Self {
+        self.common = change(self.common);
+        for (_, database) in &mut self.databases {
+            *database = change(std::mem::take(database));
+        }
+        self
+    }
+
+    /// Finds the servers of all databases whose URL or host is given nowhere.
+    pub fn service_registry(mut self, registry: impl ServiceRegistry) -> Self {
+        self.registry = Some(Arc::new(registry));
+        self
+    }
+
     /// The runtime that connection tasks run on.
     ///
     /// Default: [`Io::Caller`], the fastest. Choose [`Io::Dedicated`] if the runtime is not driven all the
@@ -124,6 +197,21 @@ impl Config {
     pub fn sweep_interval(mut self, interval: Duration) -> Self {
         self.sweep_interval = interval;
         self
+    }
+
+    /// The database that stands in for names that are not configured.
+    ///
+    /// Default: none, so that an unknown name is [`Error::UnknownDatabase`](crate::Error::UnknownDatabase). With it, a
+    /// slip in a name leads to the data of another database, and is only logged.
+    pub fn default_database(mut self, name: impl Into<String>) -> Self {
+        self.default_database = Some(name.into());
+        self
+    }
+
+    /// What is worth knowing of the configuration though it can be used: keys of a file that have no effect, and
+    /// databases that share their number by mistake perhaps. The start logs them as warnings.
+    pub fn notes(&self) -> &[ConfigNote] {
+        &self.notes
     }
 
     /// Checks the configuration as a start does, but starts nothing and opens no connection. A test can
@@ -155,6 +243,9 @@ impl fmt::Debug for Config {
         }
         f.debug_struct("Config")
             .field("databases", &Databases(&self.databases))
+            .field("aliases", &self.aliases)
+            .field("default_database", &self.default_database)
+            .field("registry", &self.registry)
             .field("sweep_interval", &self.sweep_interval)
             .field("io", &self.io)
             .finish()

@@ -19,7 +19,7 @@ impl Protocol {
     /// The texts that can be read as a version, as in a URL of the `redis` crate.
     pub(super) const TEXTS: &'static str = "2, 3, resp2 or resp3";
 
-    pub(super) fn read(text: &str) -> Option<Self> {
+    pub(super) fn from_text(text: &str) -> Option<Self> {
         match text {
             "2" | "resp2" => Some(Self::Resp2),
             "3" | "resp3" => Some(Self::Resp3),

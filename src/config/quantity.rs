@@ -35,9 +35,6 @@ pub(crate) trait Measure: Copy + PartialOrd {
     /// As people write it in a configuration, with its unit: `0.5 s`.
     fn shown(self) -> String;
 
-    /// As a variable holds it, without its unit: `0.5`.
-    fn bare(self) -> String;
-
     /// As the limit of another setting, with the name of its own: `the command timeout of 5 s`.
     fn as_limit(self, key: &str) -> String;
 }
@@ -71,13 +68,29 @@ pub(crate) fn number(value: i64) -> Result<i64, String> {
     ))
 }
 
+/// A number and the unit after it, which may be empty.
+fn split_unit(text: &str) -> (&str, &str) {
+    // A number may hold an exponent, so the unit is the letters at the end, if the rest is a number.
+    let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    (number.trim_end(), &text[number.len()..])
+}
+
 impl Measure for Duration {
     const KIND: &'static str = "a number of seconds";
     const TOO_LOW: &'static str = "too short";
     const TOO_HIGH: &'static str = "too long";
 
     fn read(text: &str) -> Option<Result<Self, String>> {
-        let seconds: f64 = text.parse().ok()?;
+        let (number, unit) = split_unit(text);
+        let factor = match unit.to_ascii_lowercase().as_str() {
+            "" | "s" => 1.0,
+            "ms" => 0.001,
+            "min" => 60.0,
+            "h" => 3600.0,
+            "d" | "day" | "days" => 86_400.0,
+            _ => return None,
+        };
+        let seconds = number.parse::<f64>().ok()? * factor;
         let unusable = |_| format!("{seconds} is not a usable number of seconds");
         Some(Self::try_from_secs_f64(seconds).map_err(unusable))
     }
@@ -90,10 +103,6 @@ impl Measure for Duration {
         format!("{} s", self.as_secs_f64())
     }
 
-    fn bare(self) -> String {
-        self.as_secs_f64().to_string()
-    }
-
     fn as_limit(self, key: &str) -> String {
         format!("the {} of {}", key.replace('_', " "), self.shown())
     }
@@ -104,8 +113,20 @@ impl Measure for u64 {
     const TOO_LOW: &'static str = "too small";
     const TOO_HIGH: &'static str = "too large";
 
+    /// With or without `KiB`, `MiB` or `GiB`.
     fn read(text: &str) -> Option<Result<Self, String>> {
-        text.parse().ok().map(Ok)
+        let (number, unit) = split_unit(text);
+        let factor: Self = match unit.to_ascii_lowercase().as_str() {
+            "" => 1,
+            "kib" => 1 << 10,
+            "mib" => 1 << 20,
+            "gib" => 1 << 30,
+            _ => return None,
+        };
+        // As the documentation writes large ones: 65_536.
+        let number: Self = number.replace('_', "").parse().ok()?;
+        let too_large = || format!("{text} is too large");
+        Some(number.checked_mul(factor).ok_or_else(too_large))
     }
 
     fn is_whole(self) -> bool {
@@ -113,10 +134,6 @@ impl Measure for u64 {
     }
 
     fn shown(self) -> String {
-        self.to_string()
-    }
-
-    fn bare(self) -> String {
         self.to_string()
     }
 
@@ -228,9 +245,18 @@ mod tests {
     fn variables_hold_seconds_and_whole_numbers() {
         let half = Duration::from_millis(500);
         assert_eq!(Duration::read("0.5"), Some(Ok(half)));
-        assert!(matches!(Duration::read("NaN"), Some(Err(_))));
+        assert_eq!(Duration::read("NaN"), None);
+        assert!(matches!(Duration::read("-1"), Some(Err(_))));
         assert_eq!(Duration::read("soon"), None);
-        assert_eq!(half.bare(), "0.5");
+        assert_eq!(Duration::read("500ms"), Some(Ok(half)));
+        assert_eq!(Duration::read("2 min"), Some(Ok(Duration::from_secs(120))));
+        assert_eq!(Duration::read("1e2"), Some(Ok(Duration::from_secs(100))));
+        assert_eq!(u64::read("2 KiB"), Some(Ok(2048)));
+        assert_eq!(u64::read("65_536"), Some(Ok(65_536)));
+        assert!(matches!(
+            u64::read("18446744073709551615 KiB"),
+            Some(Err(_))
+        ));
         assert_eq!(u64::read("7"), Some(Ok(7)));
         assert_eq!(u64::read("2.5"), None);
     }

@@ -3,15 +3,16 @@
 use std::{fmt::Display, ops::RangeInclusive};
 
 use super::{
-    ConfigError, Problem,
-    layer::Layered,
+    ConfigError, DatabaseConfig, Problem,
+    layer::{Layered, Origin},
+    position::FilePosition,
     quantity::{Measure, Measured, within},
 };
 
 /// The problems found so far, and the database that is being checked.
 #[derive(Default)]
 pub(super) struct Report<'a> {
-    database: Option<&'a str>,
+    database: Option<(&'a str, &'a DatabaseConfig)>,
     problems: Vec<Problem>,
     /// The number of problems before this database.
     earlier: usize,
@@ -19,9 +20,19 @@ pub(super) struct Report<'a> {
 
 impl<'a> Report<'a> {
     /// Starts with the checks of another database.
-    pub(super) fn enter(&mut self, database: &'a str) {
-        self.database = Some(database);
+    pub(super) fn enter(&mut self, name: &'a str, database: &'a DatabaseConfig) {
+        self.database = Some((name, database));
         self.earlier = self.problems.len();
+    }
+
+    /// Goes on with what is about no database.
+    pub(super) fn leave(&mut self) {
+        self.database = None;
+        self.earlier = self.problems.len();
+    }
+
+    pub(super) fn is_clean(&self) -> bool {
+        self.problems.is_empty()
     }
 
     pub(super) fn finish(self) -> Result<(), ConfigError> {
@@ -31,9 +42,31 @@ impl<'a> Report<'a> {
         Err(ConfigError::new(self.problems))
     }
 
+    /// Adds a problem, with the place in a file or the variable that the setting comes from.
     pub(super) fn add(&mut self, key: &str, message: impl Display) {
+        let origin = self.database.and_then(|(_, config)| config.origin(key));
+        let mut message = message.to_string();
+        if let Some(variable) = origin.and_then(Origin::variable)
+            && !message.contains(variable)
+        {
+            message = format!("{message} ({variable})");
+        }
+        let position = origin.and_then(Origin::position).cloned();
+        let name = self.database.map(|(name, _)| name);
         self.problems
-            .push(Problem::new(self.database, key, message.to_string()));
+            .push(Problem::new(name, key, message).at(position));
+    }
+
+    /// Adds a problem of something that is no setting of the database that is being checked.
+    pub(super) fn add_at(
+        &mut self,
+        database: &str,
+        key: &str,
+        message: String,
+        at: &Option<FilePosition>,
+    ) {
+        let problem = Problem::new(Some(database), key, message);
+        self.problems.push(problem.at(at.clone()));
     }
 
     /// Whether this database has a problem with a setting.
@@ -74,40 +107,21 @@ impl<'a> Report<'a> {
     /// Reports a setting above another. The default of one that was left out follows the other.
     pub(super) fn at_most<T: Measured, L: Measured<Measure = T::Measure>>(
         &mut self,
-        setting: (&str, &Layered<T>),
-        limit: (&str, &Layered<L>),
-    ) {
-        self.compare(setting, limit, "is above", |value, limit| value <= limit);
-    }
-
-    /// Reports a setting that is not below another. The default of one that was left out is.
-    pub(super) fn below<T: Measured, L: Measured<Measure = T::Measure>>(
-        &mut self,
-        setting: (&str, &Layered<T>),
-        limit: (&str, &Layered<L>),
-    ) {
-        self.compare(setting, limit, "is not below", |value, limit| value < limit);
-    }
-
-    fn compare<T: Measured, L: Measured<Measure = T::Measure>>(
-        &mut self,
         (key, setting): (&str, &Layered<T>),
         (limit_key, limit): (&str, &Layered<L>),
-        relation: &str,
-        holds: impl FnOnce(T::Measure, T::Measure) -> bool,
     ) {
         let (Some(value), Some(bound)) = (setting.get().measured(), limit.get().measured()) else {
             return;
         };
         // A value outside its range is one problem, not one more with each of its neighbours.
-        if holds(value, bound) || self.has(key) || self.has(limit_key) {
+        if value <= bound || self.has(key) || self.has(limit_key) {
             return;
         }
         let value = placed(value.shown(), setting);
         let bound = placed(bound.as_limit(limit_key), limit);
         self.add(
             key,
-            format!("{value} {relation} {bound}; lower it or raise {limit_key}"),
+            format!("{value} is above {bound}; lower it or raise {limit_key}"),
         );
     }
 }

@@ -1,16 +1,28 @@
 //! `Config` → `Settings`: every check, and the defaults that depend on other settings.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet, hash_map::Entry},
+    sync::Arc,
+    time::Duration,
+};
 
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::{
-    Config, ConfigError, DatabaseConfig, Settings,
+    Address, Config, ConfigError, DatabaseConfig, Settings,
+    address::Host,
+    alias::{self, Alias},
+    error::quoted,
     fields::Login,
     layer::{Layered, Origin},
+    note::ConfigNote,
+    protocol::Protocol,
     quantity::{self, NAME_BYTES},
     report::Report,
+    url::Without,
+    username::Username,
 };
+use crate::nearest::nearest;
 
 /// Seals a configuration, or reports all its problems.
 pub(crate) fn resolve(config: Config) -> Result<Settings, ConfigError> {
@@ -27,7 +39,7 @@ pub(crate) fn resolve(config: Config) -> Result<Settings, ConfigError> {
     let mut names = HashSet::new();
     let mut databases = Vec::with_capacity(config.databases.len());
     for (name, database) in &config.databases {
-        report.enter(name);
+        report.enter(name, database);
         check_name(name, &mut report);
         if !names.insert(name) {
             report.add(
@@ -39,11 +51,39 @@ pub(crate) fn resolve(config: Config) -> Result<Settings, ConfigError> {
         let login = login(name, database, &mut report);
         databases.extend(login.map(|login| Arc::new(database.seal(name, login, &config))));
     }
+    let numbers = databases
+        .iter()
+        .map(|database| (&*database.name, database.number));
+    let numbers: HashMap<&str, i64> = numbers.collect();
+    report.leave();
+    if report.is_clean() {
+        // A database that cannot be used is no reason to call its aliases wrong.
+        alias::check(&config.aliases, &numbers, &mut report);
+        check_default(&config, &numbers, &mut report);
+    }
     report.finish()?;
+    let alias = |alias: &Alias| (alias.name.as_str().into(), alias.target.as_str().into());
     Ok(Settings {
+        aliases: config.aliases.iter().map(alias).collect(),
+        default_database: config.default_database.as_deref().map(Into::into),
         databases,
         io: config.io,
     })
+}
+
+fn check_default(config: &Config, numbers: &HashMap<&str, i64>, report: &mut Report<'_>) {
+    let Some(name) = config.default_database.as_deref() else {
+        return;
+    };
+    let is_alias = config.aliases.iter().any(|alias| alias.name == name);
+    if !numbers.contains_key(name) && !is_alias {
+        let hint = nearest(name, numbers.keys().copied());
+        let hint = hint.map_or(String::new(), |near| format!("; did you mean {near}?"));
+        report.add(
+            "default_database",
+            format!("{} is no database{hint}", quoted(name)),
+        );
+    }
 }
 
 fn check_name(name: &str, report: &mut Report<'_>) {
@@ -65,8 +105,53 @@ fn check_name(name: &str, report: &mut Report<'_>) {
 /// The endpoint and the login: those of the URL, and the settings that override its parts. `None` if
 /// the URL cannot be read, which the report explains.
 fn login(name: &str, config: &DatabaseConfig, report: &mut Report<'_>) -> Option<Login> {
-    let (mut username, mut password) = (config.username.clone(), config.password.clone());
-    if let Some(username) = username.get()
+    check_texts(config, report);
+    let client_name = client_name(name, config, report);
+    let merged = match Merged::of(config) {
+        Ok(merged) => merged,
+        Err(messages) => {
+            for message in messages {
+                report.add("url", message);
+            }
+            // Whatever the URL would have said, a number that is given is checked.
+            if let Some(Err(message)) = config.number.get().map(quantity::number) {
+                report.add("number", message);
+            }
+            return None;
+        }
+    };
+    if merged.username.get().is_some() && merged.password.get().is_none() {
+        let is_own = merged.username.origin() == config.username.origin();
+        report.add(
+            if is_own { "username" } else { "url" },
+            "has a user name without a password; set one, or leave the user name out",
+        );
+    }
+    if let Some(Err(message)) = merged.number.get().map(quantity::number) {
+        let is_own = merged.number.origin() == config.number.origin();
+        report.add(if is_own { "number" } else { "url" }, message);
+    }
+    Some(Login {
+        address: merged.address.into_value(),
+        number: merged.number.get().unwrap_or(0),
+        username: merged.username.into_value(),
+        password: merged.password.into_value(),
+        client_name,
+        // Without HELLO there is no way to another one.
+        protocol: merged
+            .protocol
+            .into_value()
+            .filter(|_| !merged.without.hello)
+            .unwrap_or_default(),
+        without_hello: merged.without.hello,
+        without_client_name: merged.without.client_name,
+        without_select: merged.without.select,
+    })
+}
+
+/// Checks the texts that are given, wherever the rest comes from.
+fn check_texts(config: &DatabaseConfig, report: &mut Report<'_>) {
+    if let Some(username) = config.username.get()
         && username.0.is_empty()
     {
         report.add(
@@ -74,67 +159,84 @@ fn login(name: &str, config: &DatabaseConfig, report: &mut Report<'_>) -> Option
             "is empty; leave it out to log in as the server's default user",
         );
     }
-    if let Some(password) = password.get()
+    if let Some(password) = config.password.get()
         && password.expose_secret().is_empty()
     {
         report.add("password", "is empty; leave it out to connect without one");
     }
-    let client_name = client_name(name, config, report);
-
-    let mut number = config.number.clone();
-    let mut protocol = config.protocol.clone();
-    let mut without = config.omissions();
-    let origin = config.url.origin().of_url_parts();
-    let address = match config.url.get().parse() {
-        Ok(location) => {
-            fill(&mut number, location.number, origin);
-            fill(&mut username, location.username, origin);
-            fill(&mut password, location.password, origin);
-            fill(&mut protocol, location.protocol, origin);
-            without.hello |= location.without.hello;
-            without.client_name |= location.without.client_name;
-            without.select |= location.without.select;
-            if username.get().is_some() && password.get().is_none() {
-                report.add(
-                    "username",
-                    "comes without a password; set one, or leave the user name out",
-                );
-            }
-            Some(location.address)
-        }
-        Err(messages) => {
-            for message in messages {
-                report.add("url", message);
-            }
-            None
-        }
-    };
-    if let Some(Err(message)) = number.get().map(quantity::number) {
-        let is_from_url = number.origin() == origin;
-        report.add(if is_from_url { "url" } else { "number" }, message);
+    if let Some(Err(message)) = config.host.get().as_ref().map(Host::check) {
+        report.add("host", message);
     }
-    Some(Login {
-        address: address?,
-        number: number.get().unwrap_or(0),
-        username: username.into_value(),
-        password: password.into_value(),
-        client_name,
-        // Without HELLO there is no way to another one.
-        protocol: protocol
-            .into_value()
-            .filter(|_| !without.hello)
-            .unwrap_or_default(),
-        without_hello: without.hello,
-        without_client_name: without.client_name,
-        without_select: without.select,
-    })
+    if *config.port.get() == Some(0) {
+        report.add("port", "0 is no port; use 1 to 65535");
+    }
+}
+
+/// The parts of a URL and the settings for them, with the stronger of each.
+pub(super) struct Merged {
+    pub(super) address: Layered<Address>,
+    pub(super) number: Layered<Option<i64>>,
+    pub(super) username: Layered<Option<Username>>,
+    pub(super) password: Layered<Option<SecretString>>,
+    pub(super) protocol: Layered<Option<Protocol>>,
+    pub(super) without: Without,
+}
+
+impl Merged {
+    /// # Errors
+    /// The URL cannot be read, for these reasons.
+    pub(super) fn of(config: &DatabaseConfig) -> Result<Self, Vec<String>> {
+        let location = config.url.get().parse()?;
+        let given = config.url.origin();
+        let origin = given.of_url_parts();
+        let mut merged = Self {
+            address: address(location.address, config),
+            number: config.number.clone(),
+            username: config.username.clone(),
+            password: config.password.clone(),
+            protocol: config.protocol.clone(),
+            without: config.omissions(),
+        };
+        // The number of the default URL is the default number.
+        if *given != Origin::Default {
+            fill(&mut merged.number, location.number, &origin);
+        }
+        fill(&mut merged.username, location.username, &origin);
+        fill(&mut merged.password, location.password, &origin);
+        fill(&mut merged.protocol, location.protocol, &origin);
+        merged.without.hello |= location.without.hello;
+        merged.without.client_name |= location.without.client_name;
+        merged.without.select |= location.without.select;
+        Ok(merged)
+    }
 }
 
 /// Offers a part of a URL, if the URL has it.
-fn fill<T>(setting: &mut Layered<Option<T>>, part: Option<T>, origin: Origin) {
+fn fill<T>(setting: &mut Layered<Option<T>>, part: Option<T>, origin: &Origin) {
     if part.is_some() {
-        setting.offer(part, origin);
+        setting.offer(part, origin.clone());
     }
+}
+
+/// The address of a URL with the host and the port of stronger sources.
+fn address(of_url: Address, config: &DatabaseConfig) -> Layered<Address> {
+    let url = config.url.origin();
+    let overrides = |origin: &Origin| origin.rank() > url.of_url_parts().rank();
+    let port = *config.port.get();
+    let address = Layered::given(of_url, url.clone());
+    if let Some(host) = config.host.get()
+        && overrides(config.host.origin())
+    {
+        let port = port.unwrap_or(Address::DEFAULT_PORT);
+        return Layered::given(host.address(port), config.host.origin().clone());
+    }
+    if let (Address::Tcp { host, .. }, Some(port)) = (address.get(), port)
+        && overrides(config.port.origin())
+    {
+        let host = host.clone();
+        return Layered::given(Address::Tcp { host, port }, config.port.origin().clone());
+    }
+    address
 }
 
 fn client_name(name: &str, config: &DatabaseConfig, report: &mut Report<'_>) -> String {
@@ -151,6 +253,38 @@ fn client_name(name: &str, config: &DatabaseConfig, report: &mut Report<'_>) -> 
         );
     }
     client_name.clone()
+}
+
+impl Config {
+    /// Notes databases that share the number of a server, which may be a slip. Databases with the same URL in code are
+    /// meant so.
+    pub(super) fn note_shared_numbers(&mut self) {
+        let mut first: HashMap<(Address, i64), &str> = HashMap::new();
+        let mut notes = Vec::new();
+        for (name, database) in &self.databases {
+            let mut report = Report::default();
+            let Some(login) = login(name, database, &mut report) else {
+                continue;
+            };
+            let number = login.number;
+            match first.entry((login.address, number)) {
+                Entry::Vacant(vacant) => {
+                    vacant.insert(name);
+                }
+                Entry::Occupied(occupied) => {
+                    let other = quoted(occupied.get());
+                    let message = format!(
+                        "{number} is that of {other} as well, on the same server; each has connections of its own. \
+                         If they are the same, write alias_of: {}",
+                        occupied.get()
+                    );
+                    let at = database.number.origin().position().cloned();
+                    notes.push(ConfigNote::new(Some(name), "number", message, at));
+                }
+            }
+        }
+        self.notes.append(&mut notes);
+    }
 }
 
 #[cfg(test)]

@@ -178,10 +178,10 @@ fn setters_win_over_the_url() {
 #[test]
 fn a_bound_from_a_variable_is_named_with_it() {
     let mut config = DatabaseConfig::new().connect_timeout(S);
-    let variable = Origin::Variable("REDIS_SOCKET_TIMEOUT");
+    let variable = Origin::VariableForAll("REDIS_SOCKET_TIMEOUT".into());
     config.command_timeout.offer(S / 2, variable);
     let reported = problems(Config::new().database("main", config));
-    let expected = "connect_timeout: 1 s is not below the command timeout of 0.5 s \
+    let expected = "connect_timeout: 1 s is above the command timeout of 0.5 s \
                     (REDIS_SOCKET_TIMEOUT); lower it or raise command_timeout";
     assert!(reported.ends_with(expected), "{reported}");
 }
@@ -205,10 +205,13 @@ fn bad_values_name_their_field() {
             DatabaseConfig::from_url("h:1"),
             "url: does not start with a known scheme",
         ),
-        (new().username("u"), "username: comes without a password"),
+        (
+            new().username("u"),
+            "username: has a user name without a password",
+        ),
         (
             DatabaseConfig::from_url("redis://u@h"),
-            "username: comes without a password",
+            "url: has a user name without a password",
         ),
         (new().username("").password("p"), "username: is empty"),
         (new().password(""), "password: is empty"),
@@ -236,8 +239,8 @@ fn bad_values_name_their_field() {
             "connect_timeout: 0 s is too short",
         ),
         (
-            new().connect_timeout(5 * S),
-            "connect_timeout: 5 s is not below the command timeout of 5 s; lower it",
+            new().connect_timeout(6 * S),
+            "connect_timeout: 6 s is above the command timeout of 5 s; lower it",
         ),
         (new().idle_timeout(Duration::ZERO), "idle_timeout: 0 s"),
         (

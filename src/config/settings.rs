@@ -12,5 +12,9 @@ pub(crate) const MAX_WAIT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) databases: Vec<Arc<DatabaseSettings>>,
+    /// Further names, each with the name of its database.
+    pub(crate) aliases: Vec<(Arc<str>, Arc<str>)>,
+    /// The database that stands in for unknown names.
+    pub(crate) default_database: Option<Arc<str>>,
     pub(crate) io: Io,
 }

@@ -1,22 +1,26 @@
 //! Configuration from the environment.
 
-use secrecy::SecretString;
+use std::collections::HashSet;
 
-use super::variables::{Lookup, Variables};
-use crate::config::{
-    Config, ConfigError, DatabaseConfig, layer::Origin, quantity, url::SecretUrl,
-    username::Username,
+use super::{
+    Config, ConfigError, Problem,
+    environment::Environment,
+    fields::{self, Field},
+    layer::Origin,
+    url::SecretUrl,
 };
+use crate::nearest::nearest;
 
 impl Config {
-    /// One database named `main`, from environment variables:
+    /// Databases from environment variables. Without any, it is one named `main`, on this machine.
+    ///
+    /// Variables for all databases:
     ///
     /// | variable | default | |
     /// |---|---|---|
-    /// | `REDIS_URL` | | replaces `REDIS_HOST` and `REDIS_PORT` |
+    /// | `REDIS_URL` | | replaces `REDIS_HOST` and `REDIS_PORT`; its number is that of `main` alone |
     /// | `REDIS_HOST` | `localhost` | host name or IP address |
     /// | `REDIS_PORT` | `6379` | |
-    /// | `REDIS_DB` | `0` | number, where the URL has none |
     /// | `REDIS_USERNAME` | | where the URL has none |
     /// | `REDIS_PASSWORD` | | where the URL has none |
     /// | `REDIS_PROTOCOL` | `2` | `2`, `3`, `resp2` or `resp3`, where the URL has none |
@@ -25,12 +29,27 @@ impl Config {
     /// | `REDIS_HEALTH_CHECK_INTERVAL` | `30` | seconds |
     /// | `REDIS_FAILURE_THRESHOLD` | `5` | consecutive failures |
     /// | `REDIS_RECOVERY_TIMEOUT` | `1` | seconds |
+    /// | `REDIS_STEWARD_<SETTING>` | | any setting, as in `REDIS_STEWARD_IDLE_TIMEOUT=60` or `REDIS_STEWARD_KEEPALIVE_IDLE=5` |
     ///
-    /// An empty variable counts as unset. Other settings have their defaults.
+    /// Variables of one database, which override those:
+    ///
+    /// | variable | default | |
+    /// |---|---|---|
+    /// | `REDIS_DB` | `0` | the number of `main`, where the URL has none |
+    /// | `REDIS_DB_<NAME>` | | the number of the database of this name |
+    /// | `REDIS_<NAME>_URL` | | its URL |
+    /// | `REDIS_STEWARD_<NAME>_<SETTING>` | | any setting of it, as in `REDIS_STEWARD_CACHE_MAX_CONNECTIONS=7` |
+    ///
+    /// A name stands in capitals, with `_` for everything but letters and digits. A number or a URL of a name that
+    /// is not known yet defines the database: `REDIS_DB_CACHE=5` makes `cache`. There is no `main` then, unless a
+    /// variable says where it is. `REDIS_TLS_URL` and variables with an HTTP URL belong to others, and are left alone;
+    /// so are those that Kubernetes sets for services.
+    ///
+    /// An empty variable counts as unset. Other settings have their defaults. What comes from here can be
+    /// [adjusted](Self::adjust) in code afterwards.
     ///
     /// # Errors
-    /// All variables that cannot be used, together. The values of `REDIS_URL` and `REDIS_PASSWORD`
-    /// are never shown.
+    /// All variables that cannot be used, together. The values of URLs and passwords are never shown.
     ///
     /// ```
     /// use redis_steward::Config;
@@ -39,103 +58,360 @@ impl Config {
     /// # Ok::<(), redis_steward::ConfigError>(())
     /// ```
     pub fn from_env() -> Result<Self, ConfigError> {
-        from_lookup(|variable| std::env::var_os(variable))
+        from(&Environment::of_process())
     }
 }
 
-/// [`Config::from_env`] with the environment as an argument, since a process has only one and tests
-/// run side by side.
-fn from_lookup(lookup: impl Lookup) -> Result<Config, ConfigError> {
-    let mut variables = Variables::new(lookup);
-    let mut database = DatabaseConfig::new();
-    let parts = read_url(&mut database, &mut variables);
-    read_login(&mut database, &parts, &mut variables);
-    database.read_limits(&mut variables);
-    if variables.problems.is_empty() {
-        Ok(Config::new().database("main", database))
+impl Config {
+    /// Takes what the environment says of the databases, as [`from_env`](Self::from_env) reads it, over what is there.
+    /// What setters have set stays.
+    ///
+    /// # Errors
+    /// As there.
+    ///
+    /// ```
+    /// let config = redis_steward::Config::preset().override_from_env()?;
+    /// # Ok::<(), redis_steward::ConfigError>(())
+    /// ```
+    pub fn override_from_env(mut self) -> Result<Self, ConfigError> {
+        let problems = read(&mut self, &Environment::of_process());
+        if problems.is_empty() {
+            Ok(self)
+        } else {
+            Err(ConfigError::new(problems))
+        }
+    }
+}
+
+fn from(environment: &Environment) -> Result<Config, ConfigError> {
+    let mut config = Config::new();
+    let problems = read(&mut config, environment);
+    if problems.is_empty() {
+        Ok(config)
     } else {
-        Err(ConfigError::new(variables.problems))
+        Err(ConfigError::new(problems))
     }
 }
 
-/// The parts that `REDIS_URL` has. They override the variables for them, since a URL from a
-/// variable is as strong as any variable and is read last.
-#[derive(Default)]
-struct Parts {
-    username: bool,
-    password: bool,
-}
+/// The database that the variables without a name are about.
+const MAIN: &str = "main";
 
-/// The server of `REDIS_URL`, or else of `REDIS_HOST` and `REDIS_PORT`.
-fn read_url<L: Lookup>(database: &mut DatabaseConfig, variables: &mut Variables<L>) -> Parts {
-    const URL: &str = "REDIS_URL";
-    let url = variables.exact(URL);
-    let Some(url) = url.filter(|url| !url.trim().is_empty()) else {
-        // An unusable one has been reported, and no database comes of this.
-        if let (Some(host), Some(port)) = (variables.host(), variables.port()) {
-            let url = SecretUrl::new(format!("redis://{host}:{port}"));
-            database.url.offer(url, Origin::Variable("REDIS_HOST"));
-        }
-        return Parts::default();
+/// Takes what the variables say of the databases of `config`, and adds those that they define. Without any
+/// database there is [`MAIN`]. The result is everything that cannot be used.
+pub(super) fn read(config: &mut Config, environment: &Environment) -> Vec<Problem> {
+    let mut reading = Reading {
+        config,
+        environment,
+        problems: Vec::new(),
     };
-    let url = SecretUrl::new(url);
-    let parts = match url.parse() {
-        Ok(location) => {
-            if let Some(Err(message)) = location.number.map(quantity::number) {
-                variables.problem(URL, format!("{message}, as in redis://localhost:6379/0"));
-            }
-            let (username, password) = (location.username.is_some(), location.password.is_some());
-            if username && !password && variables.is_unset("REDIS_PASSWORD") {
-                variables.problem(
-                    URL,
-                    "has a user name without a password; set REDIS_PASSWORD",
-                );
-            }
-            Parts { username, password }
-        }
-        Err(messages) => {
-            for message in messages {
-                variables.problem(URL, message);
-            }
-            // Such a URL may have any part. Its own problems are enough to correct.
-            Parts {
-                username: true,
-                password: true,
-            }
-        }
-    };
-    database.url.offer(url, Origin::Variable(URL));
-    parts
+    let specific = reading.specific_variables();
+    reading.define(&specific);
+    for (variable, field) in reading.general_variables() {
+        reading.take_for_all(&variable, field);
+    }
+    for variable in specific {
+        reading.take_for_one(&variable);
+    }
+    reading.problems
 }
 
-fn read_login<L: Lookup>(
-    database: &mut DatabaseConfig,
-    parts: &Parts,
-    variables: &mut Variables<L>,
-) {
-    const NUMBER: &str = "REDIS_DB";
-    const USERNAME: &str = "REDIS_USERNAME";
-    const PASSWORD: &str = "REDIS_PASSWORD";
-    const PROTOCOL: &str = "REDIS_PROTOCOL";
-    if let Some(number) = variables.number(NUMBER) {
-        let origin = Origin::Variable(NUMBER);
-        database.number.offer(Some(number), origin);
-    }
-    if let Some(protocol) = variables.protocol(PROTOCOL) {
-        let origin = Origin::Variable(PROTOCOL);
-        database.protocol.offer(Some(protocol), origin);
-    }
-    if let Some(username) = variables.text(USERNAME) {
-        if !parts.username && !parts.password && variables.is_unset(PASSWORD) {
-            variables.problem(USERNAME, "comes without a password; set REDIS_PASSWORD");
+/// The beginning of the variables that are this crate's own.
+const OWN: &str = "REDIS_STEWARD_";
+
+/// Variables of this crate that are no settings of databases.
+pub(super) const CONFIG_FILE: &str = "REDIS_STEWARD_CONFIG";
+pub(super) const ALLOW_READABLE_SECRETS: &str = "REDIS_STEWARD_ALLOW_READABLE_SECRETS";
+
+/// A variable that is about one database.
+struct Specific {
+    variable: String,
+    /// The name of the database, as variables spell it.
+    name: String,
+    field: &'static Field,
+}
+
+struct Reading<'a> {
+    config: &'a mut Config,
+    environment: &'a Environment,
+    problems: Vec<Problem>,
+}
+
+impl Reading<'_> {
+    /// The variables that hold for all databases, with their settings. Of two for one setting, the later wins: that
+    /// of this crate. A URL comes last of all, since it replaces parts.
+    fn general_variables(&self) -> Vec<(String, &'static Field)> {
+        let is_set = |variable: &str| self.environment.get(variable).is_some();
+        let is_replaced =
+            |name: &str| ["REDIS_HOST", "REDIS_PORT"].contains(&name) && is_set("REDIS_URL");
+        let mut found = Vec::new();
+        for field in fields::all() {
+            let own = format!("{OWN}{}", spelled(field.key));
+            let names = field.variable.map(str::to_owned).into_iter().chain([own]);
+            let is_ours =
+                |name: &str| !name.starts_with(OWN) || !is_of_others(self.environment, name);
+            let names = names.filter(|name| is_set(name) && is_ours(name) && !is_replaced(name));
+            found.extend(names.map(|name| (name, field)));
         }
-        let (username, origin) = (Username::new(username), Origin::Variable(USERNAME));
-        database.username.offer(Some(username), origin);
+        found.sort_by_key(|(_, field)| field.key == "url");
+        found
     }
-    if let Some(password) = variables.exact(PASSWORD) {
-        let (password, origin) = (SecretString::from(password), Origin::Variable(PASSWORD));
-        database.password.offer(Some(password), origin);
+
+    /// The variables that are about one database. Those of this crate's own that are about nothing are problems.
+    fn specific_variables(&mut self) -> Vec<Specific> {
+        let mut found = Vec::new();
+        let defined = self.defined();
+        for variable in self.environment.names() {
+            if let Some(rest) = variable.strip_prefix(OWN) {
+                if is_setting(rest) || is_of_others(self.environment, variable) {
+                    continue;
+                }
+                match self.split(rest, &defined) {
+                    Ok((name, field)) => found.push(specific(variable, name, field)),
+                    Err(message) => self.problems.push(Problem::new(None, variable, message)),
+                }
+            } else if let Some((name, key)) = of_common_form(variable)
+                && !is_of_others(self.environment, variable)
+            {
+                let field = fields::find(key).expect("BUG: the key is one of the table");
+                found.push(specific(variable, name, field));
+            }
+        }
+        // A URL comes last, since it replaces parts.
+        found.sort_by_key(|specific| specific.field.key == "url");
+        found
     }
+
+    /// The names of databases that are there or are defined by variables, as variables spell them.
+    fn defined(&self) -> HashSet<String> {
+        let present = self.config.databases.iter();
+        let mut names: HashSet<_> = present.map(|(name, _)| spelled(name)).collect();
+        for variable in self.environment.names() {
+            if is_of_others(self.environment, variable) {
+                continue;
+            }
+            match variable.strip_prefix(OWN) {
+                Some(rest) if is_setting(rest) => {}
+                Some(rest) => {
+                    let defining = candidates(rest).find(|(_, field)| defines(field));
+                    names.extend(defining.map(|(name, _)| name));
+                }
+                None => names.extend(of_common_form(variable).map(|(name, _)| name)),
+            }
+        }
+        names
+    }
+
+    /// The database and the setting of a variable of this crate, without its beginning.
+    fn split(
+        &self,
+        rest: &str,
+        defined: &HashSet<String>,
+    ) -> Result<(String, &'static Field), String> {
+        // The longest setting, so the shortest name: IDLE_TIMEOUT before a database named …_IDLE.
+        let by_length = |(name, _): &(String, &Field)| std::cmp::Reverse(name.len());
+        if let Some(found) = candidates(rest)
+            .filter(|(name, _)| defined.contains(name))
+            .max_by_key(by_length)
+        {
+            return Ok(found);
+        }
+        let Some((name, field)) = candidates(rest).max_by_key(by_length) else {
+            let settings = fields::all()
+                .map(|field| spelled(field.key))
+                .collect::<Vec<_>>();
+            let hint = nearest(rest, settings.iter().map(String::as_str));
+            let hint = hint.map_or(String::new(), |near| format!("; did you mean {OWN}{near}?"));
+            return Err(format!("is no setting of this crate{hint}"));
+        };
+        if defines(field) {
+            return Ok((name, field));
+        }
+        let names = self.config.databases.iter().map(|(name, _)| name.as_str());
+        let name = name.to_lowercase();
+        let hint =
+            nearest(&name, names).map_or(String::new(), |near| format!("; did you mean {near}?"));
+        Err(format!(
+            "is about the database {name}, which is not configured{hint}"
+        ))
+    }
+
+    /// Adds the databases that variables define.
+    fn define(&mut self, specific: &[Specific]) {
+        for Specific { name, field, .. } in specific {
+            if defines(field) && self.named(name).is_empty() {
+                self.add(name.to_lowercase());
+            }
+        }
+        let says_where = ["REDIS_URL", "REDIS_HOST", "REDIS_PORT", "REDIS_DB"];
+        let is_set = |variable: &&str| self.environment.get(variable).is_some();
+        if self.config.databases.is_empty()
+            || !self.config.is_from_file
+                && says_where.iter().any(is_set)
+                && self.named(&spelled(MAIN)).is_empty()
+        {
+            self.add(MAIN.into());
+        }
+    }
+
+    fn add(&mut self, name: String) {
+        self.config
+            .databases
+            .push((name, self.config.common.clone()));
+    }
+
+    /// The positions of the databases that variables spell like this.
+    fn named(&self, name: &str) -> Vec<usize> {
+        let databases = self.config.databases.iter().enumerate();
+        let spelled = databases.filter(|(_, (known, _))| spelled(known) == name);
+        spelled.map(|(at, _)| at).collect()
+    }
+
+    fn take_for_all(&mut self, variable: &str, field: &Field) {
+        let Some(text) = self.value(variable, field) else {
+            return;
+        };
+        let origin = Origin::VariableForAll(variable.into());
+        // The number is that of one database: all of them in one place would be mixed up.
+        let is_for_main = field.key == "number";
+        let mut result = Ok(());
+        let url = (field.key == "url").then(|| SecretUrl::new(&*text));
+        for (name, database) in &mut self.config.databases {
+            if is_for_main && name != MAIN {
+                continue;
+            }
+            match &url {
+                Some(url) if name != MAIN && url.parse().is_ok() => {
+                    database
+                        .url
+                        .offer(url.clone().without_number(), origin.clone());
+                }
+                _ => result = database.set(field.key, &text, &origin),
+            }
+            if result.is_err() {
+                break;
+            }
+        }
+        self.check(variable, field, result);
+    }
+
+    fn take_for_one(
+        &mut self,
+        Specific {
+            variable,
+            name,
+            field,
+        }: &Specific,
+    ) {
+        let Some(text) = self.value(variable, field) else {
+            return;
+        };
+        let origin = Origin::Variable(variable.as_str().into());
+        let result = match self.named(name)[..] {
+            [at] => self.config.databases[at].1.set(field.key, &text, &origin),
+            _ => Err("names two databases, whose names differ by signs only; rename one".into()),
+        };
+        self.check(variable, field, result);
+    }
+
+    fn check(&mut self, variable: &str, field: &Field, result: Result<(), String>) {
+        if let Err(message) = result {
+            let message = with_example(message, variable, field);
+            self.problems.push(Problem::new(None, variable, message));
+        }
+    }
+
+    /// The value of a variable. Spaces and line ends around it, which files of variables often leave there, are
+    /// removed, but not from what can be a password.
+    fn value(&mut self, variable: &str, field: &Field) -> Option<String> {
+        match self.environment.get(variable)? {
+            Ok(text) if field.key == "password" => Some(text),
+            Ok(text) => Some(text.trim().to_owned()).filter(|text| !text.is_empty()),
+            Err(message) => {
+                self.problems.push(Problem::new(None, variable, message));
+                None
+            }
+        }
+    }
+}
+
+fn specific(variable: &str, name: String, field: &'static Field) -> Specific {
+    Specific {
+        variable: variable.to_owned(),
+        name,
+        field,
+    }
+}
+
+/// A message with the way to write the variable.
+fn with_example(message: String, variable: &str, field: &Field) -> String {
+    // URLs have examples of their own.
+    if field.key == "url" {
+        return message;
+    }
+    format!("{message}, as in {variable}={}", field.example)
+}
+
+/// Whether a variable can define a database, and not only adjust one.
+fn defines(field: &Field) -> bool {
+    ["url", "number"].contains(&field.key)
+}
+
+/// A name of a database or a setting, as variables spell it.
+pub(super) fn spelled(name: &str) -> String {
+    let sign = |c: char| {
+        if c.is_alphanumeric() {
+            c.to_ascii_uppercase()
+        } else {
+            '_'
+        }
+    };
+    name.chars().map(sign).collect()
+}
+
+/// Whether the rest of a variable of this crate is a setting of all databases, or none of databases at all.
+fn is_setting(rest: &str) -> bool {
+    let others = [CONFIG_FILE, ALLOW_READABLE_SECRETS];
+    others
+        .iter()
+        .any(|other| other.strip_prefix(OWN) == Some(rest))
+        || fields::all().any(|field| spelled(field.key) == rest)
+}
+
+/// The ways to read the rest of a variable of this crate as a database and a setting.
+fn candidates(rest: &str) -> impl Iterator<Item = (String, &'static Field)> {
+    fields::all().filter_map(move |field| {
+        let name = rest.strip_suffix(spelled(field.key).as_str())?;
+        Some((name.strip_suffix('_')?.to_owned(), field))
+    })
+}
+
+/// The database and the setting of `REDIS_DB_<NAME>` and `REDIS_<NAME>_URL`.
+fn of_common_form(variable: &str) -> Option<(String, &'static str)> {
+    let rest = variable.strip_prefix("REDIS_")?;
+    let (name, key) = match rest.strip_prefix("DB_") {
+        Some(name) => (name, "number"),
+        None => (rest.strip_suffix("_URL")?, "url"),
+    };
+    (!name.is_empty()).then(|| (name.to_owned(), key))
+}
+
+/// Whether a variable of one of our forms is set by or for others: Kubernetes' variables of a service
+/// (<https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables>), the TLS URL that
+/// platforms set beside `REDIS_URL`, and the addresses of web pages.
+fn is_of_others(environment: &Environment, variable: &str) -> bool {
+    let is_of_service = variable.contains("_SERVICE_HOST")
+        || variable.contains("_SERVICE_PORT")
+        || variable.contains("_PORT_");
+    let value = environment
+        .get(variable)
+        .and_then(Result::ok)
+        .unwrap_or_default();
+    let begins = |scheme: &&str| value.starts_with(scheme);
+    is_of_service
+        || variable == "REDIS_TLS_URL"
+        || ["tcp://", "udp://", "http://", "https://"]
+            .iter()
+            .any(begins)
 }
 
 #[cfg(test)]

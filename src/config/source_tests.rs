@@ -3,15 +3,10 @@ use std::{collections::HashSet, ffi::OsStr};
 use secrecy::ExposeSecret;
 
 use super::*;
-use crate::config::{Problem, Protocol, fields::FIELDS, resolve};
+use crate::config::{DatabaseConfig, Protocol, fields::FIELDS, resolve};
 
 fn read(variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
-    from_lookup(|name| {
-        variables
-            .iter()
-            .find(|(known, _)| *known == name)
-            .map(|(_, value)| value.into())
-    })
+    from(&Environment::from_iter(variables.iter().copied()))
 }
 
 /// Address, number, user name and password that the variables lead to.
@@ -128,7 +123,6 @@ fn all_bad_variables_are_reported_with_an_example_each() {
         ("REDIS_HOST", "redis://:canary@h"),
         ("REDIS_PORT", "tcp://10.0.0.1:6379"),
         ("REDIS_DB", "-1"),
-        ("REDIS_USERNAME", "u"),
         ("REDIS_SOCKET_TIMEOUT", "NaN"),
         ("REDIS_MAX_CONNECTIONS", "many\x1b"),
         ("REDIS_HEALTH_CHECK_INTERVAL", "0"),
@@ -138,15 +132,11 @@ fn all_bad_variables_are_reported_with_an_example_each() {
     .unwrap_err();
     let expected = [
         ("REDIS_HOST", "as in REDIS_HOST=localhost"),
-        (
-            "REDIS_PORT",
-            "as in REDIS_PORT=6379, but the address that Kubernetes sets",
-        ),
+        ("REDIS_PORT", "but the address that Kubernetes sets"),
         ("REDIS_DB", "-1 is no database number"),
-        ("REDIS_USERNAME", "set REDIS_PASSWORD"),
         (
             "REDIS_SOCKET_TIMEOUT",
-            "NaN is not a usable number of seconds, as in REDIS_SOCKET_TIMEOUT=5",
+            "\"NaN\" is not a number of seconds, as in REDIS_SOCKET_TIMEOUT=5",
         ),
         (
             "REDIS_MAX_CONNECTIONS",
@@ -184,7 +174,7 @@ fn bad_urls_and_ports() {
         (
             "REDIS_URL",
             "redis://canary@h",
-            "REDIS_URL: has a user name without a password",
+            "url: has a user name without a password; set one, or leave the user name out (REDIS_URL)",
         ),
         (
             "REDIS_URL",
@@ -194,7 +184,11 @@ fn bad_urls_and_ports() {
         ("REDIS_PORT", "0", "REDIS_PORT: \"0\" is not a port"),
         ("REDIS_PORT", "canary@h", "REDIS_PORT: the value (not shown"),
     ] {
-        let error = read(&[(variable, value)]).unwrap_err().to_string();
+        let config = read(&[(variable, value)]);
+        let error = config
+            .and_then(|config| config.check())
+            .unwrap_err()
+            .to_string();
         assert!(
             error.contains(expected) && !error.contains("canary"),
             "{error}"
@@ -213,13 +207,110 @@ fn an_unreadable_url_is_the_only_problem_of_its_login() {
 fn text_that_is_not_utf8_is_a_problem() {
     use std::os::unix::ffi::OsStrExt;
     let bad = OsStr::from_bytes(b"\xff").to_owned();
-    let error = from_lookup(|_| Some(bad.clone())).unwrap_err();
-    let problems = error.problems();
-    let is_expected = |problem: &Problem| problem.message() == "is not UTF-8 text";
-    assert!(problems.iter().all(is_expected), "{error}");
-    // Every variable of the table is read, and the two that make up a URL.
-    let read: HashSet<_> = problems.iter().map(Problem::field).collect();
-    let in_table = FIELDS.iter().filter_map(|field| field.variable);
-    let expected = in_table.chain(["REDIS_HOST", "REDIS_PORT"]).collect();
-    assert_eq!(read, expected);
+    let in_table: HashSet<_> = FIELDS.iter().filter_map(|field| field.variable).collect();
+    // A URL replaces host and port.
+    let (url, others): (HashSet<_>, HashSet<_>) =
+        in_table.into_iter().partition(|name| *name == "REDIS_URL");
+    for expected in [url, others] {
+        let variables = expected.iter().map(|name| (*name, bad.clone()));
+        let error = from(&Environment::from_iter(variables)).unwrap_err();
+        let problems = error.problems();
+        let is_expected = |problem: &Problem| problem.message() == "is not UTF-8 text";
+        assert!(problems.iter().all(is_expected), "{error}");
+        // Every variable of the table is read.
+        let read: HashSet<_> = problems.iter().map(Problem::field).collect();
+        assert_eq!(read, expected);
+    }
+}
+
+/// What the variables make of the databases, each as `name address number connections`.
+fn databases(variables: &[(&str, &str)]) -> Vec<String> {
+    let settings = resolve(read(variables).unwrap()).unwrap();
+    let shown = settings.databases.iter().map(|database| {
+        let (name, address) = (&database.name, &database.address);
+        format!(
+            "{name} {address} {} {}",
+            database.number, database.max_connections
+        )
+    });
+    shown.collect()
+}
+
+#[test]
+fn variables_with_a_name_define_and_change_databases() {
+    assert_eq!(
+        databases(&[
+            ("REDIS_DB_CACHE", "5"),
+            ("REDIS_SESSIONS_URL", "redis://s/6")
+        ]),
+        ["cache localhost:6379 5 50", "sessions s:6379 6 50"]
+    );
+    assert_eq!(
+        databases(&[
+            ("REDIS_HOST", "h"),
+            ("REDIS_DB_CACHE", "5"),
+            ("REDIS_DB", "2")
+        ]),
+        ["cache h:6379 5 50", "main h:6379 2 50"]
+    );
+    assert_eq!(
+        databases(&[
+            ("REDIS_DB_CACHE", "5"),
+            ("REDIS_STEWARD_MAX_CONNECTIONS", "7"),
+            ("REDIS_STEWARD_CACHE_MAX_CONNECTIONS", "8"),
+            ("REDIS_STEWARD_JOBS_NUMBER", "13"),
+        ]),
+        ["cache localhost:6379 5 8", "jobs localhost:6379 13 7"]
+    );
+    // The number of a common URL is that of main alone.
+    assert_eq!(
+        databases(&[("REDIS_URL", "redis://h/3"), ("REDIS_DB_CACHE", "5")]),
+        ["cache h:6379 5 50", "main h:6379 3 50"]
+    );
+}
+
+#[test]
+fn variables_of_others_are_left_alone() {
+    assert_eq!(
+        databases(&[
+            ("REDIS_TLS_URL", "rediss://:canary@h:1"),
+            ("REDIS_REST_URL", "https://h"),
+            ("REDIS_STEWARD_SERVICE_HOST", "10.0.0.1"),
+            ("REDIS_STEWARD_SERVICE_PORT_HTTP", "80"),
+            ("REDIS_STEWARD_PORT", "tcp://10.0.0.1:80"),
+            ("REDIS_STEWARD_PORT_80_TCP", "tcp://10.0.0.1:80"),
+            ("REDIS_STEWARD_CONFIG", "elsewhere.yaml"),
+        ]),
+        ["main localhost:6379 0 50"]
+    );
+}
+
+#[test]
+fn slips_in_variables_of_this_crate_are_found() {
+    for (variable, expected) in [
+        (
+            "REDIS_STEWARD_MAX_CONECTIONS",
+            "did you mean REDIS_STEWARD_MAX_CONNECTIONS?",
+        ),
+        (
+            "REDIS_STEWARD_CASHE_MAX_CONNECTIONS",
+            "is about the database cashe, which is not configured; did you mean cache?",
+        ),
+        ("REDIS_STEWARD_COLOUR", "is no setting of this crate"),
+        (
+            "REDIS_STEWARD_CACHE_MAX_CONNECTIONS",
+            "\"x\" is not a whole number",
+        ),
+    ] {
+        let config = Config::new().database("cache", DatabaseConfig::new());
+        let mut config = config;
+        let environment = Environment::from_iter([(variable, "x")]);
+        let problems = super::read(&mut config, &environment);
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        let problem = problems[0].to_string();
+        assert!(
+            problem.starts_with(variable) && problem.contains(expected),
+            "{problem}"
+        );
+    }
 }

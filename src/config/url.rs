@@ -16,15 +16,33 @@ use crate::memory::Store;
 
 /// A URL as it was given. It may hold a password, so all of it is a secret.
 #[derive(Clone)]
-pub(super) struct SecretUrl(SecretString);
+pub(super) struct SecretUrl {
+    text: SecretString,
+    is_without_number: bool,
+}
 
 impl SecretUrl {
     pub(super) fn new(url: impl Into<String>) -> Self {
-        Self(SecretString::from(url.into()))
+        Self {
+            text: SecretString::from(url.into()),
+            is_without_number: false,
+        }
     }
 
     pub(super) fn parse(&self) -> Result<Location, Vec<String>> {
-        Location::parse(self.0.expose_secret())
+        let location = Location::parse(self.text.expose_secret());
+        location.map(|location| Location {
+            number: location.number.filter(|_| !self.is_without_number),
+            ..location
+        })
+    }
+
+    /// The same without the number of the database, for databases that share a server.
+    pub(super) fn without_number(self) -> Self {
+        Self {
+            is_without_number: true,
+            ..self
+        }
     }
 }
 
@@ -90,6 +108,11 @@ impl Location {
                 "does not start with a known scheme; {EXAMPLES}"
             )]),
         }
+    }
+
+    /// Whether it holds no login.
+    pub(super) fn is_public(&self) -> bool {
+        self.username.is_none() && self.password.is_none()
     }
 
     /// The location without its user name, password and options, for logs and `Debug`.
@@ -338,7 +361,7 @@ impl Common {
         const HINT: &str = "write & in a password as %26, and use the setters for other settings";
         let left_out = match name {
             "protocol" => {
-                self.protocol = Protocol::read(value);
+                self.protocol = Protocol::from_text(value);
                 if self.protocol.is_none() {
                     let texts = Protocol::TEXTS;
                     problems.push(format!("has a `protocol` other than {texts}"));

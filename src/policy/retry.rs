@@ -9,9 +9,6 @@ use super::{
     window::{SPAN, Window},
 };
 
-/// The most times that a call sends its command.
-pub(crate) const MAX_ATTEMPTS: u32 = 3;
-
 /// Whether commands may run twice, by the caller's word.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Idempotence {
@@ -36,17 +33,17 @@ pub(crate) enum Next {
     OnceReady,
 }
 
-/// The next attempt after so many attempts, if another may follow. `jitter` is a random number from 0 to 1.
+/// The next attempt after so many attempts of at most so many, if another may follow. `jitter` is a random number from 0 to 1.
 /// The pause is a random part of a limit that doubles ("full jitter"), so that callers that failed together
 /// do not come back together.
 pub(crate) fn next(
     again: RetryAdvice,
     idempotence: Idempotence,
     is_read_only: impl FnOnce() -> bool,
-    attempts: u32,
+    (attempts, max_attempts): (u32, u32),
     jitter: f64,
 ) -> Option<Next> {
-    if attempts >= MAX_ATTEMPTS {
+    if attempts >= max_attempts {
         return None;
     }
     let may_run_twice = || match idempotence {
@@ -149,7 +146,7 @@ mod tests {
     use super::*;
 
     fn next_of(again: RetryAdvice, idempotence: Idempotence, is_read_only: bool) -> Option<Next> {
-        next(again, idempotence, || is_read_only, 1, 1.0)
+        next(again, idempotence, || is_read_only, (1, 3), 1.0)
     }
 
     #[test]
@@ -184,7 +181,7 @@ mod tests {
             RetryAdvice::Always,
             Idempotence::No,
             || true,
-            attempts,
+            (attempts, 3),
             jitter,
         ) {
             Some(Next::After(pause)) => Some(pause.as_millis()),
@@ -197,9 +194,12 @@ mod tests {
         assert_eq!(after(1, 0.5), Some(4));
         assert_eq!(after(2, 1.0), Some(16));
         assert_eq!(after(3, 1.0), None);
+        let again = RetryAdvice::Always;
+        let only = next(again, Idempotence::Yes, || true, (1, 1), 1.0);
+        assert_eq!(only, None, "a setting of 1 sends nothing again");
         let lost = |attempts| {
             let again = RetryAdvice::ElsewhereIfIdempotent;
-            next(again, Idempotence::Yes, || true, attempts, 1.0)
+            next(again, Idempotence::Yes, || true, (attempts, 3), 1.0)
         };
         assert_eq!(lost(1), Some(Next::Elsewhere));
         assert_eq!(lost(2), None, "the command may break its connections");
@@ -208,7 +208,7 @@ mod tests {
                 RetryAdvice::OnceReady,
                 Idempotence::No,
                 || true,
-                attempts,
+                (attempts, 3),
                 1.0,
             )
         };
@@ -251,7 +251,7 @@ mod tests {
             let (mut now, mut retries) = (start, 0);
             for (calls, gap) in gaps.iter().enumerate() {
                 now += Duration::from_millis(*gap);
-                for _ in 1..MAX_ATTEMPTS {
+                for _ in 1..3 {
                     retries += u32::from(budget.withdraw(calls as u64 + 1, now));
                 }
             }

@@ -89,27 +89,23 @@ macro_rules! compare {
             (key!($other $($other_key)?), &$config.$other),
         );
     };
-    ($config:expr, $name:ident, $key:expr, $report:expr, (below $other:ident)) => {
-        $report.below(($key, &$config.$name), (key!($other), &$config.$other));
-    };
 }
 
-/// The reading of the variable of a setting, whose example is the default.
+/// A value of a setting, read from text. One with a range is within it.
 macro_rules! read {
-    ($config:expr, $variables:expr, $kind:ident $name:ident, () $default:tt $range:tt) => {};
-    (
-        $config:expr, $variables:expr, $kind:ident $name:ident,
-        ($variable:literal) ($($default:tt)+) ($($range:tt)+)
-    ) => {
-        let (example, range) = (amount!($($default)+), range!($($range)+));
-        if let Some(value) = $variables.quantity($variable, example, &range) {
-            $config.$name.offer(store!($kind, value), Origin::Variable($variable));
-        }
+    (optional $type:ty, $text:expr, $range:tt) => {
+        if is_off($text) { None } else { Some(read!(fixed $type, $text, $range)) }
     };
+    (derived $type:ty, $text:expr, $range:tt) => { Some(read!(fixed $type, $text, $range)) };
+    (fixed $type:ty, $text:expr, ()) => { <$type as Setting>::read($text)? };
+    (fixed $type:ty, $text:expr, ($($range:tt)+)) => {{
+        let value = <$type as Setting>::read($text)?;
+        within(value.measure(), &range!($($range)+))?;
+        value
+    }};
 }
 
 /// The variable of a setting, if it has one.
-#[cfg(test)]
 macro_rules! variable {
     () => {
         None
@@ -120,18 +116,28 @@ macro_rules! variable {
 }
 
 /// From the rows of the table: [`DatabaseConfig`] with its setters and `Debug`, its checks, the
-/// reading of variables, and [`DatabaseSettings`].
+/// reading of texts, and [`DatabaseSettings`].
 ///
-/// The first line of a row's documentation is its sentence. A row of `login` is resolved by
+/// The first line of a row's documentation is its sentence. Rows of `server` and `login` are resolved by
 /// `resolve.rs`, since these depend on the URL; after `=>` stands the resolved field. A row of
 /// `limits` starts with the way in which it is resolved:
 /// - `fixed`: has a value always;
 /// - `derived`: left out, it follows from other settings;
 /// - `optional`: can be switched off.
 ///
-/// A row without an argument in parentheses has its setter in `database.rs`.
+/// A row without an argument in parentheses has its setter in `database.rs`. `names` are further keys that
+/// files may use for the setting.
 macro_rules! fields {
     (
+        server {$(
+            #[doc = $server_sentence:literal]
+            $(#[doc = $server_doc:literal])*
+            $server:ident ($server_argument:ident: $server_given:ty) via $server_via:path:
+                $server_stored:ty,
+                default($server_default:literal),
+                range($server_range:literal),
+                variable($server_variable:literal);
+        )+}
         login {$(
             #[doc = $login_sentence:literal]
             $(#[doc = $login_doc:literal])*
@@ -139,7 +145,8 @@ macro_rules! fields {
                 $login_stored:ty => $login_sealed:ident: $login_type:ty,
                 default($login_default:literal),
                 range($login_range:literal)
-                $(, variable($login_variable:literal))?;
+                $(, variable($login_variable:literal))?
+                $(, names($($login_names:literal),+))?;
         )+}
         limits {$(
             #[doc = $sentence:literal]
@@ -150,7 +157,8 @@ macro_rules! fields {
                 $(, bound($($bound:tt)+))?
                 $(, parts($check_parts:path))?
                 $(, choices($choices:literal))?
-                $(, variable($variable:literal))?;
+                $(, variable($variable:literal))?
+                $(, names($($names:literal),+))?;
         )+}
     ) => {
         /// How to reach one database, and the limits of its use.
@@ -175,6 +183,7 @@ macro_rules! fields {
         #[derive(Clone)]
         #[must_use]
         pub struct DatabaseConfig {
+            $(pub(super) $server: Layered<$server_stored>,)+
             $(pub(super) $login: Layered<$login_stored>,)+
             $(pub(super) $name: Layered<stored!($kind $type)>,)+
         }
@@ -182,6 +191,7 @@ macro_rules! fields {
         impl Default for DatabaseConfig {
             fn default() -> Self {
                 Self {
+                    $($server: Layered::new(None),)+
                     $($login: Layered::new(Default::default()),)+
                     $($name: Layered::new(initial!($kind $($default)+)),)+
                 }
@@ -189,6 +199,15 @@ macro_rules! fields {
         }
 
         impl DatabaseConfig {
+            $(setter! {
+                #[doc = $server_sentence]
+                #[doc = ""]
+                #[doc = facts!(
+                    default($server_default) range($server_range) variable($server_variable)
+                )]
+                $(#[doc = $server_doc])*
+                $server($server_argument: $server_given; via $server_via)
+            })+
             $(setter! {
                 #[doc = $login_sentence]
                 #[doc = ""]
@@ -215,6 +234,7 @@ macro_rules! fields {
         impl fmt::Debug for DatabaseConfig {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.debug_struct("DatabaseConfig")
+                    $(.field(stringify!($server), &self.$server))+
                     $(.field(stringify!($login), &self.$login))+
                     $(.field(stringify!($name), &self.$name))+
                     .finish()
@@ -233,11 +253,83 @@ macro_rules! fields {
                 $(compare!(self, $name, key!($name $($key)?), report, ($($($bound)+)?));)+
             }
 
-            /// Takes the limits that variables set.
-            pub(super) fn read_limits<L: Lookup>(&mut self, variables: &mut Variables<L>) {
-                $(read!(
-                    self, variables, $kind $name, ($($variable)?) ($($default)+) ($($($range)+)?)
-                );)+
+            /// Sets a setting, or a part of one, from text. The key is one of the table.
+            ///
+            /// # Errors
+            /// What is wrong with the text, without the name of the setting.
+            pub(super) fn set(
+                &mut self,
+                key: &str,
+                text: &str,
+                origin: &Origin,
+            ) -> Result<(), String> {
+                match key {
+                    $(stringify!($server) => {
+                        let value = <$server_stored as Setting>::read(text)?;
+                        self.$server.offer(value, origin.clone());
+                    })+
+                    $(stringify!($login) => {
+                        let value = <$login_stored as Setting>::read(text)?;
+                        self.$login.offer(value, origin.clone());
+                    })+
+                    $(key!($name $($key)?) => {
+                        let value = read!($kind $type, text, ($($($range)+)?));
+                        self.$name.offer(value, origin.clone());
+                    })+
+                    _ => return self.set_part(key, text, origin),
+                }
+                Ok(())
+            }
+
+            fn set_part(&mut self, key: &str, text: &str, origin: &Origin) -> Result<(), String> {
+                $($(
+                    let _: fn(&$type, &mut Report<'_>) = $check_parts;
+                    if key.strip_prefix(stringify!($name)).is_some_and(is_part) {
+                        let mut whole = self.$name.get().unwrap_or_default();
+                        whole.set(key, text)?;
+                        self.$name.offer(Some(whole), origin.clone());
+                        return Ok(());
+                    }
+                )?)+
+                unreachable!("BUG: {key} is not in the table of settings")
+            }
+
+            /// The origin of a setting; that of the whole for a part of one.
+            pub(super) fn origin(&self, key: &str) -> Option<&Origin> {
+                $(if key == stringify!($server) {
+                    return Some(self.$server.origin());
+                })+
+                $(if key == stringify!($login) {
+                    return Some(self.$login.origin());
+                })+
+                $(if key.strip_prefix(key!($name $($key)?)).is_some_and(is_whole_or_part) {
+                    return Some(self.$name.origin());
+                })+
+                None
+            }
+
+            /// The limits as they take effect, each as a person may see it.
+            pub(super) fn effective_limits(&self, all: &Config) -> Vec<(&'static str, String)> {
+                vec![$((
+                    key!($name $($key)?),
+                    seal!(self, all, $kind $name, $($default)+).shown(),
+                ),)+]
+            }
+
+            /// Every setting that was given, as text that [`set`](Self::set) reads. One that holds a secret is
+            /// left out.
+            pub(super) fn given(&self) -> Vec<(&'static str, String)> {
+                let mut given = Vec::new();
+                $(if *self.$server.origin() != Origin::Default {
+                    self.$server.get().write(stringify!($server), &mut given);
+                })+
+                $(if *self.$login.origin() != Origin::Default {
+                    self.$login.get().write(stringify!($login), &mut given);
+                })+
+                $(if *self.$name.origin() != Origin::Default {
+                    self.$name.get().write(key!($name $($key)?), &mut given);
+                })+
+                given
             }
 
             /// The settings, with the defaults of everything that was left out.
@@ -265,22 +357,50 @@ macro_rules! fields {
         }
 
         /// The table as data.
-        #[cfg(test)]
         pub(super) const FIELDS: &[Field] = &[
             $(Field {
+                key: stringify!($server),
+                names: &[],
+                #[cfg(test)]
+                unit: <$server_stored as Setting>::KIND,
+                schema: <$server_stored as Setting>::SCHEMA,
+                #[cfg(test)]
+                range: $server_range,
+                #[cfg(test)]
+                default: $server_default,
+                example: login_example(stringify!($server)),
+                variable: Some($server_variable),
+                #[cfg(test)]
+                sentence: $server_sentence,
+            },)+
+            $(Field {
                 key: stringify!($login),
-                unit: <$login_stored as Typed>::UNIT,
+                names: &[$($($login_names),+)?],
+                #[cfg(test)]
+                unit: <$login_stored as Setting>::KIND,
+                schema: <$login_stored as Setting>::SCHEMA,
+                #[cfg(test)]
                 range: $login_range,
+                #[cfg(test)]
                 default: $login_default,
+                example: login_example(stringify!($login)),
                 variable: variable!($($login_variable)?),
+                #[cfg(test)]
                 sentence: $login_sentence,
             },)+
             $(Field {
                 key: key!($name $($key)?),
-                unit: <$type as Typed>::UNIT,
+                names: &[$($($names),+)?],
+                #[cfg(test)]
+                unit: <$type as Setting>::KIND,
+                schema: <$type as Setting>::SCHEMA,
+                #[cfg(test)]
                 range: range_text!(($($($range)+)?) ($($($bound)+)?) ($($check_parts)? $($choices)?)),
+                #[cfg(test)]
                 default: default_text!($($default)+),
+                example: example_of(stringify!($name), example!($($default)+)),
                 variable: variable!($($variable)?),
+                #[cfg(test)]
                 sentence: $sentence,
             },)+
         ];

@@ -5,14 +5,14 @@
 //!
 //! - this file: the table · `grammar`: everything that follows from a row
 //! - `quantity`: values that have a range · `text`: their notation in the table
+//! - `setting`: reading and writing values as text
 //! - `view`: the table as data
 
 #[macro_use]
 mod text;
 #[macro_use]
 mod grammar;
-
-#[cfg(test)]
+mod setting;
 mod view;
 
 use std::{fmt, sync::Arc, time::Duration};
@@ -21,16 +21,35 @@ use secrecy::SecretString;
 
 use super::{
     Address, Config, Fallback, Keepalive, Protocol, WhenDown,
+    address::Host,
     layer::{Layered, Origin},
+    quantity::{Quantity, within},
     report::Report,
     url::SecretUrl,
     username::Username,
-    variables::{Lookup, Variables},
 };
-#[cfg(test)]
-pub(super) use view::{Field, Typed};
+pub(super) use setting::{Schema, Setting, check_on, is_off, not, shown_parts};
+pub(super) use view::{Field, all, find};
 
 fields! {
+    server {
+        /// The host of the server: a name or an IP address.
+        ///
+        /// It overrides the host of a URL that comes from a weaker source, such as a URL in code.
+        host(host: impl Into<String>) via Host::new: Option<Host>,
+            default("the URL's"),
+            range("a host name or an IP address"),
+            variable("REDIS_HOST");
+
+        /// The port of the server.
+        ///
+        /// It overrides the port of a URL that comes from a weaker source, such as a URL in code.
+        port(port: u16) via u16::from: Option<u16>,
+            default("the URL's, else 6379"),
+            range("1 to 65_535"),
+            variable("REDIS_PORT");
+    }
+
     login {
         /// The URL of the database.
         url: SecretUrl => address: Address,
@@ -47,7 +66,8 @@ fields! {
         number(number: i64) via i64::from: Option<i64> => number: i64,
             default("the URL's, else 0"),
             range("0 to 65_535"),
-            variable("REDIS_DB");
+            variable("REDIS_DB"),
+            names("db");
 
         /// The ACL user to log in as.
         ///
@@ -113,7 +133,8 @@ fields! {
         /// wait for their own timeout on top. See also
         /// [`Database::with_timeout`](crate::Database::with_timeout).
         fixed command_timeout(timeout): Duration,
-            default(5 s), range(1 ms..=1 year), variable("REDIS_SOCKET_TIMEOUT");
+            default(5 s), range(1 ms..=1 year), variable("REDIS_SOCKET_TIMEOUT"),
+            names("socket_timeout", "timeout_seconds", "timeout");
 
         /// The expected upper bound of a healthy reply; it never ends a command.
         ///
@@ -132,12 +153,13 @@ fields! {
 
         /// The limit of opening a connection: DNS, TCP, the handshake, and a loading server.
         ///
-        /// Addresses of one name are tried one after the other within it. It is below the command
+        /// Addresses of one name are tried one after the other within it. Keep it below the command
         /// timeout, so that a command can still use a second attempt. Raise it for distant servers;
         /// the price is that an address that swallows packets is noticed later.
         derived connect_timeout(timeout): Duration,
             default(2 s, at most half of command_timeout),
-            range(1 ms..=1 year), bound(below command_timeout);
+            range(1 ms..=1 year), bound(at most command_timeout),
+            names("socket_connect_timeout");
 
         /// The longest wait for a connection of one's own.
         ///
@@ -215,7 +237,8 @@ fields! {
         ///
         /// Without effect on Unix sockets. See [`without_keepalive`](Self::without_keepalive).
         optional keepalive(keepalive): Keepalive,
-            default(Keepalive::new()), parts(Keepalive::check);
+            default(Keepalive::new()), parts(Keepalive::check),
+            names("socket_keepalive");
 
         /// The time that sent bytes may stay unacknowledged before the connection is given up.
         ///
@@ -245,7 +268,8 @@ fields! {
         /// half failed (the numbers of Hystrix), or four fifths took longer than 0.8 times the
         /// [attempt timeout](Self::attempt_timeout).
         fixed failure_threshold(failures): u32,
-            default(5), range(1..=4_294_967_295), variable("REDIS_FAILURE_THRESHOLD");
+            default(5), range(1..=4_294_967_295), variable("REDIS_FAILURE_THRESHOLD"),
+            names("circuit_breaker_threshold");
 
         /// The longest time without a failure that closes a circuit which opened again and again.
         ///
@@ -256,7 +280,15 @@ fields! {
         /// sooner; a long one spares a server that keeps failing under load. It does not delay
         /// probes: they pause for 1 s at most.
         fixed recovery_timeout(timeout): Duration,
-            default(1 s), range(1 ms..=1 year), variable("REDIS_RECOVERY_TIMEOUT");
+            default(1 s), range(1 ms..=1 year), variable("REDIS_RECOVERY_TIMEOUT"),
+            names("circuit_breaker_timeout");
+
+        /// The most times that a call sends its command.
+        ///
+        /// Only what may run twice, or has not run, is sent again, within the deadline and a budget of retries: a
+        /// fifth of the calls. With 1 nothing is sent again.
+        fixed max_attempts(attempts): u32,
+            default(3), range(1..=100), names("retry_attempts");
 
         /// What calls do while the database is down: fail at once, or wait for recovery.
         ///
@@ -314,6 +346,36 @@ fields! {
         /// protection.
         fixed allow_admin(allow): bool, default(false);
     }
+}
+
+/// An example of a setting that has no default of its own.
+const fn login_example(key: &str) -> &'static str {
+    match key.as_bytes() {
+        b"url" => "redis://localhost:6379/0",
+        b"host" => "localhost",
+        b"port" => "6379",
+        b"number" => "0",
+        b"protocol" => "3",
+        b"without_hello" | b"without_client_name" | b"without_select" => "false",
+        _ => "app",
+    }
+}
+
+/// An example of a setting, where the usual one is none.
+const fn example_of(key: &str, usual: &'static str) -> &'static str {
+    match key.as_bytes() {
+        b"fallback" => "memory",
+        _ => usual,
+    }
+}
+
+/// Whether the rest of a key, after that of a setting, names a part of it.
+fn is_part(rest: &str) -> bool {
+    rest.starts_with('.')
+}
+
+fn is_whole_or_part(rest: &str) -> bool {
+    rest.is_empty() || is_part(rest)
 }
 
 /// Text that is not shown.

@@ -62,13 +62,22 @@ macro_rules! default_text {
     ($value:expr) => { concat!("`", stringify!($value), "`") };
 }
 
+/// The default as files and variables may hold it, for messages; another value if there is no default.
+macro_rules! example {
+    (none) => { "60" };
+    ($number:literal s) => { stringify!($number) };
+    ($number:literal $unit:ident) => { concat!(stringify!($number), " ", stringify!($unit)) };
+    ($number:literal $unit:ident, $($bound:tt)+) => { example!($number $unit) };
+    (that of $other:path) => { "60" };
+    (Keepalive::new()) => { "true" };
+    (WhenDown::Refuse) => { "refuse" };
+    ($value:literal) => { stringify!($value) };
+}
+
 /// A range as text, with the setting that bounds it further.
 macro_rules! range_text {
     (($($range:tt)+) (at most $other:ident $(as $key:literal)?) ()) => {
         concat!(range_text!(($($range)+) () ()), ", and at most `", key!($other $($key)?), "`")
-    };
-    (($($range:tt)+) (below $other:ident) ()) => {
-        concat!(range_text!(($($range)+) () ()), ", and below `", stringify!($other), "`")
     };
     (($low:literal $($unit:ident)? ..= $high:literal $($high_unit:ident)?) () ()) => {
         concat!(default_text!($low $($unit)?), " to ", default_text!($high $($high_unit)?))
