@@ -18,6 +18,11 @@ pub(crate) enum Address {
 impl Address {
     /// The port that Redis and Valkey listen on by default.
     pub(super) const DEFAULT_PORT: u16 = 6379;
+
+    /// Whether it is an embedded server that has no name, so that each mention of it is another one.
+    pub(super) fn is_unnamed(&self) -> bool {
+        matches!(self, Self::Memory(store) if store.is_unnamed())
+    }
 }
 
 impl fmt::Display for Address {

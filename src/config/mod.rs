@@ -9,12 +9,13 @@
 //! - `layer`: values that know their origin · `source`: [`Config::from_env`] · `variables`: reading
 //!   single variables · `quantity`: values that have a range
 //! - `resolve`: `Config` → `Settings`, all checks · `report`: their problems · `settings`: the
-//!   result
+//!   result · `changes`: what differs from the present ones
 //! - `url`: reading a URL · `percent`: its escapes · `address`: the endpoint of a server ·
 //!   `protocol`: [`Protocol`]
 //! - `error`: [`ConfigError`] and its [`Problem`]s
 
 mod address;
+mod changes;
 mod database;
 mod error;
 #[macro_use]
@@ -35,13 +36,14 @@ mod variables;
 mod when_down;
 
 pub(crate) use address::Address;
+pub(crate) use changes::Changes;
 pub use error::{ConfigError, Problem};
 pub use fallback::{Fallback, OnRecovery};
 pub use fields::DatabaseConfig;
 pub(crate) use fields::DatabaseSettings;
 pub use keepalive::Keepalive;
 pub use protocol::Protocol;
-pub(crate) use resolve::resolve;
+pub(crate) use resolve::{resolve, resolve_change};
 pub(crate) use settings::{MAX_WAIT, Settings};
 pub use when_down::WhenDown;
 

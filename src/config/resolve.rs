@@ -5,7 +5,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 use secrecy::ExposeSecret;
 
 use super::{
-    Config, ConfigError, DatabaseConfig, Settings,
+    Config, ConfigError, DatabaseConfig, Io, Problem, Settings,
     fields::Login,
     layer::{Layered, Origin},
     quantity::{self, NAME_BYTES},
@@ -44,6 +44,24 @@ pub(crate) fn resolve(config: Config) -> Result<Settings, ConfigError> {
         databases,
         io: config.io,
     })
+}
+
+/// Seals a configuration for a supervisor that runs with this choice of a runtime, which cannot be changed.
+pub(crate) fn resolve_change(config: Config, present: Io) -> Result<Settings, ConfigError> {
+    let is_other = config.io != present;
+    let resolved = resolve(config);
+    if !is_other {
+        return resolved;
+    }
+    let message = format!(
+        "cannot be changed while the supervisor runs, with {present:?}; spawn another one, or leave it as it is"
+    );
+    let mut problems = match resolved {
+        Ok(_) => Vec::new(),
+        Err(error) => error.problems().to_vec(),
+    };
+    problems.insert(0, Problem::new(None, "io", message));
+    Err(ConfigError::new(problems))
 }
 
 fn check_name(name: &str, report: &mut Report<'_>) {

@@ -14,3 +14,19 @@ pub(crate) struct Settings {
     pub(crate) databases: Vec<Arc<DatabaseSettings>>,
     pub(crate) io: Io,
 }
+
+impl DatabaseSettings {
+    /// These settings, for a database that has the `present` ones: an embedded server without a name stays the
+    /// same one.
+    pub(crate) fn following(mut self, present: &Self) -> Self {
+        if self.address.is_unnamed() && present.address.is_unnamed() {
+            self.address = present.address.clone();
+        }
+        self
+    }
+
+    /// Whether shared connections tell when they are saturated, so that others are opened.
+    pub(crate) fn can_grow(&self) -> bool {
+        self.shared_max > self.shared_min
+    }
+}

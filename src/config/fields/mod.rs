@@ -21,6 +21,7 @@ use secrecy::SecretString;
 
 use super::{
     Address, Config, Fallback, Keepalive, Protocol, WhenDown,
+    changes::{Changes, Compared as _},
     layer::{Layered, Origin},
     report::Report,
     url::SecretUrl,
