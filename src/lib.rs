@@ -68,9 +68,11 @@ mod shared_lease;
 mod supervisor;
 mod transaction;
 
+mod applied;
 mod error;
 mod events;
 mod execution;
+mod identity;
 mod stats;
 
 mod actors;
@@ -106,13 +108,14 @@ extern crate self as redis_steward;
 #[path = "../tests/common/mod.rs"]
 mod common;
 
+pub use applied::{Applied, DatabaseChange};
 pub use blocking::{BlockingDatabase, BlockingLease};
 pub use config::{
     Config, ConfigError, DatabaseConfig, Fallback, Io, Keepalive, OnRecovery, Problem, Protocol,
     WhenDown,
 };
 pub use database::Database;
-pub use error::{Error, Limit, StartError};
+pub use error::{ApplyError, Error, Limit, StartError};
 pub use events::{CircuitState, HealthEvent, HealthEvents, HealthState, Reason, Recovery};
 pub use execution::{Execution, Source, Stage};
 pub use front::{Front, FrontBuilder, FrontError};

@@ -19,9 +19,14 @@ impl Changes {
         self.0.is_empty()
     }
 
-    /// Whether open connections do not have all of them, so that they are to be replaced.
-    pub(crate) fn need_new_connections(&self) -> bool {
+    /// Whether a connection has one of them from its opening on.
+    pub(super) fn are_carried(&self) -> bool {
         self.0.iter().any(|key| CARRIED.contains(key))
+    }
+
+    /// Whether what was seen of the database before is to be forgotten.
+    pub(crate) fn concern_memories(&self) -> bool {
+        self.lead_elsewhere() || self.0.contains(&"fallback")
     }
 
     /// Whether the database is another one from now on.
@@ -105,7 +110,7 @@ mod tests {
         assert!(settings(main()).changes(&settings(main())).is_empty());
         let changes = settings(main()).changes(&settings(main().password("other")));
         assert_eq!(changes.keys(), ["password"]);
-        assert!(changes.need_new_connections() && !changes.lead_elsewhere());
+        assert!(changes.are_carried() && !changes.lead_elsewhere());
     }
 
     #[test]
@@ -127,8 +132,8 @@ mod tests {
         let present = of("memory://");
         let next = of("memory://");
         assert_eq!(present.changes(&next).keys(), ["url"]);
-        assert!(present.changes(&next.following(&present)).is_empty());
-        let named = of("memory://change-tests").following(&present);
+        assert!(present.changes(&present.precede(next.into())).is_empty());
+        let named = present.precede(of("memory://change-tests").into());
         assert_eq!(present.changes(&named).keys(), ["url"]);
     }
 

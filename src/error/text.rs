@@ -52,6 +52,17 @@ pub(super) fn last(last_error: &Option<Arc<str>>) -> String {
     }
 }
 
+pub(super) fn unknown(name: &str, known: &[Arc<str>]) -> String {
+    if known.iter().any(|known| **known == *name) {
+        return format!(
+            "the database {name:?} of this handle was removed; there is another one of that name, so take another \
+             handle"
+        );
+    }
+    let known = Listed(known, ", ");
+    format!("there is no database {name:?}; the configured ones are {known}")
+}
+
 pub(super) struct Listed<'a>(pub(super) &'a [Arc<str>], pub(super) &'static str);
 
 impl fmt::Display for Listed<'_> {

@@ -1,10 +1,10 @@
 //! Messages to the supervisor.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use actix::Message;
 
-use crate::error::Error;
+use crate::{applied::Applied, config::Settings, error::Error, identity::DatabaseId};
 
 /// A child of the supervisor has ended without having been told to stop.
 #[derive(Clone, Debug, Message)]
@@ -16,10 +16,10 @@ pub(crate) struct ChildExited(pub(crate) Child);
 pub(crate) enum Child {
     Health,
     Janitor,
-    /// The pool of the database of this name.
-    Pool(Arc<str>),
-    /// The relay of the database of this name.
-    Relay(Arc<str>),
+    /// The pool of this database.
+    Pool(DatabaseId),
+    /// The relay of this database.
+    Relay(DatabaseId),
 }
 
 /// Answered when every database is healthy, or after this time with the databases that are not.
@@ -32,7 +32,19 @@ pub(crate) struct AwaitReady {
 /// Restart a pool that was given up.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub(crate) struct Revive(pub(crate) Arc<str>);
+pub(crate) struct Revive(pub(crate) DatabaseId);
+
+/// Make the databases those of these settings. Answered when the ones that were removed have ended; without a report
+/// if the supervisor is stopping.
+#[derive(Debug, Message)]
+#[rtype(result = "Option<Applied>")]
+pub(crate) struct Apply(pub(crate) Settings);
+
+/// The settings of databases have changed, or there are other databases. Whoever is told compares the present ones
+/// with those that it knows.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Reconfigured;
 
 /// Stop everything. Commands under way get this grace.
 #[derive(Debug, Message)]
