@@ -38,7 +38,7 @@ struct Crash(Child);
 
 #[derive(Message)]
 #[rtype(result = "()")]
-struct Panic;
+pub(super) struct Panic;
 
 impl Handler<Crash> for SupervisorActor {
     type Result = ();

@@ -143,4 +143,17 @@ mod tests {
             assert!(FIELDS.iter().any(|field| field.key == *key), "{key}");
         }
     }
+
+    /// The test that changes each setting under load has a case for each row.
+    #[test]
+    fn every_setting_is_changed_under_load() {
+        let cases = include_str!("../../tests/apply/settings.rs");
+        for field in FIELDS {
+            let case = format!("\"{}\",", field.key);
+            assert!(
+                cases.contains(&case),
+                "{case} is missing in tests/apply/settings.rs"
+            );
+        }
+    }
 }

@@ -2,10 +2,10 @@
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
-use super::{Counts, Eviction, Lane, Limits, Place, Places, State};
+use super::{Counts, Eviction, Lane, Limits, Place as _, Places, State, entry::Entry};
 
 /// Every connection and every dial of a pool. Each change of their number and of their state goes
 /// through here.
@@ -25,24 +25,6 @@ struct Dial<P> {
     is_cancelled: bool,
     /// The dial was made with other settings than the present ones.
     is_outdated: bool,
-}
-
-struct Entry<P> {
-    place: P,
-    opened: Instant,
-    /// When it became idle, or was last used.
-    since: Instant,
-    /// A random number from 0 to 1, by which connections that were opened together differ in age.
-    jitter: f64,
-    /// The connection is to be closed when its lease is over.
-    is_distrusted: bool,
-    is_closing: bool,
-    /// The connection was opened with other settings than the present ones.
-    is_outdated: bool,
-    /// The same, and there is one that has them. It is to be closed when its lease is over.
-    is_superseded: bool,
-    /// The server was lost since it was opened, and has not been asked whether it knows it.
-    is_doubted: bool,
 }
 
 /// A connection that has ended.
@@ -376,24 +358,6 @@ impl<P: Places> Ledger<P> {
             self.close(*id);
         }
         evicted
-    }
-}
-
-impl<P: Place> Entry<P> {
-    fn is_leased(&self) -> bool {
-        self.place.lane() == Lane::Leased && !self.is_closing
-    }
-
-    /// By up to a tenth earlier than the settings say, so that connections which were opened together are not
-    /// closed together.
-    fn is_expired(&self, now: Instant, limits: &Limits) -> bool {
-        let age = now.saturating_duration_since(self.opened);
-        let is_old = |lifetime: Duration| age >= lifetime.mul_f64(1.0 - 0.1 * self.jitter);
-        limits.max_lifetime.is_some_and(is_old)
-    }
-
-    fn is_unused(&self, now: Instant, limits: &Limits) -> bool {
-        now.saturating_duration_since(self.since) >= limits.idle_timeout
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod doubt;
 mod drain;
+mod entry;
 mod interface;
 mod lease_shutdown;
 mod leased;
