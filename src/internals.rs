@@ -215,7 +215,7 @@ impl Line {
         let dialler = Dialler::new(FixedAddress, Arc::new(SocketConnector::default()));
         let executor = Arc::new(Executor::new(None));
         let settings = settings.databases[0].clone();
-        let state = DatabaseState::new(settings, dialler, executor, Instant::now());
+        let state = DatabaseState::new(settings, dialler, executor, Arc::default(), Instant::now());
         let established = Established {
             transport: Box::new(stream),
             decoder: codec::Decoder::new(codec::Limits::default()),

@@ -70,9 +70,11 @@ mod shared_lease;
 mod supervisor;
 mod transaction;
 
+mod applied;
 mod error;
 mod events;
 mod execution;
+mod identity;
 mod stats;
 
 mod actors;
@@ -90,6 +92,7 @@ mod reply_code;
 mod sanitize;
 mod state;
 mod thread;
+mod watching;
 mod wire;
 
 #[cfg(feature = "internals")]
@@ -109,6 +112,7 @@ extern crate self as redis_steward;
 #[path = "../tests/common/mod.rs"]
 mod common;
 
+pub use applied::{Applied, DatabaseChange};
 pub use blocking::{BlockingDatabase, BlockingLease};
 pub use config::{
     Config, ConfigError, ConfigNote, DatabaseConfig, EnvironmentRegistry, ExplainedSetting,
@@ -116,7 +120,7 @@ pub use config::{
     Protocol, Service, ServiceRegistry, StaticRegistry, WhenDown,
 };
 pub use database::Database;
-pub use error::{Error, Limit, StartError};
+pub use error::{ApplyError, Error, Limit, StartError};
 pub use events::{CircuitState, HealthEvent, HealthEvents, HealthState, Reason, Recovery};
 pub use execution::{Execution, Source, Stage};
 pub use front::{Front, FrontBuilder, FrontError};
@@ -133,6 +137,7 @@ pub use stats::{
     DatabaseStats, Evictions, FallbackStats, PoolStats, SupervisorStats, WaitHistogram,
 };
 pub use supervisor::Supervisor;
+pub use watching::{ConfigReload, ConfigWatch};
 
 /// The `redis` crate, whose commands, pipelines, scripts and types work on a [`Database`].
 pub use redis;

@@ -7,12 +7,13 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    config::{DatabaseSettings, Settings},
-    events::{Change, CircuitState, EventHub, HealthState},
+    config::{DatabaseSettings, Io, Settings},
+    events::{Change, CircuitState, EventHub, HealthState, Recovery},
+    identity::DatabaseId,
     log::{Log, log_line},
-    net::{Connector, Dialler, Executor, FixedAddress},
+    net::{Connector, Dialler, Executor, Services},
     policy::gate_state::GateState,
-    state::{DatabaseState, LocalStore, clock},
+    state::{DatabaseState, Roster, clock},
     stats::{DatabaseStats, SupervisorStats},
 };
 
@@ -20,6 +21,11 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Registry {
     pub(crate) databases: DashMap<Arc<str>, Arc<DatabaseState>>,
+    roster: Arc<Roster>,
+    connector: Arc<dyn Connector>,
+    pub(crate) services: Arc<Services>,
+    /// Where connections run, which cannot be changed.
+    pub(crate) io: Io,
     pub(crate) hub: EventHub,
     pub(crate) executor: Arc<Executor>,
     pub(crate) log: Log,
@@ -37,23 +43,85 @@ impl Registry {
         executor: Executor,
         connector: Arc<dyn Connector>,
     ) -> Arc<Self> {
-        let executor = Arc::new(executor);
-        let databases = settings.databases.iter();
-        let now = clock::now();
-        let entry = |settings: &Arc<DatabaseSettings>| {
-            let dialler = Dialler::new(FixedAddress, connector.clone());
-            let state =
-                DatabaseState::new(settings.clone(), dialler, executor.clone(), now.into_std());
-            (settings.name.clone(), state)
-        };
-        Arc::new(Self {
-            databases: databases.map(entry).collect(),
+        let registry = Self {
+            databases: DashMap::new(),
+            roster: Arc::default(),
+            connector,
+            services: Arc::default(),
+            io: settings.io,
             hub: EventHub::default(),
-            executor,
+            executor: Arc::new(executor),
             log: Log::default(),
-            started: now,
+            started: clock::now(),
             stopping: CancellationToken::new(),
+        };
+        registry.services.ask(settings.registry.clone());
+        for database in &settings.databases {
+            registry.add(registry.create(database));
+        }
+        registry.publish_names(&settings.aliases, settings.default_database.clone());
+        Arc::new(registry)
+    }
+
+    /// The state of a database that is not there yet.
+    pub(crate) fn create(&self, settings: &Arc<DatabaseSettings>) -> Arc<DatabaseState> {
+        DatabaseState::new(
+            settings.clone(),
+            Dialler::new(self.services.clone(), self.connector.clone()),
+            self.executor.clone(),
+            self.roster.clone(),
+            clock::now().into_std(),
+        )
+    }
+
+    pub(crate) fn add(&self, state: Arc<DatabaseState>) {
+        self.databases.insert(state.name(), state);
+    }
+
+    /// Takes a database out, so that there are no further handles of it.
+    pub(crate) fn take(&self, name: &str) -> Option<Arc<DatabaseState>> {
+        self.databases.remove(name).map(|(_, state)| state)
+    }
+
+    pub(crate) fn find(&self, name: &str) -> Option<Arc<DatabaseState>> {
+        let state = self.databases.get(name);
+        state.map(|state| state.value().clone())
+    }
+
+    /// The database of this identity, unless it was removed.
+    pub(crate) fn state(&self, id: &DatabaseId) -> Option<Arc<DatabaseState>> {
+        self.find(id.name()).filter(|state| state.id == *id)
+    }
+
+    /// The database of a name or an alias, or the one that stands in for unknown names.
+    pub(crate) fn named(&self, name: &str) -> Option<Arc<DatabaseState>> {
+        let known = |name: &str| {
+            let aliased = || self.find(&self.roster.aliased(name)?);
+            self.find(name).or_else(aliased)
+        };
+        known(name).or_else(|| {
+            let default = self.roster.default()?;
+            let (asked, stand_in) = (name.to_owned(), default.clone());
+            log_line!(
+                self.log,
+                WARN,
+                database = ?asked,
+                default = &*stand_in,
+                "there is no database of this name, and the default one stands in for it"
+            );
+            known(&default)
         })
+    }
+
+    /// Makes the present names known, with these aliases and this default.
+    pub(crate) fn publish_names(
+        &self,
+        aliases: &[(Arc<str>, Arc<str>)],
+        default: Option<Arc<str>>,
+    ) {
+        let databases = self.databases.iter();
+        let names = databases.map(|entry| entry.key().clone());
+        self.roster.publish(names, aliases, default);
     }
 
     /// The task, cancelled without a result when the supervisor stops.
@@ -106,15 +174,38 @@ impl Registry {
         }
     }
 
+    /// Tells all subscribers and the log of the begin or the end of a database.
+    pub(crate) fn announce(
+        &self,
+        state: &DatabaseState,
+        health: HealthState,
+        recovery: Option<Recovery>,
+    ) {
+        self.publish(Change {
+            database: state.name(),
+            state: health,
+            circuit: CircuitState::Closed,
+            cause: None,
+            recovery,
+        });
+    }
+
+    /// Tells all subscribers and the log which settings of a database have changed.
+    pub(crate) fn announce_change(&self, database: &Arc<str>, settings: &[&'static str]) {
+        if let Some(event) = self.hub.publish_changed(database, settings) {
+            log_line!(
+                self.log,
+                INFO,
+                database = %event.database,
+                settings = event.changed.join(", "),
+                "settings changed"
+            );
+        }
+    }
+
     /// The names of all databases, sorted.
     pub(crate) fn names(&self) -> Vec<Arc<str>> {
-        let mut names: Vec<_> = self
-            .databases
-            .iter()
-            .map(|entry| entry.key().clone())
-            .collect();
-        names.sort();
-        names
+        self.roster.names()
     }
 
     pub(crate) fn states(&self) -> Vec<Arc<DatabaseState>> {
@@ -140,14 +231,8 @@ impl Registry {
         for state in self.states() {
             state.set_gate(GateState::ShuttingDown);
             state.end();
-            let recovery = state.local.as_ref().and_then(LocalStore::abandon);
-            self.publish(Change {
-                database: state.name(),
-                state: HealthState::Stopped,
-                circuit: CircuitState::Closed,
-                cause: None,
-                recovery,
-            });
+            let recovery = state.local.abandon();
+            self.announce(&state, HealthState::Stopped, recovery);
         }
         self.hub.close();
     }
@@ -159,8 +244,7 @@ impl Registry {
             None => (HealthState::Starting, CircuitState::Closed),
         };
         let (in_flight, pool) = (state.in_flight.now(), state.pool_stats());
-        let fallback = state.local.as_ref().map(LocalStore::figures);
-        let fallback = fallback.unwrap_or_default();
+        let fallback = state.local.figures();
         state
             .counters
             .snapshot(health, circuit, in_flight, fallback, pool)

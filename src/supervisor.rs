@@ -2,27 +2,36 @@
 
 use std::{
     fmt,
+    path::PathBuf,
     sync::{Arc, mpsc},
     time::Duration,
 };
 
 use actix::Recipient;
-use tokio::{runtime::Handle, sync::oneshot};
+use tokio::{
+    runtime::Handle,
+    sync::{broadcast, oneshot},
+};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
+    applied::Applied,
     call::CallEngine,
-    config::{Config, Io, resolve},
+    config::{Config, Io, resolve, resolve_change},
     database::Database,
-    error::{Error, StartError},
+    error::{ApplyError, Error, StartError},
     events::HealthEvents,
     execution::Execution,
     lifeline::{Lifeline, ShutdownReport},
-    messages::{AwaitReady, Operate, Operation, Revive, Subscribe, SweepAll},
+    messages::{
+        Apply, AwaitReady, Operate, Operation, ReadSettings, Revive, Subscribe, SweepAll, Watch,
+    },
     name::DatabaseName,
     registry::Registry,
     state::DatabaseState,
     stats::SupervisorStats,
     thread::Starting,
+    watching::{ConfigWatch, Stamps},
 };
 
 /// The connection manager of a program: it starts, watches, restarts and stops everything behind its
@@ -37,6 +46,7 @@ use crate::{
 /// | counters and the health of the moment | [`statistics`](Self::statistics), which returns [`SupervisorStats`] |
 /// | waiting for healthy databases | [`ready`](Self::ready) |
 /// | orders by hand | [`isolate`](Self::isolate), [`reset`](Self::reset), [`revive`](Self::revive), [`sweep`](Self::sweep) |
+/// | another configuration while it runs | [`apply`](Self::apply), which returns [`Applied`] |
 /// | the end | [`shutdown`](Self::shutdown) |
 ///
 /// Its actors run on a thread of their own, so that it works alike in tokio, in actix and in a program
@@ -119,11 +129,13 @@ impl Supervisor {
         Ok(Self::running(starting.finish(started.recv().ok())?))
     }
 
-    /// The handle of a named database. It can be taken once and kept, or taken each time: both are cheap.
+    /// The handle of a named database, by its name, an [alias](Config::alias) or a
+    /// [`RedisDatabase`](crate::RedisDatabase). It can be taken once and kept, or taken each time: both are cheap.
     ///
     /// # Errors
     ///
-    /// [`Error::UnknownDatabase`], which lists the configured names. There is no default database.
+    /// [`Error::UnknownDatabase`], which lists the configured names, unless a
+    /// [default database](Config::default_database) stands in.
     pub fn database<'a>(&self, name: impl Into<DatabaseName<'a>>) -> Result<Database, Error> {
         let engine = CallEngine::new(self.known(name.into().as_str())?);
         Ok(Database::new(engine, self.lifeline.clone()))
@@ -177,8 +189,8 @@ impl Supervisor {
     /// # Errors
     ///
     /// [`Error::UnknownDatabase`], and [`Error::ShuttingDown`] after a shutdown.
-    pub async fn isolate(&self, name: &str) -> Result<(), Error> {
-        self.operate(name, Operation::Isolate).await
+    pub async fn isolate<'a>(&self, name: impl Into<DatabaseName<'a>>) -> Result<(), Error> {
+        self.operate(name.into().as_str(), Operation::Isolate).await
     }
 
     /// Closes the circuit of a database by hand, also if it was open because of failures. When this
@@ -190,8 +202,8 @@ impl Supervisor {
     /// # Errors
     ///
     /// As [`isolate`](Self::isolate).
-    pub async fn reset(&self, name: &str) -> Result<(), Error> {
-        self.operate(name, Operation::Reset).await
+    pub async fn reset<'a>(&self, name: impl Into<DatabaseName<'a>>) -> Result<(), Error> {
+        self.operate(name.into().as_str(), Operation::Reset).await
     }
 
     /// Restarts the pool of a database that was given up because it crashed more than 5 times within 10 s
@@ -200,10 +212,139 @@ impl Supervisor {
     /// # Errors
     ///
     /// As [`isolate`](Self::isolate).
-    pub async fn revive(&self, name: &str) -> Result<(), Error> {
-        let database = self.known(name)?.name();
-        let revived = self.lifeline.link.revive.send(Revive(database.clone()));
-        revived.await.map_err(|_| stopped(database))
+    pub async fn revive<'a>(&self, name: impl Into<DatabaseName<'a>>) -> Result<(), Error> {
+        let database = self.known(name.into().as_str())?;
+        let revived = self.lifeline.link.revive.send(Revive(database.id.clone()));
+        revived.await.map_err(|_| stopped(database.name()))
+    }
+
+    /// Changes the configuration while everything runs: adds, removes, resizes and moves databases, and changes their
+    /// logins, limits and timeouts.
+    ///
+    /// The whole is checked first. An invalid configuration changes nothing. Databases are told apart by their names,
+    /// so another name is a removal and an addition. A database whose settings are the same is not touched.
+    ///
+    /// | settings | take effect |
+    /// |---|---|
+    /// | timeouts of calls, `when_down`, `allow_admin`, `max_in_flight`, `max_parked` | for calls that begin later. Handles take them, unless their caller has [overridden](Database::with_timeout) them |
+    /// | `max_connections`, `shared_connections`, `min_idle`, `idle_timeout`, `max_lifetime`, `sweep_interval`, `leak_warning` | at once. Connections beyond a lower maximum are closed when they are free |
+    /// | `failure_threshold`, `recovery_timeout`, `health_check_interval` | from the next failure, success or check on |
+    /// | `fallback` | at once. A store that stands in at the time goes on under its terms until the outage is over |
+    /// | address, number, login, `client_name`, `protocol`, parts of the greeting, `attempt_timeout`, `keepalive`, `tcp_user_timeout`, `max_reply_bytes` | with new connections. So does the begin of growth, a maximum of shared connections above the minimum |
+    ///
+    /// **New connections** are opened before the old ones are taken out of service. Until the first of them is open, the
+    /// old ones serve as before, and from then on they finish only what was sent on them. Commands keep their
+    /// [order](Database#order). Leased connections are closed when they are given back. So a new password or
+    /// address that does not work takes nothing from callers: the database is
+    /// [`Degraded`](crate::HealthState::Degraded), with the reason, for as long as its old connections work, and is
+    /// tried again until it does, or until another change. While connections are replaced, the pool may have one more
+    /// than `max_connections`.
+    ///
+    /// **Removed databases** take no further command: their handles answer [`Error::UnknownDatabase`], for good, also if
+    /// a database of the same name is added again. Commands in flight, and leases, have the
+    /// [command timeout](crate::DatabaseConfig::command_timeout) of the database to finish, and end as in a
+    /// [`shutdown`](Self::shutdown). What a [fallback](crate::Fallback) has kept for the server is dropped. Their
+    /// statistics are gone; those of all other databases count on.
+    ///
+    /// It waits for removed databases to drain, and for no server: return means that everything is arranged. Subscribers
+    /// get an event for each database that was [added](crate::HealthState::Starting),
+    /// [removed](crate::HealthState::Removed) or [changed](crate::HealthEvent::changed). [`ready`](Self::ready) waits
+    /// for the first connection of what was added.
+    ///
+    /// Two changes at the same time are made one after the other. A change goes on if the future is dropped after its
+    /// first poll. It is not kept: the next start begins with the configuration that it is given.
+    ///
+    /// # Errors
+    ///
+    /// [`ApplyError::Config`] with all problems, and [`ApplyError::ShuttingDown`]. [`Config::io`] cannot be changed.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use redis_steward::{Config, DatabaseConfig, Supervisor};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let main = DatabaseConfig::from_url("memory://");
+    /// let supervisor = Supervisor::spawn(Config::new().database("main", main.clone())).await?;
+    ///
+    /// let patient = main.command_timeout(Duration::from_secs(30));
+    /// let cache = DatabaseConfig::from_url("memory://");
+    /// let config = Config::new().database("main", patient).database("cache", cache);
+    /// let applied = supervisor.apply(config).await?;
+    /// assert_eq!(applied.to_string(), "cache: added\nmain: changed command_timeout");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn apply(&self, config: Config) -> Result<Applied, ApplyError> {
+        let settings = resolve_change(config, self.registry.io)?;
+        let applied = self.lifeline.link.apply.send(Apply(settings)).await;
+        applied.ok().flatten().ok_or(ApplyError::ShuttingDown)
+    }
+
+    /// Makes the databases those of a YAML file, now and whenever the file changes.
+    ///
+    /// The file is read as by [`Config::load_from`], so variables of the environment are stronger than it, and is applied
+    /// as by [`apply`](Self::apply). It is looked at every second, together with the files of passwords that it names,
+    /// and read once it has been the same for a second. A file that cannot be used changes nothing: the log and
+    /// [`ConfigWatch::next`] tell why.
+    ///
+    /// ```no_run
+    /// # async fn example(
+    /// #     supervisor: redis_steward::Supervisor,
+    /// # ) -> Result<(), redis_steward::ApplyError> {
+    /// supervisor.watch("config/redis-databases.yaml").await?.detach();
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// The watch does not keep the supervisor running. It costs a thread of tokio's for files.
+    ///
+    /// # Errors
+    ///
+    /// As [`apply`](Self::apply), if the file as it is cannot be used. It is not watched then.
+    pub async fn watch(&self, path: impl Into<PathBuf>) -> Result<ConfigWatch, ApplyError> {
+        self.watch_with(path, |config| config).await
+    }
+
+    /// As [`watch`](Self::watch), with changes in code: `adjust` gets each configuration that the file leads to before it
+    /// is applied, for instance to set a [service registry](Config::service_registry).
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn watch_with(
+        &self,
+        path: impl Into<PathBuf>,
+        adjust: impl Fn(Config) -> Config + Send + Sync + 'static,
+    ) -> Result<ConfigWatch, ApplyError> {
+        let (path, io) = (path.into(), self.registry.io);
+        let read = move || {
+            let config = adjust(Config::load_from(&path)?);
+            let files = config.files().to_vec();
+            Ok((resolve_change(config, io)?, files))
+        };
+        let read: Arc<ReadSettings> = Arc::new(read);
+        let (settings, files) = read()?;
+        let known = Stamps::of(&files);
+        let link = &self.lifeline.link;
+        let applied = link.apply.send(Apply(settings)).await;
+        applied.ok().flatten().ok_or(ApplyError::ShuttingDown)?;
+        let (reports, receiver) = broadcast::channel(16);
+        let stop = CancellationToken::new();
+        let guard = stop.clone().drop_guard();
+        let watch = Watch {
+            files,
+            known,
+            read,
+            reports,
+            stop,
+        };
+        let watched = link.watch.send(watch).await;
+        watched.map_err(|_| ApplyError::ShuttingDown)?;
+        Ok(ConfigWatch::new(receiver, guard))
     }
 
     /// Sweeps all databases now: closes connections that have been idle for longer than their [idle
@@ -254,17 +395,17 @@ impl Supervisor {
     }
 
     async fn operate(&self, name: &str, operation: Operation) -> Result<(), Error> {
-        let database = self.known(name)?.name();
+        let database = self.known(name)?;
         let operated = self.lifeline.link.operate.send(Operate {
-            database: database.clone(),
+            database: database.id.clone(),
             operation,
         });
-        operated.await.map_err(|_| stopped(database))
+        operated.await.map_err(|_| stopped(database.name()))
     }
 
     fn known(&self, name: &str) -> Result<Arc<DatabaseState>, Error> {
-        match self.registry.databases.get(name) {
-            Some(state) => Ok(state.clone()),
+        match self.registry.named(name) {
+            Some(state) => Ok(state),
             None => Err(Error::UnknownDatabase {
                 name: name.into(),
                 known: self.databases(),

@@ -41,7 +41,8 @@ impl Handler<Block> for SupervisorActor {
     type Result = ();
 
     fn handle(&mut self, block: Block, _: &mut Context<Self>) {
-        self.pools["one"].do_send(block);
+        let one = self.pools.iter().find(|(id, _)| &**id.name() == "one");
+        one.expect("a pool").1.do_send(block);
     }
 }
 

@@ -20,6 +20,7 @@ use crate::{
     error::Error,
     events::{CircuitState, HealthState, Reason},
     execution::Execution,
+    identity::DatabaseId,
     lifeline::ShutdownReport,
     messages::{Child, Execute, Operate, Operation, Revive, Shutdown},
     net::{Connector, Executor, SocketConnector},
@@ -37,7 +38,7 @@ struct Crash(Child);
 
 #[derive(Message)]
 #[rtype(result = "()")]
-struct Panic;
+pub(super) struct Panic;
 
 impl Handler<Crash> for SupervisorActor {
     type Result = ();
@@ -127,6 +128,14 @@ impl Rig {
         eventually_async(SOON, &condition, || latest() == Some(state.clone())).await;
     }
 
+    fn id(&self, name: &str) -> DatabaseId {
+        self.registry.find(name).expect("a database").id.clone()
+    }
+
+    fn pool(&self, name: &str) -> Child {
+        Child::Pool(self.id(name))
+    }
+
     fn restarts(&self, name: &str) -> u64 {
         self.registry.statistics().databases[name].pool.restarts
     }
@@ -157,10 +166,6 @@ fn run(test: impl Future<Output = ()>) {
     actix_rt::System::new().block_on(test);
 }
 
-fn pool(name: &str) -> Child {
-    Child::Pool(name.into())
-}
-
 #[test]
 fn row_40_a_pool_that_panics_is_started_again_and_handles_go_on() {
     run(async {
@@ -168,7 +173,7 @@ fn row_40_a_pool_that_panics_is_started_again_and_handles_go_on() {
         let opened = || rig.registry.statistics().databases["one"].pool.opened;
         assert_eq!(opened(), 1);
         let mut events = rig.registry.hub.subscribe();
-        rig.crash(pool("one")).await;
+        rig.crash(rig.pool("one")).await;
         eventually_async(SOON, "a new pool has a connection", || opened() == 2).await;
         assert_eq!(
             rig.ping("one").await.expect("pong"),
@@ -209,7 +214,7 @@ fn leases_of_a_crashed_pool_go_on_and_count_until_they_are_given_back() {
         for _ in 1..MAX_CONNECTIONS {
             leases.push(one.acquire(options, None).await.expect("a lease"));
         }
-        rig.crash(Child::Pool("one".into())).await;
+        rig.crash(rig.pool("one")).await;
         let is_shared = || (pool().shared, pool().opened) == (1, 4);
         eventually_async(SOON, "a new pool has a connection", is_shared).await;
         rig.ping("one").await.expect("over the new connection");
@@ -270,7 +275,7 @@ fn row_81_calls_keep_their_order_through_crashes_of_the_pool() {
         };
         let mut calls = Vec::new();
         for crash in 1..=5 {
-            rig.crash(pool("one")).await;
+            rig.crash(rig.pool("one")).await;
             while rig.restarts("one") < crash || rig.parked() > 0 {
                 for _ in 0..fastrand::usize(1..20) {
                     let mut call = Box::pin(maybe_done(push(calls.len())));
@@ -300,7 +305,7 @@ fn row_84_parked_requests_wait_for_the_pool_that_follows_a_crash() {
         let rig = Rig::start().await;
         rig.server.kill();
         let call = actix_rt::spawn(rig.parked_ping().await);
-        rig.crash(pool("one")).await;
+        rig.crash(rig.pool("one")).await;
         eventually_async(SOON, "it is restarted", || rig.restarts("one") == 1).await;
         assert_eq!(rig.parked(), 1);
         rig.server.restart();
@@ -319,14 +324,14 @@ fn row_84_parked_requests_of_a_pool_that_is_given_up_were_not_sent() {
         rig.server.kill();
         let call = actix_rt::spawn(rig.parked_ping().await);
         for crash in 1..=5 {
-            rig.crash(pool("one")).await;
+            rig.crash(rig.pool("one")).await;
             eventually_async(SOON, "it is restarted", || rig.restarts("one") == crash).await;
         }
-        rig.crash(pool("one")).await;
+        rig.crash(rig.pool("one")).await;
         let error = call.await.expect("a task").expect_err("given up");
         assert!(matches!(error, Error::Failed { .. }), "{error}");
         assert_eq!((error.execution(), rig.parked()), (Execution::NotSent, 0));
-        rig.supervisor.do_send(Revive("one".into()));
+        rig.supervisor.do_send(Revive(rig.id("one")));
         rig.server.restart();
         rig.until("one", HealthState::Healthy).await;
         rig.ping("one").await.expect("pong");
@@ -344,7 +349,7 @@ fn a_relay_that_panics_is_started_again() {
             relay.as_deref().expect("a relay").clone()
         };
         let first = relay();
-        rig.crash(Child::Relay("one".into())).await;
+        rig.crash(Child::Relay(rig.id("one"))).await;
         eventually_async(SOON, "there is another", || relay() != first).await;
         let pong = relay().send(Execute::new(cmd("PING"))).await;
         let pong = pong.expect("a relay that runs").expect("pong");
@@ -358,10 +363,10 @@ fn row_41_a_pool_that_crashes_in_a_loop_is_given_up_and_others_are_not() {
     run(async {
         let rig = Rig::start().await;
         for crash in 1..=5 {
-            rig.crash(pool("one")).await;
+            rig.crash(rig.pool("one")).await;
             eventually_async(SOON, "it is restarted", || rig.restarts("one") == crash).await;
         }
-        rig.crash(pool("one")).await;
+        rig.crash(rig.pool("one")).await;
         rig.until("one", HealthState::Failed).await;
         let error = rig.ping("one").await.expect_err("given up");
         assert!(matches!(error, Error::Failed { .. }), "{error}");
@@ -371,23 +376,23 @@ fn row_41_a_pool_that_crashes_in_a_loop_is_given_up_and_others_are_not() {
         rig.until("one", HealthState::Failed).await;
         assert!(rig.ping("one").await.is_err());
         // A revival does, with a new budget of crashes.
-        rig.supervisor.do_send(Revive("one".into()));
+        rig.supervisor.do_send(Revive(rig.id("one")));
         rig.until("one", HealthState::Healthy).await;
         rig.ping("one").await.expect("pong");
         // An isolated database stays isolated, also when its pool is given up and revived.
         let operate = |operation| Operate {
-            database: "one".into(),
+            database: rig.id("one"),
             operation,
         };
         let isolated = rig.supervisor.send(operate(Operation::Isolate)).await;
         isolated.expect("operated");
         for crash in 7..=11 {
-            rig.crash(pool("one")).await;
+            rig.crash(rig.pool("one")).await;
             eventually_async(SOON, "it is restarted", || rig.restarts("one") == crash).await;
         }
-        rig.crash(pool("one")).await;
+        rig.crash(rig.pool("one")).await;
         rig.until("one", HealthState::Failed).await;
-        rig.supervisor.do_send(Revive("one".into()));
+        rig.supervisor.do_send(Revive(rig.id("one")));
         rig.until("one", HealthState::Isolated).await;
         assert!(rig.ping("one").await.is_err());
         let reset = rig.supervisor.send(operate(Operation::Reset)).await;
@@ -404,7 +409,7 @@ fn an_isolated_database_stays_isolated_when_the_health_actor_crashes() {
         let rig = Rig::start().await;
         for crash_first in [true, false] {
             let isolate = Operate {
-                database: "one".into(),
+                database: rig.id("one"),
                 operation: Operation::Isolate,
             };
             if crash_first {
@@ -418,7 +423,7 @@ fn an_isolated_database_stays_isolated_when_the_health_actor_crashes() {
             rig.until("one", HealthState::Isolated).await;
             assert!(rig.ping("one").await.is_err());
             let reset = Operate {
-                database: "one".into(),
+                database: rig.id("one"),
                 operation: Operation::Reset,
             };
             rig.supervisor.send(reset).await.expect("operated");
@@ -435,7 +440,7 @@ fn row_40_health_goes_on_after_a_crash_and_subscribers_do_not_notice() {
         let rig = Rig::start().await;
         let mut events = rig.registry.hub.subscribe();
         rig.crash(Child::Health).await;
-        rig.crash(pool("two")).await;
+        rig.crash(rig.pool("two")).await;
         rig.server.kill();
         let is_open = |name: &str| {
             let stats = rig.registry.statistics();

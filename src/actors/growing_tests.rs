@@ -19,7 +19,9 @@ impl Handler<Saturate> for SupervisorActor {
     type Result = ();
 
     fn handle(&mut self, _: Saturate, _: &mut Context<Self>) {
-        self.pools["main"].do_send(Saturated);
+        for pool in self.pools.values() {
+            pool.do_send(Saturated);
+        }
     }
 }
 

@@ -20,6 +20,8 @@ mod ageing_tests;
 #[cfg(test)]
 mod blocked_tests;
 #[cfg(test)]
+mod change_tests;
+#[cfg(test)]
 mod crash_tests;
 #[cfg(test)]
 mod growing_tests;

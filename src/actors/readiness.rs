@@ -33,6 +33,7 @@ pub(super) async fn until_ready(registry: Arc<Registry>, within: Duration) -> Re
 async fn follow(events: &mut HealthEvents, latest: &mut Latest) -> bool {
     while !latest.values().all(is_healthy) {
         match events.next().await {
+            Some(event) if event.state == HealthState::Removed => latest.remove(&event.database),
             Some(event) => latest.insert(event.database.clone(), Some(event)),
             None => return false,
         };

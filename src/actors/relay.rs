@@ -3,7 +3,16 @@
 //! The relay of a database takes them, and the executor runs them. A flood of messages so costs its own database
 //! only: the relay lets the other actors of its thread run in between, and refuses what is too much.
 
-use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll, time::Duration};
+use std::{
+    future::poll_fn,
+    pin::pin,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    task::Poll,
+    time::Duration,
+};
 
 use actix::{
     Actor, AsyncContext, Context, Handler,
@@ -11,7 +20,6 @@ use actix::{
     fut::wrap_future,
 };
 use redis::{Cmd, Value};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::exit_guard::ExitGuard;
 use crate::{
@@ -29,11 +37,13 @@ const MESSAGES_AT_ONCE: usize = 256;
 
 /// Runs the messages of one database.
 pub(super) struct RelayActor {
-    engine: CallEngine,
+    /// The state has the address of this actor, so one of them must not keep the other. Handles keep the state.
+    state: Weak<DatabaseState>,
+    name: Arc<str>,
     registry: Arc<Registry>,
     _guard: ExitGuard,
-    /// One for each command that may be under way here.
-    places: Arc<Semaphore>,
+    /// The commands that are under way here.
+    under_way: Arc<AtomicUsize>,
     handled: usize,
 }
 
@@ -43,15 +53,10 @@ impl RelayActor {
         registry: Arc<Registry>,
         guard: ExitGuard,
     ) -> Self {
-        // Tokio has a bound of its own, which is beyond any memory.
-        let places = state
-            .settings
-            .load()
-            .max_in_flight
-            .min(Semaphore::MAX_PERMITS);
         Self {
-            places: Arc::new(Semaphore::new(places)),
-            engine: CallEngine::new(state),
+            under_way: Arc::default(),
+            name: state.name(),
+            state: Arc::downgrade(&state),
             registry,
             _guard: guard,
             handled: 0,
@@ -72,9 +77,16 @@ impl Handler<Execute> for RelayActor {
             // Without this an actor handles messages for as long as there are any.
             ctx.wait(wrap_future(tokio::task::yield_now()));
         }
-        match self.places.clone().try_acquire_owned() {
-            Ok(place) => Executing::Run(Command {
-                engine: self.engine.clone(),
+        let Some(state) = self.state.upgrade() else {
+            return Executing::Unknown(Error::UnknownDatabase {
+                name: (&*self.name).into(),
+                known: self.registry.names(),
+            });
+        };
+        let most = state.in_flight.max_commands();
+        match Place::take(&self.under_way, most) {
+            Some(place) => Executing::Run(Command {
+                engine: CallEngine::new(state),
                 registry: self.registry.clone(),
                 // The rest of the message ends here: it is handled.
                 command: execute.command,
@@ -82,7 +94,7 @@ impl Handler<Execute> for RelayActor {
                 idempotence: execute.idempotence,
                 _place: place,
             }),
-            Err(_) => Executing::Refuse(self.engine.state.clone()),
+            None => Executing::Refuse(state),
         }
     }
 }
@@ -93,6 +105,8 @@ type Outcome = Result<Value, Error>;
 pub(crate) enum Executing {
     Run(Command),
     Refuse(Arc<DatabaseState>),
+    /// The database was removed, and there is no handle of it any more.
+    Unknown(Error),
 }
 
 /// A command that was sent as a message.
@@ -102,7 +116,25 @@ pub(crate) struct Command {
     command: Cmd,
     timeout: Option<Duration>,
     idempotence: Idempotence,
-    _place: OwnedSemaphorePermit,
+    _place: Place,
+}
+
+/// The right of one command to be under way.
+struct Place(Arc<AtomicUsize>);
+
+impl Place {
+    /// The maximum may change, so it is compared each time.
+    fn take(under_way: &Arc<AtomicUsize>, most: usize) -> Option<Self> {
+        let place = Self(under_way.clone());
+        // Dropped, the place is given back.
+        (under_way.fetch_add(1, Relaxed) < most).then_some(place)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
 }
 
 impl Command {
@@ -150,6 +182,12 @@ impl MessageResponse<RelayActor, Execute> for Executing {
                 let error = CallEngine::new(state).too_many_messages();
                 // The sender may have gone.
                 let _ = sender.send(Err(error));
+            }
+            (Self::Unknown(error), sender) => {
+                if let Some(sender) = sender {
+                    // The sender may have gone.
+                    let _ = sender.send(Err(error));
+                }
             }
             // Sent with `do_send`: there is no one to tell, and a flood costs no more than it must.
             (Self::Refuse(state), None) => count(&state.counters.refused),

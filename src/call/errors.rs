@@ -47,12 +47,30 @@ impl<B: Backend> CallEngine<B> {
                     last_error: outage.and_then(|outage| outage.cause.clone()),
                 }
             }
-            GateState::ShuttingDown => Error::ShuttingDown {
-                database,
-                execution: Execution::NotSent,
-            },
+            GateState::ShuttingDown | GateState::Removed => self.over(Execution::NotSent, 1),
             GateState::Failed => Error::Failed { database },
             GateState::Isolated => Error::Isolated { database },
+        }
+    }
+
+    /// The error of a call that was cut short by the end of the supervisor, or of its database.
+    pub(super) fn over(&self, execution: Execution, attempts: u32) -> Error {
+        let database = self.state.name();
+        match execution {
+            _ if !self.state.is_removed() => Error::ShuttingDown {
+                database,
+                execution,
+            },
+            Execution::NotSent => Error::UnknownDatabase {
+                name: (&*database).into(),
+                known: self.state.known(),
+            },
+            _ => Error::ConnectionLost {
+                database,
+                execution,
+                attempts,
+                cause: "the database was removed".into(),
+            },
         }
     }
 
@@ -160,9 +178,10 @@ impl<B: Backend> CallEngine<B> {
             circuit: match self.state.gate.state() {
                 GateState::Trial { .. } => CircuitState::HalfOpen,
                 GateState::Open | GateState::Isolated => CircuitState::Open,
-                GateState::Free | GateState::ShuttingDown | GateState::Failed => {
-                    CircuitState::Closed
-                }
+                GateState::Free
+                | GateState::ShuttingDown
+                | GateState::Failed
+                | GateState::Removed => CircuitState::Closed,
             },
             last_error,
         }
@@ -196,10 +215,7 @@ impl<B: Backend> CallEngine<B> {
                 self.timed_out(stage, attempts, last_error)
             }
             Failure::Lost(loss, _) if matches!(*loss, CloseReason::Stopped) => {
-                Error::ShuttingDown {
-                    database,
-                    execution,
-                }
+                self.over(execution, attempts.count)
             }
             Failure::Lost(loss, _) => Error::ConnectionLost {
                 database,
@@ -213,17 +229,13 @@ impl<B: Backend> CallEngine<B> {
                 self.explain_limit(limit, self.state.parked())
             }
             Failure::CircuitOpened => self.explain_gate(GateState::Open),
-            Failure::ShuttingDown(_) => Error::ShuttingDown {
-                database,
-                execution,
-            },
+            Failure::ShuttingDown(_) => self.over(execution, attempts.count),
             Failure::Abandoned(_) => {
                 count(&self.state.counters.lost);
                 match self.state.gate.state() {
-                    GateState::ShuttingDown => Error::ShuttingDown {
-                        database,
-                        execution,
-                    },
+                    GateState::ShuttingDown | GateState::Removed => {
+                        self.over(execution, attempts.count)
+                    }
                     GateState::Failed if execution == Execution::NotSent => {
                         Error::Failed { database }
                     }

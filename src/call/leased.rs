@@ -79,10 +79,7 @@ impl<B: Backend> CallEngine<B> {
                 let limit = Limit::Parked(self.state.settings.load().max_parked);
                 Err(self.overloaded_by(limit, self.state.counters.waiting.load(Relaxed)))
             }
-            Ok(Err(NoGrant::ShuttingDown)) => Err(Error::ShuttingDown {
-                database: self.state.name(),
-                execution: Execution::NotSent,
-            }),
+            Ok(Err(NoGrant::ShuttingDown)) => Err(self.over(Execution::NotSent, 1)),
             // The pool has crashed, or has been shut down.
             Err(_) => {
                 let failure = Failure::Abandoned(Execution::NotSent);
@@ -244,7 +241,7 @@ impl<B: Backend> CallEngine<B> {
         options: &CallOptions,
         mut attempts: Attempts,
     ) -> Result<(Reply, Attempts), Error> {
-        let _write = Write::begins(self.state.seen.as_ref(), work);
+        let _write = Write::begins(self.seen(options), work);
         let limit = options.time_limit(block);
         attempts.timeout = limit;
         let deadline = options.deadline(clock::now(), limit);

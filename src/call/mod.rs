@@ -216,10 +216,8 @@ impl<B: Backend> CallEngine<B> {
         work: &(impl Work + Sync),
         options: &CallOptions,
     ) -> Result<(Reply, Attempts), Error> {
-        if let Some(seen) = &self.state.seen
-            && !options.is_watched
-        {
-            return Box::pin(self.call_watched(seen, work, options)).await;
+        if options.remembers && !options.is_watched {
+            return Box::pin(self.call_watched(&self.state.seen, work, options)).await;
         }
         let deadline = options.end(clock::now());
         let admitted = match self.state.gate.try_enter() {

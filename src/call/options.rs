@@ -67,6 +67,8 @@ pub(crate) struct CallOptions {
     /// The call waits while the database is down.
     pub(super) is_patient: bool,
     pub(super) keeps_texts: bool,
+    /// What it reads is to be remembered, and what it writes forgotten.
+    pub(super) remembers: bool,
     /// Its values are remembered by whoever makes the call.
     pub(super) is_watched: bool,
     /// A deadline for several calls together, if one was set before.
@@ -82,6 +84,7 @@ impl CallOptions {
             idempotence: overrides.idempotence,
             is_patient: overrides.is_patient.unwrap_or(settings.is_patient),
             keeps_texts: overrides.keeps_texts,
+            remembers: settings.remembers,
             is_watched: false,
             until: None,
         }
@@ -101,7 +104,10 @@ impl CallOptions {
         match closed {
             GateState::Free | GateState::Trial { .. } => true,
             GateState::Open => self.is_patient,
-            GateState::ShuttingDown | GateState::Failed | GateState::Isolated => false,
+            GateState::ShuttingDown
+            | GateState::Failed
+            | GateState::Isolated
+            | GateState::Removed => false,
         }
     }
 

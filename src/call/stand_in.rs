@@ -45,10 +45,10 @@ impl<B: Backend> CallEngine<B> {
         deadline: Instant,
         refused: Error,
     ) -> Result<(Reply, Attempts), Error> {
-        let (Some(local), Error::CircuitOpen { .. }) = (&self.state.local, &refused) else {
+        let Error::CircuitOpen { .. } = &refused else {
             return Err(refused);
         };
-        match run(local, self.state.seen.as_ref(), work) {
+        match run(&self.state.local, &self.state.seen, work) {
             Ok(reply) => {
                 self.uncount(&refused);
                 self.unless_error(reply, Attempts::served_locally(options))
@@ -64,12 +64,11 @@ impl<B: Backend> CallEngine<B> {
     }
 }
 
-/// Runs work on a store; there is no reason if the store does not serve commands of this kind.
-fn run(
-    local: &LocalStore,
-    seen: Option<&SeenValues>,
-    work: &impl Work,
-) -> Result<Reply, Option<NotRun>> {
+/// Runs work on a store; there is no reason if none is wanted, or it does not serve commands of this kind.
+fn run(local: &LocalStore, seen: &SeenValues, work: &impl Work) -> Result<Reply, Option<NotRun>> {
+    if !local.is_wanted() {
+        return Err(None);
+    }
     let commands = work.each();
     let words: Vec<Vec<_>> = commands.iter().map(|command| words(command)).collect();
     if !words.iter().all(|words| Served::of(words).is_some()) {

@@ -48,6 +48,7 @@ impl Script {
             settings,
             dialler,
             Arc::new(Executor::new(None)),
+            Arc::default(),
             Instant::now().into_std(),
         );
         let engine = CallEngine::on(state, script.clone());

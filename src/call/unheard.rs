@@ -22,7 +22,7 @@ impl<B: Backend> CallEngine<B> {
         work: &impl Work,
         options: &CallOptions,
     ) -> Result<Value, Error> {
-        let _write = Write::begins(self.state.seen.as_ref(), work);
+        let _write = Write::begins(self.seen(options), work);
         let deadline = options.end(clock::now());
         // It is no trial of the circuit, because its reply is seen by nobody who judges it.
         self.enter(options, deadline).await?.forgo_trial();
@@ -42,7 +42,7 @@ impl<B: Backend> CallEngine<B> {
         block: Option<Block>,
         options: &CallOptions,
     ) -> Result<Value, Error> {
-        let _write = Write::begins(self.state.seen.as_ref(), work);
+        let _write = Write::begins(self.seen(options), work);
         let limit = options.time_limit(block);
         let deadline = options.deadline(clock::now(), limit);
         self.enter(options, deadline).await?.forgo_trial();

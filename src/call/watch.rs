@@ -11,6 +11,11 @@ use crate::{
 };
 
 impl<B: Backend> CallEngine<B> {
+    /// Where the call's values are remembered, if they are.
+    pub(super) fn seen(&self, options: &CallOptions) -> Option<&SeenValues> {
+        options.remembers.then_some(&self.state.seen)
+    }
+
     /// Runs work, and remembers what it has read, or forgets what it has written.
     pub(super) async fn call_watched(
         &self,

@@ -1,6 +1,6 @@
 //! The endpoint of a server.
 
-use std::{fmt, net::Ipv6Addr, path::PathBuf};
+use std::{fmt, net::Ipv6Addr, path::PathBuf, sync::Arc};
 
 use crate::memory::Store;
 
@@ -13,11 +13,28 @@ pub(crate) enum Address {
     Unix(PathBuf),
     /// A server in this process.
     Memory(Store),
+    /// Wherever the service registry says that the server of this database is.
+    Service(Arc<str>),
+}
+
+/// A server on this machine.
+impl Default for Address {
+    fn default() -> Self {
+        Self::Tcp {
+            host: "localhost".into(),
+            port: Self::DEFAULT_PORT,
+        }
+    }
 }
 
 impl Address {
     /// The port that Redis and Valkey listen on by default.
     pub(super) const DEFAULT_PORT: u16 = 6379;
+
+    /// Whether it is an embedded server that has no name, so that each mention of it is another one.
+    pub(super) fn is_unnamed(&self) -> bool {
+        matches!(self, Self::Memory(store) if store.is_unnamed())
+    }
 }
 
 impl fmt::Display for Address {
@@ -28,6 +45,7 @@ impl fmt::Display for Address {
             Self::Tcp { host, port } => write!(f, "{host}:{port}"),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
             Self::Memory(store) => store.fmt(f),
+            Self::Service(database) => write!(f, "the service of {database}"),
         }
     }
 }

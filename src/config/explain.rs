@@ -101,7 +101,12 @@ fn of_database(name: &str, config: &DatabaseConfig, all: &Config) -> Vec<Explain
     match Merged::of(config) {
         Ok(merged) => {
             let address = &merged.address;
-            rows.push(row("address", address.get().to_string(), address.origin()));
+            let (shown, origin) = if all.registry.is_some() && !config.says_where() {
+                ("(asked at each dial)".into(), &Origin::Registry)
+            } else {
+                (address.get().to_string(), address.origin())
+            };
+            rows.push(row("address", shown, origin));
             rows.push(row(
                 "number",
                 text(&merged.number, "0"),

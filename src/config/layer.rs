@@ -10,6 +10,8 @@ use super::position::FilePosition;
 pub(crate) enum Origin {
     /// The table of fields.
     Default,
+    /// The service registry.
+    Registry,
     /// A part of a URL that was given in code.
     Url,
     /// A key of a file that holds for all databases in it.
@@ -29,6 +31,7 @@ impl Origin {
     pub(super) fn rank(&self) -> u8 {
         match self {
             Self::Default => 0,
+            Self::Registry => 10,
             Self::Url => 20,
             Self::FileForAll(_) => 30,
             Self::File(_) => 31,
@@ -66,7 +69,7 @@ impl Origin {
         match self {
             Self::FileForAll(position) | Self::File(position) => Some(position.to_string()),
             Self::VariableForAll(name) | Self::Variable(name) => Some(name.to_string()),
-            Self::Default | Self::Url | Self::Setter => None,
+            Self::Default | Self::Registry | Self::Url | Self::Setter => None,
         }
     }
 }
@@ -76,6 +79,7 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => f.write_str("default"),
+            Self::Registry => f.write_str("service registry"),
             Self::Url => f.write_str("URL in code"),
             Self::FileForAll(position) | Self::File(position) => position.fmt(f),
             Self::VariableForAll(name) | Self::Variable(name) => f.write_str(name),
@@ -138,10 +142,11 @@ mod tests {
     use super::*;
 
     /// One origin of each kind, from the weakest to the strongest.
-    fn order() -> [Origin; 7] {
+    fn order() -> [Origin; 8] {
         let position = || FilePosition::new("file.yaml".into(), 1, 2);
         [
             Origin::Default,
+            Origin::Registry,
             Origin::Url,
             Origin::FileForAll(position()),
             Origin::File(position()),

@@ -9,13 +9,14 @@
 //! - `layer`: values that know their origin · `source`: [`Config::from_env`] · `variables`: reading
 //!   single variables · `quantity`: values that have a range
 //! - `resolve`: `Config` → `Settings`, all checks · `report`: their problems · `settings`: the
-//!   result
+//!   result · `changes`: what differs from the present ones
 //! - `url`: reading a URL · `percent`: its escapes · `address`: the endpoint of a server ·
 //!   `protocol`: [`Protocol`]
 //! - `error`: [`ConfigError`] and its [`Problem`]s
 
 mod address;
 mod alias;
+mod changes;
 mod database;
 mod environment;
 mod error;
@@ -46,6 +47,7 @@ mod when_down;
 
 pub(crate) use address::Address;
 use alias::Alias;
+pub(crate) use changes::Changes;
 pub use error::{ConfigError, Problem};
 pub use explain::{ExplainedSetting, Explanation};
 pub use fallback::{Fallback, OnRecovery};
@@ -55,12 +57,12 @@ pub use keepalive::Keepalive;
 pub use note::ConfigNote;
 pub use position::FilePosition;
 pub use protocol::Protocol;
-pub(crate) use resolve::resolve;
+pub(crate) use resolve::{resolve, resolve_change};
 pub use service::{EnvironmentRegistry, FindingService, Service, ServiceRegistry, StaticRegistry};
 pub(crate) use settings::{MAX_WAIT, Settings};
 pub use when_down::WhenDown;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 /// The databases of a [`Supervisor`](crate::Supervisor), and their common settings.
 ///
@@ -93,6 +95,8 @@ pub struct Config {
     /// Whether a file has named the databases.
     is_from_file: bool,
     notes: Vec<ConfigNote>,
+    /// The files that it was read from.
+    files: Vec<PathBuf>,
 }
 
 impl Config {
@@ -109,6 +113,7 @@ impl Config {
             common: DatabaseConfig::new(),
             is_from_file: false,
             notes: Vec::new(),
+            files: Vec::new(),
         }
     }
 
@@ -212,6 +217,10 @@ impl Config {
     /// databases that share their number by mistake perhaps. The start logs them as warnings.
     pub fn notes(&self) -> &[ConfigNote] {
         &self.notes
+    }
+
+    pub(crate) fn files(&self) -> &[PathBuf] {
+        &self.files
     }
 
     /// Checks the configuration as a start does, but starts nothing and opens no connection. A test can

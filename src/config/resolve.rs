@@ -9,7 +9,7 @@ use std::{
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{
-    Address, Config, ConfigError, DatabaseConfig, Settings,
+    Address, Config, ConfigError, DatabaseConfig, Io, Problem, Settings,
     address::Host,
     alias::{self, Alias},
     error::quoted,
@@ -49,7 +49,12 @@ pub(crate) fn resolve(config: Config) -> Result<Settings, ConfigError> {
         }
         database.check_limits(&mut report);
         let login = login(name, database, &mut report);
-        databases.extend(login.map(|login| Arc::new(database.seal(name, login, &config))));
+        if let Some(mut login) = login {
+            if config.registry.is_some() && !database.says_where() {
+                login.address = Address::Service(name.as_str().into());
+            }
+            databases.push(Arc::new(database.seal(name, login, &config)));
+        }
     }
     let numbers = databases
         .iter()
@@ -66,6 +71,7 @@ pub(crate) fn resolve(config: Config) -> Result<Settings, ConfigError> {
     Ok(Settings {
         aliases: config.aliases.iter().map(alias).collect(),
         default_database: config.default_database.as_deref().map(Into::into),
+        registry: config.registry.clone(),
         databases,
         io: config.io,
     })
@@ -84,6 +90,24 @@ fn check_default(config: &Config, numbers: &HashMap<&str, i64>, report: &mut Rep
             format!("{} is no database{hint}", quoted(name)),
         );
     }
+}
+
+/// Seals a configuration for a supervisor that runs with this choice of a runtime, which cannot be changed.
+pub(crate) fn resolve_change(config: Config, present: Io) -> Result<Settings, ConfigError> {
+    let is_other = config.io != present;
+    let resolved = resolve(config);
+    if !is_other {
+        return resolved;
+    }
+    let message = format!(
+        "cannot be changed while the supervisor runs, with {present:?}; spawn another one, or leave it as it is"
+    );
+    let mut problems = match resolved {
+        Ok(_) => Vec::new(),
+        Err(error) => error.problems().to_vec(),
+    };
+    problems.insert(0, Problem::new(None, "io", message));
+    Err(ConfigError::new(problems))
 }
 
 fn check_name(name: &str, report: &mut Report<'_>) {
@@ -147,6 +171,14 @@ fn login(name: &str, config: &DatabaseConfig, report: &mut Report<'_>) -> Option
         without_client_name: merged.without.client_name,
         without_select: merged.without.select,
     })
+}
+
+impl DatabaseConfig {
+    /// Whether any source gives its server.
+    pub(super) fn says_where(&self) -> bool {
+        let origins = [self.url.origin(), self.host.origin(), self.port.origin()];
+        origins.into_iter().any(|origin| *origin != Origin::Default)
+    }
 }
 
 /// Checks the texts that are given, wherever the rest comes from.

@@ -404,3 +404,14 @@ fn a_command_of_the_greeting_is_left_out_if_a_setter_or_the_url_says_so() {
         assert_eq!(left_out, expected);
     }
 }
+
+#[test]
+fn the_runtime_cannot_be_changed() {
+    let bad = Config::single("nothing").io(Io::Dedicated);
+    let error = resolve_change(bad, Io::Caller).expect_err("two problems");
+    let fields: Vec<_> = error.problems().iter().map(Problem::field).collect();
+    assert_eq!(fields, ["io", "url"]);
+    let good = Config::single("redis://localhost").io(Io::Dedicated);
+    assert!(resolve_change(good.clone(), Io::Caller).is_err());
+    assert!(resolve_change(good, Io::Dedicated).is_ok());
+}

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, error::Error, fmt, future::Future, pin::Pin};
 
-use super::{address::Host, environment::Environment, fields::Setting, source::spelled};
+use super::{Address, address::Host, environment::Environment, fields::Setting, source::spelled};
 
 /// The answer of a [`ServiceRegistry`], once it is there.
 pub type FindingService<'a> = Pin<
@@ -57,6 +57,13 @@ impl Service {
         Self {
             host: host.into(),
             port,
+        }
+    }
+
+    pub(crate) fn address(self) -> Address {
+        Address::Tcp {
+            host: self.host,
+            port: self.port,
         }
     }
 }

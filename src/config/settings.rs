@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Io, fields::DatabaseSettings};
+use super::{Changes, Io, ServiceRegistry, fields::DatabaseSettings};
 
 /// The longest deadline, grace or interval, a year: an endless one would overflow the clock.
 pub(crate) const MAX_WAIT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
@@ -16,5 +16,29 @@ pub(crate) struct Settings {
     pub(crate) aliases: Vec<(Arc<str>, Arc<str>)>,
     /// The database that stands in for unknown names.
     pub(crate) default_database: Option<Arc<str>>,
+    /// Finds the servers of databases that have no address.
+    pub(crate) registry: Option<Arc<dyn ServiceRegistry>>,
     pub(crate) io: Io,
+}
+
+impl DatabaseSettings {
+    /// The settings that follow these: an embedded server without a name stays the same one.
+    pub(crate) fn precede(&self, mut next: Arc<Self>) -> Arc<Self> {
+        if self.address.is_unnamed() && next.address.is_unnamed() {
+            Arc::make_mut(&mut next).address = self.address.clone();
+        }
+        next
+    }
+
+    /// Whether open connections cannot have these changes, so that they are to be replaced.
+    pub(crate) fn needs_new_connections(&self, changes: &Changes, next: &Self) -> bool {
+        // A shared connection watches its load only if another one could take a part of it.
+        let begins_to_grow = next.can_grow() && !self.can_grow();
+        changes.are_carried() || begins_to_grow
+    }
+
+    /// Whether more shared connections than the minimum may be opened.
+    pub(crate) fn can_grow(&self) -> bool {
+        self.shared_max > self.shared_min
+    }
 }

@@ -117,13 +117,14 @@ impl Location {
 
     /// The location without its user name, password and options, for logs and `Debug`.
     pub(super) fn shown(&self) -> String {
+        let address = match &self.address {
+            address @ Address::Tcp { .. } => format!("redis://{address}"),
+            address => address.to_string(),
+        };
         match (&self.address, self.number) {
-            (address @ Address::Tcp { .. }, None) => format!("redis://{address}"),
-            (address @ Address::Tcp { .. }, Some(number)) => format!("redis://{address}/{number}"),
-            (address @ Address::Unix(_), None) => address.to_string(),
-            (address @ Address::Unix(_), Some(number)) => format!("{address}?db={number}"),
-            (address @ Address::Memory(_), None) => address.to_string(),
-            (address @ Address::Memory(_), Some(number)) => format!("{address}/{number}"),
+            (_, None) => address,
+            (Address::Unix(_), Some(number)) => format!("{address}?db={number}"),
+            (_, Some(number)) => format!("{address}/{number}"),
         }
     }
 }

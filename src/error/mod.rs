@@ -1,6 +1,7 @@
 //! Errors by moment: [`ConfigError`](crate::ConfigError) for the configuration, [`StartError`] for the
 //! start of the supervisor, [`Error`] for a call.
 
+mod apply;
 mod limit;
 mod redis;
 mod start;
@@ -8,9 +9,10 @@ mod text;
 
 use std::{sync::Arc, time::Duration};
 
+pub use apply::ApplyError;
 pub use limit::Limit;
 pub use start::StartError;
-use text::{Listed, circuit_unless_closed, in_attempts, last, load, waiting};
+use text::{Listed, circuit_unless_closed, in_attempts, last, load, unknown, waiting};
 
 use crate::{
     events::{CircuitState, Reason},
@@ -301,8 +303,12 @@ pub enum Error {
         /// Name of the database.
         database: Arc<str>,
     },
-    /// No database of that name is configured.
-    #[error("there is no database {name:?}; the configured ones are {}", Listed(.known, ", "))]
+    /// No database of that name is configured, or the handle is of one that
+    /// [`Supervisor::apply`](crate::Supervisor::apply) has removed. Nothing was sent.
+    ///
+    /// A handle stays with the database that it was taken from. If a database of the same name was added later, take
+    /// another handle.
+    #[error("{}", unknown(.name, .known))]
     UnknownDatabase {
         /// The name that was asked for.
         name: Box<str>,

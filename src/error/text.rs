@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use crate::{events::CircuitState, execution::Stage, stats::PoolStats};
+use crate::{events::CircuitState, execution::Stage, nearest::nearest, stats::PoolStats};
 
 pub(super) fn in_attempts(attempts: &u32) -> String {
     match attempts {
@@ -50,6 +50,19 @@ pub(super) fn last(last_error: &Option<Arc<str>>) -> String {
         Some(error) => format!(" (last error: {error})"),
         None => String::new(),
     }
+}
+
+pub(super) fn unknown(name: &str, known: &[Arc<str>]) -> String {
+    if known.iter().any(|known| **known == *name) {
+        return format!(
+            "the database {name:?} of this handle was removed; there is another one of that name, so take another \
+             handle"
+        );
+    }
+    let near = nearest(name, known.iter().map(|known| &**known));
+    let meant = near.map_or(String::new(), |near| format!(" (did you mean {near:?}?)"));
+    let known = Listed(known, ", ");
+    format!("there is no database {name:?}{meant}; the configured ones are {known}")
 }
 
 pub(super) struct Listed<'a>(pub(super) &'a [Arc<str>], pub(super) &'static str);

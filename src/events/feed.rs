@@ -23,7 +23,7 @@ pub(super) struct Feed(Mutex<Events>);
 
 #[derive(Default)]
 struct Events {
-    /// The present state of each database.
+    /// The present state of each database, and the last one of those that were removed of late.
     latest: BTreeMap<Arc<str>, HealthEvent>,
     /// The last events of all databases, in order and without a gap.
     recent: VecDeque<HealthEvent>,
@@ -76,12 +76,27 @@ impl Feed {
         Some(event)
     }
 
+    /// Adds an event for settings that have changed. The state is the present one.
+    pub(super) fn add_changed(
+        &self,
+        database: &Arc<str>,
+        changed: Arc<[&'static str]>,
+    ) -> Option<HealthEvent> {
+        let (event, waiting) = {
+            let mut events = self.lock();
+            let event = events.add_changed(database, changed)?;
+            (event, std::mem::take(&mut events.waiting))
+        };
+        waiting.into_values().for_each(Waker::wake);
+        Some(event)
+    }
+
     pub(super) fn subscribe(&self) -> Subscription {
         let mut events = self.lock();
         events.last_subscriber += 1;
         Subscription {
             id: events.last_subscriber,
-            states: events.latest.values().cloned().collect(),
+            states: events.present().cloned().collect(),
             seen: events.sequence,
         }
     }
@@ -151,6 +166,55 @@ impl Events {
         if self.is_closed || is_known {
             return None;
         }
+        Some(self.push(change, Arc::default()))
+    }
+
+    fn add_changed(
+        &mut self,
+        database: &Arc<str>,
+        changed: Arc<[&'static str]>,
+    ) -> Option<HealthEvent> {
+        if self.is_closed {
+            return None;
+        }
+        let latest = self.latest.get(database);
+        let change = Change {
+            database: database.clone(),
+            state: latest.map_or(HealthState::Starting, |latest| latest.state.clone()),
+            circuit: latest.map_or(CircuitState::Closed, |latest| latest.circuit),
+            cause: latest.and_then(|latest| latest.cause.clone()),
+            recovery: None,
+        };
+        Some(self.push(change, changed))
+    }
+
+    /// The last events of the databases that there are.
+    fn present(&self) -> impl Iterator<Item = &HealthEvent> {
+        let events = self.latest.values();
+        events.filter(|event| event.state != HealthState::Removed)
+    }
+
+    /// Forgets the database that was removed first, if many were. No subscriber that is less far behind than that
+    /// misses its end.
+    fn forget_removed(&mut self) {
+        let removed = self.latest.values();
+        let removed = removed.filter(|event| event.state == HealthState::Removed);
+        let mut oldest: Option<&HealthEvent> = None;
+        let mut number = 0;
+        for event in removed {
+            number += 1;
+            oldest = oldest
+                .filter(|oldest| oldest.sequence < event.sequence)
+                .or(Some(event));
+        }
+        if number > CAPACITY
+            && let Some(name) = oldest.map(|oldest| oldest.database.clone())
+        {
+            self.latest.remove(&name);
+        }
+    }
+
+    fn push(&mut self, change: Change, changed: Arc<[&'static str]>) -> HealthEvent {
         self.sequence += 1;
         let event = HealthEvent {
             database: change.database,
@@ -158,16 +222,20 @@ impl Events {
             circuit: change.circuit,
             cause: change.cause,
             recovery: change.recovery,
+            changed,
             at: SystemTime::now(),
             sequence: self.sequence,
             missed: 0,
         };
         self.latest.insert(event.database.clone(), event.clone());
+        if event.state == HealthState::Removed {
+            self.forget_removed();
+        }
         if self.recent.len() == CAPACITY {
             self.recent.pop_front();
         }
         self.recent.push_back(event.clone());
-        Some(event)
+        event
     }
 
     fn after(&self, seen: u64) -> VecDeque<HealthEvent> {

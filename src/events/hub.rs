@@ -20,6 +20,15 @@ impl EventHub {
         self.0.add(change)
     }
 
+    /// Tells the subscribers which settings of a database have changed, and returns the event.
+    pub(crate) fn publish_changed(
+        &self,
+        database: &Arc<str>,
+        changed: &[&'static str],
+    ) -> Option<HealthEvent> {
+        self.0.add_changed(database, changed.into())
+    }
+
     /// A stream of the current states and all changes after them.
     pub(crate) fn subscribe(&self) -> HealthEvents {
         HealthEvents::new(self.0.clone())
@@ -140,6 +149,43 @@ mod tests {
             let sequences = seen.iter().map(|event| event.sequence);
             assert!(sequences.eq(first + 1..=first + CAPACITY as u64));
         }
+    }
+
+    #[test]
+    fn a_change_of_settings_is_told_with_the_present_state() {
+        let hub = EventHub::default();
+        hub.publish(change("a", HealthState::Healthy));
+        let mut events = hub.subscribe();
+        hub.publish_changed(&"a".into(), &["password"]);
+        let seen = taken(&mut events);
+        let told: Vec<_> = seen
+            .iter()
+            .map(|event| (&event.state, &*event.changed))
+            .collect();
+        let healthy = &HealthState::Healthy;
+        assert_eq!(told, [(healthy, &[][..]), (healthy, &["password"][..])]);
+        assert!(seen[1].to_string().ends_with("; changed password"));
+    }
+
+    #[test]
+    fn a_removed_database_has_a_last_event_and_is_not_told_to_new_subscribers() {
+        let hub = EventHub::default();
+        hub.publish(change("a", HealthState::Healthy));
+        let mut slow = hub.subscribe();
+        for number in 0..2 * CAPACITY {
+            hub.publish(change(&number.to_string(), HealthState::Removed));
+            hub.publish(change("a", HealthState::Starting));
+            hub.publish(change("a", HealthState::Healthy));
+        }
+        let new: Vec<_> = taken(&mut hub.subscribe());
+        assert_eq!(new.len(), 1);
+        assert_eq!(&*new[0].database, "a");
+        let last = (2 * CAPACITY - 1).to_string();
+        let seen = taken(&mut slow);
+        assert!(seen.iter().any(|event| *event.database == *last));
+        assert_eq!(seen.len(), 1 + CAPACITY + 1, "not all are kept");
+        hub.publish(change(&last, HealthState::Starting));
+        assert_eq!(taken(&mut hub.subscribe()).len(), 2, "it is there again");
     }
 
     #[derive(Default)]

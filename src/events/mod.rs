@@ -25,7 +25,7 @@ pub use stream::HealthEvents;
 /// | state | commands |
 /// |---|---|
 /// | `Starting`, `Healthy`, `Degraded` | are let through as far as the [circuit](CircuitState) permits |
-/// | `Down`, `Isolated`, `Failed`, `Stopped` | fail at once and are not sent |
+/// | `Down`, `Isolated`, `Failed`, `Stopped`, `Removed` | fail at once and are not sent |
 ///
 /// `Display` gives one word and the reason, such as `down (the server cannot be reached)`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,6 +63,9 @@ pub enum HealthState {
     Failed,
     /// The supervisor has been shut down. It is the last state.
     Stopped,
+    /// [`Supervisor::apply`](crate::Supervisor::apply) has removed the database. It is its last state; a database of
+    /// the same name that is added later begins with [`Starting`](Self::Starting).
+    Removed,
 }
 
 impl HealthState {
@@ -85,6 +88,7 @@ impl fmt::Display for HealthState {
             Self::Isolated => f.write_str("isolated"),
             Self::Failed => f.write_str("failed"),
             Self::Stopped => f.write_str("stopped"),
+            Self::Removed => f.write_str("removed"),
         }
     }
 }
@@ -218,6 +222,9 @@ pub struct HealthEvent {
     /// What has become of the writes of an outage, at its end: only if there is a
     /// [fallback](crate::Fallback), and in the first event after it.
     pub recovery: Option<Recovery>,
+    /// The settings that [`Supervisor::apply`](crate::Supervisor::apply) has changed, if that is what the event tells.
+    /// State and circuit are those of before. What comes of new connections is told by later events.
+    pub changed: Arc<[&'static str]>,
     /// The time at which the change was published.
     pub at: SystemTime,
     /// Sequence number of the change, counted from 1 over all databases of the supervisor.
@@ -243,6 +250,9 @@ impl fmt::Display for HealthEvent {
         }
         if let Some(recovery) = &self.recovery {
             write!(f, "; {recovery}")?;
+        }
+        if !self.changed.is_empty() {
+            write!(f, "; changed {}", self.changed.join(", "))?;
         }
         Ok(())
     }

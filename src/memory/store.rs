@@ -69,6 +69,10 @@ impl Store {
         }))
     }
 
+    pub(crate) fn is_unnamed(&self) -> bool {
+        self.0.name.is_empty()
+    }
+
     /// Accepts clients from now on, or refuses them.
     pub(super) fn set_open(&self, is_open: bool) {
         self.0.is_open.send_replace(is_open);

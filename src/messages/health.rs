@@ -7,6 +7,7 @@ use actix::Message;
 use crate::{
     config::Address,
     events::{Reason, Recovery},
+    identity::DatabaseId,
     net::{CloseReason, DialError, ServerInfo},
 };
 
@@ -14,7 +15,7 @@ use crate::{
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) struct Report {
-    pub(crate) database: Arc<str>,
+    pub(crate) database: DatabaseId,
     pub(crate) evidence: Evidence,
 }
 
@@ -51,7 +52,7 @@ pub(crate) struct EndpointChecked {
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) struct Probed {
-    pub(crate) database: Arc<str>,
+    pub(crate) database: DatabaseId,
     /// The epoch in which the probe began.
     pub(crate) epoch: u64,
     pub(crate) result: Result<ServerInfo, DialError>,
@@ -61,7 +62,7 @@ pub(crate) struct Probed {
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) struct Asked {
-    pub(crate) database: Arc<str>,
+    pub(crate) database: DatabaseId,
     /// The epoch in which the question was put.
     pub(crate) epoch: u64,
     pub(crate) has_answered: bool,
@@ -72,7 +73,7 @@ pub(crate) struct Asked {
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) struct RecoveryEnded {
-    pub(crate) database: Arc<str>,
+    pub(crate) database: DatabaseId,
     pub(crate) recovery: Option<Recovery>,
 }
 
@@ -80,7 +81,7 @@ pub(crate) struct RecoveryEnded {
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) struct Operate {
-    pub(crate) database: Arc<str>,
+    pub(crate) database: DatabaseId,
     pub(crate) operation: Operation,
 }
 

@@ -3,8 +3,8 @@
 use actix::Recipient;
 
 use super::{
-    Acquire, AwaitReady, Operate, Parked, Redial, Release, Retire, Revive, Shutdown, Subscribe,
-    Sweep, SweepAll,
+    Acquire, Apply, AwaitReady, Operate, Parked, Redial, Release, Retire, Revive, Shutdown,
+    Subscribe, Sweep, SweepAll, Watch,
 };
 
 /// The messages that a pool takes.
@@ -25,6 +25,8 @@ pub(crate) struct SupervisorLink {
     pub(crate) subscribe: Recipient<Subscribe>,
     pub(crate) operate: Recipient<Operate>,
     pub(crate) revive: Recipient<Revive>,
+    pub(crate) apply: Recipient<Apply>,
+    pub(crate) watch: Recipient<Watch>,
     pub(crate) sweep: Recipient<SweepAll>,
     pub(crate) shutdown: Recipient<Shutdown>,
 }

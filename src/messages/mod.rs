@@ -20,6 +20,9 @@
 //! | `ChildExited` | guards in every child | supervisor | a child has ended without being told to |
 //! | `AwaitReady`, `Revive`, `Shutdown`, `SweepAll` | [`Supervisor`](crate::Supervisor) | supervisor | as they say |
 //! | `Operate` | the supervisor | health | isolate a database, or reset its circuit |
+//! | `Apply` | [`Supervisor`](crate::Supervisor) | supervisor | change the databases to these |
+//! | `Watch` | [`Supervisor`](crate::Supervisor) | supervisor | do so whenever this file changes |
+//! | `Reconfigured` | the supervisor | health, janitor, pools | databases or settings have changed: compare |
 
 mod application;
 mod health;
@@ -38,4 +41,7 @@ pub(crate) use pool::{
     ConnectionEnded, Dialled, Drain, NotVerified, Parked, Redial, Release, Retire, Saturated,
     Sweep, Verified,
 };
-pub(crate) use supervision::{AwaitReady, Child, ChildExited, Revive, Shutdown, SweepAll};
+pub(crate) use supervision::{
+    Apply, AwaitReady, Child, ChildExited, ReadSettings, Reconfigured, Revive, Shutdown, SweepAll,
+    Watch,
+};

@@ -1,10 +1,18 @@
 //! Messages to the supervisor.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use actix::Message;
+use tokio::sync::broadcast;
+use tokio_util::sync::CancellationToken;
 
-use crate::error::Error;
+use crate::{
+    applied::Applied,
+    config::{ConfigError, Settings},
+    error::Error,
+    identity::DatabaseId,
+    watching::{ConfigReload, Stamps},
+};
 
 /// A child of the supervisor has ended without having been told to stop.
 #[derive(Clone, Debug, Message)]
@@ -16,10 +24,10 @@ pub(crate) struct ChildExited(pub(crate) Child);
 pub(crate) enum Child {
     Health,
     Janitor,
-    /// The pool of the database of this name.
-    Pool(Arc<str>),
-    /// The relay of the database of this name.
-    Relay(Arc<str>),
+    /// The pool of this database.
+    Pool(DatabaseId),
+    /// The relay of this database.
+    Relay(DatabaseId),
 }
 
 /// Answered when every database is healthy, or after this time with the databases that are not.
@@ -32,7 +40,35 @@ pub(crate) struct AwaitReady {
 /// Restart a pool that was given up.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub(crate) struct Revive(pub(crate) Arc<str>);
+pub(crate) struct Revive(pub(crate) DatabaseId);
+
+/// Make the databases those of these settings. Answered when the ones that were removed have ended; without a report
+/// if the supervisor is stopping.
+#[derive(Debug, Message)]
+#[rtype(result = "Option<Applied>")]
+pub(crate) struct Apply(pub(crate) Settings);
+
+/// Reads a configuration file, and tells which files it consists of.
+pub(crate) type ReadSettings =
+    dyn Fn() -> Result<(Settings, Vec<PathBuf>), ConfigError> + Send + Sync;
+
+/// Read these files again when they change, and make the databases those of them.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Watch {
+    pub(crate) files: Vec<PathBuf>,
+    /// Their state when they were read last.
+    pub(crate) known: Stamps,
+    pub(crate) read: Arc<ReadSettings>,
+    pub(crate) reports: broadcast::Sender<ConfigReload>,
+    pub(crate) stop: CancellationToken,
+}
+
+/// The settings of databases have changed, or there are other databases. Whoever is told compares the present ones
+/// with those that it knows.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Reconfigured;
 
 /// Stop everything. Commands under way get this grace.
 #[derive(Debug, Message)]

@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicU64, Ordering::Relaxed},
+    atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
 };
 
 /// Commands and bytes in flight of one database, bounded.
@@ -13,8 +13,8 @@ use std::sync::{
 #[derive(Debug)]
 pub(crate) struct InFlight {
     word: AtomicU64,
-    max_commands: usize,
-    max_bytes: usize,
+    max_commands: AtomicUsize,
+    max_bytes: AtomicUsize,
 }
 
 const BYTES_BITS: u32 = 40;
@@ -32,15 +32,27 @@ impl InFlight {
     pub(crate) fn new(max_commands: usize, max_bytes: usize) -> Arc<Self> {
         Arc::new(Self {
             word: AtomicU64::new(0),
-            max_commands,
-            max_bytes,
+            max_commands: AtomicUsize::new(max_commands),
+            max_bytes: AtomicUsize::new(max_bytes),
         })
+    }
+
+    /// Changes the bounds for those that enter from now on.
+    pub(crate) fn resize(&self, max_commands: usize, max_bytes: usize) {
+        self.max_commands.store(max_commands, Relaxed);
+        self.max_bytes.store(max_bytes, Relaxed);
+    }
+
+    /// The most commands at once.
+    pub(crate) fn max_commands(&self) -> usize {
+        self.max_commands.load(Relaxed)
     }
 
     /// Takes room for one command of so many bytes, until the permit is dropped.
     pub(crate) fn enter(self: &Arc<Self>, bytes: usize) -> Result<InFlightPermit, AtLimit> {
-        if bytes > self.max_bytes {
-            return Err(AtLimit::Bytes(self.max_bytes));
+        let (max_commands, max_bytes) = (self.max_commands(), self.max_bytes.load(Relaxed));
+        if bytes > max_bytes {
+            return Err(AtLimit::Bytes(max_bytes));
         }
         let weight = ONE_COMMAND | bytes as u64;
         let before = self.word.fetch_add(weight, Relaxed);
@@ -48,10 +60,10 @@ impl InFlight {
             in_flight: self.clone(),
             weight,
         };
-        if commands(before) >= self.max_commands {
-            Err(AtLimit::Commands(self.max_commands))
-        } else if self::bytes(before) + bytes > self.max_bytes {
-            Err(AtLimit::Bytes(self.max_bytes))
+        if commands(before) >= max_commands {
+            Err(AtLimit::Commands(max_commands))
+        } else if self::bytes(before) + bytes > max_bytes {
+            Err(AtLimit::Bytes(max_bytes))
         } else {
             Ok(permit)
         }
@@ -107,6 +119,19 @@ mod tests {
     fn a_request_larger_than_the_bound_never_enters() {
         let in_flight = InFlight::new(10, 100);
         assert_eq!(in_flight.enter(101).err(), Some(AtLimit::Bytes(100)));
+        assert_eq!(in_flight.now(), (0, 0));
+    }
+
+    #[test]
+    fn new_bounds_hold_for_those_that_enter_later() {
+        let in_flight = InFlight::new(2, 100);
+        let both = [in_flight.enter(50), in_flight.enter(50)];
+        in_flight.resize(1, 10);
+        assert_eq!(in_flight.enter(11).err(), Some(AtLimit::Bytes(10)));
+        assert_eq!(in_flight.enter(0).err(), Some(AtLimit::Commands(1)));
+        in_flight.resize(3, 200);
+        assert!(in_flight.enter(100).is_ok());
+        drop(both);
         assert_eq!(in_flight.now(), (0, 0));
     }
 

@@ -27,7 +27,9 @@ pub(crate) use connection::{
 pub(crate) use dial::{DialError, Dialler, Established, ServerInfo, WhileLoading};
 pub(crate) use executor::Executor;
 pub(crate) use in_flight::{AtLimit, InFlight};
+#[cfg(any(test, feature = "internals"))]
 pub(crate) use locate::FixedAddress;
+pub(crate) use locate::Services;
 pub(crate) use request::{
     Answer, Answered, Expected, Failure, Mailbox, Origin, Reply, Request, Responder,
 };

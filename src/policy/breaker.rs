@@ -119,6 +119,12 @@ impl Breaker {
         }
     }
 
+    /// Takes other limits, which hold from the next failure or success on.
+    pub(crate) fn change(&mut self, threshold: u32, recovery_timeout: Duration) {
+        self.threshold = threshold;
+        self.recovery_timeout = recovery_timeout;
+    }
+
     pub(crate) fn circuit(&self) -> CircuitState {
         if self.isolated {
             return CircuitState::Open;

@@ -15,4 +15,13 @@ pub(crate) enum GateState {
     Failed,
     /// No command passes: the database was isolated by hand.
     Isolated,
+    /// No command passes any more: the database was removed.
+    Removed,
+}
+
+impl GateState {
+    /// Whether no other state follows.
+    pub(crate) fn is_final(self) -> bool {
+        matches!(self, Self::ShuttingDown | Self::Removed)
+    }
 }

@@ -9,6 +9,7 @@ pub(crate) mod gate_state;
 pub(crate) mod health;
 pub(crate) mod outcome;
 pub(crate) mod pace;
+pub(crate) mod plan;
 pub(crate) mod pool;
 mod refusals;
 pub(crate) mod restarts;

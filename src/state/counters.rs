@@ -47,6 +47,7 @@ pub(crate) struct Counters {
     evicted_lifetime: AtomicU64,
     evicted_spare: AtomicU64,
     evicted_displaced: AtomicU64,
+    evicted_outdated: AtomicU64,
     // Written once per sweep, so there is no contention for the lock.
     last_sweep: Mutex<Option<Instant>>,
 }
@@ -58,6 +59,7 @@ impl Counters {
             Eviction::Lifetime => &self.evicted_lifetime,
             Eviction::Spare => &self.evicted_spare,
             Eviction::Displaced => &self.evicted_displaced,
+            Eviction::Outdated => &self.evicted_outdated,
         });
     }
 
@@ -120,6 +122,7 @@ impl Counters {
                 lifetime: self.evicted_lifetime.load(Relaxed),
                 spare: self.evicted_spare.load(Relaxed),
                 displaced: self.evicted_displaced.load(Relaxed),
+                outdated: self.evicted_outdated.load(Relaxed),
             },
             discarded: self.discarded.load(Relaxed),
             last_sweep: self.since_last_sweep(),

@@ -1,11 +1,14 @@
 //! The store in this process that stands in for a server during an outage.
 //!
-//! A healthy database has none, and its calls do not come here. One lock makes a command and the record of its
+//! A healthy database uses none, and its calls do not come here. One lock makes a command and the record of its
 //! changes one step, and orders both against the beginning and the end of a recovery.
 
 use std::{
     fmt,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
 };
 
 use arc_swap::ArcSwap;
@@ -21,16 +24,20 @@ use crate::{
     stats::FallbackStats,
 };
 
-/// The local store of one database.
+/// The local store of one database, if its settings ask for one.
 pub(crate) struct LocalStore {
-    fallback: Fallback,
-    speaks_resp3: bool,
+    /// Kept beside, so that the refused calls of a database without one take no lock.
+    is_wanted: AtomicBool,
     outage: Mutex<Outage>,
     /// Kept beside, so that reading it takes no lock.
     figures: ArcSwap<FallbackStats>,
 }
 
 struct Outage {
+    /// Those of the store that serves, or else of the next one.
+    terms: Option<Terms>,
+    /// Other ones that hold from the next outage on.
+    later: Option<Option<Terms>>,
     phase: Phase,
     store: Option<LocalClient>,
     journal: Journal,
@@ -42,6 +49,13 @@ struct Outage {
     /// Of the outages before.
     before: Recovery,
     evicted_before: u64,
+}
+
+/// What the settings say about the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Terms {
+    fallback: Fallback,
+    speaks_resp3: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,24 +99,16 @@ const LOT: usize = 128;
 const LOT_BYTES: usize = 1 << 20;
 
 impl LocalStore {
-    /// The store of a database that is to have one.
-    pub(super) fn of(settings: &DatabaseSettings) -> Option<Self> {
-        let fallback = settings.fallback?;
-        let keeps = match fallback.on_recovery {
-            OnRecovery::Discard => Keeps::Removals,
-            OnRecovery::Replay => Keeps::All,
-        };
-        let bounds = Bounds {
-            entries: fallback.max_journal_entries,
-            bytes: fallback.max_journal_bytes,
-        };
-        Some(Self {
-            fallback,
-            speaks_resp3: settings.protocol == Protocol::Resp3 && !settings.without_hello,
+    pub(super) fn of(settings: &DatabaseSettings) -> Self {
+        let terms = Terms::of(settings);
+        Self {
+            is_wanted: AtomicBool::new(terms.is_some()),
             outage: Mutex::new(Outage {
+                terms,
+                later: None,
                 phase: Phase::Over,
                 store: None,
-                journal: Journal::new(keeps, bounds),
+                journal: Terms::journal(terms),
                 has_lot: false,
                 served: 0,
                 stale: 0,
@@ -111,17 +117,43 @@ impl LocalStore {
                 evicted_before: 0,
             }),
             figures: ArcSwap::default(),
-        })
+        }
+    }
+
+    /// Takes other settings. A store that stands in goes on under those that it began with, so that nothing is
+    /// lost which it has kept.
+    pub(super) fn change(&self, settings: &DatabaseSettings) {
+        let mut outage = self.lock();
+        outage.later = Some(Terms::of(settings));
+        if outage.phase == Phase::Over {
+            self.take_terms(&mut outage);
+        }
+    }
+
+    fn take_terms(&self, outage: &mut Outage) {
+        if let Some(terms) = outage.later.take() {
+            outage.terms = terms;
+            outage.journal = Terms::journal(terms);
+            self.is_wanted.store(terms.is_some(), Relaxed);
+        }
+    }
+
+    /// Whether it is to stand in, or does so.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.is_wanted.load(Relaxed)
     }
 
     /// Serves from now on. An outage that goes on has its data.
     pub(crate) fn begin(&self) {
         let mut outage = self.lock();
+        let Some(terms) = outage.terms else {
+            return;
+        };
         outage.phase = Phase::Serving;
         if outage.store.is_none() {
-            let bounds = &self.fallback;
+            let bounds = terms.fallback;
             let store = LocalClient::of_new_server(bounds.max_entries, bounds.max_bytes);
-            if self.speaks_resp3 {
+            if terms.speaks_resp3 {
                 store.run(b"HELLO 3\r\n");
             }
             outage.store = Some(store);
@@ -138,13 +170,11 @@ impl LocalStore {
     pub(crate) fn run(
         &self,
         work: &LocalWork<'_>,
-        seen: Option<&SeenValues>,
+        seen: &SeenValues,
     ) -> Result<Vec<Value>, NotRun> {
-        if work.bytes.len() > self.fallback.max_bytes / 2 {
-            return Err(NotRun::TooLarge);
-        }
         let mut outage = self.lock();
         let Outage {
+            terms: Some(terms),
             phase: Phase::Serving,
             store: Some(store),
             ..
@@ -152,19 +182,20 @@ impl LocalStore {
         else {
             return Err(NotRun::NotServing);
         };
+        if work.bytes.len() > terms.fallback.max_bytes / 2 {
+            return Err(NotRun::TooLarge);
+        }
         let now = store.now();
         let encoded = store.run(&work.bytes);
         let mut replies = decode(encoded).ok_or(NotRun::TooLarge)?;
         outage.served += 1;
         for (words, reply) in work.commands.iter().zip(work.results(&mut replies)) {
             for (key, change) in Served::changes(words, result(reply), now) {
-                if let Some(seen) = seen {
-                    seen.forget([&*key].into_iter());
-                }
+                seen.forget([&*key].into_iter());
                 let is_kept = outage.journal.record(key, change);
                 outage.so_far.discarded += u64::from(!is_kept);
             }
-            let is_completed = seen.is_some_and(|seen| seen.complete(words, reply));
+            let is_completed = seen.complete(words, reply);
             outage.stale += u64::from(is_completed);
         }
         outage.so_far.dropped += outage.journal.take_dropped();
@@ -237,6 +268,7 @@ impl LocalStore {
         outage.evicted_before += store.map_or(0, |store| store.held().evicted);
         let recovery = std::mem::take(&mut outage.so_far);
         outage.before = outage.before.and(recovery);
+        self.take_terms(outage);
         self.show(outage);
         recovery
     }
@@ -265,6 +297,29 @@ impl LocalStore {
     fn lock(&self) -> MutexGuard<'_, Outage> {
         // No holder leaves it half-changed.
         self.outage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Terms {
+    fn of(settings: &DatabaseSettings) -> Option<Self> {
+        Some(Self {
+            fallback: settings.fallback?,
+            speaks_resp3: settings.protocol == Protocol::Resp3 && !settings.without_hello,
+        })
+    }
+
+    /// The journal of the next outage; without terms it stays empty.
+    fn journal(terms: Option<Self>) -> Journal {
+        let fallback = terms.map_or(Fallback::memory(), |terms| terms.fallback);
+        let keeps = match fallback.on_recovery {
+            OnRecovery::Discard => Keeps::Removals,
+            OnRecovery::Replay => Keeps::All,
+        };
+        let bounds = Bounds {
+            entries: fallback.max_journal_entries,
+            bytes: fallback.max_journal_bytes,
+        };
+        Journal::new(keeps, bounds)
     }
 }
 

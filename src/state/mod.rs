@@ -12,6 +12,7 @@ mod local_store;
 mod outage;
 mod parking;
 mod permits;
+mod roster;
 mod routes;
 mod seen_values;
 mod settings;
@@ -26,6 +27,7 @@ pub(crate) use local_store::{LocalStore, LocalWork, NotRun, Step};
 pub(crate) use outage::Outage;
 pub(crate) use parking::Parking;
 pub(crate) use permits::{Permit, Permits};
+pub(crate) use roster::Roster;
 pub(crate) use routes::{Route, Routes};
 pub(crate) use seen_values::SeenValues;
 pub(crate) use settings::{CallSettings, SettingsCell};
@@ -43,9 +45,10 @@ use actix::Recipient;
 use arc_swap::ArcSwapOption;
 
 use crate::{
-    config::DatabaseSettings,
+    config::{Changes, DatabaseSettings},
     events::Reason,
     execution::Execution,
+    identity::DatabaseId,
     messages::{Evidence, Execute, PoolLink, Report},
     net::{DialError, Dialler, Executor, Failure, InFlight},
     policy::{gate_state::GateState, retry::Budget},
@@ -56,6 +59,9 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct DatabaseState {
     pub(crate) name: Arc<str>,
+    pub(crate) id: DatabaseId,
+    /// All databases that there are; this one is not among them once it is removed.
+    roster: Arc<Roster>,
     pub(crate) settings: SettingsCell,
     /// The way to its server.
     pub(crate) dialler: Dialler,
@@ -73,9 +79,9 @@ pub(crate) struct DatabaseState {
     pub(crate) relay: ArcSwapOption<Recipient<Execute>>,
     pub(crate) health: ArcSwapOption<Recipient<Report>>,
     /// Stands in for the server during an outage, if that is wanted.
-    pub(crate) local: Option<LocalStore>,
+    pub(crate) local: LocalStore,
     /// What was read, if it is to be remembered for an outage.
-    pub(crate) seen: Option<SeenValues>,
+    pub(crate) seen: SeenValues,
     /// The reason of an open circuit, and the time of its next probe.
     pub(crate) outage: ArcSwapOption<Outage>,
     /// The error of the last attempt to connect, until one succeeds.
@@ -98,6 +104,7 @@ impl DatabaseState {
         settings: Arc<DatabaseSettings>,
         dialler: Dialler,
         executor: Arc<Executor>,
+        roster: Arc<Roster>,
         now: Instant,
     ) -> Arc<Self> {
         let gate = Gate::new(settings.max_parked, executor.clone());
@@ -128,6 +135,8 @@ impl DatabaseState {
             survey: Survey::default(),
             refuses_introductions: AtomicBool::new(false),
             budget: Mutex::new(Budget::new(now)),
+            id: roster.identify(settings.name.clone()),
+            roster,
             name: settings.name.clone(),
             settings: SettingsCell::new(settings),
         })
@@ -135,6 +144,32 @@ impl DatabaseState {
 
     pub(crate) fn name(&self) -> Arc<str> {
         self.name.clone()
+    }
+
+    /// The databases that may be used.
+    pub(crate) fn known(&self) -> Vec<Arc<str>> {
+        self.roster.names()
+    }
+
+    /// Whether it was removed, for good.
+    pub(crate) fn is_removed(&self) -> bool {
+        self.gate.state() == GateState::Removed
+    }
+
+    /// Takes other settings: calls see them from now on, and the bounds hold. The actors read them when they are
+    /// told to.
+    pub(crate) fn change(&self, settings: &Arc<DatabaseSettings>, changes: &Changes) {
+        self.permits
+            .resize(settings.max_connections, settings.shared_min);
+        self.in_flight
+            .resize(settings.max_in_flight, settings.max_in_flight_bytes);
+        self.gate.resize(settings.max_parked);
+        self.parking.resize(settings.max_parked);
+        self.local.change(settings);
+        if changes.concern_memories() {
+            self.seen.change(settings);
+        }
+        self.settings.store(settings.clone());
     }
 
     /// Whether a command would find an open connection.
@@ -181,7 +216,7 @@ impl DatabaseState {
     pub(crate) fn report(&self, evidence: Evidence) {
         if let Some(health) = &*self.health.load() {
             health.do_send(Report {
-                database: self.name(),
+                database: self.id.clone(),
                 evidence,
             });
         }

@@ -7,46 +7,67 @@ use crate::policy::pool::{Counts, Lane, Place, Places, State};
 /// The connections that one database may have. Like the connections, the permits outlast a crash of the
 /// pool.
 #[derive(Debug)]
-pub(crate) struct Permits {
+pub(crate) struct Permits(Mutex<Room>);
+
+#[derive(Debug)]
+struct Room {
     max: usize,
     max_leased: usize,
-    counts: Mutex<Counts>,
+    counts: Counts,
 }
 
 impl Permits {
     /// At most `max` in both lanes together, of which `for_shared` are reserved for the shared lane, so that
     /// leases cannot shut out all other calls.
     pub(crate) fn new(max: usize, for_shared: usize) -> Arc<Self> {
-        Arc::new(Self {
+        Arc::new(Self(Mutex::new(Room {
             max,
             max_leased: max.saturating_sub(for_shared),
-            counts: Mutex::default(),
-        })
+            counts: Counts::default(),
+        })))
+    }
+
+    /// Changes the maximum. Connections beyond it are there until the pool has closed them.
+    pub(crate) fn resize(&self, max: usize, for_shared: usize) {
+        let mut room = self.lock();
+        room.max = max;
+        room.max_leased = max.saturating_sub(for_shared);
     }
 
     /// A consistent snapshot.
     pub(crate) fn counts(&self) -> Counts {
-        *self.lock()
+        self.lock().counts
     }
 
     /// The number of further leases that could be granted now, over idle and over new connections.
     pub(crate) fn available(&self, counts: &Counts) -> usize {
-        let free = self.max_leased - counts.in_lane(Lane::Leased);
-        counts.of(Lane::Leased, State::Idle) + free.min(self.max - counts.total())
+        let room = self.lock();
+        let free = room.max_leased.saturating_sub(counts.in_lane(Lane::Leased));
+        let unused = room.max.saturating_sub(counts.total());
+        counts.of(Lane::Leased, State::Idle) + free.min(unused)
     }
 
     pub(crate) fn max(&self) -> usize {
-        self.max
+        self.lock().max
     }
 
     /// Whether leases are possible at all.
     pub(crate) fn permits_leases(&self) -> bool {
-        self.max_leased > 0
+        self.lock().max_leased > 0
     }
 
-    fn lock(&self) -> MutexGuard<'_, Counts> {
+    fn take(self: &Arc<Self>, room: &mut Room, lane: Lane) -> Arc<Permit> {
+        *room.counts.at(lane, State::Opening) += 1;
+        Arc::new(Permit {
+            permits: self.clone(),
+            lane,
+            state: Mutex::new(State::Opening),
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Room> {
         // A panic elsewhere cannot have left it half-changed.
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -54,19 +75,28 @@ impl Places for Arc<Permits> {
     type Place = Arc<Permit>;
 
     fn request(&self, lane: Lane) -> Option<Arc<Permit>> {
-        let mut counts = self.lock();
-        let has_room = counts.total() < self.max
-            && (lane == Lane::Shared || counts.in_lane(lane) < self.max_leased);
-        if !has_room {
-            return None;
-        }
-        *counts.at(lane, State::Opening) += 1;
-        let permits = self.clone();
-        Some(Arc::new(Permit {
-            permits,
-            lane,
-            state: Mutex::new(State::Opening),
-        }))
+        let mut room = self.lock();
+        let has_room = room.counts.total() < room.max
+            && (lane == Lane::Shared || room.counts.in_lane(lane) < room.max_leased);
+        has_room.then(|| self.take(&mut room, lane))
+    }
+
+    fn request_successor(&self) -> Option<Arc<Permit>> {
+        let mut room = self.lock();
+        let has_room = room.counts.total() <= room.max;
+        has_room.then(|| self.take(&mut room, Lane::Shared))
+    }
+
+    fn excess(&self) -> usize {
+        let room = self.lock();
+        let in_service = |lane| {
+            let all = room.counts.in_lane(lane);
+            all - room.counts.of(lane, State::Closing)
+        };
+        let leased = in_service(Lane::Leased);
+        let all = leased + in_service(Lane::Shared);
+        let beyond = leased.saturating_sub(room.max_leased);
+        beyond.max(all.saturating_sub(room.max)).min(leased)
     }
 
     fn counts(&self) -> Counts {
@@ -91,7 +121,7 @@ impl Place for Arc<Permit> {
 
     fn set(&self, next: State) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut counts = self.permits.lock();
+        let counts = &mut self.permits.lock().counts;
         *counts.at(self.lane, *state) -= 1;
         *counts.at(self.lane, next) += 1;
         *state = next;
@@ -101,7 +131,7 @@ impl Place for Arc<Permit> {
 impl Drop for Permit {
     fn drop(&mut self) {
         let state = *self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        *self.permits.lock().at(self.lane, state) -= 1;
+        *self.permits.lock().counts.at(self.lane, state) -= 1;
     }
 }
 
@@ -137,6 +167,31 @@ mod tests {
         drop(held_by_task);
         assert_eq!(permits.counts(), Counts::default());
         assert!(permits.request(Lane::Leased).is_some());
+    }
+
+    #[test]
+    fn connections_beyond_a_smaller_maximum_are_told() {
+        let permits = Permits::new(4, 1);
+        let shared = permits.request(Lane::Shared).expect("room");
+        let leased: Vec<_> = (0..3).map(|_| permits.request(Lane::Leased)).collect();
+        permits.resize(2, 1);
+        assert_eq!(permits.excess(), 2);
+        assert_eq!(permits.available(&permits.counts()), 0);
+        assert!(permits.request(Lane::Shared).is_none());
+        assert!(
+            permits.request_successor().is_none(),
+            "there are too many already"
+        );
+        for permit in leased.iter().take(2).flatten() {
+            permit.set(State::Closing);
+        }
+        assert_eq!(permits.excess(), 0);
+        drop(leased);
+        permits.resize(1, 1);
+        let successor = permits.request_successor().expect("one beyond the maximum");
+        assert!(permits.request_successor().is_none());
+        drop((shared, successor));
+        assert_eq!(permits.counts(), Counts::default());
     }
 
     #[test]

@@ -10,21 +10,39 @@ use redis::Value;
 use super::clock;
 use crate::{config::DatabaseSettings, policy::fallback::LastSeen};
 
-/// The values that were read from one database. Each call takes the lock, if they are to be remembered.
-pub(crate) struct SeenValues(Mutex<LastSeen>);
+/// The values that were read from one database. Each call takes the lock, if they are to be remembered: that is
+/// said by the settings of calls.
+pub(crate) struct SeenValues(Mutex<Memory>);
+
+struct Memory {
+    /// `None` if nothing is to be remembered.
+    last_seen: Option<LastSeen>,
+    /// The last number of those before.
+    last: u64,
+}
 
 impl SeenValues {
-    /// Those of a database that is to remember them.
-    pub(super) fn of(settings: &DatabaseSettings) -> Option<Self> {
-        let fallback = settings.fallback?;
-        let stale = fallback.stale?;
-        let last_seen = LastSeen::new(stale.max_age, stale.max_entries, fallback.max_bytes);
-        Some(Self(Mutex::new(last_seen)))
+    pub(super) fn of(settings: &DatabaseSettings) -> Self {
+        Self(Mutex::new(Memory {
+            last_seen: last_seen(settings),
+            last: 0,
+        }))
+    }
+
+    /// Takes other settings, and begins anew. A read that is under way is not remembered.
+    pub(super) fn change(&self, settings: &DatabaseSettings) {
+        let mut memory = self.lock();
+        memory.last = memory
+            .last_seen
+            .as_ref()
+            .map_or(memory.last, LastSeen::begin);
+        let last = memory.last;
+        memory.last_seen = last_seen(settings).map(|next| next.after(last));
     }
 
     /// A read begins.
     pub(crate) fn begin(&self) -> u64 {
-        self.lock().begin()
+        self.lock().last_seen.as_ref().map_or(0, LastSeen::begin)
     }
 
     /// A command that began then was answered like this by the server.
@@ -35,7 +53,10 @@ impl SeenValues {
             _ => return,
         };
         let now = clock::now().into_std();
-        let mut last_seen = self.lock();
+        let mut memory = self.lock();
+        let Some(last_seen) = &mut memory.last_seen else {
+            return;
+        };
         for (key, value) in keys.iter().zip(values) {
             match value {
                 Value::BulkString(value) => last_seen.note(key, Some(value), began, now),
@@ -47,13 +68,16 @@ impl SeenValues {
 
     /// Keys among these words were written, or may have been.
     pub(crate) fn forget<'a>(&self, words: impl Iterator<Item = &'a [u8]>) {
-        let mut last_seen = self.lock();
-        words.for_each(|word| last_seen.forget(word));
+        if let Some(last_seen) = &mut self.lock().last_seen {
+            words.for_each(|word| last_seen.forget(word));
+        }
     }
 
     /// Any keys may have been written.
     pub(crate) fn forget_all(&self) {
-        self.lock().forget_all();
+        if let Some(last_seen) = &mut self.lock().last_seen {
+            last_seen.forget_all();
+        }
     }
 
     /// Puts what the server was last seen to have in the place of what a reply lacks. Tells whether it did.
@@ -66,7 +90,10 @@ impl SeenValues {
             value => std::slice::from_mut(value),
         };
         let now = clock::now().into_std();
-        let last_seen = self.lock();
+        let memory = self.lock();
+        let Some(last_seen) = &memory.last_seen else {
+            return false;
+        };
         let mut has_completed = false;
         for (key, value) in keys.iter().zip(values) {
             if let (Value::Nil, Some(seen)) = (&*value, last_seen.get(key, now)) {
@@ -77,10 +104,20 @@ impl SeenValues {
         has_completed
     }
 
-    fn lock(&self) -> MutexGuard<'_, LastSeen> {
+    fn lock(&self) -> MutexGuard<'_, Memory> {
         // No holder leaves it half-changed.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn last_seen(settings: &DatabaseSettings) -> Option<LastSeen> {
+    let fallback = settings.fallback?;
+    let stale = fallback.stale?;
+    Some(LastSeen::new(
+        stale.max_age,
+        stale.max_entries,
+        fallback.max_bytes,
+    ))
 }
 
 /// Without the data, which may be secret.

@@ -34,6 +34,8 @@ pub(crate) struct CallSettings {
     pub(crate) allow_admin: bool,
     /// Calls wait while the database is down.
     pub(crate) is_patient: bool,
+    /// What calls read is remembered for an outage.
+    pub(crate) remembers: bool,
 }
 
 struct Versioned {
@@ -80,10 +82,6 @@ impl SettingsCell {
 
     /// Replaces the settings, and returns their generation. If two threads do so at once, the settings with
     /// the higher generation stay.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "for changes of the configuration at run time")
-    )]
     pub(crate) fn store(&self, settings: Arc<DatabaseSettings>) -> u64 {
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let generation = self.generation() + 1;
@@ -103,18 +101,23 @@ impl CallSettings {
             command_timeout: settings.command_timeout,
             allow_admin: settings.allow_admin,
             is_patient: settings.when_down == WhenDown::Wait,
+            remembers: settings
+                .fallback
+                .is_some_and(|fallback| fallback.stale.is_some()),
         }
     }
 
     fn encode(self) -> u64 {
-        (self.command_timeout.as_micros() as u64) << 2
+        (self.command_timeout.as_micros() as u64) << 3
+            | u64::from(self.remembers) << 2
             | u64::from(self.is_patient) << 1
             | u64::from(self.allow_admin)
     }
 
     fn decode(word: u64) -> Self {
         Self {
-            command_timeout: Duration::from_micros(word >> 2),
+            command_timeout: Duration::from_micros(word >> 3),
+            remembers: word >> 2 & 1 == 1,
             is_patient: word >> 1 & 1 == 1,
             allow_admin: word & 1 == 1,
         }
@@ -135,10 +138,7 @@ impl fmt::Debug for SettingsCell {
 pub(crate) struct Present(Guard<Arc<Versioned>>);
 
 impl Present {
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "for changes of the configuration at run time")
-    )]
+    #[cfg(test)]
     pub(crate) fn generation(&self) -> u64 {
         self.0.generation
     }
@@ -248,13 +248,12 @@ mod tests {
             Duration::from_micros(1_500),
             MAX_WAIT,
         ] {
-            for (allow_admin, is_patient) in
-                [(false, false), (false, true), (true, false), (true, true)]
-            {
+            for bits in 0..8 {
                 let settings = CallSettings {
                     command_timeout,
-                    allow_admin,
-                    is_patient,
+                    allow_admin: bits & 1 > 0,
+                    is_patient: bits & 2 > 0,
+                    remembers: bits & 4 > 0,
                 };
                 assert_eq!(CallSettings::decode(settings.encode()), settings);
             }

@@ -44,8 +44,9 @@ impl SupervisorStats {
 
 /// A snapshot of one database: its health, the outcomes of its commands, its load, and its connections.
 ///
-/// [`SupervisorStats::databases`] holds it. The counters begin at 0 when the supervisor is spawned,
-/// never decrease, except that `retried` may fall by one, and survive restarts of the pool. They are
+/// [`SupervisorStats::databases`] holds it. The counters begin at 0 when the supervisor is spawned
+/// or the database is [added](crate::Supervisor::apply), never decrease, except that `retried` may fall by one, and
+/// survive restarts of the pool and changes of the settings. They are
 /// read one after the other, so that sums may be off by the commands of that moment.
 ///
 /// # The outcome of a command

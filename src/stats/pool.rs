@@ -10,7 +10,8 @@ use super::WaitHistogram;
 /// [`Error::TimedOut`](crate::Error::TimedOut). The connections of health probes are not included.
 ///
 /// The numbers of connections by state are of one moment: `open` is the sum of `shared`, `in_use`,
-/// `idle` and `closing`, and `open + opening <= max`. The counters (`opened`, `dial_failures`, `lost`,
+/// `idle` and `closing`, and `open + opening <= max`. For a while after [`Supervisor::apply`](crate::Supervisor::apply)
+/// there may be more: one while connections are replaced, and those beyond a lower maximum until they are free. The counters (`opened`, `dial_failures`, `lost`,
 /// `evicted`, `discarded`, `restarts`, `acquire_wait`) begin at 0 when the supervisor is spawned, and
 /// are read one after the other.
 ///
@@ -51,7 +52,7 @@ pub struct PoolStats {
     /// Connections that broke: the server or the network ended them, they were silent for too long, or
     /// their input was malformed.
     pub lost: u64,
-    /// Working connections that were closed because they were idle, old or superfluous.
+    /// Working connections that were closed because they were idle, old, superfluous, or had old settings.
     pub evicted: Evictions,
     /// Working connections that were closed for another reason: a lease had changed them or left a
     /// reply unread, they led to the wrong server, or the supervisor was shut down.
@@ -62,7 +63,7 @@ pub struct PoolStats {
     pub restarts: u64,
 }
 
-/// Working connections that were closed to save resources, by reason; see [`PoolStats::evicted`].
+/// Working connections that were closed though nothing was wrong with them, by reason; see [`PoolStats::evicted`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Evictions {
@@ -70,15 +71,19 @@ pub struct Evictions {
     pub idle: u64,
     /// They were older than the [maximum lifetime](crate::DatabaseConfig::max_lifetime).
     pub lifetime: u64,
-    /// They were shared connections, and fewer were enough for the load.
+    /// They were shared connections, and fewer were enough for the load; or they were more than the maximum, which
+    /// had been lowered.
     pub spare: u64,
     /// They were idle, and a shared connection needed their place within `max_connections`.
     pub displaced: u64,
+    /// Their settings were changed by [`Supervisor::apply`](crate::Supervisor::apply), and there was another
+    /// connection with the new ones.
+    pub outdated: u64,
 }
 
 impl Evictions {
     /// The sum of all reasons.
     pub fn total(&self) -> u64 {
-        self.idle + self.lifetime + self.spare + self.displaced
+        self.idle + self.lifetime + self.spare + self.displaced + self.outdated
     }
 }

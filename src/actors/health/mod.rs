@@ -14,8 +14,10 @@ use self::watched::{Endpoints, Watched, fault, greeting};
 use super::exit_guard::ExitGuard;
 use crate::{
     config::Address,
+    identity::DatabaseId,
     messages::{
-        Asked, EndpointChecked, Evidence, Operate, Operation, Probed, RecoveryEnded, Report,
+        Asked, EndpointChecked, Evidence, Operate, Operation, Probed, Reconfigured, RecoveryEnded,
+        Report,
     },
     net::DialError,
     policy::health::Event,
@@ -28,7 +30,7 @@ const TICK: Duration = Duration::from_millis(250);
 
 pub(super) struct HealthActor {
     registry: Arc<Registry>,
-    databases: HashMap<Arc<str>, Watched>,
+    databases: HashMap<DatabaseId, Watched>,
     endpoints: Endpoints,
     // Never read: it reports the end of this actor when it is dropped.
     _guard: ExitGuard,
@@ -39,7 +41,7 @@ impl HealthActor {
         let databases = registry.states().into_iter();
         Self {
             databases: databases
-                .map(|database| (database.name(), Watched::new(database)))
+                .map(|database| (database.id.clone(), Watched::new(database)))
                 .collect(),
             endpoints: HashMap::new(),
             registry,
@@ -50,7 +52,7 @@ impl HealthActor {
     /// Hands an event to the machine of one database, and carries out its actions.
     fn turn(
         &mut self,
-        database: &str,
+        database: &DatabaseId,
         event: impl FnOnce(&DatabaseState) -> Event,
         ctx: &mut Context<Self>,
     ) {
@@ -68,7 +70,7 @@ impl HealthActor {
         }
     }
 
-    fn on_report(&mut self, database: &str, evidence: Evidence, ctx: &mut Context<Self>) {
+    fn on_report(&mut self, database: &DatabaseId, evidence: Evidence, ctx: &mut Context<Self>) {
         let event = |database: &DatabaseState| match evidence {
             Evidence::Connected(seen) => Event::Connected(greeting(seen)),
             Evidence::DialFailed(error) => Event::DialFailed(fault(database, &error)),
@@ -89,13 +91,14 @@ impl HealthActor {
         };
         let now = Instant::now().into_std();
         let Some(pause) = endpoint.failed(now, fastrand::f64()) else {
+            // Asked about by none any more.
+            self.endpoints.remove(address);
             return;
         };
         let waiting: Vec<_> = endpoint.waiting().cloned().collect();
         let first = waiting.first().and_then(|name| self.databases.get(name));
         if let Some(first) = first {
-            let database = first.database.clone();
-            tasks::check(pause, database, self.registry.clone(), ctx.address());
+            first.check(pause, &self.registry, ctx);
         }
         let next_check = now + pause;
         for name in waiting {
@@ -124,6 +127,29 @@ impl Actor for HealthActor {
     fn started(&mut self, ctx: &mut Self::Context) {
         self.turn_all(|watched| watched.make_up(), ctx);
         ctx.run_interval(TICK, |health, ctx| health.turn_all(Watched::look, ctx));
+    }
+}
+
+impl Handler<Reconfigured> for HealthActor {
+    type Result = ();
+
+    /// Only what has changed is touched, so that none of a thousand databases waits for another's change.
+    fn handle(&mut self, _: Reconfigured, ctx: &mut Self::Context) {
+        let endpoints = &mut self.endpoints;
+        self.databases.retain(|_, watched| {
+            let stays = !watched.database.is_removed();
+            if !stays {
+                watched.leave_endpoint(endpoints);
+            }
+            stays
+        });
+        for database in self.registry.states() {
+            let watched = self.databases.entry(database.id.clone());
+            let watched = watched.or_insert_with(|| Watched::new(database));
+            if watched.reconfigure(&mut self.endpoints) {
+                watched.settle(&mut self.endpoints, &self.registry, ctx);
+            }
+        }
     }
 }
 

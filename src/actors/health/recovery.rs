@@ -22,16 +22,16 @@ use crate::{
 /// Carries out what is left, in this epoch of the gate, and tells the health actor of the end. Meanwhile the
 /// store serves nobody.
 pub(super) fn recover(epoch: u64, database: Arc<DatabaseState>, health: Addr<HealthActor>) {
-    if let Some(local) = &database.local {
-        local.begin_recovery();
-    }
+    database.local.begin_recovery();
     actix_rt::spawn(async move {
-        let recovery = match &database.local {
-            Some(local) if replay(local, epoch, &database).await => local.end(),
-            _ => None,
+        let local = &database.local;
+        let recovery = if replay(local, epoch, &database).await {
+            local.end()
+        } else {
+            None
         };
         health.do_send(RecoveryEnded {
-            database: database.name(),
+            database: database.id.clone(),
             recovery,
         });
     });

@@ -8,6 +8,7 @@ use tokio::{task::JoinError, time::Instant};
 
 use super::HealthActor;
 use crate::{
+    config::DatabaseSettings,
     messages::{Asked, EndpointChecked, Probed},
     net::{DialError, Expected, Reply, Request, Responder, WhileLoading},
     policy::outcome::{AttemptEnd, Verdict, classify},
@@ -25,7 +26,7 @@ pub(super) fn probe(
 ) {
     actix_rt::spawn(async move {
         tokio::time::sleep(after).await;
-        let name = database.name();
+        let id = database.id.clone();
         let (dialler, settings) = (database.dialler.clone(), database.settings.share());
         let dial = async move {
             let established = dialler.dial(&settings, WhileLoading::Report).await?;
@@ -34,7 +35,7 @@ pub(super) fn probe(
         };
         let result = run(&registry, dial).await;
         health.do_send(Probed {
-            database: name,
+            database: id,
             epoch,
             result,
         });
@@ -46,7 +47,7 @@ pub(super) fn ask(epoch: u64, database: Arc<DatabaseState>, health: Addr<HealthA
     actix_rt::spawn(async move {
         let has_answered = answers(&database).await;
         health.do_send(Asked {
-            database: database.name(),
+            database: database.id.clone(),
             epoch,
             has_answered,
         });
@@ -77,16 +78,18 @@ fn fails(reply: &Reply) -> bool {
     }
 }
 
-/// Asks after a pause whether anything answers at the address of a database.
+/// Asks after a pause whether anything answers at the address of these settings of a database. The present ones may
+/// lead elsewhere by then, and others wait for the answer from here.
 pub(super) fn check(
     after: Duration,
-    database: Arc<DatabaseState>,
+    database: &DatabaseState,
+    settings: Arc<DatabaseSettings>,
     registry: Arc<Registry>,
     health: Addr<HealthActor>,
 ) {
+    let dialler = database.dialler.clone();
     actix_rt::spawn(async move {
         tokio::time::sleep(after).await;
-        let (dialler, settings) = (database.dialler.clone(), database.settings.share());
         let endpoint = settings.address.clone();
         let check = async move { dialler.check_endpoint(&settings).await };
         let result = run(&registry, check).await;

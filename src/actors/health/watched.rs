@@ -11,8 +11,9 @@ use tokio::time::Instant;
 
 use super::{HealthActor, recovery, tasks};
 use crate::{
-    config::Address,
+    config::{Address, DatabaseSettings},
     events::Change,
+    identity::DatabaseId,
     messages::{Redial, Retire},
     net::{DialError, ServerInfo},
     policy::{
@@ -22,42 +23,67 @@ use crate::{
         },
     },
     registry::Registry,
-    state::{DatabaseState, LocalStore, Outage},
+    state::{DatabaseState, Outage},
 };
 
 /// A database that the health actor watches. It has no decision of its own.
 pub(super) struct Watched {
     pub(super) database: Arc<DatabaseState>,
     health: DatabaseHealth,
+    /// Those that the machine has the limits of.
+    settings: Arc<DatabaseSettings>,
+    /// No status was published yet.
+    is_new: bool,
 }
 
 /// The endpoints of all databases.
-pub(super) type Endpoints = HashMap<Address, Endpoint<Arc<str>>>;
+pub(super) type Endpoints = HashMap<Address, Endpoint<DatabaseId>>;
 
 impl Watched {
     pub(super) fn new(database: Arc<DatabaseState>) -> Self {
-        let settings = database.settings.load();
-        let limits = Limits {
-            failure_threshold: settings.failure_threshold,
-            recovery_timeout: settings.recovery_timeout,
-            attempt_timeout: settings.attempt_timeout,
-            check_interval: settings.health_check_interval,
-            has_fallback: database.local.is_some(),
-        };
+        let settings = database.settings.share();
         let found = Found {
             is_isolated: database.is_isolated.load(Relaxed),
             is_given_up: database.gate.state() == GateState::Failed,
             is_connected: database.parking.has_routes(),
-            is_stood_in: database
-                .local
-                .as_ref()
-                .is_some_and(LocalStore::is_standing_in),
+            is_stood_in: database.local.is_standing_in(),
             counts: counts(&database),
         };
         let now = Instant::now().into_std();
-        let mut health = DatabaseHealth::new(limits, found, now, fastrand::f64());
+        let mut health = DatabaseHealth::new(limits(&settings), found, now, fastrand::f64());
         health.gate_set(database.set_gate(health.gate_state()), now);
-        Self { database, health }
+        Self {
+            database,
+            health,
+            settings,
+            is_new: true,
+        }
+    }
+
+    /// Compares the present settings with those that are known. Tells whether anything is to be done.
+    pub(super) fn reconfigure(&mut self, endpoints: &mut Endpoints) -> bool {
+        let present = self.database.settings.share();
+        if !Arc::ptr_eq(&present, &self.settings) {
+            let changes = self.settings.changes(&present);
+            let needs_connections = self.settings.needs_new_connections(&changes, &present);
+            if present.address != self.settings.address {
+                self.leave_endpoint(endpoints);
+            }
+            self.settings = present;
+            self.on(Event::Reconfigured {
+                limits: limits(&self.settings),
+                needs_connections,
+            });
+            return true;
+        }
+        self.is_new
+    }
+
+    /// It does not wait any more where it was.
+    pub(super) fn leave_endpoint(&self, endpoints: &mut Endpoints) {
+        if let Some(endpoint) = endpoints.get_mut(&self.settings.address) {
+            endpoint.forget(&self.database.id);
+        }
     }
 
     /// After a restart of the health actor a pool may wait for an order that the predecessor owed it.
@@ -90,6 +116,7 @@ impl Watched {
         registry: &Arc<Registry>,
         ctx: &mut Context<HealthActor>,
     ) {
+        self.is_new = false;
         let now = Instant::now().into_std();
         while let Some(action) = self.health.poll(now) {
             match action {
@@ -106,11 +133,7 @@ impl Watched {
                     cause,
                     next_probe: Instant::from_std(next_probe),
                 }))),
-                Action::StandIn => {
-                    if let Some(local) = &self.database.local {
-                        local.begin();
-                    }
-                }
+                Action::StandIn => self.database.local.begin(),
                 Action::Recover => {
                     let epoch = self.health.epoch();
                     recovery::recover(epoch, self.database.clone(), ctx.address());
@@ -128,16 +151,14 @@ impl Watched {
                 }
                 Action::AwaitEndpoint => self.await_endpoint(endpoints, registry, ctx),
                 Action::EndpointReached => {
-                    if let Some(endpoint) =
-                        endpoints.get_mut(&self.database.settings.load().address)
-                    {
-                        endpoint.reached(&self.database.name);
+                    if let Some(endpoint) = endpoints.get_mut(&self.settings.address) {
+                        endpoint.reached(&self.database.id);
                     }
                 }
                 Action::WakeAfter(pause) => {
-                    let name = self.database.name();
+                    let database = self.database.id.clone();
                     ctx.run_later(pause, move |health, ctx| {
-                        health.turn(&name, |_| Event::Tick, ctx);
+                        health.turn(&database, |_| Event::Tick, ctx);
                     });
                 }
                 Action::Publish(status) => self.publish(status, registry),
@@ -151,20 +172,25 @@ impl Watched {
         registry: &Arc<Registry>,
         ctx: &mut Context<HealthActor>,
     ) {
-        let address = self.database.settings.load().address.clone();
-        let endpoint = endpoints.entry(address);
+        let endpoint = endpoints.entry(self.settings.address.clone());
         let endpoint = endpoint.or_insert_with(Endpoint::new);
         let now = Instant::now().into_std();
-        let (next_check, start) = endpoint.wait(self.database.name(), now, fastrand::f64());
+        let (next_check, start) = endpoint.wait(self.database.id.clone(), now, fastrand::f64());
         if let Some(pause) = start {
-            tasks::check(
-                pause,
-                self.database.clone(),
-                registry.clone(),
-                ctx.address(),
-            );
+            self.check(pause, registry, ctx);
         }
         self.health.checked_at(next_check, now);
+    }
+
+    /// Asks after a pause whether anything answers at its endpoint.
+    pub(super) fn check(
+        &self,
+        pause: Duration,
+        registry: &Arc<Registry>,
+        ctx: &mut Context<HealthActor>,
+    ) {
+        let (settings, registry) = (self.settings.clone(), registry.clone());
+        tasks::check(pause, &self.database, settings, registry, ctx.address());
     }
 
     fn redial(&self, after: Duration) {
@@ -180,6 +206,10 @@ impl Watched {
     }
 
     fn publish(&self, status: Status, registry: &Registry) {
+        if self.database.is_removed() {
+            // Its last event was published.
+            return;
+        }
         let Status {
             state,
             circuit,
@@ -208,6 +238,16 @@ pub(super) fn greeting(seen: ServerInfo) -> Greeting {
     Greeting {
         is_replica: seen.is_replica,
         cannot_save: seen.cannot_save,
+    }
+}
+
+fn limits(settings: &DatabaseSettings) -> Limits {
+    Limits {
+        failure_threshold: settings.failure_threshold,
+        recovery_timeout: settings.recovery_timeout,
+        attempt_timeout: settings.attempt_timeout,
+        check_interval: settings.health_check_interval,
+        has_fallback: settings.fallback.is_some(),
     }
 }
 

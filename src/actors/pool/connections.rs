@@ -97,8 +97,7 @@ impl PoolActor {
 
     /// Where a shared connection says that it has too much to do, if another could help.
     fn listen_to_shared(&self, ctx: &mut Context<Self>) -> Option<mpsc::Sender<()>> {
-        let settings = self.state.settings.load();
-        if settings.shared_max == settings.shared_min {
+        if !self.state.settings.load().can_grow() {
             return None;
         }
         let (saturated, mut said) = mpsc::channel(1);

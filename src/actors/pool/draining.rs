@@ -6,13 +6,13 @@ use tokio::{sync::oneshot, time::Instant};
 use super::{Event, PoolActor};
 use crate::messages::Drain;
 
-/// Where to tell that nothing is left.
+/// Where to tell that nothing is left. A shutdown may come while a removed database is draining.
 #[derive(Default)]
-pub(super) struct Finished(Option<oneshot::Sender<()>>);
+pub(super) struct Finished(Vec<oneshot::Sender<()>>);
 
 impl PoolActor {
     pub(super) fn finish(&mut self, ctx: &mut Context<Self>) {
-        if let Some(finished) = self.finished.0.take() {
+        for finished in self.finished.0.drain(..) {
             // The supervisor may have given up waiting.
             let _ = finished.send(());
         }
@@ -26,7 +26,7 @@ impl Handler<Drain> for PoolActor {
 
     fn handle(&mut self, drain: Drain, ctx: &mut Self::Context) -> Self::Result {
         let (finished, wait) = oneshot::channel();
-        self.finished = Finished(Some(finished));
+        self.finished.0.push(finished);
         self.state.parking.drain();
         let deadline = drain.deadline.into_std();
         self.tell(Event::Leases(self.leases()), Instant::now());

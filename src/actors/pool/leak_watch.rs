@@ -1,6 +1,6 @@
 //! Leases that may have been forgotten.
 
-use std::{collections::HashMap, panic::Location};
+use std::{collections::HashMap, panic::Location, time::Duration};
 
 use tokio::time::Instant;
 
@@ -17,6 +17,7 @@ pub(super) struct LeakWatch {
 
 struct Taken {
     at: &'static Location<'static>,
+    since: Instant,
     /// When it has been held for too long.
     due: Instant,
 }
@@ -25,6 +26,19 @@ impl LeakWatch {
     /// It is given back.
     pub(super) fn returned(&mut self, id: u64) {
         self.leases.remove(&id);
+    }
+
+    /// The leases that are out are held to another limit.
+    pub(super) fn change(&mut self, limit: Option<Duration>) {
+        match limit {
+            Some(limit) => {
+                for taken in self.leases.values_mut() {
+                    taken.due = taken.since + limit;
+                }
+            }
+            None => self.leases.clear(),
+        }
+        self.soonest = self.leases.values().map(|taken| taken.due).min();
     }
 
     /// When the first may be due.
@@ -42,8 +56,8 @@ impl PoolActor {
         now: Instant,
     ) {
         if let (Some(limit), Some(at)) = (self.state.settings.load().leak_warning, at) {
-            let due = now + limit;
-            self.leak_watch.leases.insert(id, Taken { at, due });
+            let (since, due) = (now, now + limit);
+            self.leak_watch.leases.insert(id, Taken { at, since, due });
             // The first to be taken is the first to be due.
             self.leak_watch.soonest.get_or_insert(due);
         }

@@ -43,6 +43,10 @@ pub(super) struct PoolActor {
     connections: HashMap<u64, Held>,
     dials: HashMap<u64, Dialling>,
     leak_watch: LeakWatch,
+    /// Those that the machine has the limits of.
+    settings: Arc<DatabaseSettings>,
+    /// Connections to another database are awaited: the settings lead elsewhere.
+    is_moving: bool,
     finished: Finished,
     /// The one timer, for whatever is due first.
     alarm: Option<(Instant, SpawnHandle)>,
@@ -58,8 +62,11 @@ impl PoolActor {
         let places = state.permits.clone();
         // A predecessor may have left it.
         state.lease_error.store(None);
+        let settings = state.settings.share();
         Self {
-            pool: Pool::new(limits(&state.settings.load()), places, is_unreachable),
+            pool: Pool::new(limits(&settings), places, is_unreachable),
+            settings,
+            is_moving: false,
             state,
             registry,
             guard,
@@ -132,9 +139,13 @@ impl PoolActor {
     }
 
     /// The health actor is told, and callers that get no connection can be told why.
-    fn report(&self, evidence: Evidence) {
+    fn report(&mut self, evidence: Evidence) {
         match &evidence {
             Evidence::Connected(_) => {
+                if std::mem::take(&mut self.is_moving) {
+                    // Until now it was read elsewhere.
+                    self.state.seen.forget_all();
+                }
                 self.state.dial_error.store(None);
                 self.state.survey.forget();
                 self.state.refuses_introductions.store(false, Relaxed);

@@ -3,8 +3,28 @@
 use actix::{Context, Handler};
 use tokio::time::Instant;
 
-use super::{Event, PoolActor};
-use crate::messages::{Redial, Retire, Saturated, Sweep};
+use super::{Event, PoolActor, limits};
+use crate::messages::{Reconfigured, Redial, Retire, Saturated, Sweep};
+
+impl Handler<Reconfigured> for PoolActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Reconfigured, ctx: &mut Context<Self>) {
+        let present = self.state.settings.share();
+        let changes = self.settings.changes(&present);
+        if changes.is_empty() {
+            return;
+        }
+        self.is_moving |= changes.lead_elsewhere();
+        let renews = self.settings.needs_new_connections(&changes, &present);
+        self.settings = present;
+        let now = Instant::now();
+        self.leak_watch.change(self.settings.leak_warning);
+        let limits = limits(&self.settings);
+        self.turn(Event::Reconfigured { limits, renews }, ctx);
+        self.warn_of_overdue(now);
+    }
+}
 
 impl Handler<Redial> for PoolActor {
     type Result = ();

@@ -12,6 +12,7 @@ use crate::{
         relay::RelayActor,
     },
     execution::Execution,
+    identity::DatabaseId,
     log::log_line,
     messages::{Child, ChildExited, Evidence, PoolLink},
     net::Failure,
@@ -33,9 +34,9 @@ impl SupervisorActor {
         self.start_janitor(ctx);
     }
 
-    fn start_pool(&mut self, state: &Arc<DatabaseState>, ctx: &mut Context<Self>) {
-        let name = state.name();
-        let guard = ExitGuard::new(Child::Pool(name.clone()), ctx.address().recipient());
+    pub(super) fn start_pool(&mut self, state: &Arc<DatabaseState>, ctx: &mut Context<Self>) {
+        let id = state.id.clone();
+        let guard = ExitGuard::new(Child::Pool(id.clone()), ctx.address().recipient());
         let pool = PoolActor::new(state.clone(), self.registry.clone(), guard).start();
         state.pool.store(Some(Arc::new(PoolLink {
             parked: pool.clone().recipient(),
@@ -47,31 +48,36 @@ impl SupervisorActor {
         })));
         // It was told of in vain what its predecessor had not done.
         state.parking.open();
-        self.pools.insert(name, pool);
+        self.pools.insert(id, pool);
     }
 
-    fn start_relay(&mut self, state: &Arc<DatabaseState>, ctx: &mut Context<Self>) {
-        let guard = ExitGuard::new(Child::Relay(state.name()), ctx.address().recipient());
+    pub(super) fn start_relay(&mut self, state: &Arc<DatabaseState>, ctx: &mut Context<Self>) {
+        let guard = ExitGuard::new(Child::Relay(state.id.clone()), ctx.address().recipient());
         let relay = RelayActor::new(state.clone(), self.registry.clone(), guard).start();
         state.relay.store(Some(Arc::new(relay.clone().recipient())));
-        self.relays.insert(state.name(), relay);
+        self.relays.insert(state.id.clone(), relay);
     }
 
     fn start_health(&mut self, ctx: &mut Context<Self>) {
         let guard = ExitGuard::new(Child::Health, ctx.address().recipient());
         let health = HealthActor::new(self.registry.clone(), guard).start();
+        self.health = Some(health);
         for state in self.registry.states() {
+            self.connect_health(&state);
+        }
+    }
+
+    /// From now on evidence about the database gets to the health actor.
+    pub(super) fn connect_health(&self, state: &DatabaseState) {
+        if let Some(health) = &self.health {
             let reports = health.clone().recipient();
             state.health.store(Some(Arc::new(reports)));
         }
-        self.health = Some(health);
     }
 
     fn start_janitor(&mut self, ctx: &mut Context<Self>) {
-        let janitor = JanitorActor {
-            registry: self.registry.clone(),
-            _guard: ExitGuard::new(Child::Janitor, ctx.address().recipient()),
-        };
+        let guard = ExitGuard::new(Child::Janitor, ctx.address().recipient());
+        let janitor = JanitorActor::new(self.registry.clone(), guard);
         self.janitor = Some(janitor.start());
     }
 
@@ -82,15 +88,13 @@ impl SupervisorActor {
         match child {
             Child::Health => self.start_health(ctx),
             Child::Janitor => self.start_janitor(ctx),
-            Child::Relay(name) => {
-                let state = self.registry.databases.get(name);
-                if let Some(state) = state.map(|state| state.value().clone()) {
+            Child::Relay(id) => {
+                if let Some(state) = self.registry.state(id) {
                     self.start_relay(&state, ctx);
                 }
             }
-            Child::Pool(name) => {
-                let state = self.registry.databases.get(name);
-                if let Some(state) = state.map(|state| state.value().clone()) {
+            Child::Pool(id) => {
+                if let Some(state) = self.registry.state(id) {
                     count(&state.counters.restarts);
                     self.start_pool(&state, ctx);
                     state.report(Evidence::Restarted);
@@ -99,16 +103,24 @@ impl SupervisorActor {
         }
     }
 
+    /// The actors of a database that was removed end without a successor.
+    fn is_needed(&self, child: &Child) -> bool {
+        match child {
+            Child::Health | Child::Janitor => true,
+            Child::Pool(id) | Child::Relay(id) => self.registry.state(id).is_some(),
+        }
+    }
+
     /// Stops restarting a pool that crashes repeatedly. Its database has failed until it is revived.
-    fn give_up(&self, name: &Arc<str>) {
-        let database = name.clone();
+    fn give_up(&self, id: &DatabaseId) {
+        let database = id.name().clone();
         log_line!(
             self.registry.log,
             ERROR,
             database = &*database,
             "its pool crashes repeatedly, and is given up"
         );
-        if let Some(state) = self.registry.databases.get(name) {
+        if let Some(state) = self.registry.state(id) {
             state.set_gate(GateState::Failed);
             state.close(Failure::Abandoned(Execution::NotSent));
             state.report(Evidence::GivenUp);
@@ -120,7 +132,7 @@ impl Handler<ChildExited> for SupervisorActor {
     type Result = ();
 
     fn handle(&mut self, ChildExited(child): ChildExited, ctx: &mut Self::Context) {
-        if self.is_stopping {
+        if self.is_stopping || !self.is_needed(&child) {
             return;
         }
         let restarts = self.restarts.entry(child.clone()).or_default();
@@ -139,7 +151,7 @@ impl Handler<ChildExited> for SupervisorActor {
                 });
             }
             Decision::GiveUp => match &child {
-                Child::Pool(name) => self.give_up(name),
+                Child::Pool(id) => self.give_up(id),
                 // These are never given up: without the health actor no circuit would change again, without
                 // the janitor no idle connection would be closed, and without the relay no message handled.
                 Child::Health | Child::Janitor | Child::Relay(_) => {

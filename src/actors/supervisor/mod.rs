@@ -1,19 +1,23 @@
 //! The supervisor: starts the other actors in order, restarts them after a crash, and stops everything.
 
+mod applying;
 mod children;
 mod operating;
 mod stopping;
+mod watching;
 
 use std::{collections::HashMap, sync::Arc};
 
 use actix::{Actor, Addr, Context, Handler, ResponseFuture};
 use tokio::{sync::oneshot, task::JoinHandle};
 
+use self::applying::Leaving;
 use super::{
     health::HealthActor, janitor::JanitorActor, pool::PoolActor, readiness, relay::RelayActor,
 };
 use crate::{
     error::Error,
+    identity::DatabaseId,
     lifeline::ShutdownReport,
     messages::{AwaitReady, Child, Subscribe, SupervisorLink, SweepAll},
     policy::restarts::Restarts,
@@ -26,8 +30,9 @@ pub(crate) struct SupervisorActor {
     // Kept, because an actor ends when its last address is dropped.
     pub(super) health: Option<Addr<HealthActor>>,
     pub(super) janitor: Option<Addr<JanitorActor>>,
-    pub(super) pools: HashMap<Arc<str>, Addr<PoolActor>>,
-    pub(super) relays: HashMap<Arc<str>, Addr<RelayActor>>,
+    pub(super) pools: HashMap<DatabaseId, Addr<PoolActor>>,
+    pub(super) relays: HashMap<DatabaseId, Addr<RelayActor>>,
+    leaving: Vec<Leaving>,
     restarts: HashMap<Child, Restarts>,
     /// Tasks that hand events to recipients.
     deliveries: Vec<JoinHandle<()>>,
@@ -48,6 +53,8 @@ impl SupervisorActor {
             subscribe: address.clone().recipient(),
             operate: address.clone().recipient(),
             revive: address.clone().recipient(),
+            apply: address.clone().recipient(),
+            watch: address.clone().recipient(),
             sweep: address.clone().recipient(),
             shutdown: address.recipient(),
         };
@@ -66,6 +73,7 @@ impl SupervisorActor {
                 janitor: None,
                 pools: HashMap::new(),
                 relays: HashMap::new(),
+                leaving: Vec::new(),
                 restarts: HashMap::new(),
                 deliveries: Vec::new(),
                 stopped: Some(stopped),

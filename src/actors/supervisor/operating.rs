@@ -15,7 +15,7 @@ impl Handler<Operate> for SupervisorActor {
     type Result = ResponseFuture<()>;
 
     fn handle(&mut self, operate: Operate, _: &mut Self::Context) -> Self::Result {
-        if let Some(state) = self.registry.databases.get(&operate.database) {
+        if let Some(state) = self.registry.state(&operate.database) {
             let isolates = matches!(operate.operation, Operation::Isolate);
             state.is_isolated.store(isolates, Relaxed);
             // The health actor sets the gate as well. If it has just crashed, its successor finds it set.
@@ -37,8 +37,7 @@ impl Handler<Revive> for SupervisorActor {
     type Result = ();
 
     fn handle(&mut self, Revive(database): Revive, ctx: &mut Self::Context) {
-        let state = self.registry.databases.get(&database);
-        let Some(state) = state.map(|entry| entry.value().clone()) else {
+        let Some(state) = self.registry.state(&database) else {
             return;
         };
         if state.gate.state() == GateState::Failed {

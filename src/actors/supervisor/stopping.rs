@@ -32,7 +32,10 @@ impl SupervisorActor {
     /// Closes the gates, lets every pool finish, then ends the remaining tasks.
     fn shut_down(&mut self, grace: Duration) {
         self.is_stopping = true;
-        let states = self.registry.states();
+        let mut states = self.registry.states();
+        // Databases that were removed finish within the same grace.
+        let leaving = self.leaving.iter();
+        states.extend(leaving.map(|leaving| leaving.state.clone()));
         for state in &states {
             state.set_gate(GateState::ShuttingDown);
         }
@@ -40,7 +43,8 @@ impl SupervisorActor {
         let in_flight = states.iter().map(|state| state.in_flight.now().0 as u64);
         let under_way: u64 = in_flight.sum();
         let deadline = Instant::now() + grace.min(MAX_WAIT);
-        let pools = self.pools.values();
+        let leaving = self.leaving.iter().map(|leaving| &leaving.pool);
+        let pools = self.pools.values().chain(leaving);
         let drains: Vec<_> = pools.map(|pool| pool.send(Drain { deadline })).collect();
         let registry = self.registry.clone();
         let stopped = self.stopped.take();
@@ -50,6 +54,7 @@ impl SupervisorActor {
                 // A pool that crashes meanwhile has answered its callers by dropping their requests.
                 let _ = drain.await;
             }
+            states.iter().for_each(|state| state.end());
             registry.stop_tasks().await;
             registry.close();
             deliver(deliveries, &registry).await;

@@ -356,6 +356,20 @@ macro_rules! fields {
             $(pub(crate) $name: sealed!($kind $type),)+
         }
 
+        impl DatabaseSettings {
+            /// What changes from these settings to others.
+            pub(crate) fn changes(&self, other: &Self) -> Changes {
+                let mut changes = Changes(Vec::new());
+                $(if !self.$login_sealed.is_same(&other.$login_sealed) {
+                    changes.0.push(stringify!($login));
+                })+
+                $(if !self.$name.is_same(&other.$name) {
+                    changes.0.push(key!($name $($key)?));
+                })+
+                changes
+            }
+        }
+
         /// The table as data.
         pub(super) const FIELDS: &[Field] = &[
             $(Field {

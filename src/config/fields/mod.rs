@@ -22,6 +22,7 @@ use secrecy::SecretString;
 use super::{
     Address, Config, Fallback, Keepalive, Protocol, WhenDown,
     address::Host,
+    changes::{Changes, Compared as _},
     layer::{Layered, Origin},
     quantity::{Quantity, within},
     report::Report,

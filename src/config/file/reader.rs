@@ -48,6 +48,10 @@ pub(in crate::config) struct Reader<'a> {
 pub(in crate::config) fn read(root: Node, context: &Context<'_>) -> (Config, Vec<Problem>) {
     let mut reader = Reader::new(context);
     reader.config.is_from_file = true;
+    reader
+        .config
+        .files
+        .extend(context.file.map(Path::to_path_buf));
     reader.read_root(root);
     reader.finish()
 }
@@ -383,6 +387,7 @@ impl<'a> Reader<'a> {
         match secrets::read_password(&path) {
             Ok(password) => {
                 self.refuse_readable(&path, &entry.key, &entry.value.at);
+                self.config.files.push(path);
                 self.set(target, "password", &password, entry, level);
             }
             Err(error) => {

@@ -51,6 +51,15 @@ impl LastSeen {
         }
     }
 
+    /// The same for reads that begin after this number, which was that of a predecessor.
+    pub(crate) fn after(self, last: u64) -> Self {
+        Self {
+            last: last + 1,
+            all_written: last + 1,
+            ..self
+        }
+    }
+
     /// The number of a read that begins.
     pub(crate) fn begin(&self) -> u64 {
         self.last
@@ -156,6 +165,18 @@ mod tests {
         seen.forget_all();
         seen.note(b"a", Some(b"old"), began, now);
         assert_eq!(seen.get(b"a", now), None);
+    }
+
+    #[test]
+    fn a_read_that_began_under_a_predecessor_is_not_remembered() {
+        let (mut first, now) = (LastSeen::new(AGE, 10, 10_000), Instant::now());
+        first.forget(b"b");
+        let began = first.begin();
+        let mut next = LastSeen::new(AGE, 10, 10_000).after(first.begin());
+        next.note(b"a", Some(b"old"), began, now);
+        assert_eq!(next.get(b"a", now), None);
+        next.note(b"a", Some(b"new"), next.begin(), now);
+        assert_eq!(next.get(b"a", now), Some(&b"new"[..]));
     }
 
     #[test]

@@ -206,7 +206,7 @@ impl DatabaseHealth {
         self.is_probing || self.asking.is_some() || self.retry_at.is_some()
     }
 
-    fn check_interval(&self) -> Duration {
+    pub(super) fn check_interval(&self) -> Duration {
         let interval = self.limits.check_interval;
         match self.limit {
             Some(_) => interval.min(LIMIT_CHECK),

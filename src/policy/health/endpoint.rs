@@ -59,6 +59,11 @@ impl<K: Ord> Endpoint<K> {
         self.waiting.remove(database);
     }
 
+    /// The database does not wait any more: it is elsewhere, or gone.
+    pub(crate) fn forget(&mut self, database: &K) {
+        self.waiting.remove(database);
+    }
+
     /// Something answers. Returns the databases that waited, and the pause after which each tries again.
     pub(crate) fn answered(
         &mut self,

@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::Limits;
 use crate::events::{Reason, Recovery};
 
 /// Something that concerns the health of a database.
@@ -50,6 +51,11 @@ pub(crate) enum Event {
     Isolate,
     /// An operator wants the circuit closed, and its causes forgotten.
     Reset,
+    /// The settings have changed. Some changes need new connections.
+    Reconfigured {
+        limits: Limits,
+        needs_connections: bool,
+    },
     /// Time has passed.
     Tick,
 }

@@ -26,6 +26,7 @@ const ATTEMPTS_COUNTED: u32 = 4;
 impl DatabaseHealth {
     pub(super) fn connected(&mut self, greeting: Greeting, now: Instant, jitter: f64) {
         self.wants_dial = false;
+        self.note_new_connection(now);
         self.reached(greeting, now);
         self.wait_if_open(now, jitter);
     }
@@ -257,16 +258,20 @@ impl DatabaseHealth {
 
     fn forget(&mut self, now: Instant) {
         self.breaker.reset(now);
-        self.backoff.reset();
-        // An attempt that waits for its time would keep others from being made at once.
-        self.is_probing = false;
-        self.asking = None;
-        self.retry_at = None;
+        self.forget_attempts();
         self.refused_at = None;
         self.missed_from = None;
         if !self.given_up {
             self.set_gate();
         }
+    }
+
+    /// An attempt that waits for its time would keep others from being made at once.
+    pub(super) fn forget_attempts(&mut self) {
+        self.backoff.reset();
+        self.is_probing = false;
+        self.asking = None;
+        self.retry_at = None;
     }
 
     /// Opens or closes the gate when the circuit has changed.

@@ -6,6 +6,7 @@
 //! or carries anything out, so that each rule is tested as a value, and all of them together at random.
 
 mod attempts;
+mod change;
 mod endpoint;
 mod event;
 mod evidence;
@@ -61,6 +62,8 @@ pub(crate) struct DatabaseHealth {
     last_attempt: Option<Instant>,
     /// The pool has no connection and waits to be told when to dial.
     wants_dial: bool,
+    /// The settings have changed, and no connection with the new ones was opened yet.
+    awaits_connection: bool,
     is_probing: bool,
     /// An attempt has failed, and counts unless the present connection answers, which is being asked.
     asking: Option<Fault>,
@@ -180,6 +183,7 @@ impl DatabaseHealth {
             last_reason: None,
             last_attempt: None,
             wants_dial: false,
+            awaits_connection: false,
             is_probing: false,
             asking: None,
             probes_for_commands: Pace::new(LIMIT_CHECK),
@@ -233,6 +237,10 @@ impl DatabaseHealth {
             Event::GivenUp => self.give_up(),
             Event::Isolate => self.isolate(now),
             Event::Reset => self.reset(now),
+            Event::Reconfigured {
+                limits,
+                needs_connections,
+            } => self.reconfigured(limits, needs_connections, now),
             Event::Tick => self.tick(now),
         }
     }

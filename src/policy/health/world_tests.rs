@@ -348,7 +348,7 @@ impl World {
             }
             HealthState::Down { .. } => assert_eq!(self.gate.1, GateState::Open),
             HealthState::Degraded { .. } => assert!(!self.is_isolated && !self.is_given_up),
-            HealthState::Stopped => panic!("it was not stopped"),
+            HealthState::Stopped | HealthState::Removed => panic!("it was not stopped"),
         }
     }
 

@@ -30,7 +30,12 @@ impl Phase {
 }
 
 impl<W: Waiter, P: Places, N> Pool<W, P, N> {
+    /// A second drain can only shorten the grace of the first.
     pub(super) fn drain(&mut self, deadline: Instant, now: Instant) {
+        if let Phase::Draining { deadline: first } = &mut self.phase {
+            *first = deadline.min(*first);
+            self.pass_drain(now);
+        }
         if self.is_open() {
             self.phase = Phase::Draining { deadline };
             self.shared.drain();

@@ -71,6 +71,11 @@ impl World {
             }
             Happening::Disown(which) => self.disown(which),
             Happening::NotVerified => self.turn(Event::NotVerified),
+            Happening::Reconfigure {
+                max,
+                limits,
+                renews,
+            } => self.reconfigure(max, limits, renews),
             Happening::Pass(time) => self.pass(time),
             Happening::Crash => self.crash(),
             Happening::OrphanEnds(which) => drop(take(&mut self.orphans, which)),
@@ -117,7 +122,9 @@ impl World {
         let lane = permit.lane();
         let is_wanted = self.pool.wants(id);
         let serves_parked = lane == Lane::Shared && self.parked > 0 && !self.is_forced;
-        assert_eq!(is_wanted, self.drain.is_none() || serves_parked);
+        let is_outdated = self.outdated.remove(&id);
+        let is_of_use = self.drain.is_none() || serves_parked;
+        assert_eq!(is_wanted, is_of_use && !is_outdated);
         match result {
             _ if !is_wanted => {
                 drop(permit);
@@ -156,14 +163,18 @@ impl World {
             },
             opened: self.now,
             since: self.now,
+            jitter: 0.0,
             expires: None,
             is_distrusted: false,
+            is_outdated: false,
+            is_superseded: false,
         };
         self.connections.insert(id, known);
         match lane {
             Lane::Shared => {
                 self.is_unreachable = false;
                 self.shared_trouble = None;
+                self.supersede();
             }
             Lane::Leased => {
                 self.idle.push(id);
@@ -171,10 +182,8 @@ impl World {
             }
         }
         // The same as in the turn to come.
-        let jitter = (self.jitter + 0.37).fract();
-        let lifetime = self.limits.max_lifetime;
-        let lifetime = lifetime.map(|lifetime| lifetime.mul_f64(1.0 - 0.1 * jitter));
-        self.known(id).expires = lifetime.map(|lifetime| self.now + lifetime);
+        self.known(id).jitter = (self.jitter + 0.37).fract();
+        self.known(id).expires = self.expiry(&self.connections[&id]);
         let evidence = Evidence::Connected(id);
         self.turn(Event::Opened { id, evidence });
     }
@@ -192,17 +201,19 @@ impl World {
         let known = self.connections.get_mut(&id);
         if let Some(known) = known.filter(|known| known.state != State::Closing) {
             let is_expired = known.expires.is_some_and(|expires| expires <= now);
-            if is_clean && !is_draining && !known.is_distrusted && !is_expired {
+            let is_good = !known.is_distrusted && !known.is_superseded;
+            if is_clean && !is_draining && is_good && !is_expired {
                 known.state = State::Idle;
                 known.since = now;
                 self.idle.push(id);
             } else if is_open {
-                let is_evicted = is_clean && !is_draining && is_expired;
-                let lifetime = Closing::Evicted(Eviction::Lifetime);
-                expected = Some(if is_evicted {
-                    lifetime
-                } else {
-                    Closing::Discarded
+                let is_evicted = is_clean && !is_draining;
+                expected = Some(match known {
+                    _ if is_evicted && is_expired => Closing::Evicted(Eviction::Lifetime),
+                    known if is_evicted && !known.is_distrusted => {
+                        Closing::Evicted(Eviction::Outdated)
+                    }
+                    _ => Closing::Discarded,
                 });
             } else {
                 known.state = State::Closing;
@@ -214,8 +225,8 @@ impl World {
             is_open,
         });
         let closed = self.closed.iter().find(|closed| closed.0 == id);
-        let is_displaced =
-            closed.is_some_and(|closed| closed.1 == Closing::Evicted(Eviction::Displaced));
+        let for_room = [Eviction::Displaced, Eviction::Spare].map(Closing::Evicted);
+        let is_displaced = closed.is_some_and(|closed| for_room.contains(&closed.1));
         if !is_displaced && !self.cut.contains(&id) {
             assert_eq!(closed.map(|closed| closed.1), expected);
         }
@@ -285,6 +296,38 @@ impl World {
         assert!(known.is_none_or(|known| known.state == State::Closing));
     }
 
+    fn reconfigure(&mut self, max: usize, limits: Limits, renews: bool) {
+        self.permits.resize(max, limits.min_shared);
+        (self.max, self.limits) = (max, limits);
+        let expiries = self.connections.iter();
+        let expiries: Vec<_> = expiries
+            .map(|(id, known)| (*id, self.expiry(known)))
+            .collect();
+        for (id, expires) in expiries {
+            self.known(id).expires = expires;
+        }
+        self.too_old.clear();
+        if renews && self.drain.is_none() {
+            self.has_renewed = true;
+            for known in self.connections.values_mut() {
+                known.is_outdated = true;
+            }
+            self.outdated.extend(self.dials.keys());
+            self.is_unreachable = false;
+            (self.shared_trouble, self.leased_trouble) = (None, None);
+        }
+        // It may keep one open from now on, or fill up to a greater minimum.
+        self.may_try = true;
+        self.turn(Event::Reconfigured { limits, renews });
+    }
+
+    /// There is a connection with the present settings, or none whose place it could take.
+    fn supersede(&mut self) {
+        for known in self.connections.values_mut() {
+            known.is_superseded = known.is_outdated;
+        }
+    }
+
     fn doubt(&mut self) {
         self.doubted = self.leased().into_iter().collect();
     }
@@ -343,6 +386,7 @@ impl World {
         self.idle.clear();
         self.leases.clear();
         self.cancelled.clear();
+        self.outdated.clear();
         self.too_old.clear();
         self.parked = 0;
         self.saturated = None;

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::Limits;
 use crate::events::Reason;
 
 /// Something that has happened. `N` is evidence for the health actor, which the machine passes on or drops.
@@ -55,6 +56,8 @@ pub(crate) enum Event<W, N> {
     Verified { known: Vec<u64>, disowned: Vec<u64> },
     /// The server was asked for them, and has not said it.
     NotVerified,
+    /// The settings have changed. If it `renews`, the present connections do not have the new ones.
+    Reconfigured { limits: Limits, renews: bool },
     /// The leases that are out, and what their callers do with them. The shell tells it while the pool ends,
     /// before each other event.
     Leases(Vec<(u64, Occupation)>),
@@ -139,8 +142,10 @@ pub(crate) enum Eviction {
     Idle,
     /// The connection is older than the maximum lifetime.
     Lifetime,
-    /// Fewer connections can do the work that is left.
+    /// Fewer connections can do the work that is left, or fewer are permitted.
     Spare,
     /// The connection is idle, and its place is needed for a shared connection.
     Displaced,
+    /// The settings have changed since the connection was opened, and another one has the new ones.
+    Outdated,
 }

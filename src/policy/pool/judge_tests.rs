@@ -15,7 +15,8 @@ impl World {
         match action {
             Action::Dial { id, place } => self.judge_dial(id, place),
             Action::CancelDial(id) => {
-                assert!(self.drain.is_some() && self.dials.contains_key(&id));
+                assert!(self.drain.is_some() || self.outdated.contains(&id));
+                assert!(self.dials.contains_key(&id));
                 assert!(self.cancelled.insert(id), "once");
             }
             Action::HandOver { id, waiter } => {
@@ -120,7 +121,9 @@ impl World {
                 let serving = self.serving();
                 let lacks_minimum = serving.len() < self.limits.min_shared;
                 let replaces = serving.iter().any(|id| self.too_old.contains(id));
-                assert!(lacks_minimum || replaces || self.may_grow, "{self:?}");
+                let renews = serving.iter().any(|id| self.connections[id].is_outdated);
+                let is_needed = lacks_minimum || replaces || renews || self.may_grow;
+                assert!(is_needed, "{self:?}");
                 assert!(
                     !self.is_unreachable || self.may_try,
                     "it is for health to say"
@@ -149,7 +152,7 @@ impl World {
     }
 
     fn judge_close(&mut self, id: u64, why: Closing) {
-        let is_full = self.permits.counts().total() == self.max;
+        let is_full = self.permits.counts().total() >= self.max;
         let (lane, is_expired) = {
             let now = self.now;
             let known = self.known(id);
@@ -174,6 +177,14 @@ impl World {
                     let must = is_full && self.idle.is_empty();
                     assert!(!is_last || must, "make before break: {self:?}");
                 }
+            }
+            Closing::Evicted(Eviction::Outdated) => {
+                assert!(self.connections[&id].is_outdated);
+                // Make before break.
+                let serving = self.serving();
+                let is_new = |id: &u64| !self.connections[id].is_outdated;
+                let had_none = lane == Lane::Leased && serving.is_empty();
+                assert!(had_none || serving.iter().any(is_new), "{self:?}");
             }
             Closing::Evicted(Eviction::Idle | Eviction::Spare) | Closing::Discarded => {}
         }
@@ -223,13 +234,15 @@ impl World {
         let reasons: BTreeMap<_, _> = self.closed.iter().copied().collect();
         let reason = |it: &Swept| match reasons.get(&it.id) {
             Some(Closing::Evicted(Eviction::Lifetime)) if made_way(it) => None,
-            Some(Closing::Evicted(Eviction::Displaced)) => None,
+            Some(Closing::Evicted(Eviction::Displaced | Eviction::Outdated)) => None,
             Some(Closing::Evicted(eviction)) => Some(*eviction),
             Some(Closing::Discarded) => panic!("a sweep trusts them"),
             None => None,
         };
-        let is_displaced =
-            |it: &Swept| reasons.get(&it.id) == Some(&Closing::Evicted(Eviction::Displaced));
+        let is_displaced = |it: &Swept| {
+            let others = [Eviction::Displaced, Eviction::Outdated].map(Closing::Evicted);
+            reasons.get(&it.id).is_some_and(|why| others.contains(why))
+        };
         let evicted: Vec<_> = before.iter().filter_map(&reason).collect();
         assert_eq!(self.pool.swept(), evicted.len());
         for it in &before {
@@ -237,7 +250,9 @@ impl World {
                 Some(Eviction::Idle) => assert!(it.is_unused && (it.is_shared || !it.is_expired)),
                 Some(Eviction::Lifetime) => assert!(it.is_expired && !it.is_shared),
                 Some(Eviction::Spare) => assert!(it.is_shared),
-                Some(Eviction::Displaced) => unreachable!("set aside above"),
+                Some(Eviction::Displaced | Eviction::Outdated) => {
+                    unreachable!("set aside above")
+                }
                 None => assert!(!it.is_expired || it.is_shared || is_displaced(it)),
             }
         }
@@ -306,7 +321,24 @@ impl World {
             None => {
                 self.judge_waiters();
                 self.judge_minimum(serving.len());
+                self.judge_renewal(&serving);
             }
+        }
+    }
+
+    /// Callers are sent to connections of one kind, and to the new kind as soon as there is one.
+    fn judge_renewal(&self, serving: &[u64]) {
+        assert!(serving.len() <= self.limits.max_shared, "{self:?}");
+        let is_old = |id: &&u64| self.connections[*id].is_outdated;
+        let old = serving.iter().filter(is_old).count();
+        assert!(old == 0 || old == serving.len(), "{self:?}");
+        if old == 0 {
+            let idle_old = self.idle.iter().filter(is_old).count();
+            return assert_eq!(idle_old, 0, "{self:?}");
+        }
+        let is_dialling = self.dials.values().any(|task| task.lane() == Lane::Shared);
+        if !is_dialling && self.permits.request_successor().is_some() {
+            self.assert_pause(self.shared_trouble, "the old ones go on");
         }
     }
 
@@ -318,9 +350,21 @@ impl World {
                 assert_eq!(counts.of(lane, state), expected, "{lane:?} {state:?}");
             }
         }
-        assert!(counts.total() <= self.max);
+        // What was opened under a greater maximum becomes less.
+        let (total, leased) = self.totals;
+        let most = self.max + usize::from(self.has_renewed);
+        assert!(counts.total() <= most.max(total), "{self:?}");
         let for_leases = self.max - self.limits.min_shared;
-        assert!(counts.in_lane(Lane::Leased) <= for_leases, "{self:?}");
+        assert!(
+            counts.in_lane(Lane::Leased) <= for_leases.max(leased),
+            "{self:?}"
+        );
+        if !self.has_renewed && self.drain.is_none() {
+            assert!(
+                self.permits.excess() == 0 || self.idle.is_empty(),
+                "{self:?}"
+            );
+        }
     }
 
     /// Each has its turn as soon as there is a connection, or is told that there is none.

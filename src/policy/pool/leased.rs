@@ -109,6 +109,12 @@ impl<W: Waiter> LeasedLane<W> {
         self.backoff.reset();
     }
 
+    /// What has failed before says nothing any more.
+    pub(super) fn begin_anew(&mut self) {
+        self.pause = None;
+        self.backoff.reset();
+    }
+
     /// The pause may be over.
     pub(super) fn pass(&mut self, now: Instant) {
         self.pause = self.pause.filter(|until| *until > now);
@@ -161,7 +167,7 @@ impl<W: Waiter, P: Places, N> Pool<W, P, N> {
         }
         let given_back = if is_clean && self.is_open() {
             self.leased.succeeded();
-            self.ledger.give_back(id, now)
+            self.ledger.give_back(id, now, &self.limits)
         } else {
             self.ledger.close(id);
             Err(None)

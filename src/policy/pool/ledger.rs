@@ -5,7 +5,7 @@ use std::{
     time::Instant,
 };
 
-use super::{Counts, Eviction, Lane, Limits, Place, Places, State};
+use super::{Counts, Eviction, Lane, Limits, Place as _, Places, State, entry::Entry};
 
 /// Every connection and every dial of a pool. Each change of their number and of their state goes
 /// through here.
@@ -23,20 +23,8 @@ pub(super) struct Ledger<P: Places> {
 struct Dial<P> {
     place: P,
     is_cancelled: bool,
-}
-
-struct Entry<P> {
-    place: P,
-    opened: Instant,
-    /// When it became idle, or was last used.
-    since: Instant,
-    /// When it is too old.
-    expires: Option<Instant>,
-    /// The connection is to be closed when its lease is over.
-    is_distrusted: bool,
-    is_closing: bool,
-    /// The server was lost since it was opened, and has not been asked whether it knows it.
-    is_doubted: bool,
+    /// The dial was made with other settings than the present ones.
+    is_outdated: bool,
 }
 
 /// A connection that has ended.
@@ -62,13 +50,59 @@ impl<P: Places> Ledger<P> {
     /// The right to open a connection, which has this id from now on, if there is room for one.
     pub(super) fn request(&mut self, lane: Lane) -> Option<(u64, P::Place)> {
         let place = self.places.request(lane)?;
+        Some(self.begin_dial(place))
+    }
+
+    /// The right to open a shared connection in the place of those that serve.
+    pub(super) fn request_successor(&mut self) -> Option<(u64, P::Place)> {
+        let place = self.places.request_successor()?;
+        Some(self.begin_dial(place))
+    }
+
+    fn begin_dial(&mut self, place: P::Place) -> (u64, P::Place) {
         self.last_id += 1;
         let dial = Dial {
             place: place.clone(),
             is_cancelled: false,
+            is_outdated: false,
         };
         self.dials.insert(self.last_id, dial);
-        Some((self.last_id, place))
+        (self.last_id, place)
+    }
+
+    pub(super) fn is_dial_outdated(&self, id: u64) -> bool {
+        self.dials.get(&id).is_some_and(|dial| dial.is_outdated)
+    }
+
+    /// The settings have changed. Returns the dials that are to be given up.
+    pub(super) fn outdate(&mut self) -> Vec<u64> {
+        for entry in self.connections.values_mut() {
+            entry.is_outdated = true;
+        }
+        for dial in self.dials.values_mut() {
+            dial.is_outdated = true;
+        }
+        self.cancel_dials()
+    }
+
+    /// There is a connection with the new settings. Closes the others that serve or are idle, and returns them. The
+    /// leased ones are closed when their leases are over.
+    pub(super) fn supersede(&mut self) -> Vec<u64> {
+        for entry in self.connections.values_mut() {
+            entry.is_superseded = entry.is_outdated;
+        }
+        let in_service = self.serving.iter().chain(&self.idle);
+        let is_superseded = |id: &u64| self.connections[id].is_superseded;
+        let superseded: Vec<_> = in_service.copied().filter(is_superseded).collect();
+        for id in &superseded {
+            self.close(*id);
+        }
+        superseded
+    }
+
+    /// The number of leased connections that are too many.
+    pub(super) fn excess(&self) -> usize {
+        self.places.excess()
     }
 
     pub(super) fn dialled_for(&self, id: u64) -> Option<Lane> {
@@ -95,12 +129,7 @@ impl<P: Places> Ledger<P> {
     }
 
     /// A dial has opened a connection. A shared one is in use from now on, the other can be leased.
-    pub(super) fn opened(
-        &mut self,
-        id: u64,
-        now: Instant,
-        expires: Option<Instant>,
-    ) -> Option<Lane> {
+    pub(super) fn opened(&mut self, id: u64, now: Instant, jitter: f64) -> Option<Lane> {
         let place = self.dials.remove(&id)?.place;
         let lane = place.lane();
         match lane {
@@ -117,9 +146,11 @@ impl<P: Places> Ledger<P> {
             place,
             opened: now,
             since: now,
-            expires,
+            jitter,
             is_distrusted: false,
             is_closing: false,
+            is_outdated: false,
+            is_superseded: false,
             is_doubted: false,
         };
         self.connections.insert(id, entry);
@@ -196,14 +227,24 @@ impl<P: Places> Ledger<P> {
     }
 
     /// A lease is over, and the connection can be leased again. Otherwise it is closed.
-    pub(super) fn give_back(&mut self, id: u64, now: Instant) -> Result<(), Option<Eviction>> {
+    pub(super) fn give_back(
+        &mut self,
+        id: u64,
+        now: Instant,
+        limits: &Limits,
+    ) -> Result<(), Option<Eviction>> {
         let Some(entry) = self.connections.get_mut(&id) else {
             return Ok(());
         };
-        let is_expired = entry.is_expired(now);
-        if entry.is_distrusted || is_expired {
+        let why = match entry {
+            _ if entry.is_expired(now, limits) => Some(Some(Eviction::Lifetime)),
+            _ if entry.is_distrusted => Some(None),
+            _ if entry.is_superseded => Some(Some(Eviction::Outdated)),
+            _ => None,
+        };
+        if let Some(why) = why {
             self.close(id);
-            return Err(is_expired.then_some(Eviction::Lifetime));
+            return Err(why);
         }
         entry.since = now;
         entry.place.set(State::Idle);
@@ -270,7 +311,7 @@ impl<P: Places> Ledger<P> {
         // One at a time, to see whether the others can do without it.
         let spared = usize::from(is_calm && serving > limits.min_shared);
         let expired = self.idle.iter();
-        let expired = expired.filter(|id| self.connections[*id].is_expired(now));
+        let expired = expired.filter(|id| self.connections[*id].is_expired(now, limits));
         let leasable = self.idle.len() - expired.count();
         let mut unneeded = (serving - spared + leasable).saturating_sub(limits.min_idle);
         let mut evicted = self.sweep_idle(now, limits, &mut unneeded);
@@ -290,7 +331,7 @@ impl<P: Places> Ledger<P> {
                 unneeded -= 1;
                 spendable -= 1;
                 evicted.push((*id, Eviction::Idle));
-            } else if self.connections[id].is_expired(now) {
+            } else if self.connections[id].is_expired(now, limits) {
                 evicted.push((*id, Eviction::Lifetime));
             }
         }
@@ -306,7 +347,7 @@ impl<P: Places> Ledger<P> {
         let mut evicted = Vec::new();
         for id in &self.idle {
             let entry = &self.connections[id];
-            if entry.is_expired(now) {
+            if entry.is_expired(now, limits) {
                 evicted.push((*id, Eviction::Lifetime));
             } else if *unneeded > 0 && entry.is_unused(now, limits) {
                 *unneeded -= 1;
@@ -317,20 +358,6 @@ impl<P: Places> Ledger<P> {
             self.close(*id);
         }
         evicted
-    }
-}
-
-impl<P: Place> Entry<P> {
-    fn is_leased(&self) -> bool {
-        self.place.lane() == Lane::Leased && !self.is_closing
-    }
-
-    fn is_expired(&self, now: Instant) -> bool {
-        self.expires.is_some_and(|expires| expires <= now)
-    }
-
-    fn is_unused(&self, now: Instant, limits: &Limits) -> bool {
-        now.saturating_duration_since(self.since) >= limits.idle_timeout
     }
 }
 

@@ -16,13 +16,12 @@ const LIMITS: Limits = Limits {
     stop_patience: Duration::from_secs(1),
 };
 
-/// A ledger with these connections in service, all opened `now` and unused since. Their ids are counted
-/// from 1.
-fn serving(lanes: &[(Lane, Option<Duration>)], now: Instant) -> Ledger<Arc<Permits>> {
+/// A ledger with these connections in service, opened at these times and unused since. Their ids are counted from 1.
+fn serving(lanes: &[(Lane, Instant)]) -> Ledger<Arc<Permits>> {
     let mut ledger = Ledger::new(Permits::new(lanes.len(), 0));
-    for (lane, lifetime) in lanes {
+    for (lane, opened) in lanes {
         let (id, _place) = ledger.request(*lane).expect("room");
-        ledger.opened(id, now, lifetime.map(|lifetime| now + lifetime));
+        ledger.opened(id, *opened, 0.0);
     }
     ledger
 }
@@ -30,7 +29,7 @@ fn serving(lanes: &[(Lane, Option<Duration>)], now: Instant) -> Ledger<Arc<Permi
 #[test]
 fn the_last_connection_is_not_spare() {
     let now = Instant::now();
-    let mut ledger = serving(&[(Lane::Shared, None); 2], now);
+    let mut ledger = serving(&[(Lane::Shared, now); 2]);
     let evicted = ledger.sweep(now + IDLE_TIMEOUT, &LIMITS, true);
     assert_eq!(evicted, [(2, Eviction::Spare)]);
 }
@@ -38,16 +37,18 @@ fn the_last_connection_is_not_spare() {
 #[test]
 fn a_connection_that_is_too_old_is_not_counted_as_left() {
     let now = Instant::now();
+    let earlier = now - Duration::from_secs(1);
     let lanes = [
-        (Lane::Shared, None),
-        (Lane::Leased, Some(IDLE_TIMEOUT)),
-        (Lane::Leased, None),
+        (Lane::Shared, now),
+        (Lane::Leased, earlier),
+        (Lane::Leased, now),
     ];
     let limits = Limits {
         min_idle: 2,
+        max_lifetime: Some(IDLE_TIMEOUT + Duration::from_secs(1)),
         ..LIMITS
     };
-    let mut ledger = serving(&lanes, now);
+    let mut ledger = serving(&lanes);
     let evicted = ledger.sweep(now + IDLE_TIMEOUT, &limits, true);
     assert_eq!(evicted, [(2, Eviction::Lifetime)]);
 }

@@ -1,15 +1,13 @@
 //! The life of a connection: it opens or fails to, becomes idle or old, is taken out of service, and ends.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::{Action, Closing, Eviction, Lane, Places, Pool, Waiter, shared::STABLE_AFTER};
 use crate::events::Reason;
 
 impl<W: Waiter, P: Places, N> Pool<W, P, N> {
     pub(super) fn opened(&mut self, id: u64, evidence: N, now: Instant, jitter: f64) {
-        let lifetime = self.limits.max_lifetime;
-        let expires = lifetime.map(|lifetime| now + jittered(lifetime, jitter));
-        match self.ledger.opened(id, now, expires) {
+        match self.ledger.opened(id, now, jitter) {
             Some(Lane::Shared) => {}
             Some(Lane::Leased) => return self.leased.opened(),
             None => return,
@@ -20,6 +18,7 @@ impl<W: Waiter, P: Places, N> Pool<W, P, N> {
         for (old, why) in self.shared.replaced() {
             self.close(old, Closing::Evicted(why));
         }
+        self.take_over();
         self.publish();
         self.actions.push_back(Action::Report(evidence));
         self.shared.ask();
@@ -121,10 +120,4 @@ impl<W: Waiter, P: Places, N> Pool<W, P, N> {
         self.shared.closed(id);
         self.actions.push_back(Action::Close { id, why });
     }
-}
-
-/// The age at which a connection is replaced: by up to a tenth earlier than the settings say, so that
-/// connections which were opened together are not closed together.
-fn jittered(lifetime: Duration, jitter: f64) -> Duration {
-    lifetime.mul_f64(1.0 - 0.1 * jitter)
 }

@@ -7,6 +7,7 @@
 
 mod doubt;
 mod drain;
+mod entry;
 mod interface;
 mod lease_shutdown;
 mod leased;
@@ -14,6 +15,7 @@ mod ledger;
 mod life;
 mod places;
 mod queue;
+mod renewal;
 mod shared;
 
 pub(crate) use interface::{Action, Closing, Cut, Event, Eviction, Occupation, Rejection};
@@ -62,6 +64,8 @@ pub(crate) struct Pool<W, P: Places, N> {
     /// How long to wait before it is asked again, if it does not answer.
     verify_pause: Duration,
     lease_shutdown: LeaseShutdown,
+    /// There may be connections beyond the limits, which have become smaller.
+    is_shrinking: bool,
     /// Requests that wait in the shell for a shared connection.
     parked: usize,
     /// No connection could be opened, and the health actor says when to try again.
@@ -87,6 +91,7 @@ impl<W: Waiter, P: Places, N> Pool<W, P, N> {
             verify_at: None,
             verify_pause: doubt::FIRST_PAUSE,
             lease_shutdown: LeaseShutdown::default(),
+            is_shrinking: false,
             parked: 0,
             is_unreachable,
             look_again: None,
@@ -122,7 +127,9 @@ impl<W: Waiter, P: Places, N> Pool<W, P, N> {
                 self.dial_failed(id, reason, evidence, now, jitter);
             }
             Event::DialDropped(id) => {
-                self.ledger.not_opened(id);
+                if self.ledger.not_opened(id) == Some(Lane::Shared) && self.is_open() {
+                    self.shared.ask();
+                }
             }
             Event::ConnectionEnded {
                 id,
@@ -135,6 +142,7 @@ impl<W: Waiter, P: Places, N> Pool<W, P, N> {
             Event::Redial { at } => self.shared.ask_at(at),
             Event::Verified { known, disowned } => self.verified(&known, &disowned),
             Event::NotVerified => self.not_verified(now),
+            Event::Reconfigured { limits, renews } => self.reconfigured(limits, renews),
             Event::Leases(leases) => self.note_leases(leases, now),
             Event::Drain { deadline } => self.drain(deadline, now),
         }
@@ -142,6 +150,10 @@ impl<W: Waiter, P: Places, N> Pool<W, P, N> {
 
     /// The next action. The shell asks until there is none.
     pub(crate) fn poll(&mut self, now: Instant) -> Option<Action<W, P::Place, N>> {
+        if self.is_open() {
+            self.end_renewal_in_vain();
+            self.shrink();
+        }
         if let Some(action) = self.actions.pop_front() {
             return Some(action);
         }
@@ -196,6 +208,7 @@ impl<W: Waiter, P: Places, N> Pool<W, P, N> {
     /// Whether the result of this dial is of use.
     pub(crate) fn wants(&self, id: u64) -> bool {
         match (self.phase, self.ledger.dialled_for(id)) {
+            _ if self.ledger.is_dial_outdated(id) => false,
             (Phase::Open, Some(_)) => true,
             (Phase::Draining { .. }, Some(Lane::Shared)) => self.parked > 0,
             _ => false,

@@ -21,10 +21,19 @@ pub(super) enum Happening {
     Park(usize),
     ParkedExpire,
     DialSucceeds(usize),
-    DialFails { dial: usize, is_refused: bool },
-    Release { lease: usize, is_clean: bool },
+    DialFails {
+        dial: usize,
+        is_refused: bool,
+    },
+    Release {
+        lease: usize,
+        is_clean: bool,
+    },
     SocketCloses(usize),
-    EndIsTold { connection: usize, is_lost: bool },
+    EndIsTold {
+        connection: usize,
+        is_lost: bool,
+    },
     Used(usize),
     Saturated,
     Sweep,
@@ -32,6 +41,12 @@ pub(super) enum Happening {
     Redial(Duration),
     Disown(usize),
     NotVerified,
+    /// With this maximum of connections.
+    Reconfigure {
+        max: usize,
+        limits: Limits,
+        renews: bool,
+    },
     Pass(Duration),
     Crash,
     OrphanEnds(usize),
@@ -62,6 +77,8 @@ fn happening() -> impl Strategy<Value = Happening> {
         4 => millis(0..3_000).prop_map(Happening::Redial),
         2 => which().prop_map(Happening::Disown),
         2 => Just(Happening::NotVerified),
+        3 => (limits(), any::<bool>())
+            .prop_map(|((max, limits), renews)| Happening::Reconfigure { max, limits, renews }),
         4 => millis(0..1_500).prop_map(Happening::Pass),
         4 => seconds(0..8).prop_map(Happening::Pass),
         1 => Just(Happening::Crash),

@@ -22,6 +22,8 @@ pub(super) struct SharedLane {
     wish: Option<Wish>,
     /// These connections are taken out of service as soon as there is another.
     replacing: Vec<(u64, Eviction)>,
+    /// The settings have changed: the connections are to be replaced by one that has the new ones.
+    is_renewing: bool,
     /// There was no room for a dial. It is made as soon as there is.
     lacks_room: bool,
     /// An idle connection that was closed to make room, and has not ended yet.
@@ -73,6 +75,7 @@ impl Default for SharedLane {
         Self {
             wish: None,
             replacing: Vec::new(),
+            is_renewing: false,
             lacks_room: false,
             displaced: None,
             made_way: None,
@@ -145,6 +148,19 @@ impl SharedLane {
         std::mem::take(&mut self.replacing)
     }
 
+    /// Opens a connection with the new settings now.
+    pub(super) fn renew(&mut self) {
+        self.is_renewing = true;
+        self.backoff.reset();
+        self.pause = None;
+        self.wish = Some(Wish::Another);
+    }
+
+    /// Tells whether there was a renewal.
+    pub(super) fn end_renewal(&mut self) -> bool {
+        std::mem::take(&mut self.is_renewing)
+    }
+
     /// It is out of service, and needs no successor any more.
     pub(super) fn closed(&mut self, id: u64) {
         self.replacing.retain(|(replacing, _)| *replacing != id);
@@ -160,6 +176,7 @@ impl SharedLane {
     /// Only what is parked is still served.
     pub(super) fn drain(&mut self) {
         self.replacing.clear();
+        self.is_renewing = false;
         self.lacks_room = false;
     }
 
@@ -200,6 +217,7 @@ impl SharedLane {
         now: Instant,
     ) -> Option<Step<P::Place>> {
         let wish = self.wish.take();
+        let renews = self.is_renewing && !ledger.serving().is_empty();
         let lacks_minimum = ledger.serving().len() < limits.min_shared;
         let is_due = match wish {
             Some(Wish::Another) => true,
@@ -209,11 +227,17 @@ impl SharedLane {
         if ledger.is_dialling(Lane::Shared) || !is_due {
             return None;
         }
-        match ledger.request(Lane::Shared) {
+        let place = match ledger.request(Lane::Shared) {
+            None if renews => ledger.request_successor(),
+            place => place,
+        };
+        match place {
             Some((id, place)) => {
                 self.lacks_room = false;
                 Some(Step::Dial(id, place))
             }
+            // The old ones serve, and some connection is about to end.
+            None if renews => None,
             None => {
                 // An order to dial is not lost where there is no room.
                 let is_kept = |wish: &Wish| *wish == Wish::Minimum && lacks_minimum;
@@ -227,6 +251,9 @@ impl SharedLane {
     fn wants_dial(&mut self, demand: &Demand, lacks_minimum: bool, is_used: bool) -> bool {
         if self.pause.is_some() || demand.is_unreachable {
             return false;
+        }
+        if self.is_renewing {
+            return true;
         }
         let is_replacing = !self.replacing.is_empty();
         // A waiter for a lease comes before a connection that is only better to have.

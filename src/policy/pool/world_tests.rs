@@ -54,8 +54,13 @@ pub(super) struct Known {
     pub(super) state: State,
     pub(super) opened: Instant,
     pub(super) since: Instant,
+    pub(super) jitter: f64,
     pub(super) expires: Option<Instant>,
     pub(super) is_distrusted: bool,
+    /// The settings have changed since it was opened.
+    pub(super) is_outdated: bool,
+    /// The same, and there is another one, or there was none to wait for.
+    pub(super) is_superseded: bool,
 }
 
 /// A task of a crashed pool.
@@ -82,6 +87,12 @@ pub(super) struct World {
     pub(super) served: HashSet<u32>,
     pub(super) dials: BTreeMap<u64, Arc<Permit>>,
     pub(super) cancelled: HashSet<u64>,
+    /// Dials with other settings than the present ones.
+    pub(super) outdated: HashSet<u64>,
+    /// Connections may have been opened beyond the maximum, to replace others.
+    pub(super) has_renewed: bool,
+    /// All connections, and the leased ones, at the last rest.
+    pub(super) totals: (usize, usize),
     pub(super) connections: BTreeMap<u64, Known>,
     /// In the order in which they became idle.
     pub(super) idle: Vec<u64>,
@@ -140,6 +151,9 @@ impl World {
             served: HashSet::new(),
             dials: BTreeMap::new(),
             cancelled: HashSet::new(),
+            outdated: HashSet::new(),
+            has_renewed: false,
+            totals: (0, 0),
             connections: BTreeMap::new(),
             idle: Vec::new(),
             leases: Vec::new(),
@@ -190,6 +204,8 @@ impl World {
         }
         self.forget_growth();
         self.judge_rest();
+        let counts = self.permits.counts();
+        self.totals = (counts.total(), counts.in_lane(Lane::Leased));
     }
 
     /// What callers do with their leases depends on the ids.
@@ -235,6 +251,12 @@ impl World {
     /// The leased connections in service.
     pub(super) fn leased(&self) -> Vec<u64> {
         self.ids(|known| known.lane == Lane::Leased && known.state != State::Closing)
+    }
+
+    /// When a connection is too old.
+    pub(super) fn expiry(&self, known: &Known) -> Option<Instant> {
+        let lifetime = self.limits.max_lifetime?;
+        Some(known.opened + lifetime.mul_f64(1.0 - 0.1 * known.jitter))
     }
 
     pub(super) fn serving(&self) -> Vec<u64> {

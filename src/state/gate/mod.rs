@@ -32,7 +32,7 @@ pub(crate) struct Gate {
     /// The callers that wait, and their number.
     queue: Mutex<WaitQueue<Waiting>>,
     waiting: AtomicUsize,
-    max_waiting: usize,
+    max_waiting: AtomicUsize,
     keeper: Keeper,
 }
 
@@ -45,9 +45,14 @@ impl Gate {
             has_succeeded: AtomicBool::new(false),
             queue: Mutex::new(WaitQueue::new()),
             waiting: AtomicUsize::new(0),
-            max_waiting,
+            max_waiting: AtomicUsize::new(max_waiting),
             keeper: Keeper::new(executor),
         })
+    }
+
+    /// Changes the number of callers that may wait. Those that do wait on.
+    pub(super) fn resize(&self, max_waiting: usize) {
+        self.max_waiting.store(max_waiting, Relaxed);
     }
 
     /// Asks to pass.
@@ -61,7 +66,7 @@ impl Gate {
         Ok(Admitted { epoch, trial })
     }
 
-    /// Begins a new epoch, and answers the callers that waited for it. Shutting down is final.
+    /// Begins a new epoch, and answers the callers that waited for it. Shutting down is final, and so is removal.
     pub(crate) fn set(self: &Arc<Self>, gate_state: GateState) -> u64 {
         let epoch = self.begin(gate_state);
         self.admit_waiting();
@@ -73,7 +78,7 @@ impl Gate {
         let update = self.word.fetch_update(SeqCst, Acquire, |word| {
             let (old, current) = decode(word);
             epoch = old + 1;
-            (current != GateState::ShuttingDown).then(|| encode(epoch, gate_state))
+            (!current.is_final()).then(|| encode(epoch, gate_state))
         });
         match update {
             Ok(_) => epoch,
@@ -147,6 +152,7 @@ fn encode(epoch: u64, gate_state: GateState) -> u64 {
         GateState::ShuttingDown => 3,
         GateState::Failed => 4,
         GateState::Isolated => 5,
+        GateState::Removed => 6,
     };
     epoch << 16 | gate_state
 }
@@ -161,6 +167,7 @@ fn decode(word: u64) -> (u64, GateState) {
         3 => GateState::ShuttingDown,
         4 => GateState::Failed,
         5 => GateState::Isolated,
+        6 => GateState::Removed,
         other => unreachable!("BUG: state {other} of the gate is none that is ever encoded"),
     };
     (word >> 16, gate_state)
@@ -187,7 +194,12 @@ mod tests {
     }
 
     #[test]
-    fn every_change_is_a_new_epoch_and_shutting_down_is_final() {
+    fn every_change_is_a_new_epoch_and_the_end_is_final() {
+        let removed = gate();
+        removed.set(GateState::Removed);
+        removed.set(GateState::ShuttingDown);
+        assert_eq!(removed.state(), GateState::Removed);
+
         let gate = gate();
         let before = gate.try_enter().expect("free").epoch;
         let opened = gate.set(GateState::Open);

@@ -67,10 +67,11 @@ impl Gate {
         };
         let refused = {
             let mut queue = self.lock();
-            if queue.len() >= self.max_waiting {
+            let max = self.max_waiting.load(Relaxed);
+            if queue.len() >= max {
                 queue.forget_gone_at_times();
             }
-            let refused = if queue.len() >= self.max_waiting {
+            let refused = if queue.len() >= max {
                 Some(waiting)
             } else {
                 queue.push(waiting);
@@ -111,7 +112,10 @@ impl Gate {
                     let is_over = |waiting: &Waiting| match gate_state {
                         GateState::Free | GateState::Trial { .. } => false,
                         GateState::Open => !waiting.is_patient,
-                        GateState::ShuttingDown | GateState::Failed | GateState::Isolated => true,
+                        GateState::ShuttingDown
+                        | GateState::Failed
+                        | GateState::Isolated
+                        | GateState::Removed => true,
                     };
                     let refused = queue.take_if(is_over).into_iter();
                     let why = NotAdmitted::Refused(gate_state);

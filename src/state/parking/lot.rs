@@ -87,6 +87,11 @@ impl Lot {
         }
     }
 
+    /// Changes the number of requests that may wait. Those that do wait on.
+    pub(super) fn resize(&mut self, max: usize) {
+        self.max = max;
+    }
+
     pub(super) fn len(&self) -> usize {
         self.requests.len()
     }

@@ -51,6 +51,11 @@ impl Parking {
         })
     }
 
+    /// Changes the number of requests that may wait.
+    pub(super) fn resize(&self, max: usize) {
+        self.lock().resize(max);
+    }
+
     /// The shared connections that a request may be sent on without waiting.
     #[inline]
     pub(crate) fn routes(&self) -> Guard<Option<Arc<Routes>>> {

@@ -1,0 +1,184 @@
+//! A change of the configuration.
+//!
+//! All of it is one turn of this actor, without a pause: so two changes are made one after the other, and no server
+//! is waited for. What the other actors have to do they find out by themselves, from the settings in the state:
+//! the message that they get says only that they have to look. So one that crashes meanwhile ends in the new state.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use actix::{Actor, Addr, Context, Handler, ResponseFuture, prelude::Request};
+use tokio::time::Instant;
+
+use super::SupervisorActor;
+use crate::{
+    actors::pool::PoolActor,
+    applied::{Applied, DatabaseChange},
+    config::{Changes, DatabaseSettings, Settings},
+    events::HealthState,
+    messages::{Apply, Child, Drain, Reconfigured},
+    policy::{gate_state::GateState, plan::Plan},
+    state::DatabaseState,
+};
+
+/// A database that was removed and is finishing what was under way.
+pub(super) struct Leaving {
+    pub(super) state: Arc<DatabaseState>,
+    pub(super) pool: Addr<PoolActor>,
+}
+
+type Drained = Request<PoolActor, Drain>;
+
+impl SupervisorActor {
+    /// Makes the databases those of these settings. Returns the report, and what is to be waited for.
+    fn apply(
+        &mut self,
+        settings: Settings,
+        ctx: &mut Context<Self>,
+    ) -> (Applied, Vec<(Arc<DatabaseState>, Drained)>) {
+        let states = self.registry.states();
+        let present: BTreeMap<_, _> = states.iter().map(|state| (state.name(), state)).collect();
+        let (aliases, default) = (settings.aliases, settings.default_database);
+        self.registry.services.ask(settings.registry);
+        let wanted = settings.databases.into_iter();
+        let wanted = wanted.map(|settings| (settings.name.clone(), settings));
+        let plan = Plan::new(present, wanted, compare);
+        let mut report = Applied::default();
+        for name in &plan.unchanged {
+            report
+                .databases
+                .insert(name.clone(), DatabaseChange::Unchanged);
+        }
+        if plan.is_empty() {
+            self.registry.publish_names(&aliases, default);
+            return (report, Vec::new());
+        }
+        for (name, settings, changes) in &plan.changed {
+            if let Some(state) = self.registry.find(name) {
+                let change = self.change(&state, settings, changes);
+                report.databases.insert(name.clone(), change);
+            }
+        }
+        for settings in &plan.added {
+            self.add(settings, ctx);
+            report
+                .databases
+                .insert(settings.name.clone(), DatabaseChange::Added);
+        }
+        let removed = plan.removed.iter();
+        let removed: Vec<_> = removed
+            .filter_map(|name| self.registry.take(name))
+            .collect();
+        self.registry.publish_names(&aliases, default);
+        let mut drains = Vec::new();
+        for state in removed {
+            report
+                .databases
+                .insert(state.name(), DatabaseChange::Removed);
+            let drained = self.remove(&state);
+            drains.extend(drained.map(|drained| (state, drained)));
+        }
+        send(self.health.as_ref());
+        send(self.janitor.as_ref());
+        (report, drains)
+    }
+
+    fn change(
+        &self,
+        state: &DatabaseState,
+        settings: &Arc<DatabaseSettings>,
+        changes: &Changes,
+    ) -> DatabaseChange {
+        let present = state.settings.share();
+        let reconnects = present.needs_new_connections(changes, settings);
+        state.change(settings, changes);
+        self.registry.announce_change(&state.name, changes.keys());
+        send(self.pools.get(&state.id));
+        let settings = changes.keys().to_vec();
+        if reconnects {
+            DatabaseChange::Reconnecting { settings }
+        } else {
+            DatabaseChange::TookEffect { settings }
+        }
+    }
+
+    fn add(&mut self, settings: &Arc<DatabaseSettings>, ctx: &mut Context<Self>) {
+        let state = self.registry.create(settings);
+        self.registry.announce(&state, HealthState::Starting, None);
+        self.connect_health(&state);
+        self.start_pool(&state, ctx);
+        self.start_relay(&state, ctx);
+        // Last, so that no handle is there before all that it needs.
+        self.registry.add(state);
+    }
+
+    /// Lets no command pass any more, and ends its actors when what is under way has ended.
+    fn remove(&mut self, state: &Arc<DatabaseState>) -> Option<Drained> {
+        state.set_gate(GateState::Removed);
+        let recovery = state.local.abandon();
+        self.registry
+            .announce(state, HealthState::Removed, recovery);
+        state.health.store(None);
+        self.relays.remove(&state.id);
+        for child in [
+            Child::Pool(state.id.clone()),
+            Child::Relay(state.id.clone()),
+        ] {
+            self.restarts.remove(&child);
+        }
+        let pool = self.pools.remove(&state.id)?;
+        // By then each command under way has reached its own deadline, unless it blocks.
+        let deadline = Instant::now() + state.settings.load().command_timeout;
+        let drained = pool.send(Drain { deadline });
+        self.leaving.retain(|leaving| leaving.pool.connected());
+        let state = state.clone();
+        self.leaving.push(Leaving { state, pool });
+        Some(drained)
+    }
+}
+
+impl Handler<Apply> for SupervisorActor {
+    type Result = ResponseFuture<Option<Applied>>;
+
+    fn handle(&mut self, Apply(settings): Apply, ctx: &mut Self::Context) -> Self::Result {
+        if self.is_stopping {
+            return Box::pin(async { None });
+        }
+        let (report, drains) = self.apply(settings, ctx);
+        // A task, so that it ends also if the caller of `apply` has gone.
+        let drained = actix_rt::spawn(async move {
+            for (state, drained) in drains {
+                // A pool that crashes meanwhile has answered its callers by dropping their requests.
+                let _ = drained.await;
+                state.end();
+                state.pool.store(None);
+            }
+        });
+        Box::pin(async move {
+            // An error says that the supervisor's thread is ending, and the pools with it.
+            let _ = drained.await;
+            Some(report)
+        })
+    }
+}
+
+/// The wanted settings and what changes with them; an error if nothing does.
+fn compare(
+    state: &&Arc<DatabaseState>,
+    wanted: Arc<DatabaseSettings>,
+) -> Result<(Arc<DatabaseSettings>, Changes), Arc<DatabaseSettings>> {
+    let present = state.settings.share();
+    let wanted = present.precede(wanted);
+    let changes = present.changes(&wanted);
+    if changes.is_empty() {
+        Err(wanted)
+    } else {
+        Ok((wanted, changes))
+    }
+}
+
+/// Tells an actor to look. One that has crashed is replaced by one that looks anyway.
+fn send<A: Actor<Context = Context<A>> + Handler<Reconfigured>>(actor: Option<&Addr<A>>) {
+    if let Some(actor) = actor {
+        actor.do_send(Reconfigured);
+    }
+}

@@ -1,0 +1,78 @@
+//! A pool whose settings have changed. Limits hold at once, and what is beyond them is closed as soon as it is not
+//! in use. Connections that do not have the new settings serve until there is one that has them, so that a new
+//! address or login that does not work takes nothing from callers.
+
+use super::{Action, Closing, Eviction, Lane, Limits, Places, Pool, Waiter};
+
+impl<W: Waiter, P: Places, N> Pool<W, P, N> {
+    pub(super) fn reconfigured(&mut self, limits: Limits, renews: bool) {
+        self.limits = limits;
+        if !self.is_open() {
+            return;
+        }
+        self.is_shrinking = true;
+        // A sweep says which are too old by the new limits.
+        self.shared.replaced();
+        if renews {
+            self.renew();
+        }
+        let keeps_one = self.limits.min_idle > 0 && !self.is_unreachable;
+        if keeps_one && self.serving().is_empty() {
+            self.shared.ask();
+        }
+    }
+
+    fn renew(&mut self) {
+        let is_in_use = self.is_unreachable || self.parked > 0 || self.waiting() > 0;
+        let is_needed = is_in_use || !self.ledger.is_empty();
+        let dials = self.ledger.outdate();
+        self.actions
+            .extend(dials.into_iter().map(Action::CancelDial));
+        // That was about the old place.
+        self.is_unreachable = false;
+        self.leased.begin_anew();
+        if is_needed {
+            self.shared.renew();
+        }
+    }
+
+    /// The first connection with the new settings is there, or there is none whose place it could take.
+    pub(super) fn take_over(&mut self) {
+        if self.shared.end_renewal() {
+            for id in self.ledger.supersede() {
+                self.close(id, Closing::Evicted(Eviction::Outdated));
+            }
+        }
+    }
+
+    /// Where nothing serves any more, nothing is kept for later.
+    pub(super) fn end_renewal_in_vain(&mut self) {
+        if self.serving().is_empty() {
+            self.take_over();
+        }
+    }
+
+    /// Closes what is beyond smaller limits and not in use.
+    pub(super) fn shrink(&mut self) {
+        if !self.is_shrinking {
+            return;
+        }
+        let most = self.limits.max_shared;
+        let surplus: Vec<_> = self.serving().iter().skip(most).copied().collect();
+        for id in &surplus {
+            self.close(*id, Closing::Evicted(Eviction::Spare));
+        }
+        if !surplus.is_empty() {
+            self.publish();
+        }
+        let mut excess = self.ledger.excess();
+        while excess > 0
+            && let Some(id) = self.ledger.displace()
+        {
+            self.close(id, Closing::Evicted(Eviction::Spare));
+            excess -= 1;
+        }
+        // The rest is closed when it is given back, or has been opened.
+        self.is_shrinking = excess > 0 || self.ledger.is_dialling(Lane::Shared);
+    }
+}

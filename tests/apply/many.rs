@@ -1,0 +1,47 @@
+//! Goal: one change among a thousand databases costs little, and no thread. Method: embedded servers.
+
+use std::time::{Duration, Instant};
+
+use redis::cmd;
+use redis_steward::{Config, DatabaseChange, DatabaseConfig, Supervisor};
+
+use crate::{SOON, common::proc};
+
+const DATABASES: usize = 1_000;
+/// A debug build beside others. A release build takes some milliseconds.
+const SLACK: Duration = Duration::from_secs(5);
+
+fn config(parked: usize) -> Config {
+    let database = |number: usize| {
+        let database = DatabaseConfig::from_url("memory://apply-many");
+        match number {
+            500 => database.max_parked(parked),
+            _ => database,
+        }
+    };
+    (0..DATABASES).fold(Config::new(), |config, number| {
+        config.database(format!("database-{number}"), database(number))
+    })
+}
+
+#[tokio::test]
+async fn one_change_among_a_thousand_databases_is_quick_and_takes_no_thread() {
+    let supervisor = Supervisor::spawn(config(1)).await.expect("spawn");
+    supervisor.ready(6 * SOON).await.expect("ready");
+    let threads = || proc::threads_named("redis-steward").len();
+    let before = threads();
+    for parked in 2..5 {
+        let config = config(parked);
+        let began = Instant::now();
+        let applied = supervisor.apply(config).await.expect("applied");
+        let took = began.elapsed();
+        assert!(took < SLACK, "{took:?}");
+        let changed = applied.databases.values();
+        let changed = changed.filter(|change| **change != DatabaseChange::Unchanged);
+        assert_eq!(changed.count(), 1);
+    }
+    let changed = supervisor.database("database-500").expect("a database");
+    changed.query::<()>(cmd("PING")).await.expect("pong");
+    assert_eq!(threads(), before);
+    supervisor.shutdown(SOON).await;
+}
