@@ -5,10 +5,10 @@ use std::fmt;
 use super::{
     Config, DatabaseConfig,
     alias::Alias,
-    fields::Setting,
-    layer::{Layered, Origin},
+    layer::{Layered, Origin, Origins},
     note::ConfigNote,
     resolve::Merged,
+    setting::Setting,
 };
 
 impl Config {

@@ -5,9 +5,10 @@ use std::time::Duration;
 use std::ops::RangeInclusive;
 
 use super::{
-    fields::{Field, Schema, Setting, check_on, not, shown_parts},
+    field::Field,
     quantity::{Quantity, within},
     report::Report,
+    setting::{Schema, Setting, check_on, not, shown_parts},
 };
 
 /// What becomes of the writes of an outage when the server is back; see [`Fallback::on_recovery`].

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use super::{
-    fields::{Field, Schema, Setting, check_on, shown_parts},
+    field::Field,
     quantity::{Quantity, within},
     report::Report,
+    setting::{Schema, Setting, check_on, shown_parts},
 };
 
 /// Nothing but keepalive shows that the peer of a blocked command has gone, and its caller may have set no

@@ -88,6 +88,12 @@ impl fmt::Display for Origin {
     }
 }
 
+/// Settings whose origins are known by their keys.
+pub(super) trait Origins {
+    /// The origin of a setting; that of the whole for a part of one. `None` for what is no setting.
+    fn origin(&self, key: &str) -> Option<&Origin>;
+}
+
 /// A value and its origin.
 #[derive(Clone)]
 pub(crate) struct Layered<T> {

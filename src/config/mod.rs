@@ -21,6 +21,7 @@ mod database;
 mod environment;
 mod error;
 mod explain;
+mod field;
 #[macro_use]
 mod fields;
 mod fallback;
@@ -33,12 +34,13 @@ mod position;
 mod protocol;
 mod quantity;
 #[cfg(test)]
-mod reference;
+mod reference_tests;
 mod report;
 mod resolve;
 #[cfg(feature = "serde")]
 mod serde;
 mod service;
+mod setting;
 mod settings;
 mod source;
 mod url;

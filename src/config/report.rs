@@ -3,8 +3,8 @@
 use std::{fmt::Display, ops::RangeInclusive};
 
 use super::{
-    ConfigError, DatabaseConfig, Problem,
-    layer::{Layered, Origin},
+    ConfigError, Problem,
+    layer::{Layered, Origin, Origins},
     position::FilePosition,
     quantity::{Measure, Measured, within},
 };
@@ -12,7 +12,7 @@ use super::{
 /// The problems found so far, and the database that is being checked.
 #[derive(Default)]
 pub(super) struct Report<'a> {
-    database: Option<(&'a str, &'a DatabaseConfig)>,
+    database: Option<(&'a str, &'a dyn Origins)>,
     problems: Vec<Problem>,
     /// The number of problems before this database.
     earlier: usize,
@@ -20,7 +20,7 @@ pub(super) struct Report<'a> {
 
 impl<'a> Report<'a> {
     /// Starts with the checks of another database.
-    pub(super) fn enter(&mut self, name: &'a str, database: &'a DatabaseConfig) {
+    pub(super) fn enter(&mut self, name: &'a str, database: &'a dyn Origins) {
         self.database = Some((name, database));
         self.earlier = self.problems.len();
     }

@@ -11,11 +11,12 @@ use serde::{
 use super::{
     Config, DatabaseConfig, Io,
     environment::Environment,
-    fields::{self, Schema, Setting},
+    fields,
     file::{
         node::{Content, Entry, Node},
         reader::{self, Context},
     },
+    setting::{Schema, Setting},
 };
 
 /// The keys are those of a YAML file; see [`Config::from_yaml_file`]. Values count as given in code. Variables such as

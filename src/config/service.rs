@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, error::Error, fmt, future::Future, pin::Pin};
 
-use super::{Address, address::Host, environment::Environment, fields::Setting, source::spelled};
+use super::{Address, address::Host, environment::Environment, setting::Setting, source::spelled};
 
 /// The answer of a [`ServiceRegistry`], once it is there.
 pub type FindingService<'a> = Pin<

@@ -3,10 +3,7 @@
 use std::collections::HashSet;
 
 use super::{
-    Config, ConfigError, Problem,
-    environment::Environment,
-    fields::{self, Field},
-    layer::Origin,
+    Config, ConfigError, Problem, environment::Environment, field::Field, fields, layer::Origin,
     url::SecretUrl,
 };
 use crate::nearest::nearest;

@@ -294,20 +294,6 @@ macro_rules! fields {
                 unreachable!("BUG: {key} is not in the table of settings")
             }
 
-            /// The origin of a setting; that of the whole for a part of one.
-            pub(super) fn origin(&self, key: &str) -> Option<&Origin> {
-                $(if key == stringify!($server) {
-                    return Some(self.$server.origin());
-                })+
-                $(if key == stringify!($login) {
-                    return Some(self.$login.origin());
-                })+
-                $(if key.strip_prefix(key!($name $($key)?)).is_some_and(is_whole_or_part) {
-                    return Some(self.$name.origin());
-                })+
-                None
-            }
-
             /// The limits as they take effect, each as a person may see it.
             pub(super) fn effective_limits(&self, all: &Config) -> Vec<(&'static str, String)> {
                 vec![$((
@@ -339,6 +325,21 @@ macro_rules! fields {
                     $($login_sealed: login.$login_sealed,)+
                     $($name: seal!(self, all, $kind $name, $($default)+),)+
                 }
+            }
+        }
+
+        impl Origins for DatabaseConfig {
+            fn origin(&self, key: &str) -> Option<&Origin> {
+                $(if key == stringify!($server) {
+                    return Some(self.$server.origin());
+                })+
+                $(if key == stringify!($login) {
+                    return Some(self.$login.origin());
+                })+
+                $(if key.strip_prefix(key!($name $($key)?)).is_some_and(is_whole_or_part) {
+                    return Some(self.$name.origin());
+                })+
+                None
             }
         }
 

@@ -5,14 +5,12 @@
 //!
 //! - this file: the table · `grammar`: everything that follows from a row
 //! - `quantity`: values that have a range · `text`: their notation in the table
-//! - `setting`: reading and writing values as text
 //! - `view`: the table as data
 
 #[macro_use]
 mod text;
 #[macro_use]
 mod grammar;
-mod setting;
 mod view;
 
 use std::{fmt, sync::Arc, time::Duration};
@@ -23,14 +21,15 @@ use super::{
     Address, Config, Fallback, Keepalive, Protocol, WhenDown,
     address::Host,
     changes::{Changes, Compared as _},
-    layer::{Layered, Origin},
+    field::Field,
+    layer::{Layered, Origin, Origins},
     quantity::{Quantity, within},
     report::Report,
+    setting::{Setting, is_off},
     url::SecretUrl,
     username::Username,
 };
-pub(super) use setting::{Schema, Setting, check_on, is_off, not, shown_parts};
-pub(super) use view::{Field, all, find};
+pub(super) use view::{all, find};
 
 fields! {
     server {

@@ -1,6 +1,6 @@
 //! The keys of a file: those of the table of settings, and those that are more than a setting.
 
-use crate::config::fields::{self, Field};
+use crate::config::{field::Field, fields};
 
 /// Where a key stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,7 +147,7 @@ pub(in crate::config) const SPECIAL: &[SpecialKey] = &[
         "log_level",
         Special::Ignored,
         None,
-        "the application's tracing subscriber decides on levels",
+        "the application decides which levels it sees",
     ),
     row(
         "retry_on_timeout",

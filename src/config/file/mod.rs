@@ -18,7 +18,7 @@ use self::reader::Context;
 use super::{
     Config, ConfigError, Problem,
     environment::Environment,
-    fields::Setting,
+    setting::Setting,
     source::{self, ALLOW_READABLE_SECRETS},
 };
 

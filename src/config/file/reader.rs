@@ -12,9 +12,11 @@ use crate::config::{
     Alias, Config, DatabaseConfig, FilePosition, Io, Problem,
     environment::Environment,
     error::quoted,
-    fields::{self, Field, Setting, not},
+    field::Field,
+    fields,
     layer::Origin,
     note::ConfigNote,
+    setting::{Setting, not},
     url::SecretUrl,
 };
 use crate::nearest::nearest;

@@ -3,7 +3,12 @@ use std::time::Duration;
 use secrecy::ExposeSecret;
 
 use super::*;
-use crate::config::{FilePosition, Settings, fields, layer::Origin, resolve, source::CONFIG_FILE};
+use crate::config::{
+    FilePosition, Settings, fields,
+    layer::{Origin, Origins},
+    resolve,
+    source::CONFIG_FILE,
+};
 
 fn read(text: &str, variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
     let environment = Environment::from_iter(variables.iter().copied());

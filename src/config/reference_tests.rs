@@ -4,8 +4,10 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    fields::{self, Field, Schema},
+    field::Field,
+    fields,
     file::keys::{Level, SPECIAL, Special, SpecialKey},
+    setting::Schema,
     source::spelled,
 };
 
