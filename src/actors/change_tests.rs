@@ -101,7 +101,7 @@ fn a_pool_that_crashes_while_it_drains_has_no_successor() {
         applied.expect("it lives").expect("a report");
         drop(lease);
         sleep(SECOND).await;
-        assert_eq!(rig.registry.names(), ["other".into()]);
+        assert_eq!(rig.registry.names(), [std::sync::Arc::from("other")]);
         let error = rig.try_ping().await.expect_err("removed");
         assert!(
             error.to_string().contains("there is no database"),

@@ -5,7 +5,6 @@
 mod common;
 
 mod load;
-mod many;
 mod moves;
 mod outage;
 mod refusals;

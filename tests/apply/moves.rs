@@ -174,6 +174,8 @@ async fn calls_that_wait_on_the_old_place_end_there_and_do_not_count_against_the
     let waiting: Vec<_> = (0..20).map(|_| call()).collect();
     eventually_async(SOON, "they are sent", || stats(&supervisor).in_flight == 20).await;
     apply(&supervisor, settings(&server)).await;
+    let has_moved = || stats(&supervisor).pool.evicted.outdated == 1;
+    eventually_async(SOON, "a new connection has taken over", has_moved).await;
     let load = Load::shared(&main);
     for waiting in waiting {
         let error = waiting.await.expect("no panic").expect_err("no answer");

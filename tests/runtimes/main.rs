@@ -1,4 +1,4 @@
-//! Kinds of runtimes, actors, and the shutdown. The tests count threads by name, and the threads of all
+//! Kinds of runtimes, actors, a thousand databases, and the shutdown. The tests count threads by name, and the threads of all
 //! supervisors have the same names, so the tests take turns.
 
 #[path = "../common/mod.rs"]
@@ -6,6 +6,7 @@ mod common;
 
 mod actors;
 mod kinds;
+mod many;
 mod shutdown;
 
 use std::time::Duration;

@@ -21,9 +21,9 @@ use crate::{
 };
 
 /// A database that was removed and is finishing what was under way.
-pub(super) struct Leaving {
-    pub(super) state: Arc<DatabaseState>,
-    pub(super) pool: Addr<PoolActor>,
+pub(in crate::actors) struct Leaving {
+    pub(in crate::actors) state: Arc<DatabaseState>,
+    pub(in crate::actors) pool: Addr<PoolActor>,
 }
 
 type Drained = Request<PoolActor, Drain>;

@@ -322,7 +322,7 @@ impl World {
     }
 
     /// There is a connection with the present settings, or none whose place it could take.
-    fn supersede(&mut self) {
+    pub(super) fn supersede(&mut self) {
         for known in self.connections.values_mut() {
             known.is_superseded = known.is_outdated;
         }

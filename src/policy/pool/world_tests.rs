@@ -203,6 +203,10 @@ impl World {
             self.carry_out(action);
         }
         self.forget_growth();
+        if self.serving().is_empty() {
+            // There is nothing to be replaced.
+            self.supersede();
+        }
         self.judge_rest();
         let counts = self.permits.counts();
         self.totals = (counts.total(), counts.in_lane(Lane::Leased));

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use redis::cmd;
 use redis_steward::{Config, DatabaseChange, DatabaseConfig, Supervisor};
 
-use crate::{SOON, common::proc};
+use crate::{ALONE, SOON, THREADS, common::proc, until_no_thread_is_left};
 
 const DATABASES: usize = 1_000;
 /// A debug build beside others. A release build takes some milliseconds.
@@ -26,9 +26,10 @@ fn config(parked: usize) -> Config {
 
 #[tokio::test]
 async fn one_change_among_a_thousand_databases_is_quick_and_takes_no_thread() {
+    let _alone = ALONE.lock().await;
     let supervisor = Supervisor::spawn(config(1)).await.expect("spawn");
     supervisor.ready(6 * SOON).await.expect("ready");
-    let threads = || proc::threads_named("redis-steward").len();
+    let threads = || proc::threads_named(THREADS).len();
     let before = threads();
     for parked in 2..5 {
         let config = config(parked);
@@ -44,4 +45,5 @@ async fn one_change_among_a_thousand_databases_is_quick_and_takes_no_thread() {
     changed.query::<()>(cmd("PING")).await.expect("pong");
     assert_eq!(threads(), before);
     supervisor.shutdown(SOON).await;
+    until_no_thread_is_left();
 }
