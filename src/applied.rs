@@ -46,7 +46,8 @@ pub enum DatabaseChange {
     /// password. New connections are being opened, and take over when the first of them is open. The other settings
     /// hold at once.
     Reconnecting {
-        /// Their names, in the order of the documentation of [`DatabaseConfig`](crate::DatabaseConfig).
+        /// Their names, in the order of the documentation of [`DatabaseConfig`](crate::DatabaseConfig). Another host or
+        /// port is another `url`.
         settings: Vec<&'static str>,
     },
 }

@@ -97,7 +97,9 @@ impl<T: Compared> Compared for Option<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Config, DatabaseConfig, DatabaseSettings, fields::FIELDS, resolve};
+    use crate::config::{
+        Config, DatabaseConfig, DatabaseSettings, field::Field, fields::FIELDS, resolve,
+    };
 
     fn settings(main: DatabaseConfig) -> DatabaseSettings {
         let settings = resolve(Config::new().database("main", main)).expect("valid");
@@ -148,7 +150,9 @@ mod tests {
     #[test]
     fn every_setting_is_changed_under_load() {
         let cases = include_str!("../../tests/apply/settings.rs");
-        for field in FIELDS {
+        // These are parts of the URL once they are resolved.
+        let is_own = |field: &&Field| !["host", "port"].contains(&field.key);
+        for field in FIELDS.iter().filter(is_own) {
             let case = format!("\"{}\",", field.key);
             assert!(
                 cases.contains(&case),

@@ -6,11 +6,13 @@ mod common;
 
 mod load;
 mod moves;
+mod names;
 mod outage;
 mod refusals;
 mod resize;
 mod roster;
 mod settings;
+mod watch;
 
 use std::time::Duration;
 

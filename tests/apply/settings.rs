@@ -36,6 +36,16 @@ const CASES: &[(&str, Adjust, bool, Seen)] = &[
         true,
         |site| !site.other.clients_named("redis-steward").is_empty(),
     ),
+    // The host and the port are parts of the URL, and are reported as it.
+    (
+        "url",
+        |site, _| {
+            let other = DatabaseConfig::new().host("127.0.0.1");
+            login(other.port(site.other.port()))
+        },
+        true,
+        |site| !site.other.clients_named("redis-steward").is_empty(),
+    ),
     (
         "number",
         |_, main| main.number(3),
@@ -196,6 +206,12 @@ const CASES: &[(&str, Adjust, bool, Seen)] = &[
     (
         "recovery_timeout",
         |_, main| main.recovery_timeout(9 * SECOND),
+        false,
+        unseen,
+    ),
+    (
+        "max_attempts",
+        |_, main| main.max_attempts(5),
         false,
         unseen,
     ),

@@ -32,7 +32,7 @@ pub(crate) struct SupervisorActor {
     pub(super) janitor: Option<Addr<JanitorActor>>,
     pub(super) pools: HashMap<DatabaseId, Addr<PoolActor>>,
     pub(super) relays: HashMap<DatabaseId, Addr<RelayActor>>,
-    leaving: Vec<Leaving>,
+    pub(super) leaving: Vec<Leaving>,
     restarts: HashMap<Child, Restarts>,
     /// Tasks that hand events to recipients.
     deliveries: Vec<JoinHandle<()>>,

@@ -1,0 +1,106 @@
+//! Goal: a configuration file that changes is applied, one that cannot be used changes nothing and is reported, and no
+//! secret is told. Method: real files, which are written anew, and embedded servers.
+
+use std::{fs, path::Path, time::Duration};
+
+use redis_steward::{ApplyError, Config, ConfigReload, ConfigWatch, Supervisor};
+use tokio::time::timeout;
+
+use crate::SOON;
+
+const ONE: &str = "url: memory://\ndatabases: {main: }\n";
+const TWO: &str = "url: memory://\ndatabases: {main: {max_connections: 7}, cache: {db: 1}}\n";
+
+async fn next(watch: &mut ConfigWatch) -> ConfigReload {
+    let next = timeout(SOON, watch.next()).await;
+    next.expect("a report in time").expect("a report")
+}
+
+async fn supervisor(path: &Path) -> Supervisor {
+    let config = Config::from_yaml_file(path).expect("a good file");
+    Supervisor::spawn(config).await.expect("a supervisor")
+}
+
+#[tokio::test]
+async fn a_file_is_applied_when_it_changes_and_refused_when_it_is_wrong() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("redis.yaml");
+    fs::write(&path, ONE).expect("written");
+    let supervisor = supervisor(&path).await;
+    let mut watch = supervisor.watch(&path).await.expect("watched");
+
+    fs::write(&path, TWO).expect("written");
+    let ConfigReload::Applied(applied) = next(&mut watch).await else {
+        panic!("the file is good");
+    };
+    assert_eq!(
+        applied.to_string(),
+        "cache: added\nmain: changed max_connections"
+    );
+    supervisor.database("cache").expect("added");
+
+    fs::write(
+        &path,
+        "databases: {main: {max_conections: 7, password: canary}}",
+    )
+    .expect("written");
+    let ConfigReload::Refused(error) = next(&mut watch).await else {
+        panic!("the file is wrong");
+    };
+    let error = error.to_string();
+    assert!(error.contains("redis.yaml:1:"), "{error}");
+    assert!(
+        error.contains("did you mean max_connections?") && !error.contains("canary"),
+        "{error}"
+    );
+    supervisor.database("cache").expect("still there");
+
+    fs::remove_file(&path).expect("removed");
+    assert!(matches!(next(&mut watch).await, ConfigReload::Refused(_)));
+    fs::write(&path, ONE).expect("written");
+    assert!(matches!(next(&mut watch).await, ConfigReload::Applied(_)));
+    supervisor.database("cache").expect_err("removed");
+
+    supervisor.shutdown(SOON).await;
+    let ended = timeout(SOON, watch.next()).await.expect("in time");
+    assert!(ended.is_none(), "{ended:?}");
+}
+
+#[tokio::test]
+async fn the_file_of_a_password_is_watched_too() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (path, secret) = (
+        folder.path().join("redis.yaml"),
+        folder.path().join("secret"),
+    );
+    let text = "allow_readable_secrets: true\nurl: memory://\npassword_file: secret\n";
+    fs::write(&path, text).expect("written");
+    fs::write(&secret, "first").expect("written");
+    let supervisor = supervisor(&path).await;
+    let mut watch = supervisor.watch(&path).await.expect("watched");
+    fs::write(&secret, "the second").expect("written");
+    let ConfigReload::Applied(applied) = next(&mut watch).await else {
+        panic!("the file is good");
+    };
+    let expected = "main: changed password; its connections are being replaced";
+    assert_eq!(applied.to_string(), expected);
+    supervisor.shutdown(SOON).await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_used_at_first_is_an_error_and_is_not_watched() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("redis.yaml");
+    fs::write(&path, ONE).expect("written");
+    let supervisor = supervisor(&path).await;
+    let missing = supervisor.watch(folder.path().join("none.yaml")).await;
+    assert!(matches!(missing, Err(ApplyError::Config(_))), "{missing:?}");
+    // What is set in code takes part in each change.
+    let adjust =
+        |config: Config| config.for_all(|database| database.command_timeout(Duration::ZERO));
+    let refused = supervisor.watch_with(&path, adjust).await;
+    assert!(matches!(refused, Err(ApplyError::Config(_))), "{refused:?}");
+    supervisor.shutdown(SOON).await;
+    let late = supervisor.watch(&path).await;
+    assert!(matches!(late, Err(ApplyError::ShuttingDown)), "{late:?}");
+}
