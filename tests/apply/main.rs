@@ -22,6 +22,15 @@ use crate::common::eventually_async;
 
 const SOON: Duration = Duration::from_secs(20);
 
+/// A machine that has much else to do may take a second to open a connection.
+fn at_leisure(main: DatabaseConfig) -> DatabaseConfig {
+    main.acquire_timeout(SOON)
+}
+
+fn patient(url: impl Into<String>) -> DatabaseConfig {
+    at_leisure(DatabaseConfig::from_url(url))
+}
+
 fn single(main: DatabaseConfig) -> Config {
     Config::new().database("main", main)
 }

@@ -7,10 +7,10 @@ use redis::cmd;
 use redis_steward::{DatabaseConfig, HealthEvents, HealthState, Reason};
 
 use crate::{
-    SOON, apply,
+    SOON, apply, at_leisure,
     common::{RedisServer, Rig, eventually_async, spawn},
     load::Load,
-    reconnecting, stats, until_replaced,
+    patient, reconnecting, stats, until_replaced,
 };
 
 /// Waits for a state of "main".
@@ -32,9 +32,7 @@ fn allow(server: &RedisServer, password: &str) {
 }
 
 fn as_app(server: &RedisServer, password: &str) -> DatabaseConfig {
-    DatabaseConfig::from_url(server.url())
-        .username("app")
-        .password(password)
+    patient(server.url()).username("app").password(password)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -108,7 +106,7 @@ async fn a_wrong_password_is_taken_back() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_moves_to_another_port_under_load() {
     let (one, other) = (RedisServer::start(), RedisServer::start());
-    let config = |server: &RedisServer| DatabaseConfig::from_url(server.url());
+    let config = |server: &RedisServer| patient(server.url());
     let (supervisor, main) = spawn(config(&one)).await;
     let load = Load::on(&main);
     let servers = [&other, &one];
@@ -140,11 +138,11 @@ async fn a_database_moves_to_another_port_under_load() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_place_where_nothing_answers_takes_nothing_from_callers() {
     let (server, gone) = (RedisServer::start(), RedisServer::start());
-    let (supervisor, main) = spawn(DatabaseConfig::from_url(server.url())).await;
+    let (supervisor, main) = spawn(patient(server.url())).await;
     let mut events = supervisor.subscribe();
     let load = Load::shared(&main);
     gone.kill();
-    apply(&supervisor, DatabaseConfig::from_url(gone.url())).await;
+    apply(&supervisor, patient(gone.url())).await;
     let reason = Reason::Unreachable;
     until(&mut events, HealthState::Degraded { reason }).await;
     load.goes_on().await;
@@ -161,7 +159,7 @@ async fn a_place_where_nothing_answers_takes_nothing_from_callers() {
 async fn calls_that_wait_on_the_old_place_end_there_and_do_not_count_against_the_new_one() {
     let (frozen, server) = (RedisServer::start(), RedisServer::start());
     let settings = |server: &RedisServer| {
-        DatabaseConfig::from_url(server.url())
+        patient(server.url())
             .command_timeout(Duration::from_secs(2))
             .attempt_timeout(Duration::from_millis(500))
     };
@@ -204,14 +202,14 @@ async fn an_embedded_server_without_a_name_stays_with_its_data() {
 
 #[tokio::test]
 async fn leases_that_are_out_finish_where_they_are() {
-    let rig = Rig::start().await;
+    let rig = Rig::with(at_leisure).await;
     let other = RedisServer::start();
     let mut lease = rig.main.lease().await.expect("a lease");
     lease
         .query::<()>(cmd("SET").arg("a").arg(1))
         .await
         .expect("set");
-    apply(&rig.supervisor, DatabaseConfig::from_url(other.url())).await;
+    apply(&rig.supervisor, patient(other.url())).await;
     until_replaced(&rig.supervisor, 0).await;
     let kept: i64 = lease.query(cmd("GET").arg("a")).await.expect("get");
     assert_eq!(kept, 1);

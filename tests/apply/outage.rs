@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use redis::cmd;
-use redis_steward::{DatabaseConfig, Fallback, HealthState, OnRecovery, Source};
+use redis_steward::{Fallback, HealthState, OnRecovery, Source};
 
 use crate::{
-    SOON, apply,
+    SOON, apply, at_leisure,
     common::{RedisServer, Rig, eventually_async},
-    stats,
+    patient, stats,
 };
 
 fn is_down(health: &HealthState) -> bool {
@@ -17,12 +17,12 @@ fn is_down(health: &HealthState) -> bool {
 
 #[tokio::test]
 async fn a_database_that_is_down_moves_to_a_server_that_works() {
-    let rig = Rig::start().await;
+    let rig = Rig::with(at_leisure).await;
     rig.server.kill();
     eventually_async(SOON, "it is down", || is_down(&rig.stats().health)).await;
     let before = rig.stats();
     let other = RedisServer::start();
-    apply(&rig.supervisor, DatabaseConfig::from_url(other.url())).await;
+    apply(&rig.supervisor, patient(other.url())).await;
     rig.supervisor.ready(SOON).await.expect("ready");
     rig.main.query::<()>(cmd("PING")).await.expect("pong");
     let after = rig.stats();
@@ -40,14 +40,8 @@ async fn a_dead_database_does_not_delay_the_change_of_another() {
     dead.freeze();
     let config = |parked| {
         redis_steward::Config::new()
-            .database(
-                "dead",
-                DatabaseConfig::from_url(dead.url()).max_parked(parked),
-            )
-            .database(
-                "main",
-                DatabaseConfig::from_url(alive.url()).max_parked(parked),
-            )
+            .database("dead", patient(dead.url()).max_parked(parked))
+            .database("main", patient(alive.url()).max_parked(parked))
     };
     let supervisor = redis_steward::Supervisor::spawn(config(100))
         .await
@@ -63,8 +57,8 @@ async fn a_dead_database_does_not_delay_the_change_of_another() {
 
 #[tokio::test]
 async fn a_fallback_is_switched_on_during_an_outage_and_off_again() {
-    let rig = Rig::start().await;
-    let config = || DatabaseConfig::from_url(rig.server.url());
+    let rig = Rig::with(at_leisure).await;
+    let config = || patient(rig.server.url());
     rig.server.kill();
     eventually_async(SOON, "it is down", || is_down(&rig.stats().health)).await;
     let set = cmd("SET").arg("a").arg("kept").take();

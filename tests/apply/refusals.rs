@@ -5,18 +5,15 @@ use std::time::Duration;
 use redis::cmd;
 use redis_steward::{ApplyError, Config, DatabaseChange, DatabaseConfig, Io, Supervisor};
 
-use crate::{SOON, apply, common::Rig, load::Load, single, stats};
+use crate::{SOON, apply, at_leisure, common::Rig, load::Load, patient, single, stats};
 
 #[tokio::test]
 async fn an_invalid_configuration_changes_nothing_and_names_all_problems() {
-    let rig = Rig::start().await;
+    let rig = Rig::with(at_leisure).await;
     let load = Load::on(&rig.main);
     let before = rig.pool();
     let bad = Config::new()
-        .database(
-            "main",
-            DatabaseConfig::from_url(rig.server.url()).max_connections(0),
-        )
+        .database("main", patient(rig.server.url()).max_connections(0))
         .database(
             "bad name",
             DatabaseConfig::from_url("redis://:canary@localhost:x"),
@@ -52,9 +49,9 @@ async fn an_invalid_configuration_changes_nothing_and_names_all_problems() {
 
 #[tokio::test]
 async fn the_same_configuration_touches_nothing() {
-    let rig = Rig::start().await;
+    let rig = Rig::with(at_leisure).await;
     let opened = rig.pool().opened;
-    let change = apply(&rig.supervisor, DatabaseConfig::from_url(rig.server.url())).await;
+    let change = apply(&rig.supervisor, patient(rig.server.url())).await;
     assert_eq!(change, DatabaseChange::Unchanged);
     assert_eq!(rig.pool().opened, opened);
     rig.end().await;
@@ -62,16 +59,16 @@ async fn the_same_configuration_touches_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn changes_at_the_same_time_are_made_one_after_the_other() {
-    let rig = Rig::start().await;
+    let rig = Rig::with(at_leisure).await;
     let load = Load::on(&rig.main);
     let url = rig.server.url();
     let changes: Vec<_> = (1..=40_usize)
         .map(|number| {
             let supervisor = rig.supervisor.clone();
-            let main = DatabaseConfig::from_url(&url)
+            let main = patient(&url)
                 .max_parked(number)
                 .client_name(format!("redis-steward-{number}"));
-            let extra = DatabaseConfig::from_url(&url);
+            let extra = patient(&url);
             let config = match number % 2 {
                 0 => single(main),
                 _ => single(main).database("extra", extra),
@@ -89,7 +86,7 @@ async fn changes_at_the_same_time_are_made_one_after_the_other() {
             other => panic!("{other:?}"),
         }
     }
-    apply(&rig.supervisor, DatabaseConfig::from_url(&url)).await;
+    apply(&rig.supervisor, patient(&url)).await;
     load.goes_on().await;
     load.end().await;
     let pool = rig.settled().await;
@@ -99,8 +96,8 @@ async fn changes_at_the_same_time_are_made_one_after_the_other() {
 
 #[tokio::test]
 async fn a_change_after_or_during_a_shutdown_is_refused_or_done() {
-    let rig = Rig::start().await;
-    let other = || DatabaseConfig::from_url(rig.server.url()).client_name("other");
+    let rig = Rig::with(at_leisure).await;
+    let other = || patient(rig.server.url()).client_name("other");
     let (applied, _) = tokio::join!(
         rig.supervisor.apply(single(other())),
         rig.supervisor.shutdown(SOON)
@@ -118,10 +115,10 @@ async fn a_change_after_or_during_a_shutdown_is_refused_or_done() {
 
 #[tokio::test]
 async fn a_shutdown_does_not_wait_for_a_removed_database_longer_than_its_own_grace() {
-    let rig = Rig::start().await;
+    let rig = Rig::with(at_leisure).await;
     let server = rig.server.url();
-    let slow = DatabaseConfig::from_url(&server).command_timeout(Duration::from_secs(600));
-    let both = single(DatabaseConfig::from_url(&server)).database("slow", slow);
+    let slow = patient(&server).command_timeout(Duration::from_secs(600));
+    let both = single(patient(&server)).database("slow", slow);
     rig.supervisor.apply(both).await.expect("applied");
     let handle = rig.supervisor.database("slow").expect("slow");
     let mut lease = handle.lease().await.expect("a lease");
@@ -133,7 +130,7 @@ async fn a_shutdown_does_not_wait_for_a_removed_database_longer_than_its_own_gra
     crate::common::eventually_async(SOON, "it is under way", || in_flight() == 1).await;
     let removal = {
         let supervisor = rig.supervisor.clone();
-        let config = single(DatabaseConfig::from_url(&server));
+        let config = single(patient(&server));
         tokio::spawn(async move { supervisor.apply(config).await })
     };
     let is_gone = || rig.supervisor.databases().len() == 1;

@@ -2,19 +2,19 @@
 
 use std::time::Duration;
 
-use redis_steward::{DatabaseConfig, Error, Limit};
+use redis_steward::{Error, Limit};
 
 use crate::{
-    SOON, apply,
+    SOON, apply, at_leisure,
     common::{Rig, eventually_async},
     load::Load,
-    reconnecting, stats, took_effect, until_replaced,
+    patient, reconnecting, stats, took_effect, until_replaced,
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_pool_grows_and_shrinks_under_load() {
-    let rig = Rig::start().await;
-    let config = || DatabaseConfig::from_url(rig.server.url());
+    let rig = Rig::with(at_leisure).await;
+    let config = || patient(rig.server.url());
     let load = Load::on(&rig.main);
     for _ in 0..5 {
         load.goes_on().await;
@@ -48,12 +48,12 @@ async fn a_pool_grows_and_shrinks_under_load() {
 
 #[tokio::test]
 async fn leases_beyond_a_smaller_maximum_are_closed_when_they_are_given_back() {
-    let rig = Rig::with(|main| main.max_connections(10)).await;
+    let rig = Rig::with(|main| at_leisure(main).max_connections(10)).await;
     let mut leases = Vec::new();
     for _ in 0..5 {
         leases.push(rig.main.lease().await.expect("a lease"));
     }
-    let config = || DatabaseConfig::from_url(rig.server.url());
+    let config = || patient(rig.server.url());
     apply(&rig.supervisor, config().max_connections(3)).await;
     let timeout = Duration::from_millis(50);
     let more = rig.main.with_timeout(timeout).lease().await;
@@ -83,12 +83,12 @@ async fn leases_beyond_a_smaller_maximum_are_closed_when_they_are_given_back() {
 
 #[tokio::test]
 async fn a_pool_of_one_connection_replaces_it_without_a_gap() {
-    let rig = Rig::with(|main| main.max_connections(1)).await;
+    let rig = Rig::with(|main| at_leisure(main).max_connections(1)).await;
     let load = Load::shared(&rig.main);
     for name in ["one", "two", "three"] {
         load.goes_on().await;
         let outdated = rig.pool().evicted.outdated;
-        let config = DatabaseConfig::from_url(rig.server.url()).max_connections(1);
+        let config = patient(rig.server.url()).max_connections(1);
         let name = format!("redis-steward-{name}");
         apply(&rig.supervisor, config.client_name(name.clone())).await;
         until_replaced(&rig.supervisor, outdated).await;
@@ -103,8 +103,8 @@ async fn a_pool_of_one_connection_replaces_it_without_a_gap() {
 
 #[tokio::test]
 async fn bounds_on_load_hold_for_handles_that_were_taken_before() {
-    let rig = Rig::start().await;
-    let config = || DatabaseConfig::from_url(rig.server.url());
+    let rig = Rig::with(at_leisure).await;
+    let config = || patient(rig.server.url());
     let patient = rig.main.with_timeout(Duration::from_secs(60));
     let tight = config()
         .max_in_flight(1)

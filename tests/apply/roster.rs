@@ -4,20 +4,20 @@ use std::time::{Duration, Instant};
 
 use redis::{Cmd, Value, cmd};
 use redis_steward::{
-    Config, DatabaseChange, DatabaseConfig, Error, Execute, Execution, HealthEvents, HealthState,
-    Supervisor,
+    Config, DatabaseChange, Error, Execute, Execution, HealthEvents, HealthState, Supervisor,
 };
 
 use crate::{
     SOON,
     common::{FaultProxy, Mode, RedisServer, eventually_async},
     load::Load,
+    patient,
 };
 
 fn config(server: &RedisServer, names: &[&str]) -> Config {
     let names = names.iter().copied();
     names.fold(Config::new(), |config, name| {
-        config.database(name, DatabaseConfig::from_url(server.url()))
+        config.database(name, patient(server.url()))
     })
 }
 
@@ -161,7 +161,7 @@ async fn an_old_handle_stays_with_the_database_that_was_removed() {
 async fn what_is_under_way_at_a_removal_finishes() {
     let server = RedisServer::start();
     let proxy = FaultProxy::start(server.port());
-    let distant = DatabaseConfig::from_url(proxy.url()).command_timeout(3 * SOON);
+    let distant = patient(proxy.url()).command_timeout(3 * SOON);
     let both = config(&server, &["main"]).database("distant", distant);
     let supervisor = Supervisor::spawn(both).await.expect("spawn");
     supervisor.ready(SOON).await.expect("ready");
@@ -201,7 +201,7 @@ async fn what_does_not_finish_at_a_removal_learns_that_it_may_have_run() {
     let (server, frozen) = (RedisServer::start(), RedisServer::start());
     let both = config(&server, &["main"]).database(
         "frozen",
-        DatabaseConfig::from_url(frozen.url()).command_timeout(Duration::from_millis(300)),
+        patient(frozen.url()).command_timeout(Duration::from_millis(300)),
     );
     let supervisor = Supervisor::spawn(both).await.expect("spawn");
     supervisor.ready(SOON).await.expect("ready");
@@ -231,12 +231,10 @@ async fn subscribers_hear_of_what_was_added_changed_and_removed() {
     let server = RedisServer::start();
     let supervisor = start(&server, &["main"]).await;
     let mut events = supervisor.subscribe();
-    let main = DatabaseConfig::from_url(server.url())
-        .max_parked(7)
-        .failure_threshold(2);
+    let main = patient(server.url()).max_parked(7).failure_threshold(2);
     let both = Config::new()
         .database("main", main)
-        .database("other", DatabaseConfig::from_url(server.url()));
+        .database("other", patient(server.url()));
     supervisor.apply(both).await.expect("applied");
     supervisor.ready(SOON).await.expect("ready");
     supervisor

@@ -12,7 +12,7 @@ use crate::{
     SOON, apply,
     common::{RedisServer, eventually_async, spawn},
     load::Load,
-    stats, until_replaced,
+    patient, stats, until_replaced,
 };
 
 struct Site {
@@ -32,7 +32,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const CASES: &[(&str, Adjust, bool, Seen)] = &[
     (
         "url",
-        |site, _| login(DatabaseConfig::from_url(site.other.url())),
+        |site, _| login(patient(site.other.url())),
         true,
         |site| !site.other.clients_named("redis-steward").is_empty(),
     ),
@@ -113,7 +113,7 @@ const CASES: &[(&str, Adjust, bool, Seen)] = &[
     ),
     (
         "acquire_timeout",
-        |_, main| main.acquire_timeout(2 * SECOND),
+        |_, main| main.acquire_timeout(19 * SECOND),
         false,
         unseen,
     ),
@@ -286,7 +286,7 @@ fn server() -> RedisServer {
 
 async fn site() -> Site {
     let (server, other) = (server(), server());
-    let main = login(DatabaseConfig::from_url(server.url()));
+    let main = login(patient(server.url()));
     let (supervisor, main) = spawn(main).await;
     Site {
         server,
@@ -317,7 +317,7 @@ async fn every_setting_is_changed_under_load_without_a_failed_call() {
     let site = site().await;
     let load = Load::on(&site.main);
     for (key, adjust, replaces, seen) in CASES {
-        let base = || login(DatabaseConfig::from_url(site.server.url()));
+        let base = || login(patient(site.server.url()));
         change(&site, adjust(&site, base()), key, *replaces).await;
         eventually_async(SOON, key, || seen(&site)).await;
         load.goes_on().await;
@@ -335,7 +335,7 @@ async fn every_setting_is_changed_under_load_without_a_failed_call() {
 async fn all_settings_are_changed_at_once_and_again() {
     let site = site().await;
     let load = Load::on(&site.main);
-    let base = || login(DatabaseConfig::from_url(site.server.url()));
+    let base = || login(patient(site.server.url()));
     let all = || {
         let others = CASES.iter().filter(|(key, ..)| *key != "url");
         others.fold(base(), |main, (_, adjust, ..)| adjust(&site, main))
@@ -353,7 +353,7 @@ async fn all_settings_are_changed_at_once_and_again() {
 #[tokio::test]
 async fn a_handle_may_administer_once_that_is_allowed() {
     let site = site().await;
-    let base = || login(DatabaseConfig::from_url(site.server.url()));
+    let base = || login(patient(site.server.url()));
     let config = cmd("CONFIG").arg("GET").arg("maxmemory").take();
     site.main.query::<()>(&config).await.expect_err("refused");
     apply(&site.supervisor, base().allow_admin(true)).await;
