@@ -1,4 +1,5 @@
-//! A change of one setting of one database among a thousand, from the configuration to the report: `Supervisor::apply`.
+//! A thousand databases: reading their YAML file and checking it, and a change of one setting of one of them, from the
+//! configuration to the report: `Supervisor::apply`.
 //!
 //! `cargo bench --bench apply`. The databases are on one embedded server.
 
@@ -21,6 +22,19 @@ fn config(parked: usize) -> Config {
     (0..DATABASES).fold(Config::new(), |config, number| {
         config.database(format!("database-{number}"), database(number))
     })
+}
+
+fn load(criterion: &mut Criterion) {
+    let mut text = String::from("host: redis.internal\nmax_connections: 20\ndatabases:\n");
+    for number in 0..DATABASES {
+        text += &format!("  database-{number}: {{db: {number}, command_timeout: 500 ms}}\n");
+    }
+    criterion.bench_function("load/1,000 databases of a YAML text", |bencher| {
+        bencher.iter(|| {
+            let config = Config::from_yaml_str(&text).expect("a good text");
+            config.check().expect("valid");
+        });
+    });
 }
 
 fn apply(criterion: &mut Criterion) {
@@ -54,5 +68,5 @@ fn apply(criterion: &mut Criterion) {
     runtime.block_on(supervisor.shutdown(Duration::from_secs(5)));
 }
 
-criterion_group!(benches, apply);
+criterion_group!(benches, load, apply);
 criterion_main!(benches);

@@ -24,7 +24,10 @@
 //!
 //! | type | purpose |
 //! |---|---|
-//! | [`Config`], [`DatabaseConfig`] | addresses, limits and timeouts |
+//! | [`Config`], [`DatabaseConfig`] | addresses, limits and timeouts, from code, a YAML file and the environment |
+//! | [`RedisDatabase`], [`PresetDatabases`] | sixteen databases that have names already |
+//! | [`ServiceRegistry`] | where servers are, asked at each dial |
+//! | [`Applied`], [`ConfigWatch`] | changes of the configuration while everything runs |
 //! | [`Supervisor`] | start, handles, health, statistics, shutdown |
 //! | [`Database`] | commands and pipelines on one named database |
 //! | [`Lease`] | a connection for one caller alone |
@@ -54,7 +57,12 @@
 //!
 //! # Feature flags
 //!
-//! There are none to choose. `internals` opens parts of the crate to its own benches and fuzz targets. It is
+//! None is on by default.
+//! - `serde`: `Serialize` and `Deserialize` for [`Config`] and [`DatabaseConfig`], for configurations of
+//!   applications in any format.
+//! - `memory-lua`: scripts in the embedded server. It brings a C build of Lua 5.1.
+//!
+//! `internals` opens parts of the crate to its own benches and fuzz targets. It is
 //! not part of the public API and changes without notice.
 
 mod config;

@@ -7,7 +7,7 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    config::{DatabaseSettings, Io, Settings},
+    config::{ConfigNote, DatabaseSettings, Io, Settings},
     events::{Change, CircuitState, EventHub, HealthState, Recovery},
     identity::DatabaseId,
     log::{Log, log_line},
@@ -60,6 +60,7 @@ impl Registry {
             registry.add(registry.create(database));
         }
         registry.publish_names(&settings.aliases, settings.default_database.clone());
+        registry.log_notes(&settings.notes);
         Arc::new(registry)
     }
 
@@ -122,6 +123,13 @@ impl Registry {
         let databases = self.databases.iter();
         let names = databases.map(|entry| entry.key().clone());
         self.roster.publish(names, aliases, default);
+    }
+
+    pub(crate) fn log_notes(&self, notes: &[ConfigNote]) {
+        for note in notes {
+            let note = note.to_string();
+            log_line!(self.log, WARN, "configuration: {note}");
+        }
     }
 
     /// The task, cancelled without a result when the supervisor stops.

@@ -1,15 +1,18 @@
-//! Configuration: plain data with setters, read from code or from the environment, and checked as a
+//! Configuration: plain data with setters, read from code, files or the environment, and checked as a
 //! whole.
 //!
 //! # Layout
 //! - this file: [`Config`], the databases and their common settings; [`Io`]
 //! - `fields/`: the settings of one database, as a table, from which [`DatabaseConfig`] and
-//!   `DatabaseSettings` follow · `database`: the setters that do not · `keepalive`: [`Keepalive`] ·
-//!   `fallback`: [`Fallback`]
-//! - `layer`: values that know their origin · `source`: [`Config::from_env`] · `variables`: reading
-//!   single variables · `quantity`: values that have a range
-//! - `resolve`: `Config` → `Settings`, all checks · `report`: their problems · `settings`: the
-//!   result · `changes`: what differs from the present ones
+//!   `DatabaseSettings` follow · `field`: a row of it as data · `setting`: values as text · `database`: the
+//!   setters that do not follow · `keepalive`: [`Keepalive`] · `fallback`: [`Fallback`]
+//! - `layer`: values that know their origin · `file/`: YAML · `source`: the environment, `environment` its
+//!   variables · `serde`: configurations of applications · `service`: [`ServiceRegistry`] · `quantity`: values
+//!   that have a range · `position`: places in files
+//! - `resolve`: `Config` → `Settings`, all checks · `alias`: further names · `report`: their problems ·
+//!   `settings`: the result · `changes`: what differs between two results
+//! - `explain`: where each value came from · `note`: what is worth knowing · `reference_tests`: the pages that
+//!   are generated from the table
 //! - `url`: reading a URL · `percent`: its escapes · `address`: the endpoint of a server ·
 //!   `protocol`: [`Protocol`]
 //! - `error`: [`ConfigError`] and its [`Problem`]s
@@ -70,8 +73,20 @@ use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 ///
 /// It is plain data. Building one cannot fail; all values are checked together when the supervisor
 /// starts, or by [`check`](Self::check), and all problems are reported at once. A
-/// [`DatabaseConfig`] holds the settings of one database. [`from_env`](Self::from_env) reads a
-/// configuration from the environment.
+/// [`DatabaseConfig`] holds the settings of one database.
+///
+/// | source | |
+/// |---|---|
+/// | code | [`new`](Self::new), [`single`](Self::single), [`preset`](Self::preset); [`adjust`](Self::adjust) and [`for_all`](Self::for_all) change what comes from elsewhere |
+/// | environment | [`from_env`](Self::from_env), [`override_from_env`](Self::override_from_env) |
+/// | a YAML file | [`from_yaml_file`](Self::from_yaml_file), [`from_yaml_str`](Self::from_yaml_str) |
+/// | file and environment | [`load`](Self::load), [`load_from`](Self::load_from) |
+/// | another format | the feature `serde` |
+/// | a service registry | [`service_registry`](Self::service_registry): where servers are |
+///
+/// Code is stronger than the environment, that than a file, a file than a URL in code and a service registry, and all
+/// are stronger than the defaults. [`explain`](Self::explain) shows where each value came from, and
+/// `docs/configuration.md` lists every setting with its key and its variables.
 ///
 /// ```
 /// use redis_steward::{Config, DatabaseConfig};

@@ -72,6 +72,7 @@ pub(crate) fn resolve(config: Config) -> Result<Settings, ConfigError> {
         aliases: config.aliases.iter().map(alias).collect(),
         default_database: config.default_database.as_deref().map(Into::into),
         registry: config.registry.clone(),
+        notes: config.notes.clone(),
         databases,
         io: config.io,
     })

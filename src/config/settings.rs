@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Changes, Io, ServiceRegistry, fields::DatabaseSettings};
+use super::{Changes, ConfigNote, Io, ServiceRegistry, fields::DatabaseSettings};
 
 /// The longest deadline, grace or interval, a year: an endless one would overflow the clock.
 pub(crate) const MAX_WAIT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
@@ -18,6 +18,8 @@ pub(crate) struct Settings {
     pub(crate) default_database: Option<Arc<str>>,
     /// Finds the servers of databases that have no address.
     pub(crate) registry: Option<Arc<dyn ServiceRegistry>>,
+    /// For the log.
+    pub(crate) notes: Vec<ConfigNote>,
     pub(crate) io: Io,
 }
 

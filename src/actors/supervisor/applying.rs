@@ -39,6 +39,7 @@ impl SupervisorActor {
         let present: BTreeMap<_, _> = states.iter().map(|state| (state.name(), state)).collect();
         let (aliases, default) = (settings.aliases, settings.default_database);
         self.registry.services.ask(settings.registry);
+        self.registry.log_notes(&settings.notes);
         let wanted = settings.databases.into_iter();
         let wanted = wanted.map(|settings| (settings.name.clone(), settings));
         let plan = Plan::new(present, wanted, compare);

@@ -146,6 +146,8 @@ fn every_setting_of_the_table_can_be_set_for_all_and_for_one() {
     }
 }
 
+type Variables<'a> = Vec<(&'a str, &'a str)>;
+
 /// Every setting, from every pair of sources, in the order that the documentation states.
 #[test]
 fn precedence_holds_for_every_setting() {
@@ -161,7 +163,7 @@ fn precedence_holds_for_every_setting() {
         let file_of_all = format!("{for_all}\ndatabases: {{main: }}");
         let file_of_one = format!("{for_all}\ndatabases: {{main: {nested}}}");
         let example = field.example;
-        let cases: [(&str, Vec<(&str, &str)>, &str); 5] = [
+        let cases: [(&str, Variables<'_>, &str); 5] = [
             (&file_of_all, vec![], "(text):1:"),
             (&file_of_one, vec![], "(text):2:"),
             (&file_of_one, vec![(common, example)], common),
@@ -718,4 +720,45 @@ fn databases_that_variables_add_to_a_file_share_its_server() {
         shown,
         ["main r:3 9 8", "sessions s:2 6 8", "extra r:3 12 8"]
     );
+}
+
+#[test]
+fn an_explanation_names_every_origin_and_shows_no_secret() {
+    let environment = Environment::from_iter([
+        ("REDIS_STEWARD_IDLE_TIMEOUT", "60"),
+        ("REDIS_CACHE_URL", "redis://canary:canary@c/7"),
+    ]);
+    let text = "password: canary\nhost: h\nlog_level: INFO\ndatabases:\n  main: {db: 3, username: canary}\n  \
+                cache: {max_connections: 4}\n  other: {alias_of: main}";
+    let (mut config, mut problems) = read_text(text, None, &environment);
+    problems.extend(source::read(&mut config, &environment));
+    let config = finish((config, problems)).expect("readable");
+    let config = config.adjust("main", |main| main.command_timeout(Duration::from_secs(2)));
+    let explanation = config.explain();
+    let of = |database: &str, setting: &str| {
+        let mut settings = explanation.settings().iter();
+        let found = settings.find(|row| row.database() == database && row.setting() == setting);
+        let found = found.unwrap_or_else(|| panic!("no {setting} of {database}"));
+        format!("{} from {}", found.value(), found.origin())
+    };
+    assert_eq!(of("main", "address"), "h:6379 from (text):2:7");
+    assert_eq!(of("main", "number"), "3 from (text):5:14");
+    assert_eq!(of("main", "username"), "*** from (text):5:27");
+    assert_eq!(of("main", "password"), "*** from (text):1:11");
+    assert_eq!(of("main", "command_timeout"), "2 s from code");
+    assert_eq!(of("main", "attempt_timeout"), "1 s from default");
+    assert_eq!(
+        of("main", "idle_timeout"),
+        "60 s from REDIS_STEWARD_IDLE_TIMEOUT"
+    );
+    assert_eq!(of("cache", "address"), "c:6379 from REDIS_CACHE_URL");
+    assert_eq!(of("cache", "number"), "7 from REDIS_CACHE_URL");
+    assert_eq!(of("cache", "max_connections"), "4 from (text):6:28");
+    assert_eq!(of("other", "alias_of"), "main from (text):7:21");
+    let shown = format!("{explanation}\n{explanation:?}\n{config:?}");
+    assert!(
+        shown.contains("\nnote: (text):3:1: log_level: has no effect"),
+        "{shown}"
+    );
+    assert!(!shown.contains("canary"), "{shown}");
 }
