@@ -343,6 +343,24 @@ fn one_kind_of_refusal_is_told_at_a_time() {
 }
 
 #[test]
+fn a_process_that_has_gone_takes_its_refusals_with_it() {
+    for reason in [Reason::Unreachable, Reason::Loading] {
+        let mut case = Case::connected();
+        case.on(Event::CommandRefused(Reason::OutOfMemory));
+        let fault = Fault {
+            reason,
+            cause: None,
+        };
+        case.on(Event::DialFailed(fault));
+        let actions = case.on(Event::Connected(Greeting::default()));
+        let healthy = |action: &Action| {
+            matches!(action, Action::Publish(status) if status.state == HealthState::Healthy)
+        };
+        assert!(actions.iter().any(healthy), "{reason:?}: {actions:?}");
+    }
+}
+
+#[test]
 fn a_late_probe_says_nothing_and_another_attempt_follows() {
     let mut case = Case::opened();
     case.on(Event::Reset);

@@ -176,6 +176,10 @@ impl DatabaseHealth {
     /// are counted: where connections are refused, the circuit opens after about a second, and not for a
     /// quick restart.
     pub(super) fn attempt_failed(&mut self, fault: Fault, now: Instant, jitter: f64) {
+        // The process has probably gone, and what it refused is no word of the next one.
+        if matches!(fault.reason, Reason::Unreachable | Reason::Loading) {
+            self.limit = None;
+        }
         // A server that loads its dataset will be ready, and commands wait for that.
         if self.is_attempt_due(&fault, now) && fault.reason != Reason::Loading {
             self.last_attempt = Some(now);
