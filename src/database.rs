@@ -131,7 +131,8 @@ use crate::{
 ///
 /// # Settings
 ///
-/// A call reads its deadline and permissions once, when it begins. A handle stores only the overrides
+/// A call reads its deadline and permissions once, when it begins. So handles follow a change of the configuration
+/// ([`Supervisor::apply`](crate::Supervisor::apply)), also to another server. A handle stores only the overrides
 /// made by [`with_timeout`](Self::with_timeout), [`patient`](Self::patient),
 /// [`idempotent`](Self::idempotent) and their opposites.
 ///

@@ -21,7 +21,8 @@ use super::{
 /// state of the moment alone, [`Supervisor::statistics`](crate::Supervisor::statistics) is simpler.
 ///
 /// It ends when the supervisor has stopped; the last event of each database is then
-/// [`Stopped`](crate::HealthState::Stopped). It does not keep the supervisor running, and dropping it
+/// [`Stopped`](crate::HealthState::Stopped). That of a database which
+/// [`Supervisor::apply`](crate::Supervisor::apply) removes is [`Removed`](crate::HealthState::Removed). It does not keep the supervisor running, and dropping it
 /// ends the subscription.
 ///
 /// # Slow subscribers

@@ -161,7 +161,9 @@ async fn an_old_handle_stays_with_the_database_that_was_removed() {
 async fn what_is_under_way_at_a_removal_finishes() {
     let server = RedisServer::start();
     let proxy = FaultProxy::start(server.port());
-    let distant = patient(proxy.url()).command_timeout(3 * SOON);
+    let distant = patient(proxy.url())
+        .command_timeout(3 * SOON)
+        .attempt_timeout(SOON);
     let both = config(&server, &["main"]).database("distant", distant);
     let supervisor = Supervisor::spawn(both).await.expect("spawn");
     supervisor.ready(SOON).await.expect("ready");
@@ -176,7 +178,7 @@ async fn what_is_under_way_at_a_removal_finishes() {
     eventually_async(SOON, "it waits at the server", is_blocked).await;
     proxy.set(Mode::Delay {
         requests: Duration::ZERO,
-        replies: Duration::from_secs(1),
+        replies: Duration::from_millis(500),
     });
     let slow = call(cmd("INCR").arg("slow").take());
     eventually_async(SOON, "both are under way", || in_flight() == 2).await;

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::HealthActor;
 use crate::{
     backend::{Backend, Server},
+    events::Recovery,
     execution::{Execution, Stage},
     messages::{Evidence, RecoveryEnded, Retire},
     net::{Answer, Expected, Failure, Origin, Reply, Request, Responder},
@@ -25,7 +26,10 @@ pub(super) fn recover(epoch: u64, database: Arc<DatabaseState>, health: Addr<Hea
     database.local.begin_recovery();
     actix_rt::spawn(async move {
         let local = &database.local;
-        let recovery = if replay(local, epoch, &database).await {
+        let recovery = if !local.is_standing_in() {
+            // It was switched off at the moment when it was to begin.
+            Some(Recovery::default())
+        } else if replay(local, epoch, &database).await {
             local.end()
         } else {
             None

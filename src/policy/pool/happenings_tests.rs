@@ -307,6 +307,7 @@ impl World {
             self.known(id).expires = expires;
         }
         self.too_old.clear();
+        self.may_grow = false;
         if renews && self.drain.is_none() {
             self.has_renewed = true;
             for known in self.connections.values_mut() {
@@ -314,10 +315,10 @@ impl World {
             }
             self.outdated.extend(self.dials.keys());
             self.is_unreachable = false;
-            (self.shared_trouble, self.leased_trouble) = (None, None);
+            self.leased_trouble = None;
         }
         // It may keep one open from now on, or fill up to a greater minimum.
-        self.may_try = true;
+        self.may_try |= !self.is_unreachable;
         self.turn(Event::Reconfigured { limits, renews });
     }
 

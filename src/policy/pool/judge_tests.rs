@@ -184,7 +184,11 @@ impl World {
                 let serving = self.serving();
                 let is_new = |id: &u64| !self.connections[id].is_outdated;
                 let had_none = lane == Lane::Leased && serving.is_empty();
-                assert!(had_none || serving.iter().any(is_new), "{self:?}");
+                let is_late = lane == Lane::Leased && self.connections[&id].is_superseded;
+                assert!(
+                    had_none || is_late || serving.iter().any(is_new),
+                    "{self:?}"
+                );
             }
             Closing::Evicted(Eviction::Idle | Eviction::Spare) | Closing::Discarded => {}
         }
@@ -352,8 +356,8 @@ impl World {
         }
         // What was opened under a greater maximum becomes less.
         let (total, leased) = self.totals;
-        let most = self.max + usize::from(self.has_renewed);
-        assert!(counts.total() <= most.max(total), "{self:?}");
+        let most = self.max.max(total) + usize::from(self.has_renewed);
+        assert!(counts.total() <= most, "{self:?}");
         let for_leases = self.max - self.limits.min_shared;
         assert!(
             counts.in_lane(Lane::Leased) <= for_leases.max(leased),
@@ -409,7 +413,16 @@ impl World {
         }
         if self.is_unreachable {
             // The health actor owes an order, or has given one.
-            assert!(!self.may_try || self.pool.wake_at().is_some());
+            let has_room = self.permits.request(Lane::Shared).is_some();
+            assert!(!self.may_try || self.pool.wake_at().is_some() || !has_room);
+            return;
+        }
+        if self
+            .serving()
+            .iter()
+            .any(|id| self.connections[id].is_outdated)
+        {
+            // They are to be replaced anyway.
             return;
         }
         if self.permits.request(Lane::Shared).is_some() {

@@ -56,8 +56,8 @@ pub(crate) trait Places {
     /// The right to open a connection, if there is room for one.
     fn request(&self, lane: Lane) -> Option<Self::Place>;
 
-    /// The right to open a shared connection in the place of one that still serves: beyond the maximum, if that
-    /// is reached, but by one connection only.
+    /// The right to open a shared connection in the place of one that still serves: beyond the maximum, if that is
+    /// reached, but one at a time, until those before have ended.
     fn request_successor(&self) -> Option<Self::Place>;
 
     /// The number of leased connections in service that are too many. There are some after the maximum was

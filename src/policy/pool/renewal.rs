@@ -11,8 +11,7 @@ impl<W: Waiter, P: Places, N> Pool<W, P, N> {
             return;
         }
         self.is_shrinking = true;
-        // A sweep says which are too old by the new limits.
-        self.shared.replaced();
+        self.shared.begin_anew();
         if renews {
             self.renew();
         }

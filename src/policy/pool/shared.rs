@@ -148,6 +148,14 @@ impl SharedLane {
         std::mem::take(&mut self.replacing)
     }
 
+    /// The limits have changed: a sweep says which are too old by the new ones, and a saturated connection whether
+    /// another is permitted.
+    pub(super) fn begin_anew(&mut self) {
+        self.replacing.clear();
+        self.lacks_room = false;
+        self.wish = self.wish.filter(|wish| *wish == Wish::Minimum);
+    }
+
     /// Opens a connection with the new settings now.
     pub(super) fn renew(&mut self) {
         self.is_renewing = true;
