@@ -124,8 +124,8 @@ pub use applied::{Applied, DatabaseChange};
 pub use blocking::{BlockingDatabase, BlockingLease};
 pub use config::{
     Config, ConfigError, ConfigNote, DatabaseConfig, EnvironmentRegistry, ExplainedSetting,
-    Explanation, Fallback, FilePosition, FindingService, Io, Keepalive, OnRecovery, Problem,
-    Protocol, Service, ServiceRegistry, StaticRegistry, WhenDown,
+    Explanation, Fallback, FilePosition, Io, Keepalive, OnRecovery, Problem, Protocol, Service,
+    ServiceFuture, ServiceRegistry, StaticRegistry, WhenDown,
 };
 pub use database::Database;
 pub use error::{ApplyError, Error, Limit, StartError};

@@ -12,6 +12,14 @@ pub(crate) fn nearest<'a>(
     (score > 0.85).then_some(best)
 }
 
+/// A question for the end of a message, if there is a candidate; else nothing.
+pub(crate) fn hint<'a>(given: &str, candidates: impl Iterator<Item = &'a str>) -> String {
+    match nearest(given, candidates) {
+        Some(near) => format!("; did you mean {near}?"),
+        None => String::new(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,12 +1,13 @@
 //! The sixteen databases of the preset, by name and number.
 
-use std::{fmt, str::FromStr};
+use std::{error::Error, fmt, str::FromStr};
 
 use crate::{
     config::{Config, DatabaseConfig},
     database::Database,
-    error::Error,
+    error,
     name::DatabaseName,
+    nearest::hint,
     supervisor::Supervisor,
 };
 
@@ -135,17 +136,27 @@ impl FromStr for RedisDatabase {
                 .flatten()
                 .any(|name| name.eq_ignore_ascii_case(text))
         };
-        Self::ALL
-            .into_iter()
-            .find(is_named)
-            .ok_or(UnknownRedisDatabase)
+        let found = Self::ALL.into_iter().find(is_named);
+        found.ok_or_else(|| UnknownRedisDatabase { name: text.into() })
     }
 }
 
 /// A text names no database of the preset.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the name is none of RedisDatabase's")]
-pub struct UnknownRedisDatabase;
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownRedisDatabase {
+    name: String,
+}
+
+impl fmt::Display for UnknownRedisDatabase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = RedisDatabase::ALL.map(RedisDatabase::name);
+        let hint = hint(&self.name, names.into_iter());
+        let names = names.join(", ");
+        write!(f, "{:?} is none of {names}{hint}", self.name)
+    }
+}
+
+impl Error for UnknownRedisDatabase {}
 
 impl From<RedisDatabase> for DatabaseName<'_> {
     fn from(database: RedisDatabase) -> Self {
@@ -190,7 +201,7 @@ macro_rules! accessors {
     ($($name:ident: $text:literal;)+) => {
         /// Databases of the preset by method, for programs that know their names.
         ///
-        /// The trait is to be imported, so that it is in nobody's way. Each method is
+        /// The trait is to be imported, so that other programs do not see its methods. Each method is
         /// [`Supervisor::database`] with the name of the method, and has its errors.
         ///
         /// ```
@@ -208,14 +219,14 @@ macro_rules! accessors {
                 ///
                 /// # Errors
                 ///
-                /// [`Error::UnknownDatabase`] if it is not configured.
-                fn $name(&self) -> Result<Database, Error>;
+                /// [`Error::UnknownDatabase`](crate::Error::UnknownDatabase) if it is not configured.
+                fn $name(&self) -> Result<Database, error::Error>;
             )+
         }
 
         impl PresetDatabases for Supervisor {
             $(
-                fn $name(&self) -> Result<Database, Error> {
+                fn $name(&self) -> Result<Database, error::Error> {
                     self.database($text)
                 }
             )+
@@ -255,7 +266,13 @@ mod tests {
             }
         }
         assert_eq!(RedisDatabase::from_number(16), None);
-        assert_eq!("cache".parse::<RedisDatabase>(), Err(UnknownRedisDatabase));
+        let error = "sesions".parse::<RedisDatabase>().expect_err("unknown");
+        let error = error.to_string();
+        assert!(
+            error.starts_with("\"sesions\" is none of main, knowledge, "),
+            "{error}"
+        );
+        assert!(error.ends_with("did you mean sessions?"), "{error}");
         assert_eq!(RedisDatabase::MEMORY.number(), 9);
         assert_eq!(RedisDatabase::TESTING.name(), "timeseries");
     }

@@ -55,7 +55,7 @@ impl Registry {
             started: clock::now(),
             stopping: CancellationToken::new(),
         };
-        registry.services.ask(settings.registry.clone());
+        registry.services.set_registry(settings.registry.clone());
         for database in &settings.databases {
             registry.add(registry.create(database));
         }

@@ -23,15 +23,13 @@ use crate::{
     events::HealthEvents,
     execution::Execution,
     lifeline::{Lifeline, ShutdownReport},
-    messages::{
-        Apply, AwaitReady, Operate, Operation, ReadSettings, Revive, Subscribe, SweepAll, Watch,
-    },
+    messages::{Apply, AwaitReady, Operate, Operation, Revive, Subscribe, SweepAll, Watch},
     name::DatabaseName,
     registry::Registry,
     state::DatabaseState,
     stats::SupervisorStats,
     thread::Starting,
-    watching::{ConfigWatch, Stamps},
+    watching::ConfigWatch,
 };
 
 /// The connection manager of a program: it starts, watches, restarts and stops everything behind its
@@ -321,29 +319,25 @@ impl Supervisor {
         adjust: impl Fn(Config) -> Config + Send + Sync + 'static,
     ) -> Result<ConfigWatch, ApplyError> {
         let (path, io) = (path.into(), self.registry.io);
+        let file = path.clone();
         let read = move || {
-            let config = adjust(Config::load_from(&path)?);
-            let files = config.files().to_vec();
-            Ok((resolve_change(config, io)?, files))
+            let (config, files) = Config::load_with_files(&file);
+            (
+                config.and_then(|config| resolve_change(adjust(config), io)),
+                files,
+            )
         };
-        let read: Arc<ReadSettings> = Arc::new(read);
-        let (settings, files) = read()?;
-        let known = Stamps::of(&files);
-        let link = &self.lifeline.link;
-        let applied = link.apply.send(Apply(settings)).await;
-        applied.ok().flatten().ok_or(ApplyError::ShuttingDown)?;
         let (reports, receiver) = broadcast::channel(16);
         let stop = CancellationToken::new();
         let guard = stop.clone().drop_guard();
         let watch = Watch {
-            files,
-            known,
-            read,
+            path,
+            read: Arc::new(read),
             reports,
             stop,
         };
-        let watched = link.watch.send(watch).await;
-        watched.map_err(|_| ApplyError::ShuttingDown)?;
+        let watched = self.lifeline.link.watch.send(watch).await;
+        watched.unwrap_or(Err(ApplyError::ShuttingDown))?;
         Ok(ConfigWatch::new(receiver, guard))
     }
 

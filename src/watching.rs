@@ -1,6 +1,6 @@
 //! A configuration file that is watched while the supervisor runs.
 
-use std::{fmt, path::PathBuf, time::SystemTime};
+use std::{fmt, fs::Metadata, path::PathBuf, time::SystemTime};
 
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 use tokio_util::sync::DropGuard;
@@ -56,16 +56,27 @@ impl fmt::Debug for ConfigWatch {
     }
 }
 
-/// What tells one state of a file from another, without reading it. `None` for a file that is not there.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Stamps(Vec<Option<(SystemTime, u64)>>);
+/// By what a state of each file is known without reading it: time, length and inode. `None` for one that is not there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Stamps(Vec<Option<(SystemTime, u64, u64)>>);
 
 impl Stamps {
     pub(crate) fn of(files: &[PathBuf]) -> Self {
         let stamp = |file: &PathBuf| {
             let metadata = file.metadata().ok()?;
-            Some((metadata.modified().ok()?, metadata.len()))
+            Some((metadata.modified().ok()?, metadata.len(), inode(&metadata)))
         };
         Self(files.iter().map(stamp).collect())
     }
+}
+
+#[cfg(unix)]
+fn inode(metadata: &Metadata) -> u64 {
+    std::os::unix::fs::MetadataExt::ino(metadata)
+}
+
+/// Other systems have none.
+#[cfg(not(unix))]
+fn inode(_: &Metadata) -> u64 {
+    0
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::{Config, error::quoted, position::FilePosition, report::Report};
-use crate::nearest::nearest;
+use crate::nearest::hint;
 
 /// A further name of a database.
 #[derive(Clone, Debug)]
@@ -62,8 +62,7 @@ pub(super) fn check(aliases: &[Alias], numbers: &HashMap<&str, i64>, report: &mu
             }
             Some(_) => {}
             None => {
-                let hint = nearest(target, numbers.keys().copied());
-                let hint = hint.map_or(String::new(), |near| format!("; did you mean {near}?"));
+                let hint = hint(target, numbers.keys().copied());
                 add(format!(
                     "names {}, which is no database{hint}",
                     quoted(target)

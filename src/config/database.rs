@@ -37,7 +37,7 @@ impl DatabaseConfig {
     /// reports its problems, and quotes no part of it that may be a password.
     pub fn from_url(url: impl Into<String>) -> Self {
         let mut config = Self::default();
-        config.url.offer(SecretUrl::new(url), Origin::Setter);
+        config.url.offer(SecretUrl::new(url), Origin::Url);
         config
     }
 
@@ -113,6 +113,19 @@ impl DatabaseConfig {
     pub fn without_tcp_user_timeout(mut self) -> Self {
         self.tcp_user_timeout.offer(None, Origin::Setter);
         self
+    }
+
+    /// Takes a URL. If the present one is replaced by one without a number, its number stays: it is what tells this
+    /// database from others on one server.
+    pub(super) fn offer_url(&mut self, url: SecretUrl, origin: &Origin) {
+        let present = self.url.origin().clone();
+        if present != Origin::Default
+            && let Ok(location) = self.url.get().parse()
+            && location.number.is_some()
+        {
+            self.number.offer(location.number, present.of_url_parts());
+        }
+        self.url.offer(url, origin.clone());
     }
 
     /// The commands that setters leave out. A URL may leave out more.

@@ -1,7 +1,9 @@
 //! The environment: its variables at one moment, as an argument, since a process has only one and tests run
 //! side by side.
 
-use std::{collections::BTreeMap, ffi::OsString, fmt};
+use std::{collections::BTreeMap, ffi::OsString, fmt, path::Path};
+
+use super::setting::Setting;
 
 /// The variables of a process.
 #[derive(Clone, Default)]
@@ -22,6 +24,26 @@ impl Environment {
         let value = self.0.get(name).filter(|value| !value.is_empty())?;
         let text = value.clone().into_string();
         Some(text.map_err(|_| "is not UTF-8 text".into()))
+    }
+
+    /// Whether a variable names this file.
+    pub(super) fn is_path(&self, name: &str, path: &Path) -> bool {
+        self.path(name).is_some_and(|named| named == path)
+    }
+
+    /// The file that a variable names.
+    pub(super) fn path(&self, name: &str) -> Option<&Path> {
+        let value = self.0.get(name).filter(|value| !value.is_empty());
+        value.map(Path::new)
+    }
+
+    /// Whether a variable switches something on.
+    ///
+    /// # Errors
+    /// It is neither true nor false.
+    pub(super) fn is_switched_on(&self, name: &str) -> Result<bool, String> {
+        self.get(name)
+            .map_or(Ok(false), |text| bool::read(text?.trim()))
     }
 
     /// The names of all variables that are set to something, in order.

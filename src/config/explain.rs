@@ -7,7 +7,7 @@ use super::{
     alias::Alias,
     layer::{Layered, Origin, Origins},
     note::ConfigNote,
-    resolve::Merged,
+    resolve::{Merged, default_client_name},
     setting::Setting,
 };
 
@@ -135,7 +135,7 @@ fn of_database(name: &str, config: &DatabaseConfig, all: &Config) -> Vec<Explain
         )),
     }
     let client_name = config.client_name.get().clone();
-    let client_name = client_name.unwrap_or_else(|| format!("redis-steward:{name}"));
+    let client_name = client_name.unwrap_or_else(|| default_client_name(name));
     rows.push(row("client_name", client_name, config.client_name.origin()));
     for (key, value) in config.effective_limits(all) {
         let origin = config.origin(key).unwrap_or(&Origin::Default);

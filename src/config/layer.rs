@@ -14,6 +14,10 @@ pub(crate) enum Origin {
     Registry,
     /// A part of a URL that was given in code.
     Url,
+    /// What the configuration of an application says of all databases.
+    EmbeddedForAll,
+    /// What the configuration of an application says of one database.
+    Embedded,
     /// A key of a file that holds for all databases in it.
     FileForAll(FilePosition),
     /// A key of one database in a file.
@@ -33,8 +37,8 @@ impl Origin {
             Self::Default => 0,
             Self::Registry => 10,
             Self::Url => 20,
-            Self::FileForAll(_) => 30,
-            Self::File(_) => 31,
+            Self::EmbeddedForAll | Self::FileForAll(_) => 30,
+            Self::Embedded | Self::File(_) => 31,
             Self::VariableForAll(_) => 40,
             Self::Variable(_) => 41,
             Self::Setter => 50,
@@ -69,7 +73,12 @@ impl Origin {
         match self {
             Self::FileForAll(position) | Self::File(position) => Some(position.to_string()),
             Self::VariableForAll(name) | Self::Variable(name) => Some(name.to_string()),
-            Self::Default | Self::Registry | Self::Url | Self::Setter => None,
+            Self::Default
+            | Self::Registry
+            | Self::Url
+            | Self::EmbeddedForAll
+            | Self::Embedded
+            | Self::Setter => None,
         }
     }
 }
@@ -83,6 +92,9 @@ impl fmt::Display for Origin {
             Self::Url => f.write_str("URL in code"),
             Self::FileForAll(position) | Self::File(position) => position.fmt(f),
             Self::VariableForAll(name) | Self::Variable(name) => f.write_str(name),
+            Self::EmbeddedForAll | Self::Embedded => {
+                f.write_str("configuration of the application")
+            }
             Self::Setter => f.write_str("code"),
         }
     }

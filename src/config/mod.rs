@@ -63,7 +63,7 @@ pub use note::ConfigNote;
 pub use position::FilePosition;
 pub use protocol::Protocol;
 pub(crate) use resolve::{resolve, resolve_change};
-pub use service::{EnvironmentRegistry, FindingService, Service, ServiceRegistry, StaticRegistry};
+pub use service::{EnvironmentRegistry, Service, ServiceFuture, ServiceRegistry, StaticRegistry};
 pub(crate) use settings::{MAX_WAIT, Settings};
 pub use when_down::WhenDown;
 
@@ -234,10 +234,6 @@ impl Config {
     /// databases that share their number by mistake perhaps. The start logs them as warnings.
     pub fn notes(&self) -> &[ConfigNote] {
         &self.notes
-    }
-
-    pub(crate) fn files(&self) -> &[PathBuf] {
-        &self.files
     }
 
     /// Checks the configuration as a start does, but starts nothing and opens no connection. A test can

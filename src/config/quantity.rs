@@ -91,7 +91,7 @@ impl Measure for Duration {
             _ => return None,
         };
         let seconds = number.parse::<f64>().ok()? * factor;
-        let unusable = |_| format!("{seconds} is not a usable number of seconds");
+        let unusable = |_| format!("{text} is not a usable number of seconds");
         Some(Self::try_from_secs_f64(seconds).map_err(unusable))
     }
 

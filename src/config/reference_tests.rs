@@ -7,6 +7,7 @@ use super::{
     field::Field,
     fields,
     file::keys::{Level, SPECIAL, Special, SpecialKey},
+    quantity::Measure,
     setting::Schema,
     source::spelled,
 };
@@ -27,8 +28,8 @@ fn reference() -> String {
             "| `{}`{names} | {} | {} | {} | {variables} | {} |\n",
             field.key,
             cell(field.unit),
-            cell(field.default),
-            cell(field.range),
+            cell(&in_a_file(field.default)),
+            cell(&in_a_file(field.range)),
             cell(&without_links(field.sentence)),
         ));
     }
@@ -71,7 +72,12 @@ defaults. Within each, what is said of one database is stronger than what is sai
 
 Durations are in seconds, or have a unit: `0.5`, `500 ms`, `2 min`, `1 h`, `1 day`. Numbers of bytes may have `KiB`, `MiB`
 or `GiB`. A key with a dot stands in a map: `keepalive: {idle: 60}`. What has the default `none`, and `max_lifetime`,
-`keepalive` and `tcp_user_timeout`, can be switched `off`.
+`keepalive` and `tcp_user_timeout`, can be switched `off`. URLs in code count less than a file.
+
+Further variables: `REDIS_STEWARD_CONFIG` names the file that `Config::load()` reads;
+`REDIS_STEWARD_ALLOW_READABLE_SECRETS=true` permits files with secrets that all users of the machine may read, as
+`allow_readable_secrets` does; `REDIS_URL`, `REDIS_<NAME>_URL` and `REDIS_DB_<NAME>` define databases
+(see `Config::from_env`).
 
 | key | type | default | range | variables for all databases | meaning |
 |---|---|---|---|---|---|
@@ -134,7 +140,7 @@ fn schema() -> Value {
             {"type": "object", "properties": settings(Level::One), "additionalProperties": false},
         ],
     });
-    let databases = json!({"type": "object", "additionalProperties": database});
+    let databases = json!({"type": "object", "minProperties": 1, "additionalProperties": database});
     for name in ["databases", "redis_databases"] {
         let described = all
             .get(name)
@@ -155,15 +161,25 @@ fn schema() -> Value {
 
 /// The keys of a level, each with its type.
 fn settings(level: Level) -> Map<String, Value> {
-    let mut keys = Map::new();
+    let mut keys = of_table(level);
     for special in SPECIAL.iter().filter(|special| special.is_on(level)) {
         keys.insert(special.name.into(), of_special(special));
     }
+    keys
+}
+
+/// The settings of a level, each with its type.
+fn of_table(level: Level) -> Map<String, Value> {
+    let mut keys = Map::new();
     for field in fields::all().filter(|field| level == Level::One || field.key != "number") {
         insert(&mut keys, field.key, of_setting(field));
         for name in field.names {
             keys.insert((*name).into(), of_setting(field));
         }
+    }
+    // A further name of a setting with parts has the same parts.
+    if let Some(keepalive) = keys.get("keepalive").cloned() {
+        keys.insert("socket_keepalive".into(), keepalive);
     }
     keys
 }
@@ -191,12 +207,28 @@ fn insert(keys: &mut Map<String, Value>, key: &str, value: Value) {
     insert(members, rest, value);
 }
 
+/// Any value may be a variable, and is a text then.
+fn or_variable(kind: Value) -> Value {
+    json!({"anyOf": [kind, {"type": "string", "pattern": "\\$\\{"}, {"type": "null"}]})
+}
+
 fn of_special(special: &SpecialKey) -> Value {
     let kind = match special.meaning {
-        Special::Databases | Special::Connection => json!({"type": "object"}),
-        Special::AllowReadableSecrets => json!({"type": "boolean"}),
-        Special::MaxRetries => json!({"type": "integer", "minimum": 0}),
-        Special::Io => json!({"enum": ["caller", "dedicated"]}),
+        Special::Databases => json!({"type": ["object"]}),
+        Special::Connection => {
+            let mut keys = of_table(Level::All);
+            for name in ["default_db", "cache_db"] {
+                let number = json!({"type": "integer", "minimum": 0, "maximum": 65_535});
+                keys.insert(name.into(), or_variable(number));
+            }
+            for name in ["ssl", "pool_size"] {
+                keys.insert(name.into(), json!({}));
+            }
+            json!({"type": ["object", "null"], "properties": keys, "additionalProperties": false})
+        }
+        Special::AllowReadableSecrets => or_variable(json!({"type": "boolean"})),
+        Special::MaxRetries => or_variable(json!({"type": "integer", "minimum": 0, "maximum": 99})),
+        Special::Io => or_variable(json!({"enum": ["caller", "dedicated"]})),
         Special::Ignored => json!({}),
         Special::DefaultDatabase
         | Special::AliasOf
@@ -212,30 +244,77 @@ fn of_special(special: &SpecialKey) -> Value {
 }
 
 fn of_setting(field: &Field) -> Value {
-    // Any value may be a variable, and a text then.
-    let kind = match field.schema {
-        Schema::Text => json!({"type": ["string", "number", "null"]}),
-        Schema::Seconds => json!({"type": ["number", "string", "boolean", "null"]}),
-        Schema::Whole => json!({"type": ["integer", "string", "null"]}),
-        Schema::Truth => json!({"type": ["boolean", "string", "null"]}),
-        Schema::Version => json!({"enum": [2, 3, "2", "3", "resp2", "resp3", null]}),
-        Schema::Choices(choices) => {
-            json!({"anyOf": [{"enum": choices}, {"type": "string", "pattern": "\\$\\{"}, {"type": "null"}]})
-        }
-        Schema::Parts(choices) => {
-            json!({"oneOf": [{"enum": choices}, {"type": ["boolean", "null"]}]})
+    let can_be_off = OFF_ABLE.contains(&field.key);
+    let or_off = |kind: Value| {
+        if can_be_off {
+            json!({"anyOf": [kind, {"enum": [false, "off", "none", "no"]}]})
+        } else {
+            kind
         }
     };
+    let kind = match field.schema {
+        Schema::Text => json!({"type": ["string", "number", "null"]}),
+        // A number of seconds, or a text with a unit.
+        Schema::Seconds => {
+            or_off(json!({"type": ["number", "string", "null"], "exclusiveMinimum": 0}))
+        }
+        Schema::Whole => {
+            let (low, high) = bounds(field.range);
+            let mut number = json!({"type": "integer", "minimum": low});
+            if let Some(high) = high {
+                number["maximum"] = json!(high);
+            }
+            // A text has a unit or an underscore.
+            json!({"anyOf": [number, {"type": "string"}, {"type": "null"}]})
+        }
+        Schema::Truth => or_variable(json!({"enum": [true, false, "yes", "no", "on", "off"]})),
+        Schema::Version => or_variable(json!({"enum": [2, 3, "2", "3", "resp2", "resp3"]})),
+        Schema::Choices(choices) => or_variable(json!({"enum": choices})),
+        Schema::Parts(choices) => json!({"oneOf": [
+            {"enum": choices}, {"enum": [false, "off", "none", "no"]}, {"enum": [true, null]}, {"type": "string", "pattern": "\\$\\{"},
+        ]}),
+    };
     let sentence = without_links(field.sentence);
-    described(
-        kind,
-        &format!(
-            "{} Default: {}. Range: {}.",
-            sentence.trim(),
-            field.default,
-            field.range
-        ),
-    )
+    let text = format!(
+        "{} Default: {}. Range: {}.",
+        sentence.trim(),
+        in_a_file(field.default),
+        in_a_file(field.range)
+    );
+    described(kind, &text)
+}
+
+/// The settings that are no map and can be switched off.
+const OFF_ABLE: [&str; 3] = ["max_lifetime", "leak_warning", "tcp_user_timeout"];
+
+/// A range of whole numbers: `1 to 65_535`, `at least 1 KiB`.
+fn bounds(range: &str) -> (u64, Option<u64>) {
+    let own = range.split(", and ").next().unwrap_or_default();
+    let number = |text: &str| {
+        u64::read(text.trim())
+            .expect("BUG: a number")
+            .expect("BUG: it fits")
+    };
+    match own.split_once(" to ") {
+        Some((low, high)) => (number(low), Some(number(high))),
+        None => (number(own.trim_start_matches("at least ")), None),
+    }
+}
+
+/// A default or a range of the table, as a file spells it.
+fn in_a_file(text: &str) -> String {
+    text.replace("`Keepalive::new()`", "`true`")
+        .replace(
+            "`WhenDown::Refuse` or `WhenDown::Wait`",
+            "`refuse` or `wait`",
+        )
+        .replace("`WhenDown::Refuse`", "`refuse`")
+        .replace(
+            "`Protocol::Resp2` or `Protocol::Resp3`",
+            "`resp2` or `resp3`",
+        )
+        .replace("`Protocol::Resp2`", "`resp2`")
+        .replace("that of `Config::sweep_interval`", "60 s")
 }
 
 fn described(mut kind: Value, description: &str) -> Value {

@@ -22,7 +22,7 @@ use super::{
     url::Without,
     username::Username,
 };
-use crate::nearest::nearest;
+use crate::nearest::hint;
 
 /// Seals a configuration, or reports all its problems.
 pub(crate) fn resolve(config: Config) -> Result<Settings, ConfigError> {
@@ -84,8 +84,7 @@ fn check_default(config: &Config, numbers: &HashMap<&str, i64>, report: &mut Rep
     };
     let is_alias = config.aliases.iter().any(|alias| alias.name == name);
     if !numbers.contains_key(name) && !is_alias {
-        let hint = nearest(name, numbers.keys().copied());
-        let hint = hint.map_or(String::new(), |near| format!("; did you mean {near}?"));
+        let hint = hint(name, numbers.keys().copied());
         report.add(
             "default_database",
             format!("{} is no database{hint}", quoted(name)),
@@ -177,7 +176,7 @@ fn login(name: &str, config: &DatabaseConfig, report: &mut Report<'_>) -> Option
 impl DatabaseConfig {
     /// Whether any source gives its server.
     pub(super) fn says_where(&self) -> bool {
-        let origins = [self.url.origin(), self.host.origin(), self.port.origin()];
+        let origins = [self.url.origin(), self.host.origin()];
         origins.into_iter().any(|origin| *origin != Origin::Default)
     }
 }
@@ -255,30 +254,46 @@ fn fill<T>(setting: &mut Layered<Option<T>>, part: Option<T>, origin: &Origin) {
 fn address(of_url: Address, config: &DatabaseConfig) -> Layered<Address> {
     let url = config.url.origin();
     let overrides = |origin: &Origin| origin.rank() > url.of_url_parts().rank();
-    let port = *config.port.get();
-    let address = Layered::given(of_url, url.clone());
-    if let Some(host) = config.host.get()
-        && overrides(config.host.origin())
-    {
-        let port = port.unwrap_or(Address::DEFAULT_PORT);
-        return Layered::given(host.address(port), config.host.origin().clone());
+    let host = config.host.get().as_ref();
+    let host = host.filter(|_| overrides(config.host.origin()));
+    let port = config
+        .port
+        .get()
+        .filter(|_| overrides(config.port.origin()));
+    match (of_url, host, port) {
+        (Address::Tcp { port: of_url, .. }, Some(host), port) => Layered::given(
+            host.address(port.unwrap_or(of_url)),
+            config.host.origin().clone(),
+        ),
+        // Only a TCP address has a port that could stay.
+        (_, Some(host), port) => Layered::given(
+            host.address(port.unwrap_or(Address::DEFAULT_PORT)),
+            config.host.origin().clone(),
+        ),
+        (Address::Tcp { host, .. }, None, Some(port)) => {
+            Layered::given(Address::Tcp { host, port }, config.port.origin().clone())
+        }
+        (of_url, None, _) => Layered::given(of_url, url.clone()),
     }
-    if let (Address::Tcp { host, .. }, Some(port)) = (address.get(), port)
-        && overrides(config.port.origin())
-    {
-        let host = host.clone();
-        return Layered::given(Address::Tcp { host, port }, config.port.origin().clone());
-    }
-    address
+}
+
+fn is_visible(c: char) -> bool {
+    ('!'..='~').contains(&c)
+}
+
+/// The client name of a database that has none of its own.
+pub(super) fn default_client_name(name: &str) -> String {
+    let name = name.replace(|c| !is_visible(c), "_");
+    format!("redis-steward:{name}")
 }
 
 fn client_name(name: &str, config: &DatabaseConfig, report: &mut Report<'_>) -> String {
-    let visible = |c: char| ('!'..='~').contains(&c);
     let Some(client_name) = config.client_name.get() else {
-        let name = name.replace(|c| !visible(c), "_");
-        return format!("redis-steward:{name}");
+        return default_client_name(name);
     };
-    if client_name.is_empty() || client_name.len() > NAME_BYTES || !client_name.chars().all(visible)
+    if client_name.is_empty()
+        || client_name.len() > NAME_BYTES
+        || !client_name.chars().all(is_visible)
     {
         report.add(
             "client_name",

@@ -17,9 +17,10 @@ use super::{
         reader::{self, Context},
     },
     setting::{Schema, Setting},
+    source::ALLOW_READABLE_SECRETS,
 };
 
-/// The keys are those of a YAML file; see [`Config::from_yaml_file`]. Values count as given in code. Variables such as
+/// The keys are those of a YAML file; see [`Config::from_yaml_file`]. Values count as those of a file. Variables such as
 /// `${VAR}` are left to the library that reads the whole. All problems are reported in one error.
 impl<'de> Deserialize<'de> for Config {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -28,7 +29,7 @@ impl<'de> Deserialize<'de> for Config {
     }
 }
 
-/// The keys are those of a database in a YAML file; see [`Config::from_yaml_file`]. Values count as given in code. A
+/// The keys are those of a database in a YAML file; see [`Config::from_yaml_file`]. Values count as those of a file. A
 /// text alone is a URL. All problems are reported in one error.
 impl<'de> Deserialize<'de> for DatabaseConfig {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -41,11 +42,13 @@ fn read<T>(
     reader: impl FnOnce(Node, &Context<'_>) -> (T, Vec<super::Problem>),
     root: Node,
 ) -> Result<T, super::ConfigError> {
+    let environment = Environment::of_process();
+    let allows = environment.is_switched_on(ALLOW_READABLE_SECRETS);
     let context = Context {
-        environment: &Environment::of_process(),
+        environment: &environment,
         has_variables: false,
         file: None,
-        allows_readable_secrets: false,
+        allows_readable_secrets: allows.unwrap_or_default(),
     };
     let (value, problems) = reader(root, &context);
     if problems.is_empty() {
@@ -271,7 +274,7 @@ mod tests {
         );
         assert_eq!(
             json["databases"]["secret"],
-            json!({"sweep_interval": "7 s"})
+            json!({"sweep_interval": "7 s", "url": "redis://h:6379"})
         );
 
         let back: Config = serde_json::from_value(json.clone()).expect("a configuration");

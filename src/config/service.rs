@@ -5,7 +5,7 @@ use std::{collections::HashMap, error::Error, fmt, future::Future, pin::Pin};
 use super::{Address, address::Host, environment::Environment, setting::Setting, source::spelled};
 
 /// The answer of a [`ServiceRegistry`], once it is there.
-pub type FindingService<'a> = Pin<
+pub type ServiceFuture<'a> = Pin<
     Box<dyn Future<Output = Result<Option<Service>, Box<dyn Error + Send + Sync>>> + Send + 'a>,
 >;
 
@@ -16,14 +16,14 @@ pub type FindingService<'a> = Pin<
 /// the host and the port come from it.
 ///
 /// ```
-/// use redis_steward::{Config, DatabaseConfig, FindingService, Service, ServiceRegistry};
+/// use redis_steward::{Config, DatabaseConfig, ServiceFuture, Service, ServiceRegistry};
 ///
 /// /// Asks the company's directory.
 /// #[derive(Debug)]
 /// struct Directory;
 ///
 /// impl ServiceRegistry for Directory {
-///     fn find<'a>(&'a self, database: &'a str) -> FindingService<'a> {
+///     fn find<'a>(&'a self, database: &'a str) -> ServiceFuture<'a> {
 ///         Box::pin(async move { Ok(Some(Service::new(format!("{database}.redis.internal"), 6379))) })
 ///     }
 /// }
@@ -41,7 +41,7 @@ pub trait ServiceRegistry: fmt::Debug + Send + Sync + 'static {
     ///
     /// The registry cannot tell now. That counts as a failed dial, and the text is shown in errors, so it should hold no
     /// secret. The future may be dropped at any point.
-    fn find<'a>(&'a self, database: &'a str) -> FindingService<'a>;
+    fn find<'a>(&'a self, database: &'a str) -> ServiceFuture<'a>;
 }
 
 /// The host and the port of a server.
@@ -100,7 +100,7 @@ impl StaticRegistry {
 }
 
 impl ServiceRegistry for StaticRegistry {
-    fn find<'a>(&'a self, database: &'a str) -> FindingService<'a> {
+    fn find<'a>(&'a self, database: &'a str) -> ServiceFuture<'a> {
         let found = self.0.get(database).cloned();
         Box::pin(async { Ok(found) })
     }
@@ -146,7 +146,7 @@ impl Default for EnvironmentRegistry {
 }
 
 impl ServiceRegistry for EnvironmentRegistry {
-    fn find<'a>(&'a self, database: &'a str) -> FindingService<'a> {
+    fn find<'a>(&'a self, database: &'a str) -> ServiceFuture<'a> {
         let own = format!("REDIS_{}_SERVICE", spelled(database));
         let found = self.lookup(&own).or_else(|| self.lookup("REDIS_SERVICE"));
         Box::pin(async { found.transpose() })

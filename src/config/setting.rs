@@ -9,7 +9,7 @@ use crate::config::{
     address::Host,
     error::shown,
     quantity::{self, Measure, Quantity},
-    url::{Location, SecretUrl},
+    url::SecretUrl,
     username::Username,
 };
 
@@ -129,7 +129,8 @@ impl Setting for i64 {
     const SCHEMA: Schema = Schema::Whole;
 
     fn read(text: &str) -> Result<Self, String> {
-        let number = text.parse().map_err(|_| not(text, "a database number"))?;
+        // Not quoted: a variable such as REDIS_DB_PASSWORD may be meant for something else.
+        let number = text.parse().map_err(|_| "is not a database number")?;
         quantity::number(number)
     }
 
@@ -240,11 +241,14 @@ impl Setting for SecretUrl {
         }
     }
 
-    /// A URL with a password is left out as a whole: without it, it would mean something else.
+    /// Without the login, so that the same place is refused, and no other one is used.
     fn write(&self, key: &'static str, texts: &mut Vec<(&'static str, String)>) {
-        let location = self.parse().ok();
-        let public = location.filter(Location::is_public);
-        texts.extend(public.map(|location| (key, location.shown())));
+        let text = match self.parse() {
+            Ok(location) if location.is_public() => self.exposed().trim().to_owned(),
+            Ok(location) => location.shown(),
+            Err(_) => return,
+        };
+        texts.push((key, text));
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::{
     Config, ConfigError, Problem, environment::Environment, field::Field, fields, layer::Origin,
-    url::SecretUrl,
+    note::ConfigNote, setting::Setting, url::SecretUrl,
 };
 use crate::nearest::nearest;
 
@@ -39,8 +39,9 @@ impl Config {
     ///
     /// A name stands in capitals, with `_` for everything but letters and digits. A number or a URL of a name that
     /// is not known yet defines the database: `REDIS_DB_CACHE=5` makes `cache`. There is no `main` then, unless a
-    /// variable says where it is. `REDIS_TLS_URL` and variables with an HTTP URL belong to others, and are left alone;
-    /// so are those that Kubernetes sets for services.
+    /// variable says where it is. `REDIS_TLS_URL`, `REDIS_<NAME>_TLS_URL`, variables with an HTTP URL, and
+    /// `REDIS_DB_PASSWORD` and its like belong to others, and are left alone. So are those that Kubernetes sets for
+    /// services; of these, `REDIS_PORT` is an error if nothing else says where the server is.
     ///
     /// An empty variable counts as unset. Other settings have their defaults. What comes from here can be
     /// [adjusted](Self::adjust) in code afterwards.
@@ -136,7 +137,8 @@ struct Reading<'a> {
 impl Reading<'_> {
     /// The variables that hold for all databases, with their settings. Of two for one setting, the later wins: that
     /// of this crate. A URL comes last of all, since it replaces parts.
-    fn general_variables(&self) -> Vec<(String, &'static Field)> {
+    fn general_variables(&mut self) -> Vec<(String, &'static Field)> {
+        self.note_port_of_kubernetes();
         let is_set = |variable: &str| self.environment.get(variable).is_some();
         let is_replaced =
             |name: &str| ["REDIS_HOST", "REDIS_PORT"].contains(&name) && is_set("REDIS_URL");
@@ -146,11 +148,32 @@ impl Reading<'_> {
             let names = field.variable.map(str::to_owned).into_iter().chain([own]);
             let is_ours =
                 |name: &str| !name.starts_with(OWN) || !is_of_others(self.environment, name);
-            let names = names.filter(|name| is_set(name) && is_ours(name) && !is_replaced(name));
+            let is_left_out = |name: &String| {
+                is_replaced(name) || *name == "REDIS_PORT" && self.is_port_left_out()
+            };
+            let names = names.filter(|name| is_set(name) && is_ours(name) && !is_left_out(name));
             found.extend(names.map(|name| (name, field)));
         }
         found.sort_by_key(|(_, field)| field.key == "url");
         found
+    }
+
+    /// Whether `REDIS_PORT` is the address that Kubernetes sets for a service named redis, and something else says where
+    /// the server is.
+    fn is_port_left_out(&self) -> bool {
+        let port = self.environment.get("REDIS_PORT").and_then(Result::ok);
+        let is_address = port.is_some_and(|port| port.starts_with("tcp://"));
+        let is_set = |variable: &str| self.environment.get(variable).is_some();
+        is_address && (self.config.is_from_file || is_set("REDIS_HOST") || is_set("REDIS_URL"))
+    }
+
+    fn note_port_of_kubernetes(&mut self) {
+        if self.is_port_left_out() {
+            let message =
+                "is left out: it is the address that Kubernetes sets for a service named redis";
+            let note = ConfigNote::new(None, "REDIS_PORT", message, None);
+            self.config.notes.push(note);
+        }
     }
 
     /// The variables that are about one database. Those of this crate's own that are about nothing are problems.
@@ -166,7 +189,7 @@ impl Reading<'_> {
                     Ok((name, field)) => found.push(specific(variable, name, field)),
                     Err(message) => self.problems.push(Problem::new(None, variable, message)),
                 }
-            } else if let Some((name, key)) = of_common_form(variable)
+            } else if let Some((name, key)) = self.of_common_form(variable)
                 && !is_of_others(self.environment, variable)
             {
                 let field = fields::find(key).expect("BUG: the key is one of the table");
@@ -192,7 +215,7 @@ impl Reading<'_> {
                     let defining = candidates(rest).find(|(_, field)| defines(field));
                     names.extend(defining.map(|(name, _)| name));
                 }
-                None => names.extend(of_common_form(variable).map(|(name, _)| name)),
+                None => names.extend(self.of_common_form(variable).map(|(name, _)| name)),
             }
         }
         names
@@ -263,32 +286,44 @@ impl Reading<'_> {
         spelled.map(|(at, _)| at).collect()
     }
 
+    /// The database and the setting of a variable of a common form, unless others call theirs so.
+    fn of_common_form(&self, variable: &str) -> Option<(String, &'static str)> {
+        let (name, key) = of_common_form(variable)?;
+        let is_of_others = key == "number" && NO_NAMES.contains(&name.as_str());
+        (!is_of_others || !self.named(&name).is_empty()).then_some((name, key))
+    }
+
     fn take_for_all(&mut self, variable: &str, field: &Field) {
         let Some(text) = self.value(variable, field) else {
             return;
         };
         let origin = Origin::VariableForAll(variable.into());
-        // The number is that of one database: all of them in one place would be mixed up.
-        let is_for_main = field.key == "number";
-        let mut result = Ok(());
-        let url = (field.key == "url").then(|| SecretUrl::new(&*text));
-        for (name, database) in &mut self.config.databases {
-            if is_for_main && name != MAIN {
-                continue;
+        let result = match field.key {
+            "url" => SecretUrl::read(&text).map(|url| self.take_url(&url, &origin)),
+            // All of them in one place would be mixed up.
+            "number" => {
+                let mut databases = self.config.databases.iter_mut();
+                let main = databases.find(|(name, _)| name == MAIN);
+                main.map_or(Ok(()), |(_, main)| main.set(field.key, &text, &origin))
             }
-            match &url {
-                Some(url) if name != MAIN && url.parse().is_ok() => {
-                    database
-                        .url
-                        .offer(url.clone().without_number(), origin.clone());
-                }
-                _ => result = database.set(field.key, &text, &origin),
+            _ => {
+                let databases = self.config.databases.iter_mut();
+                let mut all = databases.map(|(_, database)| database);
+                let common = self.config.common.set(field.key, &text, &origin);
+                common.and_then(|()| all.try_for_each(|one| one.set(field.key, &text, &origin)))
             }
-            if result.is_err() {
-                break;
-            }
-        }
+        };
         self.check(variable, field, result);
+    }
+
+    /// The number is that of one database, and the server that of all.
+    fn take_url(&mut self, url: &SecretUrl, origin: &Origin) {
+        let elsewhere = url.clone().without_number();
+        self.config.common.offer_url(elsewhere.clone(), origin);
+        for (name, database) in &mut self.config.databases {
+            let url = if name == MAIN { url } else { &elsewhere };
+            database.offer_url(url.clone(), origin);
+        }
     }
 
     fn take_for_one(
@@ -305,7 +340,9 @@ impl Reading<'_> {
         let origin = Origin::Variable(variable.as_str().into());
         let result = match self.named(name)[..] {
             [at] => self.config.databases[at].1.set(field.key, &text, &origin),
-            _ => Err("names two databases, whose names differ by signs only; rename one".into()),
+            _ => Err(
+                "names two databases, whose names differ by punctuation only; rename one".into(),
+            ),
         };
         self.check(variable, field, result);
     }
@@ -382,20 +419,27 @@ fn candidates(rest: &str) -> impl Iterator<Item = (String, &'static Field)> {
     })
 }
 
+/// What other programs may call with `REDIS_DB_`, and mean no database by.
+const NO_NAMES: [&str; 9] = [
+    "HOST", "INDEX", "NAME", "PASS", "PASSWORD", "PORT", "URL", "USER", "USERNAME",
+];
+
 /// The database and the setting of `REDIS_DB_<NAME>` and `REDIS_<NAME>_URL`.
 fn of_common_form(variable: &str) -> Option<(String, &'static str)> {
     let rest = variable.strip_prefix("REDIS_")?;
-    let (name, key) = match rest.strip_prefix("DB_") {
-        Some(name) => (name, "number"),
-        None => (rest.strip_suffix("_URL")?, "url"),
+    let of_number = || Some((rest.strip_prefix("DB_")?, "number"));
+    let (name, key) = match rest.strip_suffix("_URL") {
+        Some(name) => (name, "url"),
+        None => of_number()?,
     };
     (!name.is_empty()).then(|| (name.to_owned(), key))
 }
 
 /// Whether a variable of one of our forms is set by or for others: Kubernetes' variables of a service
-/// (<https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables>), the TLS URL that
-/// platforms set beside `REDIS_URL`, and the addresses of web pages.
+/// (<https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables>), the TLS URLs that
+/// platforms set beside others, and the addresses of web pages.
 fn is_of_others(environment: &Environment, variable: &str) -> bool {
+    let is_own = variable.starts_with(OWN);
     let is_of_service = variable.contains("_SERVICE_HOST")
         || variable.contains("_SERVICE_PORT")
         || variable.contains("_PORT_");
@@ -403,12 +447,11 @@ fn is_of_others(environment: &Environment, variable: &str) -> bool {
         .get(variable)
         .and_then(Result::ok)
         .unwrap_or_default();
-    let begins = |scheme: &&str| value.starts_with(scheme);
+    let begins = |schemes: &[&str]| schemes.iter().any(|scheme| value.starts_with(scheme));
     is_of_service
-        || variable == "REDIS_TLS_URL"
-        || ["tcp://", "udp://", "http://", "https://"]
-            .iter()
-            .any(begins)
+        || variable.ends_with("_TLS_URL") && !is_own
+        || begins(&["tcp://", "udp://"])
+        || begins(&["http://", "https://"]) && !is_own
 }
 
 #[cfg(test)]

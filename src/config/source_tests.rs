@@ -121,7 +121,7 @@ fn a_url_comes_first_and_other_variables_fill_its_gaps() {
 fn all_bad_variables_are_reported_with_an_example_each() {
     let error = read(&[
         ("REDIS_HOST", "redis://:canary@h"),
-        ("REDIS_PORT", "tcp://10.0.0.1:6379"),
+        ("REDIS_PORT", "70000"),
         ("REDIS_DB", "-1"),
         ("REDIS_SOCKET_TIMEOUT", "NaN"),
         ("REDIS_MAX_CONNECTIONS", "many\x1b"),
@@ -132,7 +132,10 @@ fn all_bad_variables_are_reported_with_an_example_each() {
     .unwrap_err();
     let expected = [
         ("REDIS_HOST", "as in REDIS_HOST=localhost"),
-        ("REDIS_PORT", "but the address that Kubernetes sets"),
+        (
+            "REDIS_PORT",
+            "\"70000\" is not a port from 1 to 65535, as in REDIS_PORT=6379",
+        ),
         ("REDIS_DB", "-1 is no database number"),
         (
             "REDIS_SOCKET_TIMEOUT",
@@ -274,6 +277,10 @@ fn variables_of_others_are_left_alone() {
     assert_eq!(
         databases(&[
             ("REDIS_TLS_URL", "rediss://:canary@h:1"),
+            ("REDIS_CACHE_TLS_URL", "rediss://:canary@h:1"),
+            ("REDIS_DB_PASSWORD", "canary"),
+            ("REDIS_DB_HOST", "h"),
+            ("REDIS_DB_URL", "http://h"),
             ("REDIS_REST_URL", "https://h"),
             ("REDIS_STEWARD_SERVICE_HOST", "10.0.0.1"),
             ("REDIS_STEWARD_SERVICE_PORT_HTTP", "80"),
@@ -282,6 +289,41 @@ fn variables_of_others_are_left_alone() {
             ("REDIS_STEWARD_CONFIG", "elsewhere.yaml"),
         ]),
         ["main localhost:6379 0 50"]
+    );
+}
+
+#[test]
+fn the_port_of_kubernetes_is_left_out_where_something_else_says_where_the_server_is() {
+    let port = ("REDIS_PORT", "tcp://10.0.0.1:6379");
+    let config = read(&[port, ("REDIS_HOST", "h")]).expect("readable");
+    let notes: Vec<_> = config.notes().iter().map(ToString::to_string).collect();
+    assert!(notes[0].starts_with("REDIS_PORT: is left out"), "{notes:?}");
+    assert_eq!(
+        resolve(config).unwrap().databases[0].address.to_string(),
+        "h:6379"
+    );
+    let error = read(&[port]).expect_err("nothing says where").to_string();
+    assert!(
+        error.contains("but the address that Kubernetes sets"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_url_of_a_variable_is_stronger_than_one_in_code() {
+    let mut config = Config::single("redis://code/1");
+    let environment = Environment::from_iter([("REDIS_URL", "redis://variable")]);
+    assert!(super::read(&mut config, &environment).is_empty());
+    // A database that is added later is on that server, too.
+    let config = config.adjust("jobs", |jobs| jobs.number(13));
+    let settings = resolve(config).unwrap();
+    let shown = settings
+        .databases
+        .iter()
+        .map(|one| format!("{} {}", one.address, one.number));
+    assert_eq!(
+        shown.collect::<Vec<_>>(),
+        ["variable:6379 1", "variable:6379 13"]
     );
 }
 

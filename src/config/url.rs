@@ -37,6 +37,11 @@ impl SecretUrl {
         })
     }
 
+    /// The whole text, which may be shown if the location is public.
+    pub(super) fn exposed(&self) -> &str {
+        self.text.expose_secret()
+    }
+
     /// The same without the number of the database, for databases that share a server.
     pub(super) fn without_number(self) -> Self {
         Self {

@@ -9,9 +9,9 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     applied::Applied,
     config::{ConfigError, Settings},
-    error::Error,
+    error::{ApplyError, Error},
     identity::DatabaseId,
-    watching::{ConfigReload, Stamps},
+    watching::ConfigReload,
 };
 
 /// A child of the supervisor has ended without having been told to stop.
@@ -48,17 +48,15 @@ pub(crate) struct Revive(pub(crate) DatabaseId);
 #[rtype(result = "Option<Applied>")]
 pub(crate) struct Apply(pub(crate) Settings);
 
-/// Reads a configuration file, and tells which files it consists of.
+/// Reads a configuration file, and tells which files it consists of, also if they cannot be used.
 pub(crate) type ReadSettings =
-    dyn Fn() -> Result<(Settings, Vec<PathBuf>), ConfigError> + Send + Sync;
+    dyn Fn() -> (Result<Settings, ConfigError>, Vec<PathBuf>) + Send + Sync;
 
-/// Read these files again when they change, and make the databases those of them.
+/// Make the databases those of a file, now and whenever it changes. The answer is about now.
 #[derive(Message)]
-#[rtype(result = "()")]
+#[rtype(result = "Result<(), ApplyError>")]
 pub(crate) struct Watch {
-    pub(crate) files: Vec<PathBuf>,
-    /// Their state when they were read last.
-    pub(crate) known: Stamps,
+    pub(crate) path: PathBuf,
     pub(crate) read: Arc<ReadSettings>,
     pub(crate) reports: broadcast::Sender<ConfigReload>,
     pub(crate) stop: CancellationToken,

@@ -34,8 +34,8 @@ pub(crate) struct Services {
 }
 
 impl Services {
-    /// Asks this registry from now on.
-    pub(crate) fn ask(&self, registry: Option<Arc<dyn ServiceRegistry>>) {
+    /// Dials ask this registry from now on.
+    pub(crate) fn set_registry(&self, registry: Option<Arc<dyn ServiceRegistry>>) {
         self.registry.store(registry.map(Arc::new));
     }
 

@@ -8,7 +8,7 @@ use std::{
 
 use redis::AsyncCommands;
 use redis_steward::{
-    Config, DatabaseConfig, Error, FindingService, PresetDatabases, RedisDatabase, Service,
+    Config, DatabaseConfig, Error, PresetDatabases, RedisDatabase, Service, ServiceFuture,
     ServiceRegistry, Supervisor,
 };
 
@@ -101,7 +101,7 @@ impl Directory {
 }
 
 impl ServiceRegistry for Directory {
-    fn find<'a>(&'a self, database: &'a str) -> FindingService<'a> {
+    fn find<'a>(&'a self, database: &'a str) -> ServiceFuture<'a> {
         let found = self.0.lock().expect("no panic").clone();
         Box::pin(async move {
             match found {

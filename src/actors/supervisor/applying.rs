@@ -38,7 +38,7 @@ impl SupervisorActor {
         let states = self.registry.states();
         let present: BTreeMap<_, _> = states.iter().map(|state| (state.name(), state)).collect();
         let (aliases, default) = (settings.aliases, settings.default_database);
-        self.registry.services.ask(settings.registry);
+        self.registry.services.set_registry(settings.registry);
         self.registry.log_notes(&settings.notes);
         let wanted = settings.databases.into_iter();
         let wanted = wanted.map(|settings| (settings.name.clone(), settings));

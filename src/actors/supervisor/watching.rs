@@ -2,11 +2,17 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use actix::{AsyncContext, Handler, Recipient};
-use tokio::{sync::broadcast::Sender, task::spawn_blocking};
+use actix::{AsyncContext, Handler, Recipient, ResponseFuture};
+use tokio::{
+    sync::broadcast::Sender,
+    task::{JoinError, spawn_blocking},
+};
 
 use super::SupervisorActor;
 use crate::{
+    applied::Applied,
+    config::{ConfigError, Settings},
+    error::ApplyError,
     log::log_line,
     messages::{Apply, ReadSettings, Watch},
     registry::Registry,
@@ -18,19 +24,28 @@ use crate::{
 const INTERVAL: Duration = Duration::from_secs(1);
 
 impl Handler<Watch> for SupervisorActor {
-    type Result = ();
+    type Result = ResponseFuture<Result<(), ApplyError>>;
 
-    fn handle(&mut self, watch: Watch, ctx: &mut Self::Context) {
-        let watching = Watching {
-            files: watch.files,
-            known: watch.known,
+    fn handle(&mut self, watch: Watch, ctx: &mut Self::Context) -> Self::Result {
+        let mut watching = Watching {
+            files: vec![watch.path],
+            known: Stamps::default(),
             read: watch.read,
             reports: watch.reports,
             apply: ctx.address().recipient(),
             registry: self.registry.clone(),
         };
-        let task = watch.stop.run_until_cancelled_owned(watching.run());
-        actix_rt::spawn(self.registry.until_stopped(task));
+        let stop = watch.stop;
+        Box::pin(async move {
+            let stopped = |_: JoinError| ApplyError::ShuttingDown;
+            let settings = watching.read().await.map_err(stopped)??;
+            let applied = watching.apply(settings).await;
+            applied.ok_or(ApplyError::ShuttingDown)?;
+            let registry = watching.registry.clone();
+            let task = stop.run_until_cancelled_owned(watching.run());
+            actix_rt::spawn(registry.until_stopped(task));
+            Ok(())
+        })
     }
 }
 
@@ -58,7 +73,6 @@ impl Watching {
             let is_stable = stamps == last;
             last = stamps;
             if is_stable && last != self.known {
-                self.known = last.clone();
                 if self.reload().await.is_none() {
                     return;
                 }
@@ -67,16 +81,34 @@ impl Watching {
         }
     }
 
+    /// Reads the files, and keeps their state of just before: what is written meanwhile is read the next time.
+    async fn read(&mut self) -> Result<Result<Settings, ConfigError>, JoinError> {
+        let (read, known) = (self.read.clone(), self.files.clone());
+        let reading = spawn_blocking(move || {
+            let before = Stamps::of(&known);
+            let (settings, files) = read();
+            let stamps = if files == known {
+                before
+            } else {
+                Stamps::of(&files)
+            };
+            (settings, files, stamps)
+        });
+        let (settings, files, stamps) = reading.await?;
+        (self.files, self.known) = (files, stamps);
+        Ok(settings)
+    }
+
+    /// Makes the databases those of the settings. `None` if the supervisor is ending.
+    async fn apply(&self, settings: Settings) -> Option<Applied> {
+        self.apply.send(Apply(settings)).await.ok().flatten()
+    }
+
     /// Reads the file and applies it. `None` if the supervisor is ending.
     async fn reload(&mut self) -> Option<()> {
-        let read = self.read.clone();
-        let report = match spawn_blocking(move || read()).await.ok()? {
-            Ok((settings, files)) => {
-                if files != self.files {
-                    self.known = Stamps::of(&files);
-                    self.files = files;
-                }
-                let applied = self.apply.send(Apply(settings)).await.ok()??;
+        let report = match self.read().await {
+            Ok(Ok(settings)) => {
+                let applied = self.apply(settings).await?;
                 let shown = applied.to_string();
                 log_line!(
                     self.registry.log,
@@ -85,7 +117,7 @@ impl Watching {
                 );
                 ConfigReload::Applied(applied)
             }
-            Err(error) => {
+            Ok(Err(error)) => {
                 let shown = error.to_string();
                 log_line!(
                     self.registry.log,
@@ -94,6 +126,17 @@ impl Watching {
                 );
                 ConfigReload::Refused(error)
             }
+            Err(error) if error.is_panic() => {
+                log_line!(
+                    self.registry.log,
+                    ERROR,
+                    "the code that adjusts the configuration panicked, so nothing was changed"
+                );
+                // It is called again when the file changes.
+                self.known = Stamps::of(&self.files);
+                return Some(());
+            }
+            Err(_) => return None,
         };
         // An error says that nobody reads the reports.
         let _ = self.reports.send(report);

@@ -264,6 +264,7 @@ macro_rules! fields {
                 origin: &Origin,
             ) -> Result<(), String> {
                 match key {
+                    "url" => self.offer_url(SecretUrl::read(text)?, origin),
                     $(stringify!($server) => {
                         let value = <$server_stored as Setting>::read(text)?;
                         self.$server.offer(value, origin.clone());

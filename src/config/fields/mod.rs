@@ -54,7 +54,7 @@ fields! {
         /// The URL of the database.
         url: SecretUrl => address: Address,
             default("redis://localhost:6379/0"),
-            range("a redis, valkey or unix URL"),
+            range("a redis, valkey, unix or memory URL"),
             variable("REDIS_URL");
 
         /// The number of the database on its server.

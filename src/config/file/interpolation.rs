@@ -22,15 +22,43 @@ pub(super) fn interpolate(text: &str, environment: &Environment) -> Result<(Stri
         }
         result.push_str(&rest[..start]);
         let inside = &rest[start + 2..];
-        let end = inside
-            .find('}')
-            .ok_or("has ${ without }; write $${ for the text itself")?;
+        let end = closing(inside).ok_or("has ${ without }; write $${ for the text itself")?;
         result.push_str(&value(&inside[..end], environment)?);
         has_variables = true;
         rest = &inside[end + 1..];
     }
     result.push_str(rest);
     Ok((result, has_variables))
+}
+
+/// The place of the brace that ends a reference. A default may hold references of its own.
+fn closing(inside: &str) -> Option<usize> {
+    let mut depth = 0;
+    for (at, c) in inside.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' if depth == 0 => return Some(at),
+            '}' => depth -= 1,
+            _ => {}
+        }
+    }
+    None
+}
+
+/// What is left of a value when every variable is unset: its own text, and defaults.
+pub(super) fn without_variables(text: &str) -> String {
+    let mut result = String::new();
+    let mut rest = text;
+    while let Some((before, inside)) = rest.split_once("${") {
+        result.push_str(before);
+        let end = closing(inside).unwrap_or(inside.len());
+        if let Some((_, default)) = inside[..end].split_once(":-") {
+            result.push_str(&without_variables(default));
+        }
+        rest = inside.get(end + 1..).unwrap_or_default();
+    }
+    result.push_str(rest);
+    result
 }
 
 fn value(reference: &str, environment: &Environment) -> Result<String, String> {
@@ -47,7 +75,7 @@ fn value(reference: &str, environment: &Environment) -> Result<String, String> {
     match (environment.get(name), default) {
         (Some(Ok(value)), _) => Ok(value),
         (Some(Err(message)), _) => Err(format!("needs the variable {name}, which {message}")),
-        (None, Some(default)) => Ok(default.to_owned()),
+        (None, Some(default)) => interpolate(default, environment).map(|(value, _)| value),
         (None, None) => Err(format!(
             "needs the variable {name}, which is not set; set it, or write ${{{name}:-default}}"
         )),
@@ -70,6 +98,8 @@ mod tests {
             ),
             ("${EMPTY:-d}", Ok(("d", true))),
             ("${NONE:-}", Ok(("", true))),
+            ("${NONE:-${HOST}}x", Ok(("hx", true))),
+            ("${NONE:-${EMPTY:-d}}", Ok(("d", true))),
             ("a$${HOST}", Ok(("a${HOST}", false))),
             ("${NONE}", Err("needs the variable NONE, which is not set")),
             ("${HOST", Err("has ${ without }")),
@@ -80,6 +110,19 @@ mod tests {
                 (Err(message), Err(expected)) => assert!(message.contains(expected), "{message}"),
                 (got, _) => panic!("{text}: {got:?}"),
             }
+        }
+    }
+
+    #[test]
+    fn what_does_not_come_from_variables_is_left() {
+        for (text, expected) in [
+            ("plain", "plain"),
+            ("${A}", ""),
+            ("${A:-b}", "b"),
+            ("a${A:-${B:-c}}d", "acd"),
+            ("a$${b", "a$"),
+        ] {
+            assert_eq!(without_variables(text), expected, "{text}");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The keys of a file: those of the table of settings, and those that are more than a setting.
 
-use crate::config::{field::Field, fields};
+use crate::config::{error::quoted, field::Field, fields};
 
 /// Where a key stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -206,13 +206,7 @@ pub(super) fn find(key: &str, level: Level) -> Key {
     if let Some(field) = fields::find(key) {
         return Key::Setting(field);
     }
-    let is_member = |field: &Field| {
-        field
-            .key
-            .strip_prefix(key)
-            .is_some_and(|rest| rest.starts_with('.'))
-    };
-    if fields::all().any(is_member) {
+    if is_group(key) {
         Key::Group
     } else {
         Key::Unknown
@@ -227,4 +221,25 @@ pub(super) fn known(level: Level) -> impl Iterator<Item = &'static str> {
         whole.into_iter().chain(field.names.iter().copied())
     });
     special.map(|special| special.name).chain(settings)
+}
+
+/// Whether settings are named after this one: `keepalive.idle`.
+pub(super) fn is_group(key: &str) -> bool {
+    let is_member = |field: &Field| {
+        let rest = field.key.strip_prefix(key);
+        rest.is_some_and(|rest| rest.starts_with('.'))
+    };
+    fields::all().any(is_member)
+}
+
+/// A key as a message may show it: up to a colon, after which a value may stand, and in quotes if it has signs that no
+/// key has.
+pub(super) fn shown(key: &str) -> String {
+    let key = key.split(':').next().unwrap_or_default();
+    let is_usual = |c: char| c.is_alphanumeric() || "_.-".contains(c);
+    if !key.is_empty() && key.len() <= 64 && key.chars().all(is_usual) {
+        key.to_owned()
+    } else {
+        quoted(key)
+    }
 }

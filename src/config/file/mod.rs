@@ -2,7 +2,8 @@
 //!
 //! - this file: [`Config::from_yaml_file`], [`Config::from_yaml_str`] and [`Config::load`]
 //! - `search`: where the file is · `yaml`: its text to a tree · `node`: the tree · `interpolation`: variables in values
-//! - `keys`: the keys · `reader`: the tree to a [`Config`] · `secrets`: passwords in files
+//! - `keys`: the keys · `reader`: the tree to a [`Config`] · `special`: keys that are more than a setting · `secrets`:
+//!   passwords in files
 
 mod interpolation;
 pub(super) mod keys;
@@ -10,16 +11,20 @@ pub(super) mod node;
 pub(super) mod reader;
 mod search;
 mod secrets;
+mod special;
 mod yaml;
 
-use std::{fs, path::Path, sync::Arc};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use self::reader::Context;
 use super::{
     Config, ConfigError, Problem,
     environment::Environment,
-    setting::Setting,
-    source::{self, ALLOW_READABLE_SECRETS},
+    source::{self, ALLOW_READABLE_SECRETS, CONFIG_FILE},
 };
 
 impl Config {
@@ -50,7 +55,7 @@ impl Config {
     /// fit each other are found by [`check`](Self::check), and when the supervisor starts.
     pub fn from_yaml_file(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
         let environment = Environment::of_process();
-        finish(read_file(path.as_ref(), &environment))
+        finish(noted(read_file(path.as_ref(), &environment)))
     }
 
     /// The databases of a YAML text, as [`from_yaml_file`](Self::from_yaml_file) reads them.
@@ -66,7 +71,7 @@ impl Config {
     /// As there.
     pub fn from_yaml_str(text: &str) -> Result<Self, ConfigError> {
         let environment = Environment::of_process();
-        finish(read_text(text, None, &environment))
+        finish(noted(read_text(text, None, &environment)))
     }
 
     /// All sources together: a YAML file, if there is one, and the environment, which is stronger.
@@ -93,7 +98,7 @@ impl Config {
     pub fn load() -> Result<Self, ConfigError> {
         let environment = Environment::of_process();
         let file = search::find(&environment, Path::new("/"), Path::new(""));
-        load(file.as_deref(), &environment)
+        finish(read_all(file.as_deref(), &environment))
     }
 
     /// As [`load`](Self::load), with this file.
@@ -102,17 +107,39 @@ impl Config {
     ///
     /// As there.
     pub fn load_from(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
-        load(Some(path.as_ref()), &Environment::of_process())
+        let environment = Environment::of_process();
+        finish(read_all(Some(path.as_ref()), &environment))
+    }
+
+    /// As [`load_from`](Self::load_from), with the files that were read, also if they cannot be used.
+    pub(crate) fn load_with_files(path: &Path) -> (Result<Self, ConfigError>, Vec<PathBuf>) {
+        let (config, problems) = read_all(Some(path), &Environment::of_process());
+        let mut files = config.files.clone();
+        if files.is_empty() {
+            files.push(path.to_path_buf());
+        }
+        (finish((config, problems)), files)
     }
 }
 
-fn load(file: Option<&Path>, environment: &Environment) -> Result<Config, ConfigError> {
+fn read_all(file: Option<&Path>, environment: &Environment) -> (Config, Vec<Problem>) {
     let (mut config, mut problems) = match file {
         Some(file) => read_file(file, environment),
         None => (Config::new(), Vec::new()),
     };
-    problems.extend(source::read(&mut config, environment));
-    finish((config, problems))
+    // Of a file that is no YAML not even the names of its databases are known.
+    if file.is_none() || config.is_from_file {
+        problems.extend(source::read(&mut config, environment));
+    }
+    noted((config, problems))
+}
+
+/// With notes of databases that share a number.
+fn noted((mut config, problems): (Config, Vec<Problem>)) -> (Config, Vec<Problem>) {
+    if problems.is_empty() && config.is_from_file {
+        config.note_shared_numbers();
+    }
+    (config, problems)
 }
 
 fn finish((config, problems): (Config, Vec<Problem>)) -> Result<Config, ConfigError> {
@@ -127,7 +154,13 @@ fn read_file(path: &Path, environment: &Environment) -> (Config, Vec<Problem>) {
     match fs::read_to_string(path) {
         Ok(text) => read_text(&text, Some(path), environment),
         Err(error) => {
-            let message = format!("{} cannot be read: {error}", path.display());
+            let named = environment.is_path(CONFIG_FILE, path);
+            let place = if named {
+                format!(", named by {CONFIG_FILE},")
+            } else {
+                String::new()
+            };
+            let message = format!("{}{place} cannot be read: {error}", path.display());
             (Config::new(), vec![Problem::new(None, "file", message)])
         }
     }
@@ -139,25 +172,28 @@ fn read_text(text: &str, file: Option<&Path>, environment: &Environment) -> (Con
         None => "(text)".into(),
     };
     let mut problems = Vec::new();
+    // Some editors put a byte order mark in front.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let Some(root) = yaml::parse(text, &name, &mut problems) else {
         if problems.is_empty() {
-            let message = "holds nothing, as in databases: {main: {url: redis://localhost/0}}";
+            let message =
+                "is empty; write for instance databases: {main: {url: redis://localhost/0}}";
             problems.push(Problem::new(None, "file", format!("{name} {message}")));
         }
         return (Config::new(), problems);
     };
-    let allows = environment.get(ALLOW_READABLE_SECRETS).and_then(Result::ok);
+    let allows = environment.is_switched_on(ALLOW_READABLE_SECRETS);
+    if let Err(message) = &allows {
+        problems.push(Problem::new(None, ALLOW_READABLE_SECRETS, message));
+    }
     let context = Context {
         environment,
         has_variables: true,
         file,
-        allows_readable_secrets: allows.is_some_and(|text| bool::read(&text) == Ok(true)),
+        allows_readable_secrets: allows.unwrap_or_default(),
     };
-    let (mut config, found) = reader::read(root, &context);
+    let (config, found) = reader::read(root, &context);
     problems.extend(found);
-    if problems.is_empty() {
-        config.note_shared_numbers();
-    }
     (config, problems)
 }
 

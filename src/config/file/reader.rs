@@ -1,25 +1,18 @@
 //! A tree to a configuration.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::{
-    interpolation::interpolate,
-    keys::{self, Key, Level, Special, SpecialKey},
+    interpolation::{self, interpolate},
+    keys::{self, Key, Level, Special, is_group},
     node::{Content, Entry, Node},
     secrets,
 };
 use crate::config::{
-    Alias, Config, DatabaseConfig, FilePosition, Io, Problem,
-    environment::Environment,
-    error::quoted,
-    field::Field,
-    fields,
-    layer::Origin,
-    note::ConfigNote,
-    setting::{Setting, not},
-    url::SecretUrl,
+    Config, DatabaseConfig, FilePosition, Problem, environment::Environment, field::Field, fields,
+    layer::Origin, setting::Setting, url::SecretUrl,
 };
-use crate::nearest::nearest;
+use crate::nearest::hint;
 
 /// What may be looked up for a tree.
 pub(in crate::config) struct Context<'a> {
@@ -34,16 +27,16 @@ pub(in crate::config) struct Context<'a> {
 
 /// What is known of a configuration while it is read.
 pub(in crate::config) struct Reader<'a> {
-    context: &'a Context<'a>,
-    config: Config,
-    problems: Vec<Problem>,
+    pub(super) context: &'a Context<'a>,
+    pub(super) config: Config,
+    pub(super) problems: Vec<Problem>,
     /// The database that is being read.
-    database: Option<String>,
+    pub(super) database: Option<String>,
     /// Secrets that all users of the machine may read, as problems unless that is allowed.
     readable: Vec<Problem>,
-    allows_readable: bool,
+    pub(super) allows_readable: bool,
     /// Numbers of databases that stand outside of the map of databases.
-    numbers: Vec<(&'static str, Entry)>,
+    pub(super) numbers: Vec<(&'static str, Entry)>,
 }
 
 /// Reads a tree. All problems are found together.
@@ -66,6 +59,10 @@ pub(in crate::config) fn read_one(
 ) -> (DatabaseConfig, Vec<Problem>) {
     let mut reader = Reader::new(context);
     let database = reader.read_database(root);
+    if let Some(alias) = reader.config.aliases.pop() {
+        let message = "is for a database among others, and this one stands alone";
+        reader.problem("alias_of", &alias.at, message);
+    }
     let (_, problems) = reader.finish();
     (database, problems)
 }
@@ -100,11 +97,9 @@ impl<'a> Reader<'a> {
         let entries = self.map(root, "file", "settings and databases");
         let (maps, common): (Vec<_>, Vec<_>) = entries.into_iter().partition(is_of_databases);
         if maps.is_empty() && common.is_empty() {
-            return self.problem(
-                "file",
-                &at,
-                "holds no key, as in databases: {main: {url: redis://localhost/0}}",
-            );
+            let message =
+                "has no keys; write for instance databases: {main: {url: redis://localhost/0}}";
+            return self.problem("file", &at, message);
         }
         let mut all = DatabaseConfig::new();
         self.read_entries(&mut all, common, Level::All);
@@ -129,11 +124,23 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn read_databases(&mut self, Entry { key, value, .. }: Entry) {
+    fn read_databases(&mut self, Entry { key, at, value }: Entry) {
+        let databases = self.map(value, &key, "names and settings");
+        if databases.is_empty() && self.problems.is_empty() {
+            let message = "names no database; write for instance main: {db: 0} below it";
+            self.problem(&key, &at, message);
+        }
         for Entry {
-            key: name, value, ..
-        } in self.map(value, &key, "names and settings")
+            key: name,
+            at,
+            value,
+        } in databases
         {
+            // Without its space, what follows the colon is part of the name in YAML, also a password.
+            if name.contains(':') {
+                self.problem(&name, &at, NO_SPACE);
+                continue;
+            }
             self.database = Some(name.clone());
             let aliases = self.config.aliases.len();
             let database = self.read_database(value);
@@ -161,31 +168,17 @@ impl<'a> Reader<'a> {
         database
     }
 
-    /// The numbers of another dialect, for databases that have none of their own.
-    fn read_numbers(&mut self) {
-        for (name, entry) in std::mem::take(&mut self.numbers) {
-            self.database = Some(name.to_owned());
-            let databases = self.config.databases.iter();
-            let at = databases.clone().position(|(known, _)| known == name);
-            let at = at.unwrap_or_else(|| {
-                self.config
-                    .databases
-                    .push((name.into(), self.config.common.clone()));
-                self.config.databases.len() - 1
-            });
-            let mut database = std::mem::take(&mut self.config.databases[at].1);
-            if *database.number.origin() == Origin::Default {
-                self.read_setting(&mut database, fields::find("number"), &entry, Level::One);
-            }
-            self.config.databases[at].1 = database;
-            self.database = None;
-        }
-    }
-
-    fn read_entries(&mut self, target: &mut DatabaseConfig, entries: Vec<Entry>, level: Level) {
+    pub(super) fn read_entries(
+        &mut self,
+        target: &mut DatabaseConfig,
+        entries: Vec<Entry>,
+        level: Level,
+    ) {
         let alias = entries.iter().find(|entry| entry.key == "alias_of");
-        if let Some(alias) = alias.filter(|_| level == Level::One) {
-            return self.read_alias(alias, &entries);
+        if let Some(alias) = alias.filter(|_| level == Level::One)
+            && let Some(target) = self.text(&alias.key, &alias.value)
+        {
+            return self.read_alias(alias, target, &entries);
         }
         self.check_together(&entries);
         for entry in &entries {
@@ -198,20 +191,24 @@ impl<'a> Reader<'a> {
     }
 
     fn unknown(&mut self, entry: &Entry, level: Level) {
-        let hint = match nearest(&entry.key, keys::known(level)) {
-            Some(near) => format!("; did you mean {near}?"),
-            None => String::new(),
-        };
+        if entry.key.contains(':') {
+            return self.problem(&entry.key, &entry.at, NO_SPACE);
+        }
+        let hint = hint(&entry.key, keys::known(level));
         self.problem(&entry.key, &entry.at, format!("is not known here{hint}"));
     }
 
     /// Reports settings that are given twice, under two names or in two ways.
     fn check_together(&mut self, entries: &[Entry]) {
-        const WAYS: [&[&str]; 2] = [
+        const WAYS: [&[&str]; 3] = [
             &["url", "host"],
+            &["url", "port"],
             &["password", "password_file", "password_env"],
         ];
-        let meaning = |entry: &Entry| fields::find(&entry.key).map(|field| field.key);
+        let meaning = |entry: &Entry| match entry.key.as_str() {
+            "max_retries" => Some("max_attempts"),
+            key => fields::find(key).map(|field| field.key),
+        };
         for (at, entry) in entries.iter().enumerate() {
             let is_same = |earlier: &&Entry| {
                 let ways =
@@ -232,173 +229,6 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn read_alias(&mut self, alias: &Entry, entries: &[Entry]) {
-        for entry in entries {
-            let is_number = matches!(keys::find(&entry.key, Level::One), Key::Setting(field) if field.key == "number");
-            if !is_number && !["alias_of", "description"].contains(&&*entry.key) {
-                let message =
-                    "has no effect on an alias, which has the settings of the other; remove it";
-                self.problem(&entry.key, &entry.at, message);
-            }
-        }
-        let Some(target) = self.text(&alias.key, &alias.value) else {
-            return;
-        };
-        let number = entries
-            .iter()
-            .find(|entry| fields::find(&entry.key).is_some_and(|field| field.key == "number"));
-        let number = number.and_then(|entry| Some((self.text(&entry.key, &entry.value)?, entry)));
-        let number = number.and_then(|(text, entry)| match i64::read(&text) {
-            Ok(number) => Some(number),
-            Err(message) => {
-                self.problem(&entry.key, &entry.value.at, message);
-                None
-            }
-        });
-        self.config.aliases.push(Alias {
-            name: self.database.clone().unwrap_or_default(),
-            target,
-            number,
-            at: alias.value.at.clone(),
-        });
-    }
-
-    fn read_special(
-        &mut self,
-        target: &mut DatabaseConfig,
-        special: &SpecialKey,
-        entry: &Entry,
-        level: Level,
-    ) {
-        match special.meaning {
-            Special::Ignored => {
-                let database = self.database.as_deref();
-                let message = format!("has no effect: {}", special.sentence);
-                self.config.notes.push(ConfigNote::new(
-                    database,
-                    &entry.key,
-                    message,
-                    entry.at.clone(),
-                ));
-            }
-            Special::Connection => self.read_connection(target, entry),
-            Special::PasswordFile => self.read_password_file(target, entry, level),
-            Special::MaxRetries => self.read_max_retries(target, entry, level),
-            Special::PasswordEnv => {
-                if let Some(variable) = self.text(&entry.key, &entry.value) {
-                    match self.context.environment.get(&variable) {
-                        Some(Ok(password)) => self.set(target, "password", &password, entry, level),
-                        Some(Err(message)) => self.problem(
-                            &entry.key,
-                            &entry.value.at,
-                            format!("names {variable}, which {message}"),
-                        ),
-                        None => self.problem(
-                            &entry.key,
-                            &entry.value.at,
-                            format!("names the variable {}, which is not set", quoted(&variable)),
-                        ),
-                    }
-                }
-            }
-            Special::DefaultDatabase => {
-                self.config.default_database = self.text(&entry.key, &entry.value)
-            }
-            Special::Io => {
-                let Some(text) = self.text(&entry.key, &entry.value) else {
-                    return;
-                };
-                match text.to_ascii_lowercase().as_str() {
-                    "caller" => self.config.io = Io::Caller,
-                    "dedicated" => self.config.io = Io::Dedicated,
-                    _ => self.problem(
-                        &entry.key,
-                        &entry.value.at,
-                        not(&text, "caller or dedicated"),
-                    ),
-                }
-            }
-            Special::AllowReadableSecrets => {
-                match self
-                    .text(&entry.key, &entry.value)
-                    .map(|text| bool::read(&text))
-                {
-                    Some(Ok(allows)) => self.allows_readable = allows,
-                    Some(Err(message)) => self.problem(&entry.key, &entry.value.at, message),
-                    None => {}
-                }
-            }
-            // A description is for readers. The others are handled before.
-            Special::Description | Special::Databases | Special::AliasOf => {}
-        }
-    }
-
-    /// The `connection` block of another dialect.
-    fn read_connection(&mut self, target: &mut DatabaseConfig, block: &Entry) {
-        let entries = self.map(block.value.clone(), &block.key, "settings");
-        let mut settings = Vec::new();
-        for entry in entries {
-            match entry.key.as_str() {
-                "default_db" => self.numbers.push(("main", entry)),
-                "cache_db" => self.numbers.push(("cache", entry)),
-                "ssl" => self.refuse_tls(&entry),
-                _ => settings.push(entry),
-            }
-        }
-        self.read_entries(target, settings, Level::All);
-    }
-
-    fn refuse_tls(&mut self, entry: &Entry) {
-        let Content::Map(parts) = &entry.value.content else {
-            return;
-        };
-        let enabled = parts.iter().find(|part| part.key == "enabled");
-        let text = enabled.and_then(|part| self.text("ssl.enabled", &part.value));
-        if text.is_some_and(|text| bool::read(&text) != Ok(false)) {
-            self.problem(
-                "ssl.enabled",
-                &entry.at,
-                "asks for TLS, which is not supported yet; write false",
-            );
-        }
-    }
-
-    fn read_max_retries(&mut self, target: &mut DatabaseConfig, entry: &Entry, level: Level) {
-        let Some(text) = self.text(&entry.key, &entry.value) else {
-            return;
-        };
-        match u32::read(&text) {
-            Ok(retries) => {
-                let attempts = retries.saturating_add(1).to_string();
-                self.set(target, "max_attempts", &attempts, entry, level);
-            }
-            Err(message) => self.problem(
-                &entry.key,
-                &entry.value.at,
-                format!("{message}, as in max_retries: 2"),
-            ),
-        }
-    }
-
-    fn read_password_file(&mut self, target: &mut DatabaseConfig, entry: &Entry, level: Level) {
-        let Some(path) = self.text(&entry.key, &entry.value) else {
-            return;
-        };
-        let folder = self.context.file.and_then(Path::parent);
-        let path = folder.map_or_else(|| PathBuf::from(&path), |folder| folder.join(&path));
-        match secrets::read_password(&path) {
-            Ok(password) => {
-                self.refuse_readable(&path, &entry.key, &entry.value.at);
-                self.config.files.push(path);
-                self.set(target, "password", &password, entry, level);
-            }
-            Err(error) => {
-                let message = format!("names {}, which cannot be read: {error}", path.display());
-                self.problem(&entry.key, &entry.value.at, message);
-            }
-        }
-    }
-
     /// A setting, or a map of settings.
     fn read_key(&mut self, target: &mut DatabaseConfig, key: &str, entry: &Entry, level: Level) {
         let field = fields::find(key);
@@ -412,9 +242,7 @@ impl<'a> Reader<'a> {
                     } else {
                         let members = fields::all()
                             .filter_map(|field| field.key.strip_prefix(whole)?.strip_prefix('.'));
-                        let hint = nearest(&part.key, members);
-                        let hint =
-                            hint.map_or(String::new(), |near| format!("; did you mean {near}?"));
+                        let hint = hint(&part.key, members);
                         self.problem(&key, &part.at, format!("is not known here{hint}"));
                     }
                 }
@@ -423,7 +251,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn read_setting(
+    pub(super) fn read_setting(
         &mut self,
         target: &mut DatabaseConfig,
         field: Option<&'static Field>,
@@ -431,9 +259,12 @@ impl<'a> Reader<'a> {
         level: Level,
     ) {
         let Some(field) = field else {
+            let parts = fields::all()
+                .filter_map(|field| field.key.strip_prefix(&entry.key)?.strip_prefix('.'));
             let message = format!(
-                "is {}, and should be a map of its parts",
-                entry.value.kind()
+                "is {}, and should be a map of {}",
+                entry.value.kind(),
+                parts.collect::<Vec<_>>().join(" and ")
             );
             return self.problem(&entry.key, &entry.value.at, message);
         };
@@ -444,36 +275,37 @@ impl<'a> Reader<'a> {
         let Some(text) = self.text(&entry.key, &entry.value) else {
             return;
         };
-        if self.is_secret(field, &text, &entry.value)
+        if self.is_secret(field, &entry.value)
             && let Some(file) = self.context.file
         {
             self.refuse_readable(file, &entry.key, &entry.value.at);
         }
         if field.key == "url" && level == Level::All && SecretUrl::read(&text).is_ok() {
             let url = SecretUrl::new(text).without_number();
-            target.url.offer(url, origin(level, entry));
+            target.offer_url(url, &origin(level, entry));
             return;
         }
         self.set(target, field.key, &text, entry, level);
     }
 
-    /// Whether a text is a secret that stands in the file as it is.
-    fn is_secret(&self, field: &Field, text: &str, value: &Node) -> bool {
+    /// Whether a value holds a secret that does not come from a variable.
+    fn is_secret(&self, field: &Field, value: &Node) -> bool {
         let Content::Text(written) = &value.content else {
             return false;
         };
-        let is_literal = !self.context.has_variables || !written.contains("${");
-        let is_secret = match field.key {
-            "password" => true,
-            "url" => SecretUrl::new(text)
-                .parse()
-                .is_ok_and(|location| location.password.is_some()),
-            _ => false,
+        let own = if self.context.has_variables {
+            interpolation::without_variables(written)
+        } else {
+            written.clone()
         };
-        is_literal && is_secret
+        match field.key {
+            "password" => !own.is_empty(),
+            "url" => secrets::url_has_password(&own),
+            _ => false,
+        }
     }
 
-    fn refuse_readable(&mut self, file: &Path, key: &str, at: &Option<FilePosition>) {
+    pub(super) fn refuse_readable(&mut self, file: &Path, key: &str, at: &Option<FilePosition>) {
         if let Some(mode) = secrets::readable_by_all(file) {
             let message = format!(
                 "is a secret in {}, which {}",
@@ -481,12 +313,12 @@ impl<'a> Reader<'a> {
                 secrets::advice(mode)
             );
             let database = self.database.as_deref();
-            self.readable
-                .push(Problem::new(database, key, message).at(at.clone()));
+            let problem = Problem::new(database, key, message).at(at.clone());
+            self.readable.push(problem);
         }
     }
 
-    fn set(
+    pub(super) fn set(
         &mut self,
         target: &mut DatabaseConfig,
         key: &str,
@@ -509,7 +341,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A single value with its variables replaced. Nothing at all is as good as no key.
-    fn text(&mut self, key: &str, value: &Node) -> Option<String> {
+    pub(super) fn text(&mut self, key: &str, value: &Node) -> Option<String> {
         match &value.content {
             Content::Empty => None,
             Content::Text(text) if !self.context.has_variables => Some(text.clone()),
@@ -534,7 +366,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The entries of a map. Nothing at all is an empty one.
-    fn map(&mut self, node: Node, key: &str, expected: &str) -> Vec<Entry> {
+    pub(super) fn map(&mut self, node: Node, key: &str, expected: &str) -> Vec<Entry> {
         let kind = node.kind();
         match node.content {
             Content::Map(entries) => entries,
@@ -550,29 +382,27 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn problem(&mut self, key: &str, at: &Option<FilePosition>, message: impl Into<String>) {
+    /// A key is shown up to its first colon: the rest may be a value.
+    pub(super) fn problem(
+        &mut self,
+        key: &str,
+        at: &Option<FilePosition>,
+        message: impl Into<String>,
+    ) {
         let database = self.database.as_deref();
-        self.problems
-            .push(Problem::new(database, key, message).at(at.clone()));
+        let problem = Problem::new(database, &keys::shown(key), message);
+        self.problems.push(problem.at(at.clone()));
     }
 }
 
-/// Whether settings are named after this one: `keepalive.idle`.
-fn is_group(key: &str) -> bool {
-    let is_member = |field: &Field| {
-        field
-            .key
-            .strip_prefix(key)
-            .is_some_and(|rest| rest.starts_with('.'))
-    };
-    fields::all().any(is_member)
-}
+const NO_SPACE: &str = "has no space after its colon, so that YAML takes all of it for a key";
 
-/// Where a value comes from. One without a place was given by the application.
+/// Where a value comes from. One without a place is in the configuration of the application.
 fn origin(level: Level, entry: &Entry) -> Origin {
     match (&entry.value.at, level) {
         (Some(at), Level::All) => Origin::FileForAll(at.clone()),
         (Some(at), Level::One) => Origin::File(at.clone()),
-        (None, _) => Origin::Setter,
+        (None, Level::All) => Origin::EmbeddedForAll,
+        (None, Level::One) => Origin::Embedded,
     }
 }

@@ -1,6 +1,9 @@
 //! Where the configuration file is.
 
-use std::path::{Path, PathBuf};
+use std::{
+    io::ErrorKind,
+    path::{Path, PathBuf},
+};
 
 use crate::config::{environment::Environment, source::CONFIG_FILE};
 
@@ -12,15 +15,12 @@ const ON_HOST: &str = "config/redis-databases.yaml";
 /// The file to read: that of `REDIS_STEWARD_CONFIG`, also if it is not there; else the first that is there of that of
 /// a container, if this is one, and that of a host.
 pub(super) fn find(environment: &Environment, root: &Path, directory: &Path) -> Option<PathBuf> {
-    if let Some(Ok(path)) = environment.get(CONFIG_FILE) {
+    if let Some(path) = environment.path(CONFIG_FILE) {
         return Some(directory.join(path));
     }
     let in_container = is_container(environment, root).then(|| root.join(IN_CONTAINER));
     let candidates = in_container.into_iter().chain([directory.join(ON_HOST)]);
-    // Whatever is there, also what cannot be read: that is an error, and no reason for defaults.
-    candidates
-        .into_iter()
-        .find(|path| path.symlink_metadata().is_ok())
+    candidates.into_iter().find(|path| is_there(path))
 }
 
 /// Docker, Podman and Kubernetes leave these signs.
@@ -28,4 +28,12 @@ fn is_container(environment: &Environment, root: &Path) -> bool {
     let signs = [".dockerenv", "run/.containerenv"];
     signs.iter().any(|sign| root.join(sign).exists())
         || environment.get("KUBERNETES_SERVICE_HOST").is_some()
+}
+
+/// Whatever is there counts, also what cannot be read: that is an error, and no reason for defaults.
+fn is_there(path: &Path) -> bool {
+    match path.symlink_metadata() {
+        Ok(_) => true,
+        Err(error) => !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory),
+    }
 }

@@ -2,6 +2,8 @@
 
 use std::{fs, io, path::Path};
 
+use crate::config::source::ALLOW_READABLE_SECRETS;
+
 /// The mode of a file, if users other than its owner and its group may read it.
 #[cfg(unix)]
 pub(super) fn readable_by_all(path: &Path) -> Option<u32> {
@@ -19,14 +21,34 @@ pub(super) fn readable_by_all(_: &Path) -> Option<u32> {
 /// What to do about a file that all users of the machine may read.
 pub(super) fn advice(mode: u32) -> String {
     format!(
-        "can be read by all users of this machine (mode {mode:04o}); run chmod o-r on it, or set \
-         allow_readable_secrets: true"
+        "can be read by all users of this machine (mode {mode:04o}); run chmod o-r on it, set defaultMode: 0440 for a \
+         volume of Kubernetes, or permit it with allow_readable_secrets: true or {ALLOW_READABLE_SECRETS}=true"
     )
 }
 
 /// The password in a file. A line end after it is not part of it.
 pub(super) fn read_password(path: &Path) -> io::Result<String> {
     let text = fs::read_to_string(path)?;
-    let password = text.strip_suffix('\n').unwrap_or(&text);
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let password = text.strip_suffix('\n').unwrap_or(text);
     Ok(password.strip_suffix('\r').unwrap_or(password).to_owned())
+}
+
+/// Whether a URL, or what is left of one without its variables, has a password.
+pub(super) fn url_has_password(text: &str) -> bool {
+    let Some((_, rest)) = text.split_once("://") else {
+        return false;
+    };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let login = rest[..end].rsplit_once('@').map_or("", |(login, _)| login);
+    let of_login = login
+        .split_once(':')
+        .is_some_and(|(_, password)| !password.is_empty());
+    let of_query = |option: &str| {
+        option
+            .strip_prefix("pass=")
+            .is_some_and(|password| !password.is_empty())
+    };
+    let query = rest.split_once('?').map_or("", |(_, query)| query);
+    of_login || query.split('&').any(of_query)
 }

@@ -12,7 +12,7 @@ use crate::config::{
 
 fn read(text: &str, variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
     let environment = Environment::from_iter(variables.iter().copied());
-    finish(read_text(text, None, &environment))
+    finish(noted(read_text(text, None, &environment)))
 }
 
 fn settings(text: &str) -> Settings {
@@ -214,9 +214,9 @@ fn precedence_holds_for_every_setting() {
 
 /// Files with one thing wrong each, and what is said of it.
 const WRONG: &[(&str, &str)] = &[
-    ("", "holds nothing"),
-    ("# a comment", "holds nothing"),
-    ("{}", "(text):1:1: file: holds no key"),
+    ("", "(text) is empty; write for instance databases:"),
+    ("# a comment", "(text) is empty"),
+    ("{}", "(text):1:1: file: has no keys; write for instance"),
     (
         "just text",
         "(text):1:1: file: is a single value, and should be a map",
@@ -272,7 +272,7 @@ const WRONG: &[(&str, &str)] = &[
     ),
     (
         "databases: {main: {db: one}}",
-        "(text):1:24: database \"main\": db: \"one\" is not a database number, as in db: 0",
+        "(text):1:24: database \"main\": db: is not a database number, as in db: 0",
     ),
     ("databases: {main: {db: -1}}", "-1 is no database number"),
     (
@@ -341,7 +341,7 @@ const WRONG: &[(&str, &str)] = &[
     ),
     (
         "databases: {main: {shared_connections: 4}}",
-        "shared_connections: is a single value, and should be a map of its parts",
+        "shared_connections: is a single value, and should be a map of min and max",
     ),
     (
         "databases: {main: {password: '${NONE}'}}",
@@ -375,8 +375,43 @@ const WRONG: &[(&str, &str)] = &[
     ("a: &a [*a]", "repeats a value within itself"),
     ("? [1]\n: 2", "has a key that is no text"),
     (
+        "databases: {main: {db: 0, password:canary}}",
+        "(text):1:27: database \"main\": password: has no space after its colon",
+    ),
+    (
+        "databases: {main:redis://:canary@h}",
+        "(text):1:13: main: has no space after its colon",
+    ),
+    (
+        "databases: {main: {\"ca\\nnary\": 1}}",
+        "\"ca\\nnary\": is not known here",
+    ),
+    ("databases:", "(text):1:1: databases: names no database"),
+    (
+        "databases: {main: {url: redis://h, port: 1}}",
+        "port: stands beside url",
+    ),
+    (
+        "databases: {main: {max_retries: 1, retry_attempts: 2}}",
+        "retry_attempts: stands beside max_retries",
+    ),
+    (
+        "databases: {main: {db: !vault 1}}",
+        "(text):1:24: file: has the tag \"!vault\", which is not known here",
+    ),
+    (
+        "databases: {main: {<<: 5}}",
+        "merges something that is no map",
+    ),
+    (
+        "connection: {databases: {main: }}",
+        "databases: has to stand at the top of the file",
+    ),
+    ("connection: {ssl: true}", "ssl: asks for TLS"),
+    ("connection: {ssl: {ca_path: /ca}}", "ssl: asks for TLS"),
+    (
         "connection: {host: h, ssl: {enabled: true}}",
-        "ssl.enabled: asks for TLS",
+        "ssl: asks for TLS",
     ),
 ];
 
@@ -476,7 +511,7 @@ fn a_database_may_be_a_url_and_a_file_may_describe_one_database() {
     assert_eq!(of("url: redis://h:1/2\ndatabases: {a: {db: 3}}"), "a h:1 3");
     assert_eq!(
         of("url: redis://h:1/2\ndatabases: {a: {host: i}}"),
-        "a i:6379 0"
+        "a i:1 0"
     );
     assert_eq!(
         of("host: h\ndatabases: {a: {url: redis://i}}"),
@@ -677,12 +712,12 @@ fn the_file_is_searched_for_in_the_stated_order() {
 #[test]
 fn a_missing_file_is_an_error_and_no_file_is_the_environment() {
     let environment = Environment::from_iter([("REDIS_HOST", "h")]);
-    let error = load(Some(Path::new("/none.yaml")), &environment).expect_err("missing");
+    let error = finish(read_all(Some(Path::new("/none.yaml")), &environment)).expect_err("missing");
     assert!(
         error.to_string().contains("/none.yaml cannot be read"),
         "{error}"
     );
-    let config = load(None, &environment).expect("the environment");
+    let config = finish(read_all(None, &environment)).expect("the environment");
     assert_eq!(
         resolve(config).expect("valid").databases[0]
             .address
@@ -761,4 +796,49 @@ fn an_explanation_names_every_origin_and_shows_no_secret() {
         "{shown}"
     );
     assert!(!shown.contains("canary"), "{shown}");
+}
+
+#[test]
+fn a_number_stays_with_its_database_when_a_stronger_url_has_none() {
+    let text = "databases: {main: redis://a/0, sessions: redis://a/6, empty: {alias_of: , db: 4}}";
+    let environment = Environment::from_iter([("REDIS_URL", "redis://b:1")]);
+    let (mut config, mut problems) = read_text(text, None, &environment);
+    problems.extend(source::read(&mut config, &environment));
+    let settings = resolve(finish((config, problems)).expect("readable")).expect("valid");
+    let shown = settings.databases.iter();
+    let shown: Vec<_> = shown
+        .map(|one| format!("{} {} {}", one.name, one.address, one.number))
+        .collect();
+    assert_eq!(shown, ["main b:1 0", "sessions b:1 6", "empty b:1 4"]);
+}
+
+#[test]
+fn secrets_beside_variables_are_secrets_too() {
+    for (text, expected) in [
+        ("password: a$${b", true),
+        ("password: ${P:-canary}", true),
+        ("url: redis://:canary@${HOST}/0", true),
+        ("url: redis://:${P}@${HOST}/0", false),
+        ("url: unix:///run/redis.sock?pass=canary", true),
+        ("url: redis://h", false),
+    ] {
+        let context = Context {
+            environment: &Environment::from_iter([("P", "p"), ("HOST", "h")]),
+            has_variables: true,
+            file: Some(Path::new("/dev/null")),
+            allows_readable_secrets: false,
+        };
+        let root = yaml::parse(text, &"(text)".into(), &mut Vec::new()).expect("a tree");
+        let (_, problems) = reader::read(root, &context);
+        let is_secret = problems
+            .iter()
+            .any(|problem| problem.message().starts_with("is a secret in"));
+        assert_eq!(is_secret, expected, "{text}: {problems:?}");
+    }
+}
+
+#[test]
+fn a_byte_order_mark_is_no_part_of_the_first_key() {
+    let config = read("\u{feff}databases: {main: {db: 0}}", &[]);
+    assert_eq!(config.expect("a good file").databases.len(), 1);
 }

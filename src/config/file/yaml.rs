@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, collections::HashMap, sync::Arc};
 
-use saphyr_parser::{Event, Parser, ScalarStyle, Span};
+use saphyr_parser::{Event, Parser, ScalarStyle, Span, Tag};
 
 use super::node::{Content, Entry, Node};
 use crate::config::{Problem, error::quoted, position::FilePosition};
@@ -88,18 +88,39 @@ impl Builder<'_> {
                     self.fail(at, "holds a second document after ---; write one");
                 }
             }
-            Event::Scalar(text, style, anchor, _) => {
+            Event::Scalar(text, style, anchor, tag) => {
+                self.check_tag(tag.as_deref(), at.as_ref());
                 let content = scalar(text, style);
                 self.add(Node { content, at }, anchor);
             }
-            Event::SequenceStart(anchor, _) => self.begin(Content::List(Vec::new()), at, anchor),
-            Event::MappingStart(anchor, _) => self.begin(Content::Map(Vec::new()), at, anchor),
+            Event::SequenceStart(anchor, tag) => {
+                self.check_tag(tag.as_deref(), at.as_ref());
+                self.begin(Content::List(Vec::new()), at, anchor);
+            }
+            Event::MappingStart(anchor, tag) => {
+                self.check_tag(tag.as_deref(), at.as_ref());
+                self.begin(Content::Map(Vec::new()), at, anchor);
+            }
             Event::SequenceEnd | Event::MappingEnd => self.end(),
             Event::Alias(anchor) => match self.anchors.get(&anchor).cloned() {
-                Some(node) => self.add(node, 0),
+                Some(node) => {
+                    self.nodes += size(&node);
+                    self.add(node, 0);
+                }
                 None => self.fail(at, "repeats a value within itself"),
             },
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => {}
+        }
+    }
+
+    /// A tag such as `!vault` says that the text is not the value. Those of YAML itself say what it looks like.
+    fn check_tag(&mut self, tag: Option<&Tag>, at: Option<&FilePosition>) {
+        if let Some(tag) = tag.filter(|tag| !tag.is_yaml_core_schema()) {
+            let tag = quoted(&format!("{}{}", tag.handle, tag.suffix));
+            self.problem(
+                at.cloned(),
+                format!("has the tag {tag}, which is not known here"),
+            );
         }
     }
 
@@ -120,8 +141,10 @@ impl Builder<'_> {
             mut node, anchor, ..
         }) = self.open.pop()
         {
-            if let Content::Map(entries) = &mut node.content {
-                merge(entries);
+            if let Content::Map(entries) = &mut node.content
+                && let Some(at) = merge(entries)
+            {
+                self.problem(at, "merges something that is no map");
             }
             self.add(node, anchor);
         }
@@ -129,7 +152,7 @@ impl Builder<'_> {
 
     /// Puts a finished value where it belongs.
     fn add(&mut self, node: Node, anchor: usize) {
-        self.nodes += size(&node);
+        self.nodes += 1;
         if self.nodes > MOST_NODES {
             return self.fail(node.at, format!("has more than {MOST_NODES} values"));
         }
@@ -206,23 +229,28 @@ fn size(node: &Node) -> usize {
 /// The key by which a map takes over the entries of others (YAML's merge key).
 const MERGE: &str = "<<";
 
-/// Takes over the entries of merged maps. The map's own are stronger, then those of earlier ones.
-fn merge(entries: &mut Vec<Entry>) {
+/// Takes over the entries of merged maps. The map's own are stronger, then those of earlier ones. Returns the place of
+/// something else than a map.
+fn merge(entries: &mut Vec<Entry>) -> Option<Option<FilePosition>> {
     let (merged, mut own): (Vec<_>, Vec<_>) = std::mem::take(entries)
         .into_iter()
         .partition(|entry| entry.key == MERGE);
+    let mut wrong = None;
     for Entry { value, .. } in merged {
         let maps = match value.content {
             Content::List(maps) => maps,
             _ => vec![value],
         };
         for map in maps {
-            if let Content::Map(theirs) = map.content {
-                let is_new = |entry: &Entry| !own.iter().any(|known| known.key == entry.key);
-                let new: Vec<_> = theirs.into_iter().filter(is_new).collect();
-                own.extend(new);
-            }
+            let Content::Map(theirs) = map.content else {
+                wrong = Some(map.at);
+                continue;
+            };
+            let is_new = |entry: &Entry| !own.iter().any(|known| known.key == entry.key);
+            let new: Vec<_> = theirs.into_iter().filter(is_new).collect();
+            own.extend(new);
         }
     }
     *entries = own;
+    wrong
 }

@@ -353,9 +353,7 @@ fn a_process_that_has_gone_takes_its_refusals_with_it() {
         };
         case.on(Event::DialFailed(fault));
         let actions = case.on(Event::Connected(Greeting::default()));
-        let healthy = |action: &Action| {
-            matches!(action, Action::Publish(status) if status.state == HealthState::Healthy)
-        };
+        let healthy = |action: &Action| matches!(action, Action::Publish(status) if status.state == HealthState::Healthy);
         assert!(actions.iter().any(healthy), "{reason:?}: {actions:?}");
     }
 }
