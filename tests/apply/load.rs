@@ -19,7 +19,7 @@ use crate::common::eventually_async;
 
 const SOON: Duration = Duration::from_secs(20);
 
-pub struct Load {
+pub(crate) struct Load {
     calls: Arc<AtomicU64>,
     is_over: Arc<AtomicBool>,
     callers: Vec<JoinHandle<Result<(), Error>>>,
@@ -27,7 +27,7 @@ pub struct Load {
 
 impl Load {
     /// Commands and pipelines on the shared connections, leases and commands that block.
-    pub fn on(database: &Database) -> Self {
+    pub(crate) fn on(database: &Database) -> Self {
         let mut load = Self::shared(database);
         load.add(database, |main| async move {
             let mut lease = main.lease().await?;
@@ -44,7 +44,7 @@ impl Load {
     }
 
     /// Commands and pipelines on the shared connections.
-    pub fn shared(database: &Database) -> Self {
+    pub(crate) fn shared(database: &Database) -> Self {
         let mut load = Self {
             calls: Arc::default(),
             is_over: Arc::default(),
@@ -81,7 +81,7 @@ impl Load {
     }
 
     /// Waits until many calls have begun and ended.
-    pub async fn goes_on(&self) {
+    pub(crate) async fn goes_on(&self) {
         let before = self.calls.load(Relaxed);
         let goes_on = || {
             let has_failed = self.callers.iter().any(JoinHandle::is_finished);
@@ -91,7 +91,7 @@ impl Load {
     }
 
     /// No call has failed.
-    pub async fn end(self) -> u64 {
+    pub(crate) async fn end(self) -> u64 {
         self.is_over.store(true, SeqCst);
         for caller in self.callers {
             if let Err(error) = caller.await.expect("no caller panics") {
