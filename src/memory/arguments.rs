@@ -35,6 +35,24 @@ pub(super) fn is(argument: &[u8], word: &str) -> bool {
     argument.eq_ignore_ascii_case(word.as_bytes())
 }
 
+/// A number of bytes, with a unit such as `kb` (1024) or `k` (1000).
+pub(super) fn bytes(value: &[u8]) -> Option<usize> {
+    let text = std::str::from_utf8(value).ok()?.to_ascii_lowercase();
+    let end = text.find(|c: char| !c.is_ascii_digit());
+    let (digits, unit) = text.split_at(end.unwrap_or(text.len()));
+    let factor = match unit {
+        "" | "b" => 1,
+        "k" => 1000,
+        "kb" => 1 << 10,
+        "m" => 1_000_000,
+        "mb" => 1 << 20,
+        "g" => 1_000_000_000,
+        "gb" => 1 << 30,
+        _ => return None,
+    };
+    digits.parse::<usize>().ok()?.checked_mul(factor)
+}
+
 /// A timeout in milliseconds, of which 0 may be none.
 pub(super) fn milliseconds(argument: &[u8]) -> Result<u64, Halt> {
     let millis = number::integer(argument)
@@ -97,6 +115,22 @@ impl<'a> Words<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bytes_have_units() {
+        for (text, expected) in [
+            ("0", Some(0)),
+            ("12b", Some(12)),
+            ("2kb", Some(2048)),
+            ("2K", Some(2000)),
+            ("1GB", Some(1 << 30)),
+            ("", None),
+            ("-1", None),
+            ("1x", None),
+        ] {
+            assert_eq!(bytes(text.as_bytes()), expected, "{text}");
+        }
+    }
 
     #[test]
     fn timeouts_are_seconds() {

@@ -32,6 +32,14 @@ impl Engine {
         if session.transaction.is_some() && command.has(flags::NO_MULTI) {
             return Err(Halt::error("ERR Command not allowed inside a transaction"));
         }
+        let context = match session.transaction {
+            Some(_) => "multi",
+            None => "toplevel",
+        };
+        if let Err(denial) = self.permit(context, id, command, request) {
+            let text = denial.text(self.user_of(id));
+            return Err(Halt::error(format!("NOPERM {text}")));
+        }
         if let Some(error) = self.faults.failure(command) {
             return Err(Halt::error(error));
         }

@@ -12,6 +12,7 @@ use bytes::Bytes;
 #[cfg(feature = "memory-lua")]
 use super::scripts::Scripts;
 use super::{
+    acl::{Log, Users},
     channels::Channels,
     clock::Clock,
     faults::Faults,
@@ -34,6 +35,9 @@ pub(super) struct Engine {
     pub(super) clock: Clock,
     pub(super) random: fastrand::Rng,
     pub(super) settings: Settings,
+    pub(super) users: Users,
+    /// What users were refused.
+    pub(super) refusals: Log,
     #[cfg(feature = "memory-lua")]
     pub(super) scripts: Scripts,
     pub(super) faults: Faults,
@@ -71,6 +75,8 @@ impl Engine {
             clock,
             random,
             settings: Settings::default(),
+            users: Users::new(table),
+            refusals: Log::default(),
             #[cfg(feature = "memory-lua")]
             scripts: Scripts::default(),
             faults: Faults::default(),
@@ -95,7 +101,7 @@ impl Engine {
     pub(super) fn accept(&mut self, address: String) -> ClientId {
         self.last_id += 1;
         let (id, now) = (self.last_id, self.clock.millis());
-        let user = self.settings.user_without_login();
+        let user = self.users.without_login();
         let is_one_too_many = self.sessions.len() >= self.settings.max_clients
             && self.clients().count() >= self.settings.max_clients;
         let session = Session::new(id, address, now, user);
@@ -221,7 +227,7 @@ impl Engine {
         self.session(id).end_command();
     }
 
-    /// Sends a reply or a push to a client.
+    /// Sends a reply or a push to a client. One that leaves too much unread is disconnected.
     pub(super) fn reply(&mut self, id: ClientId, reply: &Reply) {
         let at = self.reply_time();
         let limit = self.faults.bytes_left();
@@ -238,6 +244,16 @@ impl Engine {
         }
         // Clients with input of their own are woken after it.
         self.wakers.extend(session.take_reader());
+        let limits = &self.settings.output_limits;
+        let limit = if session.subscriptions.is_empty() {
+            limits.normal
+        } else {
+            limits.subscriber
+        };
+        if !limit.is_none() && session.exceeds(limit, self.clock.millis()) {
+            session.cut();
+            self.kill(id);
+        }
     }
 
     /// The time at which a reply can be read: that of the end of a sleep, and of the fault.
@@ -246,19 +262,13 @@ impl Engine {
         self.faults.sleep.max(late)
     }
 
-    /// Sends a message to a client. If its own command has caused it, the message comes after the reply. A
-    /// client that leaves too many unread is disconnected.
+    /// Sends a message to a client. If its own command has caused it, the message comes after the reply.
     pub(super) fn push(&mut self, id: ClientId, message: &Reply) {
         if self.running == Some(id) {
             self.messages.push(message.clone());
             return;
         }
         self.reply(id, message);
-        let session = self.sessions.get_mut(&id);
-        if let Some(session) = session.filter(|session| session.is_overwhelmed()) {
-            session.cut();
-            self.kill(id);
-        }
     }
 
     /// Counts from 0 again.

@@ -91,6 +91,10 @@ impl Run<'_> {
                 "ERR This Redis command is not allowed from script",
             ));
         }
+        if let Err(denial) = self.engine.permit("lua", self.client, command, request) {
+            let text = denial.text(self.engine.user_of(self.client));
+            return Err(Halt::error(format!("ERR ACL failure in script: {text}")));
+        }
         if let Some(error) = self.engine.faults.failure(command) {
             return Err(Halt::error(error));
         }

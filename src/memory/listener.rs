@@ -28,6 +28,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// connections that came through it.
 #[derive(Debug)]
 pub struct MemoryListener {
+    store: Store,
     endpoint: Endpoint,
     task: AbortHandle,
 }
@@ -44,10 +45,13 @@ impl MemoryListener {
         let socket = Socket::bind(&endpoint).await?;
         if let Socket::Tcp(listener) = &socket {
             // The port may have been 0.
-            endpoint = Endpoint::Tcp(listener.local_addr()?);
+            let address = listener.local_addr()?;
+            endpoint = Endpoint::Tcp(address);
+            store.with(|engine| engine.settings.port = address.port());
         }
         let task = tokio::spawn(serve(store.clone(), endpoint.clone(), socket));
         Ok(Self {
+            store: store.clone(),
             endpoint,
             task: task.abort_handle(),
         })
@@ -75,8 +79,15 @@ impl MemoryListener {
 impl Drop for MemoryListener {
     fn drop(&mut self) {
         self.task.abort();
-        if let Endpoint::Unix(path) = &self.endpoint {
-            let _ = std::fs::remove_file(path);
+        match &self.endpoint {
+            Endpoint::Tcp(address) => self.store.with(|engine| {
+                if engine.settings.port == address.port() {
+                    engine.settings.port = 0;
+                }
+            }),
+            Endpoint::Unix(path) => {
+                let _ = std::fs::remove_file(path);
+            }
         }
     }
 }
@@ -96,7 +107,7 @@ impl Endpoint {
             io::Error::new(error.kind(), text)
         })?;
         let found = found.next().ok_or(io::ErrorKind::AddrNotAvailable)?;
-        if !found.ip().is_loopback() && !store.with(|engine| engine.settings.has_password()) {
+        if !found.ip().is_loopback() && store.with(|engine| engine.users.takes_any_password()) {
             return Err(io::Error::new(
                 io::ErrorKind::PermissionDenied,
                 format!(

@@ -4,15 +4,20 @@
 //!   `store`: a server that its clients share · `engine`: the server as one value · `processing`: what it does with
 //!   input · `local`: a client without a stream · `stream`: a client's end of a connection · `session`: a client ·
 //!   `waiters`, `waits`: clients that wait for keys, or watch them · `channels`, `subscriptions`: subscribers
-//! - `glob`: patterns · `signature`, `command`: the table of commands · `check`: whether
-//!   a command may run · `context`: what a command sees · `arguments`: the words of a command · `commands/`: the
+//! - `glob`: patterns · `signature`, `command`: the table of commands · `categories`, `keys`: what else is known of them ·
+//!   `check`: whether a command may run · `permission`: whether its user may run it · `acl/`: users and their rights ·
+//!   `context`: what a command sees · `arguments`: the words of a command · `commands/`: the
 //!   commands, by family
 //! - `scripts/`: scripts in Lua, with the feature `memory-lua` · `evaluation`: a script that runs
-//! - `keyspace/`: the data · `hyperloglog`: estimates of counts · `settings`, `statistics`, `faults`, `clock`
+//! - `keyspace/`: the data · `hyperloglog`: estimates of counts · `settings`, `output_limits`, `statistics`, `faults`, `clock`,
+//!   `sha256`, `client_info`
 
+mod acl;
 mod arguments;
+mod categories;
 mod channels;
 mod check;
+mod client_info;
 mod clock;
 mod command;
 mod commands;
@@ -26,9 +31,12 @@ mod faults;
 mod glob;
 mod halt;
 mod hyperloglog;
+mod keys;
 mod keyspace;
 mod listener;
 mod local;
+mod output_limits;
+mod permission;
 mod processing;
 mod pump;
 #[cfg(feature = "memory-lua")]
@@ -36,6 +44,7 @@ mod scripts;
 mod server;
 mod session;
 mod settings;
+mod sha256;
 mod signature;
 mod statistics;
 mod store;

@@ -4,6 +4,7 @@
 use bytes::Bytes;
 
 use super::{
+    acl::Denial,
     check::{flags_to_run, unknown},
     commands,
     context::Context,
@@ -121,6 +122,7 @@ impl Engine {
             self.settle(now);
         }
         let command = self.table.of(&request);
+        self.session(id).last_command = command.map_or("NULL", |command| command.name);
         let checked = self.check(id, command, &request);
         if let Ok(command) = checked {
             let flags = flags_to_run(command, self.session(id));
@@ -131,7 +133,6 @@ impl Engine {
         }
         let session = self.session(id);
         session.used_at = now;
-        session.last_command = command.map_or("NULL", |command| command.name);
         self.running = Some(id);
         let outcome = match checked {
             Ok(command) => self.execute(id, command, &request, now),
@@ -184,7 +185,10 @@ impl Engine {
         for request in requests {
             let database = self.session(id).database;
             let outcome = match self.table.of(request) {
-                Some(command) => self.call(id, command, request, now, database),
+                Some(command) => match self.permit("multi", id, command, request) {
+                    Ok(()) => self.call(id, command, request, now, database),
+                    Err(denial) => Err(no_longer_permitted(&denial)),
+                },
                 None => Err(unknown(request)),
             };
             replies.push(outcome.unwrap_or_else(Halt::at_once));
@@ -238,6 +242,15 @@ impl Engine {
         self.statistics.note(command, &outcome);
         outcome
     }
+}
+
+/// The rights of the user have changed since the command was queued.
+fn no_longer_permitted(denial: &Denial) -> Halt {
+    let reason = denial.change();
+    Halt::error(format!(
+        "NOPERM ACLs rules changed between the moment the transaction was accumulated and the EXEC call. This command is \
+         no longer allowed for the following reason: {reason}"
+    ))
 }
 
 /// Commands that run at once in a transaction.

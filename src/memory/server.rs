@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, fmt, io, time::Duration};
 
 use bytes::Bytes;
 
-use super::{dump::MemoryValue, listener::MemoryListener, settings::Eviction, store::Store};
+use super::{
+    acl::DEFAULT_USER, dump::MemoryValue, listener::MemoryListener, settings::Eviction,
+    store::Store,
+};
 
 /// A Redis-compatible server inside the process: for tests, examples, and programs that need no other.
 ///
@@ -103,15 +106,18 @@ impl MemoryServer {
         self.set_user("default", password);
     }
 
-    /// Lets a user log in with this password. An empty password removes the user.
+    /// Lets a user log in with this password, and do everything. An empty password removes the user, and disconnects
+    /// its clients. Users with fewer rights are made by the command `ACL SETUSER`.
     pub fn set_user(&self, name: &str, password: &str) {
         let name = Bytes::copy_from_slice(name.as_bytes());
         let password = Bytes::copy_from_slice(password.as_bytes());
         self.store.with(|engine| {
-            if password.is_empty() {
-                engine.settings.users.remove(&name);
+            if &name[..] == DEFAULT_USER {
+                engine.users.set_password(password);
+            } else if password.is_empty() {
+                engine.remove_user(&name);
             } else {
-                engine.settings.users.insert(name, password);
+                engine.users.add(name, &password);
             }
         });
     }

@@ -7,6 +7,7 @@ use bytes::{Bytes, BytesMut};
 use super::{
     halt::Wait,
     keyspace::Millis,
+    output_limits::Limit,
     reply::{Protocol, Reply},
     request::{Decoder, Request},
     signature::Signature,
@@ -18,8 +19,6 @@ pub(super) type ClientId = u64;
 
 /// A client that leaves this much unread is served no further until it reads.
 const MAX_UNREAD: usize = 1024 * 1024;
-/// A subscriber that leaves more than this unread is disconnected.
-const MAX_UNREAD_MESSAGES: usize = 32 * 1024 * 1024;
 /// Input that is not processed yet, beyond which no more is taken.
 const MAX_UNPROCESSED: usize = 1024 * 1024;
 
@@ -49,6 +48,8 @@ pub(super) struct Session {
     pub(super) exemptions: Exemptions,
     /// The connection ends once its output is read.
     pub(super) is_closing: bool,
+    /// It has left more unread than the soft limit since then.
+    slow_since: Option<Millis>,
     /// The request that waits for the end of CLIENT PAUSE.
     pub(super) held: Option<Request>,
     pub(super) decoder: Decoder,
@@ -133,6 +134,7 @@ impl Session {
             replies: Replies::default(),
             exemptions: Exemptions::default(),
             is_closing: false,
+            slow_since: None,
             held: None,
             decoder: Decoder::default(),
             input: BytesMut::new(),
@@ -153,9 +155,18 @@ impl Session {
         self.output.len() >= MAX_UNREAD
     }
 
-    /// Whether it is a subscriber that reads so slowly that it is to be disconnected.
-    pub(super) fn is_overwhelmed(&self) -> bool {
-        !self.subscriptions.is_empty() && self.unread() > MAX_UNREAD_MESSAGES
+    /// Whether it reads so slowly that it is to be disconnected.
+    pub(super) fn exceeds(&mut self, limit: Limit, now: Millis) -> bool {
+        let unread = self.unread();
+        if limit.soft == 0 || unread <= limit.soft {
+            self.slow_since = None;
+        } else {
+            self.slow_since.get_or_insert(now);
+        }
+        let is_too_slow = self
+            .slow_since
+            .is_some_and(|since| now.saturating_sub(since) > limit.seconds * 1000);
+        is_too_slow || limit.hard > 0 && unread > limit.hard
     }
 
     /// A command has run, with all its replies.

@@ -1,23 +1,22 @@
-//! The settings of a server: those of CONFIG, and its users.
+//! The settings of a server, which CONFIG sets.
 
-use std::collections::BTreeMap;
 #[cfg(feature = "memory-lua")]
 use std::time::Duration;
 
-use bytes::Bytes;
-
-use super::keyspace::Keyspace;
+use super::{keyspace::Keyspace, output_limits::OutputLimits};
 
 #[derive(Debug)]
 pub(super) struct Settings {
     /// The address at which clients in this process reach the server.
     pub(super) address: String,
+    /// The TCP port at which clients reach it; 0 if there is none.
+    pub(super) port: u16,
     /// More clients than this are refused.
     pub(super) max_clients: usize,
+    /// Bounds on what clients leave unread.
+    pub(super) output_limits: OutputLimits,
     /// Seconds after which a client that sends nothing is disconnected; 0 is never.
     pub(super) idle_timeout: u64,
-    /// Passwords by user name. The user `default` has a password only if the server asks for one.
-    pub(super) users: BTreeMap<Bytes, Bytes>,
     /// The bound on the bytes of the data; 0 is none.
     pub(super) max_bytes: usize,
     /// The bound on the number of keys; 0 is none.
@@ -42,7 +41,6 @@ pub(super) enum Eviction {
     NextToExpire,
 }
 
-pub(super) const DEFAULT_USER: &[u8] = b"default";
 const SAMPLES: usize = 5;
 /// What an empty server counts for, so that a bound below it leaves no room for data, as in Redis.
 const OWN_BYTES: usize = 1024;
@@ -51,9 +49,10 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             address: String::new(),
+            port: 0,
             max_clients: 10_000,
+            output_limits: OutputLimits::default(),
             idle_timeout: 0,
-            users: BTreeMap::new(),
             max_bytes: 0,
             max_keys: 0,
             eviction: Eviction::default(),
@@ -65,34 +64,6 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// The password of the user `default`, if the server asks for one.
-    pub(super) fn password(&self) -> Option<&Bytes> {
-        self.users.get(DEFAULT_USER)
-    }
-
-    pub(super) fn has_password(&self) -> bool {
-        self.password().is_some()
-    }
-
-    pub(super) fn has_user(&self, name: &[u8]) -> bool {
-        name == DEFAULT_USER || self.users.contains_key(name)
-    }
-
-    /// Whether a password is that of a user. Without a password of its own, `default` takes any.
-    pub(super) fn accepts(&self, user: &[u8], password: &[u8]) -> bool {
-        match self.users.get(user) {
-            Some(expected) => expected == password,
-            None => user == DEFAULT_USER,
-        }
-    }
-
-    /// The user of a client that has not logged in; `None` if the server asks for a password.
-    pub(super) fn user_without_login(&self) -> Option<Bytes> {
-        self.password()
-            .is_none()
-            .then(|| Bytes::from_static(DEFAULT_USER))
-    }
-
     /// Evicts keys until the data fits the bounds. Tells whether it does.
     pub(super) fn make_room(
         &mut self,

@@ -1,5 +1,6 @@
-//! Rules about the sources: layers, the module graph, and the fault matrix.
+//! Rules about the sources: layers, the module graph, the fault matrix, and the tests that are left out.
 
 mod fault_matrix;
 mod layers;
+mod left_out;
 mod module_graph;

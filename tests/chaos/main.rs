@@ -37,7 +37,7 @@ use tokio::{
 
 use crate::{
     callers::{Caller, Callers, compare},
-    common::{eventually_async, proc},
+    common::{eventually_async, left_out_on_embedded, proc},
     faults::{Played, RECOVERY, Script},
     history::{History, Tally},
     invariants::{Invariant, by_invariant, check},
@@ -54,6 +54,9 @@ static ALONE: AsyncMutex<()> = AsyncMutex::const_new(());
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn random_faults_violate_no_invariant() {
+    if left_out_on_embedded() {
+        return;
+    }
     let _alone = ALONE.lock().await;
     let seed = number("CHAOS_SEED").unwrap_or_else(|| fastrand::u64(..));
     let length = Duration::from_secs(number("CHAOS_SECONDS").unwrap_or(60));

@@ -8,7 +8,7 @@ use std::{
     fmt::Debug,
 };
 
-use redis::{Cmd, FromRedisValue, Value, aio::MultiplexedConnection, pipe};
+use redis::{AsyncConnectionConfig, Cmd, FromRedisValue, Value, aio::MultiplexedConnection, pipe};
 use redis_steward::{Database, DatabaseConfig, Protocol};
 
 use crate::common::{RedisServer, older_than, spawn, words};
@@ -192,7 +192,12 @@ async fn compare(protocol: Protocol, version: u8) {
     let (supervisor, steward) = spawn(main).await;
     let url = format!("{}?protocol={version}", server.url());
     let client = redis::Client::open(url).expect("a client");
-    let oracle = client.get_multiplexed_async_connection().await;
+    // By default it gives up after half a second, and a reply that comes late is no difference.
+    let patient = AsyncConnectionConfig::new()
+        .set_connection_timeout(None)
+        .set_response_timeout(None);
+    let oracle = client.get_multiplexed_async_connection_with_config(&patient);
+    let oracle = oracle.await;
     let mut pair = Pair {
         steward,
         oracle: oracle.expect("a connection"),

@@ -8,6 +8,8 @@ use std::{
     time::Duration,
 };
 
+use rustix::process::Signal;
+
 use super::{
     resp::{self, Reply},
     server::{Endpoint, RedisServer},
@@ -39,10 +41,12 @@ impl RedisServer {
         self.control()?.ask(args)
     }
 
-    /// `SHUTDOWN NOSAVE`. The process is gone on return.
+    /// `SHUTDOWN NOSAVE`; SIGTERM for a server that does not know it. The process is gone on return.
     pub fn shutdown(&self) {
         // A server that shuts down closes instead of replying.
-        let _ = self.try_command(&["SHUTDOWN", "NOSAVE"]);
+        if self.try_command(&["SHUTDOWN", "NOSAVE"]).is_ok() {
+            self.signal(Signal::TERM);
+        }
         self.child().wait().expect("a child that can be reaped");
     }
 

@@ -8,6 +8,7 @@
 //! - [`scripted`]: a peer that plays a [`script`] of the test
 //! - [`steward`]: a supervisor under test
 //! - [`resp`]: RESP for the fixtures
+//! - [`embedded`]: the tests that are left out on the embedded server
 //! - [`impatient_caller`]: a caller that cancels some of its calls
 //! - [`ports`]: TCP ports that stay free while their server is down
 //! - [`log_capture`]: the log of the crate
@@ -19,6 +20,7 @@
 // for the tests.
 #![allow(dead_code, unused_imports, unreachable_pub)]
 
+pub mod embedded;
 pub mod impatient_caller;
 pub mod inspect;
 pub mod launch;
@@ -44,5 +46,5 @@ pub use script::Script;
 pub use scripted::ScriptedServer;
 pub use server::RedisServer;
 pub use steward::{Rig, spawn, words};
-pub use version::{older_than, silent_while_loading, skip_notice, version};
+pub use version::{left_out_on_embedded, older_than, silent_while_loading, skip_notice, version};
 pub use wait::{eventually, eventually_async};

@@ -204,7 +204,7 @@ impl RedisServer {
             .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    fn signal(&self, signal: Signal) -> Pid {
+    pub(super) fn signal(&self, signal: Signal) -> Pid {
         let child = self.child();
         let pid = Pid::from_child(&child);
         kill_process(pid, signal).expect("a child that can be signalled");

@@ -8,6 +8,8 @@ use std::{
     thread,
 };
 
+use super::embedded::LEFT_OUT;
+
 /// The server program: `REDIS_SERVER`, or redis-server on the PATH.
 pub(super) fn program() -> OsString {
     std::env::var_os("REDIS_SERVER").unwrap_or_else(|| "redis-server".into())
@@ -15,8 +17,19 @@ pub(super) fn program() -> OsString {
 
 /// Major and minor version by the program's own account. Valkey 7.2 and newer count on from Redis 7.2.
 pub fn version() -> (u32, u32) {
-    static VERSION: OnceLock<(u32, u32)> = OnceLock::new();
-    *VERSION.get_or_init(|| {
+    let said = said();
+    parse(said).unwrap_or_else(|| panic!("{:?} tells no version: {said:?}", program()))
+}
+
+/// Whether it is `examples/memory_server.rs`.
+fn is_embedded() -> bool {
+    said().starts_with("Embedded server ")
+}
+
+/// What the program says about itself.
+fn said() -> &'static str {
+    static SAID: OnceLock<String> = OnceLock::new();
+    SAID.get_or_init(|| {
         let program = program();
         let said = Command::new(&program)
             .arg("--version")
@@ -24,8 +37,7 @@ pub fn version() -> (u32, u32) {
             .unwrap_or_else(|error| {
                 panic!("{program:?} cannot be run ({error}); scripts/test installs it")
             });
-        let said = String::from_utf8_lossy(&said.stdout);
-        parse(&said).unwrap_or_else(|| panic!("{program:?} tells no version: {said:?}"))
+        String::from_utf8_lossy(&said.stdout).into_owned()
     })
 }
 
@@ -55,6 +67,34 @@ pub fn older_than(major: u32, minor: u32, lacks: &str) -> bool {
 #[must_use]
 pub fn silent_while_loading() -> bool {
     older_than(7, 0, "loading-process-events-interval-bytes")
+}
+
+/// Whether the running test is left out, because the embedded server lacks what it needs. Its output says so.
+///
+/// # Panics
+///
+/// When the test is not in the list of them.
+#[must_use]
+pub fn left_out_on_embedded() -> bool {
+    let test = thread::current();
+    let test = test.name().unwrap_or_default();
+    let (_, name) = test.rsplit_once("::").unwrap_or(("", test));
+    let is_it = |listed: &&str| {
+        listed
+            .rsplit_once("::")
+            .is_some_and(|(_, test)| test == name)
+    };
+    let needs = LEFT_OUT
+        .iter()
+        .find(|(_, tests)| tests.iter().any(is_it))
+        .map(|(needs, _)| needs)
+        .unwrap_or_else(|| panic!("{test} is not in the list of tests that are left out"));
+    if is_embedded() {
+        skip_notice(&format!(
+            "it needs {needs}, which the embedded server lacks"
+        ));
+    }
+    is_embedded()
 }
 
 /// Says what the running test leaves out. It is seen even when the test passes, because the test

@@ -11,7 +11,10 @@ use tokio::task::JoinHandle;
 
 use crate::{
     SOON,
-    common::{RedisServer, eventually_async, launch::Builder, silent_while_loading, spawn},
+    common::{
+        RedisServer, eventually_async, launch::Builder, left_out_on_embedded, silent_while_loading,
+        spawn,
+    },
     degraded, error_within, event_of, incr, stats,
 };
 
@@ -42,6 +45,9 @@ fn is_loading(server: &RedisServer) -> bool {
 /// Deviation: the error has no estimate of the remaining time, and the database is degraded meanwhile.
 #[tokio::test]
 async fn row_14_loading_at_startup() {
+    if left_out_on_embedded() {
+        return;
+    }
     if silent_while_loading() {
         return;
     }
@@ -88,6 +94,9 @@ async fn row_14_loading_at_startup() {
 /// Deviation: the connection is retired, and the command waits for a new one until its deadline.
 #[tokio::test]
 async fn row_15_loading_at_run_time() {
+    if left_out_on_embedded() {
+        return;
+    }
     if silent_while_loading() {
         return;
     }
@@ -111,6 +120,9 @@ async fn row_15_loading_at_run_time() {
 
 #[tokio::test]
 async fn row_15_many_calls_wait_for_loading() {
+    if left_out_on_embedded() {
+        return;
+    }
     if silent_while_loading() {
         return;
     }
@@ -130,6 +142,9 @@ async fn row_15_many_calls_wait_for_loading() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn row_15_increments_during_loading_run_once_or_are_refused() {
+    if left_out_on_embedded() {
+        return;
+    }
     if silent_while_loading() {
         return;
     }

@@ -11,12 +11,15 @@ use redis_steward::{
 
 use crate::{
     Rig, SOON, begin,
-    common::{RedisServer, eventually_async, older_than, spawn},
+    common::{RedisServer, eventually_async, left_out_on_embedded, older_than, spawn},
     degraded, error_of, event_of, event_of_outage, get, incr, refusal, stats,
 };
 
 #[tokio::test]
 async fn row_19_misconf() {
+    if left_out_on_embedded() {
+        return;
+    }
     // The server refuses PING as well, so probes see the error too.
     let rig = Rig::with(|main| main.health_check_interval(Duration::from_millis(50))).await;
     let mut events = rig.supervisor.subscribe();
@@ -78,6 +81,9 @@ async fn row_20_oom() {
 
 #[tokio::test]
 async fn row_21_busy_script() {
+    if left_out_on_embedded() {
+        return;
+    }
     // Since 7.0 it is called busy-reply-threshold, too.
     let server = RedisServer::builder().arg("lua-time-limit", "50");
     let server = Arc::new(server.start());
@@ -175,6 +181,9 @@ async fn row_23_execabort() {
 
 #[tokio::test]
 async fn row_34_unblocked() {
+    if left_out_on_embedded() {
+        return;
+    }
     let rig = Rig::start().await;
     let call = begin(&rig.main, cmd("BLPOP").arg("list").arg(0));
     let is_blocked = || rig.server.info("clients")["blocked_clients"] == "1";

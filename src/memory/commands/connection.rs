@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use crate::memory::{
+    acl::DEFAULT_USER,
     arguments::{Words, integer, is},
     command::{
         Command,
@@ -14,7 +15,6 @@ use crate::memory::{
     number,
     reply::{Protocol, Reply},
     session::{Exemptions, Replies},
-    settings::DEFAULT_USER,
 };
 
 /// The version of Redis whose commands the server has.
@@ -60,7 +60,7 @@ fn hello(cx: &mut Context<'_>, args: &[Bytes]) -> Outcome {
         }
     }
     if let Some((user, password)) = login {
-        log_in(cx, user, password)?;
+        log_in(cx, &args[0], user, password)?;
     }
     let session = cx.session();
     if session.user.is_none() {
@@ -115,22 +115,29 @@ pub(super) fn check_name(name: &[u8], subject: &str) -> Result<(), Halt> {
 fn auth(cx: &mut Context<'_>, args: &[Bytes]) -> Outcome {
     match &args[1..] {
         [password] => {
-            if cx.engine.settings.password().is_none() {
+            if cx.engine.users.takes_any_password() {
                 return Err(Halt::error(
                     "ERR AUTH <password> called without any password configured for the default user. Are you \
                      sure your configuration is correct?",
                 ));
             }
-            log_in(cx, &Bytes::from_static(DEFAULT_USER), password)?;
+            log_in(cx, &args[0], &Bytes::from_static(DEFAULT_USER), password)?;
         }
-        [user, password] => log_in(cx, user, password)?,
+        [user, password] => log_in(cx, &args[0], user, password)?,
         _ => return Err(Halt::SYNTAX),
     }
     Ok(Reply::OK)
 }
 
-fn log_in(cx: &mut Context<'_>, user: &Bytes, password: &[u8]) -> Result<(), Halt> {
-    if !cx.engine.settings.accepts(user, password) {
+fn log_in(
+    cx: &mut Context<'_>,
+    command: &Bytes,
+    user: &Bytes,
+    password: &[u8],
+) -> Result<(), Halt> {
+    if !cx.engine.users.accepts(user, password) {
+        let id = cx.client;
+        cx.engine.note_login(id, command, user);
         return Err(Halt::error(
             "WRONGPASS invalid username-password pair or user is disabled.",
         ));
@@ -176,7 +183,7 @@ fn quit(cx: &mut Context<'_>, _: &[Bytes]) -> Outcome {
 fn reset(cx: &mut Context<'_>, _: &[Bytes]) -> Outcome {
     let id = cx.client;
     cx.engine.unwatch(id);
-    let user = cx.engine.settings.user_without_login();
+    let user = cx.engine.users.without_login();
     let session = cx.session();
     session.transaction = None;
     session.database = 0;

@@ -1,5 +1,6 @@
 //! The commands, by family. Each family is a list of commands; together they are the table of the server.
 
+mod acl;
 mod bits;
 mod client;
 mod connection;
@@ -29,6 +30,7 @@ use super::{
 };
 
 const FAMILIES: &[&[Command]] = &[
+    acl::COMMANDS,
     bits::COMMANDS,
     client::COMMANDS,
     connection::COMMANDS,

@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, fs, path::Path};
 use super::is_comparable;
 use crate::{
     common::RedisServer,
-    memory::{commands, signature::Signature},
+    memory::{acl, commands, signature::Signature},
 };
 
 /// The names in the rows of the page, such as `client|id`: of commands that are supported, and that are not.
@@ -68,6 +68,13 @@ fn the_page_names_the_commands_of_the_table() {
         "commands that the page lacks: {missing:?}\nthat are not in the table: {surplus:?}\nthat are, and are said to \
          be not: {wrong:?}"
     );
+}
+
+/// Rules of ACL may name the commands that are not there, since the same rules are meant for Redis.
+#[test]
+fn rules_of_users_may_name_what_the_page_says_is_absent() {
+    let absent: BTreeSet<String> = acl::absent().map(str::to_owned).collect();
+    assert_eq!(absent, Page::read().absent);
 }
 
 #[test]

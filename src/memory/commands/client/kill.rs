@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::list::Type;
 use crate::memory::{
+    acl::{DEFAULT_USER, Users},
     arguments::is,
     context::Context,
     halt::{Halt, Outcome, shown},
@@ -11,7 +12,6 @@ use crate::memory::{
     number,
     reply::Reply,
     session::{ClientId, Session},
-    settings::{DEFAULT_USER, Settings},
 };
 
 /// The clients that are meant: those for which all conditions hold.
@@ -35,7 +35,7 @@ pub(super) fn kill(cx: &mut Context<'_>, args: &[Bytes]) -> Outcome {
             ..Filter::default()
         }
     } else {
-        Filter::read(&args[2..], &cx.engine.settings)?
+        Filter::read(&args[2..], &cx.engine.users)?
     };
     let (me, now) = (cx.client, cx.now);
     let local = &cx.engine.settings.address;
@@ -55,14 +55,14 @@ pub(super) fn kill(cx: &mut Context<'_>, args: &[Bytes]) -> Outcome {
 }
 
 impl Filter {
-    fn read(words: &[Bytes], settings: &Settings) -> Result<Self, Halt> {
+    fn read(words: &[Bytes], users: &Users) -> Result<Self, Halt> {
         let mut filter = Self {
             spares_me: true,
             ..Self::default()
         };
         let (pairs, rest) = words.as_chunks::<2>();
         for [option, value] in pairs {
-            filter.set(option, value, settings)?;
+            filter.set(option, value, users)?;
         }
         if rest.is_empty() {
             Ok(filter)
@@ -71,7 +71,7 @@ impl Filter {
         }
     }
 
-    fn set(&mut self, option: &[u8], value: &Bytes, settings: &Settings) -> Result<(), Halt> {
+    fn set(&mut self, option: &[u8], value: &Bytes, users: &Users) -> Result<(), Halt> {
         if is(option, "ID") {
             let id = number::integer(value).filter(|id| *id > 0);
             let id = id.ok_or(Halt::error("ERR client-id should be greater than 0"))?;
@@ -88,7 +88,7 @@ impl Filter {
         } else if is(option, "LADDR") {
             self.local_address = Some(value.clone());
         } else if is(option, "USER") {
-            if !settings.has_user(value) {
+            if users.get(value).is_none() {
                 let name = shown(value);
                 return Err(Halt::error(format!("ERR No such user '{name}'")));
             }

@@ -33,12 +33,35 @@ enum Weight {
 
 pub(super) fn sort(cx: &mut Context<'_>, args: &[Bytes]) -> Outcome {
     let options = Options::parse(&args[2..], true)?;
+    check_rights(cx, args, &options)?;
     run(cx.db(), &args[1], options)
 }
 
 pub(super) fn sort_ro(cx: &mut Context<'_>, args: &[Bytes]) -> Outcome {
     let options = Options::parse(&args[2..], false)?;
+    check_rights(cx, args, &options)?;
     run(cx.db(), &args[1], options)
+}
+
+/// Keys that BY and GET name are known only when they are read, so a user needs the right to read all.
+fn check_rights(cx: &Context<'_>, args: &[Bytes], options: &Options<'_>) -> Result<(), Halt> {
+    let command = cx.engine.table.of(args);
+    let user = cx.engine.user_of(cx.client);
+    let users = &cx.engine.users;
+    if command.is_none_or(|command| users.read_all_keys(user, command, args)) {
+        return Ok(());
+    }
+    let looks_up_weights = options.by.is_some_and(|pattern| pattern.contains(&b'*'));
+    let option = if looks_up_weights {
+        "BY"
+    } else if options.gets.iter().any(|pattern| &pattern[..] != b"#") {
+        "GET"
+    } else {
+        return Ok(());
+    };
+    Err(Halt::error(format!(
+        "ERR {option} option of SORT denied due to insufficient ACL permissions."
+    )))
 }
 
 fn run(database: &mut Database, key: &Bytes, mut options: Options<'_>) -> Outcome {

@@ -2,9 +2,10 @@
 
 use bytes::Bytes;
 
-use super::{super::help::help, categories, keys};
+use super::super::help::help;
 use crate::memory::{
     arguments::is,
+    categories,
     command::{
         Command,
         flags::{self, LOADING, MOVABLE_KEYS, READONLY, STALE, WRITE},
@@ -12,6 +13,7 @@ use crate::memory::{
     context::Context,
     glob,
     halt::{Halt, Outcome},
+    keys,
     reply::Reply,
     signature::{Signature, Table},
 };

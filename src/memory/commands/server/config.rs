@@ -7,6 +7,8 @@ use bytes::Bytes;
 
 use super::super::help::help;
 use crate::memory::{
+    acl::DEFAULT_USER,
+    arguments::bytes,
     command::{
         Command,
         flags::{ADMIN, LOADING, NOSCRIPT, STALE},
@@ -16,8 +18,9 @@ use crate::memory::{
     glob,
     halt::{Halt, Outcome, shown},
     number,
+    output_limits::OutputLimits,
     reply::Reply,
-    settings::{DEFAULT_USER, Eviction, Settings},
+    settings::{Eviction, Settings},
 };
 
 const OPERATOR: u32 = ADMIN | NOSCRIPT | LOADING | STALE;
@@ -32,13 +35,11 @@ pub(in crate::memory::commands) const COMMANDS: &[Command] = &[
 ];
 
 /// Parameters with a value that cannot be changed.
-const FIXED: [(&str, &str); 13] = [
+const FIXED: [(&str, &str); 14] = [
+    ("acl-pubsub-default", "resetchannels"),
+    ("acllog-max-len", "128"),
     ("activedefrag", "no"),
     ("appendonly", "no"),
-    (
-        "client-output-buffer-limit",
-        "normal 0 0 0 slave 0 0 0 pubsub 33554432 0 0",
-    ),
     ("cluster-enabled", "no"),
     ("databases", "16"),
     ("enable-debug-command", "yes"),
@@ -65,6 +66,7 @@ const SCRIPT_TIME_LIMIT: [&str; 2] = ["busy-reply-threshold", "lua-time-limit"];
 /// A value that was read and is to be set.
 enum Change {
     MaxClients(usize),
+    OutputLimits(OutputLimits),
     MaxMemory(usize),
     IdleTimeout(u64),
     Policy(Eviction),
@@ -90,13 +92,15 @@ fn all(engine: &Engine) -> Vec<(&'static str, Bytes)> {
         .map(|(name, value)| (*name, Bytes::from_static(value.as_bytes())))
         .collect();
     all.extend([
+        (
+            "client-output-buffer-limit",
+            settings.output_limits.description().into(),
+        ),
         ("maxclients", settings.max_clients.to_string().into()),
         ("maxmemory", settings.max_bytes.to_string().into()),
         ("maxmemory-policy", policy(settings).into()),
-        (
-            "requirepass",
-            settings.password().cloned().unwrap_or_default(),
-        ),
+        ("port", settings.port.to_string().into()),
+        ("requirepass", engine.users.password().clone()),
         ("timeout", settings.idle_timeout.to_string().into()),
     ]);
     #[cfg(feature = "memory-lua")]
@@ -153,7 +157,9 @@ fn set(cx: &mut Context<'_>, args: &[Bytes]) -> Outcome {
     let changes: Result<Vec<_>, Halt> = named
         .iter()
         .zip(pairs)
-        .map(|(known, [name, value])| read(known, value).map_err(|error| failure(name, &error)))
+        .map(|(known, [name, value])| {
+            read(&cx.engine.settings, known, value).map_err(|error| failure(name, &error))
+        })
         .collect();
     for change in changes? {
         apply(cx.engine, change);
@@ -168,8 +174,12 @@ fn failure(name: &[u8], error: &str) -> Halt {
     ))
 }
 
-fn read(name: &str, value: &Bytes) -> Result<Change, String> {
+fn read(settings: &Settings, name: &str, value: &Bytes) -> Result<Change, String> {
     match name {
+        "client-output-buffer-limit" => {
+            let changed = settings.output_limits.changed(value)?;
+            Ok(Change::OutputLimits(changed))
+        }
         "maxclients" => {
             let number = within(value, 1, u32::MAX.into())?;
             Ok(Change::MaxClients(number as usize))
@@ -184,7 +194,7 @@ fn read(name: &str, value: &Bytes) -> Result<Change, String> {
             Ok(Change::IdleTimeout(seconds as u64))
         }
         "maxmemory" => {
-            let bytes = memory(value).ok_or("argument must be a memory value")?;
+            let bytes = bytes(value).ok_or("argument must be a memory value")?;
             Ok(Change::MaxMemory(bytes))
         }
         "maxmemory-policy" => {
@@ -232,6 +242,7 @@ fn apply(engine: &mut Engine, change: Change) {
     let settings = &mut engine.settings;
     match change {
         Change::MaxClients(number) => settings.max_clients = number,
+        Change::OutputLimits(limits) => settings.output_limits = limits,
         Change::MaxMemory(bytes) => {
             settings.max_bytes = bytes;
             settings.make_room(&mut engine.keyspace, &mut engine.random);
@@ -241,38 +252,17 @@ fn apply(engine: &mut Engine, change: Change) {
             engine.wake_all();
         }
         Change::Policy(policy) => settings.eviction = policy,
-        Change::Password(password) if password.is_empty() => {
-            settings.users.remove(DEFAULT_USER);
-            for session in engine.sessions.values_mut() {
+        Change::Password(password) => {
+            let is_none = password.is_empty();
+            engine.users.set_password(password);
+            for session in engine.sessions.values_mut().filter(|_| is_none) {
                 session.user.get_or_insert(Bytes::from_static(DEFAULT_USER));
             }
-        }
-        Change::Password(password) => {
-            let user = Bytes::from_static(DEFAULT_USER);
-            settings.users.insert(user, password);
         }
         #[cfg(feature = "memory-lua")]
         Change::ScriptTimeLimit(limit) => settings.script_time_limit = limit,
         Change::None => {}
     }
-}
-
-/// A number of bytes, with a unit such as `kb` (1024) or `k` (1000).
-fn memory(value: &[u8]) -> Option<usize> {
-    let text = std::str::from_utf8(value).ok()?.to_ascii_lowercase();
-    let end = text.find(|c: char| !c.is_ascii_digit());
-    let (digits, unit) = text.split_at(end.unwrap_or(text.len()));
-    let factor = match unit {
-        "" | "b" => 1,
-        "k" => 1000,
-        "kb" => 1 << 10,
-        "m" => 1_000_000,
-        "mb" => 1 << 20,
-        "g" => 1_000_000_000,
-        "gb" => 1 << 30,
-        _ => return None,
-    };
-    digits.parse::<usize>().ok()?.checked_mul(factor)
 }
 
 fn resetstat(cx: &mut Context<'_>, _: &[Bytes]) -> Outcome {
@@ -304,24 +294,7 @@ fn about(_: &mut Context<'_>, args: &[Bytes]) -> Outcome {
 
 #[cfg(test)]
 mod tests {
-    use super::memory;
     use crate::memory::tests::client::Client;
-
-    #[test]
-    fn memory_has_units() {
-        for (text, bytes) in [
-            ("0", Some(0)),
-            ("12b", Some(12)),
-            ("2kb", Some(2048)),
-            ("2K", Some(2000)),
-            ("1GB", Some(1 << 30)),
-            ("", None),
-            ("-1", None),
-            ("1x", None),
-        ] {
-            assert_eq!(memory(text.as_bytes()), bytes, "{text}");
-        }
-    }
 
     #[test]
     fn memory_is_bounded() {

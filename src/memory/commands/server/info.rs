@@ -93,7 +93,7 @@ fn server(engine: &Engine, now: Millis) -> String {
         ("arch_bits", &usize::BITS),
         ("process_id", &std::process::id()),
         ("run_id", &engine.run_id),
-        ("tcp_port", &0),
+        ("tcp_port", &engine.settings.port),
         ("server_time_usec", &engine.clock.now().as_micros()),
         ("uptime_in_seconds", &uptime),
         ("uptime_in_days", &(uptime / (24 * 60 * 60))),

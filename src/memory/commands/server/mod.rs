@@ -1,11 +1,9 @@
 //! The server itself.
 
 mod about;
-mod categories;
 mod config;
 mod disabled;
 mod info;
-mod keys;
 
 use bytes::Bytes;
 
@@ -20,7 +18,6 @@ use crate::memory::{
     halt::{Halt, Outcome, Wait},
     number,
     reply::Reply,
-    settings::DEFAULT_USER,
 };
 
 pub(super) use about::COMMANDS as TABLE;
@@ -47,15 +44,6 @@ pub(super) const COMMANDS: &[Command] = &[
     Command::new("memory|usage", -3, READONLY, (2, 2, 1), memory_usage),
     Command::new("memory|purge", 2, 0, (0, 0, 0), memory_purge),
     Command::new("memory|help", 2, LOADING | STALE, (0, 0, 0), about_memory),
-    Command::new("acl", -2, 0, (0, 0, 0), about_acl),
-    Command::new(
-        "acl|whoami",
-        2,
-        NOSCRIPT | LOADING | STALE,
-        (0, 0, 0),
-        whoami,
-    ),
-    Command::new("acl|help", 2, LOADING | STALE, (0, 0, 0), about_acl),
     Command::new("slowlog", -2, 0, (0, 0, 0), about_slowlog),
     Command::new("slowlog|get", -2, LOG, (0, 0, 0), slowlog_get),
     Command::new("slowlog|len", 2, LOG, (0, 0, 0), slowlog_len),
@@ -145,18 +133,6 @@ fn about_memory(_: &mut Context<'_>, args: &[Bytes]) -> Outcome {
             "    sampled up to <count> times (default: 5, 0 means sample all).",
         ],
     ))
-}
-
-fn whoami(cx: &mut Context<'_>, _: &[Bytes]) -> Outcome {
-    let user = cx.session().user.clone();
-    Ok(Reply::Bulk(
-        user.unwrap_or(Bytes::from_static(DEFAULT_USER)),
-    ))
-}
-
-fn about_acl(_: &mut Context<'_>, args: &[Bytes]) -> Outcome {
-    let lines = ["WHOAMI", "    Return the current connection username."];
-    Ok(help(args, &lines))
 }
 
 /// No command is slow enough for the log.

@@ -2,6 +2,7 @@
 //! reply is compared, and in the end all data. A run prints its seed; `DIFFERENTIAL_SEED` repeats one, and
 //! `DIFFERENTIAL_SEQUENCES` sets how many there are of each family.
 
+mod acl;
 mod bits;
 mod blocking;
 mod dump;

@@ -1,8 +1,66 @@
-//! The keys among the arguments of a command, for COMMAND GETKEYS.
+//! The keys among the arguments of a command, and how it uses them.
 
 use bytes::Bytes;
 
-use crate::memory::{arguments::is, number, signature::Signature};
+use super::{
+    arguments::is,
+    number,
+    signature::{Signature, flags},
+};
+
+/// How a command uses a key, as far as users can be restricted to it. One that neither reads nor writes asks for
+/// something that any right to the key lets one know, such as its type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Access {
+    pub(super) reads: bool,
+    pub(super) writes: bool,
+}
+
+const NONE: Access = Access {
+    reads: false,
+    writes: false,
+};
+const READ: Access = Access {
+    reads: true,
+    writes: false,
+};
+const WRITE: Access = Access {
+    reads: false,
+    writes: true,
+};
+const BOTH: Access = Access {
+    reads: true,
+    writes: true,
+};
+
+/// The access of commands to their first key and to the others, where their flags do not tell it.
+const ACCESS: [(Access, Access, &str); 7] = [
+    (
+        NONE,
+        NONE,
+        "exists hexists hlen hstrlen llen memory|usage object|encoding object|freq object|idletime object|refcount \
+         scard sismember strlen touch type watch xlen zcard",
+    ),
+    (READ, READ, "xreadgroup"),
+    (
+        BOTH,
+        BOTH,
+        "blmpop blpop brpop bzmpop bzpopmax bzpopmin decr decrby eval evalsha fcall getdel getex getset hgetdel hgetex \
+         hincrby hincrbyfloat incr incrby incrbyfloat lmpop lpop move rpop setbit spop zincrby zmpop zpopmax zpopmin",
+    ),
+    (
+        BOTH,
+        WRITE,
+        "blmove brpoplpush lmove rename renamenx rpoplpush smove",
+    ),
+    (BOTH, READ, "pfmerge"),
+    (READ, WRITE, "copy georadius georadiusbymember sort"),
+    (
+        WRITE,
+        READ,
+        "bitop geosearchstore sdiffstore sinterstore sunionstore zdiffstore zinterstore zrangestore zunionstore",
+    ),
+];
 
 /// Commands that state the number of their keys, with the position of that number. Keys that come before it
 /// are at the positions that the table of commands has.
@@ -72,6 +130,44 @@ fn range<'a>(command: &Signature, args: &'a [Bytes]) -> Option<Vec<&'a Bytes>> {
     positions
         .map(|position| args.get(position as usize))
         .collect()
+}
+
+/// The keys of a command and how it uses each; none if its arguments are wrong.
+pub(super) fn used<'a>(command: &Signature, args: &'a [Bytes]) -> Vec<(&'a Bytes, Access)> {
+    // Channels stand where keys do in these.
+    if command.has(flags::PUBSUB) {
+        return Vec::new();
+    }
+    let (first, others) = access(command, args);
+    let keys = of(command, args).unwrap_or_default().into_iter();
+    keys.enumerate()
+        .map(|(index, key)| (key, if index == 0 { first } else { others }))
+        .collect()
+}
+
+fn access(command: &Signature, args: &[Bytes]) -> (Access, Access) {
+    let named = ACCESS.iter().find(|(_, _, names)| {
+        let mut names = names.split_ascii_whitespace();
+        names.any(|name| name == command.name)
+    });
+    if let Some((first, others, _)) = named {
+        return (*first, *others);
+    }
+    let options = args.get(2..).unwrap_or_default();
+    let alike = match command.name {
+        "set" if options.iter().any(|word| is(word, "GET")) => BOTH,
+        "bitfield" if only_gets(options) => READ,
+        "bitfield" => BOTH,
+        _ if command.has(flags::WRITE) => WRITE,
+        _ => READ,
+    };
+    (alike, alike)
+}
+
+/// Whether BITFIELD has no other operation than GET, which has a type and an offset.
+fn only_gets(operations: &[Bytes]) -> bool {
+    let (gets, rest) = operations.as_chunks::<3>();
+    rest.is_empty() && gets.iter().all(|[word, _, _]| is(word, "GET"))
 }
 
 /// Of the arguments behind STREAMS the first half are keys.

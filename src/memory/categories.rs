@@ -1,9 +1,9 @@
 //! The categories of commands, and the tips of COMMAND.
 
-use crate::memory::signature::{Signature, flags};
+use super::signature::{Signature, flags};
 
 /// In the order in which COMMAND shows them.
-const ORDER: [&str; 21] = [
+pub(super) const ORDER: [&str; 21] = [
     "keyspace",
     "read",
     "write",

@@ -1,0 +1,58 @@
+//! The tests that are left out when the embedded server, as a program, is the server of the tests: each needs
+//! something that it lacks.
+
+/// What is lacking, and the tests that need it, as `file.rs::name` below `tests/`. A listed test asks
+/// `left_out_on_embedded` before anything else.
+pub(super) const LEFT_OUT: &[(&str, &[&str])] = &[
+    (
+        "data that survive a kill",
+        &[
+            "chaos/main.rs::random_faults_violate_no_invariant",
+            "fallback/discard.rs::a_chat_goes_on_through_an_outage",
+            "fallback/discard.rs::what_was_deleted_during_an_outage_stays_deleted",
+            "fallback/honesty.rs::no_write_is_said_to_be_in_the_server_that_is_not",
+            "fallback/honesty.rs::what_is_evicted_or_expires_here_stays_at_the_server",
+            "fallback/replay.rs::a_replay_that_is_cut_off_goes_on_at_the_next_recovery",
+            "fallback/replay.rs::the_server_gets_what_callers_were_told",
+            "faults/restart.rs::a_killed_server_loses_no_acknowledged_write_and_no_call_hangs",
+        ],
+    ),
+    (
+        "a dataset that takes time to load",
+        &[
+            "faults/loading.rs::row_14_loading_at_startup",
+            "faults/loading.rs::row_15_increments_during_loading_run_once_or_are_refused",
+            "faults/loading.rs::row_15_loading_at_run_time",
+            "faults/loading.rs::row_15_many_calls_wait_for_loading",
+        ],
+    ),
+    (
+        "replication",
+        &[
+            "commands/blocking.rs::wait_needs_a_write_before_it_on_the_same_connection",
+            "faults/refusals.rs::row_34_unblocked",
+            "faults/replicas.rs::row_16_a_replica_from_the_start_is_asked_twice",
+            "faults/replicas.rs::row_16_a_replica_is_not_dialled_in_a_tight_loop",
+            "faults/replicas.rs::row_16_many_callers_open_one_new_connection",
+            "faults/replicas.rs::row_16_readonly",
+            "faults/replicas.rs::row_17_masterdown",
+            "faults/replicas.rs::row_18_noreplicas",
+        ],
+    ),
+    (
+        "files that cannot be saved",
+        &["faults/refusals.rs::row_19_misconf"],
+    ),
+    (
+        "libraries of functions",
+        &["faults/replies.rs::row_58_errors_of_a_script_are_its_own"],
+    ),
+    (
+        "a bound on connections that wait to be accepted",
+        &["faults/stalls.rs::row_10_syn_dropped"],
+    ),
+    (
+        "replies while a script runs",
+        &["faults/refusals.rs::row_21_busy_script"],
+    ),
+];
