@@ -21,7 +21,9 @@ pub(super) struct Limit {
     pub(super) seconds: u64,
 }
 
-const CLASSES: [(&str, fn(&mut OutputLimits) -> &mut Limit); 4] = [
+type Class = (&'static str, fn(&mut OutputLimits) -> &mut Limit);
+
+const CLASSES: [Class; 4] = [
     ("NORMAL", |limits| &mut limits.normal),
     ("SLAVE", |limits| &mut limits.replica),
     ("REPLICA", |limits| &mut limits.replica),
