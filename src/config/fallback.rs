@@ -195,20 +195,25 @@ impl Stale {
 }
 
 impl Fallback {
-    /// During an outage, `GET` and `MGET` of a key that was not written give the string that was last read from the
-    /// server, if that is at most `max_age` ago.
+    /// During an outage, `GET` and `MGET` of a key that was not written in it give the string that the server was last
+    /// seen to have, if that is at most `max_age` ago.
     ///
     /// Default: off. Range: an age of 1 ms to 1 year, and 1 to 16_777_216 entries, of at most
     /// [`max_bytes`](Self::max_bytes) together.
     ///
-    /// Such a value is old by design: other clients may have changed it, and it does not know its time to live at the
-    /// server. Choose an age below that. It has [`Source::Memory`](crate::Source::Memory). Only strings are remembered
-    /// that `GET` and `MGET` have read through a handle of this database, and only until this process writes the key: a
-    /// script, an `EXEC` on a lease, or a command that may write any key forgets all. Other commands, such as
-    /// `EXISTS` or `INCR`, do not see these values.
+    /// Such a value is old by design: other clients may have changed it. It has
+    /// [`Source::Memory`](crate::Source::Memory). Strings are remembered that `GET` and `MGET` have read, or `SET`, `SETEX`,
+    /// `PSETEX` and `MSET` have written, through a handle of this database and outside of an atomic pipeline. They are
+    /// forgotten when this process changes the key otherwise, or may have done so: a script, an `EXEC` on a lease, or a
+    /// command that may write any key forgets all. A time to live is known, and kept, of a string that this process has
+    /// written; of others choose an age below theirs. Other commands, such as `EXISTS` or `INCR`, do not see these values.
+    ///
+    /// A program that reads a key, changes the value and writes it back needs this, or has to ask for the
+    /// [source](crate::Database::query_with_source): otherwise it takes a key that is not in the store for a new one, and
+    /// with [`OnRecovery::Replay`] overwrites at the server what was there.
     ///
     /// The price is paid while the server is well: every call of the database takes a lock for a moment, and every
-    /// string that is read is copied.
+    /// string that is read or written is copied.
     pub const fn stale_reads(mut self, max_age: Duration, max_entries: usize) -> Self {
         self.stale = Some(Stale {
             max_age,

@@ -8,9 +8,12 @@ use std::{
 use redis::Value;
 
 use super::clock;
-use crate::{config::DatabaseSettings, policy::fallback::LastSeen};
+use crate::{
+    config::DatabaseSettings,
+    policy::fallback::{LastSeen, Written, keys_read, strings_written},
+};
 
-/// The values that were read from one database. Each call takes the lock, if they are to be remembered.
+/// The values that were read from one database, or written to it. Each call takes the lock, if they are to be remembered.
 pub(crate) struct SeenValues(Mutex<LastSeen>);
 
 impl SeenValues {
@@ -22,7 +25,7 @@ impl SeenValues {
         Some(Self(Mutex::new(last_seen)))
     }
 
-    /// A read begins.
+    /// A read or a write begins.
     pub(crate) fn begin(&self) -> u64 {
         self.lock().begin()
     }
@@ -42,6 +45,24 @@ impl SeenValues {
                 Value::Nil => last_seen.note(key, None, began, now),
                 _ => {}
             }
+        }
+    }
+
+    /// A write that began then was answered like this by the server. All else that it may have written is forgotten.
+    pub(crate) fn note_written(&self, words: &[&[u8]], reply: &Value, began: u64) {
+        let (Some(strings), Value::Okay) = (strings_written(words), reply) else {
+            return self.forget(words.iter().copied());
+        };
+        let now = clock::now().into_std();
+        let mut last_seen = self.lock();
+        for Written {
+            key,
+            value,
+            lives_for,
+        } in strings
+        {
+            let until = lives_for.and_then(|lives_for| now.checked_add(lives_for));
+            last_seen.note_written(key, value, began, now, until);
         }
     }
 
@@ -88,12 +109,4 @@ impl fmt::Debug for SeenValues {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SeenValues").finish_non_exhaustive()
     }
-}
-
-/// The keys of a command that reads whole strings.
-fn keys_read<'a, 'b>(words: &'b [&'a [u8]]) -> Option<&'b [&'a [u8]]> {
-    let (name, keys) = words.split_first()?;
-    let is = |word: &[u8]| name.eq_ignore_ascii_case(word);
-    let reads = is(b"GET") && keys.len() == 1 || is(b"MGET") && !keys.is_empty();
-    reads.then_some(keys)
 }

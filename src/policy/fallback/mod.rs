@@ -3,16 +3,18 @@
 //!
 //! - `served`: the commands that may run locally, and the changes that they make · `change`: a change of one
 //!   key, and the command that makes it at the server · `journal`: the changes that are kept · `last_seen`: what
-//!   was read before
+//!   was seen before · `whole_strings`: the commands that show it
 
 mod change;
 mod journal;
 mod last_seen;
 mod served;
+mod whole_strings;
 
 pub(crate) use journal::{Bounds, Journal, Keeps, Lot, Replayed};
 pub(crate) use last_seen::LastSeen;
 pub(crate) use served::{LocalReply, Served};
+pub(crate) use whole_strings::{Written, keys_read, strings_written};
 
 #[cfg(test)]
 mod journal_tests;
