@@ -52,7 +52,9 @@ macro_rules! fallback {
         /// - [Patient](crate::Database::patient) handles want the server, and wait for it. The calls of an
         ///   [isolated](crate::Supervisor::isolate) database fail.
         /// - Before the circuit opens, calls wait for the server, up to their deadline. Where connections are refused,
-        ///   that takes about a second; see [`failure_threshold`](crate::DatabaseConfig::failure_threshold).
+        ///   that takes about a second with the usual
+        ///   [`failure_threshold`](crate::DatabaseConfig::failure_threshold) of 5, and no time with one of 1. No call is
+        ///   served here earlier, because the next one might reach the server and not see what this one has written.
         ///
         /// # Commands
         ///
@@ -61,7 +63,7 @@ macro_rules! fallback {
         /// | strings | `GET`, `MGET`, `GETRANGE`, `STRLEN`, `SET` with no option other than an expiry, `SETEX`, `PSETEX`, `MSET`, `GETDEL`, `GETEX`, `INCR`, `DECR`, `INCRBY`, `DECRBY`, `INCRBYFLOAT` |
         /// | keys | `DEL`, `UNLINK`, `EXISTS`, `TYPE`, `TTL`, `PTTL`, `EXPIRETIME`, `PEXPIRETIME`, `EXPIRE`, `PEXPIRE`, `EXPIREAT`, `PEXPIREAT` without options, `PERSIST` |
         /// | hashes | `HGET`, `HMGET`, `HGETALL`, `HKEYS`, `HVALS`, `HLEN`, `HSTRLEN`, `HEXISTS`, `HSET`, `HMSET`, `HDEL`, `HINCRBY`, `HINCRBYFLOAT` |
-        /// | lists | `LRANGE`, `LINDEX`, `LLEN`, `LPOS`, `LPUSH`, `RPUSH`, `LTRIM` |
+        /// | lists | `LRANGE`, `LINDEX`, `LLEN`, `LPOS`, `LPUSH`, `RPUSH`, `LTRIM` that leaves an end of the list (from 0, or to -1) |
         /// | sets | `SMEMBERS`, `SISMEMBER`, `SMISMEMBER`, `SCARD`, `SINTER`, `SUNION`, `SDIFF`, `SADD`, `SREM` |
         /// | sorted sets | `ZSCORE`, `ZMSCORE`, `ZRANK`, `ZREVRANK`, `ZCARD`, `ZCOUNT`, `ZRANGE`, `ZREVRANGE`, `ZRANGEBYSCORE`, `ZREVRANGEBYSCORE`, `ZADD` without options, `ZINCRBY`, `ZREM` |
         /// | HyperLogLogs | `PFADD`, `PFCOUNT` |
@@ -79,7 +81,9 @@ macro_rules! fallback {
         /// ([`HealthEvent::recovery`](crate::HealthEvent::recovery)).
         ///
         /// With [`OnRecovery::Replay`] the journal keeps of each key what leads to its last state: a value that was
-        /// replaced is forgotten, additions are joined, expiries are absolute. What other clients wrote to the same keys
+        /// replaced is forgotten, and so is the earlier value of a field, a member or a score; additions of whole numbers
+        /// to one field are joined; of a list that is cut again and again only what is left is kept. Expiries are
+        /// absolute, and of a key that has expired before its turn nothing is left. What other clients wrote to the same keys
         /// meanwhile is overwritten or added to. If the connection breaks in a replay, a change that may have been made
         /// is made again only if that changes nothing, and is otherwise counted as in doubt. Commands of one atomic
         /// pipeline are carried out one by one, which only other processes can see.
