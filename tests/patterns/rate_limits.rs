@@ -73,10 +73,10 @@ async fn attempts_are_counted(setup: Setup) {
     assert_eq!(ben, None, "a success forgets the attempts");
 }
 
-/// Counts the requests of the last minute, and this one, if there are not too many of them.
+/// Counts the requests of the last six buckets of so many seconds, and this one, if there are not too many of them.
 const SLIDING_WINDOW: &str = r"
     local now = tonumber(redis.call('TIME')[1])
-    local bucket = math.floor(now / 10)
+    local bucket = math.floor(now / ARGV[3])
     local count = 0
     for back = 0, 5 do
         count = count + tonumber(redis.call('HGET', KEYS[1], bucket - back) or 0)
@@ -88,17 +88,19 @@ const SLIDING_WINDOW: &str = r"
         return 0
     end
     redis.call('HINCRBY', KEYS[1], bucket, 1)
-    redis.call('EXPIRE', KEYS[1], 70)
+    redis.call('EXPIRE', KEYS[1], 7 * ARGV[3])
     return 1
 ";
 const LIMIT: usize = 80;
+/// Ten in a program. The window is not to end while the test runs.
+const BUCKET: u64 = 100;
 
 async fn no_more_than_the_limit_is_let_through(setup: Setup) {
     let mut site = setup.start(|program| program.fallback(replaying())).await;
     let mut redis = site.redis.clone();
     let window = Script::new(SLIDING_WINDOW);
     let mut burst = window.key("rate:burst");
-    burst.arg(LIMIT).arg(1);
+    burst.arg(LIMIT).arg(1).arg(BUCKET);
     let mut let_through = 0;
     for _ in 0..5 {
         let one: u32 = burst.invoke_async(&mut redis).await.expect("an answer");
@@ -112,7 +114,7 @@ async fn no_more_than_the_limit_is_let_through(setup: Setup) {
             let (mut redis, window) = (redis.clone(), window.clone());
             async move {
                 let mut asked = window.key("rate:ann");
-                asked.arg(LIMIT).arg(LIMIT);
+                asked.arg(LIMIT).arg(LIMIT).arg(BUCKET);
                 let answer: redis::RedisResult<bool> = asked.invoke_async(&mut redis).await;
                 answer.map_err(|error| {
                     let error = Error::from_redis(&error).expect("an error of this crate");

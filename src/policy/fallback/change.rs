@@ -129,7 +129,10 @@ impl Change {
             return 0;
         };
         let gone = arguments.drain(..arguments.len().saturating_sub(most));
-        gone.as_slice().iter().map(argument_bytes).sum()
+        gone.as_slice()
+            .iter()
+            .map(|argument| argument_bytes(argument))
+            .sum()
     }
 
     /// Takes a later change of the same key into this one, or gives it back. Nothing that matters to either came in
@@ -178,7 +181,10 @@ impl Change {
                 .iter()
                 .map(|(part, value)| part_bytes(part, value))
                 .sum(),
-            Self::Command { arguments, .. } => arguments.iter().map(argument_bytes).sum(),
+            Self::Command { arguments, .. } => arguments
+                .iter()
+                .map(|argument| argument_bytes(argument))
+                .sum(),
         }
     }
 
@@ -252,7 +258,7 @@ fn join_arguments(
 ) -> Result<isize, Vec<Vec<u8>>> {
     match kind.layout {
         Layout::Elements => {
-            let bytes: usize = more.iter().map(argument_bytes).sum();
+            let bytes: usize = more.iter().map(|argument| argument_bytes(argument)).sum();
             arguments.append(&mut more);
             Ok(bytes as isize)
         }
@@ -279,6 +285,6 @@ fn part_bytes(part: &[u8], value: &Option<Vec<u8>>) -> usize {
     PART_BYTES + part.len() + value.as_ref().map_or(0, Vec::len)
 }
 
-fn argument_bytes(argument: &Vec<u8>) -> usize {
+fn argument_bytes(argument: &[u8]) -> usize {
     ARGUMENT_BYTES + argument.len()
 }
