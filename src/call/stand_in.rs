@@ -1,6 +1,7 @@
 //! A call in place of a server that is away: a store in this process runs it, if there is one and it can.
 //!
-//! Only calls come here that were refused because the circuit is open, so none of them was sent.
+//! Only calls come here that were refused because the circuit is open, or that failed while it was opening and were not
+//! executed. So none runs here and at the server.
 
 use redis::Cmd;
 use tokio::time::Instant;
@@ -13,8 +14,14 @@ use super::{
 use crate::{
     backend::Backend,
     error::Error,
+    execution::Execution,
     net::{Answer, Expected, Reply},
-    policy::fallback::Served,
+    policy::{
+        fallback::Served,
+        gate_state::GateState,
+        outcome::{AttemptEnd, Verdict, classify},
+    },
+    reply_code::ErrorReply,
     state::{LocalStore, LocalWork, NotRun, SeenValues},
 };
 
@@ -29,11 +36,36 @@ impl<B: Backend> CallEngine<B> {
     ) -> Result<(Reply, Attempts), Error> {
         let deadline = attempt.deadline;
         match self.retry(work, options, attempt, answer).await {
-            // The circuit has opened while the call waited for a connection.
-            Err(refused @ Error::CircuitOpen { .. }) => {
-                self.stand_in(work, options, deadline, refused).await
+            // The circuit has opened while the call waited for a connection, or for its answer.
+            Err(failed) if !options.is_patient && self.is_left_to_store(&failed) => {
+                self.stand_in(work, options, deadline, failed).await
             }
             ended => ended,
+        }
+    }
+
+    /// Whether the circuit is open, and a call was refused for that, or has failed by the fault of the server, which has
+    /// executed nothing of it.
+    fn is_left_to_store(&self, failed: &Error) -> bool {
+        if matches!(failed, Error::CircuitOpen { .. }) {
+            return true;
+        }
+        let has_run = !matches!(
+            failed.execution(),
+            Execution::NotSent | Execution::NotExecuted
+        );
+        if has_run || !self.state.local.is_wanted() || self.state.gate.state() != GateState::Open {
+            return false;
+        }
+        match failed {
+            Error::ConnectionLost { .. } | Error::TimedOut { .. } => true,
+            // Other errors are the command's own.
+            Error::Server { .. } => failed.code().is_some_and(|code| {
+                let reply = ErrorReply { code, text: "" };
+                let outcome = classify(AttemptEnd::ErrorReply(reply));
+                matches!(outcome.verdict, Verdict::Failing(_))
+            }),
+            _ => false,
         }
     }
 
@@ -45,18 +77,24 @@ impl<B: Backend> CallEngine<B> {
         deadline: Instant,
         refused: Error,
     ) -> Result<(Reply, Attempts), Error> {
-        let Error::CircuitOpen { .. } = &refused else {
+        if !self.is_left_to_store(&refused) {
             return Err(refused);
-        };
+        }
         match run(&self.state.local, &self.state.seen, work) {
             Ok(reply) => {
                 self.uncount(&refused);
                 self.unless_error(reply, Attempts::served_locally(options))
             }
-            // The server is back, as the gate is about to say.
+            // The server is back, and the call waits at the gate for what is carried out there. If that fails, the
+            // gate refuses it, and the store serves again.
             Err(Some(NotRun::NotServing)) => {
                 self.uncount(&refused);
-                let options = options.ending(deadline).waiting();
+                let options = options.ending(deadline);
+                let options = match self.state.gate.state() {
+                    // It is about to change.
+                    GateState::Open => options.waiting(),
+                    _ => options,
+                };
                 Box::pin(self.call(work, &options)).await
             }
             Err(Some(NotRun::TooLarge) | None) => Err(refused),

@@ -11,12 +11,13 @@ use redis::{cmd, pipe};
 
 use super::*;
 use crate::{
-    config::{Config, resolve},
+    config::{Config, DatabaseConfig, Fallback, resolve},
     execution::Execution,
     messages::Waiting,
     net::{
         Answered, CloseReason, Dialler, Executor, Failure, FixedAddress, Origin, SocketConnector,
     },
+    policy::gate_state::GateState,
     sanitize,
 };
 
@@ -38,9 +39,13 @@ struct Played {
 
 impl Script {
     fn of(answers: impl IntoIterator<Item = Answer>) -> (Self, CallEngine<Self>) {
+        Self::on(Config::single("redis://localhost"), answers)
+    }
+
+    fn on(config: Config, answers: impl IntoIterator<Item = Answer>) -> (Self, CallEngine<Self>) {
         let script = Self::default();
         script.played().answers.extend(answers);
-        let settings = resolve(Config::single("redis://localhost")).expect("settings");
+        let settings = resolve(config).expect("settings");
         let settings = settings.databases[0].clone();
         // Unused: nothing here dials.
         let dialler = Dialler::new(FixedAddress, Arc::new(SocketConnector::default()));
@@ -268,4 +273,70 @@ async fn nothing_is_learned_from_an_error_that_may_be_over_soon() {
         sent.iter().all(|words| words == "COMMAND INFO NEWER"),
         "{sent:?}"
     );
+}
+
+#[tokio::test]
+async fn a_call_that_waits_for_the_end_of_an_outage_is_served_if_it_goes_on() {
+    let main = DatabaseConfig::from_url("redis://localhost").fallback(Fallback::memory());
+    let (_, engine) = Script::on(Config::new().database("main", main), []);
+    let local = engine.state.local.as_ref().expect("a store");
+    local.begin();
+    let refused = engine.refused(GateState::Open);
+    // Between its refusal and the store, the circuit has closed.
+    engine.state.set_gate(GateState::Trial { at_once: 0 });
+    local.begin_recovery();
+    let command = cmd("GET").arg("k").take();
+    let work = Single {
+        command: &command,
+        class: engine.class(&command),
+    };
+    let options = engine.options(Overrides::default());
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let mut call = Box::pin(engine.stand_in(&work, &options, deadline, refused));
+    assert!(futures_util::poll!(&mut call).is_pending());
+    // The server has failed again.
+    local.begin();
+    engine.state.set_gate(GateState::Open);
+    let (_, attempts) = call.await.expect("the store serves it");
+    assert_eq!(attempts.source, Source::Memory);
+}
+
+/// The circuit has opened between an attempt and its answer.
+#[tokio::test]
+async fn a_call_that_the_server_has_not_executed_is_served_once_the_circuit_is_open() {
+    for (answer, source) in [
+        (error("BUSY a script runs"), Some(Source::Memory)),
+        (error("MASTERDOWN no primary"), Some(Source::Memory)),
+        (
+            Err(Failure::Lost(
+                CloseReason::ClosedByServer.into(),
+                Execution::NotSent,
+            )),
+            Some(Source::Memory),
+        ),
+        // It may have run, or is wrong anywhere.
+        (lost(), None),
+        (error("WRONGTYPE another type"), None),
+        (answered(Value::Nil), Some(Source::Redis)),
+    ] {
+        let main = DatabaseConfig::from_url("redis://localhost").fallback(Fallback::memory());
+        let (_, engine) = Script::on(Config::new().database("main", main), []);
+        let admitted = engine.state.gate.try_enter().expect("a free gate");
+        engine.state.local.as_ref().expect("a store").begin();
+        engine.state.set_gate(GateState::Open);
+        let command = cmd("GET").arg("k").take();
+        let work = Single {
+            command: &command,
+            class: engine.class(&command),
+        };
+        let attempt = Attempt {
+            admitted,
+            deadline: Instant::now() + Duration::from_secs(60),
+        };
+        let shown = format!("{answer:?}");
+        let options = engine.options(Overrides::default());
+        let called = engine.call_again(&work, &options, attempt, answer).await;
+        let found = called.ok().map(|(_, attempts)| attempts.source);
+        assert_eq!(found, source, "{shown}");
+    }
 }

@@ -1,6 +1,8 @@
 //! Calls of a database that remembers what it reads, for a later outage: see
 //! [`Fallback::stale_reads`](crate::Fallback::stale_reads). Calls of other databases do not come here.
 
+use redis::Value;
+
 use super::{CallEngine, CallOptions, args, attempts::Attempts, work::Work};
 use crate::{
     backend::Backend,
@@ -24,8 +26,8 @@ impl<B: Backend> CallEngine<B> {
         options: &CallOptions,
     ) -> Result<(Reply, Attempts), Error> {
         let options = options.watched();
+        let began = seen.begin();
         if work.only_reads() {
-            let began = seen.begin();
             let called = self.call(work, &options).await;
             if let Ok((reply, attempts)) = &called
                 && attempts.source == Source::Redis
@@ -36,8 +38,13 @@ impl<B: Backend> CallEngine<B> {
         }
         let mut write = Write::begins(Some(seen), work);
         let called = self.call(work, &options).await;
-        if let Err(error) = &called {
-            write.has_ended(error.execution());
+        match &called {
+            Ok((reply, attempts)) if attempts.source == Source::Redis => {
+                write.has_succeeded(reply, began);
+            }
+            // The store that has run it has seen to that.
+            Ok(_) => {}
+            Err(error) => write.has_failed(error.execution()),
         }
         called
     }
@@ -45,20 +52,24 @@ impl<B: Backend> CallEngine<B> {
 
 /// Remembers the strings of a GET, or of several in a pipeline.
 fn note(seen: &SeenValues, work: &impl Work, reply: &Reply, began: u64) {
-    let replies = match reply {
-        Reply::One(reply) => std::slice::from_ref(reply),
-        Reply::Many(replies) => replies,
-    };
     if work.is_transaction() {
         return;
     }
-    for (command, reply) in work.each().into_iter().zip(replies) {
+    for (command, reply) in work.each().into_iter().zip(replies(reply)) {
         let words: Vec<_> = args(command).collect();
         seen.note(&words, reply, began);
     }
 }
 
-/// A write that is under way. When it has ended, or its caller has gone, what it may have written is forgotten.
+fn replies(reply: &Reply) -> &[Value] {
+    match reply {
+        Reply::One(reply) => std::slice::from_ref(reply),
+        Reply::Many(replies) => replies,
+    }
+}
+
+/// A write that is under way. When it has ended, or its caller has gone, what it may have written is forgotten, except
+/// for values that are known now.
 pub(super) struct Write<'a, W: Work> {
     seen: Option<&'a SeenValues>,
     work: &'a W,
@@ -72,8 +83,22 @@ impl<'a, W: Work> Write<'a, W> {
         }
     }
 
+    /// It has run, with these replies.
+    fn has_succeeded(&mut self, reply: &Reply, began: u64) {
+        if self.work.is_transaction() || !self.work.names_its_keys() {
+            return;
+        }
+        let Some(seen) = self.seen.take() else {
+            return;
+        };
+        for (command, reply) in self.work.each().into_iter().zip(replies(reply)) {
+            let words: Vec<_> = args(command).collect();
+            seen.note_written(&words, reply, began);
+        }
+    }
+
     /// It has failed, and may have run or not.
-    fn has_ended(&mut self, execution: Execution) {
+    fn has_failed(&mut self, execution: Execution) {
         if matches!(execution, Execution::NotSent | Execution::NotExecuted) {
             self.seen = None;
         }

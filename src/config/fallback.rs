@@ -59,7 +59,9 @@ macro_rules! fallback {
         /// - [Patient](crate::Database::patient) handles want the server, and wait for it. The calls of an
         ///   [isolated](crate::Supervisor::isolate) database fail.
         /// - Before the circuit opens, calls wait for the server, up to their deadline. Where connections are refused,
-        ///   that takes about a second; see [`failure_threshold`](crate::DatabaseConfig::failure_threshold).
+        ///   that takes about a second with the usual
+        ///   [`failure_threshold`](crate::DatabaseConfig::failure_threshold) of 5, and no time with one of 1. No call is
+        ///   served here earlier, because the next one might reach the server and not see what this one has written.
         ///
         /// # Commands
         ///
@@ -68,7 +70,7 @@ macro_rules! fallback {
         /// | strings | `GET`, `MGET`, `GETRANGE`, `STRLEN`, `SET` with no option other than an expiry, `SETEX`, `PSETEX`, `MSET`, `GETDEL`, `GETEX`, `INCR`, `DECR`, `INCRBY`, `DECRBY`, `INCRBYFLOAT` |
         /// | keys | `DEL`, `UNLINK`, `EXISTS`, `TYPE`, `TTL`, `PTTL`, `EXPIRETIME`, `PEXPIRETIME`, `EXPIRE`, `PEXPIRE`, `EXPIREAT`, `PEXPIREAT` without options, `PERSIST` |
         /// | hashes | `HGET`, `HMGET`, `HGETALL`, `HKEYS`, `HVALS`, `HLEN`, `HSTRLEN`, `HEXISTS`, `HSET`, `HMSET`, `HDEL`, `HINCRBY`, `HINCRBYFLOAT` |
-        /// | lists | `LRANGE`, `LINDEX`, `LLEN`, `LPOS`, `LPUSH`, `RPUSH`, `LTRIM` |
+        /// | lists | `LRANGE`, `LINDEX`, `LLEN`, `LPOS`, `LPUSH`, `RPUSH`, `LTRIM` that leaves an end of the list (from 0, or to -1) |
         /// | sets | `SMEMBERS`, `SISMEMBER`, `SMISMEMBER`, `SCARD`, `SINTER`, `SUNION`, `SDIFF`, `SADD`, `SREM` |
         /// | sorted sets | `ZSCORE`, `ZMSCORE`, `ZRANK`, `ZREVRANK`, `ZCARD`, `ZCOUNT`, `ZRANGE`, `ZREVRANGE`, `ZRANGEBYSCORE`, `ZREVRANGEBYSCORE`, `ZADD` without options, `ZINCRBY`, `ZREM` |
         /// | HyperLogLogs | `PFADD`, `PFCOUNT` |
@@ -86,7 +88,9 @@ macro_rules! fallback {
         /// ([`HealthEvent::recovery`](crate::HealthEvent::recovery)).
         ///
         /// With [`OnRecovery::Replay`] the journal keeps of each key what leads to its last state: a value that was
-        /// replaced is forgotten, additions are joined, expiries are absolute. What other clients wrote to the same keys
+        /// replaced is forgotten, and so is the earlier value of a field, a member or a score; additions of whole numbers
+        /// to one field are joined; of a list that is cut again and again only what is left is kept. Expiries are
+        /// absolute, and of a key that has expired before its turn nothing is left. What other clients wrote to the same keys
         /// meanwhile is overwritten or added to. If the connection breaks in a replay, a change that may have been made
         /// is made again only if that changes nothing, and is otherwise counted as in doubt. Commands of one atomic
         /// pipeline are carried out one by one, which only other processes can see.
@@ -277,20 +281,25 @@ impl Stale {
 }
 
 impl Fallback {
-    /// During an outage, `GET` and `MGET` of a key that was not written give the string that was last read from the
-    /// server, if that is at most `max_age` ago.
+    /// During an outage, `GET` and `MGET` of a key that was not written in it give the string that the server was last
+    /// seen to have, if that is at most `max_age` ago.
     ///
     /// Default: off. Range: an age of 1 ms to 1 year, and 1 to 16_777_216 entries, of at most
     /// [`max_bytes`](Self::max_bytes) together.
     ///
-    /// Such a value is old by design: other clients may have changed it, and it does not know its time to live at the
-    /// server. Choose an age below that. It has [`Source::Memory`](crate::Source::Memory). Only strings are remembered
-    /// that `GET` and `MGET` have read through a handle of this database, and only until this process writes the key: a
-    /// script, an `EXEC` on a lease, or a command that may write any key forgets all. Other commands, such as
-    /// `EXISTS` or `INCR`, do not see these values.
+    /// Such a value is old by design: other clients may have changed it. It has
+    /// [`Source::Memory`](crate::Source::Memory). Strings are remembered that `GET` and `MGET` have read, or `SET`, `SETEX`,
+    /// `PSETEX` and `MSET` have written, through a handle of this database and outside of an atomic pipeline. They are
+    /// forgotten when this process changes the key otherwise, or may have done so: a script, an `EXEC` on a lease, or a
+    /// command that may write any key forgets all. A time to live is known, and kept, of a string that this process has
+    /// written; of others choose an age below theirs. Other commands, such as `EXISTS` or `INCR`, do not see these values.
+    ///
+    /// A program that reads a key, changes the value and writes it back needs this, or has to ask for the
+    /// [source](crate::Database::query_with_source): otherwise it takes a key that is not in the store for a new one, and
+    /// with [`OnRecovery::Replay`] overwrites at the server what was there.
     ///
     /// The price is paid while the server is well: every call of the database takes a lock for a moment, and every
-    /// string that is read is copied.
+    /// string that is read or written is copied.
     pub const fn stale_reads(mut self, max_age: Duration, max_entries: usize) -> Self {
         self.stale = Some(Stale {
             max_age,

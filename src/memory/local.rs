@@ -59,6 +59,15 @@ impl LocalClient {
         self.store.with(|engine| engine.clock.millis())
     }
 
+    /// When a key expires; `None` if there is no such key.
+    pub(crate) fn expiry(&self, key: &[u8]) -> Option<Option<Millis>> {
+        self.store.with(|engine| {
+            engine.expire();
+            let database = engine.keyspace.get(0)?;
+            database.contains(key).then(|| database.expiry(key))
+        })
+    }
+
     pub(crate) fn held(&self) -> Held {
         self.store.with(|engine| {
             engine.expire();
@@ -90,6 +99,15 @@ mod tests {
             let held = client.held();
             assert!(held.keys <= 2 && held.bytes < 10_000, "{held:?}");
         }
+    }
+
+    #[test]
+    fn the_expiry_of_a_key_is_told_without_using_it() {
+        let client = LocalClient::of_new_server(10, 10_000);
+        client.run(b"SET a 1\r\nSET b 1 PXAT 99999999999999\r\n");
+        assert_eq!(client.expiry(b"a"), Some(None));
+        assert_eq!(client.expiry(b"b"), Some(Some(99_999_999_999_999)));
+        assert_eq!(client.expiry(b"c"), None);
     }
 
     #[test]

@@ -80,7 +80,7 @@ pub(crate) struct LocalWork<'a> {
 pub(crate) enum NotRun {
     /// The outage is over, or about to be: the server will serve them.
     NotServing,
-    /// They are too large, or have too large a reply.
+    /// They are too large.
     TooLarge,
 }
 
@@ -172,13 +172,10 @@ impl LocalStore {
         work: &LocalWork<'_>,
         seen: &SeenValues,
     ) -> Result<Vec<Value>, NotRun> {
-        let mut outage = self.lock();
-        let Outage {
-            terms: Some(terms),
-            phase: Phase::Serving,
-            store: Some(store),
-            ..
-        } = &*outage
+        let mut guard = self.lock();
+        let outage = &mut *guard;
+        let (Some(terms), Phase::Serving, Some(store)) =
+            (&outage.terms, outage.phase, &outage.store)
         else {
             return Err(NotRun::NotServing);
         };
@@ -186,20 +183,20 @@ impl LocalStore {
             return Err(NotRun::TooLarge);
         }
         let now = store.now();
-        let encoded = store.run(&work.bytes);
-        let mut replies = decode(encoded).ok_or(NotRun::TooLarge)?;
+        let mut replies = decode(store.run(&work.bytes));
         outage.served += 1;
         for (words, reply) in work.commands.iter().zip(work.results(&mut replies)) {
             for (key, change) in Served::changes(words, result(reply), now) {
                 seen.forget([&*key].into_iter());
-                let is_kept = outage.journal.record(key, change);
+                let expiry = store.expiry(&key);
+                let is_kept = outage.journal.record(key, change, expiry, now);
                 outage.so_far.discarded += u64::from(!is_kept);
             }
             let is_completed = seen.complete(words, reply);
             outage.stale += u64::from(is_completed);
         }
         outage.so_far.dropped += outage.journal.take_dropped();
-        self.show(&outage);
+        self.show(outage);
         Ok(replies)
     }
 
@@ -354,9 +351,13 @@ fn result(reply: &Value) -> LocalReply {
     }
 }
 
-/// The replies; `None` if one is too large.
-fn decode(mut encoded: bytes::BytesMut) -> Option<Vec<Value>> {
-    let mut decoder = Decoder::new(Limits::default());
+/// The replies, however large they are: what they belong to has run.
+fn decode(mut encoded: bytes::BytesMut) -> Vec<Value> {
+    let mut decoder = Decoder::new(Limits {
+        max_bytes: usize::MAX,
+        max_elements: usize::MAX,
+        ..Limits::default()
+    });
     let mut replies = Vec::new();
     while let Some(decoded) = decoder
         .decode(&mut encoded)
@@ -364,8 +365,8 @@ fn decode(mut encoded: bytes::BytesMut) -> Option<Vec<Value>> {
     {
         match decoded {
             Decoded::Value(reply) => replies.push(reply),
-            Decoded::TooLarge(_) => return None,
+            Decoded::TooLarge(_) => unreachable!("BUG: the store serves no reply of such a depth"),
         }
     }
-    Some(replies)
+    replies
 }

@@ -8,10 +8,13 @@ use std::{
 use redis::Value;
 
 use super::clock;
-use crate::{config::DatabaseSettings, policy::fallback::LastSeen};
+use crate::{
+    config::DatabaseSettings,
+    policy::fallback::{LastSeen, Written, keys_read, strings_written},
+};
 
-/// The values that were read from one database. Each call takes the lock, if they are to be remembered: that is
-/// said by the settings of calls.
+/// The values that were read from one database, or written to it. Each call takes the lock, if they are to be
+/// remembered: that is said by the settings of calls.
 pub(crate) struct SeenValues(Mutex<Memory>);
 
 struct Memory {
@@ -40,7 +43,7 @@ impl SeenValues {
         memory.last_seen = last_seen(settings).map(|next| next.after(last));
     }
 
-    /// A read begins.
+    /// A read or a write begins.
     pub(crate) fn begin(&self) -> u64 {
         self.lock().last_seen.as_ref().map_or(0, LastSeen::begin)
     }
@@ -63,6 +66,27 @@ impl SeenValues {
                 Value::Nil => last_seen.note(key, None, began, now),
                 _ => {}
             }
+        }
+    }
+
+    /// A write that began then was answered like this by the server. All else that it may have written is forgotten.
+    pub(crate) fn note_written(&self, words: &[&[u8]], reply: &Value, began: u64) {
+        let (Some(strings), Value::Okay) = (strings_written(words), reply) else {
+            return self.forget(words.iter().copied());
+        };
+        let now = clock::now().into_std();
+        let mut memory = self.lock();
+        let Some(last_seen) = &mut memory.last_seen else {
+            return;
+        };
+        for Written {
+            key,
+            value,
+            lives_for,
+        } in strings
+        {
+            let until = lives_for.and_then(|lives_for| now.checked_add(lives_for));
+            last_seen.note_written(key, value, began, now, until);
         }
     }
 
@@ -125,12 +149,4 @@ impl fmt::Debug for SeenValues {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SeenValues").finish_non_exhaustive()
     }
-}
-
-/// The keys of a command that reads whole strings.
-fn keys_read<'a, 'b>(words: &'b [&'a [u8]]) -> Option<&'b [&'a [u8]]> {
-    let (name, keys) = words.split_first()?;
-    let is = |word: &[u8]| name.eq_ignore_ascii_case(word);
-    let reads = is(b"GET") && keys.len() == 1 || is(b"MGET") && !keys.is_empty();
-    reads.then_some(keys)
 }

@@ -260,3 +260,22 @@ async fn nothing_is_carried_out_twice_and_what_is_in_doubt_is_told() {
         assert_eq!(members, "1", "s{number}");
     }
 }
+
+/// The lie: what is added to a key that expires outlives it at the server.
+#[tokio::test]
+async fn what_has_expired_before_the_recovery_is_not_there_for_ever() {
+    let mut rig = Rig::start(replaying()).await;
+    rig.outage().await;
+    for line in [
+        "SET n 5 PX 200",
+        "INCR n",
+        "SADD s m",
+        "PEXPIRE s 200",
+        "SADD s o",
+    ] {
+        let _: redis::Value = rig.local(line).await;
+    }
+    rig.until_gone("n s").await;
+    rig.recovery().await;
+    assert_eq!(rig.server.cli(&["EXISTS", "n", "s"]), "0");
+}

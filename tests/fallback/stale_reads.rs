@@ -1,5 +1,5 @@
-//! Goal: with `stale_reads`, an outage shows what was last read, within its age, and never what this process knows to be
-//! gone.
+//! Goal: with `stale_reads`, an outage shows what was last read or written, within its age, and never what this process
+//! knows to be gone.
 
 use std::time::Duration;
 
@@ -20,8 +20,10 @@ async fn read(rig: &Rig, line: &str) -> Option<String> {
 #[tokio::test]
 async fn what_was_read_is_seen_during_an_outage() {
     let mut rig = Rig::start(remembering()).await;
-    let ((), _) = rig.ask("MSET a 1 b 2 c 3 unread 4").await;
-    let ((), _) = rig.ask("SET empty 0").await;
+    let others = [
+        "MSET", "a", "1", "b", "2", "c", "3", "unread", "4", "empty", "0",
+    ];
+    rig.server.cli(&others);
     for line in ["GET a", "GET empty"] {
         assert!(read(&rig, line).await.is_some());
     }
@@ -36,7 +38,7 @@ async fn what_was_read_is_seen_during_an_outage() {
 }
 
 #[tokio::test]
-async fn what_this_process_has_written_since_is_not_seen() {
+async fn what_this_process_has_changed_since_is_not_seen_as_it_was() {
     let mut rig = Rig::start(remembering()).await;
     for key in ["a", "b", "c", "d", "e"] {
         let ((), _) = rig.ask(&format!("SET {key} old")).await;
@@ -51,7 +53,7 @@ async fn what_this_process_has_written_since_is_not_seen() {
     let () = rig.local("SET d new PX 1").await;
     rig.until_gone("d").await;
     for (key, expected) in [
-        ("a", None),
+        ("a", Some("new")),
         ("b", None),
         ("c", None),
         ("d", None),
@@ -60,6 +62,28 @@ async fn what_this_process_has_written_since_is_not_seen() {
         let value: Option<String> = rig.local(&format!("GET {key}")).await;
         assert_eq!(value.as_deref(), expected, "{key}");
     }
+}
+
+#[tokio::test]
+async fn what_was_written_is_seen_during_an_outage_until_its_time_is_over() {
+    let mut rig = Rig::start(remembering()).await;
+    for line in [
+        "SET a 1",
+        "SETEX b 3600 2",
+        "MSET c 3 d 4",
+        "SET short 5 PX 1",
+    ] {
+        let ((), _) = rig.ask(line).await;
+    }
+    // Changed otherwise, or in a transaction.
+    let _: (i64, Source) = rig.ask("INCR c").await;
+    let mut both = redis::pipe();
+    both.atomic().set("d", 5).set("e", 6);
+    let () = rig.main.pipeline(&both).await.expect("a reply");
+    rig.outage().await;
+    let all: Vec<Option<String>> = rig.local("MGET a b c d e short").await;
+    let all: Vec<_> = all.iter().map(Option::as_deref).collect();
+    assert_eq!(all, [Some("1"), Some("2"), None, None, None, None]);
 }
 
 #[tokio::test]

@@ -1,17 +1,18 @@
 //! The changes that are kept for the server, in the order in which they are to be made there.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
-use super::change::{Change, Millis};
-use crate::{
-    execution::Execution,
-    policy::outcome::{Outcome, RetryAdvice, Verdict},
+use super::{
+    change::{Change, Expiry, Millis},
+    replayed::{Replayed, Settled},
 };
 
 /// How long a server may put changes off, such as while it takes no writes.
 const PATIENCE: Millis = 10_000;
 /// Beside key and value, an entry takes about so much.
-const ENTRY_BYTES: usize = 128;
+const ENTRY_BYTES: usize = 192;
+/// A change is joined to one of so many before it.
+const JOIN_BACK: usize = 16;
 
 /// The most that a journal holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,9 +29,11 @@ pub(crate) enum Keeps {
     Removals,
 }
 
-/// A bounded journal. Of each key it keeps what is needed to bring the server to the present state: a value
-/// that is replaced is forgotten, and additions to the same value are one. When it is full, the keys go that
-/// were not changed for longest, with all their changes.
+/// A bounded journal. Of each key it keeps what is needed to bring the server to the present state: a value, or a part of
+/// one, that is replaced is forgotten, additions to the same value are one, and of a list that is cut the rest is
+/// forgotten. When it is full, the keys go that were not changed for longest, with all their changes.
+///
+/// A key expires behind all its other changes: one that came to the server after that would make a key that stays.
 ///
 /// Changes are made in lots. A lot is taken off the journal, and what becomes of it is told before the next one
 /// is taken. So no change is made twice of which that would be noticed.
@@ -40,8 +43,9 @@ pub(crate) struct Journal {
     bounds: Bounds,
     /// By the number of their first change.
     entries: BTreeMap<u64, Entry>,
-    /// The numbers of each key's entries, in order.
-    by_key: HashMap<Vec<u8>, Vec<u64>>,
+    by_key: HashMap<Vec<u8>, OfKey>,
+    /// The keys by the number of their last change.
+    by_change: BTreeMap<u64, Vec<u8>>,
     /// The lot that is being made.
     under_way: Vec<Entry>,
     bytes: usize,
@@ -56,56 +60,18 @@ struct Entry {
     number: u64,
     key: Vec<u8>,
     change: Change,
+    bytes: usize,
+}
+
+/// The numbers of a key's entries, in order, and that of its last change.
+#[derive(Debug, Default)]
+struct OfKey {
+    numbers: VecDeque<u64>,
+    changed: u64,
 }
 
 /// Commands to be sent together: the words of each.
 pub(crate) type Lot = Vec<Vec<Vec<u8>>>;
-
-/// What has become of one command of a lot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Replayed {
-    Done,
-    /// The server will never make it: the key has a value of another type there, or the like.
-    Refused,
-    /// The server did not make it, and may do so later.
-    NotYet,
-    /// It was not sent.
-    NotSent,
-    /// It may have been made.
-    Unknown,
-}
-
-impl Replayed {
-    /// The end of a command that was answered with an error of this classification.
-    pub(crate) fn of_error(outcome: Outcome) -> Self {
-        let may_come = outcome.again != RetryAdvice::Never || outcome.verdict != Verdict::Healthy;
-        match outcome.execution {
-            Execution::NotSent => Self::NotSent,
-            Execution::NotExecuted if may_come => Self::NotYet,
-            Execution::NotExecuted => Self::Refused,
-            // An error whose meaning is not known is an answer all the same.
-            Execution::Executed | Execution::Unknown => Self::Refused,
-        }
-    }
-
-    /// The end of commands that were not answered.
-    pub(crate) fn of_unanswered(execution: Execution) -> Self {
-        match execution {
-            Execution::NotSent => Self::NotSent,
-            Execution::NotExecuted => Self::NotYet,
-            Execution::Executed | Execution::Unknown => Self::Unknown,
-        }
-    }
-}
-
-/// How many of a lot had which end.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Settled {
-    pub(crate) done: u64,
-    pub(crate) refused: u64,
-    /// They may have been made, and are not made again.
-    pub(crate) in_doubt: u64,
-}
 
 impl Journal {
     pub(crate) fn new(keeps: Keeps, bounds: Bounds) -> Self {
@@ -114,6 +80,7 @@ impl Journal {
             bounds,
             entries: BTreeMap::new(),
             by_key: HashMap::new(),
+            by_change: BTreeMap::new(),
             under_way: Vec::new(),
             bytes: 0,
             last: 0,
@@ -131,23 +98,90 @@ impl Journal {
         self.bytes
     }
 
-    /// Takes a change of a key, and tells whether it is one that is kept.
-    pub(crate) fn record(&mut self, key: Vec<u8>, change: Change) -> bool {
+    /// Takes a change of a key that was made at `now`, after which it expires then. Tells whether it is one that is kept.
+    pub(crate) fn record(
+        &mut self,
+        key: Vec<u8>,
+        change: Change,
+        expiry: Expiry,
+        now: Millis,
+    ) -> bool {
         if self.keeps == Keeps::Removals && !change.removes() {
             return false;
         }
         if change.replaces() {
             self.forget(&key);
         }
-        match self.join(&key, change) {
-            Ok(()) => {}
-            Err(change) => {
-                self.last += 1;
-                self.insert(self.last, key, change);
-            }
+        if change.expiry().is_some() {
+            self.add(key, change);
+        } else {
+            self.add_before_expiry(key, change, expiry, now);
         }
         self.keep_bounds();
         true
+    }
+
+    /// Adds a change that leaves the time at which the key expires.
+    fn add_before_expiry(&mut self, key: Vec<u8>, change: Change, expiry: Expiry, now: Millis) {
+        let mut known = self
+            .last_of(&key)
+            .and_then(|last| last.change.expiry())
+            .flatten();
+        if known.is_some_and(|at| at <= now) {
+            // It has expired, and the change has made a new one.
+            known = None;
+            self.forget(&key);
+            self.add(key.clone(), Change::Delete);
+        }
+        let is_expiry = |last: &&Entry| matches!(last.change, Change::Expire(Some(_)));
+        if let Some(last) = self.last_of(&key).filter(is_expiry) {
+            self.remove(last.number);
+        }
+        if self.keeps == Keeps::All {
+            self.cut_again(&key, &change);
+        }
+        self.add(key.clone(), change);
+        // The key may be gone already, for want of room.
+        if let Some(at) = expiry.unwrap_or(known)
+            && self.keeps == Keeps::All
+        {
+            self.add(key, Change::Expire(Some(at)));
+        }
+    }
+
+    /// A list is about to be cut, after elements came to the end that stays. No more of them are needed than it leaves,
+    /// and if it was cut like that before them, once is enough.
+    fn cut_again(&mut self, key: &[u8], change: &Change) {
+        let Some((most, push)) = change.cut() else {
+            return;
+        };
+        let is_push = |last: &&Entry| last.change.is_command(push);
+        let Some(pushed) = self.last_of(key).filter(is_push) else {
+            return;
+        };
+        let pushed = pushed.number;
+        let numbers = self.by_key.get(key).map(|of_key| &of_key.numbers);
+        let before = numbers.and_then(|numbers| numbers.iter().rev().nth(1));
+        let is_same = |cut: &&Entry| cut.change == *change;
+        let cut = before
+            .and_then(|before| self.entries.get(before))
+            .filter(is_same);
+        if let Some(cut) = cut.map(|cut| cut.number) {
+            self.remove(cut);
+            // Now it may be joined to the elements before.
+            if let Some(pushed) = self.remove(pushed) {
+                self.add(pushed.key, pushed.change);
+            }
+        }
+        let last = self
+            .by_key
+            .get(key)
+            .and_then(|of_key| of_key.numbers.back());
+        if let Some(entry) = last.and_then(|last| self.entries.get_mut(last)) {
+            let less = entry.change.keep_last(most);
+            entry.bytes -= less;
+            self.bytes -= less;
+        }
     }
 
     /// The number of changes that were dropped for want of room since this was last asked.
@@ -175,7 +209,7 @@ impl Journal {
             && taken < bytes
             && let Some((&number, entry)) = self.entries.first_key_value()
         {
-            taken += cost(&entry.key, &entry.change);
+            taken += entry.bytes;
             let entry = self.remove(number);
             self.under_way.extend(entry);
         }
@@ -190,9 +224,13 @@ impl Journal {
         let is_patient = self.is_patient(ends, now);
         let lot = std::mem::take(&mut self.under_way);
         // Keys whose value is set again first, so that what follows may be repeated.
-        let mut renewed: Vec<Vec<u8>> = Vec::new();
+        let mut renewed: HashSet<Vec<u8>> = HashSet::new();
+        // Keys with a change that goes back.
+        let mut delayed: HashSet<Vec<u8>> = HashSet::new();
         for (entry, end) in lot.into_iter().zip(ends) {
             let goes_back = match end {
+                // What is made before an earlier change of the key is made once more after it.
+                Replayed::Done if entry.change.repeats() && delayed.contains(&entry.key) => true,
                 Replayed::Done => {
                     settled.done += 1;
                     false
@@ -208,7 +246,7 @@ impl Journal {
                 Replayed::NotYet | Replayed::NotSent => true,
                 Replayed::Unknown => {
                     if entry.change.replaces() {
-                        renewed.push(entry.key.clone());
+                        renewed.insert(entry.key.clone());
                     }
                     let may_repeat = entry.change.repeats() || renewed.contains(&entry.key);
                     settled.in_doubt += u64::from(!may_repeat);
@@ -216,6 +254,7 @@ impl Journal {
                 }
             };
             if goes_back {
+                delayed.insert(entry.key.clone());
                 self.give_back(entry);
             }
         }
@@ -224,10 +263,21 @@ impl Journal {
 
     /// Whether changes that the server puts off are kept. Callers wait for them, so not for ever.
     fn is_patient(&mut self, ends: &[Replayed], now: Millis) -> bool {
-        if ends.contains(&Replayed::Done) {
+        let mut put_off: HashSet<&[u8]> = HashSet::new();
+        let mut has_progress = false;
+        for (entry, end) in self.under_way.iter().zip(ends) {
+            match end {
+                Replayed::NotYet => {
+                    put_off.insert(&entry.key);
+                }
+                Replayed::Done => has_progress |= !put_off.contains(&*entry.key),
+                Replayed::Refused | Replayed::NotSent | Replayed::Unknown => {}
+            }
+        }
+        if has_progress {
             self.put_off_from = None;
         }
-        if !ends.contains(&Replayed::NotYet) {
+        if put_off.is_empty() {
             return true;
         }
         let from = *self.put_off_from.get_or_insert(now);
@@ -236,47 +286,83 @@ impl Journal {
 
     /// Puts a change before those of its key that came meanwhile. They may have replaced it.
     fn give_back(&mut self, entry: Entry) {
-        let numbers = self.by_key.get(&entry.key).into_iter().flatten();
+        let numbers = self.by_key.get(&entry.key).map(|of_key| &of_key.numbers);
+        let numbers = numbers.into_iter().flatten();
         let later = numbers.filter(|number| **number > entry.number);
         let is_replaced = later
             .filter_map(|number| self.entries.get(number))
             .any(|later| later.change.replaces());
         if !is_replaced {
-            self.insert(entry.number, entry.key, entry.change);
+            self.insert(entry);
         }
     }
 
-    fn insert(&mut self, number: u64, key: Vec<u8>, change: Change) {
-        self.bytes += cost(&key, &change);
-        let numbers = self.by_key.entry(key.clone()).or_default();
-        let at = numbers.partition_point(|other| *other < number);
-        numbers.insert(at, number);
-        let entry = Entry {
-            number,
-            key,
-            change,
-        };
-        self.entries.insert(number, entry);
+    /// Adds a change behind the others of its key, or makes one of it and one of them.
+    fn add(&mut self, key: Vec<u8>, change: Change) {
+        self.last += 1;
+        let number = self.last;
+        if let Some(of_key) = self.by_key.get_mut(&key) {
+            self.by_change.remove(&of_key.changed);
+            of_key.changed = number;
+            self.by_change.insert(number, key.clone());
+        }
+        if let Err(change) = self.join(&key, change) {
+            let bytes = ENTRY_BYTES + 3 * key.len() + change.bytes();
+            self.insert(Entry {
+                number,
+                key,
+                change,
+                bytes,
+            });
+        }
     }
 
-    /// Makes one of a change and the last one of its key, if that can be; otherwise the change comes back.
-    fn join(&mut self, key: &[u8], change: Change) -> Result<(), Change> {
-        let last = self.by_key.get(key).and_then(|numbers| numbers.last());
-        let Some(entry) = last.and_then(|number| self.entries.get_mut(number)) else {
-            return Err(change);
-        };
-        let before = entry.change.bytes();
-        entry.change.join(change)?;
-        self.bytes = self.bytes + entry.change.bytes() - before;
-        Ok(())
+    /// Makes one of a change and an earlier one of its key, if nothing in between minds; otherwise the change comes back.
+    fn join(&mut self, key: &[u8], mut change: Change) -> Result<(), Change> {
+        let numbers = self.by_key.get(key).map(|of_key| &of_key.numbers);
+        for number in numbers.into_iter().flatten().rev().take(JOIN_BACK) {
+            let Some(entry) = self.entries.get_mut(number) else {
+                break;
+            };
+            match entry.change.join(change) {
+                Ok(more) => {
+                    entry.bytes = entry.bytes.saturating_add_signed(more);
+                    self.bytes = self.bytes.saturating_add_signed(more);
+                    return Ok(());
+                }
+                Err(back) => change = back,
+            }
+            if !entry.change.commutes(&change) {
+                break;
+            }
+        }
+        Err(change)
+    }
+
+    fn insert(&mut self, entry: Entry) {
+        self.bytes += entry.bytes;
+        let of_key = self.by_key.entry(entry.key.clone()).or_default();
+        let at = of_key
+            .numbers
+            .partition_point(|other| *other < entry.number);
+        of_key.numbers.insert(at, entry.number);
+        if of_key.changed < entry.number {
+            self.by_change.remove(&of_key.changed);
+            of_key.changed = entry.number;
+            self.by_change.insert(entry.number, entry.key.clone());
+        }
+        self.entries.insert(entry.number, entry);
     }
 
     fn remove(&mut self, number: u64) -> Option<Entry> {
         let entry = self.entries.remove(&number)?;
-        self.bytes -= cost(&entry.key, &entry.change);
-        if let Some(numbers) = self.by_key.get_mut(&entry.key) {
-            numbers.retain(|other| *other != number);
-            if numbers.is_empty() {
+        self.bytes -= entry.bytes;
+        if let Some(of_key) = self.by_key.get_mut(&entry.key) {
+            if let Ok(at) = of_key.numbers.binary_search(&number) {
+                of_key.numbers.remove(at);
+            }
+            if of_key.numbers.is_empty() {
+                self.by_change.remove(&of_key.changed);
                 self.by_key.remove(&entry.key);
             }
         }
@@ -285,24 +371,30 @@ impl Journal {
 
     /// Removes all changes of a key. Returns their number.
     fn forget(&mut self, key: &[u8]) -> u64 {
-        let numbers = self.by_key.get(key).cloned().unwrap_or_default();
-        for number in &numbers {
-            self.remove(*number);
+        let Some(of_key) = self.by_key.remove(key) else {
+            return 0;
+        };
+        self.by_change.remove(&of_key.changed);
+        for number in &of_key.numbers {
+            let entry = self.entries.remove(number);
+            self.bytes -= entry.map_or(0, |entry| entry.bytes);
         }
-        numbers.len() as u64
+        of_key.numbers.len() as u64
+    }
+
+    /// The last change of a key.
+    fn last_of(&self, key: &[u8]) -> Option<&Entry> {
+        let number = self.by_key.get(key)?.numbers.back()?;
+        self.entries.get(number)
     }
 
     fn keep_bounds(&mut self) {
         while self.entries.len() > self.bounds.entries || self.bytes > self.bounds.bytes {
-            let Some((_, oldest)) = self.entries.first_key_value() else {
+            let Some((_, oldest)) = self.by_change.first_key_value() else {
                 break;
             };
-            let key = oldest.key.clone();
+            let key = oldest.clone();
             self.dropped += self.forget(&key);
         }
     }
-}
-
-fn cost(key: &[u8], change: &Change) -> usize {
-    ENTRY_BYTES + 2 * key.len() + change.bytes()
 }

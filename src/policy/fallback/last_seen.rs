@@ -1,4 +1,4 @@
-//! The strings that a server was last seen to have.
+//! The strings that a server was last seen to have, by reads and by writes.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -9,10 +9,11 @@ use std::{
 /// Keys that are written at about the same time as they are read share so many places.
 const PLACES: usize = 1024;
 
-/// The values of reads, bounded in number, bytes and age. The oldest go first.
+/// The values of reads and writes, bounded in number, bytes and age. The oldest go first.
 ///
 /// Events are numbered. A read that began before a write of its key ended may have seen the value before it, so it is
-/// not remembered. Other keys with the same place share that fate.
+/// not remembered. Neither is a write that began before another one ended: either may have been the last. Other keys
+/// with the same place share that fate.
 #[derive(Debug)]
 pub(crate) struct LastSeen {
     max_age: Duration,
@@ -33,6 +34,8 @@ pub(crate) struct LastSeen {
 struct Seen {
     value: Vec<u8>,
     at: Instant,
+    /// The server has it until then, as far as is known.
+    until: Option<Instant>,
     number: u64,
 }
 
@@ -60,26 +63,54 @@ impl LastSeen {
         }
     }
 
-    /// The number of a read that begins.
+    /// The number of a read or a write that begins.
     pub(crate) fn begin(&self) -> u64 {
         self.last
     }
 
     /// A read that began with this number has seen this value at `now`, or none.
     pub(crate) fn note(&mut self, key: &[u8], value: Option<&[u8]>, began: u64, now: Instant) {
-        if self.all_written > began || self.written[place(key)] > began {
+        if self.has_been_written(key, began) {
             return;
         }
-        self.remove(key);
+        let before = self.remove(key);
         let Some(value) = value else {
             return;
         };
+        // Reading tells nothing of the time to live, so a value that is still the same keeps its own.
+        let same = before.filter(|before| before.value == value);
+        self.insert(key, value, now, same.and_then(|same| same.until));
+    }
+
+    /// A write that began with this number has given a key this value, until then if it has a time to live.
+    pub(crate) fn note_written(
+        &mut self,
+        key: &[u8],
+        value: &[u8],
+        began: u64,
+        now: Instant,
+        until: Option<Instant>,
+    ) {
+        let is_last = !self.has_been_written(key, began);
+        self.forget(key);
+        if is_last {
+            self.insert(key, value, now, until);
+        }
+    }
+
+    /// Whether a write has ended since then that may have been one of this key.
+    fn has_been_written(&self, key: &[u8], began: u64) -> bool {
+        self.all_written > began || self.written[place(key)] > began
+    }
+
+    fn insert(&mut self, key: &[u8], value: &[u8], now: Instant, until: Option<Instant>) {
         self.last += 1;
         self.bytes += cost(key, value);
         self.order.insert(self.last, key.to_vec());
         let seen = Seen {
             value: value.to_vec(),
             at: now,
+            until,
             number: self.last,
         };
         self.values.insert(key.to_vec(), seen);
@@ -112,14 +143,15 @@ impl LastSeen {
     pub(crate) fn get(&self, key: &[u8], now: Instant) -> Option<&[u8]> {
         let seen = self.values.get(key)?;
         let age = now.saturating_duration_since(seen.at);
-        (age <= self.max_age).then_some(&*seen.value)
+        let is_gone = seen.until.is_some_and(|until| until <= now);
+        (age <= self.max_age && !is_gone).then_some(&*seen.value)
     }
 
-    fn remove(&mut self, key: &[u8]) {
-        if let Some(seen) = self.values.remove(key) {
-            self.bytes -= cost(key, &seen.value);
-            self.order.remove(&seen.number);
-        }
+    fn remove(&mut self, key: &[u8]) -> Option<Seen> {
+        let seen = self.values.remove(key)?;
+        self.bytes -= cost(key, &seen.value);
+        self.order.remove(&seen.number);
+        Some(seen)
     }
 }
 
@@ -177,6 +209,31 @@ mod tests {
         assert_eq!(next.get(b"a", now), None);
         next.note(b"a", Some(b"new"), next.begin(), now);
         assert_eq!(next.get(b"a", now), Some(&b"new"[..]));
+    }
+
+    #[test]
+    fn a_written_value_is_remembered_until_its_time_is_over() {
+        let (mut seen, now) = (LastSeen::new(AGE, 10, 10_000), Instant::now());
+        let second = Duration::from_secs(1);
+        seen.note_written(b"a", b"1", seen.begin(), now, Some(now + 2 * second));
+        assert_eq!(seen.get(b"a", now + second), Some(&b"1"[..]));
+        // A read of it does not make it last longer.
+        seen.note(b"a", Some(b"1"), seen.begin(), now + second);
+        assert_eq!(seen.get(b"a", now + 2 * second), None);
+        seen.note(b"a", Some(b"2"), seen.begin(), now + second);
+        assert_eq!(seen.get(b"a", now + 2 * second), Some(&b"2"[..]));
+    }
+
+    #[test]
+    fn of_two_writes_at_the_same_time_neither_is_remembered() {
+        let (mut seen, now) = (LastSeen::new(AGE, 10, 10_000), Instant::now());
+        let (first, second) = (seen.begin(), seen.begin());
+        seen.note_written(b"a", b"1", first, now, None);
+        seen.note_written(b"a", b"2", second, now, None);
+        assert_eq!(seen.get(b"a", now), None);
+        // A read that began before them may have seen an older value still.
+        seen.note(b"a", Some(b"0"), first, now);
+        assert_eq!(seen.get(b"a", now), None);
     }
 
     #[test]

@@ -7,7 +7,10 @@
 
 use std::str;
 
-use super::change::{Change, Kind, Millis};
+use super::{
+    change::{Change, Millis},
+    kind::Kind,
+};
 
 /// A command that may run locally.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -161,46 +164,9 @@ fn changes(name: &[u8], arguments: &[&[u8]], reply: LocalReply, now: Millis) -> 
         (b"INCRBY", [key, amount]) => one(key, Change::Add(number(amount)?)),
         (b"DECRBY", [key, amount]) => one(key, Change::Add(number(amount)?.checked_neg()?)),
         (name, [key, arguments @ ..]) => {
-            let kind = kind(name, arguments)?;
-            let arguments = arguments.iter().map(|argument| argument.to_vec());
-            let arguments = arguments.collect();
-            one(key, Change::Command { kind, arguments })
+            let kind = Kind::of(name, arguments)?;
+            one(key, Change::of_command(kind, arguments))
         }
-        _ => None,
-    }
-}
-
-/// The kind of a command that changes a part of a value, if it is served with these arguments.
-fn kind(name: &[u8], arguments: &[&[u8]]) -> Option<Kind> {
-    let is_served = |count: bool, kind: Kind| count.then_some(kind);
-    let (some, pairs) = (
-        !arguments.is_empty(),
-        !arguments.is_empty() && arguments.len().is_multiple_of(2),
-    );
-    match name {
-        b"HSET" => is_served(pairs, Kind::new("HSET").joins().repeats()),
-        b"HMSET" => is_served(pairs, Kind::new("HMSET").joins().repeats()),
-        b"HDEL" => is_served(some, Kind::new("HDEL").joins().repeats().removes()),
-        b"HINCRBY" => is_served(arguments.len() == 2, Kind::new("HINCRBY")),
-        b"HINCRBYFLOAT" => is_served(arguments.len() == 2, Kind::new("HINCRBYFLOAT")),
-        b"INCRBYFLOAT" => is_served(arguments.len() == 1, Kind::new("INCRBYFLOAT")),
-        b"LPUSH" => is_served(some, Kind::new("LPUSH").joins()),
-        b"RPUSH" => is_served(some, Kind::new("RPUSH").joins()),
-        b"LTRIM" => is_served(arguments.len() == 2, Kind::new("LTRIM")),
-        b"PFADD" => is_served(some, Kind::new("PFADD").joins().repeats()),
-        b"SADD" => is_served(some, Kind::new("SADD").joins().repeats()),
-        b"SREM" => is_served(some, Kind::new("SREM").joins().repeats().removes()),
-        // Options stand where the first score does.
-        b"ZADD" => {
-            let has_options = arguments.first().is_some_and(|word| {
-                [&b"NX"[..], b"XX", b"GT", b"LT", b"CH", b"INCR"]
-                    .iter()
-                    .any(|option| word.eq_ignore_ascii_case(option))
-            });
-            is_served(pairs && !has_options, Kind::new("ZADD").joins().repeats())
-        }
-        b"ZINCRBY" => is_served(arguments.len() == 2, Kind::new("ZINCRBY")),
-        b"ZREM" => is_served(some, Kind::new("ZREM").joins().repeats().removes()),
         _ => None,
     }
 }
@@ -275,6 +241,11 @@ mod tests {
             "LPOP k",
             "SPOP k",
             "LREM k 0 v",
+            "LTRIM k 5 -1",
+            "LTRIM k 1 0",
+            "LTRIM k 2 5",
+            "LTRIM k -5 -2",
+            "HINCRBY k f x",
             "ZADD k NX 1 m",
             "ZADD k INCR 1 m",
             "XADD s * f v",

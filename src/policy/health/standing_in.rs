@@ -54,9 +54,10 @@ impl DatabaseHealth {
 
     /// All is done at the server: callers go back to it.
     pub(super) fn recovered(&mut self, recovery: Recovery) {
+        // The circuit may have opened again meanwhile. Then it is told with what comes next.
+        self.recovery = Some(self.recovery.unwrap_or_default().and(recovery));
         if self.stand_in == StandIn::Recovering {
             self.stand_in = StandIn::Idle;
-            self.recovery = Some(recovery);
             self.set_gate();
         }
     }
@@ -150,9 +151,10 @@ mod tests {
 
         /// Lets probes succeed until the circuit is closed.
         fn close(&mut self) -> Vec<Action> {
+            let mut actions = Vec::new();
             for _ in 0..100 {
                 self.now += Duration::from_millis(50);
-                let actions = self.on(Event::Connected(Greeting::default()));
+                actions.extend(self.on(Event::Connected(Greeting::default())));
                 if self.health.circuit() == CircuitState::Closed {
                     return actions;
                 }
@@ -224,11 +226,28 @@ mod tests {
 
         rig.fail();
         assert_eq!(rig.health.gate_state(), GateState::Open);
-        rig.on(Event::Recovered(Recovery::default()));
+        let earlier = Recovery {
+            dropped: 2,
+            ..Recovery::default()
+        };
+        rig.on(Event::Recovered(earlier));
         assert_eq!(rig.health.gate_state(), GateState::Open);
-        rig.close();
-        rig.on(Event::Recovered(Recovery::default()));
+        // What became of its writes is told all the same.
+        let told = |actions: Vec<Action>| {
+            let told = actions.into_iter().filter_map(|action| match action {
+                Action::Publish(status) => status.recovery,
+                _ => None,
+            });
+            told.fold(Recovery::default(), Recovery::and)
+        };
+        let mut recovery = told(rig.close());
+        let later = Recovery {
+            dropped: 1,
+            ..Recovery::default()
+        };
+        recovery = recovery.and(told(rig.on(Event::Recovered(later))));
         assert_eq!(rig.health.gate_state(), GateState::Free);
+        assert_eq!(recovery.dropped, 3);
     }
 
     #[test]
