@@ -52,7 +52,7 @@ impl Script {
         let state = DatabaseState::new(
             settings,
             dialler,
-            Arc::new(Executor::new(None)),
+            Arc::new(Executor::new(tokio::runtime::Handle::try_current().ok())),
             Arc::default(),
             Instant::now().into_std(),
         );
@@ -279,7 +279,7 @@ async fn nothing_is_learned_from_an_error_that_may_be_over_soon() {
 async fn a_call_that_waits_for_the_end_of_an_outage_is_served_if_it_goes_on() {
     let main = DatabaseConfig::from_url("redis://localhost").fallback(Fallback::memory());
     let (_, engine) = Script::on(Config::new().database("main", main), []);
-    let local = engine.state.local.as_ref().expect("a store");
+    let local = &engine.state.local;
     local.begin();
     let refused = engine.refused(GateState::Open);
     // Between its refusal and the store, the circuit has closed.
@@ -322,7 +322,7 @@ async fn a_call_that_the_server_has_not_executed_is_served_once_the_circuit_is_o
         let main = DatabaseConfig::from_url("redis://localhost").fallback(Fallback::memory());
         let (_, engine) = Script::on(Config::new().database("main", main), []);
         let admitted = engine.state.gate.try_enter().expect("a free gate");
-        engine.state.local.as_ref().expect("a store").begin();
+        engine.state.local.begin();
         engine.state.set_gate(GateState::Open);
         let command = cmd("GET").arg("k").take();
         let work = Single {
