@@ -59,7 +59,7 @@ async fn all_that_was_acknowledged_is_counted_once(setup: Setup) {
             async move { Fate::of(&costs.record(number).await) }
         })
         .await;
-    assert_eq!(site.is_disturbed(), fates.contains(&Fate::InMemory));
+    assert!(fates.contains(&Fate::InMemory) || !site.is_disturbed());
 
     let usage: Vec<usize> = site.there("LRANGE cost:usage 0 -1").await;
     let days = costs.days().await.expect("three days");

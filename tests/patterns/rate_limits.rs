@@ -133,5 +133,5 @@ async fn no_more_than_the_limit_is_let_through(setup: Setup) {
     let counted: Vec<usize> = site.there("HVALS rate:ann").await;
     let counted: usize = counted.iter().sum();
     assert!((let_through..=let_through + in_doubt).contains(&counted));
-    assert_eq!(site.is_disturbed(), answers.iter().any(Result::is_err));
+    assert!(answers.iter().any(Result::is_err) || !site.is_disturbed());
 }

@@ -116,5 +116,5 @@ async fn every_acknowledged_event_is_there_once(setup: Setup) {
         in_doubt <= 1,
         "at most the one that was under way: {in_doubt}"
     );
-    assert_eq!(site.is_disturbed(), fates.contains(&Fate::InMemory));
+    assert!(fates.contains(&Fate::InMemory) || !site.is_disturbed());
 }
