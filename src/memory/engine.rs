@@ -268,6 +268,24 @@ impl Engine {
         self.settings.evicted = 0;
     }
 
+    /// Holds every count and index against the data, and the lists of clients against the clients.
+    #[cfg(test)]
+    pub(super) fn check_counts(&self) {
+        self.keyspace.check_counts();
+        let (mut waiters, mut watchers) = (Waiters::new(), Waiters::new());
+        for session in self.sessions.values() {
+            for (database, key) in &session.watched {
+                watchers.add(session.id, *database, key);
+            }
+            if let Some(waiting) = &session.waiting {
+                for key in &waiting.wait.keys {
+                    waiters.add(session.id, waiting.database, key);
+                }
+            }
+        }
+        assert!(self.waiters.has_same(&waiters) && self.watchers.has_same(&watchers));
+    }
+
     pub(super) fn session(&mut self, id: ClientId) -> &mut Session {
         let session = self.sessions.get_mut(&id);
         session.expect("BUG: a client that is gone")

@@ -290,6 +290,26 @@ impl Database {
         Some(key.clone())
     }
 
+    /// Holds every count and index against the keys themselves.
+    #[cfg(test)]
+    pub(super) fn check_counts(&self) {
+        let mut bytes = 0;
+        let (mut expiries, mut field_expiries) = (BTreeSet::new(), BTreeSet::new());
+        for (key, entry) in &self.entries {
+            entry.value.check_counts();
+            assert!(!entry.value.is_empty(), "{key:?}");
+            let counted = key.len() + entry.value.bytes() + ENTRY_BYTES;
+            assert_eq!(entry.bytes, counted, "{key:?}");
+            bytes += counted;
+            expiries.extend(entry.expires_at.map(|at| (at, key.clone())));
+            let next = entry.value.next_field_expiry();
+            field_expiries.extend(next.map(|at| (at, key.clone())));
+        }
+        assert_eq!(self.bytes, bytes);
+        assert_eq!(self.expiries, expiries);
+        assert_eq!(self.field_expiries, field_expiries);
+    }
+
     /// The key that expires next.
     pub(in crate::memory) fn next_to_expire(&self) -> Option<(Millis, &Bytes)> {
         self.expiries.first().map(|(at, key)| (*at, key))

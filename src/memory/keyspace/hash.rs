@@ -143,6 +143,17 @@ impl Hash {
             self.remove(&name);
         }
     }
+
+    #[cfg(test)]
+    pub(super) fn check_counts(&self) {
+        let fields = self.fields.iter();
+        let bytes = fields.map(|(name, field)| name.len() + field.value.len() + FIELD_BYTES);
+        let bytes = bytes.sum::<usize>() + self.expiries.len() * EXPIRY_BYTES;
+        assert_eq!(self.bytes, bytes);
+        let expiries = self.fields.iter();
+        let expiries = expiries.filter_map(|(name, field)| Some((field.expires_at?, name.clone())));
+        assert_eq!(self.expiries, expiries.collect());
+    }
 }
 
 #[cfg(test)]

@@ -117,6 +117,11 @@ impl List {
     fn count_bytes(&mut self) {
         self.bytes = self.items.iter().map(cost).sum();
     }
+
+    #[cfg(test)]
+    pub(super) fn check_counts(&self) {
+        assert_eq!(self.bytes, self.items.iter().map(cost).sum::<usize>());
+    }
 }
 
 fn cost(item: &Bytes) -> usize {

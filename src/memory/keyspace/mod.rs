@@ -88,6 +88,12 @@ impl Keyspace {
         has_expired
     }
 
+    /// Holds every count and index against the data itself.
+    #[cfg(test)]
+    pub(super) fn check_counts(&self) {
+        self.databases.iter().for_each(Database::check_counts);
+    }
+
     /// Bytes of all keys and values, with an estimate of what each entry costs beside them.
     pub(super) fn bytes(&self) -> usize {
         self.databases.iter().map(Database::bytes).sum()

@@ -107,6 +107,15 @@ impl Set {
         self.bytes -= member.len() + MEMBER_BYTES;
         Some(member)
     }
+
+    #[cfg(test)]
+    pub(super) fn check_counts(&self) {
+        let bytes = self
+            .members
+            .iter()
+            .map(|member| member.len() + MEMBER_BYTES);
+        assert_eq!(self.bytes, bytes.sum());
+    }
 }
 
 impl FromIterator<Bytes> for Set {

@@ -108,6 +108,14 @@ impl SortedSet {
         Some((member, *score))
     }
 
+    #[cfg(test)]
+    pub(super) fn check_counts(&self) {
+        let bytes = self.scores.keys().map(|member| member.len() + MEMBER_BYTES);
+        assert_eq!(self.bytes, bytes.sum());
+        let again: Self = self.scores.clone().into_iter().collect();
+        assert_eq!(self.ranks, again.ranks);
+    }
+
     fn position(&self, score: f64, member: &[u8]) -> Result<usize, usize> {
         self.ranks
             .binary_search_by(|(other, name)| order(*other, name, score, member))

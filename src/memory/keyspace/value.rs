@@ -38,6 +38,18 @@ impl Value {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn check_counts(&self) {
+        match self {
+            Self::String(_) => {}
+            Self::List(list) => list.check_counts(),
+            Self::Hash(hash) => hash.check_counts(),
+            Self::Set(set) => set.check_counts(),
+            Self::SortedSet(set) => set.check_counts(),
+            Self::Stream(stream) => stream.check_counts(),
+        }
+    }
+
     /// The time at which the next field of a hash expires.
     pub(super) fn next_field_expiry(&self) -> Option<Millis> {
         match self {

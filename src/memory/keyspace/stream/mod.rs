@@ -60,6 +60,15 @@ impl Stream {
         self.bytes + groups.sum::<usize>()
     }
 
+    #[cfg(test)]
+    pub(super) fn check_counts(&self) {
+        let entries = self.nodes.iter().flat_map(|node| &node.entries);
+        assert_eq!(self.length, entries.clone().count());
+        assert_eq!(self.bytes, entries.clone().map(Entry::bytes).sum());
+        assert!(entries.is_sorted_by_key(|entry| entry.id));
+        self.groups.values().for_each(Group::check_counts);
+    }
+
     pub(in crate::memory) fn len(&self) -> usize {
         self.length
     }
