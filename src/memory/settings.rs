@@ -16,6 +16,8 @@ pub(super) struct Settings {
     pub(super) max_clients: usize,
     /// Seconds after which a client that sends nothing is disconnected; 0 is never.
     pub(super) idle_timeout: u64,
+    /// The most bytes of a request, and of the commands that wait for EXEC.
+    pub(super) max_query: usize,
     /// Passwords by user name. The user `default` has a password only if the server asks for one.
     pub(super) users: BTreeMap<Bytes, Bytes>,
     /// The bound on the bytes of the data; 0 is none.
@@ -53,6 +55,7 @@ impl Default for Settings {
             address: String::new(),
             max_clients: 10_000,
             idle_timeout: 0,
+            max_query: 1 << 30,
             users: BTreeMap::new(),
             max_bytes: 0,
             max_keys: 0,
@@ -103,14 +106,9 @@ impl Settings {
             let evicted = match self.eviction {
                 Eviction::None => false,
                 Eviction::LeastRecentlyUsed => {
-                    let mut databases: Vec<_> = keyspace
-                        .all()
-                        .filter(|database| database.len() > 0)
-                        .collect();
-                    random.shuffle(&mut databases);
-                    databases.first_mut().is_some_and(|database| {
-                        let key = database.least_recently_used(random, SAMPLES);
-                        key.is_some_and(|key| database.remove(&key).is_some())
+                    let least = keyspace.least_recently_used(random, SAMPLES);
+                    least.is_some_and(|(number, key)| {
+                        keyspace.database(number).remove(&key).is_some()
                     })
                 }
                 Eviction::NextToExpire => {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 use indexmap::IndexMap;
 
-use super::Millis;
+use super::{Millis, capacity};
 
 /// The estimate of what a field costs beside its name and its value.
 const FIELD_BYTES: usize = 88;
@@ -99,6 +99,7 @@ impl Hash {
             self.fields.swap_remove_entry(name)
         };
         let (name, field) = removed?;
+        capacity::shrink_map(&mut self.fields);
         self.bytes -= name.len() + field.value.len() + FIELD_BYTES;
         if let Some(at) = field.expires_at {
             self.forget_expiry(at, name);

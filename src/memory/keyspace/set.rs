@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use indexmap::IndexSet;
 
+use super::capacity;
 use crate::memory::number;
 
 /// The estimate of what a member costs beside its bytes.
@@ -105,6 +106,7 @@ impl Set {
             self.members.swap_remove_index(position)
         }?;
         self.bytes -= member.len() + MEMBER_BYTES;
+        capacity::shrink_set(&mut self.members);
         Some(member)
     }
 

@@ -20,6 +20,7 @@ mod sets;
 mod sorted_sets;
 mod streams;
 mod strings;
+mod watch;
 mod words;
 
 use std::env;
