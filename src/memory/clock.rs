@@ -9,6 +9,9 @@ use tokio::time::Instant;
 
 use super::keyspace::Millis;
 
+/// A clock is not moved beyond this time, so that what is reckoned from it has room.
+const LAST: Duration = Duration::from_millis(i64::MAX as u64 / 4);
+
 #[derive(Clone, Debug)]
 pub(super) struct Clock {
     began: Instant,
@@ -42,7 +45,7 @@ impl Clock {
     }
 
     pub(super) fn advance(&mut self, by: Duration) {
-        self.offset += by;
+        self.offset = self.offset.saturating_add(by).min(LAST);
     }
 
     /// The instant of a time in milliseconds. A time that is over is now; one too far away is in a year.
@@ -73,5 +76,20 @@ impl Deadline {
 
     pub(super) fn is_over(self) -> bool {
         self.0.is_some_and(|end| end <= std::time::Instant::now())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_is_not_moved_beyond_all_times() {
+        let mut clock = Clock::new();
+        for _ in 0..3 {
+            clock.advance(Duration::MAX);
+        }
+        assert!(clock.millis() >= LAST.as_millis() as Millis);
+        assert!(clock.millis() < i64::MAX as Millis / 2);
     }
 }

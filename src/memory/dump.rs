@@ -47,7 +47,7 @@ impl MemoryValue {
             }
             Value::Set(set) => Self::Set(set.iter().map(|member| member.to_vec()).collect()),
             Value::SortedSet(set) => {
-                let members = set.ranks().iter();
+                let members = set.iter();
                 let pairs = members.map(|(score, member)| (member.to_vec(), *score));
                 Self::SortedSet(pairs.collect())
             }

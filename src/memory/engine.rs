@@ -18,6 +18,7 @@ use super::{
     faults::Faults,
     keyspace::{Keyspace, Millis},
     reply::Reply,
+    request::Decoder,
     session::{ClientId, Replies, Session},
     settings::Settings,
     signature::Table,
@@ -104,7 +105,8 @@ impl Engine {
         let user = self.users.without_login();
         let is_one_too_many = self.sessions.len() >= self.settings.max_clients
             && self.clients().count() >= self.settings.max_clients;
-        let session = Session::new(id, address, now, user);
+        let mut session = Session::new(id, address, now, user);
+        session.decoder = Decoder::with_limit(self.settings.max_query);
         self.sessions.insert(id, session);
         self.statistics.connections += 1;
         if is_one_too_many {
@@ -146,11 +148,9 @@ impl Engine {
 
     /// The client watches a key from now on.
     pub(super) fn watch(&mut self, id: ClientId, database: usize, key: &Bytes) {
-        self.watchers.add(id, database, key);
-        let session = self.session(id);
-        let is_same = |(number, name): &(usize, Bytes)| *number == database && name == key;
-        if !session.watched.iter().any(is_same) {
-            session.watched.push((database, key.clone()));
+        if self.session(id).watched.insert((database, key.clone())) {
+            self.watchers.add(id, database, key);
+            self.keyspace.database(database).want_changes(true);
         }
     }
 
@@ -239,9 +239,6 @@ impl Engine {
             return;
         }
         let written = session.reply(reply, at, limit);
-        if self.faults.note_written(written) {
-            session.is_closing = true;
-        }
         // Clients with input of their own are woken after it.
         self.wakers.extend(session.take_reader());
         let limits = &self.settings.output_limits;
@@ -253,12 +250,15 @@ impl Engine {
         if !limit.is_none() && session.exceeds(limit, self.clock.millis()) {
             session.cut();
             self.kill(id);
+        } else if self.faults.note_written(written) {
+            self.kill(id);
         }
     }
 
     /// The time at which a reply can be read: that of the end of a sleep, and of the fault.
     fn reply_time(&self) -> Option<Millis> {
-        let late = self.faults.delay().map(|delay| self.clock.millis() + delay);
+        let now = || self.clock.millis();
+        let late = self.faults.delay().map(|delay| now().saturating_add(delay));
         self.faults.sleep.max(late)
     }
 
@@ -266,6 +266,14 @@ impl Engine {
     pub(super) fn push(&mut self, id: ClientId, message: &Reply) {
         if self.running == Some(id) {
             self.messages.push(message.clone());
+            return;
+        }
+        // Nothing comes after the end of a connection.
+        if self
+            .sessions
+            .get(&id)
+            .is_none_or(|session| session.is_closing)
+        {
             return;
         }
         self.reply(id, message);
@@ -276,6 +284,24 @@ impl Engine {
         self.statistics = Statistics::new(self.table);
         self.statistics.expired_before = self.keyspace.expired();
         self.settings.evicted = 0;
+    }
+
+    /// Holds every count and index against the data, and the lists of clients against the clients.
+    #[cfg(test)]
+    pub(super) fn check_counts(&self) {
+        self.keyspace.check_counts();
+        let (mut waiters, mut watchers) = (Waiters::new(), Waiters::new());
+        for session in self.sessions.values() {
+            for (database, key) in &session.watched {
+                watchers.add(session.id, *database, key);
+            }
+            if let Some(waiting) = &session.waiting {
+                for key in &waiting.wait.keys {
+                    waiters.add(session.id, waiting.database, key);
+                }
+            }
+        }
+        assert!(self.waiters.has_same(&waiters) && self.watchers.has_same(&watchers));
     }
 
     pub(super) fn session(&mut self, id: ClientId) -> &mut Session {

@@ -76,17 +76,22 @@ fn text(number: X87DoubleExtended) -> String {
 /// The digits of mantissa · 2^power.
 fn whole(mantissa: u64, power: i32) -> String {
     const BASE: u64 = 1_000_000_000;
+    /// So many powers of two at once, as a part times 2^29 fits, and what is carried is smaller than a part can be.
+    const MOST: i32 = 29;
     // The least significant part first.
     let mut parts = vec![
         mantissa % BASE,
         mantissa / BASE % BASE,
         mantissa / BASE / BASE,
     ];
-    for _ in 0..power {
+    let mut left = power;
+    while left > 0 {
+        let shift = left.min(MOST);
+        left -= shift;
         let mut carry = 0;
         for part in &mut parts {
-            let doubled = *part * 2 + carry;
-            (*part, carry) = (doubled % BASE, doubled / BASE);
+            let multiplied = (*part << shift) + carry;
+            (*part, carry) = (multiplied % BASE, multiplied / BASE);
         }
         if carry > 0 {
             parts.push(carry);

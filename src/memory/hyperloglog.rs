@@ -12,6 +12,7 @@ const TAIL_BITS: u32 = 64 - INDEX_BITS;
 
 const HEADER: usize = 16;
 const REGISTER_BITS: usize = 6;
+const MASK: u8 = 0x3f;
 const DENSE_BYTES: usize = HEADER + COUNT * REGISTER_BITS / 8;
 const DENSE: u8 = 0;
 const SPARSE: u8 = 1;
@@ -45,15 +46,8 @@ impl Registers {
         }
     }
 
-    /// Six bits each, the lowest bits of a byte first.
     fn dense(body: &[u8]) -> Self {
-        let byte = |at: usize| u16::from(body.get(at).copied().unwrap_or(0));
-        let register = |index: usize| {
-            let (at, shift) = (index * REGISTER_BITS / 8, index * REGISTER_BITS % 8);
-            let pair = byte(at) | byte(at + 1) << 8;
-            (pair >> shift & 0x3f) as u8
-        };
-        Self((0..COUNT).map(register).collect())
+        Self((0..COUNT).map(|index| register(body, index)).collect())
     }
 
     /// Runs of equal registers.
@@ -90,25 +84,17 @@ impl Registers {
         bytes[..4].copy_from_slice(b"HYLL");
         bytes[HEADER - 1] = STALE;
         for (index, register) in self.0.iter().enumerate() {
-            let (at, shift) = (index * REGISTER_BITS / 8, index * REGISTER_BITS % 8);
-            let pair = u16::from(*register) << shift;
-            bytes[HEADER + at] |= pair as u8;
-            if let Some(next) = bytes.get_mut(HEADER + at + 1) {
-                *next |= (pair >> 8) as u8;
-            }
+            set_register(&mut bytes[HEADER..], index, *register);
         }
         bytes.into()
     }
 
     /// Tells whether a register has changed.
     pub(super) fn add(&mut self, element: &[u8]) -> bool {
-        let hash = hash(element);
-        let register = &mut self.0[hash as usize % COUNT];
-        let tail = hash >> INDEX_BITS | 1 << TAIL_BITS;
-        let zeros = tail.trailing_zeros() as u8 + 1;
-        let is_higher = zeros > *register;
+        let (index, value) = place(element);
+        let is_higher = value > self.0[index];
         if is_higher {
-            *register = zeros;
+            self.0[index] = value;
         }
         is_higher
     }
@@ -135,6 +121,46 @@ impl Registers {
         }
         z += count * sigma(share(histogram[0]));
         (ALPHA * count * count / z).round() as u64
+    }
+}
+
+/// Whether bytes are registers in the dense form.
+pub(super) fn is_dense(bytes: &[u8]) -> bool {
+    bytes.len() == DENSE_BYTES && bytes.starts_with(b"HYLL") && bytes[4] == DENSE
+}
+
+/// Adds an element to registers in the dense form, where they are. Tells whether a register has changed.
+pub(super) fn add_to_dense(bytes: &mut [u8], element: &[u8]) -> bool {
+    let (index, value) = place(element);
+    let is_higher = value > register(&bytes[HEADER..], index);
+    if is_higher {
+        set_register(&mut bytes[HEADER..], index, value);
+        bytes[HEADER - 1] |= STALE;
+    }
+    is_higher
+}
+
+/// The register of an element, and the value that it has at least.
+fn place(element: &[u8]) -> (usize, u8) {
+    let hash = hash(element);
+    let tail = hash >> INDEX_BITS | 1 << TAIL_BITS;
+    (hash as usize % COUNT, tail.trailing_zeros() as u8 + 1)
+}
+
+/// A register of the dense form: six bits, the lowest bits of a byte first.
+fn register(body: &[u8], index: usize) -> u8 {
+    let byte = |at: usize| u16::from(body.get(at).copied().unwrap_or(0));
+    let (at, shift) = (index * REGISTER_BITS / 8, index * REGISTER_BITS % 8);
+    let pair = byte(at) | byte(at + 1) << 8;
+    (pair >> shift) as u8 & MASK
+}
+
+fn set_register(body: &mut [u8], index: usize, value: u8) {
+    let (at, shift) = (index * REGISTER_BITS / 8, index * REGISTER_BITS % 8);
+    let (mask, value) = (u16::from(MASK) << shift, u16::from(value) << shift);
+    body[at] = body[at] & !(mask as u8) | value as u8;
+    if let Some(next) = body.get_mut(at + 1) {
+        *next = *next & !((mask >> 8) as u8) | (value >> 8) as u8;
     }
 }
 
@@ -202,6 +228,19 @@ mod tests {
             registers.add(format!("element {number}").as_bytes());
         }
         assert_eq!(Registers::read(&registers.written()), Ok(registers));
+    }
+
+    #[test]
+    fn elements_are_added_where_the_registers_are() {
+        let mut registers = Registers::default();
+        let mut bytes = registers.written().to_vec();
+        assert!(is_dense(&bytes));
+        for number in 0..20_000 {
+            let element = format!("element {}", number / 2);
+            let is_changed = registers.add(element.as_bytes());
+            assert_eq!(add_to_dense(&mut bytes, element.as_bytes()), is_changed);
+        }
+        assert_eq!(registers.written(), bytes);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The embedded server: data and commands of Redis inside the process.
 //!
-//! - `server`: the handle that applications have · `listener`, `pump`: sockets · `dump`: values as tests see them ·
+//! - `server`, `remote_faults`: the handle that applications have · `operator`: its commands · `listener`, `pump`: sockets · `dump`: values as tests see them ·
 //!   `store`: a server that its clients share · `engine`: the server as one value · `processing`: what it does with
 //!   input · `local`: a client without a stream · `stream`: a client's end of a connection · `session`: a client ·
 //!   `waiters`, `waits`: clients that wait for keys, or watch them · `channels`, `subscriptions`: subscribers
@@ -35,10 +35,12 @@ mod keys;
 mod keyspace;
 mod listener;
 mod local;
+mod operator;
 mod output_limits;
 mod permission;
 mod processing;
 mod pump;
+mod remote_faults;
 #[cfg(feature = "memory-lua")]
 mod scripts;
 mod server;

@@ -35,11 +35,14 @@ impl Engine {
         };
         session.release(now);
         let is_over = |waiting: &Waiting| waiting.deadline.is_some_and(|deadline| deadline <= now);
-        if session.waiting.as_ref().is_some_and(is_over) && !self.faults.is_asleep(now) {
-            self.end_wait(id, None);
-        }
-        if self.idle_end(id).is_some_and(|end| end <= now) {
-            self.kill(id);
+        let is_over = session.waiting.as_ref().is_some_and(is_over);
+        if !self.faults.is_asleep(now) {
+            if is_over {
+                self.end_wait(id, None);
+            }
+            if self.idle_end(id).is_some_and(|end| end <= now) {
+                self.kill(id);
+            }
         }
         self.runnable.insert(id);
         self.run();
@@ -47,6 +50,11 @@ impl Engine {
 
     /// Does for all clients what is due: after the end of a freeze, or when the time was moved on.
     pub(super) fn tick_all(&mut self) {
+        let now = self.clock.millis();
+        if !self.faults.is_asleep(now) {
+            // Something may have changed while the server stood still.
+            self.settle(now);
+        }
         let all: Vec<_> = self.sessions.keys().copied().collect();
         for id in all {
             self.tick(id);
@@ -54,7 +62,7 @@ impl Engine {
         self.wake_all();
     }
 
-    fn run(&mut self) {
+    pub(super) fn run(&mut self) {
         if self.faults.end_pause(self.clock.millis()) {
             self.runnable.extend(self.sessions.keys());
         }
@@ -133,6 +141,11 @@ impl Engine {
         }
         let session = self.session(id);
         session.used_at = now;
+        // TOUCH is a use in any case.
+        let ignores_uses = session.exemptions.from_touching && session.last_command != "touch";
+        if ignores_uses {
+            self.keyspace.count_uses(false);
+        }
         self.running = Some(id);
         let outcome = match checked {
             Ok(command) => self.execute(id, command, &request, now),
@@ -152,8 +165,14 @@ impl Engine {
             }
         };
         self.running = None;
+        if ignores_uses {
+            self.keyspace.count_uses(true);
+        }
         if let Some(reply) = reply {
             self.end(id, &reply);
+        }
+        if self.session(id).is_closing {
+            self.kill(id);
         }
         self.settle(now);
         false
@@ -167,11 +186,16 @@ impl Engine {
         request: &Request,
         now: Millis,
     ) -> Outcome {
+        let most = self.settings.max_query;
         let session = self.session(id);
         if let Some(transaction) = &mut session.transaction
             && !RUNS_IN_TRANSACTION.contains(&command.name)
         {
-            transaction.queued.push((command, request.clone()));
+            if !transaction.queue(command, request, most) {
+                return Err(Halt::error(
+                    "ERR the transaction has more bytes than client-query-buffer-limit",
+                ));
+            }
             return Ok(Reply::Status("QUEUED".into()));
         }
         let database = session.database;

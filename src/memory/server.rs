@@ -1,12 +1,13 @@
 //! The handle of an embedded server.
 
-use std::{collections::BTreeMap, fmt, io, time::Duration};
+use std::{borrow::Borrow, collections::BTreeMap, fmt, io, time::Duration};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use redis::{Arg, Cmd, FromRedisValue, RedisResult};
 
 use super::{
-    acl::DEFAULT_USER, dump::MemoryValue, listener::MemoryListener, settings::Eviction,
-    store::Store,
+    acl::DEFAULT_USER, dump::MemoryValue, listener::MemoryListener, reply::Protocol,
+    request::Request, settings::Eviction, store::Store,
 };
 
 /// A Redis-compatible server inside the process: for tests, examples, and programs that need no other.
@@ -50,7 +51,7 @@ use super::{
 /// [`heal`](Self::heal) takes all of them back. They take effect for all clients at once.
 #[derive(Clone)]
 pub struct MemoryServer {
-    store: Store,
+    pub(super) store: Store,
 }
 
 /// The order in which keys are evicted when a bound on the data is reached.
@@ -169,12 +170,37 @@ impl MemoryServer {
     }
 
     /// Moves the server's time on, beside tokio's clock: keys expire and commands that block time out. Deadlines
-    /// of clients do not move.
+    /// of clients do not move. Beyond some 70 million years the time stands still.
     pub fn advance(&self, duration: Duration) {
         self.store.with(|engine| {
             engine.clock.advance(duration);
             engine.tick_all();
         });
+    }
+
+    /// Runs a command on database 0 at once, without a connection: for data that a test begins with, and for questions
+    /// that the other methods do not answer. No fault of this server affects it, nor does its memory bound, and
+    /// [`command_counts`](Self::command_counts) does not count it. A command that would wait does not.
+    ///
+    /// ```
+    /// let server = redis_steward::MemoryServer::new();
+    /// server.freeze();
+    /// let () = server.query(redis::cmd("RPUSH").arg("queue").arg(&["a", "b"]))?;
+    /// let length: usize = server.query(redis::cmd("LLEN").arg("queue"))?;
+    /// assert_eq!(length, 2);
+    /// # Ok::<(), redis::RedisError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The command's own, and that of the conversion of its reply.
+    pub fn query<T: FromRedisValue>(&self, command: impl Borrow<Cmd>) -> RedisResult<T> {
+        let request = request(command.borrow());
+        let reply = self.store.with(|engine| engine.operate(&request));
+        let mut bytes = BytesMut::new();
+        reply.write(Protocol::default(), &mut bytes);
+        let value = redis::parse_redis_value(&bytes)?;
+        Ok(T::from_redis_value(value.extract_error()?)?)
     }
 
     /// The string at a key of database 0; `None` if there is none, or a value of another type.
@@ -251,86 +277,16 @@ impl MemoryServer {
     pub fn connections(&self) -> usize {
         self.store.with(|engine| engine.sessions.len())
     }
+}
 
-    /// Stops processing, as SIGSTOP does: clients can connect and send, and get no answer.
-    pub fn freeze(&self) {
-        self.store.with(|engine| engine.faults.is_frozen = true);
-    }
-
-    /// Goes on after [`freeze`](Self::freeze), with all that was sent meanwhile.
-    pub fn thaw(&self) {
-        self.store.with(|engine| {
-            engine.faults.is_frozen = false;
-            engine.tick_all();
-        });
-    }
-
-    /// Disconnects all clients and refuses new ones; sockets of [`listen`](Self::listen) are closed. The data stays.
-    pub fn stop(&self) {
-        self.store.set_open(false);
-        self.store.with(|engine| engine.disconnect_all());
-    }
-
-    /// Accepts clients again after [`stop`](Self::stop). Sockets of [`listen`](Self::listen) are opened again within
-    /// moments.
-    pub fn start(&self) {
-        self.store.set_open(true);
-    }
-
-    /// Disconnects all clients, which may connect again at once. Returns their number.
-    pub fn drop_connections(&self) -> usize {
-        self.store.with(|engine| engine.disconnect_all())
-    }
-
-    /// Whether commands are refused with `LOADING`, as while a dataset is loaded.
-    pub fn set_loading(&self, is_loading: bool) {
-        self.store
-            .with(|engine| engine.faults.is_loading = is_loading);
-    }
-
-    /// Whether writes are refused with `READONLY`, as on a replica.
-    pub fn set_read_only(&self, is_read_only: bool) {
-        self.store
-            .with(|engine| engine.faults.is_read_only = is_read_only);
-    }
-
-    /// Whether commands that need memory are refused with `OOM`, whatever there is.
-    pub fn set_out_of_memory(&self, is_out_of_memory: bool) {
-        self.store
-            .with(|engine| engine.faults.is_out_of_memory = is_out_of_memory);
-    }
-
-    /// Answers these commands with an error from now on, and does not run them; all commands if none is named. The
-    /// text begins with the code, as in `CLUSTERDOWN The cluster is down`.
-    pub fn fail_with(&self, error: &str, commands: &[&str]) {
-        let commands = commands
-            .iter()
-            .map(|name| name.to_ascii_lowercase())
-            .collect();
-        self.store
-            .with(|engine| engine.faults.failing.push((error.into(), commands)));
-    }
-
-    /// Sends so many more bytes of replies, counted over all clients, and disconnects the client whose reply
-    /// reaches that number.
-    pub fn cut_after(&self, bytes: usize) {
-        self.store
-            .with(|engine| engine.faults.cut_after = Some(bytes));
-    }
-
-    /// Delays every reply by so much. The commands run at once.
-    pub fn set_delay(&self, delay: Duration) {
-        self.store.with(|engine| engine.faults.delay = delay);
-    }
-
-    /// Takes all faults back.
-    pub fn heal(&self) {
-        self.store.set_open(true);
-        self.store.with(|engine| {
-            engine.faults = Default::default();
-            engine.tick_all();
-        });
-    }
+/// The arguments of a command.
+fn request(command: &Cmd) -> Request {
+    let arguments = command.args_iter().map(|argument| match argument {
+        Arg::Simple(bytes) => Bytes::copy_from_slice(bytes),
+        // The only other one: the cursor of a walk at its beginning.
+        _ => Bytes::from_static(b"0"),
+    });
+    arguments.collect()
 }
 
 impl Default for MemoryServer {

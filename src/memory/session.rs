@@ -3,6 +3,7 @@
 use std::{collections::VecDeque, task::Waker};
 
 use bytes::{Bytes, BytesMut};
+use indexmap::IndexSet;
 
 use super::{
     halt::Wait,
@@ -38,7 +39,7 @@ pub(super) struct Session {
     pub(super) user: Option<Bytes>,
     pub(super) transaction: Option<Transaction>,
     /// Keys under WATCH, with the numbers of their databases.
-    pub(super) watched: Vec<(usize, Bytes)>,
+    pub(super) watched: IndexSet<(usize, Bytes)>,
     /// A watched key has changed.
     pub(super) is_outdated: bool,
     pub(super) subscriptions: Subscriptions,
@@ -65,11 +66,31 @@ pub(super) struct Session {
 #[derive(Debug, Default)]
 pub(super) struct Transaction {
     pub(super) queued: Vec<(&'static Signature, Request)>,
+    /// Bytes of all arguments, with an estimate of what they cost beside them.
+    bytes: usize,
     /// A command was refused, so EXEC is as well.
     pub(super) is_refused: bool,
 }
 
 impl Transaction {
+    /// Adds a command. Tells whether there was room for it.
+    pub(super) fn queue(
+        &mut self,
+        command: &'static Signature,
+        request: &Request,
+        most: usize,
+    ) -> bool {
+        let cost = |argument: &Bytes| argument.len() + size_of::<Bytes>();
+        let bytes = request.iter().map(cost).sum::<usize>() + size_of::<Request>();
+        let fits = self.bytes.saturating_add(bytes) <= most;
+        if fits {
+            self.bytes += bytes;
+            self.queued.push((command, request.clone()));
+        }
+        self.is_refused |= !fits;
+        fits
+    }
+
     /// The flags of all its commands.
     pub(super) fn flags(&self) -> u32 {
         let flags = self.queued.iter().map(|(command, _)| command.flags);
@@ -127,7 +148,7 @@ impl Session {
             protocol: Protocol::default(),
             user,
             transaction: None,
-            watched: Vec::new(),
+            watched: IndexSet::new(),
             is_outdated: false,
             subscriptions: Subscriptions::default(),
             waiting: None,

@@ -17,6 +17,8 @@ pub(super) struct Settings {
     pub(super) output_limits: OutputLimits,
     /// Seconds after which a client that sends nothing is disconnected; 0 is never.
     pub(super) idle_timeout: u64,
+    /// The most bytes of a request, and of the commands that wait for EXEC.
+    pub(super) max_query: usize,
     /// The bound on the bytes of the data; 0 is none.
     pub(super) max_bytes: usize,
     /// The bound on the number of keys; 0 is none.
@@ -53,6 +55,7 @@ impl Default for Settings {
             max_clients: 10_000,
             output_limits: OutputLimits::default(),
             idle_timeout: 0,
+            max_query: 1 << 30,
             max_bytes: 0,
             max_keys: 0,
             eviction: Eviction::default(),
@@ -74,14 +77,9 @@ impl Settings {
             let evicted = match self.eviction {
                 Eviction::None => false,
                 Eviction::LeastRecentlyUsed => {
-                    let mut databases: Vec<_> = keyspace
-                        .all()
-                        .filter(|database| database.len() > 0)
-                        .collect();
-                    random.shuffle(&mut databases);
-                    databases.first_mut().is_some_and(|database| {
-                        let key = database.least_recently_used(random, SAMPLES);
-                        key.is_some_and(|key| database.remove(&key).is_some())
+                    let least = keyspace.least_recently_used(random, SAMPLES);
+                    least.is_some_and(|(number, key)| {
+                        keyspace.database(number).remove(&key).is_some()
                     })
                 }
                 Eviction::NextToExpire => {

@@ -8,7 +8,11 @@ use super::{
     signature::{Signature, Table},
 };
 
-#[derive(Debug, Default)]
+/// Scripts can reply any code, so no more are counted, as in Redis, and no longer ones.
+const MOST_CODES: usize = 128;
+const LONGEST_CODE: usize = 64;
+
+#[derive(Clone, Debug, Default)]
 pub(super) struct Statistics {
     /// By the number of the command.
     calls: Vec<Calls>,
@@ -69,9 +73,11 @@ impl Statistics {
     pub(super) fn note_error(&mut self, text: &str) {
         self.error_replies += 1;
         let code = text.split(' ').next().unwrap_or_default();
+        let has_room = self.errors.len() < MOST_CODES && code.len() <= LONGEST_CODE;
         match self.errors.get_mut(code) {
             Some(count) => *count += 1,
-            None => drop(self.errors.insert(code.into(), 1)),
+            None if has_room => drop(self.errors.insert(code.into(), 1)),
+            None => {}
         }
     }
 
@@ -82,5 +88,21 @@ impl Statistics {
     ) -> impl Iterator<Item = (&'a Signature, Calls)> {
         let all = table.all().iter().zip(self.calls.iter().copied());
         all.filter(|(_, calls)| *calls != Calls::default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn so_many_codes_are_counted() {
+        let mut statistics = Statistics::default();
+        for number in 0..1000 {
+            statistics.note_error(&format!("CODE{number} text"));
+            statistics.note_error(&"X".repeat(100_000));
+        }
+        assert_eq!(statistics.errors.len(), MOST_CODES);
+        assert_eq!(statistics.error_replies, 2000);
     }
 }

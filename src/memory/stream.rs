@@ -35,12 +35,11 @@ impl MemoryStream {
 
     /// Connects a client that comes from this address.
     pub(super) fn accept(store: &Store, address: String) -> io::Result<Self> {
-        if !*store.openness().borrow() {
-            return Err(io::ErrorKind::ConnectionRefused.into());
-        }
+        // Asked under the lock: a stop closes the door before it disconnects all that are inside.
+        let id = store.with(|engine| (*store.openness().borrow()).then(|| engine.accept(address)));
         Ok(Self {
             store: store.clone(),
-            id: store.with(|engine| engine.accept(address)),
+            id: id.ok_or(io::ErrorKind::ConnectionRefused)?,
             timer: None,
         })
     }

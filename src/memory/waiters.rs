@@ -41,6 +41,23 @@ impl Waiters {
         !self.databases[database].is_empty()
     }
 
+    /// Whether both are about the same clients and keys.
+    #[cfg(test)]
+    pub(super) fn has_same(&self, other: &Self) -> bool {
+        use std::collections::BTreeSet;
+        let all = |waiters: &Self| -> BTreeSet<(usize, Bytes, ClientId)> {
+            let databases = waiters.databases.iter().enumerate();
+            let keys = databases.flat_map(|(number, keys)| {
+                keys.iter().map(move |(key, queue)| (number, key, queue))
+            });
+            keys.flat_map(|(number, key, queue)| {
+                queue.iter().map(move |id| (number, key.clone(), *id))
+            })
+            .collect()
+        };
+        all(self) == all(other)
+    }
+
     /// The clients of a key, in the order in which they came.
     pub(super) fn of(&self, database: usize, key: &Bytes) -> Vec<ClientId> {
         let queue = self.databases[database].get(key);

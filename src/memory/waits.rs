@@ -30,6 +30,7 @@ impl Engine {
         for key in &waiting.wait.keys {
             self.waiters.add(id, waiting.database, key);
         }
+        self.keyspace.database(waiting.database).want_changes(true);
         let session = self.session(id);
         session.waiting = Some(waiting);
         // Its stream looks at the deadline.
@@ -43,9 +44,9 @@ impl Engine {
         loop {
             let mut changed = Vec::new();
             for (number, database) in self.keyspace.all().enumerate() {
-                let is_wanted = self.waiters.has(number) || self.watchers.has(number);
-                let keys = database.take_changed(is_wanted);
+                let keys = database.take_changed();
                 changed.extend(keys.into_iter().map(|key| (number, key)));
+                database.want_changes(self.waiters.has(number) || self.watchers.has(number));
             }
             if changed.is_empty() {
                 return;

@@ -1,6 +1,6 @@
 //! HyperLogLogs: estimates of the number of different elements, as strings in the form of Redis.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use crate::memory::{
     command::{
@@ -9,7 +9,7 @@ use crate::memory::{
     },
     context::Context,
     halt::{Halt, Outcome},
-    hyperloglog::Registers,
+    hyperloglog::{self, Registers},
     keyspace::Value,
     reply::Reply,
 };
@@ -27,6 +27,10 @@ fn registers(cx: &mut Context<'_>, key: &[u8]) -> Result<Option<Registers>, Halt
 
 fn pfadd(cx: &mut Context<'_>, args: &[Bytes]) -> Outcome {
     let key = &args[1];
+    let old = cx.db().read::<Bytes>(key)?;
+    if old.is_some_and(|bytes| hyperloglog::is_dense(bytes)) {
+        return add_in_place(cx, args);
+    }
     let old = registers(cx, key)?;
     let mut is_changed = old.is_none();
     let mut registers = old.unwrap_or_default();
@@ -36,6 +40,21 @@ fn pfadd(cx: &mut Context<'_>, args: &[Bytes]) -> Outcome {
     if is_changed {
         let value = Value::String(registers.written());
         cx.db().replace(key, value);
+    }
+    Ok(Reply::flag(is_changed))
+}
+
+/// Adds elements to registers without reading them all.
+fn add_in_place(cx: &mut Context<'_>, args: &[Bytes]) -> Outcome {
+    let mut value = cx.db().edit::<Bytes>(&args[1])?;
+    let mut bytes = BytesMut::from(std::mem::take(&mut *value));
+    let mut is_changed = false;
+    for element in &args[2..] {
+        is_changed |= hyperloglog::add_to_dense(&mut bytes, element);
+    }
+    *value = bytes.freeze();
+    if is_changed {
+        value.touch();
     }
     Ok(Reply::flag(is_changed))
 }

@@ -262,6 +262,25 @@ mod tests {
     }
 
     #[test]
+    fn nothing_comes_after_the_end_of_a_connection() {
+        let publisher = Client::new();
+        for command in ["QUIT", "PING"] {
+            let subscriber = Client::of(&publisher.store);
+            subscriber.ask("HELLO 3");
+            subscriber.ask("SUBSCRIBE a");
+            if command == "PING" {
+                publisher
+                    .store
+                    .with(|engine| engine.faults.cut_after = Some(3));
+            }
+            subscriber.send(&[command.into()]);
+            assert_eq!(publisher.ask("PUBLISH a x"), ":0");
+            let read = subscriber.read();
+            assert_eq!(read, if command == "QUIT" { "+OK" } else { "+PO" });
+        }
+    }
+
+    #[test]
     fn a_subscriber_that_does_not_read_is_disconnected() {
         let publisher = Client::new();
         let subscriber = Client::of(&publisher.store);

@@ -131,6 +131,56 @@ mod tests {
     }
 
     #[test]
+    fn an_exchange_of_databases_forgets_no_change() {
+        let client = Client::new();
+        let other = Client::of(&client.store);
+        client.ask("WATCH a");
+        for command in ["MULTI", "SET a 1", "DEL a", "SWAPDB 0 1", "EXEC"] {
+            other.ask(command);
+        }
+        client.ask("MULTI");
+        assert_eq!(client.ask("EXEC"), "*-1");
+    }
+
+    #[test]
+    fn a_transaction_is_bounded() {
+        let client = Client::new();
+        client.ask("CONFIG SET client-query-buffer-limit 1mb");
+        client.ask("MULTI");
+        let set = ["SET".into(), "a".into(), vec![b'x'; 700_000].into()];
+        assert_eq!(&client.ask_bytes(&set)[..], b"+QUEUED\r\n");
+        assert_eq!(
+            &client.ask_bytes(&set)[..],
+            b"-ERR the transaction has more bytes than client-query-buffer-limit\r\n"
+        );
+        assert!(client.ask("EXEC").starts_with("-EXECABORT "));
+        assert_eq!(client.ask("EXISTS a"), ":0");
+        // One request as well, of a client that has come since.
+        let other = Client::of(&client.store);
+        let set = [
+            "MSET".into(),
+            "a".into(),
+            set[2].clone(),
+            "b".into(),
+            set[2].clone(),
+        ];
+        assert_eq!(
+            &other.ask_bytes(&set)[..],
+            b"-ERR Protocol error: the request is too large\r\n"
+        );
+    }
+
+    #[test]
+    fn many_keys_are_watched_in_little_time() {
+        let client = Client::new();
+        let keys = (0..100_000).map(|number: u32| number.to_string().into());
+        let watch: Vec<_> = ["WATCH".into()].into_iter().chain(keys).collect();
+        assert_eq!(&client.ask_bytes(&watch)[..], b"+OK\r\n");
+        assert!(client.ask("CLIENT INFO").contains(" watch=100000 "));
+        assert_eq!(client.ask("UNWATCH"), "+OK");
+    }
+
+    #[test]
     fn errors_are_elements() {
         let client = Client::new();
         client.ask("MULTI");

@@ -7,9 +7,9 @@ use std::{
 };
 
 use bytes::Bytes;
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 
-use super::{Kind, Millis, Value, entry::Entry};
+use super::{Kind, Millis, Value, capacity, changes::Changes, entry::Entry};
 use crate::memory::halt::Halt;
 
 /// The estimate of what an entry costs beside the bytes of its key and its value.
@@ -26,9 +26,11 @@ pub(in crate::memory) struct Database {
     field_expiries: BTreeSet<(Millis, Bytes)>,
     bytes: usize,
     last_use: u64,
+    /// Uses do not count now.
+    ignores_uses: bool,
     now: Millis,
     /// Keys that have changed since they were last taken, for clients that wait for them or watch them.
-    changed: Vec<Bytes>,
+    changes: Changes,
     /// The number of keys that were removed because their time had come.
     expired: u64,
 }
@@ -81,8 +83,10 @@ impl Database {
     pub(in crate::memory) fn value(&mut self, key: &[u8]) -> Option<&Value> {
         let (last_use, now) = (&mut self.last_use, self.now);
         let entry = self.entries.get_mut(key)?;
-        *last_use += 1;
-        (entry.used, entry.used_at) = (*last_use, now);
+        if !self.ignores_uses {
+            *last_use += 1;
+            (entry.used, entry.used_at) = (*last_use, now);
+        }
         Some(&entry.value)
     }
 
@@ -149,40 +153,35 @@ impl Database {
     }
 
     fn entry(&self, value: Value) -> Entry {
-        Entry {
-            value,
-            expires_at: None,
-            field_expires_at: None,
-            used: self.last_use,
-            used_at: self.now,
-            bytes: 0,
-        }
+        Entry::new(value, self.last_use, self.now)
     }
 
     /// Removes a key. Returns its value, and its expiry.
     pub(in crate::memory) fn remove(&mut self, key: &[u8]) -> Option<(Value, Option<Millis>)> {
         let (key, entry) = self.entries.swap_remove_entry(key)?;
         self.bytes -= entry.bytes;
-        if let Some(at) = entry.expires_at {
+        let expiry = entry.expires_at();
+        if let Some(at) = expiry {
             self.expiries.remove(&(at, key.clone()));
         }
-        if let Some(at) = entry.field_expires_at {
+        if let Some(at) = entry.field_expires_at() {
             self.field_expiries.remove(&(at, key.clone()));
         }
-        self.changed.push(key);
-        Some((entry.value, entry.expires_at))
+        self.changes.note(&key);
+        capacity::shrink_map(&mut self.entries);
+        Some((entry.value, expiry))
     }
 
     pub(in crate::memory) fn clear(&mut self) {
-        self.changed.extend(self.entries.keys().cloned());
-        self.entries.clear();
+        let entries = std::mem::take(&mut self.entries);
+        entries.keys().for_each(|key| self.changes.note(key));
         self.expiries.clear();
         self.field_expiries.clear();
         self.bytes = 0;
     }
 
     pub(in crate::memory) fn expiry(&self, key: &[u8]) -> Option<Millis> {
-        self.entries.get(key)?.expires_at
+        self.entries.get(key)?.expires_at()
     }
 
     /// Sets or removes the expiry of a key. It does not count as a change of its value.
@@ -190,10 +189,10 @@ impl Database {
         let Some(entry) = self.entries.get_mut(key) else {
             return;
         };
-        if let Some(old) = entry.expires_at {
+        if let Some(old) = entry.expires_at() {
             self.expiries.remove(&(old, key.clone()));
         }
-        entry.expires_at = at;
+        entry.set_expiry(at);
         if let Some(at) = at {
             self.expiries.insert((at, key.clone()));
         }
@@ -208,7 +207,7 @@ impl Database {
     /// A key has changed: clients that watch it notice, and those that wait for it try again.
     pub(in crate::memory) fn touch(&mut self, key: &Bytes) {
         self.count_bytes(key);
-        self.changed.push(key.clone());
+        self.changes.note(key);
     }
 
     fn count_bytes(&mut self, key: &Bytes) {
@@ -217,8 +216,9 @@ impl Database {
             self.bytes = self.bytes - entry.bytes + bytes;
             entry.bytes = bytes;
             let at = entry.value.next_field_expiry();
-            let old = std::mem::replace(&mut entry.field_expires_at, at);
+            let old = entry.field_expires_at();
             if old != at {
+                entry.set_field_expiry(at);
                 self.field_expiries.extend(at.map(|at| (at, key.clone())));
                 if let Some(old) = old {
                     self.field_expiries.remove(&(old, key.clone()));
@@ -227,19 +227,28 @@ impl Database {
         }
     }
 
-    /// These keys have come, gone, or changed, by a change of the database as a whole.
-    pub(super) fn note_changes(&mut self, keys: &[Bytes]) {
-        self.changed.extend_from_slice(keys);
+    /// Exchanges the data of two databases. All keys of both count as changed in both, as each of them has come or
+    /// gone. What has changed before has changed in the database of that number.
+    pub(super) fn swap(&mut self, other: &mut Self) {
+        let is_wanted = self.changes.is_wanted() || other.changes.is_wanted();
+        let keys = self.keys().chain(other.keys()).filter(|_| is_wanted);
+        let keys: Vec<_> = keys.cloned().collect();
+        std::mem::swap(self, other);
+        std::mem::swap(&mut self.changes, &mut other.changes);
+        for key in &keys {
+            self.changes.note(key);
+            other.changes.note(key);
+        }
     }
 
-    /// Keys that have changed since the last call; a key may be in it more than once.
-    pub(in crate::memory) fn take_changed(&mut self, wanted: bool) -> Vec<Bytes> {
-        if wanted {
-            std::mem::take(&mut self.changed)
-        } else {
-            self.changed.clear();
-            Vec::new()
-        }
+    /// Whether changes are to be noted from now on.
+    pub(in crate::memory) fn want_changes(&mut self, is_wanted: bool) {
+        self.changes.set_wanted(is_wanted);
+    }
+
+    /// Keys that have changed since the last call.
+    pub(in crate::memory) fn take_changed(&mut self) -> IndexSet<Bytes> {
+        self.changes.take()
     }
 
     /// Removes the keys and the fields of hashes whose time has come. Later uses are at this time. Tells whether
@@ -278,16 +287,44 @@ impl Database {
         }
     }
 
-    /// The key to evict next: of so many random ones the one that was not used for longest.
-    pub(in crate::memory) fn least_recently_used(
-        &self,
-        random: &mut fastrand::Rng,
-        samples: usize,
-    ) -> Option<Bytes> {
-        let sampled = (0..samples.min(self.entries.len()))
-            .filter_map(|_| self.entries.get_index(random.usize(0..self.entries.len())));
-        let (key, _) = sampled.min_by_key(|(_, entry)| entry.used)?;
-        Some(key.clone())
+    /// The number of the last use, in the order of uses.
+    pub(super) fn last_use(&self) -> u64 {
+        self.last_use
+    }
+
+    /// Later uses than this are to have greater numbers.
+    pub(super) fn set_last_use(&mut self, last_use: u64) {
+        self.last_use = last_use;
+    }
+
+    pub(super) fn set_ignores_uses(&mut self, ignores_uses: bool) {
+        self.ignores_uses = ignores_uses;
+    }
+
+    /// The key at a position, after the number of its last use.
+    pub(super) fn use_at(&self, position: usize) -> Option<(u64, &Bytes)> {
+        let (key, entry) = self.entries.get_index(position)?;
+        Some((entry.used, key))
+    }
+
+    /// Holds every count and index against the keys themselves.
+    #[cfg(test)]
+    pub(super) fn check_counts(&self) {
+        let mut bytes = 0;
+        let (mut expiries, mut field_expiries) = (BTreeSet::new(), BTreeSet::new());
+        for (key, entry) in &self.entries {
+            entry.value.check_counts();
+            assert!(!entry.value.is_empty(), "{key:?}");
+            let counted = key.len() + entry.value.bytes() + ENTRY_BYTES;
+            assert_eq!(entry.bytes, counted, "{key:?}");
+            bytes += counted;
+            expiries.extend(entry.expires_at().map(|at| (at, key.clone())));
+            let next = entry.value.next_field_expiry();
+            field_expiries.extend(next.map(|at| (at, key.clone())));
+        }
+        assert_eq!(self.bytes, bytes);
+        assert_eq!(self.expiries, expiries);
+        assert_eq!(self.field_expiries, field_expiries);
     }
 
     /// The key that expires next.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 use indexmap::IndexMap;
 
-use super::Millis;
+use super::{Millis, capacity};
 
 /// The estimate of what a field costs beside its name and its value.
 const FIELD_BYTES: usize = 88;
@@ -99,6 +99,7 @@ impl Hash {
             self.fields.swap_remove_entry(name)
         };
         let (name, field) = removed?;
+        capacity::shrink_map(&mut self.fields);
         self.bytes -= name.len() + field.value.len() + FIELD_BYTES;
         if let Some(at) = field.expires_at {
             self.forget_expiry(at, name);
@@ -142,6 +143,17 @@ impl Hash {
             let name = name.clone();
             self.remove(&name);
         }
+    }
+
+    #[cfg(test)]
+    pub(super) fn check_counts(&self) {
+        let fields = self.fields.iter();
+        let bytes = fields.map(|(name, field)| name.len() + field.value.len() + FIELD_BYTES);
+        let bytes = bytes.sum::<usize>() + self.expiries.len() * EXPIRY_BYTES;
+        assert_eq!(self.bytes, bytes);
+        let expiries = self.fields.iter();
+        let expiries = expiries.filter_map(|(name, field)| Some((field.expires_at?, name.clone())));
+        assert_eq!(self.expiries, expiries.collect());
     }
 }
 

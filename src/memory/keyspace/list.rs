@@ -4,6 +4,8 @@ use std::{collections::VecDeque, ops::RangeInclusive};
 
 use bytes::Bytes;
 
+use super::capacity;
+
 /// The estimate of what an element costs beside its bytes.
 const ELEMENT_BYTES: usize = 32;
 
@@ -65,6 +67,7 @@ impl List {
             End::Right => self.items.pop_back(),
         }?;
         self.bytes -= cost(&item);
+        capacity::shrink_queue(&mut self.items);
         Some(item)
     }
 
@@ -87,35 +90,48 @@ impl List {
     /// Keeps the elements at these positions alone, as far as they exist. Returns how many were removed.
     pub(in crate::memory) fn trim(&mut self, start: usize, end: usize) -> usize {
         let before = self.items.len();
-        self.items.truncate(end);
-        self.items.drain(..start.min(self.items.len()));
-        self.count_bytes();
+        let removed = self.items.drain(end.min(before)..);
+        self.bytes -= removed.map(|item| cost(&item)).sum::<usize>();
+        let removed = self.items.drain(..start.min(self.items.len()));
+        self.bytes -= removed.map(|item| cost(&item)).sum::<usize>();
+        capacity::shrink_queue(&mut self.items);
         before - self.items.len()
     }
 
     /// Removes so many elements of this value at most, beginning at an end. Returns how many there were.
     pub(in crate::memory) fn remove(&mut self, from: End, most: usize, value: &Bytes) -> usize {
-        let equal = self.items.iter().filter(|item| *item == value).count();
-        let removed = equal.min(most);
-        // Of the equal elements in their order, those that stay are the last or the first.
-        let stay = match from {
-            End::Left => removed..equal,
-            End::Right => 0..equal - removed,
+        let equal = self.items.iter().enumerate();
+        let equal = equal.filter(|(_, item)| *item == value);
+        let equal = equal.map(|(position, _)| position);
+        // No more are looked for than are removed: there may be many behind.
+        let mut positions: Vec<usize> = match from {
+            End::Left => equal.take(most).collect(),
+            End::Right => equal.rev().take(most).collect(),
         };
-        let mut seen = 0;
-        self.items.retain(|item| {
-            if item != value {
-                return true;
-            }
-            seen += 1;
-            stay.contains(&(seen - 1))
-        });
-        self.bytes -= removed * cost(value);
-        removed
+        positions.sort_unstable();
+        self.bytes -= positions.len() * cost(value);
+        if let [position] = positions[..] {
+            self.items.remove(position);
+        } else if !positions.is_empty() {
+            self.remove_all(&positions);
+        }
+        capacity::shrink_queue(&mut self.items);
+        positions.len()
     }
 
-    fn count_bytes(&mut self) {
-        self.bytes = self.items.iter().map(cost).sum();
+    /// Removes the elements at these positions, which are in ascending order.
+    fn remove_all(&mut self, positions: &[usize]) {
+        let (mut removed, mut position) = (positions.iter().peekable(), 0);
+        self.items.retain(|_| {
+            let is_removed = removed.next_if_eq(&&position).is_some();
+            position += 1;
+            !is_removed
+        });
+    }
+
+    #[cfg(test)]
+    pub(super) fn check_counts(&self) {
+        assert_eq!(self.bytes, self.items.iter().map(cost).sum::<usize>());
     }
 }
 

@@ -1,9 +1,12 @@
 //! The data: numbered databases of keys, each with a value and perhaps an expiry.
 
+mod capacity;
+mod changes;
 mod database;
 mod entry;
 mod hash;
 mod list;
+mod ranking;
 mod set;
 mod sorted_set;
 mod stream;
@@ -12,12 +15,13 @@ mod value;
 pub(super) use database::{Database, Edit};
 pub(super) use hash::Hash;
 pub(super) use list::{End, List};
+pub(super) use ranking::Scored;
 pub(super) use set::Set;
 pub(super) use sorted_set::SortedSet;
 pub(super) use stream::{Bound, Consumer, Entry, Group, Id, Pending, Stream, Trim};
 pub(super) use value::{Kind, Value};
 
-use std::mem;
+use bytes::Bytes;
 
 /// A time in milliseconds of the Unix epoch.
 pub(super) type Millis = u64;
@@ -71,21 +75,59 @@ impl Keyspace {
     /// Exchanges the data of two databases. Clients stay where they are, and see the other data.
     pub(super) fn swap(&mut self, one: usize, other: usize) {
         if let Some((one, other)) = self.pair(one, other) {
-            // Keys of both, as each of them has come or gone.
-            let keys: Vec<_> = one.keys().chain(other.keys()).cloned().collect();
-            mem::swap(one, other);
-            one.note_changes(&keys);
-            other.note_changes(&keys);
+            one.swap(other);
         }
     }
 
     /// Removes every key whose time has come, so that no command meets one. Tells whether there were any.
     pub(super) fn expire(&mut self, now: Millis) -> bool {
         let mut has_expired = false;
+        let last_use = self.databases.iter().map(Database::last_use).max();
         for database in &mut self.databases {
+            // Uses in different databases are comparable.
+            database.set_last_use(last_use.unwrap_or(0));
             has_expired |= database.expire(now);
         }
         has_expired
+    }
+
+    /// Holds every count and index against the data itself.
+    #[cfg(test)]
+    pub(super) fn check_counts(&self) {
+        self.databases.iter().for_each(Database::check_counts);
+    }
+
+    /// Whether commands count as uses of keys from now on.
+    pub(super) fn count_uses(&mut self, counts: bool) {
+        for database in &mut self.databases {
+            database.set_ignores_uses(!counts);
+        }
+    }
+
+    /// The key to evict next, and the number of its database: of so many random ones the one that was not used for
+    /// longest.
+    pub(super) fn least_recently_used(
+        &self,
+        random: &mut fastrand::Rng,
+        samples: usize,
+    ) -> Option<(usize, Bytes)> {
+        let keys: usize = self.databases.iter().map(Database::len).sum();
+        let sampled = (0..samples.min(keys)).filter_map(|_| self.use_at(random.usize(..keys)));
+        let (_, number, key) = sampled.min_by_key(|(used, ..)| *used)?;
+        Some((number, key.clone()))
+    }
+
+    /// The key at a position, of all databases one after the other: the number of its last use, and that of its
+    /// database.
+    fn use_at(&self, position: usize) -> Option<(u64, usize, &Bytes)> {
+        let mut position = position;
+        for (number, database) in self.databases.iter().enumerate() {
+            if let Some((used, key)) = database.use_at(position) {
+                return Some((used, number, key));
+            }
+            position -= database.len();
+        }
+        None
     }
 
     /// Bytes of all keys and values, with an estimate of what each entry costs beside them.

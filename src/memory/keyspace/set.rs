@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use indexmap::IndexSet;
 
+use super::capacity;
 use crate::memory::number;
 
 /// The estimate of what a member costs beside its bytes.
@@ -105,7 +106,17 @@ impl Set {
             self.members.swap_remove_index(position)
         }?;
         self.bytes -= member.len() + MEMBER_BYTES;
+        capacity::shrink_set(&mut self.members);
         Some(member)
+    }
+
+    #[cfg(test)]
+    pub(super) fn check_counts(&self) {
+        let bytes = self
+            .members
+            .iter()
+            .map(|member| member.len() + MEMBER_BYTES);
+        assert_eq!(self.bytes, bytes.sum::<usize>());
     }
 }
 

@@ -1,20 +1,24 @@
 //! Sorted sets.
 
-use std::{cmp::Ordering, mem, ops::Range};
+use std::{mem, ops::Range};
 
 use bytes::Bytes;
 use indexmap::IndexMap;
+
+use super::{
+    capacity,
+    ranking::{Ranking, Scored, order},
+};
 
 /// The estimate of what a member costs beside its bytes, which are held once.
 const MEMBER_BYTES: usize = 104;
 
 /// Members by score, and by bytes where scores are equal.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub(in crate::memory) struct SortedSet {
     /// In an order that ZSCAN can follow, as that of the keys of a database.
     scores: IndexMap<Bytes, f64>,
-    /// In order. An insertion moves the later ones, which is fast for as many as fit the cache.
-    ranks: Vec<(f64, Bytes)>,
+    ranks: Ranking,
     bytes: usize,
 }
 
@@ -24,7 +28,7 @@ impl SortedSet {
     }
 
     pub(in crate::memory) fn is_empty(&self) -> bool {
-        self.ranks.is_empty()
+        self.scores.is_empty()
     }
 
     /// Whether Redis, by its default settings, holds as many members in one block.
@@ -42,19 +46,45 @@ impl SortedSet {
     }
 
     /// All members in order.
-    pub(in crate::memory) fn ranks(&self) -> &[(f64, Bytes)] {
-        &self.ranks
+    pub(in crate::memory) fn iter(&self) -> impl DoubleEndedIterator<Item = &Scored> {
+        self.range(0..self.len())
+    }
+
+    /// The members of these ranks, which have to exist.
+    pub(in crate::memory) fn range(
+        &self,
+        ranks: Range<usize>,
+    ) -> impl DoubleEndedIterator<Item = &Scored> {
+        self.ranks.range(ranks)
+    }
+
+    /// The number of members for which this holds. It holds for the first ones up to some member, and for none after.
+    pub(in crate::memory) fn partition_point(&self, holds: impl Fn(&Scored) -> bool) -> usize {
+        self.ranks.partition_point(holds)
+    }
+
+    /// The member of a rank.
+    pub(in crate::memory) fn get(&self, rank: usize) -> Option<&Scored> {
+        self.ranks.get(rank)
+    }
+
+    pub(in crate::memory) fn first(&self) -> Option<&Scored> {
+        self.get(0)
+    }
+
+    pub(in crate::memory) fn last(&self) -> Option<&Scored> {
+        self.get(self.len().checked_sub(1)?)
     }
 
     /// Whether all members have the same score, and so are in the order of their bytes.
     pub(in crate::memory) fn has_one_score(&self) -> bool {
-        let (first, last) = (self.ranks.first(), self.ranks.last());
-        first.map(|(score, _)| score) == last.map(|(score, _)| score)
+        let score = |member: Option<&Scored>| member.map(|(score, _)| *score);
+        score(self.first()) == score(self.last())
     }
 
     pub(in crate::memory) fn rank(&self, member: &[u8]) -> Option<usize> {
         let score = self.score(member)?;
-        self.position(score, member).ok()
+        Some(self.ranks.position(score, member))
     }
 
     /// Gives a member a score. Returns its score before. As in the block in which Redis holds few members, a
@@ -64,41 +94,40 @@ impl SortedSet {
         let Some(held) = self.scores.get_mut(&member) else {
             self.bytes += member.len() + MEMBER_BYTES;
             self.scores.insert(member.clone(), score);
-            self.place(score, member);
+            self.ranks.insert((score, member));
             return None;
         };
         let old = mem::replace(held, score);
-        if let Ok(position) = self.position(old, &member) {
-            // The bytes of the member are those that the scores hold.
-            let (_, member) = self.ranks.remove(position);
-            self.place(score, member);
-        }
+        // The bytes of the member are those that the scores hold.
+        let (_, member) = self.ranks.remove(self.ranks.position(old, &member));
+        self.ranks.insert((score, member));
         Some(old)
-    }
-
-    fn place(&mut self, score: f64, member: Bytes) {
-        if let Err(position) = self.position(score, &member) {
-            self.ranks.insert(position, (score, member));
-        }
     }
 
     /// Returns the score that the member had.
     pub(in crate::memory) fn remove(&mut self, member: &[u8]) -> Option<f64> {
         let score = self.scores.swap_remove(member)?;
-        if let Ok(position) = self.position(score, member) {
-            self.ranks.remove(position);
-        }
+        self.ranks.remove(self.ranks.position(score, member));
         self.bytes -= member.len() + MEMBER_BYTES;
+        capacity::shrink_map(&mut self.scores);
         Some(score)
     }
 
-    /// Removes the members at these ranks, and returns them in order.
-    pub(in crate::memory) fn remove_ranks(&mut self, ranks: Range<usize>) -> Vec<(f64, Bytes)> {
-        let removed: Vec<_> = self.ranks.drain(ranks).collect();
+    /// Removes the members of these ranks, and returns them in order.
+    pub(in crate::memory) fn remove_ranks(&mut self, ranks: Range<usize>) -> Vec<Scored> {
+        if ranks == (0..self.len()) {
+            let all = mem::take(self);
+            return all.iter().cloned().collect();
+        }
+        let removed: Vec<_> = ranks
+            .clone()
+            .map(|_| self.ranks.remove(ranks.start))
+            .collect();
         for (_, member) in &removed {
             self.scores.swap_remove(member);
             self.bytes -= member.len() + MEMBER_BYTES;
         }
+        capacity::shrink_map(&mut self.scores);
         removed
     }
 
@@ -108,9 +137,22 @@ impl SortedSet {
         Some((member, *score))
     }
 
-    fn position(&self, score: f64, member: &[u8]) -> Result<usize, usize> {
-        self.ranks
-            .binary_search_by(|(other, name)| order(*other, name, score, member))
+    #[cfg(test)]
+    pub(super) fn check_counts(&self) {
+        let bytes = self.scores.keys().map(|member| member.len() + MEMBER_BYTES);
+        assert_eq!(self.bytes, bytes.sum::<usize>());
+        self.ranks.check_counts();
+        assert_eq!(self.ranks.len(), self.scores.len());
+        assert!(
+            self.iter()
+                .all(|(score, member)| self.score(member) == Some(*score))
+        );
+    }
+}
+
+impl PartialEq for SortedSet {
+    fn eq(&self, other: &Self) -> bool {
+        self.scores == other.scores
     }
 }
 
@@ -118,24 +160,18 @@ impl FromIterator<(Bytes, f64)> for SortedSet {
     /// Of several scores of a member the last one is taken.
     fn from_iter<I: IntoIterator<Item = (Bytes, f64)>>(members: I) -> Self {
         let scores: IndexMap<Bytes, f64> = members.into_iter().collect();
-        let mut ranks: Vec<_> = scores
+        let mut sorted: Vec<_> = scores
             .iter()
             .map(|(member, score)| (*score, member.clone()))
             .collect();
-        ranks
+        sorted
             .sort_unstable_by(|(score, member), (other, name)| order(*score, member, *other, name));
         let bytes = scores.keys().map(|member| member.len() + MEMBER_BYTES);
         let bytes = bytes.sum();
         Self {
             scores,
-            ranks,
+            ranks: sorted.into_iter().collect(),
             bytes,
         }
     }
-}
-
-/// Scores are never NaN, and the two zeros are equal.
-fn order(score: f64, member: &[u8], other: f64, name: &[u8]) -> Ordering {
-    let by_score = score.partial_cmp(&other).unwrap_or(Ordering::Equal);
-    by_score.then_with(|| member.cmp(name))
 }

@@ -4,14 +4,15 @@ use bytes::Bytes;
 
 use super::{Hash, List, Millis, Set, SortedSet, Stream};
 
+/// Collections are in a box, so that strings, of which there are most, do not take their place.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::memory) enum Value {
     String(Bytes),
-    List(List),
-    Hash(Hash),
-    Set(Set),
-    SortedSet(SortedSet),
-    Stream(Stream),
+    List(Box<List>),
+    Hash(Box<Hash>),
+    Set(Box<Set>),
+    SortedSet(Box<SortedSet>),
+    Stream(Box<Stream>),
 }
 
 impl Value {
@@ -35,6 +36,18 @@ impl Value {
             Self::Set(set) => set.bytes(),
             Self::SortedSet(set) => set.bytes(),
             Self::Stream(stream) => stream.bytes(),
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn check_counts(&self) {
+        match self {
+            Self::String(_) => {}
+            Self::List(list) => list.check_counts(),
+            Self::Hash(hash) => hash.check_counts(),
+            Self::Set(set) => set.check_counts(),
+            Self::SortedSet(set) => set.check_counts(),
+            Self::Stream(stream) => stream.check_counts(),
         }
     }
 
@@ -65,28 +78,48 @@ pub(in crate::memory) trait Kind: Default {
     fn into_value(self) -> Value;
 }
 
-macro_rules! kinds {
-    ($($kind:ty => $variant:ident),*) => {$(
+impl Kind for Bytes {
+    fn of(value: &Value) -> Option<&Self> {
+        match value {
+            Value::String(bytes) => Some(bytes),
+            _ => None,
+        }
+    }
+
+    fn of_mut(value: &mut Value) -> Option<&mut Self> {
+        match value {
+            Value::String(bytes) => Some(bytes),
+            _ => None,
+        }
+    }
+
+    fn into_value(self) -> Value {
+        Value::String(self)
+    }
+}
+
+macro_rules! collections {
+    ($($kind:ident),*) => {$(
         impl Kind for $kind {
             fn of(value: &Value) -> Option<&Self> {
                 match value {
-                    Value::$variant(inner) => Some(inner),
+                    Value::$kind(inner) => Some(&**inner),
                     _ => None,
                 }
             }
 
             fn of_mut(value: &mut Value) -> Option<&mut Self> {
                 match value {
-                    Value::$variant(inner) => Some(inner),
+                    Value::$kind(inner) => Some(&mut **inner),
                     _ => None,
                 }
             }
 
             fn into_value(self) -> Value {
-                Value::$variant(self)
+                Value::$kind(Box::new(self))
             }
         }
     )*};
 }
 
-kinds!(Bytes => String, List => List, Hash => Hash, Set => Set, SortedSet => SortedSet, Stream => Stream);
+collections!(List, Hash, Set, SortedSet, Stream);

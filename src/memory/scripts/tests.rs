@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::digest;
-use crate::memory::tests::client::Client;
+use crate::memory::{faults::Failing, tests::client::Client};
 
 /// Runs a script with these arguments, and returns what there is to read.
 fn eval(client: &Client, source: &str, arguments: &[&str]) -> String {
@@ -218,8 +218,11 @@ fn faults_are_faults_of_scripts_as_well() {
     assert_eq!(eval(&client, "return redis.call('get', 'a')", &[]), "$-1");
     client.store.with(|engine| {
         engine.faults = Default::default();
-        let failing = ("MY error".into(), vec!["get".into()]);
-        engine.faults.failing.push(failing);
+        engine.faults.failing.push(Failing {
+            error: "MY error".into(),
+            commands: vec!["get".into()],
+            left: None,
+        });
     });
     assert!(eval(&client, "return redis.call('get', 'a')", &[]).starts_with("-MY error script: "));
     client

@@ -2,6 +2,7 @@
 
 pub(super) mod client;
 mod differential;
+mod invariants;
 mod page;
 
 use crate::common::{skip_notice, version};

@@ -247,6 +247,29 @@ mod tests {
         );
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn uses_count_unless_a_client_is_not_to_touch() {
+        let client = Client::new();
+        let idle = |expected: &str| {
+            let by = Duration::from_secs(10);
+            client.store.with(|engine| engine.clock.advance(by));
+            assert_eq!(client.ask("OBJECT IDLETIME a"), expected);
+        };
+        client.ask("SET a 1");
+        client.ask("CLIENT NO-TOUCH ON");
+        idle(":10");
+        client.ask("GET a");
+        client.ask("MULTI");
+        client.ask("GET a");
+        client.ask("EXEC");
+        idle(":20");
+        client.ask("TOUCH a");
+        idle(":10");
+        client.ask("CLIENT NO-TOUCH OFF");
+        client.ask("GET a");
+        idle(":10");
+    }
+
     #[test]
     fn replies_are_left_out() {
         let client = Client::new();

@@ -13,7 +13,7 @@ use super::{
 use crate::memory::{
     context::Context,
     halt::Outcome,
-    keyspace::{SortedSet, Value},
+    keyspace::{Kind, SortedSet},
     reply::Reply,
 };
 
@@ -76,18 +76,17 @@ fn run(cx: &mut Context<'_>, args: &[Bytes], form: Form) -> Outcome {
         (found.member, score)
     });
     let result: SortedSet = members.collect();
-    cx.db().insert(target.key, Value::SortedSet(result));
+    cx.db().insert(target.key, result.into_value());
     Ok(Reply::count(count))
 }
 
 fn search(set: &SortedSet, centre: Point, shape: Shape, query: &Query<'_>) -> Vec<Found> {
-    let ranks = set.ranks();
     let cells = shape.cells(centre).into_iter();
     let ranges = cells.map(|cell| {
         let scores = cell.scores();
-        let first = ranks.partition_point(|(score, _)| *score < scores.start);
-        let end = ranks.partition_point(|(score, _)| *score < scores.end);
-        &ranks[first..end]
+        let first = set.partition_point(|(score, _)| *score < scores.start);
+        let end = set.partition_point(|(score, _)| *score < scores.end);
+        set.range(first..end)
     });
     let found = ranges.flatten().filter_map(|(score, member)| {
         let point = point_of(*score);

@@ -102,9 +102,10 @@ fn string(bytes: &[u8]) -> &'static str {
 }
 
 fn list_encoding(list: &List) -> &'static str {
-    let bytes: usize = list.iter().map(Bytes::len).sum();
     // An element has two bytes or more of its own in the block.
-    if bytes + 2 * list.len() <= BLOCK_LIST_BYTES {
+    let is_short = list.len() <= BLOCK_LIST_BYTES / 2;
+    let bytes = || list.iter().map(|item| item.len() + 2).sum::<usize>();
+    if is_short && bytes() <= BLOCK_LIST_BYTES {
         "listpack"
     } else {
         "quicklist"
@@ -130,8 +131,7 @@ fn set_encoding(set: &Set) -> &'static str {
 }
 
 fn sorted_set_encoding(set: &SortedSet) -> &'static str {
-    let are_short = set.ranks().iter().all(|(_, member)| is_short(member));
-    if set.len() <= BLOCK_ITEMS && are_short {
+    if set.len() <= BLOCK_ITEMS && set.iter().all(|(_, member)| is_short(member)) {
         "listpack"
     } else {
         "skiplist"

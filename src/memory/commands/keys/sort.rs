@@ -8,9 +8,12 @@ use crate::memory::{
     arguments::{Words, integer, is},
     context::Context,
     halt::{Halt, Outcome},
-    keyspace::{Database, List, Value},
+    keyspace::{Database, Kind, List, Value},
     reply::Reply,
 };
+
+/// Elements times patterns of GET. A real server sends as many as it is asked for.
+const MOST_RESULTS: usize = 1 << 24;
 
 #[derive(Default)]
 struct Options<'a> {
@@ -72,6 +75,12 @@ fn run(database: &mut Database, key: &Bytes, mut options: Options<'_>) -> Outcom
     }
     let elements = sorted(database, elements, &options)?;
     let found = options.limited(elements);
+    let results = found.len().saturating_mul(options.gets.len().max(1));
+    if results > MOST_RESULTS {
+        return Err(Halt::error(format!(
+            "ERR SORT would have more than {MOST_RESULTS} results"
+        )));
+    }
     let outputs: Vec<Option<Bytes>> = if options.gets.is_empty() {
         found.into_iter().map(Some).collect()
     } else {
@@ -88,7 +97,7 @@ fn run(database: &mut Database, key: &Bytes, mut options: Options<'_>) -> Outcom
     };
     let count = outputs.len();
     let list: List = outputs.into_iter().map(Option::unwrap_or_default).collect();
-    database.insert(target, Value::List(list));
+    database.insert(target, list.into_value());
     Ok(Reply::count(count))
 }
 
@@ -99,7 +108,7 @@ fn elements(value: Option<&Value>) -> Result<(Vec<Bytes>, bool), Halt> {
         Some(Value::List(list)) => Ok((list.iter().cloned().collect(), false)),
         Some(Value::Set(set)) => Ok((set.iter().cloned().collect(), true)),
         Some(Value::SortedSet(set)) => {
-            let members = set.ranks().iter().map(|(_, member)| member.clone());
+            let members = set.iter().map(|(_, member)| member.clone());
             Ok((members.collect(), false))
         }
         Some(_) => Err(Halt::WRONG_TYPE),
@@ -241,7 +250,7 @@ mod tests {
     use bytes::Bytes;
 
     use crate::memory::{
-        keyspace::{List, Value},
+        keyspace::{Kind, List},
         tests::client::Client,
     };
 
@@ -253,7 +262,7 @@ mod tests {
             .collect();
         client.store.with(|engine| {
             let database = engine.keyspace.database(0);
-            database.insert(&Bytes::from("l"), Value::List(list));
+            database.insert(&Bytes::from("l"), list.into_value());
         });
         client
     }
@@ -275,6 +284,20 @@ mod tests {
         ] {
             assert_eq!(client.ask(command), reply, "{command}");
         }
+    }
+
+    #[test]
+    fn results_are_bounded() {
+        let elements: Vec<String> = (0..20_000).map(|number| number.to_string()).collect();
+        let elements: Vec<&str> = elements.iter().map(String::as_str).collect();
+        let client = client(&elements);
+        let gets = " GET #".repeat(1000);
+        assert_eq!(
+            client.ask(&format!("SORT l{gets}")),
+            "-ERR SORT would have more than 16777216 results"
+        );
+        let few = client.ask(&format!("SORT l LIMIT 0 2{gets}"));
+        assert!(few.starts_with("*2000 $1 0 "), "{}", &few[..50]);
     }
 
     #[test]

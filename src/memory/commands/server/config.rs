@@ -69,6 +69,7 @@ enum Change {
     OutputLimits(OutputLimits),
     MaxMemory(usize),
     IdleTimeout(u64),
+    MaxQuery(usize),
     Policy(Eviction),
     Password(Bytes),
     #[cfg(feature = "memory-lua")]
@@ -95,6 +96,10 @@ fn all(engine: &Engine) -> Vec<(&'static str, Bytes)> {
         (
             "client-output-buffer-limit",
             settings.output_limits.description().into(),
+        ),
+        (
+            "client-query-buffer-limit",
+            settings.max_query.to_string().into(),
         ),
         ("maxclients", settings.max_clients.to_string().into()),
         ("maxmemory", settings.max_bytes.to_string().into()),
@@ -193,6 +198,17 @@ fn read(settings: &Settings, name: &str, value: &Bytes) -> Result<Change, String
             }
             Ok(Change::IdleTimeout(seconds as u64))
         }
+        "client-query-buffer-limit" => {
+            const LEAST: usize = 1 << 20;
+            let bytes = bytes(value).ok_or("argument must be a memory value")?;
+            if bytes < LEAST {
+                let most = i64::MAX;
+                return Err(format!(
+                    "argument must be between {LEAST} and {most} inclusive"
+                ));
+            }
+            Ok(Change::MaxQuery(bytes))
+        }
         "maxmemory" => {
             let bytes = bytes(value).ok_or("argument must be a memory value")?;
             Ok(Change::MaxMemory(bytes))
@@ -251,6 +267,8 @@ fn apply(engine: &mut Engine, change: Change) {
             settings.idle_timeout = seconds;
             engine.wake_all();
         }
+        // Of clients that connect later.
+        Change::MaxQuery(bytes) => settings.max_query = bytes,
         Change::Policy(policy) => settings.eviction = policy,
         Change::Password(password) => {
             let is_none = password.is_empty();
@@ -313,6 +331,31 @@ mod tests {
         assert_eq!(client.ask("CONFIG SET maxmemory-policy allkeys-lru"), "+OK");
         assert_eq!(client.ask("SET b 1"), "+OK");
         assert!(client.ask("INFO stats").contains("evicted_keys:1"));
+    }
+
+    #[test]
+    fn a_key_in_use_stays_however_few_there_are_in_its_database() {
+        let client = Client::new();
+        client.ask("SELECT 1");
+        client.ask("SET hot 1");
+        client.ask("SELECT 0");
+        client.ask("CONFIG SET maxmemory-policy allkeys-lru");
+        for number in 0..300 {
+            client.ask(&format!("SET cold{number} 1"));
+        }
+        let other = Client::of(&client.store);
+        other.ask("SELECT 1");
+        other.ask("GET hot");
+        let bytes = client.store.with(|engine| engine.keyspace.bytes());
+        client.ask(&format!("CONFIG SET maxmemory {bytes}"));
+        for number in 0..200 {
+            assert_eq!(
+                other.ask("GET hot"),
+                "$1 1",
+                "after {number} evictions or more"
+            );
+            client.ask(&format!("SET new{number} 1"));
+        }
     }
 
     #[test]

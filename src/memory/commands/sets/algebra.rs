@@ -7,7 +7,7 @@ use crate::memory::{
     arguments::{Words, integer, is},
     context::Context,
     halt::{Halt, Outcome},
-    keyspace::{Database, Value},
+    keyspace::{Database, Kind},
     reply::Reply,
 };
 
@@ -46,7 +46,7 @@ fn show(cx: &mut Context<'_>, args: &[Bytes], combine: Combine) -> Outcome {
 fn store(cx: &mut Context<'_>, args: &[Bytes], combine: Combine) -> Outcome {
     let result = combine(&sets(cx.db(), &args[2..])?);
     let len = result.len();
-    cx.db().insert(&args[1], Value::Set(result));
+    cx.db().insert(&args[1], result.into_value());
     Ok(Reply::count(len))
 }
 
@@ -84,10 +84,7 @@ fn sets<'a>(database: &'a mut Database, keys: &[Bytes]) -> Result<Vec<Option<&'a
         database.read::<Set>(key)?;
     }
     let database = &*database;
-    let sets = keys.iter().map(|key| match database.peek(key) {
-        Some(Value::Set(set)) => Some(set),
-        _ => None,
-    });
+    let sets = keys.iter().map(|key| database.peek(key).and_then(Set::of));
     Ok(sets.collect())
 }
 

@@ -4,7 +4,12 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use crate::memory::{arguments::integer, halt::Halt, keyspace::SortedSet, number};
+use crate::memory::{
+    arguments::integer,
+    halt::Halt,
+    keyspace::{Scored, SortedSet},
+    number,
+};
 
 /// The kinds of ranges.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -57,7 +62,7 @@ impl<'a> Bounds<'a> {
         let covered = match self {
             Self::Rank(start, end) => by_rank(set.len(), *start, *end, in_reverse),
             Self::Score(min, max) => by_score(set, min, max),
-            Self::Lex(min, max) if set.has_one_score() => by_lex(set, min, max),
+            Self::Lex(min, max) if set.has_one_score() || !set.is_small() => by_lex(set, min, max),
             Self::Lex(min, max) => return searched(set, min, max, in_reverse, skipped),
         };
         let skipped = skipped.min(covered.len());
@@ -123,8 +128,8 @@ fn by_rank(length: usize, start: i64, end: i64, in_reverse: bool) -> Range<usize
 fn by_score(set: &SortedSet, min: &Limit, max: &Limit) -> Range<usize> {
     let is_below = |score: f64| score < min.score || min.is_exclusive && score == min.score;
     let is_within = |score: f64| score < max.score || !max.is_exclusive && score == max.score;
-    let start = set.ranks().partition_point(|(score, _)| is_below(*score));
-    let end = set.ranks().partition_point(|(score, _)| is_within(*score));
+    let start = set.partition_point(|(score, _)| is_below(*score));
+    let end = set.partition_point(|(score, _)| is_within(*score));
     start..end.max(start)
 }
 
@@ -168,14 +173,14 @@ impl<'a> Edge<'a> {
 
 /// Members in order of their bytes, as they are where scores are equal.
 fn by_lex(set: &SortedSet, min: &Edge<'_>, max: &Edge<'_>) -> Range<usize> {
-    let ranks = set.ranks();
-    let start = ranks.partition_point(|(_, member)| !min.begins_by(member));
-    let end = ranks.partition_point(|(_, member)| max.ends_after(member));
+    let start = set.partition_point(|(_, member)| !min.begins_by(member));
+    let end = set.partition_point(|(_, member)| max.ends_after(member));
     start..end.max(start)
 }
 
 /// Where scores differ, Redis finds the members that a search from one end meets: it begins at the first one
-/// within the range, skips the next ones unseen, and ends at the first one beyond the range.
+/// within the range, skips the next ones unseen, and ends at the first one beyond the range. In a large set, whose
+/// members it looks for by halves, it finds any.
 fn searched(
     set: &SortedSet,
     min: &Edge<'_>,
@@ -183,36 +188,30 @@ fn searched(
     in_reverse: bool,
     skipped: usize,
 ) -> Range<usize> {
-    let ranks = set.ranks();
-    let (Some((_, first)), Some((_, last))) = (ranks.first(), ranks.last()) else {
+    let (Some((_, first)), Some((_, last))) = (set.first(), set.last()) else {
         return NOTHING;
     };
     if is_empty(min, max) || !min.begins_by(last) || !max.ends_after(first) {
         return NOTHING;
     }
-    let begins = |(_, member): &(f64, Bytes)| min.begins_by(member);
-    let ends = |(_, member): &(f64, Bytes)| max.ends_after(member);
+    let length = set.len();
+    let begins = |(_, member): &Scored| min.begins_by(member);
+    let ends = |(_, member): &Scored| max.ends_after(member);
     if in_reverse {
-        let Some(last) = ranks
-            .iter()
-            .rposition(ends)
-            .filter(|last| begins(&ranks[*last]))
-        else {
+        let beyond = set.iter().rev().take_while(|member| !ends(member)).count();
+        if !set.get(length - 1 - beyond).is_some_and(begins) {
             return NOTHING;
-        };
-        let end = (last + 1).saturating_sub(skipped);
-        let covered = ranks[..end].iter().rev().take_while(|rank| begins(rank));
+        }
+        let end = (length - beyond).saturating_sub(skipped);
+        let covered = set.range(0..end).rev().take_while(|member| begins(member));
         return end - covered.count()..end;
     }
-    let Some(first) = ranks
-        .iter()
-        .position(begins)
-        .filter(|first| ends(&ranks[*first]))
-    else {
+    let first = set.iter().take_while(|member| !begins(member)).count();
+    if !set.get(first).is_some_and(ends) {
         return NOTHING;
-    };
-    let start = first.saturating_add(skipped).min(ranks.len());
-    let covered = ranks[start..].iter().take_while(|rank| ends(rank));
+    }
+    let start = first.saturating_add(skipped).min(length);
+    let covered = set.range(start..length).take_while(|member| ends(member));
     start..start + covered.count()
 }
 

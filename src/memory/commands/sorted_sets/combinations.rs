@@ -196,9 +196,7 @@ impl<'a> Source<'a> {
         match self {
             Self::Nothing => Box::new(std::iter::empty()),
             Self::Set(set) => Box::new(set.iter().map(|member| (member, 1.0))),
-            Self::Sorted(set) => {
-                Box::new(set.ranks().iter().map(|(score, member)| (member, *score)))
-            }
+            Self::Sorted(set) => Box::new(set.iter().map(|(score, member)| (member, *score))),
         }
     }
 }
@@ -246,7 +244,7 @@ fn difference(sources: &[(Source<'_>, f64)]) -> Vec<(Bytes, f64)> {
 fn combine(cx: &mut Context<'_>, name: &str, args: &[Bytes], operation: Operation) -> Outcome {
     let query = Query::parse(cx, name, &args[1..], operation, Form::Reply)?;
     let result: SortedSet = query.run(cx.db(), operation).into_iter().collect();
-    Ok(members(cx, result.ranks().to_vec(), query.with_scores))
+    Ok(members(cx, result.iter().cloned(), query.with_scores))
 }
 
 fn combine_and_store(

@@ -4,8 +4,11 @@ use bytes::Bytes;
 
 use super::{Scored, members, sorted_set};
 use crate::memory::{
-    arguments::{float, integer, is},
-    commands::scan::{self, Options, Walk},
+    arguments::{float, is},
+    commands::{
+        sample,
+        scan::{self, Options, Walk},
+    },
     context::Context,
     halt::{Halt, Outcome},
     keyspace::SortedSet,
@@ -228,12 +231,7 @@ pub(super) fn zrandmember(cx: &mut Context<'_>, args: &[Bytes]) -> Outcome {
         });
         return Ok(Reply::optional(member));
     };
-    let count = integer(count)?;
-    if count == i64::MIN {
-        return Err(Halt::error(
-            "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807",
-        ));
-    }
+    let count = sample::count(count)?;
     let with_scores = match &args[3..] {
         [] => false,
         [word] if is(word, "WITHSCORES") => true,
@@ -242,25 +240,16 @@ pub(super) fn zrandmember(cx: &mut Context<'_>, args: &[Bytes]) -> Outcome {
     if with_scores && count.unsigned_abs() > i64::MAX as u64 / 2 {
         return Err(Halt::error("ERR value is out of range"));
     }
-    let mut random = cx.random().fork();
-    let drawn = sorted_set(cx, &args[1])?.map(|set| draw(set, count, &mut random));
-    Ok(members(cx, drawn.unwrap_or_default(), with_scores))
-}
-
-/// Draws as many different members; with a negative count, as many that may be the same.
-fn draw(set: &SortedSet, count: i64, random: &mut fastrand::Rng) -> Vec<Scored> {
-    let ranks = set.ranks();
-    let amount = usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX);
-    if count < 0 {
-        let drawn = (0..amount).map(|_| ranks[random.usize(..ranks.len())].clone());
-        return drawn.collect();
-    }
-    if amount >= ranks.len() {
+    let length = sorted_set(cx, &args[1])?.map_or(0, SortedSet::len);
+    let mut drawn = sample::positions(cx.random(), length, count)?;
+    if count >= 0 && drawn.len() == length {
         // Redis walks from the last one to the first.
-        return ranks.iter().rev().cloned().collect();
+        drawn.reverse();
     }
-    let drawn = random.choose_multiple(ranks, amount);
-    drawn.into_iter().cloned().collect()
+    let set = sorted_set(cx, &args[1])?;
+    let drawn = drawn.into_iter().filter_map(|rank| set?.get(rank).cloned());
+    let drawn: Vec<Scored> = drawn.collect();
+    Ok(members(cx, drawn, with_scores))
 }
 
 pub(super) fn zscan(cx: &mut Context<'_>, args: &[Bytes]) -> Outcome {
@@ -282,9 +271,7 @@ pub(super) fn zscan(cx: &mut Context<'_>, args: &[Bytes]) -> Outcome {
     };
     if set.is_small() {
         // All members, in the order in which Redis holds so few.
-        set.ranks()
-            .iter()
-            .for_each(|(score, member)| add(member, *score));
+        set.iter().for_each(|(score, member)| add(member, *score));
     } else {
         let positions = page.positions();
         let members = positions.filter_map(|position| set.at(position));

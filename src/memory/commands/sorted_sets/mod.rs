@@ -23,7 +23,7 @@ use crate::memory::{
     },
     context::Context,
     halt::Halt,
-    keyspace::{SortedSet, Value},
+    keyspace::{Kind, Scored, SortedSet},
     reply::{Protocol, Reply},
 };
 
@@ -92,9 +92,6 @@ pub(super) const COMMANDS: &[Command] = &[
     Command::new("zdiffstore", -4, STORES, (1, 1, 1), zdiffstore),
 ];
 
-/// A member, after its score.
-type Scored = (f64, Bytes);
-
 fn sorted_set<'a>(cx: &'a mut Context<'_>, key: &[u8]) -> Result<Option<&'a SortedSet>, Halt> {
     cx.db().read::<SortedSet>(key)
 }
@@ -140,6 +137,6 @@ fn store(
         .map(|(member, score)| (member, score + 0.0));
     let result: SortedSet = members.collect();
     let length = result.len();
-    cx.db().insert(key, Value::SortedSet(result));
+    cx.db().insert(key, result.into_value());
     Reply::count(length)
 }

@@ -1,5 +1,7 @@
 //! Commands that take a range of a sorted set.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 
 use super::{
@@ -107,12 +109,13 @@ impl<'a> Query<'a> {
         // A negative offset skips all.
         let offset = usize::try_from(self.offset).unwrap_or(usize::MAX);
         let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
-        let positions = self.bounds.positions(set, self.in_reverse, offset);
-        let found = &set.ranks()[positions];
+        let Range { start, end } = self.bounds.positions(set, self.in_reverse, offset);
         if self.in_reverse {
-            return found.iter().rev().take(limit).cloned().collect();
+            let start = start.max(end.saturating_sub(limit));
+            return set.range(start..end).rev().cloned().collect();
         }
-        found.iter().take(limit).cloned().collect()
+        let end = end.min(start.saturating_add(limit));
+        set.range(start..end).cloned().collect()
     }
 }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use crate::memory::{
-    keyspace::{Set, SortedSet, Value},
+    keyspace::{Kind, Set, SortedSet},
     tests::client::Client,
 };
 
@@ -12,6 +12,19 @@ fn client() -> Client {
     let client = Client::new();
     client.ask("ZADD z 1 a 2 b 3 c");
     client
+}
+
+#[test]
+fn few_members_are_drawn_at_once() {
+    let client = Client::new();
+    client.ask("ZADD z 1 a");
+    for count in ["-9223372036854775807", "-1048577"] {
+        let reply = client.ask(&format!("ZRANDMEMBER z {count}"));
+        assert_eq!(reply, "-ERR value is out of range", "{count}");
+    }
+    assert_eq!(client.ask("ZRANDMEMBER z -3"), "*3 $1 a $1 a $1 a");
+    client.ask("ZADD z 2 b 3 c");
+    assert_eq!(client.ask("ZRANDMEMBER z 9223372036854775807").len(), 17);
 }
 
 #[test]
@@ -44,7 +57,7 @@ fn sets_are_sources_with_scores_of_1() {
         set.insert("b".into());
         set.insert("x".into());
         let database = engine.keyspace.database(0);
-        database.insert(&"m".into(), Value::Set(set));
+        database.insert(&"m".into(), set.into_value());
     });
     for (command, reply) in [
         (
@@ -144,7 +157,7 @@ fn bytes_are_those_of_the_members() {
         client.store.with(|engine| {
             let set = engine.keyspace.database(0).read::<SortedSet>(b"z");
             let set = set.expect("a sorted set").expect("a sorted set");
-            let members = set.ranks().iter();
+            let members = set.iter();
             let again: SortedSet = members
                 .map(|(score, member)| (member.clone(), *score))
                 .collect();

@@ -147,7 +147,7 @@ fn set_id(cx: &mut Context<'_>, args: &[Bytes]) -> Outcome {
         b"$" => stream.last_id,
         id => ids::any(id, 0)?,
     };
-    if let Some(group) = stream.group_mut(&args[3]) {
+    if let Some(mut group) = stream.group_mut(&args[3]) {
         (group.last_id, group.entries_read) = (id, options.entries_read);
     }
     Ok(Reply::OK)
@@ -167,14 +167,14 @@ fn create_consumer(cx: &mut Context<'_>, args: &[Bytes]) -> Outcome {
     let now = cx.now;
     let mut stream = stream_with_group(cx, &args[2], &args[3])?;
     let group = stream.group_mut(&args[3]);
-    let is_new = group.is_some_and(|group| group.create_consumer(&args[4], now));
+    let is_new = group.is_some_and(|mut group| group.create_consumer(&args[4], now));
     Ok(Reply::flag(is_new))
 }
 
 fn delete_consumer(cx: &mut Context<'_>, args: &[Bytes]) -> Outcome {
     let mut stream = stream_with_group(cx, &args[2], &args[3])?;
     let group = stream.group_mut(&args[3]);
-    let pending = group.map_or(0, |group| group.remove_consumer(&args[4]));
+    let pending = group.map_or(0, |mut group| group.remove_consumer(&args[4]));
     Ok(Reply::count(pending))
 }
 
@@ -183,7 +183,7 @@ pub(super) fn xack(cx: &mut Context<'_>, args: &[Bytes]) -> Outcome {
     let Some(mut stream) = stream else {
         return Ok(Reply::count(0));
     };
-    let Some(group) = stream.group_mut(&args[2]) else {
+    let Some(mut group) = stream.group_mut(&args[2]) else {
         return Ok(Reply::count(0));
     };
     let ids: Vec<Id> = args[3..]

@@ -37,10 +37,15 @@ pub(super) fn xpending(cx: &mut Context<'_>, args: &[Bytes]) -> Outcome {
     if start > end {
         return Ok(Reply::Array(Vec::new()));
     }
-    let pending = group.pending().range(start..=end);
-    let found = pending
-        .filter(|(_, pending)| consumer.is_none_or(|consumer| pending.consumer == *consumer))
-        .filter(|(_, pending)| idle == 0 || idle_time(pending, now) >= idle);
+    let pending: Box<dyn Iterator<Item = (&Id, &Pending)>> = match consumer {
+        None => Box::new(group.pending().range(start..=end)),
+        Some(name) => {
+            let consumer = group.consumers().get(name).into_iter();
+            let ids = consumer.flat_map(|consumer| consumer.pending.range(start..=end));
+            Box::new(ids.filter_map(|id| Some((id, group.pending().get(id)?))))
+        }
+    };
+    let found = pending.filter(|(_, pending)| idle == 0 || idle_time(pending, now) >= idle);
     let replies = found.take(most).map(|(id, pending)| {
         Reply::Array(vec![
             id_reply(*id),
@@ -101,7 +106,7 @@ enum Claimed {
 impl Claim<'_> {
     fn take(&self, stream: &mut Stream, id: Id, now: Millis) -> Claimed {
         let Some(entry) = stream.get(id) else {
-            if let Some(group) = stream.group_mut(self.group) {
+            if let Some(mut group) = stream.group_mut(self.group) {
                 group.acknowledge(id);
             }
             return Claimed::Deleted;
@@ -111,7 +116,7 @@ impl Claim<'_> {
         } else {
             entry_reply(entry)
         };
-        let Some(group) = stream.group_mut(self.group) else {
+        let Some(mut group) = stream.group_mut(self.group) else {
             return Claimed::No;
         };
         let known = group.pending().get(&id);
@@ -157,7 +162,7 @@ pub(super) fn xclaim(cx: &mut Context<'_>, args: &[Bytes]) -> Outcome {
         .collect();
     let last_id = claim_options(&mut claim, &args[5 + ids.len()..], now)?;
     let mut stream = cx.db().edit::<Stream>(&args[1])?;
-    if let Some(group) = stream.group_mut(claim.group) {
+    if let Some(mut group) = stream.group_mut(claim.group) {
         group.last_id = group.last_id.max(last_id);
         group.see(claim.consumer, now);
     }
@@ -237,7 +242,7 @@ pub(super) fn xautoclaim(cx: &mut Context<'_>, args: &[Bytes]) -> Outcome {
     group(cx, &args[1], &args[2])?;
     let mut stream = cx.db().edit::<Stream>(&args[1])?;
     let mut candidates = Vec::new();
-    if let Some(group) = stream.group_mut(claim.group) {
+    if let Some(mut group) = stream.group_mut(claim.group) {
         group.see(claim.consumer, now);
         let pending = group.pending().range(start..).map(|(id, _)| *id);
         candidates.extend(pending.take(most.saturating_mul(ATTEMPTS).saturating_add(1)));

@@ -246,7 +246,7 @@ fn group_entries(
     let Some(mut stream) = cx.db().edit_existing::<Stream>(key)? else {
         return Ok(None);
     };
-    if let Some(group) = stream.group_mut(group) {
+    if let Some(mut group) = stream.group_mut(group) {
         group.see(consumer, now);
     }
     match from {
@@ -284,7 +284,7 @@ fn history(
         None => (None, Reply::Array(vec![id_reply(id), Reply::NullArray])),
     };
     let (present, replies): (Vec<Option<Id>>, Vec<Reply>) = pending.into_iter().map(reply).unzip();
-    if let Some(group) = stream.group_mut(group) {
+    if let Some(mut group) = stream.group_mut(group) {
         for id in present.into_iter().flatten() {
             group.redeliver(id, now);
         }

@@ -186,11 +186,15 @@ fn getex(cx: &mut Context<'_>, args: &[Bytes]) -> Outcome {
     let Some(value) = string(cx, &args[1])? else {
         return Ok(Reply::Null);
     };
-    if let Some((word, time)) = time {
-        let expires = expiry(word, time, cx.now, "getex")?;
+    let expires = match time {
+        Some((word, time)) => Some(expiry(word, time, cx.now, "getex")?),
+        None if is_persistent && cx.db().expiry(&args[1]).is_some() => Some(Expiry::Never),
+        None => None,
+    };
+    if let Some(expires) = expires {
         apply(cx, &args[1], expires);
-    } else if is_persistent {
-        apply(cx, &args[1], Expiry::Never);
+        // Unlike a SET, it has changed nothing else.
+        cx.db().touch(&args[1]);
     }
     Ok(Reply::Bulk(value))
 }

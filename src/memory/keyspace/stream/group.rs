@@ -54,6 +54,25 @@ impl Group {
         self.bytes
     }
 
+    #[cfg(test)]
+    pub(super) fn check_counts(&self) {
+        let names = self.consumers.keys();
+        let bytes = names.map(|name| name.len() + Self::CONSUMER_BYTES);
+        let bytes = bytes.sum::<usize>() + self.pending.len() * Self::PENDING_BYTES;
+        assert_eq!(self.bytes, bytes);
+        let consumers = self.consumers.iter();
+        let by_consumer = consumers.flat_map(|(name, consumer)| {
+            let ids = consumer.pending.iter();
+            ids.map(move |id| (*id, name))
+        });
+        let by_id = self.pending.iter();
+        let by_id = by_id.map(|(id, pending)| (*id, &pending.consumer));
+        assert_eq!(
+            by_consumer.collect::<BTreeSet<_>>(),
+            by_id.collect::<BTreeSet<_>>()
+        );
+    }
+
     pub(in crate::memory) fn pending(&self) -> &BTreeMap<Id, Pending> {
         &self.pending
     }

@@ -5,7 +5,10 @@ mod id;
 mod node;
 mod pack;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    ops::{Deref, DerefMut},
+};
 
 use bytes::Bytes;
 
@@ -30,8 +33,34 @@ pub(in crate::memory) struct Stream {
     /// The number of entries that were ever added.
     pub(in crate::memory) added: i64,
     groups: BTreeMap<Bytes, Group>,
-    /// Bytes of the entries.
+    /// Bytes of the entries, and of the groups.
     bytes: usize,
+}
+
+/// A group that is being changed. Its bytes are counted again in the end.
+pub(in crate::memory) struct EditGroup<'a> {
+    group: &'a mut Group,
+    bytes: &'a mut usize,
+}
+
+impl Deref for EditGroup<'_> {
+    type Target = Group;
+
+    fn deref(&self) -> &Group {
+        self.group
+    }
+}
+
+impl DerefMut for EditGroup<'_> {
+    fn deref_mut(&mut self) -> &mut Group {
+        self.group
+    }
+}
+
+impl Drop for EditGroup<'_> {
+    fn drop(&mut self) {
+        *self.bytes += self.group.bytes();
+    }
 }
 
 /// The entries that a trim removes.
@@ -55,9 +84,19 @@ pub(in crate::memory) struct Trim {
 
 impl Stream {
     pub(in crate::memory) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    #[cfg(test)]
+    pub(super) fn check_counts(&self) {
+        let entries = self.nodes.iter().flat_map(|node| &node.entries);
+        assert_eq!(self.length, entries.clone().count());
         let groups = self.groups.iter();
         let groups = groups.map(|(name, group)| name.len() + GROUP_BYTES + group.bytes());
-        self.bytes + groups.sum::<usize>()
+        let bytes = entries.clone().map(Entry::bytes).sum::<usize>() + groups.sum::<usize>();
+        assert_eq!(self.bytes, bytes);
+        assert!(entries.is_sorted_by_key(|entry| entry.id));
+        self.groups.values().for_each(Group::check_counts);
     }
 
     pub(in crate::memory) fn len(&self) -> usize {
@@ -189,14 +228,21 @@ impl Stream {
         &self.groups
     }
 
-    pub(in crate::memory) fn group_mut(&mut self, name: &[u8]) -> Option<&mut Group> {
-        self.groups.get_mut(name)
+    /// A group to be changed.
+    pub(in crate::memory) fn group_mut(&mut self, name: &[u8]) -> Option<EditGroup<'_>> {
+        let group = self.groups.get_mut(name)?;
+        self.bytes -= group.bytes();
+        Some(EditGroup {
+            group,
+            bytes: &mut self.bytes,
+        })
     }
 
     /// Tells whether there was no group of that name.
     pub(in crate::memory) fn create_group(&mut self, name: &Bytes, group: Group) -> bool {
         let is_new = !self.groups.contains_key(name);
         if is_new {
+            self.bytes += name.len() + GROUP_BYTES + group.bytes();
             self.groups.insert(name.clone(), group);
         }
         is_new
@@ -204,7 +250,11 @@ impl Stream {
 
     /// Tells whether there was a group of that name.
     pub(in crate::memory) fn destroy_group(&mut self, name: &[u8]) -> bool {
-        self.groups.remove(name).is_some()
+        let group = self.groups.remove(name);
+        self.bytes -= group
+            .as_ref()
+            .map_or(0, |group| name.len() + GROUP_BYTES + group.bytes());
+        group.is_some()
     }
 
     /// Moves a group on over entries that it has not seen, at most so many. They are pending then, unless the
@@ -230,7 +280,7 @@ impl Stream {
             read = self.entries_read(last_id, read, *id);
             last_id = *id;
         }
-        if let Some(group) = self.groups.get_mut(group) {
+        if let Some(mut group) = self.group_mut(group) {
             (group.last_id, group.entries_read) = (last_id, read);
             for id in &ids {
                 if let Some(consumer) = consumer {

@@ -250,7 +250,7 @@ fn geosearch(random: &mut Rng) -> Vec<Vec<u8>> {
     command(random, name, arguments)
 }
 
-fn generate(random: &mut Rng) -> Vec<Vec<u8>> {
+pub(super) fn generate(random: &mut Rng) -> Vec<Vec<u8>> {
     match random.u8(0..24) {
         0..6 => geoadd(random),
         6 => zadd(random),

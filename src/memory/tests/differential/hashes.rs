@@ -28,7 +28,7 @@ fn fields(random: &mut Rng) -> Vec<Vec<u8>> {
     arguments
 }
 
-fn generate(random: &mut Rng) -> Vec<Vec<u8>> {
+pub(super) fn generate(random: &mut Rng) -> Vec<Vec<u8>> {
     match random.u8(0..24) {
         0..5 => {
             let mut arguments = vec![key(random, "m")];

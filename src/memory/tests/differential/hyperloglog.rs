@@ -6,7 +6,7 @@ use super::{
 };
 
 /// GET and STRLEN are left out: the embedded server has no sparse form.
-fn generate(random: &mut Rng) -> Vec<Vec<u8>> {
+pub(super) fn generate(random: &mut Rng) -> Vec<Vec<u8>> {
     let key = |random: &mut Rng| key(random, "p");
     match random.u8(0..10) {
         0 => {

@@ -5,7 +5,7 @@ use super::{
     words::{command, key, one_of, pick, value},
 };
 
-fn generate(random: &mut Rng) -> Vec<Vec<u8>> {
+pub(super) fn generate(random: &mut Rng) -> Vec<Vec<u8>> {
     let key = |random: &mut Rng| key(random, "s");
     match random.u8(0..30) {
         0..5 => {

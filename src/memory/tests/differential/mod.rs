@@ -21,6 +21,7 @@ mod sets;
 mod sorted_sets;
 mod streams;
 mod strings;
+mod watch;
 mod words;
 
 use std::env;
@@ -34,10 +35,24 @@ const COMMANDS: usize = 60;
 const SEQUENCES: u64 = 150;
 
 /// Makes a random command of a family.
-type Generate = fn(&mut Rng) -> Vec<Vec<u8>>;
+pub(super) type Generate = fn(&mut Rng) -> Vec<Vec<u8>>;
+
+/// The families of commands about data.
+pub(super) const FAMILIES: [Generate; 10] = [
+    bits::generate,
+    geo::generate,
+    hashes::generate,
+    hyperloglog::generate,
+    keys::generate,
+    lists::generate,
+    sets::generate,
+    sorted_sets::generate,
+    streams::generate,
+    strings::generate,
+];
 
 /// A source of randomness for each sequence. There are so many, unless the environment tells how many.
-fn sequences(family: &str, count: u64) -> impl Iterator<Item = Rng> {
+pub(super) fn sequences(family: &str, count: u64) -> impl Iterator<Item = Rng> {
     let number = |variable: &str| env::var(variable).ok().and_then(|text| text.parse().ok());
     let first = number("DIFFERENTIAL_SEED").unwrap_or_else(|| fastrand::u64(..u64::MAX / 2));
     let count = number("DIFFERENTIAL_SEQUENCES").unwrap_or(count);

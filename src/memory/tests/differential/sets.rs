@@ -9,7 +9,7 @@ fn keys(random: &mut Rng) -> Vec<Vec<u8>> {
     (0..random.u8(0..4)).map(|_| key(random, "x")).collect()
 }
 
-fn generate(random: &mut Rng) -> Vec<Vec<u8>> {
+pub(super) fn generate(random: &mut Rng) -> Vec<Vec<u8>> {
     match random.u8(0..24) {
         0..6 => {
             let mut arguments = vec![key(random, "x")];

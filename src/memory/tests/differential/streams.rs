@@ -99,7 +99,7 @@ fn trim(random: &mut Rng, arguments: &mut Vec<Vec<u8>>) {
     }
 }
 
-fn generate(random: &mut Rng) -> Vec<Vec<u8>> {
+pub(super) fn generate(random: &mut Rng) -> Vec<Vec<u8>> {
     let (name, arguments) = match random.u8(0..40) {
         0..12 => ("XADD", add(random)),
         12 => ("XLEN", vec![stream(random)]),
