@@ -96,8 +96,6 @@ async fn commands_that_a_handle_refuses_are_refused_with_the_reason() {
     let site = Site::start().await;
     let mut client = site.client();
     for command in [
-        "SUBSCRIBE a",
-        "psubscribe a",
         "MONITOR",
         "CONFIG SET save x",
         "FLUSHALL",
