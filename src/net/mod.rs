@@ -25,7 +25,7 @@ pub(crate) use connection::{
     Activity, Connection, ConnectionExit, Link, PushInlet, PushSink, PushSlot, Tally, TallySink,
     UnsentSink,
 };
-pub(crate) use dial::{DialError, Dialler, Established, ServerInfo, WhileLoading};
+pub(crate) use dial::{DialError, Dialler, Established, ServerInfo, ServerProgram, WhileLoading};
 pub(crate) use executor::Executor;
 pub(crate) use in_flight::{AtLimit, InFlight};
 pub(crate) use locate::FixedAddress;

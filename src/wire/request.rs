@@ -32,6 +32,8 @@ pub(crate) struct Decoder {
     missing: usize,
     /// The length of the bulk string under way.
     length: Option<usize>,
+    /// Bytes at the front of the input that were searched for the end of a line.
+    searched: usize,
 }
 
 impl Default for Decoder {
@@ -54,6 +56,7 @@ impl Decoder {
             arguments: Vec::new(),
             missing: 0,
             length: None,
+            searched: 0,
         }
     }
 
@@ -71,7 +74,7 @@ impl Decoder {
                 None => return Ok(None),
                 Some(b'*') => {
                     let Some(line) =
-                        take_line(input, "Protocol error: too big mbulk count string")?
+                        self.take_line(input, "Protocol error: too big mbulk count string")?
                     else {
                         return Ok(None);
                     };
@@ -89,7 +92,8 @@ impl Decoder {
                     }
                 }
                 Some(_) => {
-                    let Some(line) = take_line(input, "Protocol error: too big inline request")?
+                    let Some(line) =
+                        self.take_line(input, "Protocol error: too big inline request")?
                     else {
                         return Ok(None);
                     };
@@ -112,7 +116,8 @@ impl Decoder {
             let length = match self.length {
                 Some(length) => length,
                 None => {
-                    let Some(line) = take_line(input, "Protocol error: too big bulk count string")?
+                    let Some(line) =
+                        self.take_line(input, "Protocol error: too big bulk count string")?
                     else {
                         return Ok(None);
                     };
@@ -143,6 +148,34 @@ impl Decoder {
         Ok(Some(std::mem::take(&mut self.arguments)))
     }
 
+    /// A line without its end, once it is complete. Each byte is searched once, in whatever pieces the line comes.
+    fn take_line(
+        &mut self,
+        input: &mut BytesMut,
+        too_long: &'static str,
+    ) -> Result<Option<BytesMut>, Malformed> {
+        let known = &input[..input.len().min(MAX_LINE + 1)];
+        let found = known[self.searched..]
+            .iter()
+            .position(|byte| *byte == b'\n');
+        let Some(found) = found else {
+            self.searched = known.len();
+            return if input.len() > MAX_LINE {
+                Err(Malformed(too_long))
+            } else {
+                Ok(None)
+            };
+        };
+        let end = self.searched + found;
+        self.searched = 0;
+        let mut line = input.split_to(end + 1);
+        line.truncate(end);
+        if line.last() == Some(&b'\r') {
+            line.truncate(end - 1);
+        }
+        Ok(Some(line))
+    }
+
     fn announce(&mut self, length: usize) -> Result<(), Malformed> {
         self.announced = self
             .announced
@@ -153,27 +186,6 @@ impl Decoder {
         }
         Ok(())
     }
-}
-
-/// A line without its end, once it is complete.
-fn take_line(input: &mut BytesMut, too_long: &'static str) -> Result<Option<BytesMut>, Malformed> {
-    let Some(end) = input
-        .iter()
-        .take(MAX_LINE + 1)
-        .position(|byte| *byte == b'\n')
-    else {
-        return if input.len() > MAX_LINE {
-            Err(Malformed(too_long))
-        } else {
-            Ok(None)
-        };
-    };
-    let mut line = input.split_to(end + 1);
-    line.truncate(end);
-    if line.last() == Some(&b'\r') {
-        line.truncate(end - 1);
-    }
-    Ok(Some(line))
 }
 
 fn number(digits: &[u8]) -> Option<i64> {

@@ -42,7 +42,10 @@ impl PoolActor {
         ctx: &mut Context<Self>,
     ) -> Event {
         let lane = permit.lane();
-        let seen = established.seen;
+        let seen = established.seen.clone();
+        if let Some(program) = &seen.program {
+            self.state.program.store(Some(program.clone()));
+        }
         let (stop, stopped) = oneshot::channel();
         let saturated = match lane {
             Lane::Shared => self.listen_to_shared(ctx),

@@ -12,7 +12,7 @@ use crate::{
     },
 };
 
-/// The version of Redis whose commands this crate knows; that of the server is told by INFO.
+/// The version of Redis whose commands this crate knows, in case the server has not told its own.
 const VERSION: &str = "7.0.0";
 const NO_MONITOR: &str = "REFUSED MONITOR is refused: it shows the commands of all clients of the server, those of \
                           other programs included, and never ends; run it at the server itself; the command was \
@@ -100,10 +100,17 @@ impl Session {
         Ok(self.greeting())
     }
 
+    /// Names the server of the database: clients ask for its version to learn which commands there are.
     fn greeting(&self) -> Reply {
+        let program = self.database.engine.state.program.load();
+        let (name, version) = match &*program {
+            Some(program) => (&*program.name, &*program.version),
+            None => ("redis", VERSION),
+        };
+        let text = |text: &str| Reply::bulk(text.to_owned());
         Reply::Map(vec![
-            (Reply::text("server"), Reply::text("redis")),
-            (Reply::text("version"), Reply::text(VERSION)),
+            (Reply::text("server"), text(name)),
+            (Reply::text("version"), text(version)),
             (Reply::text("proto"), Reply::Integer(self.version_number())),
             (Reply::text("id"), Reply::Integer(self.id as i64)),
             (Reply::text("mode"), Reply::text("standalone")),
