@@ -1,7 +1,6 @@
 //! The task of one client: bytes in, bytes out, and the order between.
 
 use std::{
-    collections::VecDeque,
     future::Future,
     io,
     pin::Pin,
@@ -9,7 +8,6 @@ use std::{
 };
 
 use bytes::{Buf, BytesMut};
-use futures_util::stream::{FuturesOrdered, Stream};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::{Sleep, sleep_until},
@@ -18,8 +16,9 @@ use tokio_util::io::poll_read_buf;
 
 use super::{
     answer::Answer,
+    calls::{Calls, State},
     service::Limits,
-    session::{Alone, Running, Session, Step},
+    session::{Alone, Session, Step},
 };
 use crate::{
     state::clock,
@@ -49,9 +48,7 @@ pub(super) struct Client<S> {
     needs_input: bool,
     /// The client sends no more.
     has_ended: bool,
-    calls: FuturesOrdered<Running>,
-    /// The versions of the protocol in which the answers to the calls are written.
-    protocols: VecDeque<Protocol>,
+    calls: Calls,
     /// Work that runs alone as soon as the calls have ended.
     alone: Option<Alone>,
     output: BytesMut,
@@ -72,8 +69,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             input: BytesMut::new(),
             needs_input: true,
             has_ended: false,
-            calls: FuturesOrdered::new(),
-            protocols: VecDeque::new(),
+            calls: Calls::default(),
             alone: None,
             output: BytesMut::new(),
             stall: None,
@@ -94,6 +90,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             has_advanced |= self.poll_read(cx)?;
             has_advanced |= self.poll_silence(cx);
             if !has_advanced {
+                self.calls.poll_others(cx);
                 return Ok(true);
             }
         }
@@ -168,14 +165,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             Step::Answered(answer) if self.calls.is_empty() => {
                 answer.write(protocol, &mut self.output);
             }
-            Step::Answered(answer) => {
-                self.protocols.push_back(protocol);
-                self.calls.push_back(Box::pin(std::future::ready(answer)));
-            }
-            Step::Call(call) => {
-                self.protocols.push_back(protocol);
-                self.calls.push_back(call);
-            }
+            Step::Answered(answer) => self.calls.push(State::Answered(answer), protocol),
+            Step::Call(call) => self.calls.push(call, protocol),
             Step::Alone(alone) => self.alone = Some(alone),
         }
     }
@@ -184,10 +175,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     fn poll_answers(&mut self, cx: &mut Context<'_>) -> bool {
         let mut has_advanced = false;
         while self.output.len() < self.limits.output_bytes
-            && let Poll::Ready(Some(answer)) = Pin::new(&mut self.calls).poll_next(cx)
+            && let Poll::Ready(Some((answer, protocol))) = self.calls.poll_next(cx)
         {
-            let protocol = self.protocols.pop_front();
-            let protocol = protocol.expect("BUG: each call has a version of the protocol");
             answer.write(protocol, &mut self.output);
             has_advanced = true;
         }

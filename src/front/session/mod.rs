@@ -18,6 +18,7 @@ use redis::Cmd;
 use self::watch::Watch;
 use super::{
     answer::Answer,
+    calls::State,
     name::{Name, upper},
     service::{DEFAULT_USER, Service},
     shape::Shape,
@@ -60,12 +61,10 @@ pub(in crate::front) struct Session {
 pub(in crate::front) enum Step {
     Answered(Answer),
     /// It runs beside other commands of the client, in their order.
-    Call(Running),
+    Call(State),
     /// It runs when all earlier commands have ended, and before any later one begins.
     Alone(Alone),
 }
-
-pub(in crate::front) type Running = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
 /// Work that runs alone. It has the connections of the session that it needs, and gives them back.
 pub(in crate::front) struct Alone {
@@ -210,11 +209,16 @@ impl Session {
     /// Runs a command on the database.
     fn call(&mut self, request: &Request) -> Step {
         let (command, shape) = (command(request), Shape::of(request));
+        let engine = &self.database.engine;
+        let command = match engine.begin(command, self.database.options()) {
+            Ok(underway) => return Step::Call(State::Underway(underway, shape)),
+            Err(command) => command,
+        };
         let database = self.database.clone();
         if database.engine.runs_in_turn(&command) {
-            return Step::Call(Box::pin(async move {
+            return Step::Call(State::Running(Box::pin(async move {
                 Answer::Command(database.execute(&command).await, shape)
-            }));
+            })));
         }
         let blocks = database.engine.blocks(&command);
         let run = async move {
