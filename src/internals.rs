@@ -17,7 +17,7 @@ use crate::{
     config::{Config, resolve},
     events::{Change, CircuitState, EventHub, HealthEvents, HealthState},
     net::{
-        Connection, Dialler, Established, Executor, FixedAddress, InFlight, Link, Origin,
+        Connection, Dialler, Established, Executor, FixedAddress, InFlight, Link, Origin, PushSlot,
         ServerInfo, SocketConnector, codec, transport::Transport,
     },
     policy::{
@@ -232,7 +232,7 @@ impl Line {
                 stop,
                 saturated: None,
                 unsent: None,
-                pushes: None,
+                pushes: PushSlot::default(),
             },
         );
         tokio::spawn(connection.run());

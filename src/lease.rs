@@ -4,6 +4,7 @@ use std::{borrow::Borrow, fmt, panic::Location, sync::Arc};
 
 use redis::{
     AsyncHotkeysCommands, Cmd, FromRedisValue, Pipeline, RedisFuture, Value, aio::ConnectionLike,
+    cmd,
 };
 
 use crate::{
@@ -11,6 +12,7 @@ use crate::{
     error::Error,
     lifeline::Lifeline,
     messages::Grant,
+    net::PushSink,
     state::clock,
 };
 
@@ -98,6 +100,16 @@ impl Lease {
     /// The engine and the options of its calls.
     pub(crate) fn options(&self) -> (CallEngine, CallOptions) {
         (self.engine.clone(), self.options)
+    }
+
+    /// Hands all later pushes of the connection to this sink, in order with the replies, the confirmations of
+    /// subscriptions included. The sink is dropped when the connection ends.
+    pub(crate) async fn listen(&mut self, sink: Box<dyn PushSink>) -> Result<(), Error> {
+        // A connection that turns out to be broken before its first command is replaced, and the other one
+        // would lack the sink.
+        self.execute(&cmd("PING")).await?;
+        self.grant.listen(sink);
+        Ok(())
     }
 
     pub(crate) fn is_open(&self) -> bool {

@@ -10,7 +10,12 @@ impl<B: Backend> CallEngine<B> {
     /// the other. One that blocks, or may do so, runs on a connection of its own. With several shared connections
     /// each command may take another one, so that only reads may change places.
     pub(crate) fn runs_in_turn(&self, command: &Cmd) -> bool {
-        match self.class(command) {
+        self.is_in_turn(self.class(command))
+    }
+
+    /// [`runs_in_turn`](Self::runs_in_turn) of a command of this class.
+    pub(super) fn is_in_turn(&self, class: Class) -> bool {
+        match class {
             Class::Unknown => false,
             class if class.block().is_some() => false,
             class => class.only_reads() || self.state.settings.load().shared_max == 1,

@@ -11,7 +11,7 @@
 //! - `leased`: calls on an exclusive connection · `survey`: commands that are on no list ·
 //!   `unheard`: commands that want no reply
 //! - `pipeline`: pipelines on their way through the `redis` crate · `aborted`: the error of a transaction ·
-//!   `errors`: the errors of calls · `front`: what a front asks for its clients
+//!   `errors`: the errors of calls · `front`: what a front asks for its clients · `underway`: a command of such a client
 
 mod aborted;
 mod admission;
@@ -24,12 +24,14 @@ mod pipeline;
 mod retry;
 mod stand_in;
 mod survey;
+mod underway;
 mod unheard;
 mod watch;
 mod work;
 
 pub(crate) use options::{CallOptions, Overrides};
 pub(crate) use pipeline::PipelineRun;
+pub(crate) use underway::Underway;
 pub(crate) use work::args;
 
 use std::sync::Arc;

@@ -21,6 +21,8 @@ pub(super) enum Answer {
     Own(Reply),
     /// Of a command.
     Command(Result<Value, Error>, Shape),
+    /// Of SUBSCRIBE and its like, whose confirmations come with the messages.
+    Confirmed,
     /// Of EXEC: the replies to MULTI, to the queueing of commands and to EXEC, and the shapes of the commands.
     Transaction(Result<Vec<Value>, Error>, Vec<Shape>),
 }
@@ -34,6 +36,7 @@ impl Answer {
     pub(super) fn write(self, protocol: Protocol, out: &mut BytesMut) {
         match self {
             Self::Own(reply) => reply.write(protocol, out),
+            Self::Confirmed => {}
             Self::Command(Ok(value), shape) => value_of(value, shape, protocol, out),
             Self::Transaction(Ok(replies), shapes) => transaction(replies, &shapes, protocol, out),
             Self::Command(Err(error), _) | Self::Transaction(Err(error), _) => {
@@ -86,7 +89,7 @@ fn transaction(mut replies: Vec<Value>, shapes: &[Shape], protocol: Protocol, ou
 }
 
 /// Writes a reply of the server. Types that RESP2 lacks are written as servers write them there.
-fn write(value: &Value, protocol: Protocol, out: &mut BytesMut) {
+pub(super) fn write(value: &Value, protocol: Protocol, out: &mut BytesMut) {
     let is_resp3 = protocol == Protocol::Resp3;
     match value {
         Value::Nil => Reply::Null.write(protocol, out),

@@ -32,6 +32,8 @@ pub struct FrontBuilder {
     limits: Limits,
 }
 
+const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
 #[derive(Clone, Debug)]
 enum Address {
     Tcp(String),
@@ -141,8 +143,24 @@ impl FrontBuilder {
     /// A client that reads nothing of its replies for so long is disconnected. Default: 60 s. Range: up to 1 year;
     /// more counts as a year.
     pub fn stall_timeout(mut self, timeout: Duration) -> Self {
-        const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
         self.limits.stall = timeout.min(YEAR);
+        self
+    }
+
+    /// With so many bytes of messages that a subscriber has not read, beside
+    /// [`max_output_bytes`](Self::max_output_bytes), it is disconnected, as at a server. Default: 32 MiB, which is the
+    /// server's own default. Each message counts 128 bytes beside its texts.
+    pub fn max_message_bytes(mut self, bytes: NonZeroUsize) -> Self {
+        self.limits.message_bytes = bytes.get();
+        self
+    }
+
+    /// The transaction of a client that sends nothing for so long is given up: keys that it watches are watched no
+    /// more, and commands that it has queued are dropped. Its next `EXEC` is an `EXECABORT`, unless it begins anew by
+    /// `DISCARD`, `UNWATCH` or `RESET`. So a client that has stopped in between holds no connection for ever.
+    /// Default: 60 s. Range: up to 1 year; more counts as a year.
+    pub fn transaction_timeout(mut self, timeout: Duration) -> Self {
+        self.limits.transaction = timeout.min(YEAR);
         self
     }
 

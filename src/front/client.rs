@@ -1,7 +1,6 @@
 //! The task of one client: bytes in, bytes out, and the order between.
 
 use std::{
-    collections::VecDeque,
     future::Future,
     io,
     pin::Pin,
@@ -9,7 +8,6 @@ use std::{
 };
 
 use bytes::{Buf, BytesMut};
-use futures_util::stream::{FuturesOrdered, Stream};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::{Sleep, sleep_until},
@@ -18,8 +16,9 @@ use tokio_util::io::poll_read_buf;
 
 use super::{
     answer::Answer,
+    calls::{Calls, State},
     service::Limits,
-    session::{Alone, Running, Session, Step},
+    session::{Alone, Session, Step},
 };
 use crate::{
     state::clock,
@@ -49,14 +48,14 @@ pub(super) struct Client<S> {
     needs_input: bool,
     /// The client sends no more.
     has_ended: bool,
-    calls: FuturesOrdered<Running>,
-    /// The versions of the protocol in which the answers to the calls are written.
-    protocols: VecDeque<Protocol>,
+    calls: Calls,
     /// Work that runs alone as soon as the calls have ended.
     alone: Option<Alone>,
     output: BytesMut,
     /// Ends the connection if the client takes nothing until then.
     stall: Option<Pin<Box<Sleep>>>,
+    /// Ends the transaction of the client if it sends nothing until then.
+    silence: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
@@ -70,25 +69,28 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             input: BytesMut::new(),
             needs_input: true,
             has_ended: false,
-            calls: FuturesOrdered::new(),
-            protocols: VecDeque::new(),
+            calls: Calls::default(),
             alone: None,
             output: BytesMut::new(),
             stall: None,
+            silence: None,
         }
     }
 
     /// Does what can be done now. The connection has ended after an error, and after `false`.
     fn advance(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
         loop {
-            let mut has_advanced = self.take_requests();
+            let mut has_advanced = self.poll_messages(cx)?;
+            has_advanced |= self.take_requests();
             has_advanced |= self.poll_answers(cx);
             has_advanced |= self.poll_write(cx)?;
             if self.is_over() {
                 return Ok(false);
             }
             has_advanced |= self.poll_read(cx)?;
+            has_advanced |= self.poll_silence(cx);
             if !has_advanced {
+                self.calls.poll_others(cx);
                 return Ok(true);
             }
         }
@@ -98,6 +100,35 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     fn is_over(&self) -> bool {
         let is_idle = self.calls.is_empty() && self.alone.is_none() && self.output.is_empty();
         is_idle && (self.session.is_closing || self.has_ended && self.needs_input)
+    }
+
+    /// Takes the messages of subscriptions, while there is room.
+    fn poll_messages(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
+        let mut has_advanced = false;
+        while let Some(subscription) = &mut self.session.subscription {
+            if subscription.poll_overflow(cx) {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            if self.output.len() >= self.limits.output_bytes {
+                break;
+            }
+            match subscription.poll_next(cx) {
+                Poll::Ready(Some(message)) => {
+                    message.write(self.session.protocol, &mut self.output);
+                    has_advanced = true;
+                }
+                Poll::Ready(None) => {
+                    self.session.lose_subscription();
+                    has_advanced = true;
+                }
+                Poll::Pending if subscription.is_over() || self.has_ended && self.needs_input => {
+                    self.session.subscription = None;
+                    has_advanced = true;
+                }
+                Poll::Pending => break,
+            }
+        }
+        Ok(has_advanced)
     }
 
     /// Begins the requests that are complete, as far as the limits permit.
@@ -121,6 +152,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                 }
             };
             has_advanced = true;
+            self.silence = None;
             self.needs_input = false;
             self.begin(step);
         }
@@ -133,14 +165,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             Step::Answered(answer) if self.calls.is_empty() => {
                 answer.write(protocol, &mut self.output);
             }
-            Step::Answered(answer) => {
-                self.protocols.push_back(protocol);
-                self.calls.push_back(Box::pin(std::future::ready(answer)));
-            }
-            Step::Call(call) => {
-                self.protocols.push_back(protocol);
-                self.calls.push_back(call);
-            }
+            Step::Answered(answer) => self.calls.push(State::Answered(answer), protocol),
+            Step::Call(call) => self.calls.push(call, protocol),
             Step::Alone(alone) => self.alone = Some(alone),
         }
     }
@@ -149,23 +175,39 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     fn poll_answers(&mut self, cx: &mut Context<'_>) -> bool {
         let mut has_advanced = false;
         while self.output.len() < self.limits.output_bytes
-            && let Poll::Ready(Some(answer)) = Pin::new(&mut self.calls).poll_next(cx)
+            && let Poll::Ready(Some((answer, protocol))) = self.calls.poll_next(cx)
         {
-            let protocol = self.protocols.pop_front();
-            let protocol = protocol.expect("BUG: each call has a version of the protocol");
             answer.write(protocol, &mut self.output);
             has_advanced = true;
         }
         if self.calls.is_empty()
             && let Some(alone) = &mut self.alone
-            && let Poll::Ready((lease, answer)) = alone.run.as_mut().poll(cx)
+            && let Poll::Ready(ended) = alone.run.as_mut().poll(cx)
         {
             self.alone = None;
-            self.session.lease = lease;
-            answer.write(self.session.protocol, &mut self.output);
+            self.session.take_back(ended.left);
+            ended.answer.write(self.session.protocol, &mut self.output);
             has_advanced = true;
         }
         has_advanced
+    }
+
+    /// Ends the transaction of a client that keeps it waiting and sends nothing, because it may hold a connection.
+    fn poll_silence(&mut self, cx: &mut Context<'_>) -> bool {
+        let is_waiting = self.calls.is_empty() && self.alone.is_none();
+        if !is_waiting || !self.session.holds_transaction() {
+            self.silence = None;
+            return false;
+        }
+        let limit = self.limits.transaction;
+        let silence = self
+            .silence
+            .get_or_insert_with(|| Box::pin(sleep_until(clock::now() + limit)));
+        let is_over = silence.as_mut().poll(cx).is_ready();
+        if is_over {
+            self.session.give_up_transaction();
+        }
+        is_over
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {

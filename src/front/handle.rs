@@ -48,15 +48,34 @@ use crate::{database::Database, registry::Registry};
 ///   server. If the client disconnects, they end, and what they would have popped stays.
 /// - `MULTI` … `EXEC`: the front queues the commands and sends them as one. So an error for which the server
 ///   refuses to queue a command appears with `EXEC`, in the text of `EXECABORT`.
-/// - `WATCH` leases a connection until `EXEC`, `DISCARD` or `UNWATCH`.
-/// - `HELLO`, `AUTH`, `SELECT`, `PING`, `ECHO`, `QUIT`, `RESET`, and of `CLIENT` the members `GETNAME`, `ID`,
-///   `INFO`, `SETINFO` and `SETNAME`, are answered by the front. The version in its `HELLO` is 7.0.0, whatever
-///   the server's is, which `INFO` tells.
-/// - `SUBSCRIBE` and its like are refused, as are `MONITOR` and other members of `CLIENT`.
+/// - `WATCH` leases a connection until `EXEC`, `DISCARD` or `UNWATCH`. A client that sends nothing for
+///   [`transaction_timeout`](crate::FrontBuilder::transaction_timeout) loses its transaction: the next `EXEC` is an
+///   `EXECABORT`.
+/// - `SUBSCRIBE` and its like lease a connection for as long as there are subscriptions; see below.
+/// - `HELLO`, `AUTH`, `SELECT`, `PING`, `ECHO`, `QUIT`, `RESET`, and of `CLIENT` the members `GETNAME`, `GETREDIR`,
+///   `ID`, `INFO`, `SETINFO`, `SETNAME` and `TRACKINGINFO`, are answered by the front. `HELLO` names the program and
+///   the version of the server to which a connection was opened last, and before the first one Redis 7.0.0.
+/// - `MONITOR` and other members of `CLIENT` are refused, with the reason.
 ///
 /// Clients speak RESP2 or RESP3, whatever the connections of the database speak. The replies to all common
 /// commands have the shape that the client's version gives them. Replies to `LCS IDX`, `FUNCTION LIST`,
 /// `COMMAND DOCS` and commands of modules have the shape of the database's [protocol](crate::Protocol).
+///
+/// # Subscriptions
+///
+/// Messages come in the order of the server, and none is left out while the connection lasts. So the front
+/// disconnects a subscriber
+/// - whose connection to the server was lost, because messages were lost with it. A client that stayed connected
+///   would take the gap for a channel without messages; a client that is disconnected subscribes again, as all
+///   clients do when a server restarts;
+/// - that does not read: beyond [`max_message_bytes`](crate::FrontBuilder::max_message_bytes), or after
+///   [`stall_timeout`](crate::FrontBuilder::stall_timeout).
+///
+/// A client that speaks RESP3 may run commands beside its subscriptions. They run on the handle, so that the order of
+/// their replies among the messages is not the server's; but a command that is sent after `SUBSCRIBE` runs after it.
+/// A subscriber may be silent for ever. It holds one of the connections that
+/// [`max_connections`](crate::DatabaseConfig::max_connections) permits; over TCP, one whose machine has gone is found
+/// by keepalive after six to seven minutes.
 ///
 /// # Order
 ///

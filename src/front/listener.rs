@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, UnixListener},
@@ -148,6 +149,15 @@ pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Stream for S {}
 
+/// A client whose machine has gone is found after six to seven minutes, so that its subscriptions end. A server asks
+/// after the same time.
+fn keepalive() -> TcpKeepalive {
+    TcpKeepalive::new()
+        .with_time(Duration::from_secs(300))
+        .with_interval(Duration::from_secs(30))
+        .with_retries(3)
+}
+
 /// Without files or memory the system accepts nobody for a while.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -158,6 +168,7 @@ impl Listener {
             let accepted: io::Result<(Box<dyn Stream>, String)> = match &self.socket {
                 Driven::Tcp(socket) => socket.accept().await.and_then(|(stream, address)| {
                     stream.set_nodelay(true)?;
+                    SockRef::from(&stream).set_tcp_keepalive(&keepalive())?;
                     Ok((Box::new(stream) as _, address.to_string()))
                 }),
                 Driven::Unix(socket) => {

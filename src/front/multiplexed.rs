@@ -52,7 +52,8 @@ impl Database {
             execution: Execution::NotSent,
         };
         let databases = BTreeMap::from([(number, self.with_texts())]);
-        let service = Service::new(databases, Vec::new(), Limits::default());
+        // The connection of the `redis` crate drops them.
+        let service = Service::new(databases, Vec::new(), Limits::default()).without_messages();
         let session = Session::new(Arc::new(service), number, "in-process:0".into());
         let (near, far) = duplex(AHEAD);
         let registry = &self.lifeline().registry;

@@ -24,6 +24,8 @@ pub(super) enum Name {
     Watch,
     Unwatch,
     Subscribe,
+    Unsubscribe,
+    Monitor,
     /// The lines of a browser that was sent here by a web page, as Redis knows them as well.
     Http,
 }
@@ -51,8 +53,9 @@ impl Name {
             b"DISCARD" => Self::Discard,
             b"WATCH" => Self::Watch,
             b"UNWATCH" => Self::Unwatch,
-            b"SUBSCRIBE" | b"PSUBSCRIBE" | b"SSUBSCRIBE" | b"UNSUBSCRIBE" | b"PUNSUBSCRIBE"
-            | b"SUNSUBSCRIBE" => Self::Subscribe,
+            b"SUBSCRIBE" | b"PSUBSCRIBE" | b"SSUBSCRIBE" => Self::Subscribe,
+            b"UNSUBSCRIBE" | b"PUNSUBSCRIBE" | b"SUNSUBSCRIBE" => Self::Unsubscribe,
+            b"MONITOR" => Self::Monitor,
             b"POST" | b"HOST:" => Self::Http,
             _ => return None,
         })

@@ -20,7 +20,8 @@ pub(super) struct Service {
     /// Without one, clients need none.
     pub(super) logins: Vec<Login>,
     pub(super) limits: Limits,
-    /// The address that clients have connected to, for CLIENT INFO.
+    /// Whether clients get the messages of subscriptions.
+    pub(super) carries_messages: bool,
     next_id: AtomicU64,
 }
 
@@ -40,8 +41,12 @@ pub(super) struct Limits {
     pub(super) outstanding: usize,
     /// Bytes of replies that wait for the client, beyond which it is served no further.
     pub(super) output_bytes: usize,
+    /// Bytes of messages that wait for a subscriber.
+    pub(super) message_bytes: usize,
     /// How long a client may take no reply.
     pub(super) stall: Duration,
+    /// How long a client with a transaction may send nothing.
+    pub(super) transaction: Duration,
 }
 
 impl Default for Limits {
@@ -50,7 +55,9 @@ impl Default for Limits {
             request_bytes: 64 * 1024 * 1024,
             outstanding: 1024,
             output_bytes: 1024 * 1024,
+            message_bytes: 32 * 1024 * 1024,
             stall: Duration::from_secs(60),
+            transaction: Duration::from_secs(60),
         }
     }
 }
@@ -65,8 +72,15 @@ impl Service {
             databases,
             logins,
             limits,
+            carries_messages: true,
             next_id: AtomicU64::new(1),
         }
+    }
+
+    /// Clients may not subscribe.
+    pub(super) fn without_messages(mut self) -> Self {
+        self.carries_messages = false;
+        self
     }
 
     /// The number of the next client.

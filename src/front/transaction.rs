@@ -1,6 +1,6 @@
 //! The commands that a client has queued since MULTI.
 
-use std::fmt;
+use std::{fmt, mem};
 
 use redis::{Cmd, Pipeline};
 
@@ -11,15 +11,15 @@ pub(super) struct Transaction {
     queued: Pipeline,
     shapes: Vec<Shape>,
     bytes: usize,
-    /// A command was refused, so EXEC is as well.
-    is_refused: bool,
+    /// EXEC is refused for this reason.
+    refused: Option<String>,
 }
 
 impl Transaction {
     /// Queues a command, unless it would make the transaction larger than this. Tells whether it did.
     #[must_use]
     pub(super) fn queue(&mut self, command: Cmd, shape: Shape, most_bytes: usize) -> bool {
-        if self.is_refused {
+        if self.is_refused() {
             // It will never be sent.
             return true;
         }
@@ -32,18 +32,25 @@ impl Transaction {
         true
     }
 
-    /// A command was refused, so none will run.
-    pub(super) fn refuse(&mut self) {
+    /// None of the commands will run, for this reason, unless there was one before.
+    pub(super) fn refuse(&mut self, reason: String) {
         *self = Self {
-            is_refused: true,
+            refused: mem::take(self).refused.or(Some(reason)),
             ..Self::default()
         };
     }
 
-    /// What to send, and the shapes of the replies; `None` if a command was refused.
-    pub(super) fn finish(mut self) -> Option<(Pipeline, Vec<Shape>)> {
+    pub(super) fn is_refused(&self) -> bool {
+        self.refused.is_some()
+    }
+
+    /// What to send, and the shapes of the replies; or the reason for which none of the commands runs.
+    pub(super) fn finish(mut self) -> Result<(Pipeline, Vec<Shape>), String> {
         self.queued.atomic();
-        (!self.is_refused).then_some((self.queued, self.shapes))
+        match self.refused {
+            None => Ok((self.queued, self.shapes)),
+            Some(reason) => Err(reason),
+        }
     }
 }
 

@@ -8,7 +8,10 @@ use std::{
 use actix::{Message, Recipient};
 use tokio::time::Instant;
 
-use crate::{net::Mailbox, policy::session::Session};
+use crate::{
+    net::{Mailbox, PushInlet, PushSink},
+    policy::session::Session,
+};
 
 /// The place in the caller's code where a lease was requested.
 pub(crate) type Caller = &'static Location<'static>;
@@ -78,6 +81,7 @@ pub(crate) struct Released {
 pub(crate) struct Grant {
     id: u64,
     mailbox: Mailbox,
+    pushes: PushInlet,
     pool: Recipient<Released>,
     by: Option<Caller>,
     /// The state that the next caller would find on it.
@@ -98,12 +102,14 @@ impl Grant {
     pub(crate) fn new(
         id: u64,
         mailbox: Mailbox,
+        pushes: PushInlet,
         pool: Recipient<Released>,
         by: Option<Caller>,
     ) -> Self {
         Self {
             id,
             mailbox,
+            pushes,
             pool,
             by,
             session: Session::default(),
@@ -112,6 +118,12 @@ impl Grant {
 
     pub(crate) fn mailbox(&self) -> &Mailbox {
         &self.mailbox
+    }
+
+    /// Hands all later pushes of the connection to this sink. The connection goes to no other caller.
+    pub(crate) fn listen(&mut self, sink: Box<dyn PushSink>) {
+        self.session.change();
+        self.pushes.put(sink);
     }
 
     /// Whether the connection has not ended.

@@ -22,9 +22,10 @@ pub(crate) use client_id::ClientId;
 pub(crate) use close::CloseReason;
 pub(crate) use confirmation::Confirmation;
 pub(crate) use connection::{
-    Activity, Connection, ConnectionExit, Link, Tally, TallySink, UnsentSink,
+    Activity, Connection, ConnectionExit, Link, PushInlet, PushSink, PushSlot, Tally, TallySink,
+    UnsentSink,
 };
-pub(crate) use dial::{DialError, Dialler, Established, ServerInfo, WhileLoading};
+pub(crate) use dial::{DialError, Dialler, Established, ServerInfo, ServerProgram, WhileLoading};
 pub(crate) use executor::Executor;
 pub(crate) use in_flight::{AtLimit, InFlight};
 #[cfg(any(test, feature = "internals"))]

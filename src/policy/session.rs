@@ -45,6 +45,11 @@ impl Session {
         }
     }
 
+    /// It differs from a new one from now on.
+    pub(crate) fn change(&mut self) {
+        self.is_changed = true;
+    }
+
     /// The last command is answered, and with it all earlier ones.
     pub(crate) fn settle(&mut self, has_ended_transaction: bool, is_suspect: bool) {
         self.awaits_reply = false;

@@ -50,7 +50,7 @@ use crate::{
     execution::Execution,
     identity::DatabaseId,
     messages::{Evidence, Execute, PoolLink, Report},
-    net::{DialError, Dialler, Executor, Failure, InFlight},
+    net::{DialError, Dialler, Executor, Failure, InFlight, ServerProgram},
     policy::{gate_state::GateState, retry::Budget},
     stats::PoolStats,
 };
@@ -88,6 +88,8 @@ pub(crate) struct DatabaseState {
     pub(crate) dial_error: ArcSwapOption<Arc<str>>,
     /// The same of the last attempt to open a connection for a lease.
     pub(crate) lease_error: ArcSwapOption<Arc<str>>,
+    /// The program that answered the last dial, where it said so.
+    pub(crate) program: ArcSwapOption<ServerProgram>,
     /// Whether an operator has isolated the database. Kept here, because it outlasts crashes of all actors.
     pub(crate) is_isolated: AtomicBool,
     /// The classes of commands that are on no list, as the server describes them.
@@ -131,6 +133,7 @@ impl DatabaseState {
             outage: ArcSwapOption::empty(),
             dial_error: ArcSwapOption::empty(),
             lease_error: ArcSwapOption::empty(),
+            program: ArcSwapOption::empty(),
             is_isolated: AtomicBool::new(false),
             survey: Survey::default(),
             refuses_introductions: AtomicBool::new(false),

@@ -16,6 +16,13 @@ const OVERHEAD: usize = 32;
 /// An announced length reserves no more than this.
 const RESERVE: usize = 1024;
 
+/// The number of bytes of a line, without and with its end.
+#[derive(Clone, Copy, Debug)]
+struct Line {
+    text: usize,
+    whole: usize,
+}
+
 /// Input that is no request. The client gets the text and is disconnected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Malformed(pub(crate) &'static str);
@@ -32,6 +39,8 @@ pub(crate) struct Decoder {
     missing: usize,
     /// The length of the bulk string under way.
     length: Option<usize>,
+    /// Bytes at the front of the input that were searched for the end of a line.
+    searched: usize,
 }
 
 impl Default for Decoder {
@@ -54,6 +63,7 @@ impl Decoder {
             arguments: Vec::new(),
             missing: 0,
             length: None,
+            searched: 0,
         }
     }
 
@@ -70,12 +80,11 @@ impl Decoder {
             match input.first() {
                 None => return Ok(None),
                 Some(b'*') => {
-                    let Some(line) =
-                        take_line(input, "Protocol error: too big mbulk count string")?
-                    else {
+                    let too_long = "Protocol error: too big mbulk count string";
+                    let Some(line) = self.line(input, too_long)? else {
                         return Ok(None);
                     };
-                    let count = number(&line[1..])
+                    let count = number(&input[1..line.text])
                         .filter(|count| *count <= MAX_ARGUMENTS)
                         .ok_or(Malformed("Protocol error: invalid multibulk length"))?;
                     if !is_logged_in && count > MAX_ARGUMENTS_BEFORE_LOGIN {
@@ -83,18 +92,20 @@ impl Decoder {
                             "Protocol error: unauthenticated multibulk length",
                         ));
                     }
+                    input.advance(line.whole);
                     if count > 0 {
                         self.missing = count as usize;
                         self.arguments = Vec::with_capacity(self.missing.min(RESERVE));
                     }
                 }
                 Some(_) => {
-                    let Some(line) = take_line(input, "Protocol error: too big inline request")?
-                    else {
+                    let too_long = "Protocol error: too big inline request";
+                    let Some(line) = self.line(input, too_long)? else {
                         return Ok(None);
                     };
-                    let arguments = split(&line)
+                    let arguments = split(&input[..line.text])
                         .ok_or(Malformed("Protocol error: unbalanced quotes in request"))?;
+                    input.advance(line.whole);
                     if !arguments.is_empty() {
                         return Ok(Some(arguments));
                     }
@@ -112,20 +123,21 @@ impl Decoder {
             let length = match self.length {
                 Some(length) => length,
                 None => {
-                    let Some(line) = take_line(input, "Protocol error: too big bulk count string")?
-                    else {
+                    let too_long = "Protocol error: too big bulk count string";
+                    let Some(line) = self.line(input, too_long)? else {
                         return Ok(None);
                     };
-                    if line.first() != Some(&b'$') {
+                    if input.first() != Some(&b'$') {
                         return Err(Malformed("Protocol error: expected '$'"));
                     }
-                    let length = number(&line[1..])
+                    let length = number(&input[1..line.text])
                         .filter(|length| (0..=MAX_BULK).contains(length))
                         .ok_or(Malformed("Protocol error: invalid bulk length"))?;
                     if !is_logged_in && length > MAX_BULK_BEFORE_LOGIN {
                         return Err(Malformed("Protocol error: unauthenticated bulk length"));
                     }
                     self.announce(length as usize)?;
+                    input.advance(line.whole);
                     *self.length.insert(length as usize)
                 }
             };
@@ -143,6 +155,31 @@ impl Decoder {
         Ok(Some(std::mem::take(&mut self.arguments)))
     }
 
+    /// The line at the front, once it is complete. Each byte is searched once, in whatever pieces the line comes.
+    fn line(&mut self, input: &[u8], too_long: &'static str) -> Result<Option<Line>, Malformed> {
+        let known = &input[..input.len().min(MAX_LINE + 1)];
+        let unknown = known.get(self.searched..).unwrap_or_default();
+        let Some(found) = unknown.iter().position(|byte| *byte == b'\n') else {
+            self.searched = known.len();
+            return if input.len() > MAX_LINE {
+                Err(Malformed(too_long))
+            } else {
+                Ok(None)
+            };
+        };
+        let end = self.searched + found;
+        self.searched = 0;
+        let text = if input[..end].ends_with(b"\r") {
+            end - 1
+        } else {
+            end
+        };
+        Ok(Some(Line {
+            text,
+            whole: end + 1,
+        }))
+    }
+
     fn announce(&mut self, length: usize) -> Result<(), Malformed> {
         self.announced = self
             .announced
@@ -153,27 +190,6 @@ impl Decoder {
         }
         Ok(())
     }
-}
-
-/// A line without its end, once it is complete.
-fn take_line(input: &mut BytesMut, too_long: &'static str) -> Result<Option<BytesMut>, Malformed> {
-    let Some(end) = input
-        .iter()
-        .take(MAX_LINE + 1)
-        .position(|byte| *byte == b'\n')
-    else {
-        return if input.len() > MAX_LINE {
-            Err(Malformed(too_long))
-        } else {
-            Ok(None)
-        };
-    };
-    let mut line = input.split_to(end + 1);
-    line.truncate(end);
-    if line.last() == Some(&b'\r') {
-        line.truncate(end - 1);
-    }
-    Ok(Some(line))
 }
 
 fn number(digits: &[u8]) -> Option<i64> {
@@ -229,102 +245,5 @@ fn escaped(bytes: &mut std::iter::Peekable<impl Iterator<Item = u8>>) -> Option<
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::{collection::vec, prelude::*, sample::select};
-
-    use super::*;
-
-    fn decode(input: &[u8]) -> Result<Vec<Request>, Malformed> {
-        let (mut decoder, mut input) = (Decoder::default(), BytesMut::from(input));
-        let mut requests = Vec::new();
-        while let Some(request) = decoder.next(&mut input, true)? {
-            requests.push(request);
-        }
-        Ok(requests)
-    }
-
-    #[test]
-    fn requests_come_in_pieces_of_any_size() {
-        let input = b"*2\r\n$3\r\nGET\r\n$1\r\na\r\n*1\r\n$4\r\nPING\r\nset a \"b c\"\r\n";
-        let whole = decode(input).expect("requests");
-        assert_eq!(whole.len(), 3);
-        assert_eq!(whole[2], ["set", "a", "b c"]);
-        let (mut decoder, mut buffer, mut requests) =
-            (Decoder::default(), BytesMut::new(), Vec::new());
-        for byte in input {
-            buffer.extend_from_slice(&[*byte]);
-            requests.extend(decoder.next(&mut buffer, true).expect("no error"));
-        }
-        assert_eq!(requests, whole);
-    }
-
-    proptest! {
-        #[test]
-        fn pieces_of_any_input_make_no_difference(
-            words in vec(select(&["*1\r\n", "*2\r\n", "$1\r\n", "$-1\r\n", "a\r\n", "\"", "\r\n", "PING a"][..]), 0..20),
-            length in 1_usize..8,
-        ) {
-            let input = words.concat();
-            let (mut decoder, mut buffer, mut pieced) =
-                (Decoder::default(), BytesMut::new(), Vec::new());
-            let mut error = None;
-            'pieces: for piece in input.as_bytes().chunks(length) {
-                buffer.extend_from_slice(piece);
-                loop {
-                    match decoder.next(&mut buffer, true) {
-                        Ok(Some(request)) => pieced.push(request),
-                        Ok(None) => break,
-                        Err(malformed) => {
-                            error = Some(malformed);
-                            break 'pieces;
-                        }
-                    }
-                }
-            }
-            match (decode(input.as_bytes()), error) {
-                (Ok(requests), None) => prop_assert_eq!(requests, pieced),
-                (whole, error) => prop_assert_eq!(whole.err(), error),
-            }
-        }
-    }
-
-    #[test]
-    fn malformed_input_is_refused() {
-        for (input, text) in [
-            (&b"*x\r\n"[..], "Protocol error: invalid multibulk length"),
-            (b"*1048577\r\n", "Protocol error: invalid multibulk length"),
-            (b"*1\r\n:1\r\n", "Protocol error: expected '$'"),
-            (b"*1\r\n$-1\r\n", "Protocol error: invalid bulk length"),
-            (
-                b"*1\r\n$536870913\r\n",
-                "Protocol error: invalid bulk length",
-            ),
-            (
-                b"set a \"b\r\n",
-                "Protocol error: unbalanced quotes in request",
-            ),
-        ] {
-            assert_eq!(decode(input), Err(Malformed(text)));
-        }
-        let endless = vec![b'a'; MAX_LINE + 1];
-        assert_eq!(
-            decode(&endless),
-            Err(Malformed("Protocol error: too big inline request"))
-        );
-        let mut decoder = Decoder::with_limit(1000);
-        let mut input = BytesMut::from(&b"*2\r\n$3\r\nSET\r\n$1000\r\n"[..]);
-        let refused = decoder.next(&mut input, true);
-        assert_eq!(
-            refused,
-            Err(Malformed("Protocol error: the request is too large"))
-        );
-        let mut decoder = Decoder::default();
-        let refused = decoder.next(&mut BytesMut::from(&b"*11\r\n"[..]), false);
-        assert_eq!(
-            refused,
-            Err(Malformed(
-                "Protocol error: unauthenticated multibulk length"
-            ))
-        );
-    }
-}
+#[path = "request_tests.rs"]
+mod tests;

@@ -49,6 +49,25 @@ async fn listeners_and_users_have_databases_of_their_own() {
     assert_eq!(main.ask("GET where"), "$4 main");
     assert_eq!(other.ask("SELECT 0"), "+OK");
     assert_eq!(other.ask("GET where"), "$5 other");
+    // It does not take what it watches there to another database.
+    for (stay, leave, reply) in [
+        ("WATCH where", "UNWATCH", "+OK"),
+        ("SUBSCRIBE a", "UNSUBSCRIBE a", "*3 $11 unsubscribe $1 a :0"),
+    ] {
+        other.ask("HELLO 2");
+        other.ask(stay);
+        let refused = other.ask("AUTH reporter hidden");
+        let is_subscriber = stay.starts_with("SUBSCRIBE");
+        let expected = if is_subscriber {
+            "-ERR Can't execute"
+        } else {
+            "-REFUSED the login"
+        };
+        assert!(refused.starts_with(expected), "{refused}");
+        assert_eq!(other.ask("PING").contains("pong"), is_subscriber);
+        assert_eq!(other.ask(leave), reply);
+    }
+    assert_eq!(other.ask("GET where"), "$5 other");
     assert_eq!(other.ask("AUTH reporter hidden"), "+OK");
     assert_eq!(other.ask("GET where"), "$4 main");
 }

@@ -13,5 +13,6 @@ mod raw_client;
 mod sessions;
 mod shapes;
 mod site;
+mod subscriptions;
 mod tools;
 mod transactions;

@@ -3,7 +3,10 @@
 
 use std::time::Duration;
 
-use crate::{common::eventually, site::Site};
+use crate::{
+    common::{eventually, resp::encode},
+    site::Site,
+};
 
 const SOON: Duration = Duration::from_secs(10);
 
@@ -76,4 +79,32 @@ async fn a_silent_server_is_a_timeout_that_tells_of_the_execution() {
     );
     site.server.thaw();
     eventually(SOON, "it works again", || client.ask("SET a 3") == "+OK");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_keep_their_order_while_connections_are_lost() {
+    const ROUNDS: usize = 300;
+    let site = Site::start().await;
+    let mut client = site.client();
+    client.ask("SET a 1");
+    for loss in 0..5 {
+        let mut requests = Vec::new();
+        for round in 0..ROUNDS {
+            requests.extend(encode(&["GET", "a"]));
+            requests.extend(encode(&["INCR", "counter"]));
+            requests.extend(encode(&["PING", &round.to_string()]));
+        }
+        client.send_bytes(&requests);
+        site.server.cli(&["CLIENT", "KILL", "TYPE", "normal"]);
+        for round in 0..ROUNDS {
+            // A read is sent again, within the budget of retries.
+            for expected in ["$1 1", ":"] {
+                let reply = client.read();
+                let is_known = reply.starts_with(expected) || reply.starts_with("-CONNECTIONLOST ");
+                assert!(is_known, "{loss}: {reply}");
+            }
+            let shown = format!("${} {round}", round.to_string().len());
+            assert_eq!(client.read(), shown);
+        }
+    }
 }

@@ -20,11 +20,44 @@ async fn commands_about_the_session_are_answered_by_the_front() {
     );
     let id = client.ask("CLIENT ID");
     assert_ne!(id, site.client().ask("CLIENT ID"));
-    assert!(
-        client
-            .ask("CLIENT LIST")
-            .starts_with("-REFUSED CLIENT LIST")
-    );
+    for (line, reply) in [
+        ("CLIENT GETREDIR", ":-1"),
+        (
+            "CLIENT TRACKINGINFO",
+            "*6 $5 flags *1 $3 off $8 redirect :-1 $8 prefixes *0",
+        ),
+        ("CLIENT TRACKING off", "+OK"),
+        ("CLIENT NO-EVICT off", "+OK"),
+        ("CLIENT REPLY on", "+OK"),
+        (
+            "CLIENT SETNAME",
+            "-ERR wrong number of arguments for 'client|setname' command",
+        ),
+        (
+            "CLIENT",
+            "-ERR wrong number of arguments for 'client' command",
+        ),
+    ] {
+        assert_eq!(client.ask(line), reply, "{line}");
+    }
+    for (member, reason) in [
+        ("LIST", "concerns the connections of the server"),
+        ("KILL ID 1", "concerns the connections of the server"),
+        ("TRACKING on", "carries no invalidations"),
+        ("NO-EVICT on", "would hold for a connection of the server"),
+        ("REPLY off", "answers each request"),
+        ("NONSENSE", "answers GETNAME"),
+    ] {
+        let refused = client.ask(&format!("CLIENT {member}"));
+        let starts = format!(
+            "-REFUSED CLIENT {}",
+            member.split(' ').next().unwrap_or_default()
+        );
+        assert!(
+            refused.starts_with(&starts) && refused.contains(reason),
+            "{refused}"
+        );
+    }
     assert_eq!(client.ask("SELECT 0"), "+OK");
     assert_eq!(client.ask("SELECT 1"), "-ERR DB index is out of range");
     assert_eq!(client.ask("SELECT -1"), "-ERR DB index is out of range");
@@ -40,6 +73,10 @@ async fn both_versions_of_the_protocol_are_spoken() {
     let mut client = site.client();
     assert!(client.ask("HELLO").contains("$5 proto :2"));
     assert_eq!(client.ask("GET none"), "$-1");
+    // It is the server that clients want to know.
+    let server = |hello: &str| hello.split(" $5 proto").next().map(str::to_owned);
+    let (through, direct) = (client.ask("HELLO 3"), site.direct().ask("HELLO 3"));
+    assert_eq!(server(&through), server(&direct));
     let hello = client.ask("HELLO 3 SETNAME three");
     assert!(
         hello.starts_with("%7 ") && hello.contains("$5 proto :3"),
@@ -96,9 +133,6 @@ async fn commands_that_a_handle_refuses_are_refused_with_the_reason() {
     let site = Site::start().await;
     let mut client = site.client();
     for command in [
-        "SUBSCRIBE a",
-        "psubscribe a",
-        "MONITOR",
         "CONFIG SET save x",
         "FLUSHALL",
         "CLIENT REPLY OFF",
@@ -111,5 +145,20 @@ async fn commands_that_a_handle_refuses_are_refused_with_the_reason() {
             "{command}: {reply}"
         );
     }
+    assert_eq!(client.ask("PING"), "+PONG");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn monitor_is_refused_with_the_reason() {
+    let site = Site::start().await;
+    let mut client = site.client();
+    let refused = client.ask("MONITOR");
+    assert!(
+        refused.starts_with("-REFUSED MONITOR is refused: it shows the commands of all clients"),
+        "{refused}"
+    );
+    client.ask("MULTI");
+    assert!(client.ask("MONITOR").starts_with("-REFUSED MONITOR "));
+    assert!(client.ask("EXEC").starts_with("-EXECABORT "));
     assert_eq!(client.ask("PING"), "+PONG");
 }

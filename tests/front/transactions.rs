@@ -116,3 +116,94 @@ async fn a_client_that_goes_within_a_transaction_leaves_nothing() {
     eventually(SOON, "its connection is given back", || in_use() == 0);
     assert_eq!(site.client().ask("EXISTS a"), ":0");
 }
+
+const SILENCE: std::time::Duration = std::time::Duration::from_millis(100);
+
+/// A site where clients with a transaction may be silent for this long, and such a client, which has watched a key and
+/// lost its connection.
+async fn silent_client() -> (Site, RawClient) {
+    let site = Site::with(|main| main, |front| front.transaction_timeout(SILENCE)).await;
+    let mut client = site.client();
+    assert_eq!(client.ask("WATCH a"), "+OK");
+    let in_use = || site.supervisor.statistics().databases["main"].pool.in_use;
+    eventually(SOON, "its connection is taken away", || in_use() == 0);
+    (site, client)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watch_of_a_silent_client_ends_and_its_transaction_is_aborted() {
+    let aborted = "-EXECABORT Transaction discarded because the client was silent for 100ms.";
+    let (site, mut client) = silent_client().await;
+    // What it watches now cannot make up for what it has missed.
+    for (line, reply) in [
+        ("GET a", "$-1"),
+        ("WATCH b", "+OK"),
+        ("MULTI", "+OK"),
+        ("SET a 1", "+QUEUED"),
+        ("EXEC", aborted),
+        ("EXISTS a", ":0"),
+    ] {
+        assert_eq!(client.ask(line), reply, "{line}");
+    }
+    // After that it begins anew.
+    for (line, reply) in [
+        ("WATCH a", "+OK"),
+        ("MULTI", "+OK"),
+        ("SET a 1", "+QUEUED"),
+        ("EXEC", "*1 +OK"),
+    ] {
+        assert_eq!(client.ask(line), reply, "{line}");
+    }
+    drop(site);
+    for (end, reply) in [("UNWATCH", "+OK"), ("RESET", "+RESET")] {
+        let (_site, mut client) = silent_client().await;
+        assert_eq!(client.ask(end), reply);
+        client.ask("MULTI");
+        client.ask("SET a 1");
+        assert_eq!(client.ask("EXEC"), "*1 +OK", "{end}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn queued_commands_of_a_silent_client_are_dropped() {
+    let site = Site::with(|main| main, |front| front.transaction_timeout(SILENCE)).await;
+    let mut client = site.client();
+    for line in ["MULTI", "SET a 1"] {
+        client.ask(line);
+    }
+    let replies = || site.supervisor.statistics().databases["main"].succeeded;
+    let before = replies();
+    // The server counts the time.
+    assert_eq!(site.direct().ask("BLPOP none 0.5"), "*-1");
+    assert_eq!(client.ask("SET a 2"), "+QUEUED");
+    assert_eq!(
+        client.ask("EXEC"),
+        "-EXECABORT Transaction discarded because the client was silent for 100ms."
+    );
+    assert_eq!(replies(), before);
+    // One that waits within a command is not silent.
+    client.ask("WATCH a");
+    assert_eq!(client.ask("BLPOP none 0.3"), "*-1");
+    client.ask("MULTI");
+    client.ask("SET a 1");
+    assert_eq!(client.ask("EXEC"), "*1 +OK");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watch_that_is_lost_before_another_one_aborts_the_transaction() {
+    let site = Site::start().await;
+    let mut client = site.client();
+    assert_eq!(client.ask("WATCH a"), "+OK");
+    let clients = site.server.clients_named("redis-steward");
+    let watching = clients.iter().find(|client| client["cmd"] == "watch");
+    let id = &watching.expect("a client that watches")["id"];
+    assert_eq!(site.direct().ask(&format!("CLIENT KILL ID {id}")), ":1");
+    assert!(client.ask("WATCH b").starts_with("-CONNECTIONLOST "));
+    client.ask("MULTI");
+    client.ask("SET a 1");
+    assert_eq!(
+        client.ask("EXEC"),
+        "-EXECABORT Transaction discarded because the connection that watched its keys was lost."
+    );
+    assert_eq!(client.ask("EXISTS a"), ":0");
+}

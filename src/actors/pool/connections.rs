@@ -14,7 +14,8 @@ use crate::{
     log::log_line,
     messages::{ConnectionEnded, Evidence, Saturated},
     net::{
-        CloseReason, Connection, ConnectionExit, DialError, Established, Link, Origin, UnsentSink,
+        CloseReason, Connection, ConnectionExit, DialError, Established, Link, Origin, PushInlet,
+        PushSlot, UnsentSink,
     },
     policy::pool::{Closing, Cut, Eviction, Lane, Occupation, Place as _},
     state::{Permit, Route, count},
@@ -27,6 +28,8 @@ pub(super) struct Held {
     /// The way to it, while it is in service. A connection ends when its mailbox is held by none.
     pub(super) route: Option<Arc<Route>>,
     lane: Lane,
+    /// The way for the sink of whoever has leased it.
+    pub(super) pushes: PushInlet,
 }
 
 impl PoolActor {
@@ -39,7 +42,10 @@ impl PoolActor {
         ctx: &mut Context<Self>,
     ) -> Event {
         let lane = permit.lane();
-        let seen = established.seen;
+        let seen = established.seen.clone();
+        if let Some(program) = &seen.program {
+            self.state.program.store(Some(program.clone()));
+        }
         let (stop, stopped) = oneshot::channel();
         let saturated = match lane {
             Lane::Shared => self.listen_to_shared(ctx),
@@ -53,6 +59,8 @@ impl PoolActor {
             }
             Lane::Leased => (None, None),
         };
+        let pushes = PushSlot::default();
+        let inlet = pushes.inlet();
         let (mailbox, activity, connection) = Connection::new(
             established,
             &self.state.settings.load(),
@@ -62,7 +70,7 @@ impl PoolActor {
                 stop: stopped,
                 saturated,
                 unsent,
-                pushes: None,
+                pushes,
             },
         );
         let task = async move {
@@ -89,6 +97,7 @@ impl PoolActor {
             stop: Some(stop),
             route: Some(Arc::new(route)),
             lane,
+            pushes: inlet,
         };
         self.connections.insert(id, held);
         let evidence = Evidence::Connected(seen);

@@ -8,7 +8,7 @@ use tokio::time;
 use super::{Event, PoolActor};
 use crate::{
     messages::{Acquire, Grant, NoGrant, Released, Waiting},
-    net::Mailbox,
+    net::{Mailbox, PushInlet},
     policy::pool::{Rejection, Waiter},
 };
 
@@ -31,11 +31,12 @@ impl PoolActor {
         now: time::Instant,
         ctx: &mut Context<Self>,
     ) -> Result<(), Event> {
-        let Some(mailbox) = self.open_mailbox(id).cloned() else {
+        let lent = self.open_mailbox(id).cloned().zip(self.push_inlet(id));
+        let Some((mailbox, pushes)) = lent else {
             return Err(Event::NotHandedOver { id, waiter });
         };
         self.watch_lease(id, waiter.by, now);
-        let grant = Grant::new(id, mailbox, ctx.address().recipient(), waiter.by);
+        let grant = Grant::new(id, mailbox, pushes, ctx.address().recipient(), waiter.by);
         // A caller that has gone meanwhile drops it, which brings it back.
         let _ = waiter.answer.send(Ok(grant));
         Ok(())
@@ -51,6 +52,10 @@ impl PoolActor {
         };
         // The caller may have gone.
         let _ = waiter.answer.send(Err(why));
+    }
+
+    fn push_inlet(&self, id: u64) -> Option<PushInlet> {
+        Some(self.connections.get(&id)?.pushes.clone())
     }
 
     fn open_mailbox(&self, id: u64) -> Option<&Mailbox> {

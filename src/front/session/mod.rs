@@ -1,21 +1,28 @@
 //! The session of one client: what it has chosen, and what becomes of its requests.
 //!
 //! - this file: [`Session`], and commands that go to the database
-//! - `own`: commands that the front answers · `transactions`: MULTI and what follows
+//! - `own`: commands that the front answers, `client_commands`: those of CLIENT
+//! - `transactions`: MULTI and what follows · `watch`: watched keys · `subscriptions`: SUBSCRIBE and its like
 
+mod client_commands;
 mod own;
+mod subscriptions;
 mod transactions;
+mod watch;
 
 use std::{pin::Pin, sync::Arc};
 
 use bytes::Bytes;
-use redis::{Cmd, cmd};
+use redis::Cmd;
 
+use self::watch::Watch;
 use super::{
     answer::Answer,
+    calls::State,
     name::{Name, upper},
     service::{DEFAULT_USER, Service},
     shape::Shape,
+    subscription::Subscription,
     transaction::Transaction,
 };
 use crate::{
@@ -44,8 +51,8 @@ pub(in crate::front) struct Session {
     name: Bytes,
     library: (Bytes, Bytes),
     transaction: Option<Transaction>,
-    /// The connection on which keys are watched.
-    pub(in crate::front) lease: Option<Lease>,
+    watch: Watch,
+    pub(in crate::front) subscription: Option<Subscription>,
     /// No more requests are taken.
     pub(in crate::front) is_closing: bool,
 }
@@ -54,22 +61,45 @@ pub(in crate::front) struct Session {
 pub(in crate::front) enum Step {
     Answered(Answer),
     /// It runs beside other commands of the client, in their order.
-    Call(Running),
+    Call(State),
     /// It runs when all earlier commands have ended, and before any later one begins.
     Alone(Alone),
 }
 
-pub(in crate::front) type Running = Pin<Box<dyn Future<Output = Answer> + Send>>;
-
-/// Work that runs alone. It has the lease of the session meanwhile, and gives it back.
+/// Work that runs alone. It has the connections of the session that it needs, and gives them back.
 pub(in crate::front) struct Alone {
-    pub(in crate::front) run: Pin<Box<dyn Future<Output = (Option<Lease>, Answer)> + Send>>,
+    pub(in crate::front) run: Pin<Box<dyn Future<Output = Ended> + Send>>,
     /// It waits on the server, so it ends with its client.
     pub(in crate::front) blocks: bool,
 }
 
+/// The result of work that ran alone.
+pub(in crate::front) struct Ended {
+    pub(in crate::front) answer: Answer,
+    pub(in crate::front) left: Left,
+}
+
+/// What work leaves to the session.
+pub(in crate::front) enum Left {
+    Nothing,
+    Watch(Watch),
+    /// The client has subscribed for the first time.
+    Subscription(Subscription),
+    /// The connection of the subscriptions. Without it, they are lost.
+    Subscriber(Option<Lease>),
+}
+
+impl Ended {
+    fn of(answer: Answer) -> Self {
+        Self {
+            answer,
+            left: Left::Nothing,
+        }
+    }
+}
+
 /// Work of the front itself that runs alone.
-fn alone(run: impl Future<Output = (Option<Lease>, Answer)> + Send + 'static) -> Step {
+fn alone(run: impl Future<Output = Ended> + Send + 'static) -> Step {
     Step::Alone(Alone {
         run: Box::pin(run),
         blocks: false,
@@ -92,7 +122,8 @@ impl Session {
             name: Bytes::new(),
             library: (Bytes::new(), Bytes::new()),
             transaction: None,
-            lease: None,
+            watch: Watch::default(),
+            subscription: None,
             is_closing: false,
             service,
         }
@@ -100,6 +131,43 @@ impl Session {
 
     pub(in crate::front) fn is_logged_in(&self) -> bool {
         self.user.is_some()
+    }
+
+    /// Takes back what work has left.
+    pub(in crate::front) fn take_back(&mut self, left: Left) {
+        match (left, &mut self.subscription) {
+            (Left::Watch(watch), _) => self.watch = watch,
+            (Left::Subscription(subscription), _) => self.subscription = Some(subscription),
+            (Left::Subscriber(Some(lease)), Some(subscription)) => subscription.lease = Some(lease),
+            (Left::Subscriber(None), Some(_)) => self.lose_subscription(),
+            (Left::Nothing, _) | (Left::Subscriber(_), None) => {}
+        }
+    }
+
+    /// The connection of the subscriptions was lost, and with it messages. The client would take a silent gap
+    /// for a channel without messages, so its connection ends, as it would with the server itself. All clients
+    /// then subscribe again.
+    pub(in crate::front) fn lose_subscription(&mut self) {
+        self.subscription = None;
+        self.is_closing = true;
+    }
+
+    /// Whether the client keeps a transaction waiting: it watches keys, or has queued commands.
+    pub(in crate::front) fn holds_transaction(&self) -> bool {
+        let is_open = |transaction: &Transaction| !transaction.is_refused();
+        matches!(self.watch, Watch::Held(_)) || self.transaction.as_ref().is_some_and(is_open)
+    }
+
+    /// Ends the transaction of a client that has been silent for too long. It will learn so from EXEC.
+    pub(in crate::front) fn give_up_transaction(&mut self) {
+        let limit = self.service.limits.transaction;
+        let reason = format!("the client was silent for {limit:?}");
+        if let Some(transaction) = &mut self.transaction {
+            transaction.refuse(reason.clone());
+        }
+        if matches!(self.watch, Watch::Held(_)) {
+            self.watch = Watch::Lost(reason);
+        }
     }
 
     /// Takes a request, which has at least one word.
@@ -117,6 +185,9 @@ impl Session {
         if needs_login && !self.is_logged_in() {
             return Step::Answered(Answer::error("NOAUTH Authentication required."));
         }
+        if self.is_subscriber_of_resp2() {
+            return self.take_of_subscriber(name, request);
+        }
         if self.transaction.is_some() {
             return self.take_in_transaction(name, request);
         }
@@ -129,7 +200,8 @@ impl Session {
             }
             Some(Name::Watch) => self.watch(request),
             Some(Name::Unwatch) => self.unwatch(Answer::Own(Reply::OK)),
-            Some(Name::Subscribe) => Step::Answered(Answer::error(no_messages(&request[0]))),
+            Some(Name::Subscribe) => self.subscribe(request),
+            Some(Name::Unsubscribe) => self.unsubscribe(request),
             Some(name) => Step::Answered(Answer::Own(self.own(name, request))),
         }
     }
@@ -137,54 +209,26 @@ impl Session {
     /// Runs a command on the database.
     fn call(&mut self, request: &Request) -> Step {
         let (command, shape) = (command(request), Shape::of(request));
+        let engine = &self.database.engine;
+        let command = match engine.begin(command, self.database.options()) {
+            Ok(underway) => return Step::Call(State::Underway(underway, shape)),
+            Err(command) => command,
+        };
         let database = self.database.clone();
         if database.engine.runs_in_turn(&command) {
-            return Step::Call(Box::pin(async move {
+            return Step::Call(State::Running(Box::pin(async move {
                 Answer::Command(database.execute(&command).await, shape)
-            }));
+            })));
         }
         let blocks = database.engine.blocks(&command);
-        let lease = self.lease.take();
         let run = async move {
             let ended = database.execute(&command).await;
-            (lease, Answer::Command(ended, shape))
+            Ended::of(Answer::Command(ended, shape))
         };
         Step::Alone(Alone {
             run: Box::pin(run),
             blocks,
         })
-    }
-
-    /// Watches keys, on a connection that the session keeps until the transaction ends.
-    fn watch(&mut self, request: &Request) -> Step {
-        let (command, database, lease) =
-            (command(request), self.database.clone(), self.lease.take());
-        alone(async move {
-            let leased = match lease {
-                Some(lease) => Ok(lease),
-                None => database.lease().await,
-            };
-            match leased {
-                Ok(mut lease) => {
-                    let ended = lease.execute(&command).await;
-                    let lease = lease.is_open().then_some(lease);
-                    (lease, Answer::Command(ended, Shape::Same))
-                }
-                Err(error) => (None, Answer::Command(Err(error), Shape::Same)),
-            }
-        })
-    }
-
-    /// Gives the connection back on which keys are watched, and then this answer.
-    fn unwatch(&mut self, answer: Answer) -> Step {
-        match self.lease.take() {
-            None => Step::Answered(answer),
-            Some(mut lease) => alone(async move {
-                // If it fails, the connection is closed, which ends the watch as well.
-                let _ = lease.execute(&cmd("UNWATCH")).await;
-                (None, answer)
-            }),
-        }
     }
 }
 
@@ -196,12 +240,4 @@ fn command(request: &Request) -> Cmd {
         command.arg(&word[..]);
     }
     command
-}
-
-fn no_messages(name: &[u8]) -> String {
-    format!(
-        "REFUSED {} is refused: the front carries no messages, so subscribe at the server itself; the command was \
-         not sent",
-        upper(name)
-    )
 }

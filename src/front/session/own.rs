@@ -2,12 +2,9 @@
 
 use bytes::Bytes;
 
-use super::Session;
+use super::{Session, watch::Watch};
 use crate::{
-    front::{
-        name::{Name, upper},
-        service::DEFAULT_USER,
-    },
+    front::{name::Name, service::DEFAULT_USER},
     wire::{
         number,
         reply::{Protocol, Reply},
@@ -15,14 +12,17 @@ use crate::{
     },
 };
 
-/// The version of Redis whose commands this crate knows; that of the server is told by INFO.
+/// The version of Redis whose commands this crate knows, in case the server has not told its own.
 const VERSION: &str = "7.0.0";
+const NO_MONITOR: &str = "REFUSED MONITOR is refused: it shows the commands of all clients of the server, those of \
+                          other programs included, and never ends; run it at the server itself; the command was \
+                          not sent";
 const OUT_OF_RANGE: &str = "ERR DB index is out of range";
 const SYNTAX: &str = "ERR syntax error";
 const WRONG_PASSWORD: &str = "WRONGPASS invalid username-password pair or user is disabled.";
 
 /// A reply, or the text of an error.
-type Outcome = Result<Reply, String>;
+pub(super) type Outcome = Result<Reply, String>;
 
 impl Session {
     /// Answers one of these commands at once.
@@ -36,16 +36,19 @@ impl Session {
             Name::Ping => ping(words),
             Name::Echo => echo(words),
             Name::Quit => {
+                self.subscription = None;
                 self.is_closing = true;
                 Ok(Reply::OK)
             }
             Name::Reset => Ok(self.reset()),
+            Name::Monitor => Err(NO_MONITOR.into()),
             Name::Multi
             | Name::Exec
             | Name::Discard
             | Name::Watch
             | Name::Unwatch
             | Name::Subscribe
+            | Name::Unsubscribe
             | Name::Http => unreachable!("BUG: {name:?} is no command of the session alone"),
         };
         outcome.unwrap_or_else(Reply::error)
@@ -97,22 +100,31 @@ impl Session {
         Ok(self.greeting())
     }
 
+    /// Names the server of the database: clients ask for its version to learn which commands there are.
     fn greeting(&self) -> Reply {
+        let program = self.database.engine.state.program.load();
+        let (name, version) = match &*program {
+            Some(program) => (&*program.name, &*program.version),
+            None => ("redis", VERSION),
+        };
+        let text = |text: &str| Reply::bulk(text.to_owned());
         Reply::Map(vec![
-            (Reply::text("server"), Reply::text("redis")),
-            (Reply::text("version"), Reply::text(VERSION)),
-            (
-                Reply::text("proto"),
-                Reply::Integer(match self.protocol {
-                    Protocol::Resp2 => 2,
-                    Protocol::Resp3 => 3,
-                }),
-            ),
+            (Reply::text("server"), text(name)),
+            (Reply::text("version"), text(version)),
+            (Reply::text("proto"), Reply::Integer(self.version_number())),
             (Reply::text("id"), Reply::Integer(self.id as i64)),
             (Reply::text("mode"), Reply::text("standalone")),
             (Reply::text("role"), Reply::text("master")),
             (Reply::text("modules"), Reply::Array(Vec::new())),
         ])
+    }
+
+    /// The number of the version of the protocol.
+    pub(super) fn version_number(&self) -> i64 {
+        match self.protocol {
+            Protocol::Resp2 => 2,
+            Protocol::Resp3 => 3,
+        }
     }
 
     fn auth(&mut self, words: &[Bytes]) -> Outcome {
@@ -136,6 +148,9 @@ impl Session {
         }
         let service = self.service.clone();
         let login = service.login(user, password).ok_or(WRONG_PASSWORD)?;
+        if let Some(number) = login.database {
+            self.check_departure("the login", number)?;
+        }
         self.user = Some(login.user.clone());
         if let Some(number) = login.database {
             self.start = number;
@@ -155,14 +170,7 @@ impl Session {
             ..0 => return Err(OUT_OF_RANGE.into()),
             number => number,
         };
-        if number == self.number {
-            return Ok(Reply::OK);
-        }
-        if self.lease.is_some() {
-            return Err("REFUSED SELECT is refused: keys of another database are watched; the command was not \
-                        sent"
-                .into());
-        }
+        self.check_departure("SELECT", number)?;
         if !self.service.databases.contains_key(&number) {
             return Err(OUT_OF_RANGE.into());
         }
@@ -170,85 +178,31 @@ impl Session {
         Ok(Reply::OK)
     }
 
+    /// Refuses to leave the database while the client keeps something there.
+    fn check_departure(&self, command: &str, number: i64) -> Result<(), String> {
+        if number == self.number {
+            return Ok(());
+        }
+        let kept = match (&self.watch, &self.subscription) {
+            (Watch::Held(_) | Watch::Lost(_), _) => "the keys of another database are watched",
+            (_, Some(_)) => "there are subscriptions to another database",
+            (Watch::Nothing, None) => return Ok(()),
+        };
+        Err(format!(
+            "REFUSED {command} is refused: {kept}; the command was not sent"
+        ))
+    }
+
     fn enter(&mut self, number: i64) {
         self.number = number;
         self.database = self.service.databases[&number].clone();
     }
 
-    fn client(&mut self, words: &[Bytes]) -> Outcome {
-        match words {
-            [] => Err(arity("client")),
-            [member] if is(member, "ID") => Ok(Reply::Integer(self.id as i64)),
-            [member] if is(member, "GETNAME") => {
-                let name = (!self.name.is_empty()).then(|| self.name.clone());
-                Ok(Reply::optional(name))
-            }
-            [member, name] if is(member, "SETNAME") => {
-                check_name(name, "Client names")?;
-                self.name = name.clone();
-                Ok(Reply::OK)
-            }
-            [member, option, value] if is(member, "SETINFO") => self.set_info(option, value),
-            [member] if is(member, "INFO") => Ok(Reply::Verbatim(self.description().into())),
-            // The connections of the front are shared, and are the same for all.
-            [member, setting]
-                if ["NO-EVICT", "NO-TOUCH", "TRACKING"]
-                    .iter()
-                    .any(|known| is(member, known))
-                    && is(setting, "OFF") =>
-            {
-                Ok(Reply::OK)
-            }
-            [member, setting] if is(member, "REPLY") && is(setting, "ON") => Ok(Reply::OK),
-            [member, ..] => Err(format!(
-                "REFUSED CLIENT {} is refused: the front answers GETNAME, ID, INFO, SETINFO and SETNAME; the \
-                 command was not sent",
-                upper(member)
-            )),
-        }
-    }
-
-    fn set_info(&mut self, option: &[u8], value: &Bytes) -> Outcome {
-        let (name, version) = &mut self.library;
-        let (place, subject) = if is(option, "LIB-NAME") {
-            (name, "lib-name")
-        } else if is(option, "LIB-VER") {
-            (version, "lib-ver")
-        } else {
-            return Err(format!(
-                "ERR Unrecognized option '{}'",
-                option.escape_ascii()
-            ));
-        };
-        check_name(value, subject)?;
-        *place = value.clone();
-        Ok(Reply::OK)
-    }
-
-    /// The fields of CLIENT INFO that the front knows.
-    fn description(&self) -> String {
-        let text = |bytes: &Bytes| String::from_utf8_lossy(bytes).into_owned();
-        let user = self.user.as_deref().unwrap_or(DEFAULT_USER);
-        let resp = match self.protocol {
-            Protocol::Resp2 => 2,
-            Protocol::Resp3 => 3,
-        };
-        format!(
-            "id={} addr={} name={} db={} watch={} user={user} resp={resp} lib-name={} lib-ver={}\n",
-            self.id,
-            self.address,
-            text(&self.name),
-            self.number.max(0),
-            u8::from(self.lease.is_some()),
-            text(&self.library.0),
-            text(&self.library.1),
-        )
-    }
-
     /// As a client that has just connected.
     fn reset(&mut self) -> Reply {
         self.transaction = None;
-        self.lease = None;
+        self.watch = Watch::Nothing;
+        self.subscription = None;
         self.protocol = Protocol::default();
         self.name = Bytes::new();
         if self.service.needs_login() {
@@ -274,17 +228,17 @@ fn echo(words: &[Bytes]) -> Outcome {
     }
 }
 
-fn arity(name: &str) -> String {
+pub(super) fn arity(name: &str) -> String {
     format!("ERR wrong number of arguments for '{name}' command")
 }
 
 /// Whether a word is this one, in any case.
-fn is(word: &[u8], known: &str) -> bool {
+pub(super) fn is(word: &[u8], known: &str) -> bool {
     word.eq_ignore_ascii_case(known.as_bytes())
 }
 
 /// A name as CLIENT INFO can show it.
-fn check_name(name: &[u8], subject: &str) -> Result<(), String> {
+pub(super) fn check_name(name: &[u8], subject: &str) -> Result<(), String> {
     if name.iter().all(u8::is_ascii_graphic) {
         return Ok(());
     }

@@ -1,6 +1,8 @@
 //! Transactions: the front queues the commands after MULTI, and sends them as one.
 
-use super::{Session, Step, alone, command, no_messages};
+use std::mem;
+
+use super::{Ended, Session, Step, alone, command, watch::Watch};
 use crate::{
     front::{
         answer::Answer,
@@ -40,8 +42,15 @@ impl Session {
             Some(name @ (Name::Quit | Name::Reset)) => {
                 Step::Answered(Answer::Own(self.own(name, request)))
             }
-            Some(Name::Subscribe) => Step::Answered(self.refuse(no_messages(&request[0]))),
-            Some(Name::Hello | Name::Auth | Name::Select | Name::Client) => {
+            Some(
+                Name::Subscribe
+                | Name::Unsubscribe
+                | Name::Monitor
+                | Name::Hello
+                | Name::Auth
+                | Name::Select
+                | Name::Client,
+            ) => {
                 let name = upper(&request[0]);
                 let text = format!(
                     "REFUSED {name} is refused: a transaction of the front changes no session; the command was not \
@@ -74,18 +83,22 @@ impl Session {
 
     fn exec(&mut self) -> Step {
         let transaction = self.transaction.take().unwrap_or_default();
-        let Some((commands, shapes)) = transaction.finish() else {
-            return self.unwatch(Answer::error(
-                "EXECABORT Transaction discarded because of previous errors.",
-            ));
+        let (commands, shapes) = match transaction.finish() {
+            Ok(finished) => finished,
+            Err(reason) => return self.unwatch(aborted(&reason)),
         };
-        let (database, lease) = (self.database.clone(), self.lease.take());
+        let lease = match mem::take(&mut self.watch) {
+            Watch::Nothing => None,
+            Watch::Held(lease) => Some(lease),
+            Watch::Lost(reason) => return Step::Answered(aborted(&reason)),
+        };
+        let database = self.database.clone();
         alone(async move {
             let ended = match lease {
                 Some(mut lease) => lease.transact(&commands).await,
                 None => database.transact(&commands).await,
             };
-            (None, Answer::Transaction(ended, shapes))
+            Ended::of(Answer::Transaction(ended, shapes))
         })
     }
 
@@ -97,7 +110,12 @@ impl Session {
 
     fn refuse_transaction(&mut self) {
         if let Some(transaction) = &mut self.transaction {
-            transaction.refuse();
+            transaction.refuse("of previous errors".into());
         }
     }
+}
+
+/// The reply to EXEC of a transaction that is not sent.
+fn aborted(reason: &str) -> Answer {
+    Answer::error(format!("EXECABORT Transaction discarded because {reason}."))
 }

@@ -15,6 +15,7 @@ mod tally;
 
 pub(crate) use activity::Activity;
 pub(crate) use exit::{ConnectionExit, UnsentSink};
+pub(crate) use pushes::{PushInlet, PushSink, PushSlot};
 pub(crate) use tally::{Tally, TallySink};
 
 use std::{
@@ -26,15 +27,19 @@ use std::{
     time::Duration,
 };
 
-use redis::Value;
 use tokio::{
     sync::{mpsc, oneshot},
     time::Instant,
 };
 
 use self::{
-    deadline::DeadlineTimer, inbox::Inbox, outbox::Outbox, overdue::expire,
-    pending::PendingReplies, pushes::PushSink, saturation::Saturation, silence::Silence,
+    deadline::DeadlineTimer,
+    inbox::Inbox,
+    outbox::Outbox,
+    overdue::expire,
+    pending::{PendingReplies, Taken},
+    saturation::Saturation,
+    silence::Silence,
 };
 use super::{
     client_id::ClientId,
@@ -99,8 +104,7 @@ pub(crate) struct Connection {
     /// A command that may block is outstanding.
     is_blocked: bool,
     saturation: Option<Saturation>,
-    /// If there is none, pushes are dropped.
-    pushes: Option<Box<dyn PushSink>>,
+    pushes: PushSlot,
     activity: Arc<Activity>,
     counters: Arc<dyn TallySink>,
 }
@@ -116,8 +120,8 @@ pub(crate) struct Link {
     /// Takes back requests that were not written. If there is none, their callers learn that they were not
     /// sent: they were for this connection alone.
     pub(crate) unsent: Option<Box<dyn UnsentSink>>,
-    /// Takes pushes. If there is none, they are dropped.
-    pub(crate) pushes: Option<Box<dyn PushSink>>,
+    /// The place for the sink of its pushes.
+    pub(crate) pushes: PushSlot,
 }
 
 impl Connection {
@@ -279,9 +283,13 @@ impl Connection {
             let Some(decoded) = self.inbox.next(|| self.pending.keeps_texts())? else {
                 return Ok(false);
             };
-            if !self.pending.takes(&decoded)? {
-                self.hand_over_push(decoded)?;
-                continue;
+            match self.pending.takes(&decoded)? {
+                Taken::Reply => {}
+                Taken::Push => {
+                    self.hand_over_push(decoded)?;
+                    continue;
+                }
+                Taken::Confirmation => self.hand_over_confirmation(&decoded),
             }
             if matches!(decoded, Decoded::TooLarge(_)) {
                 self.reads_over_until = None;
@@ -300,14 +308,23 @@ impl Connection {
 
     /// The owner of a sink must not miss a push unnoticed.
     fn hand_over_push(&mut self, push: Decoded) -> Result<(), CloseReason> {
-        match (&mut self.pushes, push) {
-            (Some(pushes), Decoded::Value(Value::Push { kind, data })) => pushes.push(kind, data),
-            (Some(_), Decoded::TooLarge(oversized)) => {
+        match push {
+            Decoded::Value(push) => self.pushes.push(push),
+            Decoded::TooLarge(oversized) if self.pushes.has_sink() => {
                 return Err(CloseReason::PushTooLarge(oversized.limit));
             }
-            _ => {}
+            Decoded::TooLarge(_) => {}
         }
         Ok(())
+    }
+
+    /// The owner of a sink gets it in order with the messages, and as a reply.
+    fn hand_over_confirmation(&self, confirmation: &Decoded) {
+        if self.pushes.has_sink()
+            && let Decoded::Value(confirmation) = confirmation
+        {
+            self.pushes.push(confirmation.clone());
+        }
     }
 
     fn answer_all(&mut self, tally: &mut Tally) -> Result<(), CloseReason> {

@@ -67,6 +67,16 @@ enum Collected {
     Introduced(Box<Collected>),
 }
 
+/// What a value that has come is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    Reply,
+    /// No request awaits it.
+    Push,
+    /// A push that the request at the head awaits as its reply.
+    Confirmation,
+}
+
 /// The result of the end of a connection.
 #[derive(Debug)]
 pub(crate) struct Failed {
@@ -180,33 +190,46 @@ impl PendingReplies {
         !self.subscriptions.is_empty()
     }
 
-    /// Whether a value is a reply to a request. A push is one only if it is a confirmation that the request
-    /// at the head awaits. In RESP2 the messages of subscriptions are arrays. One that is too large looks
-    /// like a reply that is, which leaves no way to go on.
+    /// Tells replies from pushes. In RESP2 the messages of subscriptions are arrays. One that is too large
+    /// looks like a reply that is, which leaves no way to go on.
     #[inline]
-    pub(crate) fn takes(&mut self, decoded: &Decoded) -> Result<bool, CloseReason> {
+    pub(crate) fn takes(&mut self, decoded: &Decoded) -> Result<Taken, CloseReason> {
         Ok(match decoded {
             Decoded::Value(Value::Push { kind, .. })
             | Decoded::TooLarge(Oversized {
                 push: Some(kind), ..
-            }) => self.awaits(kind),
-            Decoded::Value(value @ Value::Array(items)) if self.has_subscriptions() => {
+            }) => self.push_or_confirmation(kind),
+            Decoded::Value(value @ Value::Array(items)) if self.may_be_subscribed() => {
                 let Some(kind) = subscriptions::kind(items) else {
-                    return Ok(true);
+                    return Ok(Taken::Reply);
                 };
                 self.subscriptions.note(value);
-                self.awaits(&kind)
+                self.push_or_confirmation(&kind)
             }
             Decoded::TooLarge(oversized) if self.has_subscriptions() => {
                 return Err(CloseReason::MessageOrReplyTooLarge(oversized.limit));
             }
-            _ => true,
+            _ => Taken::Reply,
         })
     }
 
-    fn awaits(&self, kind: &PushKind) -> bool {
-        let awaited = self.entries.front().and_then(|front| front.confirms);
-        awaited.is_some() && awaited == Confirmation::of(kind)
+    fn push_or_confirmation(&self, kind: &PushKind) -> Taken {
+        let awaited = self.awaited_confirmation();
+        if awaited.is_some() && awaited == Confirmation::of(kind) {
+            Taken::Confirmation
+        } else {
+            Taken::Push
+        }
+    }
+
+    /// What the replies to the request at the head confirm.
+    fn awaited_confirmation(&self) -> Option<Confirmation> {
+        self.entries.front().and_then(|front| front.confirms)
+    }
+
+    /// Whether there are subscriptions, or the next reply may be about the first one.
+    fn may_be_subscribed(&self) -> bool {
+        self.has_subscriptions() || self.awaited_confirmation().is_some()
     }
 
     /// Hands a reply to the request at the head, and tells whether that completes its answer. A request at

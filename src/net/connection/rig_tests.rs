@@ -24,7 +24,7 @@ use crate::{
         Answer, Answered, CloseReason, Connection, ConnectionExit, Established, Expected, InFlight,
         Link, Mailbox, Origin, Reply, Request, Responder, ServerInfo, Tally, TallySink, UnsentSink,
         codec::{Decoder, Limits},
-        connection::pushes::PushSink,
+        connection::pushes::{PushSink, PushSlot},
         transport::Transport,
     },
 };
@@ -184,6 +184,10 @@ impl Rig {
             decoder: Decoder::new(limits),
             seen: ServerInfo::default(),
         };
+        let slot = PushSlot::default();
+        if let Some(sink) = pushes {
+            slot.inlet().put(sink);
+        }
         let (stop, stopped) = oneshot::channel();
         let returned = Returned::default();
         let (mailbox, _, connection) = Connection::new(
@@ -195,7 +199,7 @@ impl Rig {
                 stop: stopped,
                 saturated: None,
                 unsent: Some(Box::new(returned.clone())),
-                pushes,
+                pushes: slot,
             },
         );
         let mut rig = Self {

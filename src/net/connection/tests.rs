@@ -223,7 +223,7 @@ struct KeptPushes {
 }
 
 impl PushSink for KeptPushes {
-    fn push(&mut self, kind: PushKind, _: Vec<Value>) {
+    fn push(&self, kind: PushKind, _: Vec<Value>) {
         let in_flight = self.in_flight.lock().expect("no panic");
         let left = in_flight.as_ref().map_or(0, |in_flight| in_flight.now().0);
         self.kept

@@ -1,12 +1,23 @@
 //! An opened connection.
 
+use std::sync::Arc;
+
 use crate::net::{codec::Decoder, transport::Transport};
 
 /// The state that a server reported in its greeting; `None` where it did not.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct ServerInfo {
     pub(crate) is_replica: Option<bool>,
     pub(crate) cannot_save: Option<bool>,
+    pub(crate) program: Option<Arc<ServerProgram>>,
+}
+
+/// The program that a server says it is.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct ServerProgram {
+    /// `redis` or `valkey`, for instance.
+    pub(crate) name: String,
+    pub(crate) version: String,
 }
 
 /// A dialled connection, ready for requests.

@@ -3,12 +3,14 @@
 //! Only the login and the selection of a database have to succeed. Everything else is a courtesy, and any
 //! answer to it will do that belongs to the command: an answer proves that a server runs commands.
 
+use std::sync::Arc;
+
 use redis::{Cmd, ServerError, Value, cmd};
 
 use super::{
     course::Stumble,
     error::DialError,
-    established::ServerInfo,
+    established::{ServerInfo, ServerProgram},
     handshake::Handshake,
     login::Login,
     memory::Manner,
@@ -213,7 +215,10 @@ impl<'a> Greeting<'a> {
                 Ok(())
             }
             (Step::Hello, reply) => {
-                greeted.seen.is_replica = Some(is_replica(reply).ok_or_else(|| misfit(step))?);
+                let fields = fields(reply).ok_or_else(|| misfit(step))?;
+                let role = text_of(&fields, b"role");
+                greeted.seen.is_replica = Some(matches!(role, Some(b"replica" | b"slave")));
+                greeted.seen.program = program(&fields);
                 Ok(())
             }
             (Step::Ping, reply) if self.answers_ping(&reply) => {
@@ -279,24 +284,48 @@ fn misfit(step: Step) -> Failed {
     }
 }
 
-/// Whether the answer to HELLO calls the server a replica; `None` if it is no such answer. It is a map, or
-/// in RESP2 its keys and values in a row.
-fn is_replica(hello: Value) -> Option<bool> {
+/// The fields of the answer to HELLO; `None` if it is no such answer. It is a map, or in RESP2 its keys and values
+/// in a row.
+fn fields(hello: Value) -> Option<Vec<(Value, Value)>> {
     match hello {
-        Value::Map(fields) => Some(fields.iter().any(|(key, value)| says_replica(key, value))),
+        Value::Map(fields) => Some(fields),
         Value::Array(items) => {
             let (fields, _) = items.as_chunks::<2>();
-            Some(fields.iter().any(|[key, value]| says_replica(key, value)))
+            Some(
+                fields
+                    .iter()
+                    .cloned()
+                    .map(|[key, value]| (key, value))
+                    .collect(),
+            )
         }
         _ => None,
     }
 }
 
-fn says_replica(field: &Value, value: &Value) -> bool {
-    let equals = |value: &Value, text: &[u8]| match value {
-        Value::BulkString(bytes) => bytes == text,
-        Value::SimpleString(string) => string.as_bytes() == text,
-        _ => false,
+fn text_of<'a>(fields: &'a [(Value, Value)], wanted: &[u8]) -> Option<&'a [u8]> {
+    let value = fields.iter().find(|(key, _)| text(key) == Some(wanted));
+    value.and_then(|(_, value)| text(value))
+}
+
+fn text(value: &Value) -> Option<&[u8]> {
+    match value {
+        Value::BulkString(bytes) => Some(bytes),
+        Value::SimpleString(text) => Some(text.as_bytes()),
+        _ => None,
+    }
+}
+
+/// The name and version, if both are what names and versions look like.
+fn program(fields: &[(Value, Value)]) -> Option<Arc<ServerProgram>> {
+    const LONGEST: usize = 64;
+    let word = |key: &[u8]| {
+        let word = text_of(fields, key)?;
+        let is_word = word.len() <= LONGEST && word.iter().all(u8::is_ascii_graphic);
+        is_word.then(|| String::from_utf8_lossy(word).into_owned())
     };
-    equals(field, b"role") && (equals(value, b"replica") || equals(value, b"slave"))
+    Some(Arc::new(ServerProgram {
+        name: word(b"server")?,
+        version: word(b"version")?,
+    }))
 }

@@ -15,7 +15,7 @@ mod refusal;
 mod step;
 
 pub(crate) use error::DialError;
-pub(crate) use established::{Established, ServerInfo};
+pub(crate) use established::{Established, ServerInfo, ServerProgram};
 
 use std::{sync::Arc, time::Duration};
 
