@@ -8,7 +8,7 @@ use redis_steward::{Config, DatabaseChange, DatabaseConfig, Supervisor};
 use crate::{ALONE, SOON, THREADS, common::proc, until_no_thread_is_left};
 
 const DATABASES: usize = 1_000;
-/// A debug build beside others. A release build takes some milliseconds.
+/// A debug build on a busy machine. The bench `apply` measures it.
 const SLACK: Duration = Duration::from_secs(30);
 
 fn config(parked: usize) -> Config {
