@@ -39,7 +39,7 @@ impl<B: Backend> CallEngine<B> {
         let class = self.class(&command);
         // Refusals are left to the call, which counts them.
         let is_plain = class.place(options.allow_admin) == Place::Shared && self.is_in_turn(class);
-        if !is_plain || self.state.seen.is_some() {
+        if !is_plain || options.remembers {
             return Err(command);
         }
         let deadline = options.end(clock::now());
