@@ -45,15 +45,18 @@ impl Engine {
             let mut changed = Vec::new();
             for (number, database) in self.keyspace.all().enumerate() {
                 let keys = database.take_changed();
-                changed.extend(keys.into_iter().map(|key| (number, key)));
+                let keys = keys.into_iter();
+                changed.extend(keys.map(|(key, is_change)| (number, key, is_change)));
                 database.want_changes(self.waiters.has(number) || self.watchers.has(number));
             }
             if changed.is_empty() {
                 return;
             }
-            for (number, key) in changed {
-                for id in self.watchers.of(number, &key) {
-                    self.session(id).is_outdated = true;
+            for (number, key, is_change) in changed {
+                if is_change {
+                    for id in self.watchers.of(number, &key) {
+                        self.session(id).is_outdated = true;
+                    }
                 }
                 for id in self.waiters.of(number, &key) {
                     if self.is_awaited(id, number, &key) {

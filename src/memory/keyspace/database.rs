@@ -7,13 +7,13 @@ use std::{
 };
 
 use bytes::Bytes;
-use indexmap::{IndexMap, IndexSet};
+use indexmap::IndexMap;
 
 use super::{Kind, Millis, Value, capacity, changes::Changes, entry::Entry};
 use crate::memory::halt::Halt;
 
 /// The estimate of what an entry costs beside the bytes of its key and its value.
-const ENTRY_BYTES: usize = 280;
+const ENTRY_BYTES: usize = 192;
 
 /// Keys in an order that SCAN can follow: a removal moves the last key to the place of the removed one, so
 /// a walk from the last key to the first misses none that stays.
@@ -112,6 +112,7 @@ impl Database {
             database: self,
             position,
             is_touched: false,
+            wakes: false,
             kind: PhantomData,
         })
     }
@@ -246,8 +247,8 @@ impl Database {
         self.changes.set_wanted(is_wanted);
     }
 
-    /// Keys that have changed since the last call.
-    pub(in crate::memory) fn take_changed(&mut self) -> IndexSet<Bytes> {
+    /// Keys for which clients wait or which they watch, since the last call; and whether their values have changed.
+    pub(in crate::memory) fn take_changed(&mut self) -> IndexMap<Bytes, bool> {
         self.changes.take()
     }
 
@@ -338,6 +339,7 @@ pub(in crate::memory) struct Edit<'a, T: Kind> {
     database: &'a mut Database,
     position: usize,
     is_touched: bool,
+    wakes: bool,
     kind: PhantomData<T>,
 }
 
@@ -345,6 +347,11 @@ impl<T: Kind> Edit<'_, T> {
     /// The value has changed.
     pub(in crate::memory) fn touch(&mut self) {
         self.is_touched = true;
+    }
+
+    /// The value is the same, but clients that wait for it are to try again.
+    pub(in crate::memory) fn wake(&mut self) {
+        self.wakes = true;
     }
 }
 
@@ -379,7 +386,12 @@ impl<T: Kind> Drop for Edit<'_, T> {
             (true, false) => drop(self.database.entries.swap_remove(&key)),
             (false, true) => self.database.touch(&key),
             // Groups of a stream change without a change of the stream.
-            (false, false) => self.database.count_bytes(&key),
+            (false, false) => {
+                self.database.count_bytes(&key);
+                if self.wakes {
+                    self.database.changes.note_ready(&key);
+                }
+            }
         }
     }
 }

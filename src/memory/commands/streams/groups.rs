@@ -158,7 +158,7 @@ fn destroy(cx: &mut Context<'_>, args: &[Bytes]) -> Outcome {
     let was_there = stream.destroy_group(&args[3]);
     if was_there {
         // Clients that wait for the group learn that it is gone.
-        stream.touch();
+        stream.wake();
     }
     Ok(Reply::flag(was_there))
 }
