@@ -1,21 +1,4 @@
-use super::memory;
 use crate::memory::tests::client::Client;
-
-#[test]
-fn memory_has_units() {
-    for (text, bytes) in [
-        ("0", Some(0)),
-        ("12b", Some(12)),
-        ("2kb", Some(2048)),
-        ("2K", Some(2000)),
-        ("1GB", Some(1 << 30)),
-        ("", None),
-        ("-1", None),
-        ("1x", None),
-    ] {
-        assert_eq!(memory(text.as_bytes()), bytes, "{text}");
-    }
-}
 
 #[test]
 fn memory_is_bounded() {
