@@ -8,6 +8,7 @@ use std::{
 };
 
 use redis::{cmd, pipe};
+use tokio::runtime::Handle;
 
 use super::*;
 use crate::{
@@ -52,7 +53,7 @@ impl Script {
         let state = DatabaseState::new(
             settings,
             dialler,
-            Arc::new(Executor::new(tokio::runtime::Handle::try_current().ok())),
+            Arc::new(Executor::new(Handle::try_current().ok())),
             Arc::default(),
             Instant::now().into_std(),
         );

@@ -2,7 +2,7 @@
 //! Redis does not take goes to a file, a line of JSON for each, and from there to Redis later. No event is lost, and none
 //! is there twice.
 
-use std::{path::PathBuf, time::Duration};
+use std::{fs::File, io::Write as _, path::PathBuf, time::Duration};
 
 use redis_steward::{Database, Error};
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ use crate::site::{Setup, on_every_site};
 
 on_every_site!(every_event_is_in_its_indexes_once);
 
-const BATCH: usize = 10;
+const BATCH: usize = 5;
 const QUARTER: i64 = 90 * 86_400;
 
 #[derive(Clone)]
@@ -39,11 +39,13 @@ impl AuditLog {
     async fn flush_or_keep(&self, events: &[Value]) -> bool {
         let is_flushed = self.flush(events).await.is_ok();
         if !is_flushed {
-            let mut lines = std::fs::read_to_string(&self.backlog).unwrap_or_default();
-            for event in events {
-                lines += &format!("{event}\n");
-            }
-            std::fs::write(&self.backlog, lines).expect("a file that can be written");
+            let lines: String = events.iter().map(|event| format!("{event}\n")).collect();
+            let file = File::options()
+                .create(true)
+                .append(true)
+                .open(&self.backlog);
+            let written = file.and_then(|mut file| file.write_all(lines.as_bytes()));
+            written.expect("a file that can be written");
         }
         is_flushed
     }

@@ -91,7 +91,7 @@ const SLIDING_WINDOW: &str = r"
     redis.call('EXPIRE', KEYS[1], 7 * ARGV[3])
     return 1
 ";
-const LIMIT: usize = 80;
+const LIMIT: usize = 60;
 /// Ten in a program. The window is not to end while the test runs.
 const BUCKET: u64 = 100;
 
