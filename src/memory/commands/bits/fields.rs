@@ -58,9 +58,9 @@ fn read(cx: &mut Context<'_>, key: &[u8], steps: &[(Field, Action)]) -> Outcome 
     Ok(Reply::Array(replies.collect()))
 }
 
-/// Tells whether a field has got another value, too.
-fn write(bytes: &mut [u8], steps: &[(Field, Action)]) -> (Reply, bool) {
-    let mut is_changed = false;
+/// Tells whether a field has got another value, too, or none was written.
+fn write(bytes: &mut [u8], steps: &[(Field, Action)]) -> (Reply, Option<bool>) {
+    let mut written = None;
     let mut replies = Vec::with_capacity(steps.len());
     for (field, action) in steps {
         let old = field.get(bytes);
@@ -77,11 +77,11 @@ fn write(bytes: &mut [u8], steps: &[(Field, Action)]) -> (Reply, bool) {
         };
         if let Some(new) = new {
             field.set(bytes, new);
-            is_changed |= new != old;
+            written = Some(written.unwrap_or(false) || new != old);
         }
         replies.push(reply.map_or(Reply::Null, |value| Reply::Integer(value as i64)));
     }
-    (Reply::Array(replies), is_changed)
+    (Reply::Array(replies), written)
 }
 
 fn last_written(steps: &[(Field, Action)]) -> Option<usize> {

@@ -71,12 +71,13 @@ fn set_bit(bytes: &mut [u8], offset: usize, is_set: bool) {
     }
 }
 
-/// Changes a string that is long enough for this bit: it is made so. The change tells whether it made one.
+/// Changes a string that is long enough for this bit: it is made so. The change tells whether it wrote another value,
+/// or an equal one, or nothing: then it is none, however long the string has become.
 fn edit<R>(
     cx: &mut Context<'_>,
     key: &Bytes,
     last: usize,
-    change: impl FnOnce(&mut [u8]) -> (R, bool),
+    change: impl FnOnce(&mut [u8]) -> (R, Option<bool>),
 ) -> Result<R, Halt> {
     let is_new = !cx.db().contains(key);
     let mut value = cx.db().edit::<Bytes>(key)?;
@@ -84,9 +85,9 @@ fn edit<R>(
     let is_longer = length > value.len();
     let mut bytes = BytesMut::from(std::mem::take(&mut *value));
     bytes.resize(length, 0);
-    let (result, is_changed) = change(&mut bytes);
+    let (result, written) = change(&mut bytes);
     *value = bytes.freeze();
-    if is_new || is_longer || is_changed {
+    if written.is_some_and(|is_other| is_new || is_longer || is_other) {
         value.touch();
     }
     Ok(result)
@@ -103,7 +104,7 @@ fn setbit(cx: &mut Context<'_>, args: &[Bytes]) -> Outcome {
     let old = edit(cx, &args[1], offset, |bytes| {
         let old = bit(bytes, offset);
         set_bit(bytes, offset, new);
-        (old, old != new)
+        (old, Some(old != new))
     })?;
     Ok(Reply::flag(old))
 }

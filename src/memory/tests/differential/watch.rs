@@ -29,6 +29,12 @@ fn lines_about_changes() {
         pair.begin("2");
         for line in [
             "SET s 1",
+            "BITFIELD b OVERFLOW FAIL SET u1 9 2",
+            "BITFIELD b OVERFLOW FAIL SET u1 99 2 SET u1 0 0",
+            "BITFIELD b OVERFLOW FAIL SET u1 999 2 GET u8 0",
+            "BITFIELD b OVERFLOW FAIL SET u1 9 1",
+            "SETBIT b 9 1",
+            "SETBIT b 9999 0",
             "GETEX s",
             "GETEX s EX 100",
             "GETEX s PERSIST",
