@@ -373,6 +373,7 @@ impl Setting for Fallback {
         shown_parts(&self.parts())
     }
 
+    #[cfg(feature = "serde")]
     fn write(&self, _: &'static str, texts: &mut Vec<(&'static str, String)>) {
         texts.extend(self.parts());
     }

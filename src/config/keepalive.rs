@@ -162,6 +162,7 @@ impl Setting for Keepalive {
         shown_parts(&self.parts())
     }
 
+    #[cfg(feature = "serde")]
     fn write(&self, _: &'static str, texts: &mut Vec<(&'static str, String)>) {
         texts.extend(self.parts());
     }

@@ -28,6 +28,7 @@ pub(in crate::config) trait Setting: Sized {
 
     /// Adds the value as a file holds it: text that can be read again, under its key or those of its parts.
     /// A value that holds a secret is left out.
+    #[cfg(feature = "serde")]
     fn write(&self, key: &'static str, texts: &mut Vec<(&'static str, String)>) {
         texts.push((key, self.shown()));
     }
@@ -202,6 +203,7 @@ impl Setting for Username {
         MASKED.into()
     }
 
+    #[cfg(feature = "serde")]
     fn write(&self, _: &'static str, _: &mut Vec<(&'static str, String)>) {}
 }
 
@@ -216,6 +218,7 @@ impl Setting for SecretString {
         MASKED.into()
     }
 
+    #[cfg(feature = "serde")]
     fn write(&self, _: &'static str, _: &mut Vec<(&'static str, String)>) {}
 }
 
@@ -242,6 +245,7 @@ impl Setting for SecretUrl {
     }
 
     /// Without the login, so that the same place is refused, and no other one is used.
+    #[cfg(feature = "serde")]
     fn write(&self, key: &'static str, texts: &mut Vec<(&'static str, String)>) {
         let text = match self.parse() {
             Ok(location) if location.is_public() => self.exposed().trim().to_owned(),
@@ -301,6 +305,7 @@ impl<T: Setting> Setting for Option<T> {
         self.as_ref().map_or("none".into(), T::shown)
     }
 
+    #[cfg(feature = "serde")]
     fn write(&self, key: &'static str, texts: &mut Vec<(&'static str, String)>) {
         match self {
             Some(value) => value.write(key, texts),

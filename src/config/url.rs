@@ -38,6 +38,7 @@ impl SecretUrl {
     }
 
     /// The whole text, which may be shown if the location is public.
+    #[cfg(feature = "serde")]
     pub(super) fn exposed(&self) -> &str {
         self.text.expose_secret()
     }
@@ -116,6 +117,7 @@ impl Location {
     }
 
     /// Whether it holds no login.
+    #[cfg(feature = "serde")]
     pub(super) fn is_public(&self) -> bool {
         self.username.is_none() && self.password.is_none()
     }

@@ -305,6 +305,7 @@ macro_rules! fields {
 
             /// Every setting that was given, as text that [`set`](Self::set) reads. One that holds a secret is
             /// left out.
+            #[cfg(feature = "serde")]
             pub(super) fn given(&self) -> Vec<(&'static str, String)> {
                 let mut given = Vec::new();
                 $(if *self.$server.origin() != Origin::Default {
