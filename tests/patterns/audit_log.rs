@@ -8,7 +8,7 @@ use redis_steward::{Database, Error};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::site::{Setup, on_every_site};
+use crate::site::{SOON, Setup, on_every_site};
 
 on_every_site!(every_event_is_in_its_indexes_once);
 
@@ -124,6 +124,10 @@ async fn every_event_is_in_its_indexes_once(setup: Setup) {
         .await;
 
     let kept = flushed.iter().filter(|is_flushed| !**is_flushed).count();
+    let log = AuditLog {
+        redis: site.redis.with_timeout(SOON),
+        ..log
+    };
     assert_eq!(log.catch_up().await.expect("flushed"), kept * BATCH);
     assert!(kept > 0 || !site.is_disturbed());
     let events: Vec<_> = (0..flushed.len() * BATCH).map(event).collect();

@@ -13,7 +13,7 @@ use redis::Script;
 use redis_steward::{Database, Error, Execution, Source};
 use tokio::time::Instant;
 
-use crate::site::{Setup, on_every_site, replaying};
+use crate::site::{SOON, Setup, on_every_site, replaying};
 
 on_every_site!(never_held_by_two);
 
@@ -105,6 +105,9 @@ async fn never_held_by_two(setup: Setup) {
         assert!(refused > 0, "nobody gets it in an outage");
     }
     // A lock that nobody knows to hold ends by itself.
+    let lock = Lock {
+        redis: site.redis.with_timeout(SOON),
+    };
     let start = Instant::now();
     while !lock.take("last").await.expect("an answer") {
         assert!(start.elapsed() < 10 * HELD_FOR);
