@@ -1,6 +1,6 @@
 //! A server, a supervisor and a front.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use redis_steward::{Config, DatabaseConfig, Front, FrontBuilder, Supervisor};
 
@@ -8,6 +8,9 @@ use crate::{
     common::{RedisServer, spawn},
     raw_client::RawClient,
 };
+
+/// Long enough on a loaded machine.
+const SOON: Duration = Duration::from_secs(20);
 
 pub(crate) struct Site {
     pub(crate) server: RedisServer,
@@ -27,7 +30,8 @@ impl Site {
         front: impl FnOnce(FrontBuilder) -> FrontBuilder,
     ) -> Self {
         let server = RedisServer::start();
-        let main = database(DatabaseConfig::from_url(server.url()));
+        let main = DatabaseConfig::from_url(server.url()).acquire_timeout(SOON);
+        let main = database(main);
         let (supervisor, _) = spawn(main).await;
         let front = front(supervisor.front().listen_tcp("127.0.0.1:0"));
         let front = front.start().await.expect("a front");

@@ -60,7 +60,9 @@ async fn compare(database: Protocol, client_version: u8) {
         client.send(line);
         direct.send(line);
         for _ in 0..replies {
-            assert_eq!(client.read(), direct.read(), "{line}");
+            // Before 7.0 there are no shards to subscribe to, and the text of the refusal does not name them.
+            let expected = direct.read().replace("(P)", "(P|S)");
+            assert_eq!(client.read(), expected, "{line}");
         }
     }
     // After RESET it is as if it had just connected.
@@ -231,12 +233,13 @@ async fn without_a_connection_to_lend_a_subscription_is_an_error() {
     };
     let site = Site::with(few, |front| front).await;
     let (mut one, mut two) = (site.client(), site.client());
-    one.ask("SUBSCRIBE a");
+    let subscribes = |client: &mut RawClient| client.ask("SUBSCRIBE a").starts_with("*3 ");
+    eventually(SOON, "it has a connection", || subscribes(&mut one));
     let refused = two.ask("SUBSCRIBE a");
     assert!(refused.starts_with("-TIMEDOUT "), "{refused}");
     assert_eq!(two.ask("PING"), "+PONG");
     one.ask("UNSUBSCRIBE");
-    assert!(two.ask("SUBSCRIBE a").starts_with("*3 "));
+    eventually(SOON, "it has a connection", || subscribes(&mut two));
 }
 
 #[tokio::test(flavor = "multi_thread")]

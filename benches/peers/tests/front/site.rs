@@ -20,7 +20,7 @@ pub struct Site {
 impl Site {
     pub async fn start() -> Self {
         let server = RedisServer::start();
-        let main = DatabaseConfig::from_url(server.url());
+        let main = DatabaseConfig::from_url(server.url()).acquire_timeout(SOON);
         let (supervisor, main) = spawn(main).await;
         let front = supervisor.front().listen_tcp("127.0.0.1:0").start().await;
         let front = front.expect("a front");
