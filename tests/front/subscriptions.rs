@@ -170,8 +170,10 @@ async fn the_end_of_its_connection_to_the_server_ends_the_subscriber() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn during_an_outage_a_subscription_is_refused_and_the_client_stays() {
+    // A caller that waits for a connection when the circuit opens waits on.
     let short = Duration::from_millis(500);
-    let site = Site::with(|main| main.command_timeout(short), |front| front).await;
+    let impatient = |main: DatabaseConfig| main.command_timeout(short).acquire_timeout(short);
+    let site = Site::with(impatient, |front| front).await;
     let mut client = site.client();
     site.server.kill();
     eventually(SOON, "the circuit opens", || {
