@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Config, error::quoted, position::FilePosition, report::Report};
+use super::{Config, excerpt::quoted, position::FilePosition, report::Report};
 use crate::nearest::hint;
 
 /// A further name of a database.

@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt};
 
-use super::position::FilePosition;
+use super::{finding::Finding, position::FilePosition};
 
 /// A configuration that cannot be used, with every [`Problem`] found in it.
 ///
@@ -63,79 +63,44 @@ impl Error for ConfigError {}
 
 /// One thing to correct: its place, the problem, and the way to correct it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    database: Option<String>,
-    field: String,
-    message: String,
-    position: Option<FilePosition>,
-}
+pub struct Problem(Finding);
 
 impl Problem {
     pub(super) fn new(database: Option<&str>, field: &str, message: impl Into<String>) -> Self {
-        Self {
-            database: database.map(str::to_owned),
-            field: field.to_owned(),
-            message: message.into(),
-            position: None,
-        }
+        Self(Finding::new(database, field, message))
     }
 
     pub(super) fn at(mut self, position: Option<FilePosition>) -> Self {
-        self.position = position;
+        self.0.position = position;
         self
     }
 
     /// The database with the problem; `None` for the configuration as a whole and for environment
     /// variables.
     pub fn database(&self) -> Option<&str> {
-        self.database.as_deref()
+        self.0.database.as_deref()
     }
 
     /// The setting, such as `connect_timeout`, or the environment variable, such as `REDIS_PORT`.
     pub fn field(&self) -> &str {
-        &self.field
+        &self.0.key
     }
 
     /// The place in the file with the problem; `None` if it comes from elsewhere.
     pub fn position(&self) -> Option<&FilePosition> {
-        self.position.as_ref()
+        self.0.position.as_ref()
     }
 
     /// The problem and the way to correct it, in a sentence.
     pub fn message(&self) -> &str {
-        &self.message
+        &self.0.message
     }
 }
 
 /// `file:line:column: database "name": setting: message`, of which the first two may be absent.
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(position) = &self.position {
-            write!(f, "{position}: ")?;
-        }
-        if let Some(database) = &self.database {
-            write!(f, "database {}: ", quoted(database))?;
-        }
-        write!(f, "{}: {}", self.field, self.message)
-    }
-}
-
-/// Text of unknown origin, made fit for a line of a log: in quotes, escaped, and cut to a few
-/// words.
-pub(super) fn quoted(text: &str) -> String {
-    const LONGEST: usize = 48;
-    match text.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{:?}…", &text[..end]),
-        None => format!("{text:?}"),
-    }
-}
-
-/// A value as a message may show it. One with an @ may be a URL with a password, in the wrong place.
-pub(super) fn shown(value: &str) -> String {
-    if value.contains('@') {
-        "the value (not shown, it may hold a password)".into()
-    } else {
-        quoted(value)
+        self.0.fmt(f)
     }
 }
 
@@ -161,11 +126,5 @@ mod tests {
   database \"ca\\nche\": min_idle: too many
   REDIS_PORT: too large"
         );
-    }
-
-    #[test]
-    fn quoted_text_is_escaped_and_cut() {
-        assert_eq!(quoted("a\x1b[31m"), "\"a\\u{1b}[31m\"");
-        assert_eq!(quoted(&"é".repeat(500)), format!("\"{}\"…", "é".repeat(48)));
     }
 }

@@ -107,26 +107,25 @@ fn of_database(name: &str, config: &DatabaseConfig, all: &Config) -> Vec<Explain
                 (address.get().to_string(), address.origin())
             };
             rows.push(row("address", shown, origin));
-            rows.push(row(
-                "number",
-                text(&merged.number, "0"),
-                merged.number.origin(),
-            ));
-            rows.push(row(
-                "username",
-                text(&merged.username, "none"),
-                merged.username.origin(),
-            ));
-            rows.push(row(
-                "password",
-                text(&merged.password, "none"),
-                merged.password.origin(),
-            ));
-            rows.push(row(
-                "protocol",
-                text(&merged.protocol, "resp2"),
-                merged.protocol.origin(),
-            ));
+            let of_login = [
+                ("number", text(&merged.number, "0"), merged.number.origin()),
+                (
+                    "username",
+                    text(&merged.username, "none"),
+                    merged.username.origin(),
+                ),
+                (
+                    "password",
+                    text(&merged.password, "none"),
+                    merged.password.origin(),
+                ),
+                (
+                    "protocol",
+                    text(&merged.protocol, "resp2"),
+                    merged.protocol.origin(),
+                ),
+            ];
+            rows.extend(of_login.map(|(setting, value, origin)| row(setting, value, origin)));
         }
         Err(_) => rows.push(row(
             "address",

@@ -50,7 +50,7 @@ macro_rules! keepalive {
         }
 
         impl Keepalive {
-            /// 5 questions, 60 s apart, after 600 s of silence.
+            /// 5 probes, 60 s apart, after 600 s of silence.
             pub const fn new() -> Self {
                 Self {
                     $($name: amount!($($default)+),)+
@@ -124,20 +124,20 @@ macro_rules! keepalive {
 // The limits are those of Linux (`MAX_TCP_KEEPIDLE`, `MAX_TCP_KEEPINTVL` and `MAX_TCP_KEEPCNT` in
 // `include/net/tcp.h`).
 keepalive! {
-    /// The silence before the first question, in whole seconds.
+    /// The silence before the first probe, in whole seconds.
     ///
     /// Choose less than the time after which firewalls on the way forget a connection, often some
     /// minutes. The default spares the network, and leaves the next command to find such a
     /// connection lost.
     idle as "keepalive.idle": Duration, default(600 s), range(1 s..=32_767 s);
 
-    /// The time between two questions, in whole seconds.
+    /// The time between two probes, in whole seconds.
     ///
     /// A dead peer is found after this time multiplied by the
-    /// [number of questions](Self::count): 5 min by default.
+    /// [number of probes](Self::count): 5 min by default.
     interval as "keepalive.interval": Duration, default(60 s), range(1 s..=32_767 s);
 
-    /// The number of unanswered questions after which the connection is dead.
+    /// The number of unanswered probes after which the connection is dead.
     ///
     /// A low one takes a network that loses packets for a dead peer.
     count as "keepalive.count": u32, default(5), range(1..=127);

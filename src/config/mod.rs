@@ -15,7 +15,8 @@
 //!   are generated from the table
 //! - `url`: reading a URL · `percent`: its escapes · `address`: the endpoint of a server ·
 //!   `protocol`: [`Protocol`]
-//! - `error`: [`ConfigError`] and its [`Problem`]s
+//! - `error`: [`ConfigError`] and its [`Problem`]s · `finding`: what problems and notes consist of · `excerpt`: texts of
+//!   unknown origin in messages
 
 mod address;
 mod alias;
@@ -23,12 +24,14 @@ mod changes;
 mod database;
 mod environment;
 mod error;
+mod excerpt;
 mod explain;
 mod field;
 #[macro_use]
 mod fields;
 mod fallback;
 mod file;
+mod finding;
 mod keepalive;
 mod layer;
 mod note;

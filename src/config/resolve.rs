@@ -12,7 +12,7 @@ use super::{
     Address, Config, ConfigError, DatabaseConfig, Io, Problem, Settings,
     address::Host,
     alias::{self, Alias},
-    error::quoted,
+    excerpt::quoted,
     fields::Login,
     layer::{Layered, Origin},
     note::ConfigNote,

@@ -7,7 +7,7 @@ use secrecy::SecretString;
 use crate::config::{
     Protocol, WhenDown,
     address::Host,
-    error::shown,
+    excerpt::shown,
     quantity::{self, Measure, Quantity},
     url::SecretUrl,
     username::Username,

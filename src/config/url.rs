@@ -7,7 +7,7 @@ use url::{Host, Url};
 
 use super::{
     address::{Address, is_host_name},
-    error::quoted,
+    excerpt::quoted,
     percent::percent_decode,
     protocol::Protocol,
     username::Username,

@@ -17,8 +17,8 @@ fn sources(room: &str) -> Vec<(PathBuf, String)> {
 
 fn collect(path: &Path, found: &mut Vec<(PathBuf, String)>) {
     if path.is_dir() {
-        // It holds only tests.
-        if path.ends_with("memory/tests") {
+        // A folder of this name holds only tests, as a file of it does.
+        if path.ends_with("tests") {
             return;
         }
         for entry in fs::read_dir(path).expect("a folder") {

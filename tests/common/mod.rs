@@ -47,4 +47,4 @@ pub use scripted::ScriptedServer;
 pub use server::RedisServer;
 pub use steward::{Rig, spawn, words};
 pub use version::{left_out_on_embedded, older_than, silent_while_loading, skip_notice, version};
-pub use wait::{eventually, eventually_async};
+pub use wait::{eventually, eventually_asked, eventually_async};

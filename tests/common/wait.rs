@@ -46,6 +46,22 @@ pub async fn eventually_async(
     start.elapsed()
 }
 
+/// [`eventually_async`] for a condition that has to be asked for.
+pub async fn eventually_asked<F: Future<Output = bool>>(
+    bound: Duration,
+    condition_name: &str,
+    mut condition: impl FnMut() -> F,
+) {
+    let start = Instant::now();
+    while !condition().await {
+        assert!(
+            start.elapsed() < bound,
+            "not within {bound:?}: {condition_name}"
+        );
+        tokio::time::sleep(EVERY).await;
+    }
+}
+
 /// Asks until there is an answer; `None` when there was none within `bound`.
 pub fn poll<T>(
     bound: Duration,

@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use redis_steward::{Database, Error, Source};
 
-use crate::site::{SOON, Setup, on_every_site, replaying};
+use crate::{
+    common::eventually_asked,
+    site::{SOON, Setup, on_every_site, replaying},
+};
 
 on_every_site!(sessions_slide_and_end, a_revoked_token_stays_revoked);
 
@@ -147,11 +150,9 @@ impl crate::site::Site {
     /// Waits until the program finds this key no more.
     async fn until_gone(&self, key: &str) {
         let exists = format!("EXISTS {key}");
-        let gone = async {
-            while self.here::<i64>(&exists).await > 0 {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        tokio::time::timeout(SOON, gone).await.expect("it expires");
+        eventually_asked(SOON, "it expires", || async {
+            self.here::<i64>(&exists).await == 0
+        })
+        .await;
     }
 }

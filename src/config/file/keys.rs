@@ -1,6 +1,6 @@
 //! The keys of a file: those of the table of settings, and those that are more than a setting.
 
-use crate::config::{error::quoted, field::Field, fields};
+use crate::config::{excerpt::quoted, field::Field, fields};
 
 /// Where a key stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

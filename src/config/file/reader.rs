@@ -125,8 +125,9 @@ impl<'a> Reader<'a> {
     }
 
     fn read_databases(&mut self, Entry { key, at, value }: Entry) {
+        let is_map = !matches!(value.content, Content::Text(_) | Content::List(_));
         let databases = self.map(value, &key, "names and settings");
-        if databases.is_empty() && self.problems.is_empty() {
+        if is_map && databases.is_empty() {
             let message = "names no database; write for instance main: {db: 0} below it";
             self.problem(&key, &at, message);
         }

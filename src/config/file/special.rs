@@ -10,7 +10,7 @@ use super::{
 };
 use crate::config::{
     Alias, DatabaseConfig, Io,
-    error::quoted,
+    excerpt::quoted,
     fields,
     layer::Origin,
     note::ConfigNote,

@@ -4,8 +4,11 @@ use std::{borrow::Cow, collections::HashMap, sync::Arc};
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span, Tag};
 
-use super::node::{Content, Entry, Node};
-use crate::config::{Problem, error::quoted, position::FilePosition};
+use super::{
+    keys,
+    node::{Content, Entry, Node},
+};
+use crate::config::{Problem, excerpt::quoted, position::FilePosition};
 
 /// The most nested levels, and the most values with repeated ones counted. Repetition by aliases could make a small
 /// file endless otherwise.
@@ -183,7 +186,7 @@ impl Builder<'_> {
                         Some(line) => {
                             let message = format!(
                                 "gives the key {} twice, first in line {line}",
-                                quoted(&key)
+                                keys::shown(&key)
                             );
                             self.problem(at, message);
                         }

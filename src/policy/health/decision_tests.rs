@@ -1,6 +1,6 @@
 //! Goal: each rule, on its own. Method: one event or a few, and the actions that follow.
 
-use super::*;
+use super::{case::Case, *};
 use crate::events::HealthState;
 
 const LIMITS: Limits = Limits {
@@ -12,52 +12,13 @@ const LIMITS: Limits = Limits {
 };
 const MS: Duration = Duration::from_millis(1);
 
-/// A machine whose shell does nothing but count epochs.
-struct Case {
-    health: DatabaseHealth,
-    now: Instant,
-    epoch: u64,
-    counts: Counts,
-}
-
 impl Case {
     /// A database that has been connected for longer than an attempt timeout.
-    fn connected() -> Self {
-        let now = Instant::now();
-        let found = Found {
-            is_connected: true,
-            ..Found::default()
-        };
-        let mut health = DatabaseHealth::new(LIMITS, found, now, 0.0);
-        health.gate_set(1, now);
-        let mut case = Self {
-            health,
-            now,
-            epoch: 1,
-            counts: Counts::default(),
-        };
-        case.actions();
+    fn settled() -> Self {
+        let mut case = Self::connected(LIMITS);
         case.now += 2 * LIMITS.attempt_timeout;
         case.look(0);
         case
-    }
-
-    fn on(&mut self, event: Event) -> Vec<Action> {
-        self.health.on(event, self.now, 0.0);
-        self.actions()
-    }
-
-    fn actions(&mut self) -> Vec<Action> {
-        let mut actions = Vec::new();
-        while let Some(action) = self.health.poll(self.now) {
-            assert!(actions.len() < 50, "it comes to no end");
-            if let Action::SetGate(_) = action {
-                self.epoch += 1;
-                self.health.gate_set(self.epoch, self.now);
-            }
-            actions.push(action);
-        }
-        actions
     }
 
     /// A look at the counters, a moment later, when so many more are unanswered.
@@ -73,7 +34,7 @@ impl Case {
     }
 
     fn opened() -> Self {
-        let mut case = Self::connected();
+        let mut case = Self::settled();
         case.look(5);
         assert_eq!(case.health.circuit(), CircuitState::Open);
         case
@@ -87,7 +48,7 @@ fn fault(reason: Reason) -> Fault {
 
 #[test]
 fn callers_learn_why_before_the_gate_closes_and_subscribers_after_it() {
-    let mut case = Case::connected();
+    let mut case = Case::settled();
     for _ in 0..4 {
         case.fails(Reason::Unresponsive);
     }
@@ -109,7 +70,7 @@ fn callers_learn_why_before_the_gate_closes_and_subscribers_after_it() {
 
 #[test]
 fn a_probe_begins_in_the_epoch_that_its_evidence_began() {
-    let mut case = Case::connected();
+    let mut case = Case::settled();
     let actions = case.on(Event::Isolate);
     assert!(matches!(
         actions[..],
@@ -120,7 +81,7 @@ fn a_probe_begins_in_the_epoch_that_its_evidence_began() {
 
 #[test]
 fn an_endpoint_that_fails_is_counted_four_times_per_attempt_timeout() {
-    let mut case = Case::connected();
+    let mut case = Case::settled();
     let next_check = case.now + 10 * LIMITS.attempt_timeout;
     let start = case.now;
     case.on(Event::DialFailed(fault(Reason::Unreachable)));
@@ -136,7 +97,7 @@ fn an_endpoint_that_fails_is_counted_four_times_per_attempt_timeout() {
 
 #[test]
 fn a_server_that_refuses_this_client_opens_the_circuit_at_once_and_is_asked_seldom() {
-    let mut case = Case::connected();
+    let mut case = Case::settled();
     let actions = case.on(Event::DialFailed(fault(Reason::Rejected)));
     assert_eq!(case.health.circuit(), CircuitState::Open);
     let pause = actions.iter().find_map(|action| match action {
@@ -165,7 +126,7 @@ fn a_database_whose_connection_answers_stays_in_service_when_new_ones_fail() {
         Reason::Unreachable,
         Reason::NotRedis,
     ] {
-        let mut case = Case::connected();
+        let mut case = Case::settled();
         for _ in 0..50 {
             case.now += LIMITS.attempt_timeout;
             case.on(Event::Tick);
@@ -220,7 +181,7 @@ fn a_connection_that_answers_ends_an_outage_though_new_ones_fail() {
 
 #[test]
 fn an_endpoint_that_does_not_answer_counts_unless_the_connection_does() {
-    let mut case = Case::connected();
+    let mut case = Case::settled();
     let next_check = case.now + LIMITS.attempt_timeout;
     let mut asked = 0;
     while case.health.circuit() == CircuitState::Closed && asked < 100 {
@@ -244,7 +205,7 @@ fn an_endpoint_that_does_not_answer_counts_unless_the_connection_does() {
 #[test]
 fn refusals_of_commands_count_when_attempts_do_not_meet_them() {
     for reason in [Reason::Loading, Reason::Rejected] {
-        let mut case = Case::connected();
+        let mut case = Case::settled();
         for _ in 0..100 {
             case.fails(reason);
         }
@@ -268,7 +229,7 @@ fn refusals_of_commands_count_when_attempts_do_not_meet_them() {
 
 #[test]
 fn commands_that_fail_among_others_do_not_have_the_database_probed_without_end() {
-    let mut case = Case::connected();
+    let mut case = Case::settled();
     let (start, mut probes, mut told) = (case.now, 0, 0);
     while case.now - start < Duration::from_secs(20) {
         case.on(Event::CommandSucceeded);
@@ -291,7 +252,7 @@ fn commands_that_fail_among_others_do_not_have_the_database_probed_without_end()
 
 #[test]
 fn a_server_that_loads_its_dataset_does_not_open_the_circuit() {
-    let mut case = Case::connected();
+    let mut case = Case::settled();
     for _ in 0..100 {
         case.on(Event::DialFailed(fault(Reason::Loading)));
         case.now += LIMITS.attempt_timeout;
@@ -304,7 +265,7 @@ fn a_server_that_loads_its_dataset_does_not_open_the_circuit() {
 
 #[test]
 fn a_full_server_opens_the_circuit_after_a_second_and_is_tried_often() {
-    let mut case = Case::connected();
+    let mut case = Case::settled();
     let start = case.now;
     let mut attempts = 0;
     while case.health.circuit() == CircuitState::Closed && attempts < 1_000 {
@@ -329,7 +290,7 @@ fn a_full_server_opens_the_circuit_after_a_second_and_is_tried_often() {
 
 #[test]
 fn one_kind_of_refusal_is_told_at_a_time() {
-    let mut case = Case::connected();
+    let mut case = Case::settled();
     case.on(Event::CommandRefused(Reason::ReadOnly));
     let actions = case.on(Event::CommandRefused(Reason::OutOfMemory));
     assert!(actions.is_empty(), "{actions:?}");
@@ -345,7 +306,7 @@ fn one_kind_of_refusal_is_told_at_a_time() {
 #[test]
 fn a_process_that_has_gone_takes_its_refusals_with_it() {
     for reason in [Reason::Unreachable, Reason::Loading] {
-        let mut case = Case::connected();
+        let mut case = Case::settled();
         case.on(Event::CommandRefused(Reason::OutOfMemory));
         let fault = Fault {
             reason,
@@ -375,7 +336,7 @@ fn a_late_probe_says_nothing_and_another_attempt_follows() {
 
 #[test]
 fn unanswered_commands_open_the_circuit_unless_others_succeed() {
-    let mut case = Case::connected();
+    let mut case = Case::settled();
     case.look(4);
     assert_eq!(case.health.circuit(), CircuitState::Closed);
     for _ in 0..100 {

@@ -304,6 +304,9 @@ impl DatabaseHealth {
 }
 
 #[cfg(test)]
+#[path = "case_tests.rs"]
+mod case;
+#[cfg(test)]
 mod decision_tests;
 #[cfg(test)]
 mod model_tests;

@@ -95,73 +95,37 @@ mod tests {
         events::{HealthState, Reason},
         policy::{
             gate_state::GateState,
-            health::{Event, Fault, Found, Greeting, Limits},
+            health::{Event, Fault, Found, Greeting, Limits, case::Case},
         },
     };
 
-    struct Rig {
-        health: DatabaseHealth,
-        now: Instant,
-        epoch: u64,
+    const LIMITS: Limits = Limits {
+        failure_threshold: 1,
+        recovery_timeout: Duration::from_secs(1),
+        attempt_timeout: Duration::from_secs(1),
+        check_interval: Duration::from_secs(30),
+        has_fallback: true,
+    };
+
+    fn fail(case: &mut Case) -> Vec<Action> {
+        case.on(Event::DialFailed(Fault {
+            reason: Reason::Unreachable,
+            cause: None,
+        }))
     }
 
-    impl Rig {
-        fn new(found: Found) -> Self {
-            let limits = Limits {
-                failure_threshold: 1,
-                recovery_timeout: Duration::from_secs(1),
-                attempt_timeout: Duration::from_secs(1),
-                check_interval: Duration::from_secs(30),
-                has_fallback: true,
-            };
-            let now = Instant::now();
-            let health = DatabaseHealth::new(limits, found, now, 0.5);
-            let mut rig = Self {
-                health,
-                now,
-                epoch: 0,
-            };
-            rig.poll();
-            rig
-        }
-
-        fn on(&mut self, event: Event) -> Vec<Action> {
-            self.health.on(event, self.now, 0.5);
-            self.poll()
-        }
-
-        fn poll(&mut self) -> Vec<Action> {
-            let mut actions = Vec::new();
-            while let Some(action) = self.health.poll(self.now) {
-                if let Action::SetGate(_) = action {
-                    self.epoch += 1;
-                    self.health.gate_set(self.epoch, self.now);
-                }
-                actions.push(action);
+    /// Lets probes succeed until the circuit is closed.
+    fn close(case: &mut Case) -> Vec<Action> {
+        let mut actions = Vec::new();
+        for _ in 0..100 {
+            case.now += Duration::from_millis(50);
+            actions.extend(case.on(Event::Connected(Greeting::default())));
+            if case.health.circuit() == CircuitState::Closed {
+                return actions;
             }
-            actions
+            assert_eq!(case.health.gate_state(), GateState::Open, "{actions:?}");
         }
-
-        fn fail(&mut self) -> Vec<Action> {
-            self.on(Event::DialFailed(Fault {
-                reason: Reason::Unreachable,
-                cause: None,
-            }))
-        }
-
-        /// Lets probes succeed until the circuit is closed.
-        fn close(&mut self) -> Vec<Action> {
-            let mut actions = Vec::new();
-            for _ in 0..100 {
-                self.now += Duration::from_millis(50);
-                actions.extend(self.on(Event::Connected(Greeting::default())));
-                if self.health.circuit() == CircuitState::Closed {
-                    return actions;
-                }
-                assert_eq!(self.health.gate_state(), GateState::Open, "{actions:?}");
-            }
-            panic!("the circuit does not close");
-        }
+        panic!("the circuit does not close");
     }
 
     const HELD: GateState = GateState::Trial { at_once: 0 };
@@ -172,8 +136,8 @@ mod tests {
 
     #[test]
     fn callers_see_the_store_until_all_is_done_at_the_server() {
-        let mut rig = Rig::new(Found::default());
-        let actions = rig.fail();
+        let mut case = Case::new(LIMITS, Found::default());
+        let actions = fail(&mut case);
         let begins = actions
             .iter()
             .position(|action| matches!(action, Action::StandIn));
@@ -188,50 +152,50 @@ mod tests {
         assert_eq!(status.state, HealthState::Degraded { reason });
         assert!(status.cause.is_some());
 
-        let actions = rig.close();
-        assert_eq!(rig.health.gate_state(), HELD);
+        let actions = close(&mut case);
+        assert_eq!(case.health.gate_state(), HELD);
         assert!(has(&actions, |action| matches!(action, Action::Recover)));
 
         let recovery = Recovery {
             replayed: 3,
             ..Recovery::default()
         };
-        let actions = rig.on(Event::Recovered(recovery));
-        assert_eq!(rig.health.gate_state(), GateState::Free);
+        let actions = case.on(Event::Recovered(recovery));
+        assert_eq!(case.health.gate_state(), GateState::Free);
         let Some(Action::Publish(status)) = actions.last() else {
             panic!("{actions:?}");
         };
         assert_eq!(status.state, HealthState::Healthy);
         assert_eq!(status.recovery, Some(recovery));
-        assert!(rig.health.status(rig.now).recovery.is_none());
+        assert!(case.health.status(case.now).recovery.is_none());
     }
 
     #[test]
     fn a_recovery_that_fails_is_tried_again_and_one_of_an_earlier_outage_does_not_count() {
-        let mut rig = Rig::new(Found::default());
-        rig.fail();
-        rig.close();
-        rig.on(Event::RecoveryFailed);
-        assert_eq!(rig.health.gate_state(), GateState::Open);
-        assert!(!has(&rig.on(Event::Tick), |action| matches!(
+        let mut case = Case::new(LIMITS, Found::default());
+        fail(&mut case);
+        close(&mut case);
+        case.on(Event::RecoveryFailed);
+        assert_eq!(case.health.gate_state(), GateState::Open);
+        assert!(!has(&case.on(Event::Tick), |action| matches!(
             action,
             Action::Recover
         )));
-        rig.now += RECOVER_AGAIN;
-        assert!(has(&rig.on(Event::Tick), |action| matches!(
+        case.now += RECOVER_AGAIN;
+        assert!(has(&case.on(Event::Tick), |action| matches!(
             action,
             Action::Recover
         )));
-        assert_eq!(rig.health.gate_state(), HELD);
+        assert_eq!(case.health.gate_state(), HELD);
 
-        rig.fail();
-        assert_eq!(rig.health.gate_state(), GateState::Open);
+        fail(&mut case);
+        assert_eq!(case.health.gate_state(), GateState::Open);
         let earlier = Recovery {
             dropped: 2,
             ..Recovery::default()
         };
-        rig.on(Event::Recovered(earlier));
-        assert_eq!(rig.health.gate_state(), GateState::Open);
+        case.on(Event::Recovered(earlier));
+        assert_eq!(case.health.gate_state(), GateState::Open);
         // What became of its writes is told all the same.
         let told = |actions: Vec<Action>| {
             let told = actions.into_iter().filter_map(|action| match action {
@@ -240,25 +204,25 @@ mod tests {
             });
             told.fold(Recovery::default(), Recovery::and)
         };
-        let mut recovery = told(rig.close());
+        let mut recovery = told(close(&mut case));
         let later = Recovery {
             dropped: 1,
             ..Recovery::default()
         };
-        recovery = recovery.and(told(rig.on(Event::Recovered(later))));
-        assert_eq!(rig.health.gate_state(), GateState::Free);
+        recovery = recovery.and(told(case.on(Event::Recovered(later))));
+        assert_eq!(case.health.gate_state(), GateState::Free);
         assert_eq!(recovery.dropped, 3);
     }
 
     #[test]
     fn an_operator_isolates_it_and_a_reset_recovers() {
-        let mut rig = Rig::new(Found::default());
-        rig.fail();
-        rig.on(Event::Isolate);
-        assert_eq!(rig.health.gate_state(), GateState::Isolated);
-        let actions = rig.on(Event::Reset);
+        let mut case = Case::new(LIMITS, Found::default());
+        fail(&mut case);
+        case.on(Event::Isolate);
+        assert_eq!(case.health.gate_state(), GateState::Isolated);
+        let actions = case.on(Event::Reset);
         assert!(has(&actions, |action| matches!(action, Action::Recover)));
-        assert_eq!(rig.health.gate_state(), HELD);
+        assert_eq!(case.health.gate_state(), HELD);
     }
 
     #[test]
@@ -267,10 +231,10 @@ mod tests {
             is_stood_in: true,
             ..Found::default()
         };
-        let limits = Rig::new(found);
-        assert_eq!(limits.health.gate_state(), HELD);
-        let mut health = DatabaseHealth::new(limits.health.limits, found, limits.now, 0.5);
-        assert!(matches!(health.poll(limits.now), Some(Action::SetGate(_))));
-        assert!(matches!(health.poll(limits.now), Some(Action::Recover)));
+        let case = Case::new(LIMITS, found);
+        assert_eq!(case.health.gate_state(), HELD);
+        let mut health = DatabaseHealth::new(LIMITS, found, case.now, 0.0);
+        assert!(matches!(health.poll(case.now), Some(Action::SetGate(_))));
+        assert!(matches!(health.poll(case.now), Some(Action::Recover)));
     }
 }

@@ -271,5 +271,9 @@ mod happenings;
 mod judge;
 
 #[cfg(test)]
+#[path = "rest_tests.rs"]
+mod rest;
+
+#[cfg(test)]
 #[path = "settling_tests.rs"]
 mod settling;

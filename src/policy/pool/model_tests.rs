@@ -1,7 +1,7 @@
 //! Goal: whatever happens in whatever order, every place is accounted for, first come is first served, no
 //! waiter is forgotten, and a drain ends. Method: random events happen to a machine with a simulated shell
 //! (`world_tests.rs`, `happenings_tests.rs`), and a naive model judges each action and each state of rest
-//! (`judge_tests.rs`).
+//! (`judge_tests.rs`, `rest_tests.rs`).
 
 use std::time::{Duration, Instant};
 
