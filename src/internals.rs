@@ -110,7 +110,7 @@ impl Admission {
     /// The circuit is open.
     pub fn open() -> Self {
         let admission = Self::free();
-        admission.gate.set(GateState::Open);
+        admission.gate.begin(GateState::Open);
         admission
     }
 

@@ -21,6 +21,7 @@ use crate::{
     net::{Answer, Answered, CloseReason, Failure, Reply},
     policy::{
         command::{Block, Class, Refusal},
+        gate_state::GateState,
         outcome::{AttemptEnd, RetryAdvice, Verdict, classify, combine},
         retry,
     },
@@ -66,6 +67,7 @@ impl<B: Backend> CallEngine<B> {
         let waiting = Waiting {
             answer: LeaseAnswer::new(answer),
             deadline,
+            is_patient: options.is_patient,
             by,
         };
         self.backend.lend(&self.state, waiting);
@@ -79,6 +81,7 @@ impl<B: Backend> CallEngine<B> {
                 let limit = Limit::Parked(self.state.settings.load().max_parked);
                 Err(self.overloaded_by(limit, self.state.counters.waiting.load(Relaxed)))
             }
+            Ok(Err(NoGrant::CircuitOpened)) => Err(self.refused(GateState::Open)),
             Ok(Err(NoGrant::ShuttingDown)) => Err(self.over(Execution::NotSent, 1)),
             // The pool has crashed, or has been shut down.
             Err(_) => {

@@ -26,11 +26,13 @@ pub(crate) struct Acquire(pub(crate) Waiting);
 pub(crate) struct Waiting {
     pub(crate) answer: Arc<LeaseAnswer>,
     pub(crate) deadline: Instant,
+    /// It waits while the circuit is open.
+    pub(crate) is_patient: bool,
     /// The place where it was requested.
     pub(crate) by: Option<Caller>,
 }
 
-/// The way of the answer to one caller. The pool answers, or at the deadline the keeper of deadlines. If it is
+/// The way of the answer to one caller. The pool answers, or at the deadline the keeper of deadlines, or who opens the circuit. If it is
 /// dropped unanswered, the caller learns that the pool has gone.
 #[derive(Debug)]
 pub(crate) struct LeaseAnswer(Mutex<Option<LeaseSender>>);
@@ -95,6 +97,8 @@ pub(crate) enum NoGrant {
     TimedOut,
     /// Too many callers wait already.
     TooManyWait,
+    /// The circuit has opened, and the caller does not wait for recovery.
+    CircuitOpened,
     ShuttingDown,
 }
 

@@ -193,21 +193,40 @@ impl DatabaseState {
         }
     }
 
-    /// Sets the gate, and answers the callers that waited for that. Returns the new epoch.
-    pub(crate) fn set_gate(&self, gate_state: GateState) -> u64 {
-        // A server that is loading its dataset will be ready, so that callers wait on.
-        let is_loading = |outage: &Arc<Outage>| outage.reason == Reason::Loading;
-        let refuses =
-            gate_state == GateState::Open && !self.outage.load().as_ref().is_some_and(is_loading);
-        if !refuses {
+    /// Sets the gate, and answers the callers that waited for that.
+    pub(crate) fn set_gate(&self, gate_state: GateState) {
+        self.change_gate(gate_state);
+        self.answer_waiting();
+    }
+
+    /// Sets the gate for the callers that come. Returns the new epoch. Those that wait are
+    /// [answered](Self::answer_waiting) once the change is published, so that nobody is told what cannot be seen.
+    pub(crate) fn change_gate(&self, gate_state: GateState) -> u64 {
+        if !self.refuses_impatient(gate_state) {
             // Before a caller can pass that finds no connection yet.
             self.parking.refuse_impatient(false);
+            self.lessees.refuse_impatient(false);
         }
-        let epoch = self.gate.set(gate_state);
-        if refuses {
+        self.gate.begin(gate_state)
+    }
+
+    /// Answers the callers whose waiting the present state of the gate ends.
+    pub(crate) fn answer_waiting(&self) {
+        self.gate.admit_waiting();
+        if self.refuses_impatient(self.gate.state()) {
             self.parking.refuse_impatient(true);
+            self.lessees.refuse_impatient(true);
         }
-        epoch
+    }
+
+    /// Whether callers end their wait for a connection that do not wait for recovery. A server that is loading
+    /// its dataset will be ready, so that they wait on.
+    fn refuses_impatient(&self, gate_state: GateState) -> bool {
+        let outage = self.outage.load();
+        let is_loading = outage
+            .as_ref()
+            .is_some_and(|outage| outage.reason == Reason::Loading);
+        gate_state == GateState::Open && !is_loading
     }
 
     /// The number of calls that wait for a connection or for the circuit.

@@ -145,6 +145,44 @@ async fn row_89_a_call_that_waits_when_the_circuit_opens_is_refused_then() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn row_89_the_circuit_is_seen_open_by_the_callers_that_it_refuses() {
+    for _ in 0..20 {
+        let server = RedisServer::start();
+        let url = server.url();
+        server.kill();
+        let config = Config::new().database("main", DatabaseConfig::from_url(url));
+        let supervisor = Supervisor::spawn(config).await.expect("spawn");
+        let main = supervisor.database("main").expect("main");
+        let calls = (0..50).map(|_| async {
+            let refused = main.query::<i64>(incr()).await;
+            (refused, stats(&supervisor).circuit)
+        });
+        for (refused, seen) in join_all(calls).await {
+            let refused = refused.expect_err("no server");
+            assert!(matches!(refused, Error::CircuitOpen { .. }), "{refused}");
+            assert_ne!(seen, CircuitState::Closed);
+        }
+        supervisor.shutdown(SOON).await;
+    }
+}
+
+#[tokio::test]
+async fn row_89_a_lease_that_is_waited_for_when_the_circuit_opens_is_refused_then() {
+    let server = RedisServer::start();
+    let main = DatabaseConfig::from_url(server.url()).acquire_timeout(4 * SOON);
+    server.kill();
+    let config = Config::new().database("main", main);
+    let supervisor = Supervisor::spawn(config).await.expect("spawn");
+    let main = supervisor.database("main").expect("main");
+    let patient = main.patient().with_timeout(Duration::from_millis(50));
+    let refused = main.lease().await.expect_err("no server");
+    assert!(matches!(refused, Error::CircuitOpen { .. }), "{refused}");
+    let timed_out = patient.lease().await.expect_err("no server");
+    assert!(matches!(timed_out, Error::TimedOut { .. }), "{timed_out}");
+    supervisor.shutdown(SOON).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn row_90_callers_beyond_the_trials_wait_for_the_verdict() {
     let server = RedisServer::start();
     let (supervisor, main) = spawn(DatabaseConfig::from_url(server.url())).await;

@@ -62,7 +62,8 @@ async fn an_acquire_timeout_names_the_problem_of_the_server() {
     let rig = Rig::with(|main| main.acquire_timeout(SOON).command_timeout(2 * SOON)).await;
     rig.server.kill();
     eventually_async(SOON, "the loss is known", || rig.pool().lost == 1).await;
-    let waiting = tokio::spawn(rig.main.with_timeout(SOON / 4).lease());
+    let patient = rig.main.patient().with_timeout(SOON / 4);
+    let waiting = tokio::spawn(patient.lease());
     let is_open = || rig.stats().circuit == CircuitState::Open;
     eventually_async(SOON, "the circuit is open", is_open).await;
     let error = waiting.await.expect("a task").expect_err("no server");

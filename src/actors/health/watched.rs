@@ -51,7 +51,8 @@ impl Watched {
         };
         let now = Instant::now().into_std();
         let mut health = DatabaseHealth::new(limits(&settings), found, now, fastrand::f64());
-        health.gate_set(database.set_gate(health.gate_state()), now);
+        health.gate_set(database.change_gate(health.gate_state()), now);
+        database.answer_waiting();
         Self {
             database,
             health,
@@ -117,12 +118,14 @@ impl Watched {
         ctx: &mut Context<HealthActor>,
     ) {
         self.is_new = false;
+        let mut is_gate_set = false;
         let now = Instant::now().into_std();
         while let Some(action) = self.health.poll(now) {
             match action {
                 Action::SetGate(gate_state) => {
-                    self.health
-                        .gate_set(self.database.set_gate(gate_state), now);
+                    let epoch = self.database.change_gate(gate_state);
+                    self.health.gate_set(epoch, now);
+                    is_gate_set = true;
                 }
                 Action::AnnounceOutage {
                     reason,
@@ -163,6 +166,9 @@ impl Watched {
                 }
                 Action::Publish(status) => self.publish(status, registry),
             }
+        }
+        if is_gate_set {
+            self.database.answer_waiting();
         }
     }
 

@@ -66,14 +66,9 @@ impl Gate {
         Ok(Admitted { epoch, trial })
     }
 
-    /// Begins a new epoch, and answers the callers that waited for it. Shutting down is final, and so is removal.
-    pub(crate) fn set(self: &Arc<Self>, gate_state: GateState) -> u64 {
-        let epoch = self.begin(gate_state);
-        self.admit_waiting();
-        epoch
-    }
-
-    fn begin(&self, gate_state: GateState) -> u64 {
+    /// Sets it for the callers that come: a new epoch. Those that wait are answered by
+    /// [`admit_waiting`](Self::admit_waiting). Shutting down is final, and so is removal.
+    pub(crate) fn begin(&self, gate_state: GateState) -> u64 {
         let mut epoch = 0;
         let update = self.word.fetch_update(SeqCst, Acquire, |word| {
             let (old, current) = decode(word);
@@ -185,7 +180,7 @@ mod tests {
     fn trials_are_limited_and_given_back() {
         let gate = gate();
         let half_open = GateState::Trial { at_once: 5 };
-        gate.set(half_open);
+        gate.begin(half_open);
         assert_eq!(gate.state(), half_open);
         let trials: Vec<_> = (0..5).map(|_| gate.try_enter().expect("a trial")).collect();
         assert_eq!(gate.try_enter().err(), Some(half_open));
@@ -196,17 +191,17 @@ mod tests {
     #[test]
     fn every_change_is_a_new_epoch_and_the_end_is_final() {
         let removed = gate();
-        removed.set(GateState::Removed);
-        removed.set(GateState::ShuttingDown);
+        removed.begin(GateState::Removed);
+        removed.begin(GateState::ShuttingDown);
         assert_eq!(removed.state(), GateState::Removed);
 
         let gate = gate();
         let before = gate.try_enter().expect("free").epoch;
-        let opened = gate.set(GateState::Open);
+        let opened = gate.begin(GateState::Open);
         assert!(opened > before);
         assert_eq!(gate.try_enter().err(), Some(GateState::Open));
-        gate.set(GateState::ShuttingDown);
-        gate.set(GateState::Free);
+        gate.begin(GateState::ShuttingDown);
+        gate.begin(GateState::Free);
         assert_eq!(gate.try_enter().err(), Some(GateState::ShuttingDown));
     }
 }

@@ -95,7 +95,7 @@ impl Gate {
     }
 
     /// Lets as many of those that wait pass as may, and refuses those that have nothing to wait for.
-    pub(super) fn admit_waiting(self: &Arc<Self>) {
+    pub(in crate::state) fn admit_waiting(self: &Arc<Self>) {
         if self.waiting.load(SeqCst) == 0 {
             return;
         }

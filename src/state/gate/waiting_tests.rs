@@ -11,6 +11,11 @@ fn gate(max_waiting: usize) -> Arc<Gate> {
     Gate::new(max_waiting, Arc::new(Executor::new(None)))
 }
 
+fn set(gate: &Arc<Gate>, gate_state: GateState) {
+    gate.begin(gate_state);
+    gate.admit_waiting();
+}
+
 type Wait = AsyncReceiver<Result<Admitted, NotAdmitted>>;
 
 /// The answer, if there is one by now.
@@ -31,7 +36,7 @@ fn late() -> Instant {
 #[test]
 fn callers_that_wait_pass_in_order_as_trials_come_back_and_all_when_the_circuit_closes() {
     let gate = gate(100);
-    gate.set(GateState::Trial { at_once: 2 });
+    set(&gate, GateState::Trial { at_once: 2 });
     let mut waits: Vec<_> = (0..6).map(|_| gate.wait(late(), false)).collect();
     let first = answer(&mut waits[0]);
     let second = answer(&mut waits[1]);
@@ -41,7 +46,7 @@ fn callers_that_wait_pass_in_order_as_trials_come_back_and_all_when_the_circuit_
     let third = answer(&mut waits[2]).expect("an answer");
     assert!(third.expect("a trial").is_trial());
     drop(second);
-    gate.set(GateState::Free);
+    set(&gate, GateState::Free);
     // The second and the third trial came back before.
     let is_trial = waits[3..].iter_mut().map(|waiting| {
         let admitted = answer(waiting).expect("an answer");
@@ -54,14 +59,14 @@ fn callers_that_wait_pass_in_order_as_trials_come_back_and_all_when_the_circuit_
 #[test]
 fn an_opening_circuit_refuses_those_that_do_not_wait_for_recovery() {
     let gate = gate(100);
-    gate.set(GateState::Trial { at_once: 0 });
+    set(&gate, GateState::Trial { at_once: 0 });
     let mut impatient = gate.wait(late(), false);
     let mut patient = gate.wait(late(), true);
-    gate.set(GateState::Open);
+    set(&gate, GateState::Open);
     let refused = NotAdmitted::Refused(GateState::Open);
     assert_eq!(refusal(&mut impatient), Some(refused));
     assert!(answer(&mut patient).is_none(), "it waits on");
-    gate.set(GateState::Isolated);
+    set(&gate, GateState::Isolated);
     let refused = NotAdmitted::Refused(GateState::Isolated);
     assert_eq!(refusal(&mut patient), Some(refused));
 }
@@ -69,7 +74,7 @@ fn an_opening_circuit_refuses_those_that_do_not_wait_for_recovery() {
 #[test]
 fn callers_beyond_the_bound_are_refused_and_those_that_have_gone_make_room() {
     let gate = gate(2);
-    gate.set(GateState::Open);
+    set(&gate, GateState::Open);
     let (one, _two) = (gate.wait(late(), true), gate.wait(late(), true));
     let mut three = gate.wait(late(), true);
     assert_eq!(refusal(&mut three), Some(NotAdmitted::TooManyWait));
@@ -80,7 +85,7 @@ fn callers_beyond_the_bound_are_refused_and_those_that_have_gone_make_room() {
 #[test]
 fn a_caller_that_waits_is_told_at_its_deadline() {
     let gate = gate(100);
-    gate.set(GateState::Open);
+    set(&gate, GateState::Open);
     let soon = Instant::now() + Duration::from_millis(20);
     let waiting = gate.wait(soon, true);
     let runtime = tokio::runtime::Builder::new_current_thread().build();
