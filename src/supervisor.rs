@@ -23,7 +23,9 @@ use crate::{
     events::HealthEvents,
     execution::Execution,
     lifeline::{Lifeline, ShutdownReport},
-    messages::{Apply, AwaitReady, Operate, Operation, Revive, Subscribe, SweepAll, Watch},
+    messages::{
+        Apply, AwaitReady, NotWatched, Operate, Operation, Revive, Subscribe, SweepAll, Watch,
+    },
     name::DatabaseName,
     registry::Registry,
     state::DatabaseState,
@@ -225,7 +227,7 @@ impl Supervisor {
     /// | settings | take effect |
     /// |---|---|
     /// | timeouts of calls, `when_down`, `allow_admin`, `max_in_flight`, `max_parked` | for calls that begin later. Handles take them, unless their caller has [overridden](Database::with_timeout) them |
-    /// | `max_connections`, `shared_connections`, `min_idle`, `idle_timeout`, `max_lifetime`, `sweep_interval`, `leak_warning` | at once. Connections beyond a lower maximum are closed when they are free |
+    /// | `max_connections`, `shared_connections`, `min_idle`, `idle_timeout`, `max_lifetime`, `sweep_interval`, `leak_warning` | at once. Connections beyond a lower maximum are closed when they are free. A `leak_warning` that is switched on tells of leases that are taken later |
     /// | `failure_threshold`, `recovery_timeout`, `health_check_interval` | from the next failure, success or check on |
     /// | `fallback` | at once. A store that stands in at the time goes on under its terms until the outage is over |
     /// | address, number, login, `client_name`, `protocol`, parts of the greeting, `attempt_timeout`, `keepalive`, `tcp_user_timeout`, `max_reply_bytes` | with new connections. So does the begin of growth, a maximum of shared connections above the minimum |
@@ -313,6 +315,10 @@ impl Supervisor {
     /// # Errors
     ///
     /// As there.
+    ///
+    /// # Panics
+    ///
+    /// As `adjust`, the first time. Later panics of it are logged, and change nothing.
     pub async fn watch_with(
         &self,
         path: impl Into<PathBuf>,
@@ -337,7 +343,11 @@ impl Supervisor {
             stop,
         };
         let watched = self.lifeline.link.watch.send(watch).await;
-        watched.unwrap_or(Err(ApplyError::ShuttingDown))?;
+        match watched.unwrap_or(Err(ApplyError::ShuttingDown.into())) {
+            Ok(()) => {}
+            Err(NotWatched::Refused(error)) => return Err(error),
+            Err(NotWatched::Panicked(panic)) => std::panic::resume_unwind(panic),
+        }
         Ok(ConfigWatch::new(receiver, guard))
     }
 

@@ -42,6 +42,6 @@ pub(crate) use pool::{
     Sweep, Verified,
 };
 pub(crate) use supervision::{
-    Apply, AwaitReady, Child, ChildExited, ReadSettings, Reconfigured, Revive, Shutdown, SweepAll,
-    Watch,
+    Apply, AwaitReady, Child, ChildExited, NotWatched, ReadSettings, Reconfigured, Revive,
+    Shutdown, SweepAll, Watch,
 };

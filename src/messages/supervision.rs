@@ -1,9 +1,9 @@
 //! Messages to the supervisor.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{any::Any, path::PathBuf, sync::Arc, time::Duration};
 
 use actix::Message;
-use tokio::sync::broadcast;
+use tokio::{sync::broadcast, task::JoinError};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -54,12 +54,32 @@ pub(crate) type ReadSettings =
 
 /// Make the databases those of a file, now and whenever it changes. The answer is about now.
 #[derive(Message)]
-#[rtype(result = "Result<(), ApplyError>")]
+#[rtype(result = "Result<(), NotWatched>")]
 pub(crate) struct Watch {
     pub(crate) path: PathBuf,
     pub(crate) read: Arc<ReadSettings>,
     pub(crate) reports: broadcast::Sender<ConfigReload>,
     pub(crate) stop: CancellationToken,
+}
+
+/// Why a file is not watched.
+pub(crate) enum NotWatched {
+    Refused(ApplyError),
+    /// The code that adjusts the configuration has panicked, with this.
+    Panicked(Box<dyn Any + Send>),
+}
+
+impl From<ApplyError> for NotWatched {
+    fn from(error: ApplyError) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl From<JoinError> for NotWatched {
+    fn from(error: JoinError) -> Self {
+        let stopped = |_| Self::Refused(ApplyError::ShuttingDown);
+        error.try_into_panic().map_or_else(stopped, Self::Panicked)
+    }
 }
 
 /// The settings of databases have changed, or there are other databases. Whoever is told compares the present ones

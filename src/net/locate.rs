@@ -40,13 +40,11 @@ impl Services {
     }
 
     async fn find(&self, database: &str) -> io::Result<Address> {
-        let registry = self.registry.load_full();
-        let found = match &registry {
-            Some(registry) => registry.find(database).await,
-            // It was taken away by a change of the configuration, which also changes the address.
-            None => Ok(None),
+        let Some(registry) = self.registry.load_full() else {
+            // A change has taken it away, and this dial or database is of the configuration before.
+            return Err(io::Error::other("there is no service registry any more"));
         };
-        match found {
+        match registry.find(database).await {
             Ok(Some(service)) => Ok(service.address()),
             Ok(None) => Ok(Address::default()),
             Err(error) => {

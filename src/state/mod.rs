@@ -94,6 +94,8 @@ pub(crate) struct DatabaseState {
     pub(crate) is_isolated: AtomicBool,
     /// The classes of commands that are on no list, as the server describes them.
     pub(crate) survey: Survey,
+    /// Connections to another database are awaited: the settings lead elsewhere.
+    pub(crate) is_moving: AtomicBool,
     /// The server does not tell its clients by which name it knows them, as far as is known. They are not to
     /// ask until there is another one.
     pub(crate) refuses_introductions: AtomicBool,
@@ -136,6 +138,7 @@ impl DatabaseState {
             program: ArcSwapOption::empty(),
             is_isolated: AtomicBool::new(false),
             survey: Survey::default(),
+            is_moving: AtomicBool::new(false),
             refuses_introductions: AtomicBool::new(false),
             budget: Mutex::new(Budget::new(now)),
             id: roster.identify(settings.name.clone()),
@@ -173,6 +176,9 @@ impl DatabaseState {
             self.seen.change(settings);
         }
         self.settings.store(settings.clone());
+        if changes.lead_elsewhere() {
+            self.is_moving.store(true, Relaxed);
+        }
     }
 
     /// Whether a command would find an open connection.
@@ -255,7 +261,7 @@ impl DatabaseState {
         self.counters.waiting.store(0, Relaxed);
     }
 
-    /// The supervisor stops: nothing waits any more, and no task is left.
+    /// It has ended: nothing waits any more, and no task is left.
     pub(crate) fn end(&self) {
         self.close(Failure::ShuttingDown(Execution::NotSent));
         self.gate.keeper().stop();

@@ -1,12 +1,22 @@
 //! Goal: a configuration file that changes is applied, one that cannot be used changes nothing and is reported, and no
 //! secret is told. Method: real files, which are written anew, and embedded servers.
 
-use std::{fs, path::Path, time::Duration};
+use std::{
+    fs,
+    panic::AssertUnwindSafe,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
+use futures_util::FutureExt as _;
 use redis_steward::{ApplyError, Config, ConfigReload, ConfigWatch, Supervisor};
 use tokio::time::timeout;
 
-use crate::SOON;
+use crate::{SOON, common::eventually_async};
 
 const ONE: &str = "url: memory://\ndatabases: {main: }\n";
 const TWO: &str = "url: memory://\ndatabases: {main: {max_connections: 7}, cache: {db: 1}}\n";
@@ -64,6 +74,34 @@ async fn a_file_is_applied_when_it_changes_and_refused_when_it_is_wrong() {
     supervisor.shutdown(SOON).await;
     let ended = timeout(SOON, watch.next()).await.expect("in time");
     assert!(ended.is_none(), "{ended:?}");
+}
+
+#[tokio::test]
+async fn a_panic_of_the_code_that_adjusts_reaches_the_caller_and_later_ones_change_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("redis.yaml");
+    fs::write(&path, ONE).expect("written");
+    let supervisor = supervisor(&path).await;
+    let watched = supervisor.watch_with(&path, |_| panic!("on purpose"));
+    let panic = AssertUnwindSafe(watched).catch_unwind().await.err();
+    let panic = panic.expect("it panicked");
+    assert_eq!(panic.downcast_ref(), Some(&"on purpose"));
+
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counter = calls.clone();
+    let adjust = move |config| {
+        let before = counter.fetch_add(1, Relaxed);
+        assert_ne!(before, 1, "the second file is one too many");
+        config
+    };
+    let watched = supervisor.watch_with(&path, adjust).await;
+    let mut watch = watched.expect("watched");
+    fs::write(&path, TWO).expect("written");
+    eventually_async(SOON, "it was adjusted", || calls.load(Relaxed) == 2).await;
+    supervisor.database("cache").expect_err("nothing is changed");
+    fs::write(&path, ONE).expect("written");
+    assert!(matches!(next(&mut watch).await, ConfigReload::Applied(_)));
+    supervisor.shutdown(SOON).await;
 }
 
 #[tokio::test]

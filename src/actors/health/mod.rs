@@ -5,7 +5,11 @@ mod recovery;
 mod tasks;
 mod watched;
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use actix::{Actor, AsyncContext, Context, Handler};
 use tokio::time::Instant;
@@ -96,17 +100,17 @@ impl HealthActor {
             return;
         };
         let waiting: Vec<_> = endpoint.waiting().cloned().collect();
-        let first = waiting.first().and_then(|name| self.databases.get(name));
+        let first = waiting.first().and_then(|id| self.databases.get(id));
         if let Some(first) = first {
             first.check(pause, &self.registry, ctx);
         }
         let next_check = now + pause;
-        for name in waiting {
+        for id in waiting {
             let event = |database: &DatabaseState| Event::EndpointFailed {
                 fault: fault(database, error),
                 next_check,
             };
-            self.turn(&name, event, ctx);
+            self.turn(&id, event, ctx);
         }
     }
 
@@ -115,8 +119,8 @@ impl HealthActor {
             return;
         };
         let answered: Vec<_> = endpoint.answered(fastrand::f64).collect();
-        for (name, after) in answered {
-            self.turn(&name, |_| Event::EndpointAnswered { after }, ctx);
+        for (id, after) in answered {
+            self.turn(&id, |_| Event::EndpointAnswered { after }, ctx);
         }
     }
 }
@@ -150,6 +154,10 @@ impl Handler<Reconfigured> for HealthActor {
                 watched.settle(&mut self.endpoints, &self.registry, ctx);
             }
         }
+        let addresses = self.databases.values().map(Watched::address);
+        let addresses: HashSet<_> = addresses.collect();
+        self.endpoints
+            .retain(|address, endpoint| !endpoint.is_idle() || addresses.contains(address));
     }
 }
 

@@ -80,6 +80,10 @@ impl Watched {
         self.is_new
     }
 
+    pub(super) fn address(&self) -> &Address {
+        &self.settings.address
+    }
+
     /// It does not wait any more where it was.
     pub(super) fn leave_endpoint(&self, endpoints: &mut Endpoints) {
         if let Some(endpoint) = endpoints.get_mut(&self.settings.address) {

@@ -96,6 +96,8 @@ impl Handler<Dialled> for PoolActor {
     type Result = ();
 
     fn handle(&mut self, Dialled { id, result }: Dialled, ctx: &mut Self::Context) {
+        // It is judged by the settings that hold now, though the message of their change may lie behind this one.
+        self.look_at_settings(ctx);
         let Some(dialling) = self.dials.remove(&id) else {
             return;
         };

@@ -45,8 +45,6 @@ pub(super) struct PoolActor {
     leak_watch: LeakWatch,
     /// Those that the machine has the limits of.
     settings: Arc<DatabaseSettings>,
-    /// Connections to another database are awaited: the settings lead elsewhere.
-    is_moving: bool,
     finished: Finished,
     /// The one timer, for whatever is due first.
     alarm: Option<(Instant, SpawnHandle)>,
@@ -66,7 +64,6 @@ impl PoolActor {
         Self {
             pool: Pool::new(limits(&settings), places, is_unreachable),
             settings,
-            is_moving: false,
             state,
             registry,
             guard,
@@ -142,7 +139,7 @@ impl PoolActor {
     fn report(&mut self, evidence: Evidence) {
         match &evidence {
             Evidence::Connected(_) => {
-                if std::mem::take(&mut self.is_moving) {
+                if self.state.is_moving.swap(false, Relaxed) {
                     // Until now it was read elsewhere.
                     self.state.seen.forget_all();
                 }

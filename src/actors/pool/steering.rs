@@ -1,5 +1,7 @@
 //! What others ask of a pool, or tell it of its connections.
 
+use std::sync::Arc;
+
 use actix::{Context, Handler};
 use tokio::time::Instant;
 
@@ -10,19 +12,23 @@ impl Handler<Reconfigured> for PoolActor {
     type Result = ();
 
     fn handle(&mut self, _: Reconfigured, ctx: &mut Context<Self>) {
+        self.look_at_settings(ctx);
+    }
+}
+
+impl PoolActor {
+    /// Takes the present settings, if they are others.
+    pub(super) fn look_at_settings(&mut self, ctx: &mut Context<Self>) {
         let present = self.state.settings.share();
-        let changes = self.settings.changes(&present);
-        if changes.is_empty() {
+        if Arc::ptr_eq(&present, &self.settings) {
             return;
         }
-        self.is_moving |= changes.lead_elsewhere();
+        let changes = self.settings.changes(&present);
         let renews = self.settings.needs_new_connections(&changes, &present);
         self.settings = present;
-        let now = Instant::now();
         self.leak_watch.change(self.settings.leak_warning);
         let limits = limits(&self.settings);
         self.turn(Event::Reconfigured { limits, renews }, ctx);
-        self.warn_of_overdue(now);
     }
 }
 

@@ -6,7 +6,10 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use actix::{Actor, Addr, Context, Handler, ResponseFuture, prelude::Request};
+use actix::{
+    Actor, ActorFutureExt as _, Addr, AsyncContext as _, Context, Handler, ResponseFuture,
+    WrapFuture as _, prelude::Request,
+};
 use tokio::time::Instant;
 
 use super::SupervisorActor;
@@ -130,7 +133,6 @@ impl SupervisorActor {
         // By then each command under way has reached its own deadline, unless it blocks.
         let deadline = Instant::now() + state.settings.load().command_timeout;
         let drained = pool.send(Drain { deadline });
-        self.leaving.retain(|leaving| leaving.pool.connected());
         let state = state.clone();
         self.leaving.push(Leaving { state, pool });
         Some(drained)
@@ -145,18 +147,26 @@ impl Handler<Apply> for SupervisorActor {
             return Box::pin(async { None });
         }
         let (report, drains) = self.apply(settings, ctx);
-        // A task, so that it ends also if the caller of `apply` has gone.
-        let drained = actix_rt::spawn(async move {
+        let (end, ended) = oneshot::async_channel();
+        // Not in the future of the answer, which ends with the caller of `apply`.
+        let drained = async move {
             for (state, drained) in drains {
                 // A pool that crashes meanwhile has answered its callers by dropping their requests.
                 let _ = drained.await;
                 state.end();
                 state.pool.store(None);
+                state.seen.forget_all();
             }
-        });
+            let _ = end.send(());
+        };
+        ctx.spawn(drained.into_actor(self).map(|(), supervisor, _| {
+            supervisor
+                .leaving
+                .retain(|leaving| leaving.pool.connected());
+        }));
         Box::pin(async move {
             // An error says that the supervisor's thread is ending, and the pools with it.
-            let _ = drained.await;
+            let _ = ended.await;
             Some(report)
         })
     }

@@ -14,7 +14,7 @@ use crate::{
     config::{ConfigError, Settings},
     error::ApplyError,
     log::log_line,
-    messages::{Apply, ReadSettings, Watch},
+    messages::{Apply, NotWatched, ReadSettings, Watch},
     registry::Registry,
     watching::{ConfigReload, Stamps},
 };
@@ -24,7 +24,7 @@ use crate::{
 const INTERVAL: Duration = Duration::from_secs(1);
 
 impl Handler<Watch> for SupervisorActor {
-    type Result = ResponseFuture<Result<(), ApplyError>>;
+    type Result = ResponseFuture<Result<(), NotWatched>>;
 
     fn handle(&mut self, watch: Watch, ctx: &mut Self::Context) -> Self::Result {
         let mut watching = Watching {
@@ -37,8 +37,8 @@ impl Handler<Watch> for SupervisorActor {
         };
         let stop = watch.stop;
         Box::pin(async move {
-            let stopped = |_: JoinError| ApplyError::ShuttingDown;
-            let settings = watching.read().await.map_err(stopped)??;
+            let read = watching.read().await;
+            let settings = read.map_err(NotWatched::from)?.map_err(ApplyError::from)?;
             let applied = watching.apply(settings).await;
             applied.ok_or(ApplyError::ShuttingDown)?;
             let registry = watching.registry.clone();
@@ -73,6 +73,8 @@ impl Watching {
             let is_stable = stamps == last;
             last = stamps;
             if is_stable && last != self.known {
+                // Also if reading them fails: they are read again when they change.
+                self.known = last.clone();
                 if self.reload().await.is_none() {
                     return;
                 }
@@ -81,18 +83,20 @@ impl Watching {
         }
     }
 
-    /// Reads the files, and keeps their state of just before: what is written meanwhile is read the next time.
+    /// Reads the files, and keeps their state of just before: what is written meanwhile is read the next time. Which
+    /// files there are is known once the first is read, so that it is read again if they have changed.
     async fn read(&mut self) -> Result<Result<Settings, ConfigError>, JoinError> {
         let (read, known) = (self.read.clone(), self.files.clone());
         let reading = spawn_blocking(move || {
-            let before = Stamps::of(&known);
-            let (settings, files) = read();
-            let stamps = if files == known {
-                before
-            } else {
-                Stamps::of(&files)
-            };
-            (settings, files, stamps)
+            let mut files = known;
+            loop {
+                let stamps = Stamps::of(&files);
+                let (settings, named) = read();
+                if named == files {
+                    return (settings, files, stamps);
+                }
+                files = named;
+            }
         });
         let (settings, files, stamps) = reading.await?;
         (self.files, self.known) = (files, stamps);
@@ -132,8 +136,6 @@ impl Watching {
                     ERROR,
                     "the code that adjusts the configuration panicked, so nothing was changed"
                 );
-                // It is called again when the file changes.
-                self.known = Stamps::of(&self.files);
                 return Some(());
             }
             Err(_) => return None,

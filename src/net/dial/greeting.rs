@@ -3,7 +3,7 @@
 //! Only the login and the selection of a database have to succeed. Everything else is a courtesy, and any
 //! answer to it will do that belongs to the command: an answer proves that a server runs commands.
 
-use std::sync::Arc;
+use std::{iter, sync::Arc};
 
 use redis::{Cmd, ServerError, Value, cmd};
 
@@ -290,14 +290,8 @@ fn fields(hello: Value) -> Option<Vec<(Value, Value)>> {
     match hello {
         Value::Map(fields) => Some(fields),
         Value::Array(items) => {
-            let (fields, _) = items.as_chunks::<2>();
-            Some(
-                fields
-                    .iter()
-                    .cloned()
-                    .map(|[key, value]| (key, value))
-                    .collect(),
-            )
+            let mut items = items.into_iter();
+            Some(iter::from_fn(|| Some((items.next()?, items.next()?))).collect())
         }
         _ => None,
     }

@@ -64,6 +64,11 @@ impl<K: Ord> Endpoint<K> {
         self.waiting.remove(database);
     }
 
+    /// Whether no database waits for it, and it is not asked.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && self.next_check.is_none()
+    }
+
     /// Something answers. Returns the databases that waited, and the pause after which each tries again.
     pub(crate) fn answered(
         &mut self,

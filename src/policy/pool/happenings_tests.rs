@@ -119,6 +119,7 @@ impl World {
             return;
         };
         let permit = self.dials.remove(&id).expect("a dial");
+        self.last_dial = Some(id);
         let lane = permit.lane();
         let is_wanted = self.pool.wants(id);
         let serves_parked = lane == Lane::Shared && self.parked > 0 && !self.is_forced;
@@ -286,6 +287,8 @@ impl World {
         let leased = self.ids(|known| known.lane == Lane::Leased);
         let named = pick(&leased, which).copied().unwrap_or(u64::MAX);
         self.disowned.insert(named);
+        // A question may be due at this very moment.
+        self.turn(Event::Woken);
         let known = leased.into_iter().filter(|id| *id != named);
         self.doubted.clear();
         self.turn(Event::Verified {

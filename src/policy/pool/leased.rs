@@ -148,7 +148,10 @@ impl<W: Waiter, P: Places, N> Pool<W, P, N> {
 
     pub(super) fn open_leased(&mut self) -> Option<Action<W, P::Place, N>> {
         let counts = self.ledger.counts();
-        if self.is_unreachable || !self.leased.wants_dial(&counts, &self.limits) {
+        if self.is_unreachable
+            || self.serves_as_before()
+            || !self.leased.wants_dial(&counts, &self.limits)
+        {
             return None;
         }
         // Callers that have gone need no connection.

@@ -35,6 +35,12 @@ impl<W: Waiter, P: Places, N> Pool<W, P, N> {
         }
     }
 
+    /// Whether callers are still sent to connections with the old settings. Until they are not, no lease is opened
+    /// with the new ones: they may lead elsewhere, and a caller would not find there what it has just written.
+    pub(super) fn serves_as_before(&self) -> bool {
+        self.shared.is_renewing() && !self.serving().is_empty()
+    }
+
     /// The first connection with the new settings is there, or there is none whose place it could take.
     pub(super) fn take_over(&mut self) {
         if self.shared.end_renewal() {

@@ -40,6 +40,13 @@ impl World {
             let idle_old = self.idle.iter().filter(is_old).count();
             return assert_eq!(idle_old, 0, "{self:?}");
         }
+        // No caller is elsewhere than the others.
+        let opening = self.dials.iter();
+        let opening = opening
+            .filter(|(id, task)| task.lane() == Lane::Leased && !self.cancelled.contains(*id));
+        let open = self
+            .ids(|known| known.lane == Lane::Leased && known.task.is_some() && !known.is_outdated);
+        assert!(opening.count() == 0 && open.is_empty(), "{self:?}");
         let is_dialling = self.dials.values().any(|task| task.lane() == Lane::Shared);
         if !is_dialling && self.permits.request_successor().is_some() {
             self.assert_pause(self.shared_trouble, "the old ones go on");
@@ -86,7 +93,8 @@ impl World {
             .values()
             .filter(|task| task.lane() == Lane::Leased);
         let wanted = waiting.min(self.width);
-        if dials.count() >= wanted || self.is_unreachable {
+        let is_old = |id: &u64| self.connections[id].is_outdated;
+        if dials.count() >= wanted || self.is_unreachable || self.serving().iter().any(is_old) {
             return;
         }
         let has_room = self.permits.request(Lane::Leased).is_some();

@@ -164,6 +164,11 @@ impl SharedLane {
         self.wish = Some(Wish::Another);
     }
 
+    /// Whether the connections are to be replaced by one that has the new settings.
+    pub(super) fn is_renewing(&self) -> bool {
+        self.is_renewing
+    }
+
     /// Tells whether there was a renewal.
     pub(super) fn end_renewal(&mut self) -> bool {
         std::mem::take(&mut self.is_renewing)

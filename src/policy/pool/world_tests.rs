@@ -87,6 +87,8 @@ pub(super) struct World {
     pub(super) served: HashSet<u32>,
     pub(super) dials: BTreeMap<u64, Arc<Permit>>,
     pub(super) cancelled: HashSet<u64>,
+    /// The one that has ended last.
+    pub(super) last_dial: Option<u64>,
     /// Dials with other settings than the present ones.
     pub(super) outdated: HashSet<u64>,
     /// Connections may have been opened beyond the maximum, to replace others.
@@ -151,6 +153,7 @@ impl World {
             served: HashSet::new(),
             dials: BTreeMap::new(),
             cancelled: HashSet::new(),
+            last_dial: None,
             outdated: HashSet::new(),
             has_renewed: false,
             totals: (0, 0),
