@@ -194,6 +194,7 @@ impl Events {
             circuit: CircuitState::Closed,
             cause: None,
             recovery: None,
+            now: tokio::time::Instant::now(),
         });
     }
 

@@ -82,6 +82,7 @@ mod applied;
 mod error;
 mod events;
 mod execution;
+mod health_check;
 mod identity;
 mod stats;
 
@@ -129,9 +130,12 @@ pub use config::{
 };
 pub use database::Database;
 pub use error::{ApplyError, Error, Limit, StartError};
-pub use events::{CircuitState, HealthEvent, HealthEvents, HealthState, Reason, Recovery};
+pub use events::{
+    CircuitState, HealthEvent, HealthEvents, HealthState, Reason, Recovery, TimeInState,
+};
 pub use execution::{Execution, Source, Stage};
 pub use front::{Front, FrontBuilder, FrontError};
+pub use health_check::{HealthCheck, Replication, ServerHealth, SupervisorHealth};
 pub use lease::Lease;
 pub use lifeline::ShutdownReport;
 pub use loan::Loan;
@@ -142,7 +146,8 @@ pub use policy::command::Refusal;
 pub use preset::{PresetDatabases, RedisDatabase, UnknownRedisDatabase};
 pub use shared_lease::SharedLease;
 pub use stats::{
-    DatabaseStats, Evictions, FallbackStats, PoolStats, SupervisorStats, WaitHistogram,
+    DatabaseStats, DurationHistogram, Evictions, FallbackStats, LastError, PoolStats,
+    SupervisorStats,
 };
 pub use supervisor::Supervisor;
 pub use watching::{ConfigReload, ConfigWatch};

@@ -6,11 +6,13 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::watch;
+use tokio::{sync::watch, time::timeout};
 
 use crate::{
-    messages::{Shutdown, SupervisorLink},
+    health_check::{Answers, HealthCheck},
+    messages::{CheckHealth, Shutdown, SupervisorLink},
     registry::Registry,
+    state::DatabaseState,
 };
 
 /// The result of [`Supervisor::shutdown`](crate::Supervisor::shutdown): the fate of the commands that
@@ -51,6 +53,27 @@ impl Lifeline {
     /// The actor thread, which a shutdown joins.
     pub(crate) fn joins(&mut self, thread: JoinHandle<()>) {
         self.thread = Mutex::new(Some(thread));
+    }
+
+    /// Asks the server of a database how it is, for so long.
+    pub(crate) async fn check(&self, database: &DatabaseState, within: Duration) -> HealthCheck {
+        let id = database.id.clone();
+        let asked = timeout(within, self.link.check.send(CheckHealth { database: id }));
+        let answers = match asked.await {
+            Ok(Ok(Some(answers))) => answers,
+            Ok(_) => Answers::missing("nobody asks it any more"),
+            Err(_) => Answers::missing("no answer in time"),
+        };
+        let (state, circuit) = self.registry.present_state(database);
+        HealthCheck {
+            database: database.name(),
+            state,
+            circuit,
+            ping: answers.ping,
+            server: answers.server,
+            error: answers.error,
+            pool: database.pool_stats(),
+        }
     }
 
     pub(crate) async fn shutdown(&self, grace: Duration) -> ShutdownReport {

@@ -195,12 +195,13 @@ impl Registry {
             circuit: CircuitState::Closed,
             cause: None,
             recovery,
+            now: clock::now(),
         });
     }
 
     /// Tells all subscribers and the log which settings of a database have changed.
     pub(crate) fn announce_change(&self, database: &Arc<str>, settings: &[&'static str]) {
-        if let Some(event) = self.hub.publish_changed(database, settings) {
+        if let Some(event) = self.hub.publish_changed(database, settings, clock::now()) {
             log_line!(
                 self.log,
                 INFO,
@@ -223,13 +224,32 @@ impl Registry {
             .collect()
     }
 
+    /// The time since the supervisor was spawned.
+    pub(crate) fn uptime(&self) -> Duration {
+        clock::now() - self.started
+    }
+
+    /// What is known of a database now. The time until the next probe counts from now.
+    pub(crate) fn present_state(&self, state: &DatabaseState) -> (HealthState, CircuitState) {
+        let history = self.hub.history(&state.name, clock::now());
+        let health = match (history.health, &*state.outage.load()) {
+            (HealthState::Down { reason, .. }, Some(outage)) => HealthState::Down {
+                reason,
+                retry_after: outage.next_probe.saturating_duration_since(clock::now()),
+            },
+            (health, _) => health,
+        };
+        (health, history.circuit)
+    }
+
     /// A snapshot of all counters.
     pub(crate) fn statistics(&self) -> SupervisorStats {
         let databases = self.databases.iter();
+        let now = clock::now();
         SupervisorStats {
-            uptime: clock::now() - self.started,
+            uptime: now - self.started,
             databases: databases
-                .map(|entry| (entry.key().to_string(), self.statistics_of(&entry)))
+                .map(|entry| (entry.key().to_string(), self.statistics_of(&entry, now)))
                 .collect(),
         }
     }
@@ -245,16 +265,10 @@ impl Registry {
         self.hub.close();
     }
 
-    fn statistics_of(&self, state: &DatabaseState) -> DatabaseStats {
-        let latest = self.hub.latest(&state.name);
-        let (health, circuit) = match latest {
-            Some(event) => (event.state, event.circuit),
-            None => (HealthState::Starting, CircuitState::Closed),
-        };
+    fn statistics_of(&self, state: &DatabaseState, now: Instant) -> DatabaseStats {
+        let history = self.hub.history(&state.name, now);
         let (in_flight, pool) = (state.in_flight.now(), state.pool_stats());
         let fallback = state.local.figures();
-        state
-            .counters
-            .snapshot(health, circuit, in_flight, fallback, pool)
+        state.counters.snapshot(history, in_flight, fallback, pool)
     }
 }

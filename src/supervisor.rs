@@ -1,6 +1,7 @@
 //! The supervisor, as applications see it.
 
 use std::{
+    collections::BTreeMap,
     fmt,
     path::PathBuf,
     sync::{Arc, mpsc},
@@ -8,6 +9,7 @@ use std::{
 };
 
 use actix::Recipient;
+use futures_util::future::join_all;
 use tokio::{
     runtime::Handle,
     sync::{broadcast, oneshot},
@@ -20,8 +22,9 @@ use crate::{
     config::{Config, Io, resolve, resolve_change},
     database::Database,
     error::{ApplyError, Error, StartError},
-    events::HealthEvents,
+    events::{HealthEvents, HealthState},
     execution::Execution,
+    health_check::SupervisorHealth,
     lifeline::{Lifeline, ShutdownReport},
     messages::{
         Apply, AwaitReady, NotWatched, Operate, Operation, Revive, Subscribe, SweepAll, Watch,
@@ -150,6 +153,31 @@ impl Supervisor {
     /// shutdown, the stream yields the last states and ends.
     pub fn subscribe(&self) -> HealthEvents {
         self.registry.hub.subscribe()
+    }
+
+    /// What is known of all databases now: no server is asked, and nothing is waited for.
+    pub fn states(&self) -> BTreeMap<Arc<str>, HealthState> {
+        let states = self.registry.states().into_iter();
+        let present = |state: &DatabaseState| self.registry.present_state(state).0;
+        states
+            .map(|state| (state.name(), present(&state)))
+            .collect()
+    }
+
+    /// Asks the servers of all databases at the same time how they are, each as
+    /// [`Database::health_check`] does. It takes no longer than `within`.
+    pub async fn health(&self, within: Duration) -> SupervisorHealth {
+        let states = self.registry.states();
+        let checks = states
+            .iter()
+            .map(|state| self.lifeline.check(state, within));
+        let checks = join_all(checks).await.into_iter();
+        SupervisorHealth {
+            uptime: self.registry.uptime(),
+            databases: checks
+                .map(|check| (check.database.clone(), check))
+                .collect(),
+        }
     }
 
     /// An actix address for [`Subscribe`], by which actors get the events of

@@ -13,6 +13,8 @@ use crate::{
 /// One attempt.
 pub(super) struct Attempt {
     pub(super) admitted: Admitted,
+    /// The begin of the call, not of the attempt.
+    pub(super) began: Instant,
     pub(super) deadline: Instant,
 }
 

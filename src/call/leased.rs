@@ -247,7 +247,8 @@ impl<B: Backend> CallEngine<B> {
         let _write = Write::begins(self.seen(options), work);
         let limit = options.time_limit(block);
         attempts.timeout = limit;
-        let deadline = options.deadline(clock::now(), limit);
+        let began = clock::now();
+        let deadline = options.deadline(began, limit);
         loop {
             let mut admitted = self.enter(options, deadline).await?;
             if block.is_some() {
@@ -264,7 +265,7 @@ impl<B: Backend> CallEngine<B> {
                 packed,
                 work.may_be_large(),
                 options,
-                deadline,
+                (began, deadline),
                 |mut request| {
                     request.may_block = block.is_some();
                     request.may_introduce = may_introduce;

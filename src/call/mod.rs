@@ -221,7 +221,8 @@ impl<B: Backend> CallEngine<B> {
         if options.remembers && !options.is_watched {
             return Box::pin(self.call_watched(&self.state.seen, work, options)).await;
         }
-        let deadline = options.end(clock::now());
+        let began = clock::now();
+        let deadline = options.end(began);
         let admitted = match self.state.gate.try_enter() {
             Ok(admitted) => admitted,
             Err(closed) => match self.enter_later(closed, options, deadline).await {
@@ -236,7 +237,7 @@ impl<B: Backend> CallEngine<B> {
             work.pack(),
             work.may_be_large(),
             options,
-            deadline,
+            (began, deadline),
             |request| {
                 self.backend.send(&self.state, request);
             },
@@ -248,7 +249,11 @@ impl<B: Backend> CallEngine<B> {
                 Ok((answered.reply, Attempts::first_try(options)))
             }
             answer => {
-                let attempt = Attempt { admitted, deadline };
+                let attempt = Attempt {
+                    admitted,
+                    began,
+                    deadline,
+                };
                 // Boxed, so that the large future of this rare case does not enlarge that of every call.
                 Box::pin(self.call_again(work, options, attempt, received(answer))).await
             }
@@ -260,7 +265,7 @@ impl<B: Backend> CallEngine<B> {
         (bytes, expected): (Vec<u8>, Expected),
         may_be_large: bool,
         options: &CallOptions,
-        deadline: Instant,
+        (began, deadline): (Instant, Instant),
         hand_over: impl FnOnce(Request),
     ) -> Result<AsyncReceiver<Answer>, AtLimit> {
         let permit = self.state.in_flight.enter(bytes.len())?;
@@ -268,6 +273,7 @@ impl<B: Backend> CallEngine<B> {
         responder.set_patience(options.is_patient);
         responder.set_keeps_texts(options.keeps_texts);
         hand_over(Request {
+            began: Some(began),
             may_be_large,
             ..Request::new(bytes, expected, deadline, responder)
         });

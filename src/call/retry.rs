@@ -153,13 +153,13 @@ impl<B: Backend> CallEngine<B> {
         };
         // Without room in flight there is no retry: the error of the last attempt says more than the
         // limit.
-        let deadline = last.deadline;
+        let (began, deadline) = (last.began, last.deadline);
         let backend = &self.backend;
         let sent = self.send(
             work.pack(),
             work.may_be_large(),
             options,
-            deadline,
+            (began, deadline),
             |request| match distrusted {
                 Some(origin) => backend.send_elsewhere(&self.state, request, origin),
                 None if after.is_zero() => backend.send(&self.state, request),
@@ -168,7 +168,12 @@ impl<B: Backend> CallEngine<B> {
         );
         let answer = sent.ok()?;
         count(&self.state.counters.retried);
-        Some((Attempt { admitted, deadline }, answer))
+        let attempt = Attempt {
+            admitted,
+            began,
+            deadline,
+        };
+        Some((attempt, answer))
     }
 
     pub(super) fn conclude(
@@ -176,9 +181,13 @@ impl<B: Backend> CallEngine<B> {
         answer: Answer,
         attempts: Attempts,
     ) -> Result<(Reply, Attempts), Error> {
-        match answer {
+        let result = match answer {
             Ok(answered) => self.unless_error(answered.reply, attempts),
             Err(failure) => Err(self.explain(failure, attempts)),
+        };
+        if let Err(error) = &result {
+            self.state.counters.note_error(error);
         }
+        result
     }
 }

@@ -332,6 +332,7 @@ async fn a_call_that_the_server_has_not_executed_is_served_once_the_circuit_is_o
         };
         let attempt = Attempt {
             admitted,
+            began: Instant::now(),
             deadline: Instant::now() + Duration::from_secs(60),
         };
         let shown = format!("{answer:?}");

@@ -42,7 +42,8 @@ impl<B: Backend> CallEngine<B> {
         if !is_plain || options.remembers {
             return Err(command);
         }
-        let deadline = options.end(clock::now());
+        let began = clock::now();
+        let deadline = options.end(began);
         let Ok(admitted) = self.state.gate.try_enter() else {
             return Err(command);
         };
@@ -54,7 +55,7 @@ impl<B: Backend> CallEngine<B> {
             work.pack(),
             work.may_be_large(),
             &options,
-            deadline,
+            (began, deadline),
             |request| self.backend.send(&self.state, request),
         );
         match sent {
@@ -63,7 +64,11 @@ impl<B: Backend> CallEngine<B> {
                 command,
                 class,
                 options,
-                attempt: Attempt { admitted, deadline },
+                attempt: Attempt {
+                    admitted,
+                    began,
+                    deadline,
+                },
                 answer,
             }),
             // The call will say which limit it was.

@@ -8,7 +8,12 @@ use std::{
     time::SystemTime,
 };
 
-use super::{CircuitState, HealthEvent, HealthState, Recovery};
+use tokio::time::Instant;
+
+use super::{
+    CircuitState, HealthEvent, HealthState, Recovery,
+    history::{History, Past},
+};
 
 /// The most events that are kept. A subscriber that is further behind gets the present state of each database that
 /// has changed.
@@ -25,6 +30,8 @@ pub(super) struct Feed(Mutex<Events>);
 struct Events {
     /// The present state of each database, and the last one of those that were removed of late.
     latest: BTreeMap<Arc<str>, HealthEvent>,
+    /// What was before, of the same databases.
+    histories: BTreeMap<Arc<str>, Past>,
     /// The last events of all databases, in order and without a gap.
     recent: VecDeque<HealthEvent>,
     /// The number of the last event.
@@ -43,6 +50,7 @@ pub(crate) struct Change {
     pub(crate) circuit: CircuitState,
     pub(crate) cause: Option<Arc<str>>,
     pub(crate) recovery: Option<Recovery>,
+    pub(crate) now: Instant,
 }
 
 /// A subscriber that begins.
@@ -81,10 +89,11 @@ impl Feed {
         &self,
         database: &Arc<str>,
         changed: Arc<[&'static str]>,
+        now: Instant,
     ) -> Option<HealthEvent> {
         let (event, waiting) = {
             let mut events = self.lock();
-            let event = events.add_changed(database, changed)?;
+            let event = events.add_changed(database, changed, now)?;
             (event, std::mem::take(&mut events.waiting))
         };
         waiting.into_values().for_each(Waker::wake);
@@ -122,7 +131,16 @@ impl Feed {
         drop(waker);
     }
 
+    /// The present state of a database, and what was before.
+    pub(super) fn history(&self, database: &str, now: Instant) -> History {
+        let events = self.lock();
+        let latest = events.latest.get(database);
+        let past = events.histories.get(database);
+        History::of(latest, past, now)
+    }
+
     /// The last event of one database.
+    #[cfg(test)]
     pub(super) fn latest(&self, database: &str) -> Option<HealthEvent> {
         self.lock().latest.get(database).cloned()
     }
@@ -173,6 +191,7 @@ impl Events {
         &mut self,
         database: &Arc<str>,
         changed: Arc<[&'static str]>,
+        now: Instant,
     ) -> Option<HealthEvent> {
         if self.is_closed {
             return None;
@@ -184,6 +203,7 @@ impl Events {
             circuit: latest.map_or(CircuitState::Closed, |latest| latest.circuit),
             cause: latest.and_then(|latest| latest.cause.clone()),
             recovery: None,
+            now,
         };
         Some(self.push(change, changed))
     }
@@ -211,6 +231,7 @@ impl Events {
             && let Some(name) = oldest.map(|oldest| oldest.database.clone())
         {
             self.latest.remove(&name);
+            self.histories.remove(&name);
         }
     }
 
@@ -227,6 +248,8 @@ impl Events {
             sequence: self.sequence,
             missed: 0,
         };
+        let past = self.histories.entry(event.database.clone()).or_default();
+        past.note(self.latest.get(&event.database), &event, change.now);
         self.latest.insert(event.database.clone(), event.clone());
         if event.state == HealthState::Removed {
             self.forget_removed();

@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use super::{
     HealthEvent, HealthEvents,
     feed::{Change, Feed},
+    history::History,
 };
 
 /// Publishes events to subscribers. It outlives a restart of the health actor, so that subscribers do
@@ -25,8 +28,9 @@ impl EventHub {
         &self,
         database: &Arc<str>,
         changed: &[&'static str],
+        now: Instant,
     ) -> Option<HealthEvent> {
-        self.0.add_changed(database, changed.into())
+        self.0.add_changed(database, changed.into(), now)
     }
 
     /// A stream of the current states and all changes after them.
@@ -34,7 +38,13 @@ impl EventHub {
         HealthEvents::new(self.0.clone())
     }
 
+    /// The present state of one database, and what was before.
+    pub(crate) fn history(&self, database: &str, now: Instant) -> History {
+        self.0.history(database, now)
+    }
+
     /// The last event of one database.
+    #[cfg(test)]
     pub(crate) fn latest(&self, database: &str) -> Option<HealthEvent> {
         self.0.latest(database)
     }
@@ -50,10 +60,11 @@ mod tests {
     use std::{
         sync::atomic::{AtomicUsize, Ordering::Relaxed},
         task::{Context, Poll, Wake, Waker},
+        time::Duration,
     };
 
     use super::*;
-    use crate::events::{CircuitState, HealthState, feed::CAPACITY};
+    use crate::events::{CircuitState, HealthState, Reason, TimeInState, feed::CAPACITY};
 
     fn change(database: &str, state: HealthState) -> Change {
         Change {
@@ -62,6 +73,7 @@ mod tests {
             circuit: CircuitState::Closed,
             cause: None,
             recovery: None,
+            now: Instant::now(),
         }
     }
 
@@ -156,7 +168,7 @@ mod tests {
         let hub = EventHub::default();
         hub.publish(change("a", HealthState::Healthy));
         let mut events = hub.subscribe();
-        hub.publish_changed(&"a".into(), &["password"]);
+        hub.publish_changed(&"a".into(), &["password"], Instant::now());
         let seen = taken(&mut events);
         let told: Vec<_> = seen
             .iter()
@@ -186,6 +198,50 @@ mod tests {
         assert_eq!(seen.len(), 1 + CAPACITY + 1, "not all are kept");
         hub.publish(change(&last, HealthState::Starting));
         assert_eq!(taken(&mut hub.subscribe()).len(), 2, "it is there again");
+    }
+
+    #[test]
+    fn the_time_in_each_state_and_the_trips_of_the_circuit_are_counted() {
+        let hub = EventHub::default();
+        let start = Instant::now();
+        let at = |secs| start + Duration::from_secs(secs);
+        let publish = |state, circuit, secs| {
+            hub.publish(Change {
+                state,
+                circuit,
+                now: at(secs),
+                ..change("a", HealthState::Starting)
+            });
+        };
+        let down = HealthState::Down {
+            reason: Reason::Unreachable,
+            retry_after: Duration::ZERO,
+        };
+        publish(HealthState::Starting, CircuitState::Closed, 0);
+        publish(HealthState::Healthy, CircuitState::Closed, 1);
+        publish(down.clone(), CircuitState::Open, 3);
+        let reason = Reason::Recovering;
+        publish(HealthState::Degraded { reason }, CircuitState::HalfOpen, 6);
+        publish(down, CircuitState::Open, 7);
+        hub.publish_changed(&"a".into(), &["password"], at(8));
+        publish(HealthState::Healthy, CircuitState::Closed, 10);
+        let history = hub.history("a", at(20));
+        assert_eq!(history.trips, 2);
+        let seconds = Duration::from_secs;
+        let expected = TimeInState {
+            starting: seconds(1),
+            healthy: seconds(2 + 10),
+            degraded: seconds(1),
+            down: seconds(3 + 3),
+            ..TimeInState::default()
+        };
+        assert_eq!(history.time_in, expected);
+        assert_eq!(history.time_in.total(), seconds(20));
+        publish(HealthState::Removed, CircuitState::Closed, 21);
+        assert_eq!(hub.history("a", at(90)).time_in.total(), seconds(21));
+        publish(HealthState::Starting, CircuitState::Closed, 100);
+        let again = hub.history("a", at(101));
+        assert_eq!((again.trips, again.time_in.total()), (0, seconds(1)));
     }
 
     #[derive(Default)]

@@ -1,9 +1,10 @@
 //! Health as applications see it: states, changes, and the stream of changes.
 //!
 //! - this file: [`HealthState`], [`Reason`], [`CircuitState`], [`HealthEvent`]
-//! - `recovery`: [`Recovery`], the end of a fallback · `feed`: keeps the events · `hub`: publishes them · `stream`: [`HealthEvents`], the events of one subscriber
+//! - `recovery`: [`Recovery`], the end of a fallback · `feed`: keeps the events · `history`: [`TimeInState`], the time in each state · `hub`: publishes them · `stream`: [`HealthEvents`], the events of one subscriber
 
 mod feed;
+mod history;
 mod hub;
 mod recovery;
 mod stream;
@@ -15,6 +16,8 @@ use std::{
 };
 
 pub(crate) use feed::Change;
+pub(crate) use history::History;
+pub use history::TimeInState;
 pub(crate) use hub::EventHub;
 pub use recovery::Recovery;
 pub use stream::HealthEvents;
@@ -69,6 +72,29 @@ pub enum HealthState {
 }
 
 impl HealthState {
+    /// The problem, if the state has one.
+    pub fn reason(&self) -> Option<Reason> {
+        match self {
+            Self::Degraded { reason } | Self::Down { reason, .. } => Some(*reason),
+            _ => None,
+        }
+    }
+
+    /// The state in one word, such as `degraded`. `Display` adds the reason, and with the feature `serde` a state is
+    /// serialized as this.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Healthy => "healthy",
+            Self::Degraded { .. } => "degraded",
+            Self::Down { .. } => "down",
+            Self::Isolated => "isolated",
+            Self::Failed => "failed",
+            Self::Stopped => "stopped",
+            Self::Removed => "removed",
+        }
+    }
+
     /// Whether both states are the same for a subscriber. Another `retry_after` alone is no change.
     pub(crate) fn is_like(&self, other: &Self) -> bool {
         match (self, other) {
@@ -80,22 +106,29 @@ impl HealthState {
 
 impl fmt::Display for HealthState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Starting => f.write_str("starting"),
-            Self::Healthy => f.write_str("healthy"),
-            Self::Degraded { reason } => write!(f, "degraded ({reason})"),
-            Self::Down { reason, .. } => write!(f, "down ({reason})"),
-            Self::Isolated => f.write_str("isolated"),
-            Self::Failed => f.write_str("failed"),
-            Self::Stopped => f.write_str("stopped"),
-            Self::Removed => f.write_str("removed"),
+        f.write_str(self.word())?;
+        match self.reason() {
+            Some(reason) => write!(f, " ({reason})"),
+            None => Ok(()),
         }
+    }
+}
+
+#[cfg(feature = "serde")]
+impl serde::Serialize for HealthState {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.word())
     }
 }
 
 /// The problem of a database. It is part of [`HealthState::Degraded`], [`HealthState::Down`] and
 /// [`Error::CircuitOpen`](crate::Error::CircuitOpen).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize),
+    serde(rename_all = "snake_case")
+)]
 #[non_exhaustive]
 pub enum Reason {
     /// No connection can be opened: it is refused, there is no route, the name does not resolve, or this
@@ -180,6 +213,11 @@ impl fmt::Display for Reason {
 /// half-open; time alone never does. Probes use connections of their own, so no caller is needed to test
 /// a server that is down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize),
+    serde(rename_all = "kebab-case")
+)]
 pub enum CircuitState {
     /// Commands are let through.
     Closed,

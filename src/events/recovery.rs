@@ -7,6 +7,7 @@ use std::fmt;
 ///
 /// `Display` gives one line, such as `12 changes replayed, 3 dropped`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Recovery {
     /// Changes that the server has carried out.

@@ -7,6 +7,7 @@ use actix::Message;
 use crate::{
     config::Address,
     events::{Reason, Recovery},
+    health_check::Answers,
     identity::DatabaseId,
     net::{CloseReason, DialError, ServerInfo},
 };
@@ -75,6 +76,13 @@ pub(crate) struct Asked {
 pub(crate) struct RecoveryEnded {
     pub(crate) database: DatabaseId,
     pub(crate) recovery: Option<Recovery>,
+}
+
+/// Ask the server of a database how it is. There is no answer if there is no such database.
+#[derive(Debug, Message)]
+#[rtype(result = "Option<Answers>")]
+pub(crate) struct CheckHealth {
+    pub(crate) database: DatabaseId,
 }
 
 /// Set the circuit of a database by hand, instead of by evidence.

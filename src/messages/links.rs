@@ -3,8 +3,8 @@
 use actix::Recipient;
 
 use super::{
-    Acquire, Apply, AwaitReady, Operate, Parked, Redial, Release, Retire, Revive, Shutdown,
-    Subscribe, Sweep, SweepAll, Watch,
+    Acquire, Apply, AwaitReady, CheckHealth, Operate, Parked, Redial, Release, Retire, Revive,
+    Shutdown, Subscribe, Sweep, SweepAll, Watch,
 };
 
 /// The messages that a pool takes.
@@ -23,6 +23,7 @@ pub(crate) struct PoolLink {
 pub(crate) struct SupervisorLink {
     pub(crate) ready: Recipient<AwaitReady>,
     pub(crate) subscribe: Recipient<Subscribe>,
+    pub(crate) check: Recipient<CheckHealth>,
     pub(crate) operate: Recipient<Operate>,
     pub(crate) revive: Recipient<Revive>,
     pub(crate) apply: Recipient<Apply>,

@@ -33,7 +33,8 @@ mod supervision;
 
 pub use application::{Execute, Subscribe};
 pub(crate) use health::{
-    Asked, EndpointChecked, Evidence, Operate, Operation, Probed, RecoveryEnded, Report,
+    Asked, CheckHealth, EndpointChecked, Evidence, Operate, Operation, Probed, RecoveryEnded,
+    Report,
 };
 pub(crate) use lending::{Acquire, Caller, Grant, LeaseAnswer, NoGrant, Released, Waiting};
 pub(crate) use links::{PoolLink, SupervisorLink};

@@ -22,8 +22,8 @@ pub(crate) use client_id::ClientId;
 pub(crate) use close::CloseReason;
 pub(crate) use confirmation::Confirmation;
 pub(crate) use connection::{
-    Activity, Connection, ConnectionExit, Link, PushInlet, PushSink, PushSlot, Tally, TallySink,
-    UnsentSink,
+    Activity, Connection, ConnectionExit, Latencies, Link, PushInlet, PushSink, PushSlot, Tally,
+    TallySink, UnsentSink,
 };
 pub(crate) use dial::{DialError, Dialler, Established, ServerInfo, ServerProgram, WhileLoading};
 pub(crate) use executor::Executor;

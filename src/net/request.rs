@@ -16,6 +16,8 @@ pub(crate) struct Request {
     /// One or more commands, encoded. They are written contiguously.
     pub(crate) bytes: Vec<u8>,
     pub(crate) expected: Expected,
+    /// When its call began, from which the latency is counted; `None` for a request of this crate's own.
+    pub(crate) began: Option<Instant>,
     pub(crate) deadline: Instant,
     /// The command may block on the server, which does not make the server slow.
     pub(crate) may_block: bool,
@@ -27,7 +29,7 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    /// A request that neither blocks nor has a reply of any size.
+    /// A request that neither blocks, nor has a reply of any size, nor has its latency measured.
     #[inline]
     pub(crate) fn new(
         bytes: Vec<u8>,
@@ -38,6 +40,7 @@ impl Request {
         Self {
             bytes,
             expected,
+            began: None,
             deadline,
             may_block: false,
             may_be_large: false,

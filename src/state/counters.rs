@@ -2,20 +2,22 @@
 
 use std::{
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
+use arc_swap::ArcSwapOption;
 use tokio::time::Instant;
 
-use super::{permits::Permits, waits::Waits};
+use super::{durations::Durations, permits::Permits};
 use crate::{
-    events::{CircuitState, HealthState},
+    error::Error,
+    events::History,
     net::{Tally, TallySink},
     policy::pool::{Eviction, Lane, State},
-    stats::{DatabaseStats, Evictions, FallbackStats, PoolStats},
+    stats::{DatabaseStats, Evictions, FallbackStats, LastError, PoolStats},
 };
 
 /// The counters behind [`DatabaseStats`]. Connections add to them once per batch of replies.
@@ -37,7 +39,12 @@ pub(crate) struct Counters {
     pub(crate) abandoned: AtomicU64,
     pub(crate) parked: AtomicUsize,
     pub(crate) waiting: AtomicUsize,
-    pub(crate) acquire_wait: Waits,
+    pub(crate) acquire_wait: Durations,
+    latency: Durations,
+    bytes_received: AtomicU64,
+    bytes_sent: AtomicU64,
+    /// Only failed calls write it.
+    last_error: ArcSwapOption<(Error, SystemTime)>,
     pub(crate) opened: AtomicU64,
     pub(crate) dial_failures: AtomicU64,
     pub(crate) connections_lost: AtomicU64,
@@ -63,6 +70,21 @@ impl Counters {
         });
     }
 
+    /// Notes a failure that a caller is told of.
+    pub(crate) fn note_error(&self, error: &Error) {
+        let last = (error.clone(), SystemTime::now());
+        self.last_error.store(Some(Arc::new(last)));
+    }
+
+    fn last_error(&self) -> Option<LastError> {
+        let last = self.last_error.load_full()?;
+        let (error, at) = &*last;
+        Some(LastError {
+            text: error.to_string(),
+            at: *at,
+        })
+    }
+
     /// Notes the time of a sweep.
     pub(crate) fn swept(&self) {
         let mut last = self
@@ -74,15 +96,17 @@ impl Counters {
 
     pub(crate) fn snapshot(
         &self,
-        health: HealthState,
-        circuit: CircuitState,
+        history: History,
         (in_flight, in_flight_bytes): (usize, usize),
         fallback: FallbackStats,
         pool: PoolStats,
     ) -> DatabaseStats {
         DatabaseStats {
-            health,
-            circuit,
+            health: history.health,
+            circuit: history.circuit,
+            trips: history.trips,
+            time_in: history.time_in,
+            latency: self.latency.snapshot(),
             succeeded: self.succeeded.load(Relaxed),
             error_replies: self.error_replies.load(Relaxed),
             timed_out: self.timed_out.load(Relaxed),
@@ -92,6 +116,9 @@ impl Counters {
             retried: self.retried.load(Relaxed),
             retries_denied: self.retries_denied.load(Relaxed),
             slow: self.slow.load(Relaxed),
+            bytes_sent: self.bytes_sent.load(Relaxed),
+            bytes_received: self.bytes_received.load(Relaxed),
+            last_error: self.last_error(),
             in_flight,
             in_flight_bytes,
             fallback,
@@ -140,7 +167,7 @@ impl Counters {
 }
 
 impl TallySink for Counters {
-    fn add(&self, tally: Tally) {
+    fn add(&self, tally: &Tally) {
         add(&self.succeeded, tally.succeeded);
         add(&self.error_replies, tally.error_replies);
         add(&self.timed_out, tally.timed_out);
@@ -149,6 +176,9 @@ impl TallySink for Counters {
         add(&self.slow, tally.slow);
         add(&self.unanswered, tally.unanswered);
         add(&self.abandoned, tally.abandoned);
+        add(&self.bytes_received, tally.bytes_received);
+        add(&self.bytes_sent, tally.bytes_sent);
+        self.latency.add(&tally.latencies);
     }
 }
 

@@ -5,6 +5,7 @@
 
 pub(crate) mod clock;
 mod counters;
+mod durations;
 mod gate;
 mod keeper;
 mod lessees;
@@ -17,7 +18,6 @@ mod routes;
 mod seen_values;
 mod settings;
 mod survey;
-mod waits;
 
 pub(crate) use counters::{Counters, count};
 pub(crate) use gate::{Admitted, Gate, NotAdmitted};

@@ -7,6 +7,7 @@ use crate::events::Recovery;
 /// [`DatabaseStats::fallback`](crate::DatabaseStats::fallback) holds it. The sizes are those after the last command
 /// that was served; between outages they are 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct FallbackStats {
     /// Calls that were served in place of the server. A pipeline counts as one. They are counted nowhere else.

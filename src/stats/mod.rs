@@ -1,17 +1,23 @@
 //! Snapshots of the counters, as plain data.
 
+mod display;
 mod fallback;
 mod histogram;
+mod interval;
+mod last_error;
 mod pool;
+#[cfg(feature = "serde")]
+mod wire;
 
 pub use fallback::FallbackStats;
-pub(crate) use histogram::BOUNDS;
-pub use histogram::WaitHistogram;
+pub use histogram::DurationHistogram;
+pub(crate) use histogram::{BUCKETS, bucket, bucket_bounds};
+pub use last_error::LastError;
 pub use pool::{Evictions, PoolStats};
 
 use std::{collections::BTreeMap, time::Duration};
 
-use crate::events::{CircuitState, HealthState};
+use crate::events::{CircuitState, HealthState, TimeInState};
 
 /// A snapshot of all databases of a supervisor;
 /// [`Supervisor::statistics`](crate::Supervisor::statistics) takes it.
@@ -34,11 +40,36 @@ impl SupervisorStats {
         self.databases.values().map(DatabaseStats::commands).sum()
     }
 
+    /// Commands of all databases that ended without success, in any way.
+    pub fn failures(&self) -> u64 {
+        self.databases.values().map(DatabaseStats::failures).sum()
+    }
+
     /// Share of the ended commands of all databases that succeeded, from 0 to 1; 1 if none has ended
     /// yet.
     pub fn success_rate(&self) -> f64 {
-        let succeeded = self.databases.values().map(|stats| stats.succeeded).sum();
-        rate(succeeded, self.commands())
+        let commands = self.commands();
+        rate(commands - self.failures(), commands)
+    }
+
+    /// The number of databases that are healthy.
+    pub fn healthy(&self) -> usize {
+        self.count(|health| *health == HealthState::Healthy)
+    }
+
+    /// The number of databases whose commands are let through, with a problem or before the first connection.
+    pub fn degraded(&self) -> usize {
+        self.count(|health| matches!(health, HealthState::Degraded { .. } | HealthState::Starting))
+    }
+
+    /// The number of databases whose commands fail at once: down, isolated, failed or stopped.
+    pub fn failed(&self) -> usize {
+        self.databases.len() - self.healthy() - self.degraded()
+    }
+
+    fn count(&self, is_meant: impl Fn(&HealthState) -> bool) -> usize {
+        let health = self.databases.values().map(|stats| &stats.health);
+        health.filter(|health| is_meant(health)).count()
     }
 }
 
@@ -47,7 +78,10 @@ impl SupervisorStats {
 /// [`SupervisorStats::databases`] holds it. The counters begin at 0 when the supervisor is spawned
 /// or the database is [added](crate::Supervisor::apply), never decrease, except that `retried` may fall by one, and
 /// survive restarts of the pool and changes of the settings. They are
-/// read one after the other, so that sums may be off by the commands of that moment.
+/// read one after the other, while commands go on: a command is counted when it has ended, and is in no counter before.
+/// What is computed from them holds in every snapshot: successes and failures together are all
+/// [`commands`](Self::commands), and a rate is between 0 and 1. [`since`](Self::since) tells what happened between two
+/// snapshots.
 ///
 /// # The outcome of a command
 ///
@@ -70,6 +104,21 @@ pub struct DatabaseStats {
     pub health: HealthState,
     /// State of the circuit breaker.
     pub circuit: CircuitState,
+    /// How often the circuit has opened, also from half-open.
+    pub trips: u64,
+    /// How long the database was in each state.
+    pub time_in: TimeInState,
+    /// The time from the call to the reply, of all commands that got one; retries and the wait for a connection are
+    /// part of it. Blocking commands are left out, and so are commands without a reply: `timed_out` counts those that
+    /// reached their deadline.
+    pub latency: DurationHistogram,
+    /// Bytes written to the server on pooled connections, without greetings, and with TLS before the encryption.
+    pub bytes_sent: u64,
+    /// Bytes read from it.
+    pub bytes_received: u64,
+    /// The last failure that a caller was told of, after all retries. Calls that were refused at once are not noted,
+    /// so that the cause of an outage is not hidden by them.
+    pub last_error: Option<LastError>,
     /// Commands that got a reply without an error.
     pub succeeded: u64,
     /// Commands that the server answered with an error or with a reply beyond a limit of this crate, and
@@ -123,10 +172,22 @@ impl DatabaseStats {
         attempts.saturating_sub(self.retried)
     }
 
+    /// Commands that ended without success: all but those that got a reply without an error from the server. What a
+    /// fallback has served is counted here.
+    pub fn failures(&self) -> u64 {
+        self.commands().saturating_sub(self.succeeded)
+    }
+
     /// Share of the ended commands that got a reply without an error from the server, from 0 to 1; 1 if none
     /// has ended yet.
     pub fn success_rate(&self) -> f64 {
-        rate(self.succeeded, self.commands())
+        let commands = self.commands();
+        rate(commands - self.failures(), commands)
+    }
+
+    /// Time since the database was added.
+    pub fn uptime(&self) -> Duration {
+        self.time_in.total()
     }
 }
 

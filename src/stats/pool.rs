@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::WaitHistogram;
+use super::DurationHistogram;
 
 /// A snapshot of the connections of one database.
 ///
@@ -18,6 +18,7 @@ use super::WaitHistogram;
 /// A pool that is too small shows as `waiting` above 0 and long `acquire_wait`: raise
 /// [`max_connections`](crate::DatabaseConfig::max_connections).
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct PoolStats {
     /// Connections whose socket is open.
@@ -44,7 +45,7 @@ pub struct PoolStats {
     /// Callers that wait for a lease at this moment, those of blocking commands included.
     pub waiting: usize,
     /// The waits for leases that were granted, since the supervisor was spawned.
-    pub acquire_wait: WaitHistogram,
+    pub acquire_wait: DurationHistogram,
     /// Connections opened so far.
     pub opened: u64,
     /// Failed attempts to open a connection.
@@ -58,6 +59,10 @@ pub struct PoolStats {
     /// reply unread, they led to the wrong server, or the supervisor was shut down.
     pub discarded: u64,
     /// Time since the last [sweep](crate::DatabaseConfig::sweep_interval); `None` before the first.
+    #[cfg_attr(
+        feature = "serde",
+        serde(rename = "last_sweep_seconds", serialize_with = "super::wire::seconds")
+    )]
     pub last_sweep: Option<Duration>,
     /// Restarts of the pool after a crash.
     pub restarts: u64,
@@ -65,6 +70,7 @@ pub struct PoolStats {
 
 /// Working connections that were closed though nothing was wrong with them, by reason; see [`PoolStats::evicted`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Evictions {
     /// They were unused for the [idle timeout](crate::DatabaseConfig::idle_timeout).

@@ -98,7 +98,9 @@ async fn a_panic_of_the_code_that_adjusts_reaches_the_caller_and_later_ones_chan
     let mut watch = watched.expect("watched");
     fs::write(&path, TWO).expect("written");
     eventually_async(SOON, "it was adjusted", || calls.load(Relaxed) == 2).await;
-    supervisor.database("cache").expect_err("nothing is changed");
+    supervisor
+        .database("cache")
+        .expect_err("nothing is changed");
     fs::write(&path, ONE).expect("written");
     assert!(matches!(next(&mut watch).await, ConfigReload::Applied(_)));
     supervisor.shutdown(SOON).await;

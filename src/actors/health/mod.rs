@@ -1,6 +1,7 @@
 //! The health actor. It hands events to the machines of [`policy::health`](crate::policy::health), and
 //! carries their actions out.
 
+mod checking;
 mod recovery;
 mod tasks;
 mod watched;
@@ -12,12 +13,13 @@ use std::{
 };
 
 use actix::{Actor, AsyncContext, Context, Handler};
-use tokio::time::Instant;
+use tokio::{sync::oneshot, time::Instant};
 
 use self::watched::{Endpoints, Watched, fault, greeting};
 use super::exit_guard::ExitGuard;
 use crate::{
     config::Address,
+    health_check::Answers,
     identity::DatabaseId,
     messages::{
         Asked, EndpointChecked, Evidence, Operate, Operation, Probed, Reconfigured, RecoveryEnded,
@@ -36,6 +38,8 @@ pub(super) struct HealthActor {
     registry: Arc<Registry>,
     databases: HashMap<DatabaseId, Watched>,
     endpoints: Endpoints,
+    /// The callers of each health check that is under way.
+    checks: HashMap<DatabaseId, Vec<oneshot::Sender<Answers>>>,
     // Never read: it reports the end of this actor when it is dropped.
     _guard: ExitGuard,
 }
@@ -48,6 +52,7 @@ impl HealthActor {
                 .map(|database| (database.id.clone(), Watched::new(database)))
                 .collect(),
             endpoints: HashMap::new(),
+            checks: HashMap::new(),
             registry,
             _guard: guard,
         }

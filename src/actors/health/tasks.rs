@@ -98,7 +98,7 @@ pub(super) fn check(
 }
 
 /// Runs a task on the runtime of the connections. The end of that runtime is an error of the task.
-async fn run<R: Send + 'static>(
+pub(super) async fn run<R: Send + 'static>(
     registry: &Registry,
     task: impl Future<Output = Result<R, DialError>> + Send + 'static,
 ) -> Result<R, DialError> {

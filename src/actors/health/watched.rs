@@ -232,6 +232,7 @@ impl Watched {
             circuit,
             cause,
             recovery,
+            now: Instant::now(),
         });
     }
 }

@@ -51,6 +51,7 @@ impl SupervisorActor {
         let link = SupervisorLink {
             ready: address.clone().recipient(),
             subscribe: address.clone().recipient(),
+            check: address.clone().recipient(),
             operate: address.clone().recipient(),
             revive: address.clone().recipient(),
             apply: address.clone().recipient(),

@@ -6,7 +6,8 @@ use actix::{Handler, ResponseFuture};
 
 use super::SupervisorActor;
 use crate::{
-    messages::{Child, Operate, Operation, Revive},
+    health_check::Answers,
+    messages::{CheckHealth, Child, Operate, Operation, Revive},
     policy::gate_state::GateState,
     state::DatabaseState,
 };
@@ -29,6 +30,18 @@ impl Handler<Operate> for SupervisorActor {
                 // An error means that the health actor has crashed; its successor reads the state.
                 let _ = operated.await;
             }
+        })
+    }
+}
+
+impl Handler<CheckHealth> for SupervisorActor {
+    type Result = ResponseFuture<Option<Answers>>;
+
+    fn handle(&mut self, check: CheckHealth, _: &mut Self::Context) -> Self::Result {
+        let checked = self.health.as_ref().map(|health| health.send(check));
+        Box::pin(async move {
+            // An error means that the health actor has crashed.
+            checked?.await.ok().flatten()
         })
     }
 }

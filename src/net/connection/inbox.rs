@@ -25,6 +25,8 @@ pub(crate) struct Inbox {
     /// part that was taken off the front.
     peak: usize,
     read_size: usize,
+    /// Bytes that were read since that was asked last.
+    received: u64,
     decoder: Decoder,
 }
 
@@ -40,6 +42,7 @@ impl Inbox {
             input: BytesMut::new(),
             peak: 0,
             read_size: MIN_READ,
+            received: 0,
             decoder,
         }
     }
@@ -88,6 +91,11 @@ impl Inbox {
         self.decoder.exceeded()
     }
 
+    /// The number of bytes that were read since the last call of this.
+    pub(crate) fn take_received(&mut self) -> u64 {
+        std::mem::take(&mut self.received)
+    }
+
     /// Bytes that wait to be decoded.
     pub(crate) fn len(&self) -> usize {
         self.input.len()
@@ -112,6 +120,7 @@ impl Inbox {
         // The buffer may have more room, from an earlier large value.
         let mut input = (&mut self.input).limit(room);
         let read = ready!(poll_read_buf(Pin::new(transport), cx, &mut input))?;
+        self.received += read as u64;
         self.peak = self.peak.max(self.input.len());
         // A read that fills its room probably left more in the socket: read more at once next time.
         if read == room {
@@ -126,7 +135,9 @@ impl Inbox {
         let start = self.input.len();
         self.input.resize(start + MAX_READ, 0);
         let read = transport.read_now(&mut self.input[start..]);
-        self.input.truncate(start + *read.as_ref().unwrap_or(&0));
+        let taken = *read.as_ref().unwrap_or(&0);
+        self.input.truncate(start + taken);
+        self.received += taken as u64;
         self.peak = self.peak.max(self.input.len());
         match read {
             Ok(read) => Ok(Some(read)),

@@ -4,6 +4,7 @@ mod activity;
 mod deadline;
 mod exit;
 mod inbox;
+mod latencies;
 mod outbox;
 mod overdue;
 mod pending;
@@ -15,6 +16,7 @@ mod tally;
 
 pub(crate) use activity::Activity;
 pub(crate) use exit::{ConnectionExit, UnsentSink};
+pub(crate) use latencies::Latencies;
 pub(crate) use pushes::{PushInlet, PushSink, PushSlot};
 pub(crate) use tally::{Tally, TallySink};
 
@@ -37,7 +39,7 @@ use self::{
     inbox::Inbox,
     outbox::Outbox,
     overdue::expire,
-    pending::{PendingReplies, Taken},
+    pending::{PendingReplies, Taken, Times},
     saturation::Saturation,
     silence::Silence,
 };
@@ -178,14 +180,16 @@ impl Connection {
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
         let mut tally = Tally::default();
-        let waiting = self.pending.len();
+        let (waiting, written_before) = (self.pending.len(), self.outbox.written());
         let saturation = self.saturation.as_mut();
         let turn = saturation.and_then(|saturation| saturation.begin(waiting));
         let ended = self.advance(cx, &mut tally);
         if let (Some(saturation), Some(turn)) = (&mut self.saturation, turn) {
             saturation.end(turn);
         }
-        self.counters.add(tally);
+        tally.bytes_received = self.inbox.take_received();
+        tally.bytes_sent = self.outbox.written() - written_before;
+        self.counters.add(&tally);
         let outstanding = self.pending.len() + self.queued.len();
         self.activity.set_outstanding(outstanding);
         if self.is_blocked && outstanding == 0 {
@@ -382,8 +386,7 @@ impl Connection {
         if self.queued.is_empty() || self.outbox.len() >= PACK_AHEAD {
             return Ok(!self.outbox.is_empty());
         }
-        // The clock is read once per batch.
-        let now = Instant::now();
+        let now = tally.now();
         if self.is_stale(now)? {
             return Ok(false);
         }
@@ -404,6 +407,7 @@ impl Connection {
                 self.outbox.push(std::mem::take(&mut request.bytes));
                 let Request {
                     expected,
+                    began,
                     deadline,
                     may_block,
                     may_be_large,
@@ -411,8 +415,13 @@ impl Connection {
                     ..
                 } = request;
                 let slow = if may_block { now + NEVER } else { slow };
+                let times = Times {
+                    began: began.filter(|_| !may_block),
+                    deadline,
+                    slow,
+                };
                 self.pending
-                    .push(responder, expected, may_be_large, deadline, slow, start);
+                    .push(responder, expected, may_be_large, times, start);
                 if is_introduced {
                     self.pending.introduce_last();
                 }
@@ -476,7 +485,7 @@ impl Connection {
             Some(sink) => sink.take_back(unsent),
             None => lose(unsent, &loss, &mut tally),
         }
-        self.counters.add(tally);
+        self.counters.add(&tally);
         ConnectionExit {
             loss,
             victims,

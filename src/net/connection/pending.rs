@@ -37,11 +37,21 @@ pub(crate) struct PendingReplies {
     introduction: Option<Value>,
 }
 
+/// The times of a request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Times {
+    /// The begin of its call; `None` if its latency says nothing.
+    pub(crate) began: Option<Instant>,
+    pub(crate) deadline: Instant,
+    /// From then on the server is slow, if it has not answered.
+    pub(crate) slow: Instant,
+}
+
 #[derive(Debug)]
 struct Entry {
     responder: Responder,
+    began: Option<Instant>,
     deadline: Instant,
-    /// From then on the server is slow, if it has not answered.
     slow: Instant,
     // Offset of the request's first byte in the stream.
     start: u64,
@@ -138,8 +148,11 @@ impl PendingReplies {
         mut responder: Responder,
         expected: Expected,
         may_be_large: bool,
-        deadline: Instant,
-        slow: Instant,
+        Times {
+            began,
+            deadline,
+            slow,
+        }: Times,
         start: u64,
     ) {
         responder.mark_written();
@@ -159,6 +172,7 @@ impl PendingReplies {
         *next = deadline.min(*next);
         self.entries.push_back(Entry {
             responder,
+            began,
             deadline,
             slow,
             start,
@@ -268,6 +282,9 @@ impl PendingReplies {
             });
             let has_told = entry.responder.finish(answer);
             tally.count(&entry.responder, has_told, counter);
+            if let (true, Some(began)) = (has_told, entry.began) {
+                tally.answered(began);
+            }
         }
         self.entries.pop_front();
         self.slow = self.slow.saturating_sub(1);
@@ -389,6 +406,7 @@ impl PendingReplies {
                 };
                 // Blocking commands run on leases, whose requests are not sent elsewhere.
                 unsent.push_front(Request {
+                    began: entry.began,
                     may_be_large: entry.may_be_large,
                     ..Request::new(bytes.to_vec(), expected, entry.deadline, entry.responder)
                 });

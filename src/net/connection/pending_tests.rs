@@ -22,7 +22,7 @@ fn counts(deadline: Duration, slow: Duration, goes: Duration) -> Tally {
     let mut answer = Some(answer);
     let mut pending = PendingReplies::new(Origin::Connection(0));
     let (deadline, slow) = (start + deadline, start + slow);
-    pending.push(responder, Expected::One, false, deadline, slow, 0);
+    pending.push(responder, Expected::One, false, times(deadline, slow), 0);
     let mut tally = Tally::default();
     for step in 0..50 {
         let now = SECOND / 10 * step;
@@ -33,6 +33,15 @@ fn counts(deadline: Duration, slow: Duration, goes: Duration) -> Tally {
     }
     drop(answer);
     tally
+}
+
+fn times(deadline: Instant, slow: Instant) -> Times {
+    let began = None;
+    Times {
+        began,
+        deadline,
+        slow,
+    }
 }
 
 #[test]
@@ -71,7 +80,7 @@ fn the_connection_reports_a_slow_command_whose_caller_wants_no_answer() {
         let responder = Responder::unheard(permit);
         let mut pending = PendingReplies::new(Origin::Connection(0));
         let (deadline, slow) = (start + deadline, start + SLOW);
-        pending.push(responder, Expected::One, false, deadline, slow, 0);
+        pending.push(responder, Expected::One, false, times(deadline, slow), 0);
         let mut tally = Tally::default();
         pending.watch(start + EARLY, &mut tally);
         assert_eq!((tally.slow, tally.unanswered), (0, 0));
@@ -97,7 +106,7 @@ fn answer_after(values: Vec<Value>, expected: Expected) -> (Reply, Option<Value>
     let permit = InFlight::new(1, 1).enter(1).expect("room");
     let (responder, answer) = Responder::new(permit);
     let mut pending = PendingReplies::new(Origin::Connection(0));
-    pending.push(responder, expected, false, now + LATE, now + SLOW, 0);
+    pending.push(responder, expected, false, times(now + LATE, now + SLOW), 0);
     pending.introduce_last();
     let mut tally = Tally::default();
     let last = values.len() - 1;

@@ -133,7 +133,7 @@ impl Transport for Wire {
 pub(super) struct Counted(pub(super) Mutex<(u64, u64)>);
 
 impl TallySink for Counted {
-    fn add(&self, tally: Tally) {
+    fn add(&self, tally: &Tally) {
         let mut counted = self.0.lock().expect("no panic");
         counted.0 += tally.slow;
         counted.1 += tally.unanswered;

@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use tokio::time::Instant;
+
+use super::latencies::Latencies;
 use crate::net::request::{Failure, Reply, Responder};
 
 /// Plain numbers, added to the counters of the database once per batch, so that a command costs no
@@ -18,9 +21,26 @@ pub(crate) struct Tally {
     pub(crate) unanswered: u64,
     /// Those of them whose caller has gone, so that no other number of failed calls has them.
     pub(crate) abandoned: u64,
+    pub(crate) bytes_received: u64,
+    pub(crate) bytes_sent: u64,
+    pub(crate) latencies: Latencies,
+    now: Option<Instant>,
 }
 
 impl Tally {
+    /// The time of the turn: the clock is read once, when it is asked for first.
+    #[inline]
+    pub(super) fn now(&mut self) -> Instant {
+        *self.now.get_or_insert_with(Instant::now)
+    }
+
+    /// Notes the latency of a reply to a request that was made then.
+    #[inline]
+    pub(super) fn answered(&mut self, began: Instant) {
+        let latency = self.now().saturating_duration_since(began);
+        self.latencies.record(latency.as_nanos() as u64);
+    }
+
     /// Counts the end of a request by `counter`, or as cancelled if its caller had gone. A request of this
     /// crate's own is not counted.
     #[inline]
@@ -58,5 +78,5 @@ impl Tally {
 
 /// Takes the counts of a connection, once per turn.
 pub(crate) trait TallySink: fmt::Debug + Send + Sync + 'static {
-    fn add(&self, tally: Tally);
+    fn add(&self, tally: &Tally);
 }

@@ -1,0 +1,49 @@
+//! The counts of a histogram of durations.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    time::Duration,
+};
+
+use crate::{
+    net::Latencies,
+    stats::{BUCKETS, DurationHistogram, bucket},
+};
+
+/// The durations, in the buckets of a [`DurationHistogram`].
+#[derive(Debug, Default)]
+pub(crate) struct Durations {
+    counts: [AtomicU64; BUCKETS],
+    max_nanos: AtomicU64,
+}
+
+impl Durations {
+    pub(crate) fn record(&self, duration: Duration) {
+        let nanos = duration.as_nanos() as u64;
+        self.counts[bucket(nanos)].fetch_add(1, Relaxed);
+        self.note_longest(nanos);
+    }
+
+    /// Adds those of one turn of a connection.
+    pub(super) fn add(&self, latencies: &Latencies) {
+        for (bucket, count) in latencies.counts() {
+            self.counts[bucket].fetch_add(count, Relaxed);
+        }
+        self.note_longest(latencies.longest_nanos());
+    }
+
+    /// It only reads if there was a longer one, so that connections do not contend for the cache line.
+    fn note_longest(&self, nanos: u64) {
+        if nanos > self.max_nanos.load(Relaxed) {
+            self.max_nanos.fetch_max(nanos, Relaxed);
+        }
+    }
+
+    pub(crate) fn snapshot(&self) -> DurationHistogram {
+        let counts = std::array::from_fn(|bucket| self.counts[bucket].load(Relaxed));
+        DurationHistogram {
+            counts,
+            max: Duration::from_nanos(self.max_nanos.load(Relaxed)),
+        }
+    }
+}

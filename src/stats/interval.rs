@@ -1,0 +1,117 @@
+//! What happened between two snapshots.
+
+use super::{DatabaseStats, Evictions, FallbackStats, PoolStats, SupervisorStats};
+use crate::events::Recovery;
+
+impl SupervisorStats {
+    /// What happened after an `earlier` snapshot of the same supervisor: the counters, histograms and times of each
+    /// database are those of the interval, and what is of a moment, such as the health or the connections that are
+    /// open, is that of the later snapshot. A database that was added in between counts from its begin.
+    ///
+    /// ```
+    /// # async fn example(supervisor: &redis_steward::Supervisor) {
+    /// # use std::time::Duration;
+    /// let before = supervisor.statistics();
+    /// tokio::time::sleep(Duration::from_secs(10)).await;
+    /// let interval = supervisor.statistics().since(&before);
+    /// println!("{} commands in {:?}", interval.commands(), interval.uptime);
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        let databases = self.databases.iter().map(|(name, later)| {
+            let interval = match earlier.databases.get(name) {
+                // One that was removed and added again begins anew.
+                Some(earlier) if earlier.uptime() <= later.uptime() => later.since(earlier),
+                _ => later.clone(),
+            };
+            (name.clone(), interval)
+        });
+        Self {
+            uptime: self.uptime.saturating_sub(earlier.uptime),
+            databases: databases.collect(),
+        }
+    }
+}
+
+impl DatabaseStats {
+    /// What happened after an `earlier` snapshot of the same database: see [`SupervisorStats::since`].
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        let later = self;
+        Self {
+            health: later.health.clone(),
+            circuit: later.circuit,
+            trips: less(later.trips, earlier.trips),
+            time_in: later.time_in.since(&earlier.time_in),
+            latency: later.latency.since(&earlier.latency),
+            bytes_sent: less(later.bytes_sent, earlier.bytes_sent),
+            bytes_received: less(later.bytes_received, earlier.bytes_received),
+            last_error: later
+                .last_error
+                .clone()
+                .filter(|last| earlier.last_error.as_ref() != Some(last)),
+            succeeded: less(later.succeeded, earlier.succeeded),
+            error_replies: less(later.error_replies, earlier.error_replies),
+            timed_out: less(later.timed_out, earlier.timed_out),
+            lost: less(later.lost, earlier.lost),
+            cancelled: less(later.cancelled, earlier.cancelled),
+            refused: less(later.refused, earlier.refused),
+            retried: less(later.retried, earlier.retried),
+            retries_denied: less(later.retries_denied, earlier.retries_denied),
+            slow: less(later.slow, earlier.slow),
+            in_flight: later.in_flight,
+            in_flight_bytes: later.in_flight_bytes,
+            fallback: later.fallback.since(&earlier.fallback),
+            pool: later.pool.since(&earlier.pool),
+        }
+    }
+}
+
+impl FallbackStats {
+    fn since(&self, earlier: &Self) -> Self {
+        Self {
+            served: less(self.served, earlier.served),
+            stale: less(self.stale, earlier.stale),
+            entries: self.entries,
+            bytes: self.bytes,
+            evicted: less(self.evicted, earlier.evicted),
+            journal_entries: self.journal_entries,
+            journal_bytes: self.journal_bytes,
+            recovery: Recovery {
+                replayed: less(self.recovery.replayed, earlier.recovery.replayed),
+                discarded: less(self.recovery.discarded, earlier.recovery.discarded),
+                dropped: less(self.recovery.dropped, earlier.recovery.dropped),
+                refused: less(self.recovery.refused, earlier.recovery.refused),
+                in_doubt: less(self.recovery.in_doubt, earlier.recovery.in_doubt),
+            },
+        }
+    }
+}
+
+impl PoolStats {
+    fn since(&self, earlier: &Self) -> Self {
+        let (evicted, before) = (&self.evicted, &earlier.evicted);
+        Self {
+            acquire_wait: self.acquire_wait.since(&earlier.acquire_wait),
+            opened: less(self.opened, earlier.opened),
+            dial_failures: less(self.dial_failures, earlier.dial_failures),
+            lost: less(self.lost, earlier.lost),
+            evicted: Evictions {
+                idle: less(evicted.idle, before.idle),
+                lifetime: less(evicted.lifetime, before.lifetime),
+                spare: less(evicted.spare, before.spare),
+                displaced: less(evicted.displaced, before.displaced),
+                outdated: less(evicted.outdated, before.outdated),
+            },
+            discarded: less(self.discarded, earlier.discarded),
+            restarts: less(self.restarts, earlier.restarts),
+            ..self.clone()
+        }
+    }
+}
+
+/// A counter never falls, but for one that may be put back by one.
+fn less(later: u64, earlier: u64) -> u64 {
+    later.saturating_sub(earlier)
+}

@@ -1,0 +1,13 @@
+//! Goal: what the crate tells of itself is true: statistics and health checks. Method: real servers, faults while calls
+//! are under way, and the callers' own counts beside those of the crate.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod health_checks;
+mod statistics;
+
+use std::time::Duration;
+
+/// Longer than anything should take.
+const SOON: Duration = Duration::from_secs(20);
