@@ -102,13 +102,7 @@ fn channels_are_refused() {
     ]);
     // A subscriber that loses a right is disconnected.
     client.ask("ACL SETUSER alice resetchannels &news:1");
-    let is_closing = |client: &Client| {
-        client.store.with(|engine| {
-            let session = engine.sessions.get(&client.id);
-            session.is_some_and(|session| session.is_closing)
-        })
-    };
-    assert!(is_closing(&alice) && !is_closing(&client));
+    assert!(alice.is_closing() && !client.is_closing());
 }
 
 #[test]
@@ -224,11 +218,7 @@ fn passwords_are_kept_as_digests() {
 fn a_user_that_is_removed_is_disconnected() {
     let (client, alice) = with_rights("+@all");
     assert_eq!(client.ask("ACL DELUSER alice nobody"), ":1");
-    let is_closing = client.store.with(|engine| {
-        let session = engine.sessions.get(&alice.id);
-        session.is_some_and(|session| session.is_closing)
-    });
-    assert!(is_closing);
+    assert!(alice.is_closing());
     assert_eq!(
         client.ask("ACL DELUSER default"),
         "-ERR The 'default' user cannot be removed"
