@@ -19,8 +19,8 @@ impl Engine {
     /// Runs a command, whatever the faults are, and counts nothing. Clients that wait for what it has changed go on, as
     /// soon as anything goes on.
     pub(super) fn operate(&mut self, request: &Request) -> Reply {
+        self.expire();
         let now = self.clock.millis();
-        self.keyspace.expire(now);
         let command = match self.table.of(request) {
             Some(command) if command.is_container && request.len() > 1 => {
                 return Halt::unknown_subcommand(command.name, &request[1]).at_once();
@@ -48,11 +48,15 @@ impl Engine {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::{collections::BTreeMap, time::Duration};
 
     use redis::cmd;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        time::Instant,
+    };
 
-    use crate::memory::{MemoryServer, tests::client::Client};
+    use crate::memory::{MemoryServer, stream::MemoryStream, tests::client::Client};
 
     #[test]
     fn the_application_reaches_a_server_that_is_frozen() {
@@ -69,6 +73,72 @@ mod tests {
         assert_eq!(server.query::<Vec<String>>(left).expect("a list"), ["b"]);
         assert_eq!(server.command_counts(), BTreeMap::from([("blpop", 1)]));
         assert_eq!(server.connections(), 1);
+    }
+
+    #[test]
+    fn the_application_reaches_a_server_that_sleeps() {
+        let server = MemoryServer::new();
+        let client = Client::of(&server.store);
+        let sleeper = Client::of(&server.store);
+        assert_eq!(client.ask("BLPOP l 0"), "");
+        assert_eq!(sleeper.ask("DEBUG SLEEP 1"), "");
+        let push = cmd("RPUSH").arg("l").arg("a").take();
+        assert_eq!(server.query::<usize>(push).expect("a length"), 1);
+        assert_eq!(client.read(), "");
+        server.store.with(|engine| {
+            engine.clock.advance(Duration::from_secs(2));
+            engine.tick(sleeper.id);
+        });
+        assert_eq!(client.read(), "*2 $1 l $1 a");
+        assert_eq!(sleeper.read(), "+OK");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_waits_notices_the_end_of_a_sleep() {
+        let server = MemoryServer::new();
+        let mut stream = MemoryStream::connect(&server.store).expect("a server that is open");
+        let pop = b"BLPOP l 0\r\n";
+        stream.write_all(pop).await.expect("a connection");
+        let began = Instant::now();
+        let mut reply = [0; 18];
+        let push = async {
+            let sleep = cmd("DEBUG").arg("SLEEP").arg(1).take();
+            server.query::<()>(sleep).expect("OK");
+            let push = cmd("RPUSH").arg("l").arg("abc").take();
+            server.query::<()>(push).expect("a length");
+        };
+        // The time stands still while something is left to do, so it tells who has waited for what.
+        let limit = Duration::from_secs(60);
+        let (read, ()) = tokio::join!(
+            tokio::time::timeout(limit, stream.read_exact(&mut reply)),
+            push
+        );
+        read.expect("a reply in time").expect("a connection");
+        assert_eq!(&reply, b"*2\r\n$1\r\nl\r\n$3\r\nabc");
+        assert!(began.elapsed() < limit / 2, "{:?}", began.elapsed());
+    }
+
+    #[test]
+    fn what_expires_when_the_application_looks_is_noticed() {
+        let server = MemoryServer::new();
+        let client = Client::of(&server.store);
+        let reader = Client::of(&server.store);
+        client.expect(&[
+            ("SET a 1 PX 1000", "+OK"),
+            ("XGROUP CREATE x g $ MKSTREAM", "+OK"),
+            ("PEXPIRE x 1000", ":1"),
+            ("WATCH a", "+OK"),
+            ("MULTI", "+OK"),
+            ("SET b 1", "+QUEUED"),
+        ]);
+        let wait = "XREADGROUP GROUP g c BLOCK 0 STREAMS x >";
+        assert_eq!(reader.ask(wait), "");
+        server
+            .store
+            .with(|engine| engine.clock.advance(Duration::from_secs(2)));
+        assert_eq!(server.get("a"), None);
+        assert!(reader.read().starts_with("-NOGROUP "));
+        assert_eq!(client.ask("EXEC"), "*-1");
     }
 
     #[test]

@@ -63,7 +63,12 @@ impl Engine {
     }
 
     pub(super) fn run(&mut self) {
-        if self.faults.end_pause(self.clock.millis()) {
+        let now = self.clock.millis();
+        if self.faults.end_pause(now) {
+            if !self.faults.is_asleep(now) {
+                // The application may have changed something while the server slept.
+                self.settle(now);
+            }
             self.runnable.extend(self.sessions.keys());
         }
         while let Some(id) = self.runnable.pop_first() {
