@@ -9,11 +9,8 @@ use super::{
     halt::Halt,
     reply::Reply,
     request::Request,
-    session::{ClientId, Session},
+    session::{OPERATOR, Session},
 };
-
-/// No client has it.
-const OPERATOR: ClientId = 0;
 
 impl Engine {
     /// Runs a command, whatever the faults are, and counts nothing. Clients that wait for what it has changed go on, as
@@ -34,9 +31,7 @@ impl Engine {
         let user = Some(Bytes::from_static(DEFAULT_USER));
         let session = Session::new(OPERATOR, "operator".into(), now, user);
         self.sessions.insert(OPERATOR, session);
-        let counted = self.statistics.clone();
         let outcome = self.call(OPERATOR, command, request, now, 0);
-        self.statistics = counted;
         self.disconnect(OPERATOR);
         if !self.faults.is_asleep(now) {
             self.settle(now);
@@ -142,6 +137,26 @@ mod tests {
     }
 
     #[test]
+    fn its_commands_count_for_nothing_and_begin_the_counts_anew() {
+        let server = MemoryServer::new();
+        let client = Client::of(&server.store);
+        client.ask("GET a");
+        client.ask("NONSENSE");
+        let of_the_application = |words: &[&str]| {
+            let command = cmd(words[0]).arg(&words[1..]).take();
+            server.query::<redis::Value>(command)
+        };
+        of_the_application(&["GET", "a"]).expect("nothing");
+        of_the_application(&["LPUSH", "a"]).expect_err("an error");
+        assert_eq!(server.command_counts(), BTreeMap::from([("get", 1)]));
+        let errors = |engine: &mut crate::memory::engine::Engine| engine.statistics.error_replies;
+        assert_eq!(server.store.with(errors), 1);
+        of_the_application(&["CONFIG", "RESETSTAT"]).expect("OK");
+        assert_eq!(server.command_counts(), BTreeMap::new());
+        assert_eq!(server.store.with(errors), 0);
+    }
+
+    #[test]
     fn its_commands_meet_no_fault_and_their_own_errors() {
         let server = MemoryServer::new();
         server.fail_with("OOM of this test", &[]);
@@ -164,5 +179,32 @@ mod tests {
         let wait = cmd("BLPOP").arg("l").arg(0).take();
         let nothing: Option<Vec<String>> = server.query(wait).expect("no wait");
         assert_eq!(nothing, None);
+    }
+
+    #[cfg(feature = "memory-lua")]
+    #[test]
+    fn its_scripts_meet_no_fault_and_no_bound() {
+        let server = MemoryServer::new();
+        let script = |source: &str| {
+            let eval = cmd("EVAL").arg(source).arg(0).take();
+            server.query::<String>(eval)
+        };
+        server.fail_with("ERR of this test", &["SET"]);
+        server.set_read_only(true);
+        server.set_out_of_memory(true);
+        let ok = script("return redis.call('SET', 'a', 'text')").expect("OK");
+        assert_eq!(ok, "OK");
+        let ok = script("#!lua\nreturn redis.call('SET', 'b', 'text')").expect("OK");
+        assert_eq!(ok, "OK");
+        server.heal();
+        server.set_max_memory(1, crate::memory::EvictionPolicy::AllKeysLru);
+        let ok = script("return redis.call('SET', 'c', 'text')").expect("OK");
+        assert_eq!(ok, "OK");
+        assert_eq!(server.keys(0).len(), 3, "nothing was evicted for it");
+        assert_eq!(server.command_counts(), BTreeMap::new());
+        let error = script("return redis.call('GET')").expect_err("an error");
+        assert_eq!(error.code(), Some("ERR"));
+        let errors = |engine: &mut crate::memory::engine::Engine| engine.statistics.error_replies;
+        assert_eq!(server.store.with(errors), 0);
     }
 }

@@ -13,7 +13,7 @@ use super::{
     keyspace::Millis,
     reply::Reply,
     request::Request,
-    session::{ClientId, Waiting},
+    session::{ClientId, OPERATOR, Waiting},
     signature::Signature,
 };
 
@@ -268,7 +268,9 @@ impl Engine {
             Err(Halt::Script(evaluation)) => self.evaluate(id, &evaluation, now),
             outcome => outcome,
         };
-        self.statistics.note(command, &outcome);
+        if id != OPERATOR {
+            self.statistics.note(command, &outcome);
+        }
         outcome
     }
 }

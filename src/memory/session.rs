@@ -18,6 +18,9 @@ use super::{
 /// Clients have a number each, from 1 on, as in CLIENT ID.
 pub(super) type ClientId = u64;
 
+/// The application itself, by the handle of its server. No client has this number.
+pub(super) const OPERATOR: ClientId = 0;
+
 /// A client that leaves this much unread is served no further until it reads.
 const MAX_UNREAD: usize = 1024 * 1024;
 /// Input that is not processed yet, beyond which no more is taken.
