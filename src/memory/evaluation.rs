@@ -152,8 +152,10 @@ impl Host for Run<'_> {
             .unwrap_or_else(Halt::at_once)
     }
 
-    fn has_command(&self, request: &[Bytes]) -> bool {
-        self.find(request).is_some()
+    fn may_run(&self, request: &[Bytes]) -> Option<bool> {
+        let command = self.find(request)?;
+        let denial = self.engine.denial(self.client, command, request);
+        Some(denial.is_none())
     }
 
     fn protocol(&mut self) -> Protocol {

@@ -201,6 +201,10 @@ mod tests {
         let ok = script("return redis.call('SET', 'c', 'text')").expect("OK");
         assert_eq!(ok, "OK");
         assert_eq!(server.keys(0).len(), 3, "nothing was evicted for it");
+        let user = cmd("ACL").arg("SETUSER").arg("default").arg("-set").take();
+        server.query::<()>(user).expect("OK");
+        let ok = script("return redis.call('SET', 'd', 'text')").expect("OK");
+        assert_eq!(ok, "OK", "it may do everything");
         assert_eq!(server.command_counts(), BTreeMap::new());
         let error = script("return redis.call('GET')").expect_err("an error");
         assert_eq!(error.code(), Some("ERR"));

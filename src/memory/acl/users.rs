@@ -19,7 +19,6 @@ pub(in crate::memory) struct Users {
     users: BTreeMap<Bytes, User>,
     /// The password that was set last without ACL, as CONFIG GET shows it.
     password: Bytes,
-    /// Some user may not do everything.
     are_restricted: bool,
 }
 
@@ -84,6 +83,11 @@ impl Users {
         self.are_restricted = !self.users.values().all(User::allows_all);
     }
 
+    /// Whether some user may not do everything.
+    pub(in crate::memory) fn are_restricted(&self) -> bool {
+        self.are_restricted
+    }
+
     pub(in crate::memory) fn get(&self, name: &[u8]) -> Option<&User> {
         self.users.get(name)
     }
@@ -125,9 +129,6 @@ impl Users {
         command: &Signature,
         args: &[Bytes],
     ) -> Option<Denial> {
-        if !self.are_restricted {
-            return None;
-        }
         self.users.get(name)?.denial(command, args)
     }
 

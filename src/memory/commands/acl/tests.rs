@@ -125,7 +125,7 @@ fn a_transaction_is_checked_twice() {
 #[cfg(feature = "memory-lua")]
 #[test]
 fn a_script_has_the_rights_of_its_user() {
-    let (_client, alice) = with_rights("+@all -del ~a");
+    let (client, alice) = with_rights("+@all -del ~a");
     let words = |source: &str, key: &str| -> Vec<bytes::Bytes> {
         ["EVAL", source, "1", key]
             .map(|word| bytes::Bytes::copy_from_slice(word.as_bytes()))
@@ -146,6 +146,14 @@ fn a_script_has_the_rights_of_its_user() {
     let refused = ask("return redis.call('GET', 'b')", "a");
     assert!(refused.contains("ACL failure in script: No permissions to access a key"));
     assert_eq!(ask("return 1", "b"), format!("{NO_KEY}\r\n"));
+    // It can ask beforehand, and that is no refusal.
+    client.ask("ACL LOG RESET");
+    let may = "local may = redis.acl_check_cmd
+        return {may('GET', 'a'), may('GET', 'b'), may('DEL', 'a'), may('SELECT')}";
+    assert_eq!(ask(may, "a"), "*4\r\n:1\r\n$-1\r\n$-1\r\n:1\r\n");
+    assert_eq!(client.ask("ACL LOG"), "*0");
+    let unknown = ask("return redis.acl_check_cmd('CONFIG', 'NOPE')", "a");
+    assert!(unknown.starts_with("-ERR Invalid command passed to redis.acl_check_cmd()"));
 }
 
 #[test]
