@@ -36,7 +36,7 @@ fn commands_are_refused() {
 
 #[test]
 fn a_command_is_allowed_with_an_argument_alone() {
-    let (_client, alice) = with_rights("+select|1 +acl|whoami");
+    let (client, alice) = with_rights("+select|1 +acl|whoami");
     alice.expect(&[
         ("SELECT 1", "+OK"),
         (
@@ -45,6 +45,12 @@ fn a_command_is_allowed_with_an_argument_alone() {
         ),
         ("ACL WHOAMI", "$5 alice"),
     ]);
+    // A later rule about the command, be it by its category, counts for all its arguments.
+    client.ask("ACL SETUSER alice -@connection");
+    assert_eq!(
+        alice.ask("SELECT 1"),
+        "-NOPERM User alice has no permissions to run the 'select' command"
+    );
 }
 
 #[test]
