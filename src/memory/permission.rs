@@ -107,7 +107,8 @@ impl Engine {
 
     fn clients_of(&self, user: &[u8]) -> Vec<ClientId> {
         let sessions = self.sessions.values();
-        let is_of_user = |session: &&Session| session.user.as_deref() == Some(user);
+        let is_of_user =
+            |session: &&Session| session.user.as_deref().unwrap_or(DEFAULT_USER) == user;
         sessions
             .filter(is_of_user)
             .map(|session| session.id)

@@ -107,7 +107,7 @@ impl Engine {
             let request = match session.held.take() {
                 Some(request) => Ok(Some(request)),
                 None => {
-                    let is_logged_in = session.user.is_some();
+                    let is_logged_in = session.user.is_some() || !self.users.want_login();
                     session.decoder.next(&mut session.input, is_logged_in)
                 }
             };

@@ -38,7 +38,7 @@ pub(super) struct Session {
     /// The number of its database.
     pub(super) database: usize,
     pub(super) protocol: Protocol,
-    /// The user that it is logged in as; `None` before a login that the server asks for.
+    /// The user that it is logged in as; `None` if it has come when a login was needed, and has not logged in.
     pub(super) user: Option<Bytes>,
     pub(super) transaction: Option<Transaction>,
     /// Keys under WATCH, with the numbers of their databases.

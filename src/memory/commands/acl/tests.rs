@@ -1,4 +1,4 @@
-use crate::memory::tests::client::Client;
+use crate::memory::{MemoryServer, tests::client::Client};
 
 /// A server, a client that may do everything, and one of the user `alice`, who has these rights.
 fn with_rights(rules: &str) -> (Client, Client) {
@@ -160,6 +160,40 @@ fn a_script_has_the_rights_of_its_user() {
     assert_eq!(client.ask("ACL LOG"), "*0");
     let unknown = ask("return redis.acl_check_cmd('CONFIG', 'NOPE')", "a");
     assert!(unknown.starts_with("-ERR Invalid command passed to redis.acl_check_cmd()"));
+}
+
+#[test]
+fn whether_a_login_is_needed_is_asked_at_each_command() {
+    let server = MemoryServer::new();
+    let client = Client::of(&server.store);
+    let ask = |command: &str| assert_eq!(client.ask(command), "+OK", "{command}");
+    server.set_password("secret");
+    let other = Client::of(&server.store);
+    let is_admitted = || match &other.ask("PING")[..] {
+        "+PONG" => true,
+        "-NOAUTH Authentication required." => false,
+        reply => panic!("{reply}"),
+    };
+    assert!(!is_admitted());
+    server.set_password("");
+    assert!(is_admitted());
+    assert_eq!(other.ask("ACL WHOAMI"), "$7 default");
+    // As in Redis, it has not logged in for all that.
+    assert!(other.ask("HELLO 3").starts_with("-NOAUTH HELLO "));
+    ask("CONFIG SET requirepass secret");
+    assert!(!is_admitted());
+    ask("ACL SETUSER default nopass");
+    assert!(is_admitted());
+    ask("ACL SETUSER default off");
+    assert!(!is_admitted());
+    ask("CONFIG SET requirepass ");
+    assert!(!is_admitted(), "the user is still off");
+    ask("ACL SETUSER default on");
+    assert!(is_admitted());
+    // It has the rights of the user, and loses them with it.
+    assert_eq!(other.ask("SUBSCRIBE a"), "*3 $9 subscribe $1 a :1");
+    ask("ACL SETUSER default resetchannels");
+    assert!(other.is_closing() && !client.is_closing());
 }
 
 #[test]

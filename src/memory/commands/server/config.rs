@@ -270,13 +270,7 @@ fn apply(engine: &mut Engine, change: Change) {
         // Of clients that connect later.
         Change::MaxQuery(bytes) => settings.max_query = bytes,
         Change::Policy(policy) => settings.eviction = policy,
-        Change::Password(password) => {
-            let is_none = password.is_empty();
-            engine.users.set_password(password);
-            for session in engine.sessions.values_mut().filter(|_| is_none) {
-                session.user.get_or_insert(Bytes::from_static(DEFAULT_USER));
-            }
-        }
+        Change::Password(password) => engine.users.set_password(password),
         #[cfg(feature = "memory-lua")]
         Change::ScriptTimeLimit(limit) => settings.script_time_limit = limit,
         Change::None => {}
