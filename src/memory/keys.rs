@@ -153,10 +153,10 @@ fn access(command: &Signature, args: &[Bytes]) -> (Access, Access) {
     if let Some((first, others, _)) = named {
         return (*first, *others);
     }
-    let options = args.get(2..).unwrap_or_default();
+    let behind = |position: usize| args.get(position..).unwrap_or_default();
     let alike = match command.name {
-        "set" if options.iter().any(|word| is(word, "GET")) => BOTH,
-        "bitfield" if only_gets(options) => READ,
+        "set" if behind(3).iter().any(|word| is(word, "GET")) => BOTH,
+        "bitfield" if only_gets(behind(2)) => READ,
         "bitfield" => BOTH,
         _ if command.has(flags::WRITE) => WRITE,
         _ => READ,
@@ -164,10 +164,17 @@ fn access(command: &Signature, args: &[Bytes]) -> (Access, Access) {
     (alike, alike)
 }
 
-/// Whether BITFIELD has no other operation than GET, which has a type and an offset.
-fn only_gets(operations: &[Bytes]) -> bool {
-    let (gets, rest) = operations.as_chunks::<3>();
-    rest.is_empty() && gets.iter().all(|[word, _, _]| is(word, "GET"))
+/// Whether BITFIELD has no other operation than GET, which has a type and an offset. OVERFLOW, with a kind, is about
+/// the operations that follow it.
+fn only_gets(mut operations: &[Bytes]) -> bool {
+    loop {
+        operations = match operations {
+            [] => return true,
+            [word, _, _, rest @ ..] if is(word, "GET") => rest,
+            [word, _, rest @ ..] if is(word, "OVERFLOW") => rest,
+            _ => return false,
+        };
+    }
 }
 
 /// Of the arguments behind STREAMS the first half are keys.
