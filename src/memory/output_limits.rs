@@ -84,10 +84,12 @@ impl OutputLimits {
 
 impl Limit {
     fn read(hard: &[u8], soft: &[u8], seconds: &[u8]) -> Option<Self> {
+        // More do not fit a C int.
+        let seconds: i32 = std::str::from_utf8(seconds).ok()?.parse().ok()?;
         Some(Self {
             hard: bytes(hard)?,
             soft: bytes(soft)?,
-            seconds: std::str::from_utf8(seconds).ok()?.parse().ok()?,
+            seconds: seconds.try_into().ok()?,
         })
     }
 
@@ -131,12 +133,18 @@ mod tests {
                 "normal 0 0 -1",
                 "Error in hard, soft or soft_seconds setting in buffer limit configuration.",
             ),
+            (
+                "normal 0 0 2147483648",
+                "Error in hard, soft or soft_seconds setting in buffer limit configuration.",
+            ),
         ] {
             let expected =
                 format!("-ERR CONFIG SET failed (possibly related to argument '{NAME}') - {fault}");
             assert_eq!(set(&client, value), expected);
         }
         assert_eq!(get(), default);
+        assert_eq!(set(&client, "pubsub 0 0 2147483647"), "+OK");
+        assert_eq!(set(&client, "pubsub 32mb 8mb 60"), "+OK");
         assert_eq!(set(&client, "NORMAL 1kb 2 3 replica 4 5 6"), "+OK");
         assert!(get().ends_with("normal 1024 2 3 slave 4 5 6 pubsub 33554432 8388608 60"));
     }
