@@ -2,10 +2,9 @@
 
 use bytes::Bytes;
 
-use super::{Fault, SYNTAX, denial::Denial, selector::Selector};
+use super::{Fault, SYNTAX, denial::Denial, selector::Selector, sha256::digest};
 use crate::memory::{
     arguments::is,
-    sha256::digest,
     signature::{Signature, Table},
     subscriptions::Kind,
 };
