@@ -8,8 +8,8 @@ use super::{
     signature::{Signature, flags},
 };
 
-/// How a command uses a key, as far as users can be restricted to it. One that neither reads nor writes asks for
-/// something that any right to the key lets one know, such as its type.
+/// How a command uses a key. One that neither reads nor writes it only asks about it, as for its type; any right to the
+/// key permits that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Access {
     pub(super) reads: bool,

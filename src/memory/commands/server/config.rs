@@ -267,7 +267,7 @@ fn apply(engine: &mut Engine, change: Change) {
             settings.idle_timeout = seconds;
             engine.wake_all();
         }
-        // Of clients that connect later.
+        // Requests of clients that connect later; transactions at once.
         Change::MaxQuery(bytes) => settings.max_query = bytes,
         Change::Policy(policy) => settings.eviction = policy,
         Change::Password(password) => engine.users.set_password(password),
