@@ -98,6 +98,9 @@ impl SortedSet {
             return None;
         };
         let old = mem::replace(held, score);
+        if old == score {
+            return Some(old);
+        }
         // The bytes of the member are those that the scores hold.
         let (_, member) = self.ranks.remove(self.ranks.position(old, &member));
         self.ranks.insert((score, member));

@@ -83,6 +83,11 @@ fn keys_are_refused_by_how_they_are_used() {
             "SORT r:1 BY x*",
             "-ERR BY option of SORT denied due to insufficient ACL permissions.",
         ),
+        ("SORT r:1 BY nosort", "*0"),
+        (
+            "SORT r:1 GET #",
+            "-ERR GET option of SORT denied due to insufficient ACL permissions.",
+        ),
         ("KEYS *", "*1 $3 w:1"),
     ]);
 }

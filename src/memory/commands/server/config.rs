@@ -7,7 +7,6 @@ use bytes::Bytes;
 
 use super::super::help::help;
 use crate::memory::{
-    acl::DEFAULT_USER,
     arguments::bytes,
     command::{
         Command,
