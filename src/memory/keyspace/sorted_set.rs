@@ -11,7 +11,7 @@ use super::{
 };
 
 /// The estimate of what a member costs beside its bytes, which are held once.
-const MEMBER_BYTES: usize = 104;
+const MEMBER_BYTES: usize = 128;
 
 /// Members by score, and by bytes where scores are equal.
 #[derive(Clone, Debug, Default)]
