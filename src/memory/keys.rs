@@ -106,7 +106,7 @@ pub(super) fn of<'a>(command: &Signature, args: &'a [Bytes]) -> Option<Vec<&'a B
         "xread" | "xreadgroup" => streams(args),
         "sort" => {
             let mut keys = range(command, args)?;
-            keys.extend(after(args, 2, "STORE").last());
+            keys.extend(sort_target(args));
             Some(keys)
         }
         "georadius" => Some(with_destinations(range(command, args)?, args, 6)),
@@ -185,21 +185,32 @@ fn streams(args: &[Bytes]) -> Option<Vec<&Bytes>> {
     is_even.then(|| args[start..start + count / 2].iter().collect())
 }
 
+/// The key to which SORT writes: the one of its last STORE. What belongs to another option is none itself.
+fn sort_target(args: &[Bytes]) -> Option<&Bytes> {
+    let (mut target, mut next) = (None, 2);
+    while let Some(word) = args.get(next) {
+        next += 1;
+        if is(word, "LIMIT") {
+            next += 2;
+        } else if is(word, "BY") || is(word, "GET") {
+            next += 1;
+        } else if is(word, "STORE") {
+            target = args.get(next).or(target);
+        }
+    }
+    target
+}
+
+/// Adds the keys to which GEORADIUS and GEORADIUSBYMEMBER write: for each of the words that name one, the first.
 fn with_destinations<'a>(
     mut keys: Vec<&'a Bytes>,
     args: &'a [Bytes],
     from: usize,
 ) -> Vec<&'a Bytes> {
+    let pairs = args.get(from..).unwrap_or_default().windows(2);
     for word in ["STORE", "STOREDIST"] {
-        keys.extend(after(args, from, word).next());
+        let pair = pairs.clone().find(|pair| is(&pair[0], word));
+        keys.extend(pair.map(|pair| &pair[1]));
     }
     keys
-}
-
-/// The arguments that follow a word.
-fn after<'a>(args: &'a [Bytes], from: usize, word: &str) -> impl Iterator<Item = &'a Bytes> {
-    let pairs = args.get(from..).unwrap_or_default().windows(2);
-    pairs
-        .filter(move |pair| is(&pair[0], word))
-        .map(|pair| &pair[1])
 }

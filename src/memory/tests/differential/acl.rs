@@ -154,6 +154,19 @@ fn lines_about_rights() {
         "keys BITFIELD r1 OVERFLOW WRAP SET u8 0 1",
         "keys BITFIELD r1 NX",
         "keys BITFIELD w1 SET u8 0 1",
+        "keys SORT b1 GET STORE z1",
+        "keys SORT b1 BY STORE STORE w1",
+        "keys SORT b1 LIMIT STORE STORE z1",
+        "keys SORT b1 LIMIT STORE z1",
+        "keys SORT r1 STORE z1 STORE w1",
+        "keys SORT r1 STORE STORE z1",
+        "keys SORT r1 STORE",
+        "keys GEORADIUS r1 0 0 1 m STORE z1 STOREDIST w1",
+        "keys GEORADIUS r1 0 0 1 m STOREDIST w1 STORE z1",
+        "keys GEORADIUS r1 0 0 1 STORE z1",
+        "keys GEORADIUS r1 0 0 1 m STORE STOREDIST w1",
+        "keys GEORADIUSBYMEMBER r1 a 1 m STORE w1 STORE",
+        "keys GEORADIUSBYMEMBER r1 a 1 m STORE z1",
     ] {
         let (real, embedded) = pair.ask(&words(&format!("ACL DRYRUN {line}")));
         assert_eq!(verdict(&real), verdict(&embedded), "{}", pair.history());
