@@ -26,15 +26,19 @@ impl Engine {
             return Err(Halt::wrong_arity(command.name));
         }
         let session = self.session(id);
-        if session.user.is_none() && !command.has(flags::NO_AUTH) {
+        let is_logged_in = session.user.is_some();
+        let is_in_transaction = session.transaction.is_some();
+        // As in Redis, whether a login is needed may change for a client that is connected.
+        if !is_logged_in && !command.has(flags::NO_AUTH) && self.users.want_login() {
             return Err(Halt::error("NOAUTH Authentication required."));
         }
-        if session.transaction.is_some() && command.has(flags::NO_MULTI) {
+        if is_in_transaction && command.has(flags::NO_MULTI) {
             return Err(Halt::error("ERR Command not allowed inside a transaction"));
         }
-        let context = match session.transaction {
-            Some(_) => "multi",
-            None => "toplevel",
+        let context = if is_in_transaction {
+            "multi"
+        } else {
+            "toplevel"
         };
         if let Err(denial) = self.permit(context, id, command, request) {
             let text = denial.text(self.user_of(id));

@@ -174,7 +174,8 @@ impl Engine {
             .as_ref()
             .and_then(|waiting| waiting.deadline)
             .map(|deadline| deadline.max(self.faults.sleep.unwrap_or(0)));
-        let wants_to_run = session.held.is_some() || !session.input.is_empty();
+        let wants_to_run =
+            session.held.is_some() || session.waiting.is_some() || !session.input.is_empty();
         let pause = self.faults.pause_end().filter(|_| wants_to_run);
         let times = [deadline, session.next_release(), pause, self.idle_end(id)];
         times.into_iter().flatten().min()
@@ -206,10 +207,13 @@ impl Engine {
         all.len()
     }
 
-    /// Removes the keys whose time has come.
+    /// Removes the keys whose time has come, and does what follows from that, as soon as anything goes on.
     pub(super) fn expire(&mut self) {
         let now = self.clock.millis();
-        self.keyspace.expire(now);
+        if self.keyspace.expire(now) && !self.faults.is_asleep(now) {
+            self.settle(now);
+            self.run();
+        }
     }
 
     /// Ends CLIENT PAUSE. The clients that it held go on after the present command.

@@ -12,7 +12,7 @@ use super::{
     reply::{Protocol, Reply},
     request::Request,
     scripts::Host,
-    session::ClientId,
+    session::{ClientId, OPERATOR},
     signature::{Signature, flags},
 };
 
@@ -28,7 +28,7 @@ impl Engine {
         let mut run = Run {
             is_read_only: evaluation.is_read_only,
             // Whether there is memory is settled at the beginning.
-            is_full: self.lacks_memory(true, false),
+            is_full: id != OPERATOR && self.lacks_memory(true, false),
             has_written: false,
             engine: self,
             client: id,
@@ -95,7 +95,8 @@ impl Run<'_> {
             let text = denial.text(self.engine.user_of(self.client));
             return Err(Halt::error(format!("ERR ACL failure in script: {text}")));
         }
-        if let Some(error) = self.engine.faults.failure(command) {
+        let meets_faults = self.client != OPERATOR;
+        if meets_faults && let Some(error) = self.engine.faults.failure(command) {
             return Err(Halt::error(error));
         }
         if self.is_read_only && command.has(flags::WRITE | flags::MAY_REPLICATE) {
@@ -105,7 +106,7 @@ impl Run<'_> {
         }
         // A script that has begun to write is not stopped half-way.
         let is_first_write = command.has(flags::WRITE) && !self.has_written;
-        if is_first_write && self.engine.faults.is_read_only {
+        if meets_faults && is_first_write && self.engine.faults.is_read_only {
             return Err(Halt::READ_ONLY);
         }
         if self.is_full && !self.has_written && command.has(flags::DENYOOM) {
@@ -138,7 +139,9 @@ impl Host for Run<'_> {
         let command = match self.check(&request) {
             Ok(command) => command,
             Err(halt) => {
-                self.engine.statistics.note_refusal(None, &halt);
+                if self.client != OPERATOR {
+                    self.engine.statistics.note_refusal(None, &halt);
+                }
                 return halt.at_once();
             }
         };
@@ -149,8 +152,10 @@ impl Host for Run<'_> {
             .unwrap_or_else(Halt::at_once)
     }
 
-    fn has_command(&self, request: &[Bytes]) -> bool {
-        self.find(request).is_some()
+    fn may_run(&self, request: &[Bytes]) -> Option<bool> {
+        let command = self.find(request)?;
+        let denial = self.engine.denial(self.client, command, request);
+        Some(denial.is_none())
     }
 
     fn protocol(&mut self) -> Protocol {

@@ -8,8 +8,8 @@ use super::{
     signature::{Signature, flags},
 };
 
-/// How a command uses a key, as far as users can be restricted to it. One that neither reads nor writes asks for
-/// something that any right to the key lets one know, such as its type.
+/// How a command uses a key. One that neither reads nor writes it only asks about it, as for its type; any right to the
+/// key permits that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Access {
     pub(super) reads: bool,
@@ -106,7 +106,7 @@ pub(super) fn of<'a>(command: &Signature, args: &'a [Bytes]) -> Option<Vec<&'a B
         "xread" | "xreadgroup" => streams(args),
         "sort" => {
             let mut keys = range(command, args)?;
-            keys.extend(after(args, 2, "STORE").last());
+            keys.extend(sort_target(args));
             Some(keys)
         }
         "georadius" => Some(with_destinations(range(command, args)?, args, 6)),
@@ -153,10 +153,10 @@ fn access(command: &Signature, args: &[Bytes]) -> (Access, Access) {
     if let Some((first, others, _)) = named {
         return (*first, *others);
     }
-    let options = args.get(2..).unwrap_or_default();
+    let behind = |position: usize| args.get(position..).unwrap_or_default();
     let alike = match command.name {
-        "set" if options.iter().any(|word| is(word, "GET")) => BOTH,
-        "bitfield" if only_gets(options) => READ,
+        "set" if behind(3).iter().any(|word| is(word, "GET")) => BOTH,
+        "bitfield" if only_gets(behind(2)) => READ,
         "bitfield" => BOTH,
         _ if command.has(flags::WRITE) => WRITE,
         _ => READ,
@@ -164,10 +164,17 @@ fn access(command: &Signature, args: &[Bytes]) -> (Access, Access) {
     (alike, alike)
 }
 
-/// Whether BITFIELD has no other operation than GET, which has a type and an offset.
-fn only_gets(operations: &[Bytes]) -> bool {
-    let (gets, rest) = operations.as_chunks::<3>();
-    rest.is_empty() && gets.iter().all(|[word, _, _]| is(word, "GET"))
+/// Whether BITFIELD has no other operation than GET, which has a type and an offset. OVERFLOW, with a kind, is about
+/// the operations that follow it.
+fn only_gets(mut operations: &[Bytes]) -> bool {
+    loop {
+        operations = match operations {
+            [] => return true,
+            [word, _, _, rest @ ..] if is(word, "GET") => rest,
+            [word, _, rest @ ..] if is(word, "OVERFLOW") => rest,
+            _ => return false,
+        };
+    }
 }
 
 /// Of the arguments behind STREAMS the first half are keys.
@@ -178,21 +185,32 @@ fn streams(args: &[Bytes]) -> Option<Vec<&Bytes>> {
     is_even.then(|| args[start..start + count / 2].iter().collect())
 }
 
+/// The key to which SORT writes: the one of its last STORE. What belongs to another option is none itself.
+fn sort_target(args: &[Bytes]) -> Option<&Bytes> {
+    let (mut target, mut next) = (None, 2);
+    while let Some(word) = args.get(next) {
+        next += 1;
+        if is(word, "LIMIT") {
+            next += 2;
+        } else if is(word, "BY") || is(word, "GET") {
+            next += 1;
+        } else if is(word, "STORE") {
+            target = args.get(next).or(target);
+        }
+    }
+    target
+}
+
+/// Adds the keys to which GEORADIUS and GEORADIUSBYMEMBER write: for each of the words that name one, the first.
 fn with_destinations<'a>(
     mut keys: Vec<&'a Bytes>,
     args: &'a [Bytes],
     from: usize,
 ) -> Vec<&'a Bytes> {
+    let pairs = args.get(from..).unwrap_or_default().windows(2);
     for word in ["STORE", "STOREDIST"] {
-        keys.extend(after(args, from, word).next());
+        let pair = pairs.clone().find(|pair| is(&pair[0], word));
+        keys.extend(pair.map(|pair| &pair[1]));
     }
     keys
-}
-
-/// The arguments that follow a word.
-fn after<'a>(args: &'a [Bytes], from: usize, word: &str) -> impl Iterator<Item = &'a Bytes> {
-    let pairs = args.get(from..).unwrap_or_default().windows(2);
-    pairs
-        .filter(move |pair| is(&pair[0], word))
-        .map(|pair| &pair[1])
 }

@@ -10,7 +10,7 @@
 //!   commands, by family
 //! - `scripts/`: scripts in Lua, with the feature `memory-lua` · `evaluation`: a script that runs
 //! - `keyspace/`: the data · `hyperloglog`: estimates of counts · `settings`, `output_limits`, `statistics`, `faults`, `clock`,
-//!   `sha256`, `client_info`
+//!   `client_info`
 
 mod acl;
 mod arguments;
@@ -46,7 +46,6 @@ mod scripts;
 mod server;
 mod session;
 mod settings;
-mod sha256;
 mod signature;
 mod statistics;
 mod store;

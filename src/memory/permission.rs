@@ -6,7 +6,7 @@ use super::{
     acl::{DEFAULT_USER, Denial, Entry},
     client_info::line,
     engine::Engine,
-    session::{ClientId, Session},
+    session::{ClientId, OPERATOR, Session},
     signature::Signature,
     subscriptions::Kind,
 };
@@ -21,13 +21,25 @@ impl Engine {
         command: &Signature,
         request: &[Bytes],
     ) -> Result<(), Denial> {
-        let user = self.user_of(id);
-        let Some(denial) = self.users.denial(user, command, request) else {
+        let Some(denial) = self.denial(id, command, request) else {
             return Ok(());
         };
-        let user = Bytes::copy_from_slice(user);
+        let user = Bytes::copy_from_slice(self.user_of(id));
         self.note_denial(id, denial.reason(), context, denial.object(), user);
         Err(denial)
+    }
+
+    /// Why the user of a client may not run a command, if it may not. The application may do everything.
+    pub(super) fn denial(
+        &self,
+        id: ClientId,
+        command: &Signature,
+        request: &[Bytes],
+    ) -> Option<Denial> {
+        if !self.users.are_restricted() || id == OPERATOR {
+            return None;
+        }
+        self.users.denial(self.user_of(id), command, request)
     }
 
     /// The user of a client.
@@ -95,7 +107,8 @@ impl Engine {
 
     fn clients_of(&self, user: &[u8]) -> Vec<ClientId> {
         let sessions = self.sessions.values();
-        let is_of_user = |session: &&Session| session.user.as_deref() == Some(user);
+        let is_of_user =
+            |session: &&Session| session.user.as_deref().unwrap_or(DEFAULT_USER) == user;
         sessions
             .filter(is_of_user)
             .map(|session| session.id)

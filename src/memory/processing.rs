@@ -13,7 +13,7 @@ use super::{
     keyspace::Millis,
     reply::Reply,
     request::Request,
-    session::{ClientId, Waiting},
+    session::{ClientId, OPERATOR, Waiting},
     signature::Signature,
 };
 
@@ -63,7 +63,12 @@ impl Engine {
     }
 
     pub(super) fn run(&mut self) {
-        if self.faults.end_pause(self.clock.millis()) {
+        let now = self.clock.millis();
+        if self.faults.end_pause(now) {
+            if !self.faults.is_asleep(now) {
+                // The application may have changed something while the server slept.
+                self.settle(now);
+            }
             self.runnable.extend(self.sessions.keys());
         }
         while let Some(id) = self.runnable.pop_first() {
@@ -102,7 +107,7 @@ impl Engine {
             let request = match session.held.take() {
                 Some(request) => Ok(Some(request)),
                 None => {
-                    let is_logged_in = session.user.is_some();
+                    let is_logged_in = session.user.is_some() || !self.users.want_login();
                     session.decoder.next(&mut session.input, is_logged_in)
                 }
             };
@@ -263,7 +268,9 @@ impl Engine {
             Err(Halt::Script(evaluation)) => self.evaluate(id, &evaluation, now),
             outcome => outcome,
         };
-        self.statistics.note(command, &outcome);
+        if id != OPERATOR {
+            self.statistics.note(command, &outcome);
+        }
         outcome
     }
 }

@@ -170,7 +170,7 @@ impl MemoryServer {
     }
 
     /// Moves the server's time on, beside tokio's clock: keys expire and commands that block time out. Deadlines
-    /// of clients do not move. Beyond some 70 million years the time stands still.
+    /// of clients do not move. It is moved by some 70 million years at most.
     pub fn advance(&self, duration: Duration) {
         self.store.with(|engine| {
             engine.clock.advance(duration);

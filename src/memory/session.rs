@@ -18,6 +18,9 @@ use super::{
 /// Clients have a number each, from 1 on, as in CLIENT ID.
 pub(super) type ClientId = u64;
 
+/// The application itself, by the handle of its server. No client has this number.
+pub(super) const OPERATOR: ClientId = 0;
+
 /// A client that leaves this much unread is served no further until it reads.
 const MAX_UNREAD: usize = 1024 * 1024;
 /// Input that is not processed yet, beyond which no more is taken.
@@ -35,7 +38,7 @@ pub(super) struct Session {
     /// The number of its database.
     pub(super) database: usize,
     pub(super) protocol: Protocol,
-    /// The user that it is logged in as; `None` before a login that the server asks for.
+    /// The user that it is logged in as; `None` if it has come when a login was needed, and has not logged in.
     pub(super) user: Option<Bytes>,
     pub(super) transaction: Option<Transaction>,
     /// Keys under WATCH, with the numbers of their databases.

@@ -83,19 +83,23 @@ impl Commands {
         }
         let commands = self.table.all().iter();
         for command in commands.filter(|command| categories::of(command).contains(&category)) {
-            self.allowed[command.number] = is_allowed;
+            self.change(command.number, is_allowed);
         }
         Ok(())
     }
 
+    /// Allows, or forbids, a command with any argument.
+    fn change(&mut self, number: usize, is_allowed: bool) {
+        self.allowed[number] = is_allowed;
+        self.with_argument.retain(|(other, _)| *other != number);
+    }
+
     fn set_command(&mut self, is_allowed: bool, named: &str) -> Result<(), Fault> {
         if let Some(command) = self.table.named(named.as_bytes()) {
-            self.allowed[command.number] = is_allowed;
+            self.change(command.number, is_allowed);
             for subcommand in self.table.subcommands(command.name) {
-                self.allowed[subcommand.number] = is_allowed;
+                self.change(subcommand.number, is_allowed);
             }
-            self.with_argument
-                .retain(|(number, _)| *number != command.number);
             return Ok(());
         }
         if is_absent(named) {
@@ -112,8 +116,10 @@ impl Commands {
         if argument.is_empty() {
             return Err(SYNTAX);
         }
-        let argument = Bytes::copy_from_slice(argument.as_bytes());
-        self.with_argument.push((command.number, argument));
+        let allowed = (command.number, Bytes::copy_from_slice(argument.as_bytes()));
+        if !self.with_argument.contains(&allowed) {
+            self.with_argument.push(allowed);
+        }
         Ok(())
     }
 
@@ -167,4 +173,22 @@ fn is_absent(named: &str) -> bool {
         let rest = name.strip_prefix(named);
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('|'))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Commands;
+    use crate::memory::commands;
+
+    #[test]
+    fn a_rule_that_is_repeated_is_kept_once() {
+        let mut rules = Commands::none(commands::table());
+        for _ in 0..3 {
+            for argument in [&b"select|0"[..], b"select|1", b"SELECT|1"] {
+                rules.set(true, argument).expect("a rule");
+            }
+        }
+        assert_eq!(rules.with_argument.len(), 2);
+        assert_eq!(rules.description(), "-@all +select|0 +select|1");
+    }
 }

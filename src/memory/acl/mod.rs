@@ -2,13 +2,14 @@
 //!
 //! `users`: all of them · `user`: one, with passwords · `selector`: commands, keys and channels that are allowed
 //! together · `commands`: the commands of a selector · `patterns`: its keys · `denial`: why a command is refused ·
-//! `log`: the refusals
+//! `log`: the refusals · `sha256`: digests of passwords
 
 mod commands;
 mod denial;
 mod log;
 mod patterns;
 mod selector;
+mod sha256;
 mod user;
 mod users;
 

@@ -1,13 +1,10 @@
 //! One user.
 
-use std::collections::VecDeque;
-
 use bytes::Bytes;
 
-use super::{Fault, SYNTAX, denial::Denial, selector::Selector};
+use super::{Fault, SYNTAX, denial::Denial, selector::Selector, sha256::digest};
 use crate::memory::{
     arguments::is,
-    sha256::digest,
     signature::{Signature, Table},
     subscriptions::Kind,
 };
@@ -25,7 +22,7 @@ pub(in crate::memory) struct User {
     /// Payloads of RESTORE are checked for it. Nothing follows from that here.
     checks_payloads: bool,
     /// Digests of its passwords.
-    pub(in crate::memory) passwords: VecDeque<String>,
+    pub(in crate::memory) passwords: Vec<String>,
     root: Selector,
     pub(in crate::memory) selectors: Vec<Selector>,
 }
@@ -38,7 +35,7 @@ impl User {
             is_on: false,
             needs_no_password: false,
             checks_payloads: true,
-            passwords: VecDeque::new(),
+            passwords: Vec::new(),
             root: Selector::new(table),
             selectors: Vec::new(),
         }
@@ -58,7 +55,7 @@ impl User {
         self.passwords.clear();
         self.needs_no_password = password.is_empty();
         if !password.is_empty() {
-            self.passwords.push_back(digest(password));
+            self.passwords.push(digest(password));
         }
     }
 
@@ -105,7 +102,7 @@ impl User {
     fn add(&mut self, digest: String) {
         self.needs_no_password = false;
         if !self.passwords.contains(&digest) {
-            self.passwords.push_back(digest);
+            self.passwords.push(digest);
         }
     }
 

@@ -19,7 +19,6 @@ pub(in crate::memory) struct Users {
     users: BTreeMap<Bytes, User>,
     /// The password that was set last without ACL, as CONFIG GET shows it.
     password: Bytes,
-    /// Some user may not do everything.
     are_restricted: bool,
 }
 
@@ -84,6 +83,11 @@ impl Users {
         self.are_restricted = !self.users.values().all(User::allows_all);
     }
 
+    /// Whether some user may not do everything.
+    pub(in crate::memory) fn are_restricted(&self) -> bool {
+        self.are_restricted
+    }
+
     pub(in crate::memory) fn get(&self, name: &[u8]) -> Option<&User> {
         self.users.get(name)
     }
@@ -111,11 +115,15 @@ impl Users {
             .is_some_and(|user| user.needs_no_password)
     }
 
-    /// The user of a client that has not logged in; `None` if the server asks for a login.
+    /// Whether clients have to log in before they may do anything.
+    pub(in crate::memory) fn want_login(&self) -> bool {
+        let default = self.users.get(DEFAULT_USER);
+        default.is_none_or(|user| !user.is_on || !user.needs_no_password)
+    }
+
+    /// The user that a new client is logged in as; `None` if it has to log in.
     pub(in crate::memory) fn without_login(&self) -> Option<Bytes> {
-        self.accepts(DEFAULT_USER, b"")
-            .then(|| Bytes::from_static(DEFAULT_USER))
-            .filter(|_| self.takes_any_password())
+        (!self.want_login()).then(|| Bytes::from_static(DEFAULT_USER))
     }
 
     /// Why a user may not run a command, if it may not.
@@ -125,9 +133,6 @@ impl Users {
         command: &Signature,
         args: &[Bytes],
     ) -> Option<Denial> {
-        if !self.are_restricted {
-            return None;
-        }
         self.users.get(name)?.denial(command, args)
     }
 

@@ -11,7 +11,7 @@ use super::{
 };
 
 /// The estimate of what a member costs beside its bytes, which are held once.
-const MEMBER_BYTES: usize = 104;
+const MEMBER_BYTES: usize = 128;
 
 /// Members by score, and by bytes where scores are equal.
 #[derive(Clone, Debug, Default)]
@@ -98,6 +98,9 @@ impl SortedSet {
             return None;
         };
         let old = mem::replace(held, score);
+        if old == score {
+            return Some(old);
+        }
         // The bytes of the member are those that the scores hold.
         let (_, member) = self.ranks.remove(self.ranks.position(old, &member));
         self.ranks.insert((score, member));

@@ -86,14 +86,11 @@ pub(super) fn setresp(host: &mut dyn Host, arguments: &MultiValue) -> mlua::Resu
     Ok(())
 }
 
-/// `redis.acl_check_cmd`. All users may run all commands.
+/// `redis.acl_check_cmd`.
 pub(super) fn acl_check_cmd(host: &mut dyn Host, arguments: &MultiValue) -> mlua::Result<bool> {
     let request = request(arguments).map_err(Raised::error)?;
-    if host.has_command(&request) {
-        return Ok(true);
-    }
-    let text = "Invalid command passed to redis.acl_check_cmd()";
-    Err(Raised::error(text))
+    host.may_run(&request)
+        .ok_or_else(|| Raised::error("Invalid command passed to redis.acl_check_cmd()"))
 }
 
 /// The words of a command.

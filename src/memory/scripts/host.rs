@@ -8,8 +8,8 @@ pub(in crate::memory) trait Host {
     /// Runs a command. An error is a reply as well.
     fn call(&mut self, request: Vec<Bytes>) -> Reply;
 
-    /// Whether there is a command of this name, or subcommand of these names.
-    fn has_command(&self, request: &[Bytes]) -> bool;
+    /// Whether the user may run a command; `None` if there is no such command.
+    fn may_run(&self, request: &[Bytes]) -> Option<bool>;
 
     /// The protocol whose types the script gets and returns.
     fn protocol(&mut self) -> Protocol;

@@ -103,7 +103,8 @@ impl Sandbox {
         }
         self.lua.set_app_data(Deadline::after(limit));
         let outcome = self.run_until(script, host, keys, arguments);
-        match outcome.and_then(|outcome| self.end(script).map(|()| outcome)) {
+        let ended = self.end(script);
+        match outcome.and_then(|outcome| ended.map(|()| outcome)) {
             Ok(Ok(reply)) => Ok(reply),
             _ if is_late(&self.lua) => Err(Failure::new(
                 "ERR Script ended, since it has run for longer than busy-reply-threshold",
@@ -278,5 +279,42 @@ fn failure(problem: &Value) -> Failure {
         // Redis 7.0 crashes without a text.
         text: text("err").unwrap_or_else(|| "ERR unknown error".into()),
         place: place.map(|(source, line)| format!("{source}:{line}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::reply::Protocol;
+
+    /// A server whose commands no test here calls.
+    struct Nothing;
+
+    impl Host for Nothing {
+        fn call(&mut self, _: Vec<Bytes>) -> Reply {
+            Reply::Null
+        }
+
+        fn may_run(&self, _: &[Bytes]) -> Option<bool> {
+            None
+        }
+
+        fn protocol(&mut self) -> Protocol {
+            Protocol::Resp2
+        }
+
+        fn set_protocol(&mut self, _: Protocol) {}
+    }
+
+    #[test]
+    fn the_globals_of_a_run_that_fails_are_let_go() {
+        let mut sandbox = Sandbox::new().expect("Lua");
+        let script = sandbox.compile(b"return 1").expect("a script");
+        let full = |_: &Lua, _: MultiValue| Err::<(), _>(mlua::Error::MemoryError("full".into()));
+        sandbox.xpcall = sandbox.lua.create_function(full).expect("a function");
+        let outcome = sandbox.run(&script, &mut Nothing, &[], &[], Duration::ZERO);
+        assert!(outcome.is_err());
+        assert_eq!(sandbox.lua.globals(), sandbox.native);
+        assert_eq!(script.environment(), Some(sandbox.native.clone()));
     }
 }

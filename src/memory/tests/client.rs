@@ -77,6 +77,14 @@ impl Client {
         }
     }
 
+    /// Whether its connection is at its end, or will be once it has read all.
+    pub(in crate::memory) fn is_closing(&self) -> bool {
+        self.store.with(|engine| {
+            let session = engine.sessions.get(&self.id);
+            session.is_none_or(|session| session.is_closing)
+        })
+    }
+
     pub(in crate::memory) fn read_bytes(&self) -> BytesMut {
         self.store.with(|engine| {
             let session = engine

@@ -1,4 +1,4 @@
-use crate::memory::tests::client::Client;
+use crate::memory::{MemoryServer, tests::client::Client};
 
 /// A server, a client that may do everything, and one of the user `alice`, who has these rights.
 fn with_rights(rules: &str) -> (Client, Client) {
@@ -36,7 +36,7 @@ fn commands_are_refused() {
 
 #[test]
 fn a_command_is_allowed_with_an_argument_alone() {
-    let (_client, alice) = with_rights("+select|1 +acl|whoami");
+    let (client, alice) = with_rights("+select|1 +acl|whoami");
     alice.expect(&[
         ("SELECT 1", "+OK"),
         (
@@ -45,6 +45,12 @@ fn a_command_is_allowed_with_an_argument_alone() {
         ),
         ("ACL WHOAMI", "$5 alice"),
     ]);
+    // A later rule about the command, be it by its category, counts for all its arguments.
+    client.ask("ACL SETUSER alice -@connection");
+    assert_eq!(
+        alice.ask("SELECT 1"),
+        "-NOPERM User alice has no permissions to run the 'select' command"
+    );
 }
 
 #[test]
@@ -55,6 +61,8 @@ fn keys_are_refused_by_how_they_are_used() {
         ("SET r:1 1", NO_KEY),
         ("SET w:1 1", "+OK"),
         ("SET w:1 1 GET", NO_KEY),
+        ("SET w:1 GET", "+OK"),
+        ("SET w:1 1", "+OK"),
         ("GET w:1", NO_KEY),
         ("EXISTS w:1", ":1"),
         ("TTL w:1", NO_KEY),
@@ -65,11 +73,20 @@ fn keys_are_refused_by_how_they_are_used() {
         ("RENAME b:1 w:1", "+OK"),
         ("BITFIELD r:1 GET u8 0", "*1 :0"),
         ("BITFIELD r:1 SET u8 0 1", NO_KEY),
+        ("BITFIELD r:1 OVERFLOW WRAP GET u8 0", "*1 :0"),
+        ("BITFIELD r:1 OVERFLOW SAT", "*0"),
+        ("BITFIELD r:1 OVERFLOW", NO_KEY),
+        ("BITFIELD r:1 GET u8", NO_KEY),
         ("SORT r:1 STORE w:2", ":0"),
         ("XREAD STREAMS other 0", NO_KEY),
         (
             "SORT r:1 BY x*",
             "-ERR BY option of SORT denied due to insufficient ACL permissions.",
+        ),
+        ("SORT r:1 BY nosort", "*0"),
+        (
+            "SORT r:1 GET #",
+            "-ERR GET option of SORT denied due to insufficient ACL permissions.",
         ),
         ("KEYS *", "*1 $3 w:1"),
     ]);
@@ -102,13 +119,7 @@ fn channels_are_refused() {
     ]);
     // A subscriber that loses a right is disconnected.
     client.ask("ACL SETUSER alice resetchannels &news:1");
-    let is_closing = |client: &Client| {
-        client.store.with(|engine| {
-            let session = engine.sessions.get(&client.id);
-            session.is_some_and(|session| session.is_closing)
-        })
-    };
-    assert!(is_closing(&alice) && !is_closing(&client));
+    assert!(alice.is_closing() && !client.is_closing());
 }
 
 #[test]
@@ -131,7 +142,7 @@ fn a_transaction_is_checked_twice() {
 #[cfg(feature = "memory-lua")]
 #[test]
 fn a_script_has_the_rights_of_its_user() {
-    let (_client, alice) = with_rights("+@all -del ~a");
+    let (client, alice) = with_rights("+@all -del ~a");
     let words = |source: &str, key: &str| -> Vec<bytes::Bytes> {
         ["EVAL", source, "1", key]
             .map(|word| bytes::Bytes::copy_from_slice(word.as_bytes()))
@@ -152,6 +163,48 @@ fn a_script_has_the_rights_of_its_user() {
     let refused = ask("return redis.call('GET', 'b')", "a");
     assert!(refused.contains("ACL failure in script: No permissions to access a key"));
     assert_eq!(ask("return 1", "b"), format!("{NO_KEY}\r\n"));
+    // It can ask beforehand, and that is no refusal.
+    client.ask("ACL LOG RESET");
+    let may = "local may = redis.acl_check_cmd
+        return {may('GET', 'a'), may('GET', 'b'), may('DEL', 'a'), may('SELECT')}";
+    assert_eq!(ask(may, "a"), "*4\r\n:1\r\n$-1\r\n$-1\r\n:1\r\n");
+    assert_eq!(client.ask("ACL LOG"), "*0");
+    let unknown = ask("return redis.acl_check_cmd('CONFIG', 'NOPE')", "a");
+    assert!(unknown.starts_with("-ERR Invalid command passed to redis.acl_check_cmd()"));
+}
+
+#[test]
+fn whether_a_login_is_needed_is_asked_at_each_command() {
+    let server = MemoryServer::new();
+    let client = Client::of(&server.store);
+    let ask = |command: &str| assert_eq!(client.ask(command), "+OK", "{command}");
+    server.set_password("secret");
+    let other = Client::of(&server.store);
+    let is_admitted = || match &other.ask("PING")[..] {
+        "+PONG" => true,
+        "-NOAUTH Authentication required." => false,
+        reply => panic!("{reply}"),
+    };
+    assert!(!is_admitted());
+    server.set_password("");
+    assert!(is_admitted());
+    assert_eq!(other.ask("ACL WHOAMI"), "$7 default");
+    // As in Redis, it has not logged in for all that.
+    assert!(other.ask("HELLO 3").starts_with("-NOAUTH HELLO "));
+    ask("CONFIG SET requirepass secret");
+    assert!(!is_admitted());
+    ask("ACL SETUSER default nopass");
+    assert!(is_admitted());
+    ask("ACL SETUSER default off");
+    assert!(!is_admitted());
+    ask("CONFIG SET requirepass ");
+    assert!(!is_admitted(), "the user is still off");
+    ask("ACL SETUSER default on");
+    assert!(is_admitted());
+    // It has the rights of the user, and loses them with it.
+    assert_eq!(other.ask("SUBSCRIBE a"), "*3 $9 subscribe $1 a :1");
+    ask("ACL SETUSER default resetchannels");
+    assert!(other.is_closing() && !client.is_closing());
 }
 
 #[test]
@@ -224,11 +277,7 @@ fn passwords_are_kept_as_digests() {
 fn a_user_that_is_removed_is_disconnected() {
     let (client, alice) = with_rights("+@all");
     assert_eq!(client.ask("ACL DELUSER alice nobody"), ":1");
-    let is_closing = client.store.with(|engine| {
-        let session = engine.sessions.get(&alice.id);
-        session.is_some_and(|session| session.is_closing)
-    });
-    assert!(is_closing);
+    assert!(alice.is_closing());
     assert_eq!(
         client.ask("ACL DELUSER default"),
         "-ERR The 'default' user cannot be removed"

@@ -57,7 +57,7 @@ fn check_rights(cx: &Context<'_>, args: &[Bytes], options: &Options<'_>) -> Resu
     let looks_up_weights = options.by.is_some_and(|pattern| pattern.contains(&b'*'));
     let option = if looks_up_weights {
         "BY"
-    } else if options.gets.iter().any(|pattern| &pattern[..] != b"#") {
+    } else if !options.gets.is_empty() {
         "GET"
     } else {
         return Ok(());

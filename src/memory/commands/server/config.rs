@@ -7,7 +7,6 @@ use bytes::Bytes;
 
 use super::super::help::help;
 use crate::memory::{
-    acl::DEFAULT_USER,
     arguments::bytes,
     command::{
         Command,
@@ -267,16 +266,10 @@ fn apply(engine: &mut Engine, change: Change) {
             settings.idle_timeout = seconds;
             engine.wake_all();
         }
-        // Of clients that connect later.
+        // Requests of clients that connect later; transactions at once.
         Change::MaxQuery(bytes) => settings.max_query = bytes,
         Change::Policy(policy) => settings.eviction = policy,
-        Change::Password(password) => {
-            let is_none = password.is_empty();
-            engine.users.set_password(password);
-            for session in engine.sessions.values_mut().filter(|_| is_none) {
-                session.user.get_or_insert(Bytes::from_static(DEFAULT_USER));
-            }
-        }
+        Change::Password(password) => engine.users.set_password(password),
         #[cfg(feature = "memory-lua")]
         Change::ScriptTimeLimit(limit) => settings.script_time_limit = limit,
         Change::None => {}

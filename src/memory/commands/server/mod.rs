@@ -95,6 +95,8 @@ fn debug(cx: &mut Context<'_>, args: &[Bytes]) -> Outcome {
             let millis = (seconds * 1000.0) as u64;
             if millis > 0 {
                 cx.engine.faults.sleep = Some(cx.now.saturating_add(millis));
+                // Clients that wait look at what happens at its end.
+                cx.engine.wake_all();
             }
             Ok(Reply::OK)
         }

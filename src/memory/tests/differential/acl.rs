@@ -31,7 +31,15 @@ const USERS: [(&str, &str); 6] = [
 const NAMES: [&str; 5] = ["r1", "w1", "b1", "z1", "r*"];
 
 /// Options that change how keys are used.
-const OPTIONS: [&str; 6] = ["GET", "SET", "INCRBY", "STORE", "STOREDIST", "NX"];
+const OPTIONS: [&str; 7] = [
+    "GET",
+    "SET",
+    "INCRBY",
+    "OVERFLOW",
+    "STORE",
+    "STOREDIST",
+    "NX",
+];
 
 /// A command of the table with names in the place of its arguments.
 fn request(random: &mut Rng) -> Vec<Vec<u8>> {
@@ -64,7 +72,7 @@ fn argument(command: &Signature, position: usize, random: &mut Rng) -> Vec<u8> {
     let is_read = matches!(command.name, "xread" | "xreadgroup");
     let words = match position {
         _ if is_read && position + 3 == command.arity.unsigned_abs() as usize => &["STREAMS"][..],
-        0..3 => &NAMES[..],
+        0..2 => &NAMES[..],
         _ if random.bool() => &NAMES[..],
         _ => &OPTIONS[..],
     };
@@ -108,6 +116,61 @@ fn users_may_do_the_same() {
             assert_eq!(real, verdict(&embedded), "{}", pair.history());
         }
     });
+}
+
+#[test]
+fn lines_about_rights() {
+    let Some(mut pair) = Pair::start() else {
+        return;
+    };
+    pair.begin("2");
+    for (name, rules) in USERS {
+        pair.check(&words(&format!("ACL SETUSER {name} reset {rules}")));
+    }
+    for (name, rules) in [
+        ("category", "on nopass allkeys +select|1 -@connection"),
+        ("later", "on nopass allkeys -@connection +select|1"),
+        ("twice", "on nopass allkeys +select|1 +select|1 -select"),
+    ] {
+        pair.check(&words(&format!("ACL SETUSER {name} {rules}")));
+    }
+    for line in [
+        "category SELECT 1",
+        "later SELECT 1",
+        "later SELECT 2",
+        "twice SELECT 1",
+        "keys SET w1 GET",
+        "keys SET w1 1 GET",
+        "keys SET w1 1 NX GET",
+        "keys SET b1 GET GET",
+        "keys BITFIELD r1 GET u8 0",
+        "keys BITFIELD r1 OVERFLOW WRAP GET u8 0",
+        "keys BITFIELD r1 GET u8 0 OVERFLOW SAT",
+        "keys BITFIELD r1 OVERFLOW SAT",
+        "keys BITFIELD r1 OVERFLOW",
+        "keys BITFIELD r1 GET u8",
+        "keys BITFIELD r1 GET u8 0 GET",
+        "keys BITFIELD r1 OVERFLOW GET GET u8 0",
+        "keys BITFIELD r1 OVERFLOW WRAP SET u8 0 1",
+        "keys BITFIELD r1 NX",
+        "keys BITFIELD w1 SET u8 0 1",
+        "keys SORT b1 GET STORE z1",
+        "keys SORT b1 BY STORE STORE w1",
+        "keys SORT b1 LIMIT STORE STORE z1",
+        "keys SORT b1 LIMIT STORE z1",
+        "keys SORT r1 STORE z1 STORE w1",
+        "keys SORT r1 STORE STORE z1",
+        "keys SORT r1 STORE",
+        "keys GEORADIUS r1 0 0 1 m STORE z1 STOREDIST w1",
+        "keys GEORADIUS r1 0 0 1 m STOREDIST w1 STORE z1",
+        "keys GEORADIUS r1 0 0 1 STORE z1",
+        "keys GEORADIUS r1 0 0 1 m STORE STOREDIST w1",
+        "keys GEORADIUSBYMEMBER r1 a 1 m STORE w1 STORE",
+        "keys GEORADIUSBYMEMBER r1 a 1 m STORE z1",
+    ] {
+        let (real, embedded) = pair.ask(&words(&format!("ACL DRYRUN {line}")));
+        assert_eq!(verdict(&real), verdict(&embedded), "{}", pair.history());
+    }
 }
 
 #[test]
