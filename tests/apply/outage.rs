@@ -56,6 +56,41 @@ async fn a_dead_database_does_not_delay_the_change_of_another() {
 }
 
 #[tokio::test]
+async fn what_was_read_before_an_outage_is_kept_while_it_goes_on() {
+    let long = Duration::from_secs(3600);
+    let rig = Rig::with(|main| {
+        let fallback = Fallback::memory().stale_reads(long, 100);
+        at_leisure(main).fallback(fallback)
+    })
+    .await;
+    rig.server.cli(&["SET", "a", "before"]);
+    let get = cmd("GET").arg("a").take();
+    let before: String = rig.main.query(&get).await.expect("get");
+    assert_eq!(before, "before");
+    rig.server.kill();
+    let stands_in = || matches!(rig.stats().health, HealthState::Degraded { .. });
+    eventually_async(SOON, "a store stands in", stands_in).await;
+    // Another age holds from the next outage on.
+    let config = |age| patient(rig.server.url()).fallback(Fallback::memory().stale_reads(age, 100));
+    apply(&rig.supervisor, config(2 * long)).await;
+    let (kept, source): (Option<String>, _) = rig.main.query_with_source(&get).await.expect("get");
+    assert_eq!((kept.as_deref(), source), (Some("before"), Source::Memory));
+    // Nothing is remembered any more.
+    let none = patient(rig.server.url()).fallback(Fallback::memory());
+    apply(&rig.supervisor, none).await;
+    rig.server.restart();
+    eventually_async(SOON, "it is back", || {
+        rig.stats().health == HealthState::Healthy
+    })
+    .await;
+    rig.server.kill();
+    eventually_async(SOON, "a store stands in again", stands_in).await;
+    let (gone, source): (Option<String>, _) = rig.main.query_with_source(&get).await.expect("get");
+    assert_eq!((gone, source), (None, Source::Memory));
+    rig.supervisor.shutdown(SOON).await;
+}
+
+#[tokio::test]
 async fn a_fallback_is_switched_on_during_an_outage_and_off_again() {
     let rig = Rig::with(at_leisure).await;
     let config = || patient(rig.server.url());
