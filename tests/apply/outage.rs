@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use redis::cmd;
-use redis_steward::{Fallback, HealthState, OnRecovery, Source};
+use redis_steward::{Fallback, HealthState, OnRecovery, Reason, Source};
 
 use crate::{
     SOON, apply, at_leisure,
@@ -68,7 +68,8 @@ async fn what_was_read_before_an_outage_is_kept_while_it_goes_on() {
     let before: String = rig.main.query(&get).await.expect("get");
     assert_eq!(before, "before");
     rig.server.kill();
-    let stands_in = || matches!(rig.stats().health, HealthState::Degraded { .. });
+    let reason = Reason::MemoryFallback;
+    let stands_in = || rig.stats().health == HealthState::Degraded { reason };
     eventually_async(SOON, "a store stands in", stands_in).await;
     // Another age holds from the next outage on.
     let config = |age| patient(rig.server.url()).fallback(Fallback::memory().stale_reads(age, 100));
