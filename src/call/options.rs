@@ -67,7 +67,7 @@ pub(crate) struct CallOptions {
     /// The call waits while the database is down.
     pub(super) is_patient: bool,
     pub(super) keeps_texts: bool,
-    /// What it reads is to be remembered, and what it writes forgotten.
+    /// Values that it reads or writes are remembered for a later outage.
     pub(super) remembers: bool,
     /// Its values are remembered by whoever makes the call.
     pub(super) is_watched: bool,
@@ -138,14 +138,6 @@ impl CallOptions {
         match began {
             Some(began) if self.is_strict || block.is_none() => self.counted_from(began),
             _ => self,
-        }
-    }
-
-    /// The same, waiting while the database is down.
-    pub(super) fn waiting(self) -> Self {
-        Self {
-            is_patient: true,
-            ..self
         }
     }
 

@@ -37,16 +37,17 @@ impl<B: Backend> CallEngine<B> {
         let deadline = attempt.deadline;
         match self.retry(work, options, attempt, answer).await {
             // The circuit has opened while the call waited for a connection, or for its answer.
-            Err(failed) if !options.is_patient && self.is_left_to_store(&failed) => {
-                self.stand_in(work, options, deadline, failed).await
-            }
+            Err(failed) => self.stand_in(work, options, deadline, failed).await,
             ended => ended,
         }
     }
 
     /// Whether the circuit is open, and a call was refused for that, or has failed by the fault of the server, which has
-    /// executed nothing of it.
-    fn is_left_to_store(&self, failed: &Error) -> bool {
+    /// executed nothing of it. A patient call wants the server.
+    fn is_left_to_store(&self, options: &CallOptions, failed: &Error) -> bool {
+        if options.is_patient {
+            return false;
+        }
         if matches!(failed, Error::CircuitOpen { .. }) {
             return true;
         }
@@ -69,7 +70,8 @@ impl<B: Backend> CallEngine<B> {
         }
     }
 
-    /// Runs work that was refused on the local store. Without one, or if it cannot, the refusal stands.
+    /// Runs work that was refused, or has failed, on the local store, if it is left to that. Otherwise, and if the store
+    /// cannot, the error stands.
     pub(super) async fn stand_in(
         &self,
         work: &(impl Work + Sync),
@@ -77,27 +79,27 @@ impl<B: Backend> CallEngine<B> {
         deadline: Instant,
         refused: Error,
     ) -> Result<(Reply, Attempts), Error> {
-        if !self.is_left_to_store(&refused) {
+        if !self.is_left_to_store(options, &refused) {
             return Err(refused);
         }
-        match run(&self.state.local, &self.state.seen, work) {
+        let (local, seen) = (&self.state.local, &self.state.seen);
+        let ran = match run(local, seen, work) {
+            // The server is back, and the call waits at the gate for what is carried out there. If that fails, the
+            // gate refuses it, and the store serves again.
+            Err(Some(NotRun::NotServing)) if self.state.gate.state() != GateState::Open => {
+                self.uncount(&refused);
+                return Box::pin(self.call(work, &options.ending(deadline))).await;
+            }
+            // It serves before the gate opens. So it does now, unless it is only now wanted.
+            Err(Some(NotRun::NotServing)) => run(local, seen, work),
+            ran => ran,
+        };
+        match ran {
             Ok(reply) => {
                 self.uncount(&refused);
                 self.unless_error(reply, Attempts::served_locally(options))
             }
-            // The server is back, and the call waits at the gate for what is carried out there. If that fails, the
-            // gate refuses it, and the store serves again.
-            Err(Some(NotRun::NotServing)) => {
-                self.uncount(&refused);
-                let options = options.ending(deadline);
-                let options = match self.state.gate.state() {
-                    // It is about to change.
-                    GateState::Open => options.waiting(),
-                    _ => options,
-                };
-                Box::pin(self.call(work, &options)).await
-            }
-            Err(Some(NotRun::TooLarge) | None) => Err(refused),
+            Err(_) => Err(refused),
         }
     }
 }

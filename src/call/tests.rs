@@ -3,7 +3,8 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Mutex, MutexGuard},
+    sync::{Mutex, MutexGuard, atomic::Ordering::Relaxed},
+    task::Poll,
     time::Duration,
 };
 
@@ -300,6 +301,35 @@ async fn a_call_that_waits_for_the_end_of_an_outage_is_served_if_it_goes_on() {
     engine.state.set_gate(GateState::Open);
     let (_, attempts) = call.await.expect("the store serves it");
     assert_eq!(attempts.source, Source::Memory);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_patient_call_is_not_served_after_its_deadline() {
+    let main = DatabaseConfig::from_url("redis://localhost").fallback(Fallback::memory());
+    let (_, engine) = Script::on(Config::new().database("main", main), []);
+    engine.state.local.begin();
+    engine.state.set_gate(GateState::Open);
+    let options = engine.options(Overrides::default().with_patience(true));
+    let command = cmd("SET").arg("k").arg("v").take();
+    let called = engine.execute(&command, options).await;
+    assert!(matches!(called, Err(Error::TimedOut { .. })), "{called:?}");
+    assert_eq!(engine.state.local.figures().served, 0);
+    assert_eq!(engine.state.counters.timed_out.load(Relaxed), 1);
+}
+
+/// Its fallback was switched on during the outage.
+#[tokio::test]
+async fn a_call_is_refused_while_the_store_has_not_begun() {
+    let main = DatabaseConfig::from_url("redis://localhost").fallback(Fallback::memory());
+    let (_, engine) = Script::on(Config::new().database("main", main), []);
+    engine.state.set_gate(GateState::Open);
+    let get = cmd("GET").arg("k").take();
+    let mut call = Box::pin(engine.execute(&get, engine.options(Overrides::default())));
+    let called = futures_util::poll!(&mut call);
+    let Poll::Ready(Err(Error::CircuitOpen { .. })) = called else {
+        panic!("{called:?}");
+    };
+    assert_eq!(engine.state.counters.refused.load(Relaxed), 1);
 }
 
 /// The circuit has opened between an attempt and its answer.

@@ -36,10 +36,12 @@ pub(crate) struct Underway<B = Server> {
 impl<B: Backend> CallEngine<B> {
     /// Hands a command over, if nothing stands in its way. Otherwise it comes back, and takes a call.
     pub(crate) fn begin(&self, command: Cmd, options: CallOptions) -> Result<Underway<B>, Cmd> {
+        if options.remembers {
+            return Err(command);
+        }
         let class = self.class(&command);
         // Refusals are left to the call, which counts them.
-        let is_plain = class.place(options.allow_admin) == Place::Shared && self.is_in_turn(class);
-        if !is_plain || options.remembers {
+        if class.place(options.allow_admin) != Place::Shared || !self.is_in_turn(class) {
             return Err(command);
         }
         let began = clock::now();

@@ -18,7 +18,8 @@ impl<B: Backend> CallEngine<B> {
         options.remembers.then_some(&self.state.seen)
     }
 
-    /// Runs work, and remembers what it has read, or forgets what it has written.
+    /// Runs work, and remembers the strings that it has read or written; other keys that it may have written are
+    /// forgotten.
     pub(super) async fn call_watched(
         &self,
         seen: &SeenValues,

@@ -24,9 +24,9 @@ impl Changes {
         self.0.iter().any(|key| CARRIED.contains(key))
     }
 
-    /// Whether what was seen of the database before is to be forgotten.
-    pub(crate) fn concern_memories(&self) -> bool {
-        self.lead_elsewhere() || self.0.contains(&"fallback")
+    /// Whether the fallback is another one from now on.
+    pub(crate) fn concern_fallback(&self) -> bool {
+        self.0.contains(&"fallback")
     }
 
     /// Whether the database is another one from now on.

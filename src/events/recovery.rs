@@ -3,7 +3,8 @@
 use std::fmt;
 
 /// What has become of the writes of an outage that a [`Fallback`](crate::Fallback) has served, counted in changes of
-/// keys: a value that was replaced before the end is no change of its own, and neither are additions that were joined.
+/// keys: a value that was replaced before the end is no change of its own, and neither are additions that were joined. A
+/// change of more than 64 KiB is carried out in pieces, of which each counts.
 ///
 /// `Display` gives one line, such as `12 changes replayed, 3 dropped`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -40,6 +40,12 @@ impl Calls {
         self.0.is_empty()
     }
 
+    /// Whether a call may not be sent yet. A later one that is handed over at once would overtake it.
+    pub(super) fn has_running(&self) -> bool {
+        let is_running = |call: &Call| matches!(call.state, State::Running(_));
+        self.0.iter().any(is_running)
+    }
+
     pub(super) fn push(&mut self, state: State, protocol: Protocol) {
         self.0.push_back(Call { protocol, state });
     }
@@ -63,10 +69,10 @@ impl Calls {
         Poll::Ready(Some((answer, protocol)))
     }
 
-    /// Lets the calls go on that wait for the first one: one of them may have to be tried again. They all have to be
-    /// polled before their task sleeps.
-    pub(super) fn poll_others(&mut self, cx: &mut Context<'_>) {
-        for call in self.0.iter_mut().skip(1) {
+    /// Lets the calls go on behind those that were polled already: one of them may have to be tried again. They all have to
+    /// be polled before their task sleeps.
+    pub(super) fn poll_others(&mut self, polled: usize, cx: &mut Context<'_>) {
+        for call in self.0.iter_mut().skip(polled) {
             call.state.advance(cx);
         }
     }
@@ -79,15 +85,16 @@ impl State {
             && let Poll::Ready(result) = underway.poll(cx)
         {
             let shape = *shape;
-            let next = |underway: Underway| match result {
-                Ok(value) => Self::Answered(Answer::Command(Ok(value), shape)),
-                Err(answer) => Self::Running(Box::pin(async move {
-                    Answer::Command(underway.go_on(answer).await, shape)
-                })),
-            };
-            let state = std::mem::replace(self, Self::Answered(Answer::Confirmed));
-            if let Self::Underway(underway, _) = state {
-                *self = next(underway);
+            match result {
+                Ok(value) => *self = Self::Answered(Answer::Command(Ok(value), shape)),
+                Err(answer) => {
+                    let state = std::mem::replace(self, Self::Answered(Answer::Confirmed));
+                    if let Self::Underway(underway, _) = state {
+                        *self = Self::Running(Box::pin(async move {
+                            Answer::Command(underway.go_on(answer).await, shape)
+                        }));
+                    }
+                }
             }
         }
         if let Self::Running(running) = self

@@ -90,7 +90,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             has_advanced |= self.poll_read(cx)?;
             has_advanced |= self.poll_silence(cx);
             if !has_advanced {
-                self.calls.poll_others(cx);
+                // Where there is room for its answer, the first one was polled above.
+                let polled = usize::from(self.has_room());
+                self.calls.poll_others(polled, cx);
                 return Ok(true);
             }
         }
@@ -102,13 +104,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         is_idle && (self.session.is_closing || self.has_ended && self.needs_input)
     }
 
+    /// Whether there is room for answers and messages.
+    fn has_room(&self) -> bool {
+        self.output.len() < self.limits.output_bytes
+    }
+
     /// Takes the messages of subscriptions, while there is room.
     fn poll_messages(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
         let mut has_advanced = false;
+        if let Some(subscription) = &self.session.subscription
+            && subscription.poll_overflow(cx)
+        {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
         while let Some(subscription) = &mut self.session.subscription {
-            if subscription.poll_overflow(cx) {
-                return Err(io::ErrorKind::TimedOut.into());
-            }
             if self.output.len() >= self.limits.output_bytes {
                 break;
             }
@@ -134,14 +143,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     /// Begins the requests that are complete, as far as the limits permit.
     fn take_requests(&mut self) -> bool {
         let mut has_advanced = false;
+        let mut is_behind = None;
         while !self.session.is_closing
             && self.alone.is_none()
             && self.calls.len() < self.limits.outstanding
-            && self.output.len() < self.limits.output_bytes
+            && self.has_room()
         {
             let is_logged_in = self.session.is_logged_in();
             let step = match self.decoder.next(&mut self.input, is_logged_in) {
-                Ok(Some(request)) => self.session.take(&request),
+                Ok(Some(request)) => {
+                    let is_behind = is_behind.get_or_insert_with(|| self.calls.has_running());
+                    let step = self.session.take(&request, *is_behind);
+                    *is_behind |= matches!(step, Step::Call(State::Running(_)));
+                    step
+                }
                 Ok(None) => {
                     self.needs_input = true;
                     break;
@@ -174,7 +189,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     /// Takes the answers whose turn it is.
     fn poll_answers(&mut self, cx: &mut Context<'_>) -> bool {
         let mut has_advanced = false;
-        while self.output.len() < self.limits.output_bytes
+        while self.has_room()
             && let Poll::Ready(Some((answer, protocol))) = self.calls.poll_next(cx)
         {
             answer.write(protocol, &mut self.output);
@@ -259,6 +274,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             Poll::Ready(read) => {
                 if read? == 0 {
                     self.end_input();
+                } else {
+                    // It may be a part of a large request.
+                    self.silence = None;
                 }
                 Ok(true)
             }
@@ -298,3 +316,7 @@ pub(super) fn too_many() -> BytesMut {
     Reply::error("ERR max number of clients reached").write(Protocol::Resp2, &mut out);
     out
 }
+
+#[cfg(test)]
+#[path = "client_tests.rs"]
+mod tests;

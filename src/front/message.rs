@@ -138,6 +138,10 @@ impl Messages {
         })
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
     /// Whether a message found no room, so that the client has missed it. The client is woken when that happens.
     pub(super) fn poll_overflow(&self, cx: &mut Context<'_>) -> bool {
         self.backlog.client.register(cx.waker());

@@ -52,7 +52,7 @@ impl Database {
             execution: Execution::NotSent,
         };
         let databases = BTreeMap::from([(number, self.with_texts())]);
-        // The connection of the `redis` crate drops them.
+        // The `redis` crate's connection drops messages of subscriptions, so SUBSCRIBE is refused here.
         let service = Service::new(databases, Vec::new(), Limits::default()).without_messages();
         let session = Session::new(Arc::new(service), number, "in-process:0".into());
         let (near, far) = duplex(AHEAD);

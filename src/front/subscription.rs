@@ -50,9 +50,11 @@ impl Subscription {
         self.counts
     }
 
-    /// Whether the client has left all channels and patterns, and no command is about to change that.
+    /// Whether the client has left all channels and patterns, and neither a message nor a command is about to change
+    /// that.
     pub(super) fn is_over(&self) -> bool {
-        self.lease.is_some() && self.counts == Counts::default()
+        // A task that has done enough for its turn gets no message, although there are some.
+        self.lease.is_some() && self.counts == Counts::default() && self.messages.is_empty()
     }
 }
 

@@ -20,7 +20,7 @@ use crate::{
     events::Recovery,
     memory::{Held, LocalClient},
     net::codec::{Decoded, Decoder, Limits},
-    policy::fallback::{Bounds, Journal, Keeps, LocalReply, Lot, Replayed, Served},
+    policy::fallback::{Bounds, Journal, Keeps, LocalReply, Lot, LotBounds, Replayed, Served},
     stats::FallbackStats,
 };
 
@@ -84,6 +84,13 @@ pub(crate) enum NotRun {
     TooLarge,
 }
 
+/// The end of an outage.
+pub(crate) struct Ended {
+    pub(crate) recovery: Recovery,
+    /// Other settings of the fallback hold from now on.
+    pub(crate) has_changed: bool,
+}
+
 /// The next step of a recovery.
 pub(crate) enum Step {
     /// Commands for the server.
@@ -94,9 +101,13 @@ pub(crate) enum Step {
     Stopped,
 }
 
-/// The most commands that are carried out in one write.
-const LOT: usize = 128;
-const LOT_BYTES: usize = 1 << 20;
+/// What is carried out in one write. A server takes no command of more than about a million arguments, and each lot has
+/// one attempt's time.
+const LOT: LotBounds = LotBounds {
+    commands: 128,
+    bytes: 1 << 20,
+    command_bytes: 64 << 10,
+};
 
 impl LocalStore {
     pub(super) fn of(settings: &DatabaseSettings) -> Self {
@@ -121,13 +132,15 @@ impl LocalStore {
     }
 
     /// Takes other settings. A store that stands in goes on under those that it began with, so that nothing is
-    /// lost which it has kept.
-    pub(super) fn change(&self, settings: &DatabaseSettings) {
+    /// lost which it has kept. Tells whether the new ones hold already.
+    pub(super) fn change(&self, settings: &DatabaseSettings) -> bool {
         let mut outage = self.lock();
         outage.later = Some(Terms::of(settings));
-        if outage.phase == Phase::Over {
+        let is_over = outage.phase == Phase::Over;
+        if is_over {
             self.take_terms(&mut outage);
         }
+        is_over
     }
 
     fn take_terms(&self, outage: &mut Outage) {
@@ -217,7 +230,7 @@ impl LocalStore {
             return Step::Stopped;
         };
         let now = store.now();
-        let lot = outage.journal.take(LOT, LOT_BYTES, now);
+        let lot = outage.journal.take(LOT, now);
         if lot.is_empty() {
             return Step::Done;
         }
@@ -238,11 +251,18 @@ impl LocalStore {
     }
 
     /// Ends with the outage, unless something is left to be carried out.
-    pub(crate) fn end(&self) -> Option<Recovery> {
+    pub(super) fn end(&self) -> Option<Ended> {
         let mut outage = self.lock();
         let is_done =
             outage.phase == Phase::Recovering && !outage.has_lot && outage.journal.len() == 0;
-        is_done.then(|| self.finish(&mut outage))
+        let fallback = |terms: Option<Terms>| terms.map(|terms| terms.fallback);
+        let has_changed = outage
+            .later
+            .is_some_and(|later| fallback(later) != fallback(outage.terms));
+        is_done.then(|| Ended {
+            recovery: self.finish(&mut outage),
+            has_changed,
+        })
     }
 
     /// Ends at once. What is left is lost.
@@ -251,7 +271,6 @@ impl LocalStore {
         if outage.phase == Phase::Over {
             return None;
         }
-        outage.so_far.dropped += outage.journal.clear();
         Some(self.finish(&mut outage))
     }
 
@@ -261,6 +280,9 @@ impl LocalStore {
 
     fn finish(&self, outage: &mut Outage) -> Recovery {
         outage.phase = Phase::Over;
+        let given_up = outage.journal.clear();
+        outage.so_far.dropped += given_up.waiting;
+        outage.so_far.in_doubt += given_up.under_way;
         let store = outage.store.take();
         outage.evicted_before += store.map_or(0, |store| store.held().evicted);
         let recovery = std::mem::take(&mut outage.so_far);
@@ -370,3 +392,7 @@ fn decode(mut encoded: bytes::BytesMut) -> Vec<Value> {
     }
     replies
 }
+
+#[cfg(test)]
+#[path = "local_store_tests.rs"]
+mod tests;

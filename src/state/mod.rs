@@ -46,7 +46,7 @@ use arc_swap::ArcSwapOption;
 
 use crate::{
     config::{Changes, DatabaseSettings},
-    events::Reason,
+    events::{Reason, Recovery},
     execution::Execution,
     identity::DatabaseId,
     messages::{Evidence, Execute, PoolLink, Report},
@@ -171,14 +171,25 @@ impl DatabaseState {
             .resize(settings.max_in_flight, settings.max_in_flight_bytes);
         self.gate.resize(settings.max_parked);
         self.parking.resize(settings.max_parked);
-        self.local.change(settings);
-        if changes.concern_memories() {
+        // Before an outage can end, which looks for them there.
+        self.settings.store(settings.clone());
+        let holds = self.local.change(settings);
+        if changes.lead_elsewhere() || changes.concern_fallback() && holds {
             self.seen.change(settings);
         }
-        self.settings.store(settings.clone());
         if changes.lead_elsewhere() {
             self.is_moving.store(true, Relaxed);
         }
+    }
+
+    /// Ends the standing in of the local store, unless something is left to be carried out at the server. Settings that
+    /// have changed meanwhile hold from now on.
+    pub(crate) fn end_outage(&self) -> Option<Recovery> {
+        let ended = self.local.end()?;
+        if ended.has_changed {
+            self.seen.change(&self.settings.load());
+        }
+        Some(ended.recovery)
     }
 
     /// Whether a command would find an open connection.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use redis::cmd;
-use redis_steward::{Fallback, HealthState, OnRecovery, Source};
+use redis_steward::{Fallback, HealthState, OnRecovery, Reason, Source};
 
 use crate::{
     SOON, apply, at_leisure,
@@ -53,6 +53,42 @@ async fn a_dead_database_does_not_delay_the_change_of_another() {
     main.query::<()>(cmd("PING")).await.expect("pong");
     dead.thaw();
     supervisor.shutdown(SOON).await;
+}
+
+#[tokio::test]
+async fn what_was_read_before_an_outage_is_kept_while_it_goes_on() {
+    let long = Duration::from_secs(3600);
+    let rig = Rig::with(|main| {
+        let fallback = Fallback::memory().stale_reads(long, 100);
+        at_leisure(main).fallback(fallback)
+    })
+    .await;
+    rig.server.cli(&["SET", "a", "before"]);
+    let get = cmd("GET").arg("a").take();
+    let before: String = rig.main.query(&get).await.expect("get");
+    assert_eq!(before, "before");
+    rig.server.kill();
+    let reason = Reason::MemoryFallback;
+    let stands_in = || rig.stats().health == HealthState::Degraded { reason };
+    eventually_async(SOON, "a store stands in", stands_in).await;
+    // Another age holds from the next outage on.
+    let config = |age| patient(rig.server.url()).fallback(Fallback::memory().stale_reads(age, 100));
+    apply(&rig.supervisor, config(2 * long)).await;
+    let (kept, source): (Option<String>, _) = rig.main.query_with_source(&get).await.expect("get");
+    assert_eq!((kept.as_deref(), source), (Some("before"), Source::Memory));
+    // Nothing is remembered any more.
+    let none = patient(rig.server.url()).fallback(Fallback::memory());
+    apply(&rig.supervisor, none).await;
+    rig.server.restart();
+    eventually_async(SOON, "it is back", || {
+        rig.stats().health == HealthState::Healthy
+    })
+    .await;
+    rig.server.kill();
+    eventually_async(SOON, "a store stands in again", stands_in).await;
+    let (gone, source): (Option<String>, _) = rig.main.query_with_source(&get).await.expect("get");
+    assert_eq!((gone, source), (None, Source::Memory));
+    rig.supervisor.shutdown(SOON).await;
 }
 
 #[tokio::test]

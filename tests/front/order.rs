@@ -40,6 +40,30 @@ async fn a_client_reads_its_own_writes_over_several_shared_connections() {
     many_requests(|main| main.shared_connections(4, 4)).await;
 }
 
+/// The first one may find no room, and is sent later than at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_small_command_does_not_overtake_a_large_one() {
+    let site = Site::with(|main| main.max_in_flight_bytes(100_000), |front| front).await;
+    let mut client = site.client();
+    let large = "x".repeat(60_000);
+    for round in 0..300 {
+        let round = round.to_string();
+        let mut requests = encode(&["SET", "other", &large]);
+        requests.extend(encode(&["SET", "a", &large]));
+        requests.extend(encode(&["SET", "a", &round]));
+        client.send_bytes(&requests);
+        assert_eq!(client.read(), "+OK");
+        let reply = client.read();
+        assert!(
+            reply == "+OK" || reply.starts_with("-OVERLOADED "),
+            "{reply}"
+        );
+        assert_eq!(client.read(), "+OK");
+        let shown = format!("${} {round}", round.len());
+        assert_eq!(client.ask("GET a"), shown);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn commands_behind_one_that_blocks_wait_for_it() {
     let site = Site::start().await;

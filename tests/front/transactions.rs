@@ -104,6 +104,24 @@ async fn a_command_that_was_refused_aborts_with_the_reason() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_watch_that_was_refused_watches_nothing() {
+    let site = Site::start().await;
+    let in_use = || site.supervisor.statistics().databases["main"].pool.in_use;
+    let mut client = site.client();
+    let refused = client.ask("WATCH");
+    assert_eq!(refused, site.direct().ask("WATCH"));
+    eventually(SOON, "it holds no connection", || in_use() == 0);
+    // One that watches something goes on with that.
+    client.ask("WATCH a");
+    assert_eq!(client.ask("WATCH"), refused);
+    assert_eq!(in_use(), 1);
+    site.client().ask("SET a 1");
+    client.ask("MULTI");
+    client.ask("SET a 2");
+    assert_eq!(client.ask("EXEC"), "*-1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_goes_within_a_transaction_leaves_nothing() {
     let site = Site::start().await;
     let in_use = || site.supervisor.statistics().databases["main"].pool.in_use;

@@ -30,7 +30,7 @@ pub(super) fn recover(epoch: u64, database: Arc<DatabaseState>, health: Addr<Hea
             // It was switched off at the moment when it was to begin.
             Some(Recovery::default())
         } else if replay(local, epoch, &database).await {
-            local.end()
+            database.end_outage()
         } else {
             None
         };
@@ -118,8 +118,8 @@ fn judge(answer: &Answer, length: usize, epoch: u64, database: &DatabaseState) -
     };
     // One error says as much about the server as many of one write.
     let mut errors = replies.iter().filter_map(outcome);
-    if let Some(worst) = errors.find(|outcome| outcome.verdict != Verdict::Healthy) {
-        report(worst, Some(answered.origin), epoch, database);
+    if let Some(telling) = errors.find(|outcome| outcome.verdict != Verdict::Healthy) {
+        report(telling, Some(answered.origin), epoch, database);
     }
     let ends = replies.iter().map(outcome);
     ends.map(|outcome| outcome.map_or(Replayed::Done, Replayed::of_error))

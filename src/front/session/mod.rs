@@ -170,8 +170,9 @@ impl Session {
         }
     }
 
-    /// Takes a request, which has at least one word.
-    pub(in crate::front) fn take(&mut self, request: &Request) -> Step {
+    /// Takes a request, which has at least one word. It takes its turn behind calls of the client that may not be sent
+    /// yet, if there are any.
+    pub(in crate::front) fn take(&mut self, request: &Request, is_behind: bool) -> Step {
         let name = Name::of(&request[0]);
         if name == Some(Name::Http) {
             // The rest would be commands that a web page has chosen.
@@ -192,7 +193,7 @@ impl Session {
             return self.take_in_transaction(name, request);
         }
         match name {
-            None => self.call(request),
+            None => self.call(request, is_behind),
             Some(Name::Multi) => Step::Answered(self.begin_transaction(request)),
             Some(Name::Exec | Name::Discard) => {
                 let name = upper(&request[0]);
@@ -207,13 +208,15 @@ impl Session {
     }
 
     /// Runs a command on the database.
-    fn call(&mut self, request: &Request) -> Step {
-        let (command, shape) = (command(request), Shape::of(request));
-        let engine = &self.database.engine;
-        let command = match engine.begin(command, self.database.options()) {
-            Ok(underway) => return Step::Call(State::Underway(underway, shape)),
-            Err(command) => command,
-        };
+    fn call(&mut self, request: &Request, is_behind: bool) -> Step {
+        let (mut command, shape) = (command(request), Shape::of(request));
+        if !is_behind {
+            let engine = &self.database.engine;
+            command = match engine.begin(command, self.database.options()) {
+                Ok(underway) => return Step::Call(State::Underway(underway, shape)),
+                Err(command) => command,
+            };
+        }
         let database = self.database.clone();
         if database.engine.runs_in_turn(&command) {
             return Step::Call(State::Running(Box::pin(async move {

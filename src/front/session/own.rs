@@ -95,7 +95,9 @@ impl Session {
                         select the RESP protocol version at the same time"
                 .into());
         }
-        self.name = name.unwrap_or(std::mem::take(&mut self.name));
+        if let Some(name) = name {
+            self.name = name;
+        }
         self.protocol = protocol;
         Ok(self.greeting())
     }

@@ -131,8 +131,8 @@ async fn first_subscription(
     Ok(Subscription::new(lease, messages))
 }
 
-/// Whether the subscriptions are known after an error.
-fn has_changed_nothing(error: &Error, lease: &Lease) -> bool {
+/// Whether what the connection has subscribed to, or watches, is known after an error.
+pub(super) fn has_changed_nothing(error: &Error, lease: &Lease) -> bool {
     let was_refused = error.server_errors().is_some();
     lease.is_open() && (was_refused || error.execution() == Execution::NotSent)
 }

@@ -2,7 +2,7 @@
 
 use redis::cmd;
 
-use super::{Ended, Left, Session, Step, alone, command};
+use super::{Ended, Left, Session, Step, alone, command, subscriptions::has_changed_nothing};
 use crate::{
     front::{answer::Answer, shape::Shape},
     lease::Lease,
@@ -42,7 +42,10 @@ impl Session {
             match leased {
                 Ok(mut lease) => {
                     let ended = lease.execute(&command).await;
-                    let watch = if lease.is_open() {
+                    let was_refused = |error| has_changed_nothing(error, &lease) && !watched_before;
+                    let watch = if ended.as_ref().is_err_and(was_refused) {
+                        Watch::Nothing
+                    } else if lease.is_open() {
                         Watch::Held(lease)
                     } else if watched_before {
                         Watch::Lost("the connection that watched its keys was lost".into())

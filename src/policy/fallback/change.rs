@@ -102,11 +102,23 @@ impl Change {
     }
 
     /// The part of a value to which it adds a number.
-    fn summand(&self) -> Option<&[u8]> {
+    pub(super) fn summand(&self) -> Option<&[u8]> {
         match self {
             Self::Command { kind, arguments } => Some(&**arguments.get(kind.summand()?)?),
             _ => None,
         }
+    }
+
+    /// The parts of a value that it sets or takes away.
+    pub(super) fn parts_set(&self) -> impl Iterator<Item = &[u8]> {
+        let parts = match self {
+            Self::Parts { parts, .. } => Some(parts),
+            _ => None,
+        };
+        parts
+            .into_iter()
+            .flat_map(IndexMap::keys)
+            .map(|part| &**part)
     }
 
     /// How many elements it leaves of a list, and by which command they come to the end that stays.
@@ -170,6 +182,29 @@ impl Change {
                 })
             }
             (_, later) => Err(later),
+        }
+    }
+
+    /// Takes its first parts or elements off, of about so many bytes but at least one; `None` if it has no more.
+    pub(super) fn split(&mut self, most: usize) -> Option<Self> {
+        match self {
+            Self::Parts { kind, parts } => {
+                let sizes = parts.iter().map(|(part, value)| part_bytes(part, value));
+                let first = fitting(sizes, most);
+                (first < parts.len()).then(|| Self::Parts {
+                    kind: *kind,
+                    parts: parts.drain(..first).collect(),
+                })
+            }
+            Self::Command { kind, arguments } if kind.layout == Layout::Elements => {
+                let sizes = arguments.iter().map(|argument| argument_bytes(argument));
+                let first = fitting(sizes, most);
+                (first < arguments.len()).then(|| Self::Command {
+                    kind: *kind,
+                    arguments: arguments.drain(..first).collect(),
+                })
+            }
+            _ => None,
         }
     }
 
@@ -279,6 +314,15 @@ fn join_arguments(
 fn sum(one: &[Vec<u8>], other: &[Vec<u8>]) -> Option<Vec<u8>> {
     let sum = number(&one[1])?.checked_add(number(&other[1])?)?;
     (one[0] == other[0]).then(|| sum.to_string().into_bytes())
+}
+
+/// How many of these sizes, from the first one on, are so many bytes together; at least one.
+fn fitting(sizes: impl Iterator<Item = usize>, most: usize) -> usize {
+    let sums = sizes.scan(0, |sum, size| {
+        *sum += size;
+        Some(*sum)
+    });
+    sums.take_while(|sum| *sum <= most).count().max(1)
 }
 
 fn part_bytes(part: &[u8], value: &Option<Vec<u8>>) -> usize {

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use super::{
     change::{Change, Expiry, Millis},
+    entry::Entry,
     replayed::{Replayed, Settled},
+    returns::Returns,
 };
 
 /// How long a server may put changes off, such as while it takes no writes.
 const PATIENCE: Millis = 10_000;
-/// Beside key and value, an entry takes about so much.
-const ENTRY_BYTES: usize = 192;
 /// A change is joined to one of so many before it.
 const JOIN_BACK: usize = 16;
 
@@ -19,6 +19,16 @@ const JOIN_BACK: usize = 16;
 pub(crate) struct Bounds {
     pub(crate) entries: usize,
     pub(crate) bytes: usize,
+}
+
+/// The most that is sent together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LotBounds {
+    pub(crate) commands: usize,
+    /// About so much.
+    pub(crate) bytes: usize,
+    /// A larger command is sent in several pieces.
+    pub(crate) command_bytes: usize,
 }
 
 /// The changes that a journal keeps.
@@ -55,12 +65,12 @@ pub(crate) struct Journal {
     put_off_from: Option<Millis>,
 }
 
-#[derive(Debug)]
-struct Entry {
-    number: u64,
-    key: Vec<u8>,
-    change: Change,
-    bytes: usize,
+/// The changes that were given up with a journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct GivenUp {
+    pub(crate) waiting: u64,
+    /// They may have been made.
+    pub(crate) under_way: u64,
 }
 
 /// The numbers of a key's entries, in order, and that of its last change.
@@ -189,28 +199,35 @@ impl Journal {
         std::mem::take(&mut self.dropped)
     }
 
-    /// Gives all changes up. Returns their number.
-    pub(crate) fn clear(&mut self) -> u64 {
-        let number = self.len();
+    /// Gives all changes up, and the wait for a server that puts them off.
+    pub(crate) fn clear(&mut self) -> GivenUp {
+        let given_up = GivenUp {
+            waiting: self.entries.len() as u64,
+            under_way: self.under_way.len() as u64,
+        };
         let empty = Self::new(self.keeps, self.bounds);
         *self = Self {
             last: self.last,
             dropped: self.dropped,
             ..empty
         };
-        number as u64
+        given_up
     }
 
-    /// Takes the first changes off, at most so many of about so many bytes, as commands for the server at `now`.
-    pub(crate) fn take(&mut self, most: usize, bytes: usize, now: Millis) -> Lot {
+    /// Takes the first changes off, within these bounds, as commands for the server at `now`.
+    pub(crate) fn take(&mut self, bounds: LotBounds, now: Millis) -> Lot {
         debug_assert!(self.under_way.is_empty(), "BUG: a lot is under way");
-        let mut taken = 0;
-        while self.under_way.len() < most
-            && taken < bytes
-            && let Some((&number, entry)) = self.entries.first_key_value()
+        let (mut taken, mut is_whole) = (0, true);
+        while is_whole
+            && self.under_way.len() < bounds.commands
+            && taken < bounds.bytes
+            && let Some((&number, _)) = self.entries.first_key_value()
         {
-            taken += entry.bytes;
-            let entry = self.remove(number);
+            let piece = self.split(number, bounds.command_bytes);
+            // The other pieces come in later lots, so that one that is not made can go back before them.
+            is_whole = piece.is_none();
+            let entry = piece.or_else(|| self.remove(number));
+            taken += entry.as_ref().map_or(0, |entry| entry.bytes);
             self.under_way.extend(entry);
         }
         let lot = self.under_way.iter();
@@ -218,47 +235,25 @@ impl Journal {
             .collect()
     }
 
+    /// Takes the first piece off a change of more bytes.
+    fn split(&mut self, number: u64, bytes: usize) -> Option<Entry> {
+        let entry = self.entries.get_mut(&number)?;
+        let before = entry.bytes;
+        let piece = entry.split(bytes)?;
+        self.bytes -= before - entry.bytes;
+        Some(piece)
+    }
+
     /// The lot has ended like this at `now`: one end for each of its commands, in order.
     pub(crate) fn settle(&mut self, ends: &[Replayed], now: Millis) -> Settled {
-        let mut settled = Settled::default();
-        let is_patient = self.is_patient(ends, now);
+        let mut returns = Returns::new(self.is_patient(ends, now));
         let lot = std::mem::take(&mut self.under_way);
-        // Keys whose value is set again first, so that what follows may be repeated.
-        let mut renewed: HashSet<Vec<u8>> = HashSet::new();
-        // Keys with a change that goes back.
-        let mut delayed: HashSet<Vec<u8>> = HashSet::new();
         for (entry, end) in lot.into_iter().zip(ends) {
-            let goes_back = match end {
-                // What is made before an earlier change of the key is made once more after it.
-                Replayed::Done if entry.change.repeats() && delayed.contains(&entry.key) => true,
-                Replayed::Done => {
-                    settled.done += 1;
-                    false
-                }
-                Replayed::Refused => {
-                    settled.refused += 1;
-                    false
-                }
-                Replayed::NotYet if !is_patient => {
-                    settled.refused += 1;
-                    false
-                }
-                Replayed::NotYet | Replayed::NotSent => true,
-                Replayed::Unknown => {
-                    if entry.change.replaces() {
-                        renewed.insert(entry.key.clone());
-                    }
-                    let may_repeat = entry.change.repeats() || renewed.contains(&entry.key);
-                    settled.in_doubt += u64::from(!may_repeat);
-                    may_repeat
-                }
-            };
-            if goes_back {
-                delayed.insert(entry.key.clone());
+            if returns.takes(&entry.key, &entry.change, *end) {
                 self.give_back(entry);
             }
         }
-        settled
+        returns.settled()
     }
 
     /// Whether changes that the server puts off are kept. Callers wait for them, so not for ever.
@@ -285,16 +280,21 @@ impl Journal {
     }
 
     /// Puts a change before those of its key that came meanwhile. They may have replaced it.
-    fn give_back(&mut self, entry: Entry) {
+    fn give_back(&mut self, mut entry: Entry) {
         let numbers = self.by_key.get(&entry.key).map(|of_key| &of_key.numbers);
         let numbers = numbers.into_iter().flatten();
         let later = numbers.filter(|number| **number > entry.number);
         let is_replaced = later
             .filter_map(|number| self.entries.get(number))
             .any(|later| later.change.replaces());
-        if !is_replaced {
-            self.insert(entry);
+        if is_replaced {
+            return;
         }
+        // It may be the first piece of a larger one.
+        if let Some(rest) = self.remove(entry.number) {
+            entry.unite(rest);
+        }
+        self.insert(entry);
     }
 
     /// Adds a change behind the others of its key, or makes one of it and one of them.
@@ -307,13 +307,7 @@ impl Journal {
             self.by_change.insert(number, key.clone());
         }
         if let Err(change) = self.join(&key, change) {
-            let bytes = ENTRY_BYTES + 3 * key.len() + change.bytes();
-            self.insert(Entry {
-                number,
-                key,
-                change,
-                bytes,
-            });
+            self.insert(Entry::new(number, key, change));
         }
     }
 

@@ -12,6 +12,15 @@ const WIDE: Bounds = Bounds {
     bytes: 1 << 20,
 };
 
+/// Lots of so many commands of any size.
+pub(super) fn lot_of(commands: usize) -> LotBounds {
+    LotBounds {
+        commands,
+        bytes: usize::MAX,
+        command_bytes: usize::MAX,
+    }
+}
+
 /// A journal, and what a store would tell of the expiries of keys.
 pub(super) struct Rig {
     journal: Journal,

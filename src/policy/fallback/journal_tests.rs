@@ -3,7 +3,7 @@
 
 use super::{
     change::Millis,
-    journal_rig::{Rig, bounded, journal, run, run_at},
+    journal_rig::{Rig, bounded, journal, lot_of, run, run_at},
     *,
 };
 
@@ -12,7 +12,7 @@ fn take(journal: &mut Rig, most: usize) -> Vec<String> {
 }
 
 fn take_at(journal: &mut Rig, most: usize, now: Millis) -> Vec<String> {
-    let lot = journal.take(most, usize::MAX, now).into_iter();
+    let lot = journal.take(lot_of(most), now).into_iter();
     lot.map(|words| String::from_utf8_lossy(&words.join(&b' ')).into_owned())
         .collect()
 }
@@ -268,7 +268,7 @@ fn a_key_may_have_many_changes() {
         );
     }
     assert_eq!(journal.len(), 20_001);
-    while !journal.take(128, usize::MAX, 2_000).is_empty() {
+    while !journal.take(lot_of(128), 2_000).is_empty() {
         journal.settle(&[Replayed::Done; 128], 2_000);
     }
     assert_eq!((journal.len(), journal.bytes()), (0, 0));

@@ -75,7 +75,7 @@ impl Kind {
             // Options stand where the first score does.
             Layout::Scores => is_pairs() && !is_option(arguments[0]),
             Layout::Sum => matches!(arguments, [_, amount] if number(amount).is_some()),
-            Layout::Cut => matches!(arguments, [first, last] if is_cut(first, last)),
+            Layout::Cut => matches!(arguments, [first, last] if cut(first, last).is_some()),
         }
     }
 
@@ -103,19 +103,15 @@ impl Kind {
     }
 }
 
-/// How many elements a cut leaves, and by which command they come to the end of the list that stays.
+/// How many elements a cut leaves, and by which command they come to the end of the list that stays; `None` unless the
+/// list keeps an end of a length. What else a cut may take away is not known here: the server may have elements that
+/// nobody has read.
 pub(super) fn cut(first: &[u8], last: &[u8]) -> Option<(usize, &'static str)> {
     match (number(first)?, number(last)?) {
         (0, last @ 0..) => Some((usize::try_from(last).ok()?.checked_add(1)?, "LPUSH")),
         (first @ ..0, -1) => Some((usize::try_from(first.unsigned_abs()).ok()?, "RPUSH")),
         _ => None,
     }
-}
-
-/// Whether a list keeps an end of a length. What else a cut may take away is not known here: the server may have
-/// elements that nobody has read.
-fn is_cut(first: &[u8], last: &[u8]) -> bool {
-    cut(first, last).is_some()
 }
 
 fn is_option(word: &[u8]) -> bool {

@@ -20,7 +20,7 @@ pub(crate) struct LastSeen {
     max_entries: usize,
     max_bytes: usize,
     values: HashMap<Vec<u8>, Seen>,
-    /// The keys by the number of their read.
+    /// The keys by the number of the read or write that told their value.
     order: BTreeMap<u64, Vec<u8>>,
     bytes: usize,
     last: u64,

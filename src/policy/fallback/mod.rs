@@ -2,19 +2,21 @@
 //! the server.
 //!
 //! - `served`: the commands that may run locally, and the changes that they make · `kind`: those that change a part of a
-//!   value · `change`: a change of one key, and the command that makes it at the server · `journal`: the changes that are kept ·
-//!   `replayed`: what has become of them · `last_seen`: what
-//!   was seen before · `whole_strings`: the commands that show it
+//!   value · `change`: a change of one key, and the command that makes it at the server · `journal`: the changes that are
+//!   kept, each an `entry` · `replayed`: what has become of them · `returns`: which of them are to be made once more ·
+//!   `last_seen`: what was seen before · `whole_strings`: the commands that show it
 
 mod change;
+mod entry;
 mod journal;
 mod kind;
 mod last_seen;
 mod replayed;
+mod returns;
 mod served;
 mod whole_strings;
 
-pub(crate) use journal::{Bounds, Journal, Keeps, Lot};
+pub(crate) use journal::{Bounds, Journal, Keeps, Lot, LotBounds};
 pub(crate) use last_seen::LastSeen;
 pub(crate) use replayed::Replayed;
 pub(crate) use served::{LocalReply, Served};

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    journal_rig::{Rig, journal, run},
+    journal_rig::{Rig, journal, lot_of, run},
     *,
 };
 
@@ -110,10 +110,14 @@ fn random_line(random: &mut fastrand::Rng, step: usize) -> String {
     }
 }
 
-/// Makes a lot. Some of it may not be made, because it is lost or because the server is full, and where that would not be
-/// noticed its replies may be lost.
+/// Makes a lot. Some of it may not be made, because it is lost or because the server is full, maybe for its first commands
+/// only. Where that would not be noticed its replies may be lost.
 fn replay(journal: &mut Rig, server: &mut Model, random: &mut fastrand::Rng) {
-    let lot = journal.take(random.usize(1..8), usize::MAX, 2_000);
+    let bounds = LotBounds {
+        command_bytes: random.usize(0..500),
+        ..lot_of(random.usize(1..8))
+    };
+    let lot = journal.take(bounds, 2_000);
     let is = |words: &[Vec<u8>], names: &[&[u8]]| names.contains(&&*words[0]);
     let may_lose = |words: &Vec<Vec<u8>>| is(words, &[b"SET", b"DEL", b"SADD", b"SREM"]);
     let end = match random.u8(0..4) {
@@ -122,10 +126,15 @@ fn replay(journal: &mut Rig, server: &mut Model, random: &mut fastrand::Rng) {
         2 => Replayed::NotYet,
         _ => Replayed::Done,
     };
+    let has_room_from = random.usize(0..16);
     let ends: Vec<_> = lot
         .iter()
-        .map(|words| match end {
+        .enumerate()
+        .map(|(index, words)| match end {
             Replayed::NotYet if is(words, &[b"DEL", b"SREM", b"LTRIM"]) => Replayed::Done,
+            // The elements of a list would come in another order.
+            Replayed::NotYet if is(words, &[b"LPUSH", b"RPUSH"]) => Replayed::NotYet,
+            Replayed::NotYet if index >= has_room_from => Replayed::Done,
             end => end,
         })
         .collect();
@@ -135,4 +144,75 @@ fn replay(journal: &mut Rig, server: &mut Model, random: &mut fastrand::Rng) {
         }
     }
     journal.settle(&ends, 2_000);
+}
+
+/// The commands of the lot after one that has ended like this.
+fn sent_again(lines: &[&str], ends: &[Replayed]) -> Vec<String> {
+    let mut journal = journal(Keeps::All);
+    run(&mut journal, lines);
+    assert_eq!(journal.take(lot_of(9), 2_000).len(), ends.len());
+    journal.settle(ends, 2_000);
+    let lot = journal.take(lot_of(9), 2_000).into_iter();
+    lot.map(|words| String::from_utf8_lossy(&words.join(&b' ')).into_owned())
+        .collect()
+}
+
+/// A server that is full has room again halfway through a lot.
+#[test]
+fn what_was_added_before_a_value_is_set_is_added_once_more() {
+    use Replayed::{Done, NotYet, Refused};
+    for (lines, middle) in [
+        (["SET k 5", "DEL big", "INCRBY k 1"], Done),
+        (["HSET h f 5", "DEL big", "HINCRBY h f 1"], Done),
+        (["HDEL h f", "DEL big", "HINCRBY h f 1"], Done),
+        (["ZADD z 5 m", "DEL big", "ZINCRBY z 1 m"], Done),
+        // The value before it was of another type.
+        (["SET k 5", "DEL big", "INCRBY k 1"], Refused),
+    ] {
+        let again = sent_again(&lines, &[NotYet, Done, middle]);
+        assert_eq!(again, [lines[0], lines[2]], "{middle:?}");
+    }
+    let others = sent_again(&["HSET h f 5", "HINCRBY h g 1"], &[NotYet, Done]);
+    assert_eq!(others, ["HSET h f 5"]);
+}
+
+#[test]
+fn a_large_change_is_sent_in_pieces() {
+    const MOST: usize = 10_000;
+    let bounds = LotBounds {
+        command_bytes: MOST,
+        ..lot_of(9)
+    };
+    let mut journal = journal(Keeps::All);
+    for number in 0..10_000 {
+        run(
+            &mut journal,
+            &[&format!("RPUSH l {number}"), &format!("SADD s {number}")],
+        );
+    }
+    assert_eq!(journal.len(), 2);
+    let (mut server, mut is_first) = (Model::default(), true);
+    // Pieces that were not made come before the others again, and those before what comes meanwhile.
+    for end in [Replayed::NotSent, Replayed::Done].into_iter().cycle() {
+        let lot = journal.take(bounds, 2_000);
+        if lot.is_empty() {
+            break;
+        }
+        for words in &lot {
+            let bytes: usize = words.iter().map(Vec::len).sum();
+            assert!(bytes <= MOST, "{bytes}");
+            if end == Replayed::Done {
+                server.run(words);
+            }
+        }
+        if std::mem::take(&mut is_first) {
+            run(&mut journal, &["RPUSH l later", "SADD s later"]);
+        }
+        journal.settle(&vec![end; lot.len()], 2_000);
+    }
+    let elements = (0..10_000).map(|number| number.to_string().into_bytes());
+    let elements: Vec<_> = elements.chain([b"later".to_vec()]).collect();
+    assert_eq!(server.lists[&b"l"[..]], elements);
+    assert_eq!(server.sets[&b"s"[..]].len(), 10_001);
+    assert_eq!((journal.len(), journal.bytes()), (0, 0));
 }

@@ -5,11 +5,9 @@
 //! popped, streams, scripts, messages, and commands about all keys are not on it: what they answer would be an
 //! invention.
 
-use std::str;
-
 use super::{
     change::{Change, Millis},
-    kind::Kind,
+    kind::{Kind, number},
 };
 
 /// A command that may run locally.
@@ -200,10 +198,6 @@ fn time_of(option: &[u8], time: &[u8], now: Millis) -> Option<i64> {
     } else {
         None
     }
-}
-
-fn number(text: &[u8]) -> Option<i64> {
-    str::from_utf8(text).ok()?.parse().ok()
 }
 
 #[cfg(test)]
