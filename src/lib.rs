@@ -98,6 +98,7 @@ mod net;
 mod policy;
 mod registry;
 mod reply_code;
+mod rounded;
 mod sanitize;
 mod state;
 mod thread;

@@ -36,8 +36,7 @@ pub(crate) fn bucket(nanos: u64) -> usize {
     BOUNDS.partition_point(|bound| *bound < nanos)
 }
 
-/// The bound that all durations in a bucket are above, and the one that none is above. Zero is above no bound, and is
-/// looked for each time.
+/// The bound that all durations in a bucket are above, but for zero, and the one that none is above.
 pub(crate) fn bucket_bounds(bucket: usize) -> (u64, u64) {
     let above = bucket.checked_sub(1).map_or(0, |before| BOUNDS[before]);
     let until = BOUNDS.get(bucket).copied().unwrap_or(u64::MAX);

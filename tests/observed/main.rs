@@ -5,6 +5,7 @@
 mod common;
 
 mod health_checks;
+mod log_lines;
 mod statistics;
 
 use std::time::Duration;
