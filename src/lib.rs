@@ -93,6 +93,8 @@ mod lifeline;
 mod log;
 mod memory;
 mod messages;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod nearest;
 mod net;
 mod policy;
@@ -142,6 +144,8 @@ pub use lifeline::ShutdownReport;
 pub use loan::Loan;
 pub use memory::{EvictionPolicy, MemoryEntry, MemoryListener, MemoryServer, MemoryValue};
 pub use messages::{Execute, Subscribe};
+#[cfg(feature = "metrics")]
+pub use metrics::Metrics;
 pub use name::DatabaseName;
 pub use policy::command::Refusal;
 pub use preset::{PresetDatabases, RedisDatabase, UnknownRedisDatabase};

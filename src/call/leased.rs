@@ -93,6 +93,7 @@ impl<B: Backend> CallEngine<B> {
 
     fn acquire_timed_out(&self, attempts: Attempts) -> Error {
         count(&self.state.counters.timed_out);
+        count(&self.state.counters.acquire_timeouts);
         let shared_error = self.state.dial_error.load();
         let lease_error = self.state.lease_error.load();
         let last_error = shared_error.as_deref().or(lease_error.as_deref()).cloned();

@@ -62,6 +62,8 @@ pub(super) struct Past {
     time_in: TimeInState,
     since: Option<Instant>,
     trips: u64,
+    circuit_changes: u64,
+    events: u64,
 }
 
 impl Past {
@@ -73,12 +75,15 @@ impl Past {
             *self = Self::default();
             self.since = Some(now);
             self.trips = u64::from(next.circuit == CircuitState::Open);
+            self.events = 1;
             return;
         };
         self.time_in = self.with_present(before, now);
         self.since = Some(now);
         let has_opened = next.circuit == CircuitState::Open && before.circuit != next.circuit;
         self.trips += u64::from(has_opened);
+        self.circuit_changes += u64::from(before.circuit != next.circuit);
+        self.events += 1;
     }
 
     fn with_present(&self, present: &HealthEvent, now: Instant) -> TimeInState {
@@ -98,6 +103,9 @@ pub(crate) struct History {
     pub(crate) time_in: TimeInState,
     /// How often the circuit has opened.
     pub(crate) trips: u64,
+    /// How often it has changed.
+    pub(crate) circuit_changes: u64,
+    pub(crate) events: u64,
 }
 
 impl History {
@@ -108,6 +116,8 @@ impl History {
                 circuit: CircuitState::Closed,
                 time_in: TimeInState::default(),
                 trips: 0,
+                circuit_changes: 0,
+                events: 0,
             };
         };
         Self {
@@ -115,6 +125,8 @@ impl History {
             circuit: latest.circuit,
             time_in: past.with_present(latest, now),
             trips: past.trips,
+            circuit_changes: past.circuit_changes,
+            events: past.events,
         }
     }
 }

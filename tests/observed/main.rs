@@ -6,6 +6,7 @@ mod common;
 
 mod health_checks;
 mod log_lines;
+mod metrics;
 mod statistics;
 
 use std::time::Duration;

@@ -26,19 +26,21 @@ struct Window {
 }
 
 impl Latencies {
-    /// Counts a reply that came `now` to a call that `began` then. `now` is the same for all.
+    /// Counts a reply to a call that `began` then, if that is in the bucket of the last one.
     #[inline]
-    pub(super) fn record(&mut self, began: Instant, now: Instant) {
+    pub(super) fn record_like_last(&mut self, began: Instant) -> bool {
         match &self.last {
             Some(last) if last.since <= began && began < last.before => {
                 self.counts[last.bucket] += 1;
+                true
             }
-            _ => self.record_elsewhere(began, now),
+            _ => false,
         }
     }
 
+    /// Counts a reply that came `now` to a call that `began` then. `now` is the same for all.
     #[inline(never)]
-    fn record_elsewhere(&mut self, began: Instant, now: Instant) {
+    pub(super) fn record(&mut self, began: Instant, now: Instant) {
         let nanos = now.saturating_duration_since(began).as_nanos() as u64;
         let bucket = bucket(nanos);
         let is_first = self.used == 0;
@@ -93,7 +95,10 @@ mod tests {
             let mut latencies = Latencies::default();
             let mut expected = [0; BUCKETS];
             for nanos in &nanos {
-                latencies.record(now - Duration::from_nanos(*nanos), now);
+                let began = now - Duration::from_nanos(*nanos);
+                if !latencies.record_like_last(began) {
+                    latencies.record(began, now);
+                }
                 expected[bucket(*nanos)] += 1;
             }
             let mut counted = [0; BUCKETS];
