@@ -59,7 +59,8 @@
 //!
 //! None is on by default.
 //! - `serde`: `Serialize` and `Deserialize` for [`Config`] and [`DatabaseConfig`], for configurations of
-//!   applications in any format.
+//!   applications in any format; `Serialize` for statistics and health checks.
+//! - `metrics`: `Supervisor::metrics`, the statistics by the `metrics` facade.
 //! - `memory-lua`: scripts in the embedded server. It brings a C build of Lua 5.1.
 //!
 //! `internals` opens parts of the crate to its own benches and fuzz targets. It is
@@ -102,6 +103,7 @@ mod registry;
 mod reply_code;
 mod rounded;
 mod sanitize;
+mod span;
 mod state;
 mod thread;
 mod watching;

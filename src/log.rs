@@ -1,8 +1,8 @@
 //! The log of a supervisor. Its lines go to `tracing` on a thread of their own.
 //!
 //! A subscriber of `tracing` is code of the application: it may write to a disk that is full, ask this crate for
-//! its statistics, or panic. So no actor runs it, and it is never run under a lock. This is the one file that
-//! names `tracing`.
+//! its statistics, or panic. So no actor runs it, and it is never run under a lock. Besides `span`, this is the one file
+//! that names `tracing`.
 
 use std::{
     collections::VecDeque,

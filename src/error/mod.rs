@@ -379,6 +379,30 @@ impl Error {
         }
     }
 
+    /// The name of the variant.
+    pub(crate) fn variant(&self) -> &'static str {
+        match self {
+            Self::CircuitOpen { .. } => "CircuitOpen",
+            Self::Overloaded { .. } => "Overloaded",
+            Self::TimedOut { .. } => "TimedOut",
+            Self::ConnectionLost { .. } => "ConnectionLost",
+            Self::Server { .. } => "Server",
+            Self::ReplyTooLarge { .. } => "ReplyTooLarge",
+            Self::Conversion { .. } => "Conversion",
+            Self::CommandRefused { .. } => "CommandRefused",
+            Self::Conflict { .. } => "Conflict",
+            Self::WatchLost { .. } => "WatchLost",
+            Self::LeaseNotReturned { .. } => "LeaseNotReturned",
+            Self::WouldBlockRuntime { .. } => "WouldBlockRuntime",
+            Self::ShuttingDown { .. } => "ShuttingDown",
+            Self::Abandoned { .. } => "Abandoned",
+            Self::Failed { .. } => "Failed",
+            Self::Isolated { .. } => "Isolated",
+            Self::UnknownDatabase { .. } => "UnknownDatabase",
+            Self::NotReady { .. } => "NotReady",
+        }
+    }
+
     /// The code of the server's error reply, such as `WRONGTYPE`; `None` for all variants but
     /// [`Server`](Self::Server). For a pipeline, the code of the first command that failed, and
     /// `EXECABORT` for a transaction that the server discarded.

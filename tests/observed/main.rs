@@ -7,6 +7,7 @@ mod common;
 mod health_checks;
 mod log_lines;
 mod metrics;
+mod spans;
 mod statistics;
 
 use std::time::Duration;

@@ -139,4 +139,9 @@ async fn a_scrape_agrees_with_the_statistics() {
         matches!(open, Some(Value::Gauge(open)) if *open == 0.0),
         "{open:?}"
     );
+    let healthy = scraped.get(&("redis_steward_state".into(), "healthy".into()));
+    assert!(
+        matches!(healthy, Some(Value::Gauge(healthy)) if *healthy == 0.0),
+        "{healthy:?}"
+    );
 }
