@@ -55,7 +55,7 @@ impl fmt::Display for DatabaseStats {
         ];
         for (number, what) in some {
             if number > 0 {
-                write!(f, "; {number} {what}")?;
+                write!(f, "; {what}: {number}")?;
             }
         }
         let pool = &self.pool;

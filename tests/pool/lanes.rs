@@ -82,7 +82,7 @@ async fn a_waiting_caller_gets_a_lease_when_the_server_is_back() {
     rig.server.kill();
     let is_gone = || rig.stats().pool.open == 0;
     eventually_async(SOON, "nothing is left", is_gone).await;
-    let main = rig.main.clone();
+    let main = rig.main.patient();
     let waiting = tokio::spawn(async move { main.lease().await.map(drop) });
     let is_open = || rig.stats().circuit == CircuitState::Open;
     eventually_async(SOON, "the circuit is open", is_open).await;

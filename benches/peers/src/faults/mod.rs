@@ -127,7 +127,7 @@ async fn observe(name: Name, fault: Fault, server: Server) -> Result<Outcome> {
         Name::Rustis => experiment.run::<clients::Rustis>(server).await,
         Name::RedisTower => experiment.run::<clients::Tower>(server).await,
         Name::ValkeyGlide => experiment.run::<clients::Glide>(server).await,
-        Name::FredPool | Name::RedisBenchmark => {
+        Name::FredPool | Name::RedisStewardObserved | Name::RedisBenchmark => {
             unreachable!("BUG: the command line offers no {name} for faults")
         }
     }

@@ -31,6 +31,7 @@ impl Line {
     pub fn of(name: Name) -> Self {
         let (red, green, blue, marker) = match name {
             Name::RedisSteward | Name::RedisStewardPatient => (213, 94, 0, Marker::Circle),
+            Name::RedisStewardObserved => (213, 94, 0, Marker::Cross),
             Name::RedisRs => (0, 114, 178, Marker::Circle),
             Name::RedisRsManager => (86, 180, 233, Marker::Triangle),
             Name::DeadpoolRedis => (0, 0, 0, Marker::Cross),
