@@ -1,7 +1,10 @@
 //! The counts of a histogram of durations.
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    sync::atomic::{
+        AtomicU64,
+        Ordering::{Acquire, Relaxed, Release},
+    },
     time::Duration,
 };
 
@@ -24,10 +27,11 @@ impl Durations {
         self.note_longest(nanos);
     }
 
-    /// Adds those of one turn of a connection.
+    /// Adds those of one turn of a connection. Who sees them sees what was counted before: there are never more
+    /// latencies than replies.
     pub(super) fn add(&self, latencies: &Latencies) {
         for (bucket, count) in latencies.counts() {
-            self.counts[bucket].fetch_add(count, Relaxed);
+            self.counts[bucket].fetch_add(count, Release);
         }
         self.note_longest(latencies.longest_nanos());
     }
@@ -40,7 +44,7 @@ impl Durations {
     }
 
     pub(crate) fn snapshot(&self) -> DurationHistogram {
-        let counts = std::array::from_fn(|bucket| self.counts[bucket].load(Relaxed));
+        let counts = std::array::from_fn(|bucket| self.counts[bucket].load(Acquire));
         DurationHistogram {
             counts,
             max: Duration::from_nanos(self.max_nanos.load(Relaxed)),

@@ -36,6 +36,8 @@ pub(crate) enum Invariant {
     Isolation,
     /// The events report every change of state.
     Events,
+    /// Each snapshot of the statistics is consistent, and no counter falls.
+    Statistics,
     /// No text contains a secret.
     Secrecy,
 }

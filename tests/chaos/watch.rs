@@ -28,8 +28,11 @@ const EVERY: Duration = Duration::from_millis(100);
 pub(crate) fn connections(site: &Site, supervisor: &Supervisor, stage: &Stage) -> (usize, usize) {
     let (mut most_sockets, mut most_clients) = (0, 0);
     let mut last_few = Instant::now();
+    let mut earlier = supervisor.statistics();
     while !stage.calls_have_ended() {
         let stats = supervisor.statistics();
+        stage.record(adds_up(site.name, &earlier, &stats), String::new);
+        earlier = stats.clone();
         stage.record(free_of_secrets(&format!("{stats:?}")), String::new);
         let pool = &stats.databases[site.name].pool;
         let is_within = check(Invariant::Connections, pool.open <= pool.max, || {
@@ -57,6 +60,25 @@ pub(crate) fn connections(site: &Site, supervisor: &Supervisor, stage: &Stage) -
         thread::sleep(EVERY);
     }
     (most_sockets, most_clients)
+}
+
+/// Whether a snapshot is consistent, and no counter has fallen since an earlier one.
+fn adds_up(name: &str, earlier: &SupervisorStats, later: &SupervisorStats) -> Check {
+    let (before, now) = (&earlier.databases[name], &later.databases[name]);
+    let rate = now.success_rate();
+    let is_whole = now.failures() <= now.commands() && (0.0..=1.0).contains(&rate);
+    let replies = now.succeeded + now.error_replies;
+    let are_measured = now.latency.count() <= replies;
+    let interval = now.since(before);
+    let has_grown = before.succeeded + interval.succeeded == now.succeeded
+        && before.latency.count() + interval.latency.count() == now.latency.count()
+        && before.trips <= now.trips
+        && before.uptime() <= now.uptime();
+    check(
+        Invariant::Statistics,
+        is_whole && are_measured && has_grown,
+        || format!("{name}: {before:?} and then {now:?}"),
+    )
 }
 
 fn clients(site: &Site) -> Option<usize> {
