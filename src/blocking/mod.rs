@@ -22,6 +22,7 @@ use crate::{
     call::{CallEngine, CallOptions},
     database::Database,
     error::Error,
+    events::HealthState,
     execution::{Execution, Source},
 };
 
@@ -117,10 +118,27 @@ impl BlockingDatabase {
         self.database.name()
     }
 
+    /// What is known of the database now: see [`Database::state`]. It blocks for nothing.
+    pub fn state(&self) -> HealthState {
+        self.database.state()
+    }
+
     /// The same database with another timeout for each call: see [`Database::with_timeout`].
     #[must_use]
     pub fn with_timeout(&self, timeout: Duration) -> Self {
         Self::new(self.database.with_timeout(timeout))
+    }
+
+    /// The same database, whose calls wait while it is down: see [`Database::patient`].
+    #[must_use]
+    pub fn patient(&self) -> Self {
+        Self::new(self.database.patient())
+    }
+
+    /// The same database, whose calls fail at once while it is down: see [`Database::impatient`].
+    #[must_use]
+    pub fn impatient(&self) -> Self {
+        Self::new(self.database.impatient())
     }
 
     /// The same database for commands that may run twice: see [`Database::idempotent`].

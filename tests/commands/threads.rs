@@ -10,7 +10,8 @@ use std::{
 
 use redis::{Commands, ConnectionLike, ErrorKind, RedisResult, Script, Value, cmd, pipe};
 use redis_steward::{
-    BlockingDatabase, CircuitState, Config, Database, Error, Execution, Refusal, Supervisor,
+    BlockingDatabase, CircuitState, Config, Database, Error, Execution, HealthState, Refusal,
+    Supervisor,
 };
 
 use crate::{
@@ -425,4 +426,28 @@ fn assert_refused<T>(result: RedisResult<T>, expected: Refusal) {
         Some(Error::CommandRefused { refusal, .. }) => assert_eq!(*refusal, expected),
         _ => panic!("{error}"),
     }
+}
+
+#[test]
+fn a_patient_thread_waits_for_the_server_and_the_state_is_known_without_waiting() {
+    let rig = Rig::start();
+    assert_eq!(rig.main.state(), HealthState::Healthy);
+    rig.server.kill();
+    let is_down = || matches!(rig.main.state(), HealthState::Down { .. });
+    eventually(SOON, "it is known to be down", is_down);
+    let refused = rig.main.query::<i64>(cmd("INCR").arg("n"));
+    assert!(
+        matches!(refused, Err(Error::CircuitOpen { .. })),
+        "{refused:?}"
+    );
+    let patient = rig.main.patient().with_timeout(2 * SOON);
+    let impatient = patient.impatient();
+    let refused = impatient.query::<i64>(cmd("INCR").arg("n"));
+    assert!(
+        matches!(refused, Err(Error::CircuitOpen { .. })),
+        "{refused:?}"
+    );
+    let waiting = thread::spawn(move || patient.query::<i64>(cmd("INCR").arg("n")));
+    rig.server.restart();
+    assert_eq!(waiting.join().expect("no panic").expect("it waited"), 1);
 }
