@@ -61,7 +61,9 @@ impl Lifeline {
         let asked = timeout(within, self.link.check.send(CheckHealth { database: id }));
         let answers = match asked.await {
             Ok(Ok(Some(answers))) => answers,
-            Ok(_) => Answers::missing("nobody asks it any more"),
+            Ok(_) => Answers::missing(
+                "the check was cut short: the database was removed, or the supervisor was shut down",
+            ),
             Err(_) => Answers::missing("no answer in time"),
         };
         let (state, circuit) = self.registry.present_state(database);

@@ -27,12 +27,15 @@ const LINGER: Duration = Duration::from_secs(1);
 /// How long a shutdown waits for a subscriber that is slow.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Writes a line to a [`Log`], with the target `redis_steward`: a level, then the fields and the text as in `tracing::event!`. The line owns its
+/// The target of all lines.
+pub(crate) const TARGET: &str = "redis_steward";
+
+/// Writes a line to a [`Log`]: a level, then the fields and the text as in `tracing::event!`. The line owns its
 /// fields, which are shown on the thread of the log.
 macro_rules! log_line {
     ($log:expr, $level:ident, $($line:tt)+) => {
         $log.write(tracing::Level::$level, move || {
-            tracing::event!(target: "redis_steward", tracing::Level::$level, $($line)+)
+            tracing::event!(target: $crate::log::TARGET, tracing::Level::$level, $($line)+)
         })
     };
 }
@@ -124,7 +127,7 @@ impl Shared {
             let _ = catch_unwind(AssertUnwindSafe(line));
             if dropped > 0 {
                 let report = || {
-                    tracing::warn!(target: "redis_steward", dropped, "lines of the log were dropped: its writer is slow");
+                    tracing::warn!(target: TARGET, dropped, "lines of the log were dropped: its writer is slow");
                 };
                 let _ = catch_unwind(report);
             }

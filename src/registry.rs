@@ -266,12 +266,13 @@ impl Registry {
     /// A snapshot of all counters.
     pub(crate) fn statistics(&self) -> SupervisorStats {
         let databases = self.databases.iter();
-        let now = clock::now();
+        let databases = databases
+            .map(|entry| (entry.key().to_string(), self.statistics_of(&entry)))
+            .collect();
         SupervisorStats {
-            uptime: now - self.started,
-            databases: databases
-                .map(|entry| (entry.key().to_string(), self.statistics_of(&entry, now)))
-                .collect(),
+            // After the databases, so that none is older.
+            uptime: self.uptime(),
+            databases,
         }
     }
 
@@ -286,10 +287,13 @@ impl Registry {
         self.hub.close();
     }
 
-    fn statistics_of(&self, state: &DatabaseState, now: Instant) -> DatabaseStats {
-        let history = self.hub.history(&state.name, now);
+    fn statistics_of(&self, state: &DatabaseState) -> DatabaseStats {
+        let history = self.hub.history(&state.name, clock::now());
         let (in_flight, pool) = (state.in_flight.now(), state.pool_stats());
         let fallback = state.local.figures();
-        state.counters.snapshot(history, in_flight, fallback, pool)
+        let id = state.id.clone();
+        state
+            .counters
+            .snapshot(id, history, in_flight, fallback, pool)
     }
 }

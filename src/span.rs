@@ -11,11 +11,7 @@ use crate::{
 };
 
 /// By this target, a program chooses whether there are spans: `redis_steward::command=debug`.
-macro_rules! target {
-    () => {
-        "redis_steward::command"
-    };
-}
+const TARGET: &str = "redis_steward::command";
 
 /// A command or a pipeline, as a trace tells of it: without keys and values.
 #[derive(Debug)]
@@ -31,7 +27,7 @@ pub(crate) struct Operation {
 /// Whether there are to be spans. Without a subscriber that wants them it costs a comparison.
 #[inline]
 pub(crate) fn is_wanted() -> bool {
-    tracing::enabled!(target: target!(), Level::DEBUG)
+    tracing::enabled!(target: TARGET, Level::DEBUG)
 }
 
 /// Runs a call in a span, with the names of OpenTelemetry's conventions for database clients.
@@ -62,7 +58,7 @@ fn span(settings: &DatabaseSettings, operation: &Operation) -> Span {
         Address::Service(_) => ("client", None, None),
     };
     tracing::span!(
-        target: target!(),
+        target: TARGET,
         Level::DEBUG,
         "redis",
         otel.name = operation.name,

@@ -73,7 +73,9 @@ impl<B: Backend> CallEngine<B> {
                 let outage = self.state.outage.load();
                 let cause = outage.as_ref().and_then(|outage| outage.cause.clone());
                 let attempts = Attempts::not_sent(options.timeout);
-                self.timed_out(Stage::Connect, attempts, cause)
+                let error = self.timed_out(Stage::Connect, attempts, cause);
+                self.state.counters.note_error(&error);
+                error
             }
             NotAdmitted::TooManyWait => {
                 self.overloaded(Limit::Parked(self.state.settings.load().max_parked))

@@ -97,7 +97,9 @@ impl<B: Backend> CallEngine<B> {
         let shared_error = self.state.dial_error.load();
         let lease_error = self.state.lease_error.load();
         let last_error = shared_error.as_deref().or(lease_error.as_deref()).cloned();
-        self.timed_out(Stage::Acquire, attempts, last_error)
+        let error = self.timed_out(Stage::Acquire, attempts, last_error);
+        self.state.counters.note_error(&error);
+        error
     }
 
     /// Runs work that may block for so long on a connection of its own. If that is lost, the work is sent

@@ -61,14 +61,16 @@ impl<'a, B: Backend> PipelineRun<'a, B> {
         match (error.clone().into_server_errors(), attempts) {
             (Some(replies), Some(attempts)) => {
                 let first = replies.first().map(|(_, error)| error.code());
-                Error::Server {
+                let error = Error::Server {
                     database,
                     execution: attempts.execution,
                     attempts: attempts.count,
                     // An aborted transaction has a code of its own.
                     code: error.code().or(first).unwrap_or_default().into(),
                     error,
-                }
+                };
+                self.engine.state.counters.note_error(&error);
+                error
             }
             _ => conversion(database, error),
         }

@@ -52,7 +52,7 @@ impl<B: Backend> CallEngine<B> {
         span::run(&self.state.settings.share(), operation, call).await
     }
 
-    /// The name of a command that is known; what is not may be a secret that was sent by mistake.
+    /// The name of a command that is known. An unknown name may be a secret that was sent by mistake.
     fn operation_name(&self, command: &Cmd) -> String {
         match self.class(command) {
             Class::Unknown => "OTHER".to_owned(),

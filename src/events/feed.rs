@@ -29,9 +29,7 @@ pub(super) struct Feed(Mutex<Events>);
 #[derive(Default)]
 struct Events {
     /// The present state of each database, and the last one of those that were removed of late.
-    latest: BTreeMap<Arc<str>, HealthEvent>,
-    /// What was before, of the same databases.
-    histories: BTreeMap<Arc<str>, Past>,
+    latest: BTreeMap<Arc<str>, Present>,
     /// The last events of all databases, in order and without a gap.
     recent: VecDeque<HealthEvent>,
     /// The number of the last event.
@@ -40,6 +38,12 @@ struct Events {
     waiting: HashMap<u64, Waker>,
     last_subscriber: u64,
     is_closed: bool,
+}
+
+/// The present state of a database, and what was before.
+pub(super) struct Present {
+    pub(super) event: HealthEvent,
+    pub(super) past: Past,
 }
 
 /// A change to publish. The feed adds time and sequence number.
@@ -133,16 +137,17 @@ impl Feed {
 
     /// The present state of a database, and what was before.
     pub(super) fn history(&self, database: &str, now: Instant) -> History {
-        let events = self.lock();
-        let latest = events.latest.get(database);
-        let past = events.histories.get(database);
-        History::of(latest, past, now)
+        History::of(self.lock().latest.get(database), now)
     }
 
     /// The last event of one database.
     #[cfg(test)]
     pub(super) fn latest(&self, database: &str) -> Option<HealthEvent> {
-        self.lock().latest.get(database).cloned()
+        let events = self.lock();
+        events
+            .latest
+            .get(database)
+            .map(|present| present.event.clone())
     }
 
     /// There are no events from now on.
@@ -179,6 +184,7 @@ impl Events {
     fn add(&mut self, change: Change) -> Option<HealthEvent> {
         let latest = self.latest.get(&change.database);
         let is_known = latest.is_some_and(|latest| {
+            let latest = &latest.event;
             latest.state.is_like(&change.state) && latest.circuit == change.circuit
         });
         if self.is_closed || is_known {
@@ -196,7 +202,7 @@ impl Events {
         if self.is_closed {
             return None;
         }
-        let latest = self.latest.get(database);
+        let latest = self.latest.get(database).map(|present| &present.event);
         let change = Change {
             database: database.clone(),
             state: latest.map_or(HealthState::Starting, |latest| latest.state.clone()),
@@ -210,14 +216,14 @@ impl Events {
 
     /// The last events of the databases that there are.
     fn present(&self) -> impl Iterator<Item = &HealthEvent> {
-        let events = self.latest.values();
+        let events = self.latest.values().map(|present| &present.event);
         events.filter(|event| event.state != HealthState::Removed)
     }
 
     /// Forgets the database that was removed first, if many were. No subscriber that is less far behind than that
     /// misses its end.
     fn forget_removed(&mut self) {
-        let removed = self.latest.values();
+        let removed = self.latest.values().map(|present| &present.event);
         let removed = removed.filter(|event| event.state == HealthState::Removed);
         let mut oldest: Option<&HealthEvent> = None;
         let mut number = 0;
@@ -231,7 +237,6 @@ impl Events {
             && let Some(name) = oldest.map(|oldest| oldest.database.clone())
         {
             self.latest.remove(&name);
-            self.histories.remove(&name);
         }
     }
 
@@ -248,9 +253,12 @@ impl Events {
             sequence: self.sequence,
             missed: 0,
         };
-        let past = self.histories.entry(event.database.clone()).or_default();
-        past.note(self.latest.get(&event.database), &event, change.now);
-        self.latest.insert(event.database.clone(), event.clone());
+        let before = self.latest.remove(&event.database);
+        let present = Present {
+            past: Past::before(before, &event, change.now),
+            event: event.clone(),
+        };
+        self.latest.insert(event.database.clone(), present);
         if event.state == HealthState::Removed {
             self.forget_removed();
         }
@@ -266,7 +274,8 @@ impl Events {
         if let Some(first) = self.recent.len().checked_sub(behind) {
             return self.recent.range(first..).cloned().collect();
         }
-        let changed = self.latest.values().filter(|event| event.sequence > seen);
+        let latest = self.latest.values().map(|present| &present.event);
+        let changed = latest.filter(|event| event.sequence > seen);
         let mut changed: Vec<_> = changed.cloned().collect();
         changed.sort_unstable_by_key(|event| event.sequence);
         let missed = behind - changed.len();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{CircuitState, HealthEvent, HealthState};
+use super::{CircuitState, HealthEvent, HealthState, feed::Present};
 
 /// How long a database was in each [state](HealthState) since it was added. The sum is its uptime.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub struct TimeInState {
     pub starting: Duration,
     /// The server answered.
     pub healthy: Duration,
-    /// A problem was found, and commands were let through.
+    /// A problem was found, and commands were let through, or served by a fallback.
     pub degraded: Duration,
     /// The circuit was open.
     pub down: Duration,
@@ -56,40 +56,43 @@ impl TimeInState {
 }
 
 /// What was before the present state.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Past {
     /// Without the time in the present state.
     time_in: TimeInState,
-    since: Option<Instant>,
+    /// The begin of the present state.
+    since: Instant,
     trips: u64,
     circuit_changes: u64,
     events: u64,
 }
 
 impl Past {
-    /// The state has changed from that of one event to that of the next.
-    pub(super) fn note(&mut self, before: Option<&HealthEvent>, next: &HealthEvent, now: Instant) {
-        let before = before.filter(|before| before.state != HealthState::Removed);
-        let Some(before) = before else {
-            // It is new, or there again.
-            *self = Self::default();
-            self.since = Some(now);
-            self.trips = u64::from(next.circuit == CircuitState::Open);
-            self.events = 1;
-            return;
-        };
-        self.time_in = self.with_present(before, now);
-        self.since = Some(now);
-        let has_opened = next.circuit == CircuitState::Open && before.circuit != next.circuit;
-        self.trips += u64::from(has_opened);
-        self.circuit_changes += u64::from(before.circuit != next.circuit);
-        self.events += 1;
+    /// That of the next event. A database that is new, or there again, has none.
+    pub(super) fn before(before: Option<Present>, next: &HealthEvent, now: Instant) -> Self {
+        let before = before.filter(|before| before.event.state != HealthState::Removed);
+        let circuit = before
+            .as_ref()
+            .map_or(CircuitState::Closed, |before| before.event.circuit);
+        let has_changed = circuit != next.circuit;
+        let has_opened = has_changed && next.circuit == CircuitState::Open;
+        let time_in = before.as_ref().map(|before| before.time_in(now));
+        let past = before.as_ref().map(|before| &before.past);
+        Self {
+            time_in: time_in.unwrap_or_default(),
+            since: now,
+            trips: past.map_or(0, |past| past.trips) + u64::from(has_opened),
+            circuit_changes: past.map_or(0, |past| past.circuit_changes) + u64::from(has_changed),
+            events: past.map_or(0, |past| past.events) + 1,
+        }
     }
+}
 
-    fn with_present(&self, present: &HealthEvent, now: Instant) -> TimeInState {
-        let mut time_in = self.time_in;
-        if let (Some(since), Some(time)) = (self.since, time_in.of(&present.state)) {
-            *time += now.saturating_duration_since(since);
+impl Present {
+    fn time_in(&self, now: Instant) -> TimeInState {
+        let mut time_in = self.past.time_in;
+        if let Some(time) = time_in.of(&self.event.state) {
+            *time += now.saturating_duration_since(self.past.since);
         }
         time_in
     }
@@ -109,8 +112,8 @@ pub(crate) struct History {
 }
 
 impl History {
-    pub(super) fn of(latest: Option<&HealthEvent>, past: Option<&Past>, now: Instant) -> Self {
-        let (Some(latest), Some(past)) = (latest, past) else {
+    pub(super) fn of(present: Option<&Present>, now: Instant) -> Self {
+        let Some(present) = present else {
             return Self {
                 health: HealthState::Starting,
                 circuit: CircuitState::Closed,
@@ -121,12 +124,12 @@ impl History {
             };
         };
         Self {
-            health: latest.state.clone(),
-            circuit: latest.circuit,
-            time_in: past.with_present(latest, now),
-            trips: past.trips,
-            circuit_changes: past.circuit_changes,
-            events: past.events,
+            health: present.event.state.clone(),
+            circuit: present.event.circuit,
+            time_in: present.time_in(now),
+            trips: present.past.trips,
+            circuit_changes: present.past.circuit_changes,
+            events: present.past.events,
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Health as applications see it: states, changes, and the stream of changes.
 //!
 //! - this file: [`HealthState`], [`Reason`], [`CircuitState`], [`HealthEvent`]
-//! - `recovery`: [`Recovery`], the end of a fallback · `feed`: keeps the events · `history`: [`TimeInState`], the time in each state · `hub`: publishes them · `stream`: [`HealthEvents`], the events of one subscriber
+//! - `recovery`: [`Recovery`], the end of a fallback · `feed`: keeps the events · `history`: [`TimeInState`], the time
+//!   in each state · `hub`: publishes them · `stream`: [`HealthEvents`], the events of one subscriber
 
 mod feed;
 mod history;

@@ -23,10 +23,11 @@ use crate::{
 /// [`reasons`](Self::reasons) says why they are what they are. They follow from the state alone, which failed calls and
 /// probes have led to: one question without an answer takes no service out of use.
 ///
-/// With the feature `serde` it can be serialized, with these keys: `healthy`, `ready`, `live`, `reasons`, `state`,
-/// `circuit_state`, `ping_ms`, `error`, `version`, `role`, `connected_clients`, `used_memory`, `used_memory_human`,
-/// `hit_rate` (0 to 1), `replication`, and `pool` with `created_connections`, `available_connections`,
-/// `in_use_connections` and `max_connections`.
+/// With the feature `serde` it can be serialized, with these keys: `database`, `healthy`, `ready`, `live`, `reasons`,
+/// `state`, `reason`, `circuit_state`, `ping_ms`, `error`, `program`, `version`, `role`, `uptime_seconds`,
+/// `connected_clients`, `used_memory`, `used_memory_human`, `max_memory`, `hit_rate` (0 to 1), `replication`, and `pool`
+/// with `created_connections`, `available_connections`, `in_use_connections` (shared and leased ones) and
+/// `max_connections`.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct HealthCheck {

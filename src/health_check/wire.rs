@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
 use super::{HealthCheck, Replication, SupervisorHealth};
-use crate::stats::PoolStats;
+use crate::stats::{PoolStats, millis};
 
 impl Serialize for HealthCheck {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -19,8 +19,7 @@ impl Serialize for HealthCheck {
         map.serialize_entry("state", &self.state)?;
         map.serialize_entry("reason", &self.state.reason())?;
         map.serialize_entry("circuit_state", &self.circuit)?;
-        let ping = self.ping.map(|ping| 1_000.0 * ping.as_secs_f64());
-        map.serialize_entry("ping_ms", &ping)?;
+        map.serialize_entry("ping_ms", &self.ping.map(millis))?;
         map.serialize_entry("error", &self.error.as_deref())?;
         map.serialize_entry("program", &server.map(|server| &server.program))?;
         map.serialize_entry("version", &server.map(|server| &server.version))?;

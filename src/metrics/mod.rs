@@ -8,7 +8,7 @@ mod record;
 use std::{
     fmt,
     pin::pin,
-    sync::{Arc, Mutex, Once, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -21,8 +21,9 @@ use crate::{registry::Registry, stats::SupervisorStats};
 ///
 /// Commands call no recorder: they are counted as for [`statistics`](crate::Supervisor::statistics), and
 /// [`flush`](Self::flush) hands what was added since the last time to the recorder of the program. So switching metrics on
-/// costs a command nothing. Call it before each scrape, or let [`run`](Self::run) call it now and then. Use one value per
-/// recorder: two would count everything twice.
+/// costs a command nothing. Call it before each scrape, or let [`run`](Self::run) call it now and then. Install the recorder
+/// before the first flush, which also describes the metrics to it, and use one value per recorder: two would count
+/// everything twice. What is counted of a database between the last flush and its removal is not handed over.
 ///
 /// The names are those of [OpenTelemetry's conventions for database
 /// clients](https://opentelemetry.io/docs/specs/semconv/database/database-metrics/) where it has some, and begin with
@@ -71,8 +72,6 @@ pub struct Metrics {
 
 impl Metrics {
     pub(crate) fn new(registry: Arc<Registry>) -> Self {
-        static DESCRIBED: Once = Once::new();
-        DESCRIBED.call_once(names::describe);
         Self {
             registry,
             flushed: Mutex::new(None),
@@ -85,22 +84,20 @@ impl Metrics {
         // Held meanwhile, so that two calls at the same time do not hand over the same. A panic of the recorder leaves
         // what was handed over last.
         let mut flushed = self.flushed.lock().unwrap_or_else(PoisonError::into_inner);
-        let present = self.registry.statistics();
-        for (name, later) in &present.databases {
-            let earlier = flushed
-                .as_ref()
-                .and_then(|flushed| flushed.databases.get(name));
-            // One that was removed and added again begins anew.
-            let earlier = earlier.filter(|earlier| earlier.uptime() <= later.uptime());
-            let added = earlier.map_or_else(|| later.clone(), |earlier| later.since(earlier));
-            record::record(name, &added);
-        }
-        if let Some(flushed) = &*flushed {
-            let is_gone = |name: &&String| !present.databases.contains_key(*name);
-            for name in flushed.databases.keys().filter(is_gone) {
+        let mut present = self.registry.statistics();
+        let Some(before) = &*flushed else {
+            names::describe();
+            record::record(&present);
+            *flushed = Some(present);
+            return;
+        };
+        record::record(&present.since(before));
+        for name in before.databases.keys() {
+            if !present.databases.contains_key(name) {
                 record::record_removed(name);
             }
         }
+        present.keep_handed_over(before);
         *flushed = Some(present);
     }
 

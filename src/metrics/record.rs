@@ -10,7 +10,7 @@ use super::names::{
 };
 use crate::{
     events::CircuitState,
-    stats::{DatabaseStats, DurationHistogram},
+    stats::{DatabaseStats, DurationHistogram, SupervisorStats},
 };
 
 const STATES: [&str; 6] = [
@@ -65,11 +65,16 @@ impl Labels<'_> {
     }
 }
 
-/// Hands over what was added to the counters of a database, and what is of the moment.
-pub(super) fn record(database: &str, added: &DatabaseStats) {
-    let labels = Labels(database);
+/// Hands over what was added to the counters, and the values of the moment.
+pub(super) fn record(added: &SupervisorStats) {
+    for (name, added) in &added.databases {
+        record_database(&Labels(name), added);
+    }
+}
+
+fn record_database(labels: &Labels<'_>, added: &DatabaseStats) {
     labels.histogram(OPERATION_DURATION, &added.latency);
-    record_pool(&labels, added);
+    record_pool(labels, added);
     let outcomes = [
         ("succeeded", added.succeeded),
         ("error_reply", added.error_replies),
@@ -89,7 +94,7 @@ pub(super) fn record(database: &str, added: &DatabaseStats) {
     labels.counter_of(BYTES, "direction", &bytes);
     labels.gauge(IN_FLIGHT, added.in_flight);
     labels.gauge(IN_FLIGHT_BYTES, added.in_flight_bytes);
-    record_state(&labels, added.health.word());
+    record_state(labels, added.health.word());
     let circuit = match added.circuit {
         CircuitState::Closed => 0,
         CircuitState::HalfOpen => 1,

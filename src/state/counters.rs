@@ -15,6 +15,7 @@ use super::{durations::Durations, permits::Permits};
 use crate::{
     error::Error,
     events::History,
+    identity::DatabaseId,
     net::{Tally, TallySink},
     policy::pool::{Eviction, Lane, State},
     stats::{DatabaseStats, Evictions, FallbackStats, LastError, PoolStats},
@@ -73,8 +74,12 @@ impl Counters {
         });
     }
 
-    /// Notes a failure that a caller is told of.
+    /// Notes the failure of a call, unless it is a refusal, which would hide why calls are refused.
     pub(crate) fn note_error(&self, error: &Error) {
+        if let Error::CircuitOpen { .. } | Error::Overloaded { .. } | Error::Isolated { .. } = error
+        {
+            return;
+        }
         let last = (error.clone(), SystemTime::now());
         self.last_error.store(Some(Arc::new(last)));
     }
@@ -99,12 +104,14 @@ impl Counters {
 
     pub(crate) fn snapshot(
         &self,
+        id: DatabaseId,
         history: History,
         (in_flight, in_flight_bytes): (usize, usize),
         fallback: FallbackStats,
         pool: PoolStats,
     ) -> DatabaseStats {
         DatabaseStats {
+            id,
             health: history.health,
             circuit: history.circuit,
             trips: history.trips,

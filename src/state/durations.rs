@@ -23,17 +23,18 @@ pub(crate) struct Durations {
 impl Durations {
     pub(crate) fn record(&self, duration: Duration) {
         let nanos = duration.as_nanos() as u64;
-        self.counts[bucket(nanos)].fetch_add(1, Relaxed);
         self.note_longest(nanos);
+        self.counts[bucket(nanos)].fetch_add(1, Release);
     }
 
     /// Adds those of one turn of a connection. Who sees them sees what was counted before: there are never more
     /// latencies than replies.
     pub(super) fn add(&self, latencies: &Latencies) {
+        // Who sees a count sees the longest as well.
+        self.note_longest(latencies.longest_nanos());
         for (bucket, count) in latencies.counts() {
             self.counts[bucket].fetch_add(count, Release);
         }
-        self.note_longest(latencies.longest_nanos());
     }
 
     /// It only reads if there was a longer one, so that connections do not contend for the cache line.

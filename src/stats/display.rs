@@ -26,7 +26,7 @@ impl fmt::Display for SupervisorStats {
     }
 }
 
-/// One line. What is zero is left out.
+/// One line. Outcomes that did not occur are left out.
 impl fmt::Display for DatabaseStats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(

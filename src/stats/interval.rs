@@ -5,8 +5,9 @@ use crate::events::Recovery;
 
 impl SupervisorStats {
     /// What happened after an `earlier` snapshot of the same supervisor: the counters, histograms and times of each
-    /// database are those of the interval, and what is of a moment, such as the health or the connections that are
-    /// open, is that of the later snapshot. A database that was added in between counts from its begin.
+    /// database are those of the interval, and values of a moment, such as the health or the connections that are
+    /// open, are from the later snapshot. A database that was added in between counts from its begin; what was counted
+    /// of one between the earlier snapshot and its removal is in no interval.
     ///
     /// ```
     /// # async fn example(supervisor: &redis_steward::Supervisor) {
@@ -22,7 +23,7 @@ impl SupervisorStats {
         let databases = self.databases.iter().map(|(name, later)| {
             let interval = match earlier.databases.get(name) {
                 // One that was removed and added again begins anew.
-                Some(earlier) if earlier.uptime() <= later.uptime() => later.since(earlier),
+                Some(earlier) if earlier.id == later.id => later.since(earlier),
                 _ => later.clone(),
             };
             (name.clone(), interval)
@@ -34,12 +35,30 @@ impl SupervisorStats {
     }
 }
 
+#[cfg(feature = "metrics")]
+impl SupervisorStats {
+    /// Where a counter has been put back, keeps what was handed over before, so that the rest is not handed over twice.
+    pub(crate) fn keep_handed_over(&mut self, before: &Self) {
+        for (name, stats) in &mut self.databases {
+            if let Some(before) = before
+                .databases
+                .get(name)
+                .filter(|before| before.id == stats.id)
+            {
+                stats.timed_out = stats.timed_out.max(before.timed_out);
+                stats.refused = stats.refused.max(before.refused);
+            }
+        }
+    }
+}
+
 impl DatabaseStats {
     /// What happened after an `earlier` snapshot of the same database: see [`SupervisorStats::since`].
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
         let later = self;
         Self {
+            id: later.id.clone(),
             health: later.health.clone(),
             circuit: later.circuit,
             trips: less(later.trips, earlier.trips),
@@ -116,7 +135,7 @@ impl PoolStats {
     }
 }
 
-/// A counter never falls, but for one that may be put back by one.
+/// A counter never falls, but for those that a fallback may put back by one.
 fn less(later: u64, earlier: u64) -> u64 {
     later.saturating_sub(earlier)
 }

@@ -14,10 +14,15 @@ pub use histogram::DurationHistogram;
 pub(crate) use histogram::{BUCKETS, bucket, bucket_bounds};
 pub use last_error::LastError;
 pub use pool::{Evictions, PoolStats};
+#[cfg(feature = "serde")]
+pub(crate) use wire::millis;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use crate::events::{CircuitState, HealthState, TimeInState};
+use crate::{
+    events::{CircuitState, HealthState, TimeInState},
+    identity::DatabaseId,
+};
 
 /// A snapshot of all databases of a supervisor;
 /// [`Supervisor::statistics`](crate::Supervisor::statistics) takes it.
@@ -48,8 +53,8 @@ impl SupervisorStats {
     /// Share of the ended commands of all databases that succeeded, from 0 to 1; 1 if none has ended
     /// yet.
     pub fn success_rate(&self) -> f64 {
-        let commands = self.commands();
-        rate(commands - self.failures(), commands)
+        let succeeded = self.databases.values().map(|stats| stats.succeeded).sum();
+        rate(succeeded, self.commands())
     }
 
     /// The number of databases that are healthy.
@@ -57,7 +62,8 @@ impl SupervisorStats {
         self.count(|health| *health == HealthState::Healthy)
     }
 
-    /// The number of databases whose commands are let through, with a problem or before the first connection.
+    /// The number of databases whose commands are let through or served by a fallback, with a problem or before the first
+    /// connection.
     pub fn degraded(&self) -> usize {
         self.count(|health| matches!(health, HealthState::Degraded { .. } | HealthState::Starting))
     }
@@ -76,10 +82,11 @@ impl SupervisorStats {
 /// A snapshot of one database: its health, the outcomes of its commands, its load, and its connections.
 ///
 /// [`SupervisorStats::databases`] holds it. The counters begin at 0 when the supervisor is spawned
-/// or the database is [added](crate::Supervisor::apply), never decrease, except that `retried` may fall by one, and
+/// or the database is [added](crate::Supervisor::apply), never decrease, except that `timed_out` and `refused` may fall by
+/// one when a fallback serves a call after all, and
 /// survive restarts of the pool and changes of the settings. They are
 /// read one after the other, while commands go on: a command is counted when it has ended, and is in no counter before.
-/// What is computed from them holds in every snapshot: successes and failures together are all
+/// Computed values are consistent in every snapshot: successes and failures together are all
 /// [`commands`](Self::commands), and a rate is between 0 and 1. [`since`](Self::since) tells what happened between two
 /// snapshots.
 ///
@@ -100,6 +107,7 @@ impl SupervisorStats {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct DatabaseStats {
+    pub(crate) id: DatabaseId,
     /// Health of the database, as in its last [`HealthEvent`](crate::HealthEvent).
     pub health: HealthState,
     /// State of the circuit breaker.
@@ -120,8 +128,8 @@ pub struct DatabaseStats {
     pub bytes_sent: u64,
     /// Bytes read from it.
     pub bytes_received: u64,
-    /// The last failure that a caller was told of, after all retries. Calls that were refused at once are not noted,
-    /// so that the cause of an outage is not hidden by them.
+    /// The last failure of a call, after all retries. Refusals (`CircuitOpen`, `Overloaded`, `Isolated`) are not noted,
+    /// so that they do not hide the cause of an outage. A fallback may have served the call.
     pub last_error: Option<LastError>,
     /// Commands that got a reply without an error.
     pub succeeded: u64,
@@ -173,20 +181,19 @@ impl DatabaseStats {
             + self.refused
             + self.fallback.served;
         // The retry may be counted before the connection has counted the failed attempt.
-        attempts.saturating_sub(self.retried)
+        attempts.saturating_sub(self.retried).max(self.succeeded)
     }
 
-    /// Commands that ended without success: all but those that got a reply without an error from the server. What a
-    /// fallback has served is counted here.
+    /// Commands that ended without success: all but those that got a reply without an error from the server. Calls
+    /// served by a fallback count as failures.
     pub fn failures(&self) -> u64 {
-        self.commands().saturating_sub(self.succeeded)
+        self.commands() - self.succeeded
     }
 
     /// Share of the ended commands that got a reply without an error from the server, from 0 to 1; 1 if none
     /// has ended yet.
     pub fn success_rate(&self) -> f64 {
-        let commands = self.commands();
-        rate(commands - self.failures(), commands)
+        rate(self.succeeded, self.commands())
     }
 
     /// Time since the database was added.

@@ -11,9 +11,9 @@ use super::DurationHistogram;
 ///
 /// The numbers of connections by state are of one moment: `open` is the sum of `shared`, `in_use`,
 /// `idle` and `closing`, and `open + opening <= max`. For a while after [`Supervisor::apply`](crate::Supervisor::apply)
-/// there may be more: one while connections are replaced, and those beyond a lower maximum until they are free. The counters (`opened`, `dial_failures`, `lost`,
-/// `evicted`, `discarded`, `restarts`, `acquire_wait`) begin at 0 when the supervisor is spawned, and
-/// are read one after the other.
+/// there may be more: one while connections are replaced, and those beyond a lower maximum until they are free. The
+/// counters (`opened`, `dial_failures`, `lost`, `evicted`, `discarded`, `restarts`, `acquire_timeouts`) and histograms
+/// begin at 0 when the database is added, and are read one after the other.
 ///
 /// A pool that is too small shows as `waiting` above 0 and long `acquire_wait`: raise
 /// [`max_connections`](crate::DatabaseConfig::max_connections).
@@ -44,7 +44,7 @@ pub struct PoolStats {
     pub parked: usize,
     /// Callers that wait for a lease at this moment, those of blocking commands included.
     pub waiting: usize,
-    /// The waits for leases that were granted, since the supervisor was spawned.
+    /// The waits for leases that were granted.
     pub acquire_wait: DurationHistogram,
     /// The waits for leases that ended at their deadline.
     pub acquire_timeouts: u64,

@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer, ser::SerializeMap};
 use super::{DatabaseStats, DurationHistogram, LastError, SupervisorStats};
 use crate::events::TimeInState;
 
-fn millis(duration: Duration) -> f64 {
+pub(crate) fn millis(duration: Duration) -> f64 {
     1_000.0 * duration.as_secs_f64()
 }
 

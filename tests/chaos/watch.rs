@@ -66,7 +66,7 @@ pub(crate) fn connections(site: &Site, supervisor: &Supervisor, stage: &Stage) -
 fn adds_up(name: &str, earlier: &SupervisorStats, later: &SupervisorStats) -> Check {
     let (before, now) = (&earlier.databases[name], &later.databases[name]);
     let rate = now.success_rate();
-    let is_whole = now.failures() <= now.commands() && (0.0..=1.0).contains(&rate);
+    let is_whole = now.succeeded + now.failures() == now.commands() && (0.0..=1.0).contains(&rate);
     let replies = now.succeeded + now.error_replies;
     let are_measured = now.latency.count() <= replies;
     let interval = now.since(before);

@@ -1,4 +1,4 @@
-//! Goal: what the crate tells of itself is true: statistics and health checks. Method: real servers, faults while calls
+//! Goal: what the crate tells of itself is true: statistics, health checks, metrics, log lines and spans. Method: real servers, faults while calls
 //! are under way, and the callers' own counts beside those of the crate.
 
 #[path = "../common/mod.rs"]

@@ -77,8 +77,8 @@ async fn ask(database: &DatabaseState) -> Result<Answers, DialError> {
     let settings = database.settings.share();
     let dial = database.dialler.dial(&settings, WhileLoading::Report);
     let established = dial.await?;
-    // Held to the end: dropped, it lets the connection drain.
-    let (_stop, stop) = oneshot::channel();
+    // No pool stops it.
+    let (_, stop) = oneshot::channel();
     let link = Link {
         origin: Origin::Connection(0),
         stop,
@@ -98,10 +98,15 @@ async fn ask(database: &DatabaseState) -> Result<Answers, DialError> {
 async fn put(mailbox: Mailbox, ping: &Cmd, within: Duration) -> Answers {
     let began = Instant::now();
     let deadline = began + within;
-    if let Err(error) = one(&mailbox, ping, deadline).await {
-        return Answers::missing(&error);
-    }
-    let ping = Some(began.elapsed());
+    let ping = match one(&mailbox, ping, deadline).await {
+        Ok(Value::ServerError(error))
+            if tasks::fails(&Reply::One(Value::ServerError(error.clone()))) =>
+        {
+            return Answers::missing(&format!("PING: {error}"));
+        }
+        Ok(_) => Some(began.elapsed()),
+        Err(error) => return Answers::missing(&error),
+    };
     let (server, error) = match one(&mailbox, &cmd("INFO"), deadline).await {
         Ok(Value::BulkString(info)) => (
             Some(ServerHealth::read(&String::from_utf8_lossy(&info))),

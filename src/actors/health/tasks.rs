@@ -68,7 +68,7 @@ async fn answers(database: &DatabaseState) -> bool {
 }
 
 /// Whether this is the reply of a server that fails all callers.
-fn fails(reply: &Reply) -> bool {
+pub(super) fn fails(reply: &Reply) -> bool {
     match reply {
         Reply::One(Value::ServerError(error)) => {
             let outcome = classify(AttemptEnd::ErrorReply(error.into()));
