@@ -1,0 +1,133 @@
+//! The command line.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, Parser, Subcommand};
+
+/// Checks, explains, watches, measures and serves the Redis databases of a redis-steward configuration.
+#[derive(Debug, Parser)]
+#[command(name = "redis-steward", version, after_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    /// Print JSON: one document, or one for each line of a stream.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Check a file, its servers and the rights of its users, for instance in CI.
+    ///
+    /// Each database is dialled and logged in to, its server is asked how it is, and what redis-steward needs of the
+    /// user's rights is tried: by ACL DRYRUN where the server permits that (Redis 7 or later), and else by commands that
+    /// change nothing.
+    #[command(after_help = CHECK_EXAMPLES)]
+    Check(CheckArguments),
+    /// Show each setting with its value and the place that it comes from.
+    #[command(after_help = EXPLAIN_EXAMPLES)]
+    Explain(ExplainArguments),
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  redis-steward check config/redis-databases.yaml
+  redis-steward explain config/redis-databases.yaml
+  redis-steward watch redis://localhost redis://localhost:6380
+
+Exit codes: 0 if all is well, 1 if something is not, 2 for a bad file or bad usage.
+Results are written to stdout and messages to stderr. Colours appear only on a terminal, and not if NO_COLOR is set.";
+
+/// A configuration file.
+#[derive(Debug, Args)]
+pub(crate) struct File {
+    /// A YAML file of databases.
+    pub(crate) file: PathBuf,
+
+    /// Let variables of the environment, such as REDIS_PASSWORD or REDIS_STEWARD_MAIN_HOST, overrule the file, as in a
+    /// program that uses Config::load.
+    #[arg(long)]
+    pub(crate) env: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArguments {
+    #[command(flatten)]
+    pub(crate) file: File,
+
+    /// The longest wait for a server. A number is in seconds; 500ms and 1min are durations, too.
+    #[arg(long, value_name = "DURATION", default_value = "5", value_parser = duration)]
+    pub(crate) within: Duration,
+
+    /// Exit with 1 also if a right is missing, or if there is a note about the file.
+    #[arg(long)]
+    pub(crate) strict: bool,
+}
+
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  redis-steward check config/redis-databases.yaml
+  redis-steward check --within 2 --strict config/redis-databases.yaml
+  redis-steward check --json config/redis-databases.yaml | jq '.databases[] | select(.ok | not)'
+
+Exit codes: 0 if all databases are ready, 1 if one is not, 2 if the file cannot be used.";
+
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArguments {
+    #[command(flatten)]
+    pub(crate) file: File,
+}
+
+const EXPLAIN_EXAMPLES: &str = "\
+Examples:
+  redis-steward explain config/redis-databases.yaml
+  REDIS_STEWARD_MAIN_HOST=db1 redis-steward explain --env config/redis-databases.yaml
+  redis-steward explain --json config/redis-databases.yaml | jq '.settings[] | select(.origin != \"default\")'
+
+Secrets are shown as ***. Exit codes: 0 if the file can be used, 2 if not.";
+
+/// Reads `5`, `0.5`, `500ms`, `2s` or `1min`, up to a year.
+fn duration(text: &str) -> Result<Duration, String> {
+    let begin = text.find(|letter: char| letter.is_ascii_alphabetic());
+    let (number, unit) = text.split_at(begin.unwrap_or(text.len()));
+    let seconds = match unit {
+        "ms" => 0.001,
+        "" | "s" => 1.0,
+        "min" => 60.0,
+        "h" => 3_600.0,
+        _ => return Err(format!("{unit:?} is no unit; use ms, s, min or h")),
+    };
+    let number: f64 = number
+        .trim()
+        .parse()
+        .map_err(|_| String::from("use a number of seconds, such as 5, or 500ms, 2s, 1min"))?;
+    let year = 365.0 * 24.0 * 3_600.0;
+    if !(0.001..=year).contains(&(number * seconds)) {
+        return Err("use a duration from 1ms to a year".into());
+    }
+    Ok(Duration::from_secs_f64(number * seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn durations_have_units_and_bounds() {
+        assert_eq!(duration("5"), Ok(Duration::from_secs(5)));
+        assert_eq!(duration("0.5"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
+        assert_eq!(duration("2min"), Ok(Duration::from_secs(120)));
+        for bad in ["", "ms", "-1", "0", "nan", "inf", "5 weeks", "1e9h"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! `redis-steward`: checks, explains, watches, measures and serves the Redis databases of a configuration.
+//!
+//! - `arguments`: the command line · `target`: from files and URLs to a configuration · `output/`: results for people
+//!   and as JSON · `failure`: why a run ends early
+//! - `check/`, `explain`, `watch/`, `bench/`, `serve/`: one for each subcommand
+
+mod arguments;
+mod target;
+
+mod failure;
+mod output;
+
+mod check;
+mod explain;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use arguments::{Arguments, Command};
+use failure::Failure;
+use output::Output;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let output = Output::new(arguments.json);
+    match run(arguments.command, &output) {
+        Ok(code) => code,
+        Err(failure) => failure.report(&output),
+    }
+}
+
+fn run(command: Command, output: &Output) -> Result<ExitCode, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    match command {
+        Command::Check(arguments) => runtime.block_on(check::run(arguments, output)),
+        Command::Explain(arguments) => explain::run(&arguments, output),
+    }
+}

@@ -1,0 +1,10 @@
+//! Runs the program itself, against servers that the tests start.
+
+#[path = "../../../tests/common/mod.rs"]
+mod common;
+
+mod config_file;
+mod program;
+
+mod check;
+mod explain;
