@@ -28,6 +28,13 @@ pub(crate) enum Command {
     /// Show each setting with its value and the place that it comes from.
     #[command(after_help = EXPLAIN_EXAMPLES)]
     Explain(ExplainArguments),
+    /// Show the health of databases live: a table on a terminal, and lines elsewhere.
+    ///
+    /// The watch has connections of its own. It pings each database, and the latencies are those of its pings. The column
+    /// server/s has the commands of all clients, as the server tells them (INFO). Isolating and resetting a database
+    /// concern the watch's own connections, and no other program's.
+    #[command(after_help = WATCH_EXAMPLES)]
+    Watch(WatchArguments),
 }
 
 const EXAMPLES: &str = "\
@@ -86,6 +93,43 @@ Examples:
   redis-steward explain --json config/redis-databases.yaml | jq '.settings[] | select(.origin != \"default\")'
 
 Secrets are shown as ***. Exit codes: 0 if the file can be used, 2 if not.";
+
+#[derive(Debug, Args)]
+pub(crate) struct WatchArguments {
+    /// A YAML file of databases, or URLs of databases. A URL is named by its address.
+    #[arg(required = true, value_name = "FILE|URL")]
+    pub(crate) targets: Vec<String>,
+
+    /// Let variables of the environment overrule the file.
+    #[arg(long)]
+    pub(crate) env: bool,
+
+    /// Write lines on a terminal as well: one for each change of health, and a summary each interval.
+    #[arg(long)]
+    pub(crate) lines: bool,
+
+    /// The time between two summaries.
+    #[arg(long, value_name = "DURATION", default_value = "10", value_parser = duration)]
+    pub(crate) interval: Duration,
+
+    /// The time between two pings of a database.
+    #[arg(long, value_name = "DURATION", default_value = "100ms", value_parser = duration)]
+    pub(crate) ping: Duration,
+
+    /// End after this time. By default, the watch ends at q, Ctrl-C or SIGTERM.
+    #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
+    pub(crate) duration: Option<Duration>,
+}
+
+const WATCH_EXAMPLES: &str = "\
+Examples:
+  redis-steward watch config/redis-databases.yaml
+  redis-steward watch redis://localhost redis://localhost:6380/5
+  redis-steward watch --lines --interval 1min config/redis-databases.yaml >> health.log
+  redis-steward watch --json --for 10 redis://localhost | jq 'select(.type == \"event\")'
+
+Keys of the table: arrows choose a database, i isolates it, r resets it, q quits.
+Other users of this machine can read the passwords of URLs on a command line: a file has no such problem.";
 
 /// Reads `5`, `0.5`, `500ms`, `2s` or `1min`, up to a year.
 fn duration(text: &str) -> Result<Duration, String> {

@@ -1,17 +1,20 @@
 //! `redis-steward`: checks, explains, watches, measures and serves the Redis databases of a configuration.
 //!
 //! - `arguments`: the command line · `target`: from files and URLs to a configuration · `output/`: results for people
-//!   and as JSON · `failure`: why a run ends early
+//!   and as JSON · `failure`: why a run ends early ·
+//!   `ending`: the orders to end
 //! - `check/`, `explain`, `watch/`, `bench/`, `serve/`: one for each subcommand
 
 mod arguments;
 mod target;
 
+mod ending;
 mod failure;
 mod output;
 
 mod check;
 mod explain;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -37,5 +40,6 @@ fn run(command: Command, output: &Output) -> Result<ExitCode, Failure> {
     match command {
         Command::Check(arguments) => runtime.block_on(check::run(arguments, output)),
         Command::Explain(arguments) => explain::run(&arguments, output),
+        Command::Watch(arguments) => runtime.block_on(watch::run(arguments, output)),
     }
 }

@@ -19,7 +19,7 @@ use rights::Rights;
 pub(crate) async fn run(arguments: CheckArguments, output: &Output) -> Result<ExitCode, Failure> {
     let config = target::of_file(&arguments.file)?;
     let addresses = target::setting(&config, "address");
-    let supervisor = Supervisor::spawn(config.clone()).await?;
+    let supervisor = Supervisor::spawn(target::named_for_tool(config.clone())).await?;
     // Those that are not known in time are judged as they are then.
     let _ = timeout(arguments.within, settled(&supervisor)).await;
     let health = supervisor.health(arguments.within).await;

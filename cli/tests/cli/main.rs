@@ -5,6 +5,8 @@ mod common;
 
 mod config_file;
 mod program;
+mod terminal;
 
 mod check;
 mod explain;
+mod watch;
