@@ -3,6 +3,7 @@
 use std::{
     fs::File,
     io::{Read as _, Write as _},
+    num::NonZeroU16,
     os::fd::OwnedFd,
     process::{Child, Command, ExitStatus},
     sync::{Arc, Mutex},
@@ -27,8 +28,17 @@ pub(crate) struct OnTerminal {
     keyboard: File,
     /// Kept open, so that what is written last is not lost, and to be asked about its modes.
     inside: OwnedFd,
-    shown: Arc<Mutex<String>>,
+    shown: Arc<Mutex<Shown>>,
 }
+
+/// What was written, and what is seen of it.
+struct Shown {
+    text: String,
+    screen: vt100::Parser,
+}
+
+const ROWS: NonZeroU16 = NonZeroU16::new(24).expect("above 0");
+const COLUMNS: NonZeroU16 = NonZeroU16::new(120).expect("above 0");
 
 impl OnTerminal {
     pub(crate) fn start(arguments: &[&str]) -> Self {
@@ -39,8 +49,8 @@ impl OnTerminal {
         let inside = rustix::fs::open(&name, OFlags::RDWR | OFlags::NOCTTY, Mode::empty())
             .expect("the inside");
         let size = Winsize {
-            ws_row: 24,
-            ws_col: 120,
+            ws_row: ROWS.get(),
+            ws_col: COLUMNS.get(),
             ws_xpixel: 0,
             ws_ypixel: 0,
         };
@@ -56,7 +66,10 @@ impl OnTerminal {
             .spawn()
             .expect("the program runs");
         let keyboard = File::from(outside);
-        let shown = Arc::default();
+        let shown = Arc::new(Mutex::new(Shown {
+            text: String::new(),
+            screen: vt100::Parser::new(ROWS, COLUMNS, 0),
+        }));
         record(keyboard.try_clone().expect("another handle"), &shown);
         Self {
             child,
@@ -66,14 +79,24 @@ impl OnTerminal {
         }
     }
 
-    pub(crate) fn shown(&self) -> String {
-        self.shown.lock().expect("the record").clone()
+    /// Whether this was written, sequences of control characters included.
+    pub(crate) fn has_written(&self, text: &str) -> bool {
+        self.shown.lock().expect("the record").text.contains(text)
     }
 
-    /// Waits until this was written since the begin.
+    /// Waits until the screen shows this.
     #[track_caller]
     pub(crate) fn until_shown(&self, text: &str) {
-        eventually(SOON, text, || self.shown().contains(text));
+        let contents = || {
+            let shown = self.shown.lock().expect("the record");
+            shown.screen.screen().contents()
+        };
+        eventually(SOON, text, || contents().contains(text));
+    }
+
+    #[track_caller]
+    pub(crate) fn until_written(&self, text: &str) {
+        eventually(SOON, text, || self.has_written(text));
     }
 
     pub(crate) fn press(&mut self, keys: &str) {
@@ -109,14 +132,16 @@ impl Drop for OnTerminal {
     }
 }
 
-fn record(mut outside: File, shown: &Arc<Mutex<String>>) {
+fn record(mut outside: File, shown: &Arc<Mutex<Shown>>) {
     let shown = shown.clone();
     thread::spawn(move || {
         let mut bytes = [0; 4096];
         // The read fails when the last handle of the inside is closed.
         while let Ok(count @ 1..) = outside.read(&mut bytes) {
             let text = String::from_utf8_lossy(&bytes[..count]);
-            shown.lock().expect("the record").push_str(&text);
+            let mut shown = shown.lock().expect("the record");
+            shown.text.push_str(&text);
+            shown.screen.process(&bytes[..count]);
         }
     });
 }
