@@ -35,6 +35,17 @@ pub(crate) enum Command {
     /// concern the watch's own connections, and no other program's.
     #[command(after_help = WATCH_EXAMPLES)]
     Watch(WatchArguments),
+    /// Serve the databases of a file to clients of Redis in any language, as a process beside them.
+    ///
+    /// Clients speak to it as to a server, and each command runs as a call of redis-steward: over its pool, with its
+    /// deadlines, retries and circuit breaker. So a client that knows nothing of these gets an error in time during an
+    /// outage, and keeps its connection. SELECT enters the database with that number in the file.
+    ///
+    /// HTTP: /health asks the servers and answers with JSON; /ready and /live tell what is known. Each answers with 503
+    /// if the verdict is no. SIGTERM and SIGINT end it: /ready turns to 503, clients are disconnected, and commands that
+    /// are under way have the grace. A second signal ends it at once.
+    #[command(after_help = SERVE_EXAMPLES)]
+    Serve(ServeArguments),
 }
 
 const EXAMPLES: &str = "\
@@ -130,6 +141,69 @@ Examples:
 
 Keys of the table: arrows choose a database, i isolates it, r resets it, q quits.
 Other users of this machine can read the passwords of URLs on a command line: a file has no such problem.";
+
+#[derive(Debug, Args)]
+pub(crate) struct ServeArguments {
+    #[command(flatten)]
+    pub(crate) file: File,
+
+    /// An address such as 127.0.0.1:6380, or the path of a Unix socket. It may be given several times.
+    #[arg(long, value_name = "ADDRESS|PATH", default_value = "127.0.0.1:6380")]
+    pub(crate) listen: Vec<String>,
+
+    /// The database in which clients begin. By default the only one, or the one with the number 0.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) database: Option<String>,
+
+    /// The database that SELECT of a number enters, in place of the numbers in the file. It may be given several times.
+    #[arg(long, value_name = "NUMBER=NAME", value_parser = selection)]
+    pub(crate) select: Vec<(u32, String)>,
+
+    /// The address for HTTP, or off.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9380")]
+    pub(crate) http: String,
+
+    /// The environment variable that holds the password of clients.
+    #[arg(long, value_name = "VARIABLE", conflicts_with = "password_file")]
+    pub(crate) password_env: Option<String>,
+
+    /// The file that holds the password of clients.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) password_file: Option<PathBuf>,
+
+    /// Permit addresses that other machines can reach. Clients then need a password, and nothing is encrypted.
+    #[arg(long)]
+    pub(crate) allow_remote: bool,
+
+    /// The time that commands which are under way have at the end.
+    #[arg(long, value_name = "DURATION", default_value = "10", value_parser = duration)]
+    pub(crate) grace: Duration,
+
+    /// The longest wait for a server when /health is asked.
+    #[arg(long, value_name = "DURATION", default_value = "2", value_parser = duration)]
+    pub(crate) within: Duration,
+}
+
+const SERVE_EXAMPLES: &str = "\
+Examples:
+  redis-steward serve config/redis-databases.yaml
+  redis-steward serve --listen /run/app/redis.sock --http off config/redis-databases.yaml
+  redis-steward serve --select 0=main --select 1=cache --password-env FRONT_PASSWORD config/redis-databases.yaml
+  redis-cli -p 6380 PING
+  curl http://127.0.0.1:9380/health
+
+Addresses, changes of health and the end are written to stdout, a line each.";
+
+/// Reads `6=sessions`.
+fn selection(text: &str) -> Result<(u32, String), String> {
+    let (number, name) = text
+        .split_once('=')
+        .ok_or("use a number and a name, such as 6=sessions")?;
+    let number = number
+        .parse()
+        .map_err(|_| format!("{number:?} is no number of a database"))?;
+    Ok((number, name.to_owned()))
+}
 
 /// Reads `5`, `0.5`, `500ms`, `2s` or `1min`, up to a year.
 fn duration(text: &str) -> Result<Duration, String> {

@@ -2,18 +2,20 @@
 //!
 //! - `arguments`: the command line · `target`: from files and URLs to a configuration · `output/`: results for people
 //!   and as JSON · `failure`: why a run ends early ·
-//!   `ending`: the orders to end
+//!   `ending`: the orders to end · `event`: changes of health
 //! - `check/`, `explain`, `watch/`, `bench/`, `serve/`: one for each subcommand
 
 mod arguments;
 mod target;
 
 mod ending;
+mod event;
 mod failure;
 mod output;
 
 mod check;
 mod explain;
+mod serve;
 mod watch;
 
 use std::process::ExitCode;
@@ -40,6 +42,7 @@ fn run(command: Command, output: &Output) -> Result<ExitCode, Failure> {
     match command {
         Command::Check(arguments) => runtime.block_on(check::run(arguments, output)),
         Command::Explain(arguments) => explain::run(&arguments, output),
+        Command::Serve(arguments) => runtime.block_on(serve::run(arguments, output)),
         Command::Watch(arguments) => runtime.block_on(watch::run(arguments, output)),
     }
 }

@@ -1,20 +1,22 @@
 //! A watch as lines.
 
-use std::{
-    collections::BTreeMap,
-    io,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::{collections::BTreeMap, io, time::SystemTime};
 
 use redis_steward::{HealthEvent, Supervisor};
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
 
 use super::{
-    row::{Row, clock, colour},
+    row::Row,
     sample::{Sample, Sampler},
 };
-use crate::{arguments::WatchArguments, ending, failure::Failure, output::Output};
+use crate::{
+    arguments::WatchArguments,
+    ending::Ending,
+    event::{self, Clock},
+    failure::Failure,
+    output::Output,
+};
 
 /// Writes lines until the user has seen enough.
 pub(super) async fn run(
@@ -26,7 +28,7 @@ pub(super) async fn run(
     let mut events = supervisor.subscribe();
     let mut ticks = interval_at(Instant::now() + arguments.interval, arguments.interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut ending = ending::Ending::new()?;
+    let mut ending = Ending::new()?;
     let over = async {
         match arguments.duration {
             Some(duration) => sleep(duration).await,
@@ -49,10 +51,10 @@ pub(super) async fn run(
 
 fn tell(event: &HealthEvent, output: &Output) -> io::Result<()> {
     if output.is_json {
-        return output.json(&document(event));
+        output.json(&event::document(event))
+    } else {
+        output.line(event::line(event, output.paint))
     }
-    let state = output.paint.apply(colour(&event.state), "●");
-    output.line(format_args!("{} {state} {event}", clock(event.at)))
 }
 
 fn summarize(sample: &Sample, output: &Output) -> io::Result<()> {
@@ -62,35 +64,11 @@ fn summarize(sample: &Sample, output: &Output) -> io::Result<()> {
         let databases: BTreeMap<_, _> = rows.map(|row| (&row.name, row.document())).collect();
         return output.json(&json!({
             "type": "summary",
-            "at": seconds(now),
+            "at": event::seconds(now),
             "interval_seconds": sample.took.as_secs_f64(),
             "databases": databases,
         }));
     }
     let rows: Vec<_> = sample.rows.iter().map(Row::summary).collect();
-    output.line(format_args!("{} = {}", clock(now), rows.join("; ")))
-}
-
-/// An event as JSON.
-pub(crate) fn document(event: &HealthEvent) -> Value {
-    json!({
-        "type": "event",
-        "at": seconds(event.at),
-        "database": &*event.database,
-        "state": event.state,
-        "reason": event.state.reason(),
-        "circuit_state": event.circuit,
-        "cause": event.cause.as_deref(),
-        "changed": &*event.changed,
-        "recovery": event.recovery.as_ref().map(ToString::to_string),
-        "sequence": event.sequence,
-        "missed": event.missed,
-    })
-}
-
-/// Seconds since 1970.
-fn seconds(at: SystemTime) -> f64 {
-    at.duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_secs_f64()
+    output.line(format_args!("{} = {}", Clock(now), rows.join("; ")))
 }

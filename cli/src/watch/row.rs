@@ -1,11 +1,11 @@
 //! One database at a moment.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use redis_steward::{CircuitState, DatabaseStats, HealthState, LastError};
 use serde_json::{Value, json};
 
-use crate::output::{Colour, Span};
+use crate::output::Span;
 
 /// What a watch shows of a database.
 #[derive(Clone, Debug)]
@@ -88,34 +88,5 @@ impl Row {
         };
         let ago = now.duration_since(last.at).unwrap_or_default();
         format!("{} s ago: {}", ago.as_secs(), last.text)
-    }
-}
-
-pub(super) fn colour(state: &HealthState) -> Colour {
-    match state {
-        HealthState::Healthy => Colour::Good,
-        HealthState::Starting | HealthState::Degraded { .. } | HealthState::Isolated => {
-            Colour::Doubtful
-        }
-        _ => Colour::Bad,
-    }
-}
-
-/// The time of day in UTC, such as `16:08:34Z`.
-pub(super) fn clock(at: SystemTime) -> String {
-    let seconds = at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() % 86_400;
-    let (hours, minutes, seconds) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
-    format!("{hours:02}:{minutes:02}:{seconds:02}Z")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_clock_is_that_of_the_day() {
-        let at = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
-        assert_eq!(clock(at(0)), "00:00:00Z");
-        assert_eq!(clock(at(86_400 + 3_661)), "01:01:01Z");
     }
 }

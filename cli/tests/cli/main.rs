@@ -4,9 +4,11 @@
 mod common;
 
 mod config_file;
+mod http;
 mod program;
 mod terminal;
 
 mod check;
 mod explain;
+mod serve;
 mod watch;

@@ -5,8 +5,11 @@ use std::collections::VecDeque;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use redis_steward::HealthEvent;
 
-use super::super::row::{Row, clock, colour};
-use crate::output::Colour;
+use super::super::row::Row;
+use crate::{
+    event::{Clock, colour},
+    output::Colour,
+};
 
 /// The most lines of the event log.
 const LOG: usize = 200;
@@ -36,7 +39,7 @@ impl Model {
     }
 
     pub(super) fn note(&mut self, event: &HealthEvent) {
-        let line = format!("{} {event}", clock(event.at));
+        let line = format!("{} {event}", Clock(event.at));
         self.log.push_front((line, colour(&event.state)));
         self.log.truncate(LOG);
         // The state is not a second behind the log.

@@ -10,11 +10,11 @@ use ratatui::{
     widgets::{Block, Borders, Cell, Paragraph, Row as TableRow, Table, TableState},
 };
 
-use super::{
-    super::row::{Row, colour},
-    model::Model,
+use super::{super::row::Row, model::Model};
+use crate::{
+    event::colour,
+    output::{Colour, Paint, Span},
 };
-use crate::output::{Colour, Paint, Span};
 
 const HEADS: [&str; 10] = [
     "database",
