@@ -1,8 +1,12 @@
 //! The command line.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    num::{NonZeroU16, NonZeroU32},
+    path::PathBuf,
+    time::Duration,
+};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, value_parser};
 
 /// Checks, explains, watches, measures and serves the Redis databases of a redis-steward configuration.
 #[derive(Debug, Parser)]
@@ -35,6 +39,14 @@ pub(crate) enum Command {
     /// concern the watch's own connections, and no other program's.
     #[command(after_help = WATCH_EXAMPLES)]
     Watch(WatchArguments),
+    /// Measure the throughput and the latency of a server, beside redis-benchmark if that is installed.
+    ///
+    /// Callers send GET and SET over redis-steward, one command after the other. The keys begin with redis-steward-bench:
+    /// and a random number; they are removed at the end, also at Ctrl-C, and expire in any case. redis-benchmark then
+    /// sends as many commands to the same keys, first all SET and then all GET, over one connection for each client. Both
+    /// put load on the server.
+    #[command(after_help = BENCH_EXAMPLES)]
+    Bench(BenchArguments),
     /// Serve the databases of a file to clients of Redis in any language, as a process beside them.
     ///
     /// Clients speak to it as to a server, and each command runs as a call of redis-steward: over its pool, with its
@@ -141,6 +153,54 @@ Examples:
 
 Keys of the table: arrows choose a database, i isolates it, r resets it, q quits.
 Other users of this machine can read the passwords of URLs on a command line: a file has no such problem.";
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchArguments {
+    /// The URL of a database, or a YAML file.
+    #[arg(value_name = "URL|FILE")]
+    pub(crate) target: String,
+
+    /// Let variables of the environment overrule the file.
+    #[arg(long)]
+    pub(crate) env: bool,
+
+    /// The database of the file.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) database: Option<String>,
+
+    /// How long to send commands.
+    #[arg(long, value_name = "DURATION", default_value = "10", value_parser = duration)]
+    pub(crate) seconds: Duration,
+
+    /// The number of callers.
+    #[arg(long, value_name = "NUMBER", default_value = "50")]
+    pub(crate) clients: NonZeroU16,
+
+    /// The size of a value in bytes.
+    #[arg(long, value_name = "BYTES", default_value = "64", value_parser = value_parser!(u32).range(..=16_777_216))]
+    pub(crate) size: u32,
+
+    /// How many of a hundred commands are GET. The others are SET.
+    #[arg(long, value_name = "PERCENT", default_value = "50", value_parser = value_parser!(u8).range(..=100))]
+    pub(crate) reads: u8,
+
+    /// The number of keys.
+    #[arg(long, value_name = "NUMBER", default_value = "10000")]
+    pub(crate) keys: NonZeroU32,
+
+    /// Do not run redis-benchmark.
+    #[arg(long)]
+    pub(crate) alone: bool,
+}
+
+const BENCH_EXAMPLES: &str = "\
+Examples:
+  redis-steward bench redis://localhost
+  redis-steward bench --seconds 60 --clients 200 --size 1024 --reads 90 redis://localhost
+  redis-steward bench --database cache config/redis-databases.yaml
+  redis-steward bench --json --alone redis://localhost | jq .redis_steward.latency.p99_ms
+
+Exit codes: 0 if no call failed, 1 if one did or the run was interrupted.";
 
 #[derive(Debug, Args)]
 pub(crate) struct ServeArguments {

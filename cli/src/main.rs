@@ -13,6 +13,7 @@ mod event;
 mod failure;
 mod output;
 
+mod bench;
 mod check;
 mod explain;
 mod serve;
@@ -42,6 +43,7 @@ fn run(command: Command, output: &Output) -> Result<ExitCode, Failure> {
     match command {
         Command::Check(arguments) => runtime.block_on(check::run(arguments, output)),
         Command::Explain(arguments) => explain::run(&arguments, output),
+        Command::Bench(arguments) => runtime.block_on(bench::run(arguments, output)),
         Command::Serve(arguments) => runtime.block_on(serve::run(arguments, output)),
         Command::Watch(arguments) => runtime.block_on(watch::run(arguments, output)),
     }

@@ -8,6 +8,7 @@ mod http;
 mod program;
 mod terminal;
 
+mod bench;
 mod check;
 mod explain;
 mod serve;
