@@ -7,10 +7,14 @@ use redis_steward::{
     redis::{Cmd, Value, cmd, pipe},
 };
 
-use crate::arguments::BenchArguments;
+use crate::{arguments::BenchArguments, failure::Failure};
 
-/// So many keys are written or removed at a time.
+/// So many keys are written or removed at a time, if their values are not longer than this together.
 const LOT: u32 = 500;
+const LOT_BYTES: u32 = 4 << 20;
+
+/// The most bytes of all values. A server that runs out of memory hurts its other clients.
+const MOST_BYTES: u64 = 1 << 30;
 
 /// Keys under a prefix that no other program has. They also expire, in case this process cannot remove them.
 #[derive(Clone, Debug)]
@@ -22,14 +26,21 @@ pub(super) struct Keys {
 }
 
 impl Keys {
-    pub(super) fn new(arguments: &BenchArguments) -> Self {
-        Self {
+    pub(super) fn new(arguments: &BenchArguments) -> Result<Self, Failure> {
+        let bytes = u64::from(arguments.keys.get()) * u64::from(arguments.size);
+        if bytes > MOST_BYTES {
+            let message = format!(
+                "the values would take {bytes} bytes, and 1 GiB is the most; lower --keys or --size"
+            );
+            return Err(Failure::Usage(message));
+        }
+        Ok(Self {
             prefix: format!("redis-steward-bench:{:016x}:", fastrand::u64(..)),
             count: arguments.keys.get(),
             value: "x".repeat(arguments.size as usize),
             // Long enough for a slow server, and for redis-benchmark after this.
             expiry: Duration::from_secs(600 + 10 * arguments.seconds.as_secs()),
-        }
+        })
     }
 
     pub(super) fn prefix(&self) -> &str {
@@ -65,8 +76,10 @@ impl Keys {
     }
 
     pub(super) fn set(&self, number: u32) -> Cmd {
-        let set = cmd("SET").arg(self.name(number)).arg(&self.value).take();
-        set.clone().arg("EX").arg(self.expiry.as_secs()).take()
+        let mut command = cmd("SET");
+        command.arg(self.name(number)).arg(&self.value);
+        command.arg("EX").arg(self.expiry.as_secs());
+        command
     }
 
     /// Writes all of them, so that each read finds a value.
@@ -96,8 +109,9 @@ impl Keys {
     }
 
     fn lots(&self) -> impl Iterator<Item = std::ops::Range<u32>> {
-        let begins = (0..self.count).step_by(LOT as usize);
-        begins.map(|begin| begin..self.count.min(begin + LOT))
+        let lot = (LOT_BYTES / (self.value.len() as u32).max(1)).clamp(1, LOT);
+        let begins = (0..self.count).step_by(lot as usize);
+        begins.map(move |begin| begin..self.count.min(begin.saturating_add(lot)))
     }
 
     /// With twelve digits, as redis-benchmark writes numbers.

@@ -21,13 +21,13 @@ use report::Report;
 pub(crate) async fn run(arguments: BenchArguments, output: &Output) -> Result<ExitCode, Failure> {
     let config = target::of_several(std::slice::from_ref(&arguments.target), arguments.env)?;
     let name = chosen(&config, &arguments)?;
+    let keys = Keys::new(&arguments)?;
     // From here on a signal ends the load, and not the removal of the keys.
     let mut ending = Ending::new()?;
     let supervisor = Supervisor::spawn(target::named_for_tool(config.clone())).await?;
     let database = supervisor.database(&*name)?;
-    let _: redis_steward::redis::Value = database.query(cmd("PING")).await?;
+    database.execute(&cmd("PING")).await?;
 
-    let keys = Keys::new(&arguments);
     let measured = tokio::select! {
         measured = measure(&supervisor, &database, &config, &keys, &arguments) => Some(measured),
         () = ending.asked() => None,

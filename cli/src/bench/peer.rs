@@ -158,7 +158,7 @@ impl Figures {
         };
         let mut lines = csv.lines().filter(|line| line.starts_with('"'));
         let first = lines.next().map(cells)?;
-        let (heads, values) = match lines.last() {
+        let (heads, values) = match lines.next_back() {
             Some(last) => (first, cells(last)),
             None => (vec!["test".into(), "rps".into()], first),
         };

@@ -3,6 +3,10 @@
 #[path = "../../../tests/common/mod.rs"]
 mod common;
 
+/// The part of the program that opens and restores the terminal, to panic in it.
+#[path = "../../src/watch/screen/terminal.rs"]
+mod screen;
+
 mod config_file;
 mod http;
 mod program;
@@ -11,5 +15,6 @@ mod terminal;
 mod bench;
 mod check;
 mod explain;
+mod panic;
 mod serve;
 mod watch;

@@ -42,6 +42,10 @@ const COLUMNS: NonZeroU16 = NonZeroU16::new(120).expect("above 0");
 
 impl OnTerminal {
     pub(crate) fn start(arguments: &[&str]) -> Self {
+        Self::run(Command::new(env!("CARGO_BIN_EXE_redis-steward")).args(arguments))
+    }
+
+    pub(crate) fn run(command: &mut Command) -> Self {
         let outside = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
         grantpt(&outside).expect("a terminal of one's own");
         unlockpt(&outside).expect("a terminal that can be opened");
@@ -56,8 +60,7 @@ impl OnTerminal {
         };
         tcsetwinsize(&inside, size).expect("a size");
         let end = || inside.try_clone().expect("another handle");
-        let child = Command::new(env!("CARGO_BIN_EXE_redis-steward"))
-            .args(arguments)
+        let child = command
             .env("TERM", "xterm")
             .env_remove("NO_COLOR")
             .stdin(end())

@@ -44,7 +44,7 @@ pub(super) async fn run(
     let mut screen = Screen::open()?;
     let mut keys = EventStream::new();
     loop {
-        screen.draw(&model, paint)?;
+        screen.draw(|frame| view::draw(frame, &model, paint))?;
         tokio::select! {
             event = events.next() => match event {
                 Some(event) => model.note(&event),

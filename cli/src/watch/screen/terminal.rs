@@ -2,10 +2,7 @@
 
 use std::io;
 
-use ratatui::DefaultTerminal;
-
-use super::{model::Model, view};
-use crate::output::Paint;
+use ratatui::{DefaultTerminal, Frame};
 
 /// A terminal that shows the view. When this is dropped, and also at a panic, the terminal is as it was before.
 #[derive(Debug)]
@@ -17,8 +14,8 @@ impl Screen {
         ratatui::try_init().map(Self)
     }
 
-    pub(super) fn draw(&mut self, model: &Model, paint: Paint) -> io::Result<()> {
-        self.0.draw(|frame| view::draw(frame, model, paint))?;
+    pub(super) fn draw(&mut self, draw: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
+        self.0.draw(draw)?;
         Ok(())
     }
 }
