@@ -20,6 +20,10 @@ use rustix::{
 
 use crate::common::eventually;
 
+/// Enters and leaves the screen of a program, which hides that of the shell.
+pub(crate) const ENTER: &str = "\x1b[?1049h";
+pub(crate) const LEAVE: &str = "\x1b[?1049l";
+
 const SOON: Duration = Duration::from_secs(30);
 
 /// A run on a terminal; dropping it kills it.
@@ -82,9 +86,9 @@ impl OnTerminal {
         }
     }
 
-    /// Whether this was written, sequences of control characters included.
-    pub(crate) fn has_written(&self, text: &str) -> bool {
-        self.shown.lock().expect("the record").text.contains(text)
+    /// All that was written, sequences of control characters included.
+    pub(crate) fn written(&self) -> String {
+        self.shown.lock().expect("the record").text.clone()
     }
 
     /// Waits until the screen shows this.
@@ -99,7 +103,7 @@ impl OnTerminal {
 
     #[track_caller]
     pub(crate) fn until_written(&self, text: &str) {
-        eventually(SOON, text, || self.has_written(text));
+        eventually(SOON, text, || self.written().contains(text));
     }
 
     pub(crate) fn press(&mut self, keys: &str) {
