@@ -50,12 +50,18 @@ impl OnTerminal {
     }
 
     pub(crate) fn run(command: &mut Command) -> Self {
-        let outside = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
+        // Servers that other tests start at this moment do not inherit it.
+        let outside = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)
+            .expect("a terminal");
         grantpt(&outside).expect("a terminal of one's own");
         unlockpt(&outside).expect("a terminal that can be opened");
         let name = ptsname(&outside, Vec::new()).expect("a name");
-        let inside = rustix::fs::open(&name, OFlags::RDWR | OFlags::NOCTTY, Mode::empty())
-            .expect("the inside");
+        let inside = rustix::fs::open(
+            &name,
+            OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC,
+            Mode::empty(),
+        )
+        .expect("the inside");
         let size = Winsize {
             ws_row: ROWS.get(),
             ws_col: COLUMNS.get(),

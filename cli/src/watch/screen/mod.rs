@@ -12,7 +12,7 @@ use std::{future::pending, time::Duration};
 use crossterm::event::{Event, EventStream, KeyEventKind};
 use futures_util::StreamExt as _;
 use redis_steward::Supervisor;
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
 
 use super::sample::Sampler;
 use crate::{arguments::WatchArguments, ending::Ending, failure::Failure, output::Paint};
@@ -31,7 +31,7 @@ pub(super) async fn run(
 ) -> Result<(), Failure> {
     let mut events = supervisor.subscribe();
     let mut ending = Ending::new()?;
-    let mut ticks = interval(SAMPLE_INTERVAL);
+    let mut ticks = interval_at(Instant::now() + SAMPLE_INTERVAL, SAMPLE_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let over = async {
         match arguments.duration {
@@ -41,6 +41,8 @@ pub(super) async fn run(
     };
     tokio::pin!(over);
     let mut model = Model::default();
+    // There is something to choose from the first moment on.
+    model.show(sampler.take().rows);
     let mut screen = Screen::open()?;
     let mut keys = EventStream::new();
     loop {
