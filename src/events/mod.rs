@@ -1,6 +1,7 @@
 //! Health as applications see it: states, changes, and the stream of changes.
 //!
-//! - this file: [`HealthState`], [`Reason`], [`CircuitState`], [`HealthEvent`]
+//! - this file: [`HealthState`], [`Reason`], [`CircuitState`], [`HealthEvent`] · `verdict`: whether a state is live and
+//!   ready
 //! - `recovery`: [`Recovery`], the end of a fallback · `feed`: keeps the events · `history`: [`TimeInState`], the time
 //!   in each state · `hub`: publishes them · `stream`: [`HealthEvents`], the events of one subscriber
 
@@ -9,6 +10,7 @@ mod history;
 mod hub;
 mod recovery;
 mod stream;
+mod verdict;
 
 use std::{
     fmt,

@@ -1,30 +1,20 @@
 //! Whether a database is live, and whether it is ready.
 
 use super::HealthCheck;
-use crate::events::{CircuitState, HealthState, Reason};
+use crate::events::HealthState;
 
 impl HealthCheck {
     /// Whether a restart of the program would be of no use: false only if the database was given up, or if the
     /// supervisor has been shut down. A server that is away is no reason to restart its clients.
     pub fn is_live(&self) -> bool {
-        !matches!(
-            self.state,
-            HealthState::Failed | HealthState::Stopped | HealthState::Removed
-        )
+        self.state.is_live()
     }
 
     /// Whether commands can be expected to succeed. It is false before the first connection, while the circuit is not
     /// closed, while the server is loading, and while the database is isolated or has ended; true while it is degraded
     /// otherwise, for instance because it takes no writes, and while a [fallback](crate::Fallback) stands in.
     pub fn is_ready(&self) -> bool {
-        match self.state {
-            HealthState::Healthy => true,
-            HealthState::Degraded { reason } => {
-                reason == Reason::MemoryFallback
-                    || self.circuit == CircuitState::Closed && reason != Reason::Loading
-            }
-            _ => false,
-        }
+        self.state.is_ready(self.circuit)
     }
 
     /// Why the verdicts are not better: the state, unless it is healthy, and the question without an answer. Empty

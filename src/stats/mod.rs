@@ -196,6 +196,18 @@ impl DatabaseStats {
         rate(self.succeeded, self.commands())
     }
 
+    /// Whether a restart of the program would be of no use, as in
+    /// [`HealthCheck::is_live`](crate::HealthCheck::is_live): the verdict without a question to the server.
+    pub fn is_live(&self) -> bool {
+        self.health.is_live()
+    }
+
+    /// Whether commands can be expected to succeed, as in [`HealthCheck::is_ready`](crate::HealthCheck::is_ready): the
+    /// verdict without a question to the server.
+    pub fn is_ready(&self) -> bool {
+        self.health.is_ready(self.circuit)
+    }
+
     /// Time since the database was added.
     pub fn uptime(&self) -> Duration {
         self.time_in.total()
