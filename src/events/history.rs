@@ -1,6 +1,6 @@
 //! How long a database was in each state, and how often its circuit has opened.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
@@ -61,6 +61,8 @@ pub(super) struct Past {
     /// Without the time in the present state.
     time_in: TimeInState,
     since: Option<Instant>,
+    /// When the present state began. Events that tell of the same state again leave it.
+    entered: Option<Instant>,
     trips: u64,
 }
 
@@ -72,11 +74,15 @@ impl Past {
             // It is new, or there again.
             *self = Self::default();
             self.since = Some(now);
+            self.entered = Some(now);
             self.trips = u64::from(next.circuit == CircuitState::Open);
             return;
         };
         self.time_in = self.with_present(before, now);
         self.since = Some(now);
+        if !before.state.is_like(&next.state) {
+            self.entered = Some(now);
+        }
         let has_opened = next.circuit == CircuitState::Open && before.circuit != next.circuit;
         self.trips += u64::from(has_opened);
     }
@@ -98,6 +104,10 @@ pub(crate) struct History {
     pub(crate) time_in: TimeInState,
     /// How often the circuit has opened.
     pub(crate) trips: u64,
+    /// The failure behind the present state, if its text is known.
+    pub(crate) cause: Option<Arc<str>>,
+    /// How long the database has been in the present state, for the present reason.
+    pub(crate) present_for: Duration,
 }
 
 impl History {
@@ -108,6 +118,8 @@ impl History {
                 circuit: CircuitState::Closed,
                 time_in: TimeInState::default(),
                 trips: 0,
+                cause: None,
+                present_for: Duration::ZERO,
             };
         };
         Self {
@@ -115,6 +127,10 @@ impl History {
             circuit: latest.circuit,
             time_in: past.with_present(latest, now),
             trips: past.trips,
+            cause: latest.cause.clone(),
+            present_for: past.entered.map_or(Duration::ZERO, |entered| {
+                now.saturating_duration_since(entered)
+            }),
         }
     }
 }

@@ -103,6 +103,8 @@ impl Counters {
     ) -> DatabaseStats {
         DatabaseStats {
             health: history.health,
+            health_for: history.present_for,
+            cause: history.cause,
             circuit: history.circuit,
             trips: history.trips,
             time_in: history.time_in,

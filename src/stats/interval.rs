@@ -41,6 +41,8 @@ impl DatabaseStats {
         let later = self;
         Self {
             health: later.health.clone(),
+            health_for: later.health_for,
+            cause: later.cause.clone(),
             circuit: later.circuit,
             trips: less(later.trips, earlier.trips),
             time_in: later.time_in.since(&earlier.time_in),

@@ -15,7 +15,7 @@ pub(crate) use histogram::{BUCKETS, bucket, bucket_bounds};
 pub use last_error::LastError;
 pub use pool::{Evictions, PoolStats};
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use crate::events::{CircuitState, HealthState, TimeInState};
 
@@ -102,6 +102,10 @@ impl SupervisorStats {
 pub struct DatabaseStats {
     /// Health of the database, as in its last [`HealthEvent`](crate::HealthEvent).
     pub health: HealthState,
+    /// How long it has been that, for the same reason.
+    pub health_for: Duration,
+    /// The failure behind it, if its text is known. It contains no secret.
+    pub cause: Option<Arc<str>>,
     /// State of the circuit breaker.
     pub circuit: CircuitState,
     /// How often the circuit has opened, also from half-open.
