@@ -44,7 +44,10 @@ mod tests {
     fn requests_of_other_sites_are_told_from_those_of_the_page() {
         let marker = ("X-Redis-Steward", "status-page");
         let site = |value| ("sec-fetch-site", value);
-        let own = [("origin", "http://a.example:8080"), ("host", "a.example:8080")];
+        let own = [
+            ("origin", "http://a.example:8080"),
+            ("host", "a.example:8080"),
+        ];
         assert!(check(&with(&[marker])).is_ok());
         assert!(check(&with(&[marker, site("same-origin")])).is_ok());
         assert!(check(&with(&[marker, own[0], own[1]])).is_ok());

@@ -6,6 +6,7 @@ mod common;
 
 mod health_checks;
 mod statistics;
+mod status_page;
 
 use std::time::Duration;
 
