@@ -19,10 +19,7 @@ pub async fn live() -> HttpResponse {
 pub async fn ready(supervisor: Data<Supervisor>) -> HttpResponse {
     let states = supervisor.states();
     let state = &states["sessions"];
-    let is_ready = matches!(
-        state,
-        HealthState::Healthy | HealthState::Degraded { .. }
-    );
+    let is_ready = matches!(state, HealthState::Healthy | HealthState::Degraded { .. });
     answer(is_ready).json(json!({ "ready": is_ready, "sessions": state.to_string() }))
 }
 

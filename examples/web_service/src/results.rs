@@ -18,7 +18,7 @@ pub async fn primes(
     supervisor: Data<Supervisor>,
     below: Path<u32>,
 ) -> Result<HttpResponse, Failure> {
-    let below = below.min(AT_MOST);
+    let below = below.into_inner().min(AT_MOST);
     let results = supervisor.database("results")?;
     let key = format!("web:primes:{below}");
     let kept: Result<Option<u64>, Error> = results.query(redis::cmd("GET").arg(&key)).await;

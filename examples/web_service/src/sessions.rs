@@ -4,7 +4,7 @@ use actix_web::{
     HttpResponse,
     web::{Data, Json, Path},
 };
-use redis_steward::{Error, Supervisor};
+use redis_steward::Supervisor;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -48,10 +48,7 @@ pub async fn open(
 }
 
 /// `GET /sessions/ID`, which is a use.
-pub async fn read(
-    supervisor: Data<Supervisor>,
-    id: Path<Uuid>,
-) -> Result<HttpResponse, Failure> {
+pub async fn read(supervisor: Data<Supervisor>, id: Path<Uuid>) -> Result<HttpResponse, Failure> {
     let sessions = supervisor.database("sessions")?;
     let get = redis::cmd("GETEX")
         .arg(key(*id))
@@ -67,16 +64,10 @@ pub async fn read(
 }
 
 /// `DELETE /sessions/ID`
-pub async fn close(
-    supervisor: Data<Supervisor>,
-    id: Path<Uuid>,
-) -> Result<HttpResponse, Failure> {
+pub async fn close(supervisor: Data<Supervisor>, id: Path<Uuid>) -> Result<HttpResponse, Failure> {
     let sessions = supervisor.database("sessions")?;
-    let deleted: Result<u64, Error> = sessions
-        .idempotent()
-        .query(redis::cmd("DEL").arg(key(*id)))
-        .await;
-    deleted?;
+    let delete = redis::cmd("DEL").arg(key(*id)).take();
+    sessions.idempotent().query::<u64>(delete).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 

@@ -46,17 +46,24 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let supervisor = Supervisor::spawn(Config::single(url)).await?;
     let page = StatusPage::new(&supervisor);
 
-    let below = Router::new().fallback(any(respond)).with_state(page.clone());
+    let below = Router::new()
+        .fallback(any(respond))
+        .with_state(page.clone());
     let app = Router::new().nest("/status", below);
     let bind = env::var("BIND").unwrap_or_else(|_| "127.0.0.1:8081".into());
     let listener = TcpListener::bind(bind).await?;
-    println!("The status page is at http://{}/status", listener.local_addr()?);
+    println!(
+        "The status page is at http://{}/status",
+        listener.local_addr()?
+    );
     let ended = axum::serve(listener, app).with_graceful_shutdown(async move {
         // An error says that there are no signals; then nothing ends it.
         let _ = tokio::signal::ctrl_c().await;
         page.close_streams();
     });
     ended.await?;
-    supervisor.shutdown(std::time::Duration::from_secs(10)).await;
+    supervisor
+        .shutdown(std::time::Duration::from_secs(10))
+        .await;
     Ok(())
 }
