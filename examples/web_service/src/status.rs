@@ -29,7 +29,9 @@ pub async fn respond(page: Data<StatusPage>, request: HttpRequest) -> HttpRespon
 /// Stands for the authentication of a service, which this one has not: the page is for browsers on this machine, that ask
 /// for it by one of its own names. Another name may be one that a foreign site has pointed at this address.
 fn is_permitted(request: &HttpRequest) -> bool {
-    let is_local = request.peer_addr().is_some_and(|peer| peer.ip().is_loopback());
+    let is_local = request
+        .peer_addr()
+        .is_some_and(|peer| peer.ip().is_loopback());
     let host = request.headers().get(HOST);
     let host = host.and_then(|host| host.to_str().ok()).unwrap_or_default();
     let name = host.rsplit_once(':').map_or(host, |(name, _)| name);

@@ -28,7 +28,11 @@ impl Chromium {
         let mut child = Command::new(program)
             .args(["--headless=new", "--disable-gpu", "--disable-dev-shm-usage"])
             // Its sandbox does not work for root, as whom CI runs. It opens pages of this test alone.
-            .args(["--no-sandbox", "--no-first-run", "--disable-background-networking"])
+            .args([
+                "--no-sandbox",
+                "--no-first-run",
+                "--disable-background-networking",
+            ])
             .args(["--remote-debugging-port=0", "--hide-scrollbars"])
             .arg(format!("--user-data-dir={}", profile.path().display()))
             .arg("about:blank")
@@ -39,7 +43,8 @@ impl Chromium {
             .expect("Chromium starts");
         let stderr = child.stderr.take().expect("a pipe");
         let mut lines = BufReader::new(stderr).lines().map_while(Result::ok);
-        let address = lines.find_map(|line| Some(line.strip_prefix("DevTools listening on ")?.to_owned()));
+        let address =
+            lines.find_map(|line| Some(line.strip_prefix("DevTools listening on ")?.to_owned()));
         // It would stop at a pipe that is full.
         std::thread::spawn(move || lines.for_each(drop));
         Some(Self {
@@ -56,7 +61,8 @@ fn program() -> Option<PathBuf> {
     }
     let path = env::var_os("PATH")?;
     let names = ["chromium", "chromium-browser", "google-chrome"];
-    let mut programs = env::split_paths(&path).flat_map(|folder| names.map(|name| folder.join(name)));
+    let mut programs =
+        env::split_paths(&path).flat_map(|folder| names.map(|name| folder.join(name)));
     programs.find(|program| program.is_file())
 }
 

@@ -30,7 +30,9 @@ impl Page {
             calls: 0,
             events: VecDeque::new(),
         };
-        let target = page.call("Target.createTarget", json!({ "url": "about:blank" })).await;
+        let target = page
+            .call("Target.createTarget", json!({ "url": "about:blank" }))
+            .await;
         let attach = json!({ "targetId": target["targetId"], "flatten": true });
         let attached = page.call("Target.attachToTarget", attach).await;
         page.session = attached["sessionId"].as_str().map(str::to_owned);
@@ -47,7 +49,10 @@ impl Page {
             call["sessionId"] = json!(session);
         }
         let call = Message::text(call.to_string());
-        self.socket.send(call).await.expect("a browser that listens");
+        self.socket
+            .send(call)
+            .await
+            .expect("a browser that listens");
         loop {
             let message = timeout(PATIENCE, self.socket.next()).await;
             let message = message.unwrap_or_else(|_| panic!("no answer to {method}"));
@@ -73,9 +78,13 @@ impl Page {
 
     /// The value of an expression of JavaScript.
     pub async fn ask(&mut self, expression: &str) -> Value {
-        let params = json!({ "expression": expression, "returnByValue": true, "awaitPromise": true });
+        let params =
+            json!({ "expression": expression, "returnByValue": true, "awaitPromise": true });
         let mut answer = self.call("Runtime.evaluate", params).await;
-        assert!(answer["exceptionDetails"].is_null(), "{expression}: {answer}");
+        assert!(
+            answer["exceptionDetails"].is_null(),
+            "{expression}: {answer}"
+        );
         answer["result"]["value"].take()
     }
 
@@ -85,7 +94,10 @@ impl Page {
         while self.ask(expression).await != json!(true) {
             if begin.elapsed() > within {
                 let text = self.ask("document.body.innerText").await;
-                panic!("not within {within:?}: {expression}; the page is\n{}", text.as_str().unwrap_or_default());
+                panic!(
+                    "not within {within:?}: {expression}; the page is\n{}",
+                    text.as_str().unwrap_or_default()
+                );
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -133,11 +145,17 @@ impl Page {
             Some("Runtime.consoleAPICalled") => {
                 bad.contains(&event["params"]["type"].as_str().unwrap_or_default())
             }
-            Some("Log.entryAdded") => {
-                bad.contains(&event["params"]["entry"]["level"].as_str().unwrap_or_default())
-            }
+            Some("Log.entryAdded") => bad.contains(
+                &event["params"]["entry"]["level"]
+                    .as_str()
+                    .unwrap_or_default(),
+            ),
             _ => false,
         };
-        self.events.iter().filter(is_bad).map(Value::to_string).collect()
+        self.events
+            .iter()
+            .filter(is_bad)
+            .map(Value::to_string)
+            .collect()
     }
 }

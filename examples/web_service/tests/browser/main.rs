@@ -12,15 +12,20 @@ mod service;
 
 use std::time::Duration;
 
+use tokio::sync::{Mutex, MutexGuard};
+
 use self::{chromium::Chromium, common::RedisServer, devtools::Page, service::Service};
 
 /// The bound of what the page has to show.
 const TWO_SECONDS: Duration = Duration::from_secs(2);
 /// Longer than anything else should take.
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(60);
 const ACTIX: &str = env!("CARGO_BIN_EXE_web-service");
 const AXUM: &str = env!("CARGO_BIN_EXE_axum_page");
 const FREE: &str = "127.0.0.1:0";
+
+/// A browser is heavy, so there is one at a time.
+static TURN: Mutex<()> = Mutex::const_new(());
 
 /// A server, a service on it, and its page in a browser.
 struct Site {
@@ -28,11 +33,13 @@ struct Site {
     service: Service,
     server: RedisServer,
     _browser: Chromium,
+    _turn: MutexGuard<'static, ()>,
 }
 
 impl Site {
     /// `None` without a browser.
     async fn start(program: &str) -> Option<Self> {
+        let turn = TURN.lock().await;
         let browser = Chromium::start()?;
         let server = RedisServer::start();
         let service = Service::start(program, &server.url(), FREE);
@@ -44,6 +51,7 @@ impl Site {
             service,
             server,
             _browser: browser,
+            _turn: turn,
         })
     }
 }

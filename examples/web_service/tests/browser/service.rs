@@ -25,7 +25,8 @@ impl Service {
             .expect("the service starts");
         let stdout = child.stdout.take().expect("a pipe");
         let mut lines = BufReader::new(stdout).lines().map_while(Result::ok);
-        let url = lines.find_map(|line| Some(line.strip_prefix("The status page is at ")?.to_owned()));
+        let url =
+            lines.find_map(|line| Some(line.strip_prefix("The status page is at ")?.to_owned()));
         std::thread::spawn(move || lines.for_each(drop));
         Self {
             url: url.expect("the service tells its address"),
