@@ -33,6 +33,16 @@ const LEAST_CONTRAST: &str = "(() => {
     return least;
 })()";
 
+/// A minute of latencies, with a burst and with seconds in which nothing was asked.
+const A_MINUTE: &str = "for (const known of cards.values()) {
+    known.points = Array.from({ length: 60 }, (_, second) => {
+        if (second % 23 > 20) return null;
+        const p50_ms = 0.1 * (1 + (second * 7) % 3) * (second > 40 && second < 46 ? 50 : 1);
+        return { p50_ms, p99_ms: p50_ms * (2 + (second * 5) % 9) };
+    });
+    draw(known, known.points);
+}";
+
 #[tokio::test]
 async fn it_can_be_read_on_narrow_and_wide_screens_in_light_and_dark() {
     let Some(mut site) = Site::start(ACTIX).await else {
@@ -47,6 +57,7 @@ async fn it_can_be_read_on_narrow_and_wide_screens_in_light_and_dark() {
     page.click("[data-database=limits] .isolate").await;
     page.click("#yes").await;
     page.wait_for(&is("limits", "isolated"), SOON).await;
+    page.ask(A_MINUTE).await;
     take_pictures(page, "running").await;
     site.server.kill();
     page.wait_for(&is("sessions", "down"), SOON).await;
