@@ -60,7 +60,8 @@
 //!
 //! None is on by default.
 //! - `serde`: `Serialize` and `Deserialize` for [`Config`] and [`DatabaseConfig`], for configurations of
-//!   applications in any format.
+//!   applications in any format; `Serialize` for statistics and health checks.
+//! - `metrics`: `Supervisor::metrics`, the statistics by the `metrics` facade.
 //! - `status-page`: `StatusPage`, a page that shows every database live, with a JSON snapshot, a stream of events and
 //!   buttons, for any web framework.
 //! - `memory-lua`: scripts in the embedded server. It brings a C build of Lua 5.1.
@@ -96,12 +97,16 @@ mod lifeline;
 mod log;
 mod memory;
 mod messages;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod nearest;
 mod net;
 mod policy;
 mod registry;
 mod reply_code;
+mod rounded;
 mod sanitize;
+mod span;
 mod state;
 #[cfg(feature = "status-page")]
 mod status_page;
@@ -146,6 +151,8 @@ pub use lifeline::ShutdownReport;
 pub use loan::Loan;
 pub use memory::{EvictionPolicy, MemoryEntry, MemoryListener, MemoryServer, MemoryValue};
 pub use messages::{Execute, Subscribe};
+#[cfg(feature = "metrics")]
+pub use metrics::Metrics;
 pub use name::DatabaseName;
 pub use policy::command::Refusal;
 pub use preset::{PresetDatabases, RedisDatabase, UnknownRedisDatabase};

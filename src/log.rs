@@ -1,8 +1,8 @@
 //! The log of a supervisor. Its lines go to `tracing` on a thread of their own.
 //!
 //! A subscriber of `tracing` is code of the application: it may write to a disk that is full, ask this crate for
-//! its statistics, or panic. So no actor runs it, and it is never run under a lock. This is the one file that
-//! names `tracing`.
+//! its statistics, or panic. So no actor runs it, and it is never run under a lock. Besides `span`, this is the one file
+//! that names `tracing`.
 
 use std::{
     collections::VecDeque,
@@ -27,12 +27,12 @@ const LINGER: Duration = Duration::from_secs(1);
 /// How long a shutdown waits for a subscriber that is slow.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Writes a line to a [`Log`]: a level, then the fields and the text as in `tracing::event!`. The line owns its
+/// Writes a line to a [`Log`], with the target `redis_steward`: a level, then the fields and the text as in `tracing::event!`. The line owns its
 /// fields, which are shown on the thread of the log.
 macro_rules! log_line {
     ($log:expr, $level:ident, $($line:tt)+) => {
         $log.write(tracing::Level::$level, move || {
-            tracing::event!(tracing::Level::$level, $($line)+)
+            tracing::event!(target: "redis_steward", tracing::Level::$level, $($line)+)
         })
     };
 }
@@ -124,7 +124,7 @@ impl Shared {
             let _ = catch_unwind(AssertUnwindSafe(line));
             if dropped > 0 {
                 let report = || {
-                    tracing::warn!(dropped, "lines of the log were dropped: its writer is slow");
+                    tracing::warn!(target: "redis_steward", dropped, "lines of the log were dropped: its writer is slow");
                 };
                 let _ = catch_unwind(report);
             }

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::{ConfigNote, DatabaseSettings, Io, Settings},
-    events::{Change, CircuitState, EventHub, HealthState, Recovery},
+    events::{Change, CircuitState, EventHub, HealthState, Reason, Recovery},
     identity::DatabaseId,
     log::{Log, log_line},
     net::{Connector, Dialler, Executor, Services},
@@ -169,16 +169,37 @@ impl Registry {
 
     /// Tells all subscribers and the log of a change. A repetition of the last state is dropped.
     pub(crate) fn publish(&self, change: Change) {
-        if let Some(event) = self.hub.publish(change) {
-            log_line!(
-                self.log,
-                INFO,
-                database = %event.database,
-                state = %event.state,
-                circuit = %event.circuit,
-                cause = event.cause.as_deref().unwrap_or_default(),
-                "health changed"
-            );
+        let Some(event) = self.hub.publish(change) else {
+            return;
+        };
+        macro_rules! line {
+            ($level:ident) => {
+                log_line!(
+                    self.log,
+                    $level,
+                    database = %event.database,
+                    state = event.state.word(),
+                    reason = event.state.reason().map(display),
+                    circuit = %event.circuit,
+                    cause = event.cause.as_deref(),
+                    recovery = event.recovery.map(display),
+                    "database {} is {}",
+                    event.database,
+                    event.state
+                )
+            };
+        }
+        match event.state {
+            HealthState::Failed => line!(ERROR),
+            // It ends within moments.
+            HealthState::Starting
+            | HealthState::Degraded {
+                reason: Reason::Recovering,
+            } => line!(DEBUG),
+            HealthState::Degraded { .. } | HealthState::Down { .. } | HealthState::Isolated => {
+                line!(WARN);
+            }
+            HealthState::Healthy | HealthState::Stopped | HealthState::Removed => line!(INFO),
         }
     }
 

@@ -398,6 +398,12 @@ impl Supervisor {
         swept.await.unwrap_or_default()
     }
 
+    /// The statistics for the `metrics` facade. It does not keep the supervisor running. Needs the feature `metrics`.
+    #[cfg(feature = "metrics")]
+    pub fn metrics(&self) -> crate::Metrics {
+        crate::Metrics::new(self.registry.clone())
+    }
+
     /// A snapshot of the health, the counters and the connections of all databases. It waits for no actor
     /// and no server.
     pub fn statistics(&self) -> SupervisorStats {

@@ -93,6 +93,7 @@ impl<B: Backend> CallEngine<B> {
 
     fn acquire_timed_out(&self, attempts: Attempts) -> Error {
         count(&self.state.counters.timed_out);
+        count(&self.state.counters.acquire_timeouts);
         let shared_error = self.state.dial_error.load();
         let lease_error = self.state.lease_error.load();
         let last_error = shared_error.as_deref().or(lease_error.as_deref()).cloned();
@@ -192,6 +193,10 @@ impl<B: Backend> CallEngine<B> {
         command: &Cmd,
         options: CallOptions,
     ) -> Result<Value, Error> {
+        if options.is_to_be_traced() {
+            let call = self.execute_on(grant, command, options.traced());
+            return Box::pin(self.in_span(command, call)).await;
+        }
         let (class, options) = match self.class(command) {
             Class::Unknown => Box::pin(self.ask(command, options)).await?,
             class => (class, options),
@@ -218,6 +223,10 @@ impl<B: Backend> CallEngine<B> {
         pipeline: &Pipeline,
         options: CallOptions,
     ) -> Result<(Vec<Value>, Attempts), Error> {
+        if options.is_to_be_traced() {
+            let call = self.execute_pipeline_on(grant, pipeline, options.traced());
+            return Box::pin(self.in_span_of(pipeline, call)).await;
+        }
         let place = |command: &Cmd, class: Class| {
             // A subscription has as many replies as channels, which a pipeline does not expect.
             if class.confirmations().is_some() {

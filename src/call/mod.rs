@@ -11,7 +11,7 @@
 //! - `leased`: calls on an exclusive connection · `survey`: commands that are on no list ·
 //!   `unheard`: commands that want no reply
 //! - `pipeline`: pipelines on their way through the `redis` crate · `aborted`: the error of a transaction ·
-//!   `errors`: the errors of calls · `front`: what a front asks for its clients · `underway`: a command of such a client
+//!   `errors`: the errors of calls · `traced`: calls as traces tell of them · `front`: what a front asks for its clients · `underway`: a command of such a client
 
 mod aborted;
 mod admission;
@@ -24,6 +24,7 @@ mod pipeline;
 mod retry;
 mod stand_in;
 mod survey;
+mod traced;
 mod underway;
 mod unheard;
 mod watch;
@@ -93,6 +94,10 @@ impl<B: Backend> CallEngine<B> {
         command: &Cmd,
         options: CallOptions,
     ) -> Result<(Value, Source), Error> {
+        if options.is_to_be_traced() {
+            let call = self.execute_from(command, options.traced());
+            return Box::pin(self.in_span(command, call)).await;
+        }
         let (class, options) = match self.class(command) {
             Class::Unknown => Box::pin(self.ask(command, options)).await?,
             class => (class, options),
@@ -123,6 +128,10 @@ impl<B: Backend> CallEngine<B> {
         pipeline: &Pipeline,
         options: CallOptions,
     ) -> Result<(Vec<Value>, Attempts), Error> {
+        if options.is_to_be_traced() {
+            let call = self.execute_pipeline(pipeline, options.traced());
+            return Box::pin(self.in_span_of(pipeline, call)).await;
+        }
         let place = |command: &Cmd, class| self.place(command, class, &options);
         let (work, block, options) = self.prepare(pipeline, options, place).await?;
         let called = match block {

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use crate::{
     config::MAX_WAIT,
     policy::{command::Block, gate_state::GateState, retry::Idempotence},
+    span,
     state::CallSettings,
 };
 
@@ -71,6 +72,8 @@ pub(crate) struct CallOptions {
     pub(super) remembers: bool,
     /// Its values are remembered by whoever makes the call.
     pub(super) is_watched: bool,
+    /// The call is in a span.
+    is_traced: bool,
     /// A deadline for several calls together, if one was set before.
     until: Option<Instant>,
 }
@@ -86,6 +89,7 @@ impl CallOptions {
             keeps_texts: overrides.keeps_texts,
             remembers: settings.remembers,
             is_watched: false,
+            is_traced: false,
             until: None,
         }
     }
@@ -147,6 +151,20 @@ impl CallOptions {
             is_watched: true,
             ..self
         }
+    }
+
+    /// The same, in a span.
+    pub(super) fn traced(self) -> Self {
+        Self {
+            is_traced: true,
+            ..self
+        }
+    }
+
+    /// Whether a span is to be opened for the call.
+    #[inline]
+    pub(super) fn is_to_be_traced(&self) -> bool {
+        span::is_wanted() && !self.is_traced
     }
 
     /// With this deadline for all attempts of one call.

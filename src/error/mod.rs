@@ -18,6 +18,7 @@ use crate::{
     events::{CircuitState, Reason},
     execution::{Execution, Stage},
     policy::command::Refusal,
+    rounded::Rounded,
     stats::PoolStats,
 };
 
@@ -78,8 +79,8 @@ pub enum Error {
     /// rejects this client or does not speak the Redis protocol. Probes close it. While it is
     /// half-open, at most 5 commands at a time are let through, and the others get this error too.
     #[error(
-        "database {database:?}: the circuit is open ({reason}); next probe in {retry_after:?}{}",
-        last(.last_error)
+        "database {database:?}: the circuit is open ({reason}); next probe in {}{}",
+        Rounded(*.retry_after), last(.last_error)
     )]
     CircuitOpen {
         /// Name of the database.
@@ -118,8 +119,8 @@ pub enum Error {
     /// [attempt timeout](crate::DatabaseConfig::attempt_timeout); failed dials and lost connections are
     /// counted apart.
     #[error(
-        "database {database:?}: timed out after {timeout:?}{} while {stage}; {execution}{}{}{}",
-        in_attempts(.attempts), load(.stage, .in_flight, .parked, .pool),
+        "database {database:?}: timed out after {}{} while {stage}; {execution}{}{}{}",
+        Rounded(*.timeout), in_attempts(.attempts), load(.stage, .in_flight, .parked, .pool),
         circuit_unless_closed(.circuit), last(.last_error)
     )]
     TimedOut {
@@ -316,7 +317,7 @@ pub enum Error {
         known: Vec<Arc<str>>,
     },
     /// Not all databases became healthy in time; see [`Supervisor::ready`](crate::Supervisor::ready).
-    #[error("not ready within {waited:?}: {}", Listed(.pending, "; "))]
+    #[error("not ready within {}: {}", Rounded(*.waited), Listed(.pending, "; "))]
     NotReady {
         /// The longest wait that was permitted; zero if the supervisor has been shut down.
         waited: Duration,
@@ -375,6 +376,30 @@ impl Error {
         match self {
             Self::Server { error, .. } => error.clone().into_server_errors(),
             _ => None,
+        }
+    }
+
+    /// The name of the variant.
+    pub(crate) fn variant(&self) -> &'static str {
+        match self {
+            Self::CircuitOpen { .. } => "CircuitOpen",
+            Self::Overloaded { .. } => "Overloaded",
+            Self::TimedOut { .. } => "TimedOut",
+            Self::ConnectionLost { .. } => "ConnectionLost",
+            Self::Server { .. } => "Server",
+            Self::ReplyTooLarge { .. } => "ReplyTooLarge",
+            Self::Conversion { .. } => "Conversion",
+            Self::CommandRefused { .. } => "CommandRefused",
+            Self::Conflict { .. } => "Conflict",
+            Self::WatchLost { .. } => "WatchLost",
+            Self::LeaseNotReturned { .. } => "LeaseNotReturned",
+            Self::WouldBlockRuntime { .. } => "WouldBlockRuntime",
+            Self::ShuttingDown { .. } => "ShuttingDown",
+            Self::Abandoned { .. } => "Abandoned",
+            Self::Failed { .. } => "Failed",
+            Self::Isolated { .. } => "Isolated",
+            Self::UnknownDatabase { .. } => "UnknownDatabase",
+            Self::NotReady { .. } => "NotReady",
         }
     }
 

@@ -64,6 +64,8 @@ pub(super) struct Past {
     /// When the present state began. Events that tell of the same state again leave it.
     entered: Option<Instant>,
     trips: u64,
+    circuit_changes: u64,
+    events: u64,
 }
 
 impl Past {
@@ -76,6 +78,7 @@ impl Past {
             self.since = Some(now);
             self.entered = Some(now);
             self.trips = u64::from(next.circuit == CircuitState::Open);
+            self.events = 1;
             return;
         };
         self.time_in = self.with_present(before, now);
@@ -85,6 +88,8 @@ impl Past {
         }
         let has_opened = next.circuit == CircuitState::Open && before.circuit != next.circuit;
         self.trips += u64::from(has_opened);
+        self.circuit_changes += u64::from(before.circuit != next.circuit);
+        self.events += 1;
     }
 
     fn with_present(&self, present: &HealthEvent, now: Instant) -> TimeInState {
@@ -108,6 +113,9 @@ pub(crate) struct History {
     pub(crate) cause: Option<Arc<str>>,
     /// How long the database has been in the present state, for the present reason.
     pub(crate) present_for: Duration,
+    /// How often it has changed.
+    pub(crate) circuit_changes: u64,
+    pub(crate) events: u64,
 }
 
 impl History {
@@ -120,6 +128,8 @@ impl History {
                 trips: 0,
                 cause: None,
                 present_for: Duration::ZERO,
+                circuit_changes: 0,
+                events: 0,
             };
         };
         Self {
@@ -131,6 +141,8 @@ impl History {
             present_for: past.entered.map_or(Duration::ZERO, |entered| {
                 now.saturating_duration_since(entered)
             }),
+            circuit_changes: past.circuit_changes,
+            events: past.events,
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::{io, time::Duration};
 
 use super::codec::{ProtocolError, ReplyLimit};
+use crate::rounded::Rounded;
 
 /// Why a connection ended.
 #[derive(Debug, thiserror::Error)]
@@ -39,7 +40,7 @@ pub(crate) enum CloseReason {
     Protocol(#[from] ProtocolError),
     #[error("the server sent a reply that nobody had asked for")]
     Unsolicited,
-    #[error("requests timed out and no byte came for {0:?}")]
+    #[error("requests timed out and no byte came for {}", Rounded(*.0))]
     Silent(Duration),
     /// The runtime that it ran on has ended.
     #[error("the runtime that it ran on has ended")]

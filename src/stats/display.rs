@@ -1,8 +1,9 @@
 //! Statistics for people.
 
-use std::{fmt, time::Duration};
+use std::fmt;
 
 use super::{DatabaseStats, SupervisorStats};
+use crate::rounded::Rounded;
 
 /// A line about all, and one about each database, sorted by name.
 impl fmt::Display for SupervisorStats {
@@ -10,7 +11,7 @@ impl fmt::Display for SupervisorStats {
         write!(
             f,
             "up {}: {} databases ({} healthy, {} degraded, {} failed), {} commands, {} succeeded",
-            Span(self.uptime),
+            Rounded(self.uptime),
             self.databases.len(),
             self.healthy(),
             self.degraded(),
@@ -39,7 +40,7 @@ impl fmt::Display for DatabaseStats {
         if let (Some(p50), Some(p99), Some(max)) =
             (self.latency.p50(), self.latency.p99(), self.latency.max())
         {
-            let (p50, p99, max) = (Span(p50), Span(p99), Span(max));
+            let (p50, p99, max) = (Rounded(p50), Rounded(p99), Rounded(max));
             write!(f, "; p50 {p50}, p99 {p99}, max {max}")?;
         }
         let some = [
@@ -84,29 +85,12 @@ impl fmt::Display for Percent {
     }
 }
 
-/// A duration with three digits, such as `49.3ms`.
-struct Span(Duration);
-
-impl fmt::Display for Span {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let nanos = self.0.as_nanos().max(1);
-        let unit = 10_u128.pow(nanos.ilog10().saturating_sub(2));
-        let rounded = (nanos + unit / 2) / unit * unit;
-        write!(f, "{:?}", Duration::from_nanos(rounded as u64))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn durations_have_three_digits_and_only_perfection_is_a_hundred_percent() {
-        let span = |nanos| Span(Duration::from_nanos(nanos)).to_string();
-        assert_eq!(span(49_251_636), "49.3ms");
-        assert_eq!(span(10_000), "10µs");
-        assert_eq!(span(0), "1ns");
-        assert_eq!(span(3_661_123_456_789), "3660s");
+    fn only_perfection_is_a_hundred_percent() {
         assert_eq!(Percent(1.0).to_string(), "100 %");
         assert_eq!(Percent(0.999_999).to_string(), "99.99 %");
         assert_eq!(Percent(0.5).to_string(), "50.00 %");

@@ -36,8 +36,7 @@ pub(crate) fn bucket(nanos: u64) -> usize {
     BOUNDS.partition_point(|bound| *bound < nanos)
 }
 
-/// The bound that all durations in a bucket are above, and the one that none is above. Zero is above no bound, and is
-/// looked for each time.
+/// The bound that all durations in a bucket are above, but for zero, and the one that none is above.
 pub(crate) fn bucket_bounds(bucket: usize) -> (u64, u64) {
     let above = bucket.checked_sub(1).map_or(0, |before| BOUNDS[before]);
     let until = BOUNDS.get(bucket).copied().unwrap_or(u64::MAX);
@@ -46,8 +45,7 @@ pub(crate) fn bucket_bounds(bucket: usize) -> (u64, u64) {
 
 /// A histogram of durations, with bucket bounds of 1, 2 and 5 times the powers of ten from 10 µs to 50 s.
 ///
-/// [`DatabaseStats::latency`](crate::DatabaseStats::latency) and
-/// [`PoolStats::acquire_wait`](crate::PoolStats::acquire_wait) hold one. It counts since the database was added;
+/// [`DatabaseStats::latency`](crate::DatabaseStats::latency) is one, and [`PoolStats`](crate::PoolStats) has some. It counts since the database was added;
 /// [`since`](Self::since) tells the durations between two snapshots. The buckets that OpenTelemetry advises begin at
 /// 1 ms, where most commands of Redis have ended, so these begin earlier.
 ///
@@ -59,6 +57,13 @@ pub struct DurationHistogram {
 }
 
 impl DurationHistogram {
+    /// The upper bounds of the buckets in seconds, without that of the last one, which has none: for a metrics system
+    /// that is to have the same buckets.
+    pub const BOUNDS_IN_SECONDS: [f64; 21] = [
+        1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1, 0.2, 0.5, 1.0,
+        2.0, 5.0, 10.0, 20.0, 50.0,
+    ];
+
     /// The number of durations.
     pub fn count(&self) -> u64 {
         self.counts.iter().sum()
@@ -150,6 +155,13 @@ mod tests {
             histogram.max = histogram.max.max(*duration);
         }
         histogram
+    }
+
+    #[test]
+    fn the_bounds_are_the_same_in_seconds() {
+        for (nanos, seconds) in BOUNDS.iter().zip(DurationHistogram::BOUNDS_IN_SECONDS) {
+            assert_eq!(*nanos, (seconds * 1e9).round() as u64);
+        }
     }
 
     #[test]

@@ -45,6 +45,8 @@ impl DatabaseStats {
             cause: later.cause.clone(),
             circuit: later.circuit,
             trips: less(later.trips, earlier.trips),
+            circuit_changes: less(later.circuit_changes, earlier.circuit_changes),
+            events: less(later.events, earlier.events),
             time_in: later.time_in.since(&earlier.time_in),
             latency: later.latency.since(&earlier.latency),
             bytes_sent: less(later.bytes_sent, earlier.bytes_sent),
@@ -96,6 +98,9 @@ impl PoolStats {
         let (evicted, before) = (&self.evicted, &earlier.evicted);
         Self {
             acquire_wait: self.acquire_wait.since(&earlier.acquire_wait),
+            acquire_timeouts: less(self.acquire_timeouts, earlier.acquire_timeouts),
+            create_time: self.create_time.since(&earlier.create_time),
+            use_time: self.use_time.since(&earlier.use_time),
             opened: less(self.opened, earlier.opened),
             dial_failures: less(self.dial_failures, earlier.dial_failures),
             lost: less(self.lost, earlier.lost),

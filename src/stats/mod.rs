@@ -110,6 +110,10 @@ pub struct DatabaseStats {
     pub circuit: CircuitState,
     /// How often the circuit has opened, also from half-open.
     pub trips: u64,
+    /// How often its state has changed, in any way.
+    pub circuit_changes: u64,
+    /// The number of [health events](crate::HealthEvent).
+    pub events: u64,
     /// How long the database was in each state.
     pub time_in: TimeInState,
     /// The time from the call to the reply, of all commands that got one; retries and the wait for a connection are

@@ -46,6 +46,12 @@ pub struct PoolStats {
     pub waiting: usize,
     /// The waits for leases that were granted, since the supervisor was spawned.
     pub acquire_wait: DurationHistogram,
+    /// The waits for leases that ended at their deadline.
+    pub acquire_timeouts: u64,
+    /// The time that it took to open each connection, with its greeting.
+    pub create_time: DurationHistogram,
+    /// How long each caller has kept a connection of its own, blocking commands included.
+    pub use_time: DurationHistogram,
     /// Connections opened so far.
     pub opened: u64,
     /// Failed attempts to open a connection.

@@ -62,6 +62,8 @@ impl Serialize for DatabaseStats {
             ("retries_denied", self.retries_denied),
             ("slow", self.slow),
             ("trips", self.trips),
+            ("circuit_changes", self.circuit_changes),
+            ("events", self.events),
             ("bytes_sent", self.bytes_sent),
             ("bytes_received", self.bytes_received),
         ] {

@@ -18,6 +18,7 @@ use tracing::{
 pub struct LogEvent {
     pub at: Instant,
     pub level: Level,
+    pub target: String,
     /// Fields by name. The text of the event is the field `message`.
     pub fields: BTreeMap<&'static str, String>,
 }
@@ -63,6 +64,9 @@ impl LogEvent {
 }
 
 impl Visit for LogEvent {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.fields.insert(field.name(), value.to_owned());
+    }
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
         self.fields.insert(field.name(), format!("{value:?}"));
     }
@@ -81,6 +85,7 @@ impl Subscriber for LogCapture {
         let mut captured = LogEvent {
             at: Instant::now(),
             level: *event.metadata().level(),
+            target: event.metadata().target().to_owned(),
             fields: BTreeMap::new(),
         };
         event.record(&mut captured);

@@ -98,7 +98,7 @@ async fn row_77_a_log_writer_that_blocks_delays_no_database() {
         .await
         .expect("nothing waits for the log");
     let states = || {
-        let lines = LogCapture::events(LOGGED, "health changed");
+        let lines = LogCapture::events(LOGGED, "database ");
         lines
             .iter()
             .map(|line| line.get("state").to_owned())
@@ -177,6 +177,6 @@ async fn row_77_a_panic_of_a_log_subscriber_takes_nothing_down() {
     ping(&database).await;
     assert_eq!(supervisor.statistics().databases[NAME].pool.restarts, 0);
     supervisor.shutdown(SOON).await;
-    let lines = LogCapture::events(NAME, "health changed");
+    let lines = LogCapture::events(NAME, "database ");
     assert_eq!(lines.last().expect("a line").get("state"), "stopped");
 }

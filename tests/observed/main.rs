@@ -5,6 +5,9 @@
 mod common;
 
 mod health_checks;
+mod log_lines;
+mod metrics;
+mod spans;
 mod statistics;
 mod status_page;
 

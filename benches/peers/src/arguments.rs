@@ -28,7 +28,7 @@ pub struct Arguments {
     cases: Vec<String>,
 
     /// Measure only this client; may be repeated
-    #[arg(long = "peer", value_name = "NAME", value_parser = Name::one_of(Name::compared()))]
+    #[arg(long = "peer", value_name = "NAME", value_parser = Name::one_of(Name::measured()))]
     peers: Vec<Name>,
 
     /// The length of a client's turn in a round [default: 120, and 55 with --quick]
@@ -78,8 +78,12 @@ impl Arguments {
 
     /// The clients asked for, in their usual order.
     pub fn peers(&self) -> Vec<Name> {
-        let asked = |name: &Name| self.peers.is_empty() || self.peers.contains(name);
-        Name::compared().filter(asked).collect()
+        if self.peers.is_empty() {
+            return Name::compared().collect();
+        }
+        Name::measured()
+            .filter(|name| self.peers.contains(name))
+            .collect()
     }
 
     pub fn settings(&self) -> Settings {

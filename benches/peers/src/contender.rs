@@ -16,7 +16,8 @@ use crate::{
     limit::Limit,
     load,
     peer::{
-        Bb8, Deadpool, Fred, FredPool, Glide, Manager, Multiplexed, Peer, Rustis, Steward, Tower,
+        Bb8, Deadpool, Fred, FredPool, Glide, Manager, Multiplexed, Observed, Peer, Rustis,
+        Steward, Tower,
     },
     server::Server,
 };
@@ -26,6 +27,8 @@ pub enum Name {
     RedisSteward,
     /// Its handle whose calls wait for recovery, which differs under faults only.
     RedisStewardPatient,
+    /// With metrics, and with the log and the spans that a program has by default. Measured if it is asked for.
+    RedisStewardObserved,
     RedisRs,
     RedisRsManager,
     DeadpoolRedis,
@@ -54,12 +57,22 @@ pub trait Contender {
 impl Name {
     /// Those that are compared with each other, in their usual order.
     pub fn compared() -> impl Iterator<Item = Self> {
+        Self::measured().filter(|&name| name != Self::RedisStewardObserved)
+    }
+
+    /// Those that can be asked for.
+    pub fn measured() -> impl Iterator<Item = Self> {
         Self::all().filter(|&name| name != Self::RedisStewardPatient)
     }
 
     /// Those that are put under faults. redis-benchmark is no client, and fred's pool fails as fred does.
     pub fn under_faults() -> impl Iterator<Item = Self> {
-        Self::all().filter(|name| !matches!(name, Self::FredPool | Self::RedisBenchmark))
+        Self::all().filter(|name| {
+            !matches!(
+                name,
+                Self::FredPool | Self::RedisBenchmark | Self::RedisStewardObserved
+            )
+        })
     }
 
     /// Takes one of `names` from the command line.
@@ -77,7 +90,10 @@ impl Name {
     pub fn is_peer(self) -> bool {
         !matches!(
             self,
-            Self::RedisSteward | Self::RedisStewardPatient | Self::RedisBenchmark
+            Self::RedisSteward
+                | Self::RedisStewardPatient
+                | Self::RedisStewardObserved
+                | Self::RedisBenchmark
         )
     }
 
@@ -90,6 +106,7 @@ impl Name {
         let url = server.url();
         match self {
             Self::RedisSteward => client::<Steward>(&url, case, records).await,
+            Self::RedisStewardObserved => client::<Observed>(&url, case, records).await,
             Self::RedisRs => client::<Multiplexed>(&url, case, records).await,
             Self::RedisRsManager => client::<Manager>(&url, case, records).await,
             Self::DeadpoolRedis => client::<Deadpool>(&url, case, records).await,

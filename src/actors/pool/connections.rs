@@ -28,6 +28,8 @@ pub(super) struct Held {
     /// The way to it, while it is in service. A connection ends when its mailbox is held by none.
     pub(super) route: Option<Arc<Route>>,
     lane: Lane,
+    /// Since when a caller has it.
+    pub(super) lent: Option<Instant>,
     /// The way for the sink of whoever has leased it.
     pub(super) pushes: PushInlet,
 }
@@ -97,6 +99,7 @@ impl PoolActor {
             stop: Some(stop),
             route: Some(Arc::new(route)),
             lane,
+            lent: None,
             pushes: inlet,
         };
         self.connections.insert(id, held);

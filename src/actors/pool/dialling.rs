@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use actix::{AsyncContext, Context, Handler};
-use tokio::task::AbortHandle;
+use tokio::{task::AbortHandle, time::Instant};
 
 use super::{Event, PoolActor};
 use crate::{
@@ -18,6 +18,7 @@ use crate::{
 /// connection is there for the next.
 pub(super) struct Dialling {
     task: AbortHandle,
+    began: Instant,
     permit: Arc<Permit>,
     /// It runs on the application's runtime, which may end or lack what it needs.
     on_caller: bool,
@@ -50,6 +51,7 @@ impl PoolActor {
         })?;
         let dialling = Dialling {
             task: task.abort_handle(),
+            began: Instant::now(),
             permit,
             on_caller,
         };
@@ -105,7 +107,11 @@ impl Handler<Dialled> for PoolActor {
         let lane = permit.lane();
         let event = match result {
             _ if !self.pool.wants(id) => Event::DialDropped(id),
-            Ok(established) => self.open(id, established, permit, ctx),
+            Ok(established) => {
+                let took = dialling.began.elapsed();
+                self.state.counters.create_time.record(took);
+                self.open(id, established, permit, ctx)
+            }
             // The runtime has ended, or it has no I/O: another one may do.
             Err(DialError::Cancelled | DialError::Panicked) if dialling.on_caller => {
                 self.registry.leave_caller();

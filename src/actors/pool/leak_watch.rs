@@ -5,7 +5,7 @@ use std::{collections::HashMap, panic::Location, time::Duration};
 use tokio::time::Instant;
 
 use super::PoolActor;
-use crate::log::log_line;
+use crate::{log::log_line, rounded::Rounded};
 
 /// The leases that are out, if the application is to be warned of leases that are held for too long.
 #[derive(Default)]
@@ -79,7 +79,8 @@ impl PoolActor {
                     WARN,
                     %database,
                     %taken_at,
-                    "a lease has been held for more than {limit:?}; is it still needed?"
+                    "a lease has been held for more than {}; is it still needed?",
+                    Rounded(limit)
                 );
             }
             !is_overdue

@@ -36,6 +36,9 @@ impl PoolActor {
             return Err(Event::NotHandedOver { id, waiter });
         };
         self.watch_lease(id, waiter.by, now);
+        if let Some(held) = self.connections.get_mut(&id) {
+            held.lent = Some(now);
+        }
         let grant = Grant::new(id, mailbox, pushes, ctx.address().recipient(), waiter.by);
         // A caller that has gone meanwhile drops it, which brings it back.
         let _ = waiter.answer.send(Ok(grant));
@@ -77,6 +80,10 @@ impl Handler<Released> for PoolActor {
 
     fn handle(&mut self, Released { id, is_clean }: Released, ctx: &mut Self::Context) {
         self.leak_watch.returned(id);
+        let held = self.connections.get_mut(&id);
+        if let Some(lent) = held.and_then(|held| held.lent.take()) {
+            self.state.counters.use_time.record(lent.elapsed());
+        }
         self.note_introduction(id);
         let event = Event::Released {
             id,

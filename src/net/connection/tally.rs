@@ -37,8 +37,10 @@ impl Tally {
     /// Notes the latency of a reply to a request that was made then.
     #[inline]
     pub(super) fn answered(&mut self, began: Instant) {
-        let latency = self.now().saturating_duration_since(began);
-        self.latencies.record(latency.as_nanos() as u64);
+        if !self.latencies.record_like_last(began) {
+            let now = self.now();
+            self.latencies.record(began, now);
+        }
     }
 
     /// Counts the end of a request by `counter`, or as cancelled if its caller had gone. A request of this

@@ -4,7 +4,9 @@ use std::{io, sync::Arc, time::Duration};
 
 use redis::ServerError;
 
-use crate::{events::Reason, net::codec::ProtocolError, reply_code::ReplyCode, sanitize};
+use crate::{
+    events::Reason, net::codec::ProtocolError, reply_code::ReplyCode, rounded::Rounded, sanitize,
+};
 
 pub(super) const LOOKING_UP: &str = "looking up the name of the server";
 pub(super) const CONNECTING: &str = "connecting";
@@ -16,7 +18,7 @@ pub(super) const PROVING: &str = "waiting for the answer to a PING";
 pub(crate) enum DialError {
     #[error("cannot connect: {0}")]
     Connect(Arc<io::Error>),
-    #[error("no answer within {limit:?} while {step}")]
+    #[error("no answer within {} while {step}", Rounded(*.limit))]
     TimedOut { step: &'static str, limit: Duration },
     #[error("the connection broke while {step}: {error}")]
     Broken {

@@ -6,6 +6,7 @@ mod commands;
 mod deadpool;
 mod fred;
 mod glide;
+mod observed;
 mod redis_rs;
 mod rustis;
 mod steward;
@@ -25,6 +26,7 @@ pub use self::{
     deadpool::Deadpool,
     fred::{Fred, FredPool},
     glide::Glide,
+    observed::Observed,
     redis_rs::{Manager, Multiplexed, address},
     rustis::Rustis,
     steward::Steward,

@@ -17,6 +17,12 @@ pub struct Steward {
     database: Database,
 }
 
+impl Steward {
+    pub fn supervisor(&self) -> &Supervisor {
+        &self.supervisor
+    }
+}
+
 impl Peer for Steward {
     type Reply = Vec<u8>;
 
