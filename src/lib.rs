@@ -39,6 +39,7 @@
 //! | [`Error`], [`Execution`] | the reason of a failure, and whether the command may have run |
 //! | [`HealthEvents`], [`HealthEvent`], [`HealthState`] | changes of health, and their reasons |
 //! | [`SupervisorStats`], [`DatabaseStats`], [`PoolStats`] | counters and connections |
+//! | `StatusPage` (feature `status-page`) | a page for operators, in any web framework |
 //! | [`Execute`], [`Subscribe`] | commands and health as messages of actix actors |
 //!
 //! Inside, `policy` decides, `actors` sequence, `net` does; `ARCHITECTURE.md` has the picture.
@@ -61,6 +62,8 @@
 //! - `serde`: `Serialize` and `Deserialize` for [`Config`] and [`DatabaseConfig`], for configurations of
 //!   applications in any format; `Serialize` for statistics and health checks.
 //! - `metrics`: `Supervisor::metrics`, the statistics by the `metrics` facade.
+//! - `status-page`: `StatusPage`, a page that shows every database live, with a JSON snapshot, a stream of events and
+//!   buttons, for any web framework.
 //! - `memory-lua`: scripts in the embedded server. It brings a C build of Lua 5.1.
 //!
 //! `internals` opens parts of the crate to its own benches and fuzz targets. It is
@@ -105,6 +108,8 @@ mod rounded;
 mod sanitize;
 mod span;
 mod state;
+#[cfg(feature = "status-page")]
+mod status_page;
 mod thread;
 mod watching;
 mod wire;
@@ -156,6 +161,8 @@ pub use stats::{
     DatabaseStats, DurationHistogram, Evictions, FallbackStats, LastError, PoolStats,
     SupervisorStats,
 };
+#[cfg(feature = "status-page")]
+pub use status_page::{StatusBody, StatusEvents, StatusPage, StatusRequest, StatusResponse};
 pub use supervisor::Supervisor;
 pub use watching::{ConfigReload, ConfigWatch};
 

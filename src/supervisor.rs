@@ -1,5 +1,8 @@
 //! The supervisor, as applications see it.
 
+#[cfg(feature = "status-page")]
+mod weak;
+
 use std::{
     collections::BTreeMap,
     fmt,
@@ -7,6 +10,9 @@ use std::{
     sync::{Arc, mpsc},
     time::Duration,
 };
+
+#[cfg(feature = "status-page")]
+pub(crate) use weak::WeakSupervisor;
 
 use actix::Recipient;
 use futures_util::future::join_all;

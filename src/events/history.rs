@@ -1,6 +1,6 @@
 //! How long a database was in each state, and how often its circuit has opened.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
@@ -60,8 +60,10 @@ impl TimeInState {
 pub(super) struct Past {
     /// Without the time in the present state.
     time_in: TimeInState,
-    /// The begin of the present state.
+    /// The begin of the present state, or the last event about it.
     since: Instant,
+    /// When the present state began. Events that tell of the same state again leave it.
+    entered: Instant,
     trips: u64,
     circuit_changes: u64,
     events: u64,
@@ -77,10 +79,14 @@ impl Past {
         let has_changed = circuit != next.circuit;
         let has_opened = has_changed && next.circuit == CircuitState::Open;
         let time_in = before.as_ref().map(|before| before.time_in(now));
+        let is_like = |before: &&Present| before.event.state.is_like(&next.state);
+        let same = before.as_ref().filter(is_like);
+        let entered = same.map_or(now, |before| before.past.entered);
         let past = before.as_ref().map(|before| &before.past);
         Self {
             time_in: time_in.unwrap_or_default(),
             since: now,
+            entered,
             trips: past.map_or(0, |past| past.trips) + u64::from(has_opened),
             circuit_changes: past.map_or(0, |past| past.circuit_changes) + u64::from(has_changed),
             events: past.map_or(0, |past| past.events) + 1,
@@ -106,6 +112,10 @@ pub(crate) struct History {
     pub(crate) time_in: TimeInState,
     /// How often the circuit has opened.
     pub(crate) trips: u64,
+    /// The failure behind the present state, if its text is known.
+    pub(crate) cause: Option<Arc<str>>,
+    /// How long the database has been in the present state, for the present reason.
+    pub(crate) present_for: Duration,
     /// How often it has changed.
     pub(crate) circuit_changes: u64,
     pub(crate) events: u64,
@@ -119,6 +129,8 @@ impl History {
                 circuit: CircuitState::Closed,
                 time_in: TimeInState::default(),
                 trips: 0,
+                cause: None,
+                present_for: Duration::ZERO,
                 circuit_changes: 0,
                 events: 0,
             };
@@ -130,6 +142,8 @@ impl History {
             trips: present.past.trips,
             circuit_changes: present.past.circuit_changes,
             events: present.past.events,
+            cause: present.event.cause.clone(),
+            present_for: now.saturating_duration_since(present.past.entered),
         }
     }
 }

@@ -224,6 +224,8 @@ mod tests {
         publish(HealthState::Degraded { reason }, CircuitState::HalfOpen, 6);
         publish(down, CircuitState::Open, 7);
         hub.publish_changed(&"a".into(), &["password"], at(8));
+        // Other settings are no other state.
+        assert_eq!(hub.history("a", at(9)).present_for, Duration::from_secs(2));
         publish(HealthState::Healthy, CircuitState::Closed, 10);
         let history = hub.history("a", at(20));
         assert_eq!(history.trips, 2);

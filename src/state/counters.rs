@@ -113,6 +113,8 @@ impl Counters {
         DatabaseStats {
             id,
             health: history.health,
+            health_for: history.present_for,
+            cause: history.cause,
             circuit: history.circuit,
             trips: history.trips,
             circuit_changes: history.circuit_changes,

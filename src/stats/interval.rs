@@ -60,6 +60,8 @@ impl DatabaseStats {
         Self {
             id: later.id.clone(),
             health: later.health.clone(),
+            health_for: later.health_for,
+            cause: later.cause.clone(),
             circuit: later.circuit,
             trips: less(later.trips, earlier.trips),
             circuit_changes: less(later.circuit_changes, earlier.circuit_changes),

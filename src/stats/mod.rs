@@ -17,7 +17,7 @@ pub use pool::{Evictions, PoolStats};
 #[cfg(feature = "serde")]
 pub(crate) use wire::millis;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use crate::{
     events::{CircuitState, HealthState, TimeInState},
@@ -110,6 +110,10 @@ pub struct DatabaseStats {
     pub(crate) id: DatabaseId,
     /// Health of the database, as in its last [`HealthEvent`](crate::HealthEvent).
     pub health: HealthState,
+    /// How long it has been that, for the same reason.
+    pub health_for: Duration,
+    /// The failure behind it, if its text is known. It contains no secret.
+    pub cause: Option<Arc<str>>,
     /// State of the circuit breaker.
     pub circuit: CircuitState,
     /// How often the circuit has opened, also from half-open.

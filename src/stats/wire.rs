@@ -43,6 +43,8 @@ impl Serialize for DatabaseStats {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("state", &self.health)?;
         map.serialize_entry("reason", &self.health.reason())?;
+        map.serialize_entry("state_seconds", &self.health_for.as_secs_f64())?;
+        map.serialize_entry("cause", &self.cause.as_deref())?;
         map.serialize_entry("circuit_state", &self.circuit)?;
         map.serialize_entry("uptime_seconds", &self.uptime().as_secs_f64())?;
         map.serialize_entry("time_in_seconds", &self.time_in)?;

@@ -9,6 +9,7 @@ mod log_lines;
 mod metrics;
 mod spans;
 mod statistics;
+mod status_page;
 
 use std::time::Duration;
 

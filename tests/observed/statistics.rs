@@ -208,6 +208,7 @@ async fn statistics_are_serialized_with_their_totals() {
     assert_eq!(main["latency"]["count"], 2);
     assert!(main["latency"]["p99_ms"].is_number() && main["uptime_seconds"].is_number());
     assert!(main["last_error"]["text"].is_string(), "{json}");
+    assert!(main["state_seconds"].is_number(), "{json}");
     assert_eq!(main["pool"]["open"], 1);
     supervisor.shutdown(SOON).await;
 }
