@@ -54,7 +54,7 @@ pub(crate) enum Command {
     /// outage, and keeps its connection. SELECT enters the database with that number in the file.
     ///
     /// HTTP: /health asks the servers and answers with JSON; /ready and /live tell what is known. Each answers with 503
-    /// if the verdict is no. SIGTERM and SIGINT end it: /ready turns to 503, clients are disconnected, and commands that
+    /// if the verdict is no. /metrics is for a Prometheus server. SIGTERM and SIGINT end it: /ready turns to 503, clients are disconnected, and commands that
     /// are under way have the grace. A second signal ends it at once.
     #[command(after_help = SERVE_EXAMPLES)]
     Serve(ServeArguments),

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::{
     CircuitState, HealthEvent, HealthState, Recovery,
-    history::{History, Past},
+    history::{History, Past, Present},
 };
 
 /// The most events that are kept. A subscriber that is further behind gets the present state of each database that
@@ -38,12 +38,6 @@ struct Events {
     waiting: HashMap<u64, Waker>,
     last_subscriber: u64,
     is_closed: bool,
-}
-
-/// The present state of a database, and what was before.
-pub(super) struct Present {
-    pub(super) event: HealthEvent,
-    pub(super) past: Past,
 }
 
 /// A change to publish. The feed adds time and sequence number.

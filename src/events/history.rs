@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{CircuitState, HealthEvent, HealthState, feed::Present};
+use super::{CircuitState, HealthEvent, HealthState};
 
 /// How long a database was in each [state](HealthState) since it was added. The sum is its uptime.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -53,6 +53,12 @@ impl TimeInState {
             HealthState::Stopped | HealthState::Removed => return None,
         })
     }
+}
+
+/// The present state of a database, and what was before.
+pub(super) struct Present {
+    pub(super) event: HealthEvent,
+    pub(super) past: Past,
 }
 
 /// What was before the present state.

@@ -25,7 +25,8 @@ pub(crate) async fn run(arguments: ServeArguments, output: &Output) -> Result<Ex
     let supervisor = Supervisor::spawn(config).await?;
     let front = front::start(&supervisor, &arguments, numbers).await?;
     let listener = Listener::open(&arguments.http, arguments.allow_remote).await?;
-    let site = Arc::new(Site::new(supervisor.clone(), arguments.within));
+    let site = Site::new(supervisor.clone(), arguments.within);
+    let site = Arc::new(site.map_err(|error| Failure::Run(error.to_string()))?);
     announce(&front, listener.as_ref(), output)?;
     let http = listener.map(|listener| tokio::spawn(listener.serve(site.clone())));
     let events = tokio::spawn(tell(supervisor.subscribe(), *output));

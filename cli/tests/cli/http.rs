@@ -16,6 +16,13 @@ pub(crate) fn get(address: &str, path: &str) -> (u16, Value) {
 
 #[track_caller]
 pub(crate) fn request(method: &str, address: &str, path: &str) -> (u16, Value) {
+    let (status, body) = text(method, address, path);
+    let document = serde_json::from_str(&body).unwrap_or_else(|error| panic!("{error}: {body}"));
+    (status, document)
+}
+
+#[track_caller]
+pub(crate) fn text(method: &str, address: &str, path: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(address).expect("a listener");
     stream
         .set_read_timeout(Some(Duration::from_secs(30)))
@@ -30,6 +37,5 @@ pub(crate) fn request(method: &str, address: &str, path: &str) -> (u16, Value) {
         .nth(1)
         .and_then(|status| status.parse().ok());
     let (_, body) = answer.split_once("\r\n\r\n").expect("a body");
-    let document = serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {answer}"));
-    (status.expect("a status"), document)
+    (status.expect("a status"), body.to_owned())
 }

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use crate::{
     common::{RedisServer, eventually},
     config_file::ConfigFile,
-    http::{get, request},
+    http::{get, request, text},
     program::{Program, run},
 };
 
@@ -88,6 +88,16 @@ fn clients_and_orchestrators_are_served_through_an_outage_until_a_signal() {
         "{health:#}"
     );
     assert_eq!(health["databases"]["main"]["role"], "master");
+
+    let (status, metrics) = text("GET", &served.http, "/metrics");
+    assert_eq!(status, 200);
+    let healthy = metrics.lines().find(|line| {
+        line.starts_with("redis_steward_state{") && line.contains(r#"state="healthy""#)
+    });
+    assert!(
+        healthy.is_some_and(|line| line.ends_with("} 1")),
+        "{metrics}"
+    );
 
     server.kill();
     served.becomes("/ready", 503);

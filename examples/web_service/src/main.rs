@@ -8,8 +8,10 @@
 //! | `POST /sessions` with `{"user": "ada"}`, `GET` and `DELETE /sessions/ID` | a session, which ends half an hour after its last use |
 //! | `GET /primes/1000` | a result that is computed once in a minute; the rate of callers is limited |
 //! | `GET /live`, `/ready`, `/health/redis` | for an orchestrator, and for people |
+//! | `GET /metrics` | the statistics, for Prometheus |
 //! | `GET /` | the status page |
 
+mod exporter;
 mod failure;
 mod health;
 mod rate_limit;
@@ -43,6 +45,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let listener = TcpListener::bind(env::var("BIND").as_deref().unwrap_or("127.0.0.1:8080"))?;
     let address = listener.local_addr()?;
     let page = StatusPage::new(&supervisor);
+    let exporter = web::Data::new(exporter::Exporter::install(&supervisor)?);
 
     let (state, shown) = (supervisor.clone(), page.clone());
     let server = HttpServer::new(move || {
@@ -52,10 +55,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
         App::new()
             .app_data(web::Data::new(state.clone()))
             .app_data(web::Data::new(shown.clone()))
+            .app_data(exporter.clone())
             .route("/live", web::get().to(health::live))
             .route("/ready", web::get().to(health::ready))
             .route("/health/redis", web::get().to(health::redis))
-            // `/metrics` belongs here.
+            .route("/metrics", web::get().to(exporter::metrics))
             .route("/sessions", web::post().to(sessions::open))
             .route("/sessions/{id}", web::get().to(sessions::read))
             .route("/sessions/{id}", web::delete().to(sessions::close))

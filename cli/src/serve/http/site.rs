@@ -17,12 +17,14 @@ use hyper::{
     body::Incoming,
     header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue},
 };
-use redis_steward::{DatabaseStats, Supervisor};
+use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
+use redis_steward::{DatabaseStats, DurationHistogram, Metrics, Supervisor};
 use serde_json::{Value, json};
 
-#[derive(Debug)]
 pub(in crate::serve) struct Site {
     supervisor: Supervisor,
+    metrics: Metrics,
+    recorder: PrometheusHandle,
     /// The longest wait for a server.
     within: Duration,
     /// Whether the process is about to end.
@@ -32,12 +34,20 @@ pub(in crate::serve) struct Site {
 type Answer = Response<Full<Bytes>>;
 
 impl Site {
-    pub(in crate::serve) fn new(supervisor: Supervisor, within: Duration) -> Self {
-        Self {
+    /// Its recorder of metrics becomes that of the program.
+    pub(in crate::serve) fn new(
+        supervisor: Supervisor,
+        within: Duration,
+    ) -> Result<Self, BuildError> {
+        let builder =
+            PrometheusBuilder::new().set_buckets(&DurationHistogram::BOUNDS_IN_SECONDS)?;
+        Ok(Self {
+            metrics: supervisor.metrics(),
+            recorder: builder.install_recorder()?,
             supervisor,
             within,
             is_draining: AtomicBool::new(false),
-        }
+        })
     }
 
     /// From now on, it is not ready.
@@ -63,12 +73,22 @@ impl Site {
             "/ready" => self.verdict("ready", DatabaseStats::is_ready, false),
             // A process that ends is alive until it has ended.
             "/live" => self.verdict("live", DatabaseStats::is_live, true),
-            // `/metrics` has its place here, once the library has a text for Prometheus.
+            "/metrics" => self.metrics(),
             _ => json_answer(
                 StatusCode::NOT_FOUND,
-                &json!({"error": "there are /health, /ready and /live"}),
+                &json!({"error": "there are /health, /ready, /live and /metrics"}),
             ),
         })
+    }
+
+    /// What was counted until now, in the text format of Prometheus.
+    fn metrics(&self) -> Answer {
+        self.metrics.flush();
+        self.recorder.run_upkeep();
+        let mut answer = Response::new(Full::from(self.recorder.render()));
+        let format = HeaderValue::from_static("text/plain; version=0.0.4");
+        answer.headers_mut().insert(CONTENT_TYPE, format);
+        answer
     }
 
     /// Asks the servers.
