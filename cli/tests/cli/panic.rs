@@ -7,16 +7,21 @@ use crate::{
     terminal::{ENTER, LEAVE, OnTerminal},
 };
 
+/// Set in the process that panics, which is another run of this test.
+const PANICS: &str = "REDIS_STEWARD_TEST_PANICS";
+
 #[test]
 fn a_panic_leaves_the_terminal_as_it_was() {
+    if env::var_os(PANICS).is_some() {
+        show_and_panic();
+    }
     let myself = env::current_exe().expect("the program of the tests");
-    let panicking = [
-        "--ignored",
-        "--exact",
-        "--nocapture",
-        "panic::shows_and_panics",
-    ];
-    let mut terminal = OnTerminal::run(Command::new(myself).args(panicking));
+    let name = "panic::a_panic_leaves_the_terminal_as_it_was";
+    let mut again = Command::new(myself);
+    again
+        .args(["--exact", "--nocapture", name])
+        .env(PANICS, "1");
+    let mut terminal = OnTerminal::run(&mut again);
     assert!(!terminal.end().success());
     terminal.until_written(LEAVE);
     // A backtrace may have moved it out of sight.
@@ -27,10 +32,9 @@ fn a_panic_leaves_the_terminal_as_it_was() {
     assert!(terminal.is_cooked());
 }
 
-#[test]
-#[ignore = "the test above runs it in a process of its own"]
-fn shows_and_panics() {
+fn show_and_panic() -> ! {
     let mut screen = Screen::open().expect("a terminal");
     let panics = |_: &mut ratatui::Frame<'_>| panic!("a test panics on purpose");
     let _ = screen.draw(panics);
+    unreachable!("drawing panics")
 }
