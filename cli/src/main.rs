@@ -19,7 +19,7 @@ mod explain;
 mod serve;
 mod watch;
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 use clap::Parser;
 
@@ -40,11 +40,14 @@ fn run(command: Command, output: &Output) -> Result<ExitCode, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    match command {
+    let result = match command {
         Command::Check(arguments) => runtime.block_on(check::run(arguments, output)),
         Command::Explain(arguments) => explain::run(&arguments, output),
         Command::Bench(arguments) => runtime.block_on(bench::run(arguments, output)),
         Command::Serve(arguments) => runtime.block_on(serve::run(arguments, output)),
         Command::Watch(arguments) => runtime.block_on(watch::run(arguments, output)),
-    }
+    };
+    // A task may be writing to a pipe that nobody reads.
+    runtime.shutdown_timeout(Duration::from_millis(500));
+    result
 }

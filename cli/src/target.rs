@@ -1,6 +1,6 @@
 //! From files and URLs to a configuration.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 use redis_steward::{Config, ConfigError, ConfigNote, DatabaseConfig};
 use serde_json::{Value, json};
@@ -32,6 +32,9 @@ pub(crate) fn of_several(targets: &[String], env: bool) -> Result<Config, Failur
         return Ok(config);
     }
     match targets {
+        [one] if one.contains('@') && !Path::new(one).exists() => Err(Failure::Usage(
+            "this is no file; a URL begins with redis://".into(),
+        )),
         [file] => Ok(of_file(&File {
             file: file.into(),
             env,

@@ -21,7 +21,8 @@ use crate::{registry::Registry, stats::SupervisorStats};
 ///
 /// Commands call no recorder: they are counted as for [`statistics`](crate::Supervisor::statistics), and
 /// [`flush`](Self::flush) hands what was added since the last time to the recorder of the program. So switching metrics on
-/// costs a command nothing. Call it before each scrape, or let [`run`](Self::run) call it now and then. Install the recorder
+/// costs a command nothing. Let [`run`](Self::run) call it every few seconds, and call it before a scrape: many recorders
+/// take memory for each duration that is handed over, until they sum them up. Install the recorder
 /// before the first flush, which also describes the metrics to it, and use one value per recorder: two would count
 /// everything twice. What is counted of a database between the last flush and its removal is not handed over.
 ///

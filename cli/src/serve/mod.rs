@@ -10,7 +10,7 @@ use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use redis_steward::{Front, HealthEvents, Supervisor};
 use serde_json::json;
-use tokio::task::JoinHandle;
+use tokio::{task::JoinHandle, time::timeout};
 
 use crate::{
     arguments::ServeArguments, ending::Ending, event, failure::Failure, output::Output, target,
@@ -30,16 +30,26 @@ pub(crate) async fn run(arguments: ServeArguments, output: &Output) -> Result<Ex
     announce(&front, listener.as_ref(), output)?;
     let http = listener.map(|listener| tokio::spawn(listener.serve(site.clone())));
     let events = tokio::spawn(tell(supervisor.subscribe(), *output));
+    let upkeep = tokio::spawn(keep_up(site.clone()));
 
     ending.asked().await;
     site.drain();
     output.message("redis-steward: ending; another signal ends it at once");
     tokio::select! {
         unfinished = stop(front, &supervisor, arguments.grace) => {
+            upkeep.abort();
             finish(http, events, unfinished, output).await;
             Ok(ExitCode::SUCCESS)
         }
         () = ending.asked() => Err(Failure::Run("ended before the shutdown was over".into())),
+    }
+}
+
+async fn keep_up(site: Arc<Site>) {
+    let mut every = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        every.tick().await;
+        site.keep_up();
     }
 }
 
@@ -55,8 +65,8 @@ async fn finish(
     unfinished: u64,
     output: &Output,
 ) {
-    // They end with the supervisor. A panic of theirs has been printed.
-    let _ = events.await;
+    // They end with the supervisor, unless nobody reads the lines. A panic of theirs has been printed.
+    let _ = timeout(Duration::from_secs(1), events).await;
     if let Some(http) = http {
         http.abort();
     }

@@ -75,6 +75,9 @@ fn it_ends_by_itself_if_that_is_wanted_and_refuses_what_it_cannot_watch() {
     let mixed = run(&["watch", "redis://localhost", "a:sesame@b"]);
     assert_eq!(mixed.code, Some(2), "{mixed:#?}");
     mixed.hides("sesame");
+    let no_scheme = run(&["watch", ":sesame@localhost:6379"]);
+    assert_eq!(no_scheme.code, Some(2), "{no_scheme:#?}");
+    no_scheme.hides("sesame");
 }
 
 #[test]

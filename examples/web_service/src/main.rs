@@ -45,7 +45,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let listener = TcpListener::bind(env::var("BIND").as_deref().unwrap_or("127.0.0.1:8080"))?;
     let address = listener.local_addr()?;
     let page = StatusPage::new(&supervisor);
-    let exporter = web::Data::new(exporter::Exporter::install(&supervisor)?);
+    let exporter = exporter::Exporter::install(&supervisor)?;
+    actix_web::rt::spawn(exporter.clone().run());
 
     let (state, shown) = (supervisor.clone(), page.clone());
     let server = HttpServer::new(move || {
@@ -55,7 +56,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         App::new()
             .app_data(web::Data::new(state.clone()))
             .app_data(web::Data::new(shown.clone()))
-            .app_data(exporter.clone())
+            .app_data(web::Data::new(exporter.clone()))
             .route("/live", web::get().to(health::live))
             .route("/ready", web::get().to(health::ready))
             .route("/health/redis", web::get().to(health::redis))

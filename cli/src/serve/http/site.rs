@@ -81,10 +81,16 @@ impl Site {
         })
     }
 
-    /// What was counted until now, in the text format of Prometheus.
-    fn metrics(&self) -> Answer {
+    /// Hands over what was counted since the last time, and lets the recorder sum it up. The recorder takes memory for
+    /// each command until then, so that this is done also if nobody scrapes.
+    pub(in crate::serve) fn keep_up(&self) {
         self.metrics.flush();
         self.recorder.run_upkeep();
+    }
+
+    /// What was counted until now, in the text format of Prometheus.
+    fn metrics(&self) -> Answer {
+        self.keep_up();
         let mut answer = Response::new(Full::from(self.recorder.render()));
         let format = HeaderValue::from_static("text/plain; version=0.0.4");
         answer.headers_mut().insert(CONTENT_TYPE, format);

@@ -9,15 +9,24 @@ use axum::{
     Router,
     body::Body,
     extract::{Request, State},
-    http::StatusCode,
+    http::{StatusCode, header::HOST},
     response::Response,
     routing::any,
 };
 use redis_steward::{Config, StatusPage, StatusRequest, Supervisor};
 use tokio::net::TcpListener;
 
-/// Mount it behind the authentication of the service.
+/// Mount it behind the authentication of the service. This one has none, so it answers to its own names alone: another
+/// one may be a name that a foreign site has pointed at this address.
 async fn respond(State(page): State<StatusPage>, request: Request) -> Response {
+    let host = request.headers().get(HOST);
+    let host = host.and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    if !["localhost", "127.0.0.1", "[::1]"].contains(&name) {
+        let mut refused = Response::default();
+        *refused.status_mut() = StatusCode::FORBIDDEN;
+        return refused;
+    }
     // Within `nest`, the path begins after `/status`.
     let mut parts = StatusRequest::new(request.method().as_str(), request.uri().path());
     parts = parts.query(request.uri().query().unwrap_or_default());

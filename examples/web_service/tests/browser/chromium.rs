@@ -5,6 +5,9 @@ use std::{
     io::{BufRead, BufReader},
     path::PathBuf,
     process::{Child, Command, Stdio},
+    sync::mpsc,
+    thread,
+    time::Duration,
 };
 
 use tempfile::TempDir;
@@ -42,16 +45,23 @@ impl Chromium {
             .spawn()
             .expect("Chromium starts");
         let stderr = child.stderr.take().expect("a pipe");
-        let mut lines = BufReader::new(stderr).lines().map_while(Result::ok);
-        let address =
-            lines.find_map(|line| Some(line.strip_prefix("DevTools listening on ")?.to_owned()));
-        // It would stop at a pipe that is full.
-        std::thread::spawn(move || lines.for_each(drop));
-        Some(Self {
-            address: address.expect("Chromium tells its address"),
+        let (found, address) = mpsc::channel();
+        // To the end: it would stop at a pipe that is full.
+        thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                if let Some(address) = line.strip_prefix("DevTools listening on ") {
+                    let _ = found.send(address.to_owned());
+                }
+            }
+        });
+        let mut chromium = Self {
+            address: String::new(),
             child,
             _profile: profile,
-        })
+        };
+        let address = address.recv_timeout(Duration::from_secs(60));
+        chromium.address = address.expect("Chromium tells its address within a minute");
+        Some(chromium)
     }
 }
 

@@ -3,9 +3,15 @@
 use std::{
     io::{BufRead, BufReader},
     process::{Child, Command, Stdio},
+    sync::mpsc,
+    thread,
+    time::{Duration, Instant},
 };
 
 use rustix::process::{Pid, Signal, kill_process};
+
+/// Longer than a start or an end takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 pub struct Service {
     /// Where its status page is.
@@ -24,14 +30,21 @@ impl Service {
             .spawn()
             .expect("the service starts");
         let stdout = child.stdout.take().expect("a pipe");
-        let mut lines = BufReader::new(stdout).lines().map_while(Result::ok);
-        let url =
-            lines.find_map(|line| Some(line.strip_prefix("The status page is at ")?.to_owned()));
-        std::thread::spawn(move || lines.for_each(drop));
-        Self {
-            url: url.expect("the service tells its address"),
+        let (found, url) = mpsc::channel();
+        thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                if let Some(url) = line.strip_prefix("The status page is at ") {
+                    let _ = found.send(url.to_owned());
+                }
+            }
+        });
+        let mut service = Self {
+            url: String::new(),
             child,
-        }
+        };
+        let url = url.recv_timeout(PATIENCE);
+        service.url = url.expect("the service tells its address within a minute");
+        service
     }
 
     /// The address without the scheme and the path.
@@ -43,7 +56,14 @@ impl Service {
     /// SIGTERM, and whether it has ended well.
     pub fn terminate(mut self) -> bool {
         kill_process(Pid::from_child(&self.child), Signal::TERM).expect("a process that runs");
-        self.child.wait().expect("an end").success()
+        let start = Instant::now();
+        while start.elapsed() < PATIENCE {
+            if let Some(status) = self.child.try_wait().expect("its state") {
+                return status.success();
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        false
     }
 }
 
