@@ -94,9 +94,7 @@ impl<B: Backend> CallEngine<B> {
                 self.succeeded(admitted);
                 self.state.report(Evidence::CommandRefused { reason });
             }
-            Verdict::Failing(reason) => {
-                self.state.report(Evidence::CommandFailed { epoch, reason })
-            }
+            Verdict::Failing(reason) => self.state.report_failed(epoch, reason),
             Verdict::Silent => {}
         }
     }

@@ -261,6 +261,16 @@ impl DatabaseState {
         }
     }
 
+    /// Reports a command that failed in a way that counts against the server.
+    pub(crate) fn report_failed(&self, epoch: u64, reason: Reason) {
+        let after_success = self.gate.take_success_before_failure();
+        self.report(Evidence::CommandFailed {
+            epoch,
+            reason,
+            after_success,
+        });
+    }
+
     /// The error of a dial, with the address.
     pub(crate) fn explain_dial(&self, error: &DialError) -> Arc<str> {
         format!("{}: {error}", self.settings.load().address).into()

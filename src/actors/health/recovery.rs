@@ -142,7 +142,7 @@ fn end(failure: &Failure) -> AttemptEnd<'static> {
 
 fn report(outcome: Outcome, origin: Option<Origin>, epoch: u64, database: &DatabaseState) {
     match outcome.verdict {
-        Verdict::Failing(reason) => database.report(Evidence::CommandFailed { epoch, reason }),
+        Verdict::Failing(reason) => database.report_failed(epoch, reason),
         Verdict::Limited(reason) => database.report(Evidence::CommandRefused { reason }),
         Verdict::Healthy | Verdict::Silent => {}
     }

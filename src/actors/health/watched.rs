@@ -100,8 +100,10 @@ impl Watched {
 
     pub(super) fn on(&mut self, event: Event) {
         let now = Instant::now().into_std();
-        // Commands that succeeded before the event break a series of failures.
-        if self.database.gate.take_success() {
+        // Commands that succeeded before the event break a series of failures. Failures bring theirs along, and a success
+        // that came after a failure would be taken for an earlier one here.
+        let is_failure = matches!(event, Event::CommandFailed { .. });
+        if !is_failure && self.database.gate.take_success() {
             let event = Event::CommandSucceeded;
             self.health.on(event, now, fastrand::f64());
         }

@@ -29,6 +29,8 @@ pub(crate) struct Gate {
     word: AtomicU64,
     trials: AtomicU32,
     has_succeeded: AtomicBool,
+    /// A success that was noticed, and that no failure was reported with since.
+    is_success_owed: AtomicBool,
     /// The callers that wait, and their number.
     queue: Mutex<WaitQueue<Waiting>>,
     waiting: AtomicUsize,
@@ -43,6 +45,7 @@ impl Gate {
             word: AtomicU64::new(encode(0, GateState::Free)),
             trials: AtomicU32::new(0),
             has_succeeded: AtomicBool::new(false),
+            is_success_owed: AtomicBool::new(false),
             queue: Mutex::new(WaitQueue::new()),
             waiting: AtomicUsize::new(0),
             max_waiting: AtomicUsize::new(max_waiting),
@@ -93,9 +96,20 @@ impl Gate {
         }
     }
 
-    /// Whether a command has succeeded since the last call of this.
+    /// Whether a command has succeeded since the last call of this or of the other.
     pub(crate) fn take_success(&self) -> bool {
-        self.has_succeeded.swap(false, AcqRel)
+        let has_succeeded = self.has_succeeded.swap(false, AcqRel);
+        if has_succeeded {
+            self.is_success_owed.store(true, Release);
+        }
+        has_succeeded
+    }
+
+    /// Whether a command has succeeded since the last failure. It is asked when a failure is reported: so the success
+    /// counts before that failure and after the earlier ones, however late the reports are looked at.
+    pub(super) fn take_success_before_failure(&self) -> bool {
+        let has_succeeded = self.has_succeeded.swap(false, AcqRel);
+        self.is_success_owed.swap(false, AcqRel) || has_succeeded
     }
 
     fn try_trial(self: &Arc<Self>, at_once: u32) -> Option<Trial> {
