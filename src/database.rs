@@ -1,6 +1,7 @@
 //! The handle of a database.
 
 mod connection;
+mod health;
 
 use std::{fmt, panic::Location, sync::Arc, time::Duration};
 
@@ -10,9 +11,7 @@ use redis::{Cmd, FromRedisValue, Pipeline, Value};
 use crate::{
     call::{CallEngine, CallOptions, Overrides, PipelineRun},
     error::Error,
-    events::HealthState,
     execution::Source,
-    health_check::HealthCheck,
     lease::Lease,
     lifeline::Lifeline,
     messages::Execute,
@@ -173,32 +172,6 @@ impl Database {
     /// The name under which the database was configured.
     pub fn name(&self) -> &str {
         &self.engine.state.name
-    }
-
-    /// What is known of the database now: no server is asked, and nothing is waited for. The time until the next probe
-    /// counts from now.
-    pub fn state(&self) -> HealthState {
-        self.lifeline.registry.present_state(&self.engine.state).0
-    }
-
-    /// Asks the server how it is, and gives that together with what is known.
-    ///
-    /// The question takes a connection of its own, so that it waits behind no command, and it is put also while the
-    /// circuit is open. Checks at the same time share one. It counts for nothing: neither for the circuit nor in the
-    /// statistics. If the server has not answered `within` this time, the result says so; less than the connect
-    /// timeout and the attempt timeout together cuts off a slow but healthy server. The future may be dropped at any
-    /// point.
-    ///
-    /// ```
-    /// # async fn example(main: &redis_steward::Database) {
-    /// use std::time::Duration;
-    ///
-    /// let check = main.health_check(Duration::from_secs(2)).await;
-    /// println!("{}: {:?}, {:?}", check.state, check.ping, check.reasons());
-    /// # }
-    /// ```
-    pub async fn health_check(&self, within: Duration) -> HealthCheck {
-        self.lifeline.check(&self.engine.state, within).await
     }
 
     /// A handle of the same database with another timeout for each call, counted from the call.

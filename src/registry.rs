@@ -172,7 +172,7 @@ impl Registry {
         let Some(event) = self.hub.publish(change) else {
             return;
         };
-        macro_rules! line {
+        macro_rules! health_line {
             ($level:ident) => {
                 log_line!(
                     self.log,
@@ -190,16 +190,18 @@ impl Registry {
             };
         }
         match event.state {
-            HealthState::Failed => line!(ERROR),
+            HealthState::Failed => health_line!(ERROR),
             // It ends within moments.
             HealthState::Starting
             | HealthState::Degraded {
                 reason: Reason::Recovering,
-            } => line!(DEBUG),
+            } => health_line!(DEBUG),
             HealthState::Degraded { .. } | HealthState::Down { .. } | HealthState::Isolated => {
-                line!(WARN);
+                health_line!(WARN);
             }
-            HealthState::Healthy | HealthState::Stopped | HealthState::Removed => line!(INFO),
+            HealthState::Healthy | HealthState::Stopped | HealthState::Removed => {
+                health_line!(INFO)
+            }
         }
     }
 

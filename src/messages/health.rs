@@ -24,12 +24,9 @@ pub(crate) struct Report {
 #[derive(Debug)]
 pub(crate) enum Evidence {
     /// A command failed in a way that counts against the server. The epoch is that of its admission.
-    CommandFailed {
-        epoch: u64,
-        reason: Reason,
-        /// Another one has succeeded since the last failure.
-        after_success: bool,
-    },
+    CommandFailed { epoch: u64, reason: Reason },
+    /// A command has succeeded between two that failed.
+    CommandSucceeded,
     /// The server refused a kind of command that it now refuses to all callers.
     CommandRefused { reason: Reason },
     /// A command that was admitted as a trial succeeded.

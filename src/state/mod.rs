@@ -261,14 +261,12 @@ impl DatabaseState {
         }
     }
 
-    /// Reports a command that failed in a way that counts against the server.
+    /// Reports a command that failed in a way that counts against the server, after a success that came before it.
     pub(crate) fn report_failed(&self, epoch: u64, reason: Reason) {
-        let after_success = self.gate.take_success_before_failure();
-        self.report(Evidence::CommandFailed {
-            epoch,
-            reason,
-            after_success,
-        });
+        if self.gate.take_success_before_failure() {
+            self.report(Evidence::CommandSucceeded);
+        }
+        self.report(Evidence::CommandFailed { epoch, reason });
     }
 
     /// The error of a dial, with the address.

@@ -80,21 +80,12 @@ impl HealthActor {
     }
 
     fn on_report(&mut self, database: &DatabaseId, evidence: Evidence, ctx: &mut Context<Self>) {
-        let is_after_success = matches!(
-            evidence,
-            Evidence::CommandFailed {
-                after_success: true,
-                ..
-            }
-        );
-        if is_after_success {
-            self.turn(database, |_| Event::CommandSucceeded, ctx);
-        }
         let event = |database: &DatabaseState| match evidence {
             Evidence::Connected(seen) => Event::Connected(greeting(seen)),
             Evidence::DialFailed(error) => Event::DialFailed(fault(database, &error)),
             Evidence::ConnectionLost(loss) => Event::ConnectionLost(loss.to_string().into()),
-            Evidence::CommandFailed { epoch, reason, .. } => Event::CommandFailed { epoch, reason },
+            Evidence::CommandFailed { epoch, reason } => Event::CommandFailed { epoch, reason },
+            Evidence::CommandSucceeded => Event::CommandSucceeded,
             Evidence::CommandRefused { reason } => Event::CommandRefused(reason),
             Evidence::TrialSucceeded { epoch } => Event::TrialSucceeded { epoch },
             Evidence::Restarted => Event::Restarted,

@@ -1,7 +1,10 @@
 //! Replies and pushes that exceed a limit, or of which a part has come.
 
 use super::*;
-use crate::net::{Confirmation, codec::ReplyLimit};
+use crate::{
+    execution::Execution,
+    net::{Confirmation, codec::ReplyLimit, connection::ending::LARGE_REPLY},
+};
 
 /// Accepts replies of up to 1,000 bytes.
 fn small() -> Limits {

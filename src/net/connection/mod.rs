@@ -2,6 +2,7 @@
 
 mod activity;
 mod deadline;
+mod ending;
 mod exit;
 mod inbox;
 mod latencies;
@@ -48,10 +49,10 @@ use super::{
     close::CloseReason,
     codec::Decoded,
     dial::Established,
-    request::{Failure, Mailbox, Origin, Request},
+    request::{Mailbox, Origin, Request},
     transport::Transport,
 };
-use crate::{config::DatabaseSettings, execution::Execution};
+use crate::config::DatabaseSettings;
 
 /// Requests are packed for writing up to this many bytes ahead of the socket. A request that is not packed
 /// was provably not sent, so this bounds the requests that a broken connection leaves unknown.
@@ -69,8 +70,6 @@ const READ_AT_ONCE: usize = 64 * 1024;
 /// After this idle time the socket is checked for input before it is used. A connection under load is
 /// never idle for so long, so it does not pay for the system call.
 const IDLE_CHECK: Duration = Duration::from_millis(1);
-/// A server that closes within so large a reply probably does so because of it.
-const LARGE_REPLY: usize = 1024 * 1024;
 /// Longer than any deadline.
 const NEVER: Duration = Duration::from_secs(2 * 365 * 24 * 60 * 60);
 /// A command that takes longer than this share of the attempt timeout is slow.
@@ -459,47 +458,6 @@ impl Connection {
         }
         let is_idle = now.saturating_duration_since(self.activity.last()) >= IDLE_CHECK;
         Ok(is_idle && self.transport.has_input())
-    }
-
-    fn end(mut self, loss: CloseReason) -> ConnectionExit {
-        let mut tally = Tally::default();
-        if loss.leaves_replies_in_step() {
-            // A command whose reply was received was executed, also if the reply was not handed out yet.
-            // If later input is malformed, the callers behind it learn that the connection ended.
-            let _ = self.answer_all(&mut tally);
-        }
-        drop(self.transport);
-        let incomplete = self.inbox.incomplete();
-        let loss = if loss.is_by_peer() && incomplete >= LARGE_REPLY {
-            CloseReason::ClosedWithinReply(incomplete)
-        } else {
-            loss
-        };
-        let loss = Arc::new(loss);
-        let (written, unwritten) = self.outbox.into_unwritten();
-        let failed = self.pending.fail(&loss, written, &unwritten, &mut tally);
-        let mut unsent = failed.unsent;
-        unsent.extend(self.queued);
-        let victims = tally.lost;
-        match self.unsent {
-            Some(sink) => sink.take_back(unsent),
-            None => lose(unsent, &loss, &mut tally),
-        }
-        self.counters.add(&tally);
-        ConnectionExit {
-            loss,
-            victims,
-            may_be_large: failed.may_be_large,
-        }
-    }
-}
-
-/// Answers requests that were for this connection alone: another one lacks what was done on it.
-fn lose(unsent: VecDeque<Request>, loss: &Arc<CloseReason>, tally: &mut Tally) {
-    for mut request in unsent {
-        let failure = Failure::Lost(loss.clone(), Execution::NotSent);
-        let has_told = request.responder.finish(Err(failure));
-        tally.count(&request.responder, has_told, |tally| &mut tally.lost);
     }
 }
 
