@@ -3,7 +3,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Changes, ConfigNote, Io, ServiceRegistry, fields::DatabaseSettings};
+use super::{
+    Changes, ConfigNote, Io, ServiceRegistry, changes::Compared as _, fields::DatabaseSettings,
+};
 
 /// The longest deadline, grace or interval, a year: an endless one would overflow the clock.
 pub(crate) const MAX_WAIT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
@@ -24,8 +26,12 @@ pub(crate) struct Settings {
 }
 
 impl DatabaseSettings {
-    /// The settings that follow these: an embedded server without a name stays the same one.
+    /// The settings that follow these: an embedded server without a name stays the same one, and so do the sessions of
+    /// TLS.
     pub(crate) fn precede(&self, mut next: Arc<Self>) -> Arc<Self> {
+        if self.tls.is_some() && self.tls.is_same(&next.tls) {
+            Arc::make_mut(&mut next).tls = self.tls.clone();
+        }
         if self.address.is_unnamed() && next.address.is_unnamed() {
             Arc::make_mut(&mut next).address = self.address.clone();
         }

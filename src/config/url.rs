@@ -12,7 +12,7 @@ use super::{
     protocol::Protocol,
     username::Username,
 };
-use crate::memory::Store;
+use crate::{memory::Store, tls::Tls};
 
 /// A URL as it was given. It may hold a password, so all of it is a secret.
 #[derive(Clone)]
@@ -72,6 +72,8 @@ impl fmt::Debug for SecretUrl {
 /// in.
 pub(super) struct Location {
     pub(super) address: Address,
+    /// What a URL for TLS says of it.
+    pub(super) tls: Option<Tls>,
     pub(super) number: Option<i64>,
     pub(super) username: Option<Username>,
     pub(super) password: Option<SecretString>,
@@ -104,9 +106,9 @@ impl Location {
             .map_or("", |(scheme, _)| scheme)
             .to_ascii_lowercase();
         match scheme.as_str() {
-            "redis" | "valkey" => tcp(text),
+            "redis" | "valkey" => tcp(text, None),
+            "rediss" | "valkeys" => tcp(text, Some(Tls::new())),
             "unix" | "redis+unix" | "valkey+unix" => unix(text),
-            "rediss" | "valkeys" => unsupported(&scheme, "TLS"),
             "memory" => memory(text),
             "redis+sentinel" | "redis-sentinel" => unsupported(&scheme, "Redis Sentinel"),
             "redis+cluster" | "redis-cluster" => unsupported(&scheme, "Redis Cluster"),
@@ -125,6 +127,7 @@ impl Location {
     /// The location without its user name, password and options, for logs and `Debug`.
     pub(super) fn shown(&self) -> String {
         let address = match &self.address {
+            address @ Address::Tcp { .. } if self.tls.is_some() => format!("rediss://{address}"),
             address @ Address::Tcp { .. } => format!("redis://{address}"),
             address => address.to_string(),
         };
@@ -145,8 +148,8 @@ fn unsupported(scheme: &str, what: &str) -> Result<Location, Vec<String>> {
     )])
 }
 
-/// `redis://[user[:password]@]host[:port][/number]`
-fn tcp(text: &str) -> Result<Location, Vec<String>> {
+/// `redis://[user[:password]@]host[:port][/number]`, or `rediss://`
+fn tcp(text: &str, tls: Option<Tls>) -> Result<Location, Vec<String>> {
     let Some((_, after_scheme)) = text.split_once("://") else {
         return Err(vec![format!("names no host; {EXAMPLES}")]);
     };
@@ -190,6 +193,7 @@ fn tcp(text: &str) -> Result<Location, Vec<String>> {
     location(
         &url,
         Address::Tcp { host, port },
+        tls,
         "after the host",
         problems,
     )
@@ -216,6 +220,7 @@ fn unix(text: &str) -> Result<Location, Vec<String>> {
         problems,
         Location {
             address,
+            tls: common.tls,
             number,
             username: username.filter(|text| !text.is_empty()).map(Username::new),
             password: password
@@ -246,19 +251,29 @@ fn memory(text: &str) -> Result<Location, Vec<String>> {
     if url.port().is_some() {
         problems.push(format!("has a port, which memory:// has not; {EXAMPLES}"));
     }
-    location(&url, Address::Memory(store), "after the name", problems)
+    location(
+        &url,
+        Address::Memory(store),
+        None,
+        "after the name",
+        problems,
+    )
 }
 
 /// The location of an address with what else the URL has: a login, options, and a number as its path.
 fn location(
     url: &Url,
     address: Address,
+    tls: Option<Tls>,
     place_of_number: &str,
     mut problems: Vec<String>,
 ) -> Result<Location, Vec<String>> {
     let number = read_number(url.path().trim_matches('/'), place_of_number, &mut problems);
     let (username, password) = login(url, &mut problems);
-    let mut common = Common::default();
+    let mut common = Common {
+        tls,
+        ..Common::default()
+    };
     for (name, value) in options(url, &mut problems) {
         common.read(&name, &value, false, &mut problems);
     }
@@ -266,6 +281,7 @@ fn location(
         problems,
         Location {
             address,
+            tls: common.tls,
             number,
             username,
             password,
@@ -361,12 +377,19 @@ fn options(url: &Url, problems: &mut Vec<String>) -> Vec<(String, String)> {
 #[derive(Default)]
 struct Common {
     protocol: Option<Protocol>,
+    /// Only in a URL for TLS.
+    tls: Option<Tls>,
     without: Without,
 }
 
 impl Common {
     fn read(&mut self, name: &str, value: &str, after_password: bool, problems: &mut Vec<String>) {
         const HINT: &str = "write & in a password as %26, and use the setters for other settings";
+        if let Some(tls) = &mut self.tls
+            && let Some(read) = tls.read_option(name, value)
+        {
+            return problems.extend(read.err());
+        }
         let left_out = match name {
             "protocol" => {
                 self.protocol = Protocol::from_text(value);
@@ -379,6 +402,11 @@ impl Common {
             "without_hello" => &mut self.without.hello,
             "without_client_name" => &mut self.without.client_name,
             "without_select" => &mut self.without.select,
+            _ if Tls::is_option(name) => {
+                return problems.push(format!(
+                    "has `{name}`, which is for URLs that begin with rediss://"
+                ));
+            }
             // The text after a password may be a piece of it, cut off by an unencoded &. A name with other
             // characters than those of options may be one as well.
             _ if !after_password && is_option_name(name) => {

@@ -113,8 +113,6 @@ fn bad_urls_name_the_correction() {
         ("", "known scheme"),
         ("localhost:6379", "known scheme"),
         ("http://h", "known scheme"),
-        ("rediss://h", "rediss:// (TLS) is not supported yet"),
-        ("valkeys://h", "valkeys:// (TLS) is not supported yet"),
         ("memory://a%20b", "other characters than letters"),
         ("memory://name:1", "has a port"),
         ("memory://name/x", "other than a database number"),

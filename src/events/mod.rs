@@ -154,6 +154,9 @@ pub enum Reason {
     ServerFull,
     /// The peer does not speak the Redis protocol. The circuit opens at once.
     NotRedis,
+    /// No TLS connection to the server can be made: its certificate is not accepted, it speaks no TLS, or both have no
+    /// version of it in common. The circuit opens at once. See [`Tls`](crate::Tls).
+    TlsFailed,
     /// A script or a function has blocked the server for long (`BUSY`). This crate never kills a script.
     Busy,
     /// The server was down and answers again. The circuit is half-open, and a few commands test whether
@@ -195,6 +198,7 @@ impl fmt::Display for Reason {
             Self::Rejected => "the server rejects this client",
             Self::ServerFull => "the server has reached its limit of clients",
             Self::NotRedis => "the peer does not speak the Redis protocol",
+            Self::TlsFailed => "no TLS connection to the server can be made",
             Self::Busy => "the server is busy with a script",
             Self::Recovering => "the server answers again, and a few commands test it",
             Self::PrimaryDown => "the server has lost its primary",

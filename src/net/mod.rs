@@ -17,6 +17,8 @@ mod confirmation;
 #[cfg(test)]
 pub(crate) mod hanging_names;
 mod race;
+#[cfg(feature = "__tls")]
+mod tls;
 
 pub(crate) use client_id::ClientId;
 pub(crate) use close::CloseReason;
