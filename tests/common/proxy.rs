@@ -88,7 +88,11 @@ impl FaultProxy {
 
     pub fn url(&self) -> String {
         let place = format!("127.0.0.1:{}/0", self.port());
-        over_tls::url(over_tls::is_tls(self.shared.target), &place)
+        over_tls::url(self.leads_to_tls(), &place)
+    }
+
+    pub fn leads_to_tls(&self) -> bool {
+        over_tls::is_tls(self.shared.target)
     }
 
     /// Holds for all bytes that are sent after it returns.

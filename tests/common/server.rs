@@ -124,8 +124,14 @@ impl RedisServer {
     ///
     /// When the server was started without.
     pub fn tls_url(&self) -> String {
-        let port = self.tls_port.expect("a server with TLS");
-        over_tls::url(true, &format!("127.0.0.1:{port}/0"))
+        over_tls::url(true, &format!("127.0.0.1:{}/0", self.tls_port()))
+    }
+
+    /// # Panics
+    ///
+    /// When the server was started without TLS.
+    pub fn tls_port(&self) -> u16 {
+        self.tls_port.expect("a server with TLS")
     }
 
     pub fn pid(&self) -> u32 {
