@@ -16,6 +16,7 @@ impl DatabaseConfig {
     ///
     /// - `redis://[[user]:password@]host[:port][/number]`, or `valkey://…`; an IPv6 host stands in
     ///   brackets;
+    /// - `rediss://…` or `valkeys://…`: the same with [TLS](crate::Tls);
     /// - `unix:///path/to/redis.sock[?db=number&user=name&pass=password]`, or `redis+unix://…`,
     ///   `valkey+unix://…`;
     /// - `memory://[[[user]:password@]name][/number]`: a server inside the process ([`MemoryServer`](crate::MemoryServer));
@@ -32,6 +33,9 @@ impl DatabaseConfig {
     /// | `without_hello` | [`without_hello`](Self::without_hello) |
     /// | `without_client_name` | [`without_client_name`](Self::without_client_name) |
     /// | `without_select` | [`without_select`](Self::without_select) |
+    ///
+    /// With TLS it may also have `ca_file`, `cert_file`, `key_file`, `server_name` (as in [`Tls`](crate::Tls)), their other
+    /// names `ssl_ca_certs`, `ssl_certfile` and `ssl_keyfile`, and `dangerous_accept_invalid_certificates=true`.
     ///
     /// The URL is not read here, so that this cannot fail. [`Config::check`](crate::Config::check)
     /// reports its problems, and quotes no part of it that may be a password.
