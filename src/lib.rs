@@ -95,6 +95,7 @@ mod stats;
 mod actors;
 mod backend;
 mod call;
+mod credentials;
 mod lifeline;
 mod log;
 mod memory;
@@ -141,6 +142,7 @@ pub use config::{
     Explanation, Fallback, FilePosition, Io, Keepalive, OnRecovery, Problem, Protocol, Service,
     ServiceFuture, ServiceRegistry, StaticRegistry, WhenDown,
 };
+pub use credentials::{Credentials, CredentialsFn, CredentialsFuture, CredentialsProvider};
 pub use database::Database;
 pub use error::{ApplyError, Error, Limit, StartError};
 pub use events::{

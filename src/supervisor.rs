@@ -321,9 +321,9 @@ impl Supervisor {
     /// Makes the databases those of a YAML file, now and whenever the file changes.
     ///
     /// The file is read as by [`Config::load_from`], so variables of the environment are stronger than it, and is applied
-    /// as by [`apply`](Self::apply). It is looked at every second, together with the files of passwords that it names,
-    /// and read once it has been the same for a second. A file that cannot be used changes nothing: the log and
-    /// [`ConfigWatch::next`] tell why.
+    /// as by [`apply`](Self::apply). It is looked at every second, together with the files of passwords that it names
+    /// (which connections also read themselves), and read once it has been the same for a second. A file that cannot be
+    /// used changes nothing: the log and [`ConfigWatch::next`] tell why.
     ///
     /// ```no_run
     /// # async fn example(

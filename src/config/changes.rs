@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{Address, Fallback, Keepalive, Protocol, WhenDown, username::Username};
-use crate::tls::TlsClient;
+use crate::{credentials::CredentialsSource, tls::TlsClient};
 
 /// The settings that have changed, by their keys in the order of the table.
 #[derive(Clone, PartialEq, Eq)]
@@ -48,6 +48,7 @@ const CARRIED: &[&str] = &[
     "number",
     "username",
     "password",
+    "credentials",
     "client_name",
     "protocol",
     "tls",
@@ -83,6 +84,12 @@ compared!(
 impl Compared for SecretString {
     fn is_same(&self, other: &Self) -> bool {
         self.expose_secret() == other.expose_secret()
+    }
+}
+
+impl Compared for CredentialsSource {
+    fn is_same(&self, other: &Self) -> bool {
+        self == other
     }
 }
 

@@ -1,10 +1,13 @@
 //! One database: the constructors, and the setters that do not follow from a row of the table.
 
+use std::path::PathBuf;
+
 use super::{
     DatabaseConfig,
     layer::Origin,
     url::{SecretUrl, Without},
 };
+use crate::credentials::CredentialsSource;
 
 impl DatabaseConfig {
     /// Database 0 of a server on this machine: `redis://localhost:6379/0`.
@@ -43,6 +46,27 @@ impl DatabaseConfig {
         let mut config = Self::default();
         config.url.offer(SecretUrl::new(url), Origin::Url);
         config
+    }
+
+    /// A file that holds the password, and nothing else but a line end.
+    ///
+    /// It is read at every dial. While connections are open it is read every 5 s, and if it has changed, they
+    /// authenticate with the new password in place, so that a password is rotated without a lost call. Default: none.
+    pub fn password_file(mut self, path: impl Into<PathBuf>) -> Self {
+        let source = CredentialsSource::file(path);
+        self.credentials.offer(Some(source), Origin::Setter);
+        self
+    }
+
+    /// A command that prints the password.
+    ///
+    /// The shell (`/bin/sh`) runs it at every dial, and every minute while connections are open. It may take 10 s, no
+    /// longer than the [connect timeout](Self::connect_timeout), and print 64 KiB; line ends behind the password are
+    /// dropped, and what it says on its standard error, too. A failure counts as a failed dial. Default: none.
+    pub fn password_command(mut self, command: impl Into<String>) -> Self {
+        let source = CredentialsSource::command(command);
+        self.credentials.offer(Some(source), Origin::Setter);
+        self
     }
 
     /// The number of connections that callers share: at least `min`, at most `max`.

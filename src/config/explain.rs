@@ -124,6 +124,11 @@ fn of_database(name: &str, config: &DatabaseConfig, all: &Config) -> Vec<Explain
                     text(&merged.protocol, "resp2"),
                     merged.protocol.origin(),
                 ),
+                (
+                    "credentials",
+                    text(&config.credentials, "none"),
+                    config.credentials.origin(),
+                ),
                 match &merged.tls {
                     Ok(tls) => ("tls", text(tls, "none"), tls.origin()),
                     Err(message) => ("tls", message.clone(), config.tls.origin()),

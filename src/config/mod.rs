@@ -69,6 +69,7 @@ pub use protocol::Protocol;
 pub(crate) use resolve::{resolve, resolve_change};
 pub use service::{EnvironmentRegistry, Service, ServiceFuture, ServiceRegistry, StaticRegistry};
 pub(crate) use settings::{MAX_WAIT, Settings};
+pub(crate) use username::Username;
 pub use when_down::WhenDown;
 
 use std::{fmt, path::PathBuf, sync::Arc, time::Duration};

@@ -234,6 +234,7 @@ fn of_special(special: &SpecialKey) -> Value {
         | Special::AliasOf
         | Special::Description
         | Special::PasswordFile
+        | Special::PasswordCommand
         | Special::PasswordEnv => json!({"type": ["string", "null"]}),
     };
     let description = match special.meaning {

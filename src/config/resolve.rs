@@ -24,6 +24,7 @@ use super::{
     username::Username,
 };
 use crate::{
+    credentials::CredentialsSource,
     nearest::hint,
     tls::{Tls, TlsClient, Unusable},
 };
@@ -150,7 +151,8 @@ fn login(name: &str, config: &DatabaseConfig, report: &mut Report<'_>) -> Option
             return None;
         }
     };
-    if merged.username.get().is_some() && merged.password.get().is_none() {
+    let has_provider = config.credentials.get().is_some();
+    if merged.username.get().is_some() && merged.password.get().is_none() && !has_provider {
         let is_own = merged.username.origin() == config.username.origin();
         report.add(
             if is_own { "username" } else { "url" },
@@ -162,8 +164,20 @@ fn login(name: &str, config: &DatabaseConfig, report: &mut Report<'_>) -> Option
         report.add(if is_own { "number" } else { "url" }, message);
     }
     let tls = open_tls(&merged, report);
+    let credentials = config.credentials.get().clone();
+    // A password of a stronger source holds.
+    let is_overridden = merged.password.get().is_some()
+        && merged.password.origin().rank() > config.credentials.origin().rank();
+    let credentials = credentials.filter(|_| !is_overridden);
+    if let Some(CredentialsSource::File(path)) = &credentials
+        && let Err(error) = CredentialsSource::read_file(path)
+    {
+        let message = format!("names {}, which cannot be read: {error}", path.display());
+        report.add("credentials", message);
+    }
     Some(Login {
         tls,
+        credentials,
         address: merged.address.into_value(),
         number: merged.number.get().unwrap_or(0),
         username: merged.username.into_value(),

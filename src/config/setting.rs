@@ -12,6 +12,7 @@ use crate::config::{
     url::SecretUrl,
     username::Username,
 };
+use crate::credentials::CredentialsSource;
 
 /// A type of setting that can be written as text.
 pub(in crate::config) trait Setting: Sized {
@@ -288,6 +289,37 @@ impl Setting for WhenDown {
         match self {
             Self::Refuse => "refuse".into(),
             Self::Wait => "wait".into(),
+        }
+    }
+}
+
+/// A file or a command; a provider is given in code.
+impl Setting for CredentialsSource {
+    const KIND: &'static str = "file: and a path, or command: and a command";
+
+    fn read(text: &str) -> Result<Self, String> {
+        let part = |prefix| text.strip_prefix(prefix).map(str::trim);
+        match (part("file:"), part("command:")) {
+            (Some(path), _) if !path.is_empty() => Ok(Self::file(path)),
+            (_, Some(command)) if !command.is_empty() => Ok(Self::command(command)),
+            // Not quoted: it may be a password.
+            _ => Err(format!("is not {}", Self::KIND)),
+        }
+    }
+
+    fn shown(&self) -> String {
+        match self {
+            Self::File(path) => format!("file:{}", path.display()),
+            // It may hold a secret.
+            Self::Command(_) => format!("command:{MASKED}"),
+            Self::Provider(_) => "a provider".into(),
+        }
+    }
+
+    #[cfg(feature = "serde")]
+    fn write(&self, key: &'static str, texts: &mut Vec<(&'static str, String)>) {
+        if let Self::File(_) = self {
+            texts.push((key, self.shown()));
         }
     }
 }

@@ -23,6 +23,8 @@ pub(crate) struct Report {
 /// An event that concerns the health of a database.
 #[derive(Debug)]
 pub(crate) enum Evidence {
+    /// Open connections cannot authenticate with new credentials, and keep the former ones.
+    LoginFailed(DialError),
     /// A command failed in a way that counts against the server. The epoch is that of its admission.
     CommandFailed { epoch: u64, reason: Reason },
     /// A command has succeeded between two that failed.

@@ -39,8 +39,8 @@ pub(crate) use health::{
 pub(crate) use lending::{Acquire, Caller, Grant, LeaseAnswer, NoGrant, Released, Waiting};
 pub(crate) use links::{PoolLink, SupervisorLink};
 pub(crate) use pool::{
-    ConnectionEnded, Dialled, Drain, NotVerified, Parked, Redial, Release, Retire, Saturated,
-    Sweep, Verified,
+    Authenticated, ConnectionEnded, Dialled, Drain, LoginFetched, NotVerified, Parked, Redial,
+    Release, Retire, Saturated, Sweep, Verified,
 };
 pub(crate) use supervision::{
     Apply, AwaitReady, Child, ChildExited, NotWatched, ReadSettings, Reconfigured, Revive,

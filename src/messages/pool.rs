@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use actix::Message;
+use redis::Cmd;
 use tokio::time::Instant;
 
 use crate::net::{ConnectionExit, DialError, Established};
@@ -80,4 +81,17 @@ pub(crate) struct ConnectionEnded {
     /// The connection's id: a late end must not be taken for the end of its successor.
     pub(crate) id: u64,
     pub(crate) ended: ConnectionExit,
+}
+
+/// The provider of credentials was asked on behalf of open connections. It holds a password, so it cannot be shown.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct LoginFetched(pub(crate) Result<Cmd, DialError>);
+
+/// Open connections were told to authenticate again.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Authenticated {
+    /// The server does not accept the new credentials.
+    pub(crate) refusal: Option<DialError>,
 }

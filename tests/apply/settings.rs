@@ -60,6 +60,12 @@ const CASES: &[(&str, Adjust, bool, Seen)] = &[
     ),
     ("password", |_, main| main.password("new"), true, unseen),
     (
+        "credentials",
+        |_, main| main.password_command("echo new"),
+        true,
+        unseen,
+    ),
+    (
         "client_name",
         |_, main| main.client_name("changed"),
         true,

@@ -83,6 +83,7 @@ impl HealthActor {
         let event = |database: &DatabaseState| match evidence {
             Evidence::Connected(seen) => Event::Connected(greeting(seen)),
             Evidence::DialFailed(error) => Event::DialFailed(fault(database, &error)),
+            Evidence::LoginFailed(error) => Event::LoginFailed(fault(database, &error)),
             Evidence::ConnectionLost(loss) => Event::ConnectionLost(loss.to_string().into()),
             Evidence::CommandFailed { epoch, reason } => Event::CommandFailed { epoch, reason },
             Evidence::CommandSucceeded => Event::CommandSucceeded,

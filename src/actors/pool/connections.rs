@@ -32,6 +32,8 @@ pub(super) struct Held {
     pub(super) lent: Option<Instant>,
     /// The way for the sink of whoever has leased it.
     pub(super) pushes: PushInlet,
+    /// The command by which it authenticates again when its caller gives it back.
+    pub(super) login: Option<Arc<[u8]>>,
 }
 
 impl PoolActor {
@@ -101,7 +103,9 @@ impl PoolActor {
             lane,
             lent: None,
             pushes: inlet,
+            login: None,
         };
+        self.note_login();
         self.connections.insert(id, held);
         let evidence = Evidence::Connected(seen);
         Event::Opened { id, evidence }

@@ -85,6 +85,9 @@ impl Handler<Released> for PoolActor {
             self.state.counters.use_time.record(lent.elapsed());
         }
         self.note_introduction(id);
+        if is_clean {
+            self.authenticate_returned(id);
+        }
         let event = Event::Released {
             id,
             is_clean,

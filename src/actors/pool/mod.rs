@@ -8,6 +8,7 @@ mod draining;
 mod leak_watch;
 mod lending;
 mod parking;
+mod relogin;
 mod steering;
 
 use std::{
@@ -18,7 +19,10 @@ use std::{
 use actix::{Actor, AsyncContext, Context, SpawnHandle};
 use tokio::time::Instant;
 
-use self::{connections::Held, dialling::Dialling, draining::Finished, leak_watch::LeakWatch};
+use self::{
+    connections::Held, dialling::Dialling, draining::Finished, leak_watch::LeakWatch,
+    relogin::Relogin,
+};
 use super::exit_guard::ExitGuard;
 use crate::{
     config::DatabaseSettings,
@@ -46,6 +50,7 @@ pub(super) struct PoolActor {
     /// Those that the machine has the limits of.
     settings: Arc<DatabaseSettings>,
     finished: Finished,
+    relogin: Relogin,
     /// The one timer, for whatever is due first.
     alarm: Option<(Instant, SpawnHandle)>,
 }
@@ -71,6 +76,7 @@ impl PoolActor {
             dials: HashMap::new(),
             leak_watch: LeakWatch::default(),
             finished: Finished::default(),
+            relogin: Relogin::default(),
             alarm: None,
         }
     }
@@ -164,7 +170,11 @@ impl PoolActor {
     /// An alarm that rings too early does no harm, and is cheaper than one for each waiter.
     fn arm(&mut self, now: Instant, ctx: &mut Context<Self>) {
         let of_the_pool = self.pool.wake_at().map(Instant::from_std);
-        let others = [self.state.parking.wake_at(), self.leak_watch.wake_at()];
+        let others = [
+            self.state.parking.wake_at(),
+            self.leak_watch.wake_at(),
+            self.relogin_at(),
+        ];
         let due = others.into_iter().flatten().chain(of_the_pool).min();
         let Some(due) = due else { return };
         if let Some((armed, handle)) = self.alarm {
@@ -183,6 +193,7 @@ impl PoolActor {
         // Kept here as well: the application may block the thread of either.
         self.state.parking.expire(now);
         self.warn_of_overdue(now);
+        self.fetch_login_if_due(now, ctx);
         self.turn(Event::Woken, ctx);
     }
 }

@@ -29,7 +29,10 @@ use super::{
     url::SecretUrl,
     username::Username,
 };
-use crate::tls::{Tls, TlsClient};
+use crate::{
+    credentials::{CredentialsProvider, CredentialsSource},
+    tls::{Tls, TlsClient},
+};
 pub(super) use view::{all, find};
 
 fields! {
@@ -88,6 +91,17 @@ fields! {
             default("the URL's, else none"),
             range("not empty"),
             variable("REDIS_PASSWORD");
+
+        /// A provider of the user name and the password, which may change.
+        ///
+        /// It is asked at every dial, and again for open connections: see
+        /// [`CredentialsProvider`](crate::CredentialsProvider). A [`password`](Self::password) of a stronger source, such as
+        /// a variable over a file, is used instead. Files and variables have
+        /// [`password_file`](Self::password_file) and [`password_command`](Self::password_command).
+        credentials(provider: impl CredentialsProvider) via CredentialsSource::provider:
+            Option<CredentialsSource> => credentials: Option<CredentialsSource>,
+            default("the user name and the password"),
+            range("a provider; as text: file: and a path, or command: and a command");
 
         /// The name of the connections in the server's `CLIENT LIST`.
         ///
@@ -368,6 +382,7 @@ const fn login_example(key: &str) -> &'static str {
         b"number" => "0",
         b"protocol" => "3",
         b"tls" => "true",
+        b"credentials" => "file:/run/secrets/redis",
         b"without_hello" | b"without_client_name" | b"without_select" => "false",
         _ => "app",
     }

@@ -23,6 +23,7 @@ pub(in crate::config) enum Special {
     AliasOf,
     Description,
     PasswordFile,
+    PasswordCommand,
     PasswordEnv,
     MaxRetries,
     /// Accepted, and without effect.
@@ -117,7 +118,13 @@ pub(in crate::config) const SPECIAL: &[SpecialKey] = &[
         "password_file",
         Special::PasswordFile,
         None,
-        "The path of a file that holds the password; a relative one starts at the folder of this file.",
+        "The path of a file that holds the password; a relative one starts at the folder of this file. It is read at each dial, and every 5 s while connections are open.",
+    ),
+    row(
+        "password_command",
+        Special::PasswordCommand,
+        None,
+        "A command for the shell that prints the password. It is run at each dial, and every minute while connections are open.",
     ),
     row(
         "password_env",

@@ -204,7 +204,13 @@ impl<'a> Reader<'a> {
         const WAYS: [&[&str]; 3] = [
             &["url", "host"],
             &["url", "port"],
-            &["password", "password_file", "password_env"],
+            &[
+                "password",
+                "password_file",
+                "password_command",
+                "password_env",
+                "credentials",
+            ],
         ];
         let meaning = |entry: &Entry| match entry.key.as_str() {
             "max_retries" => Some("max_attempts"),

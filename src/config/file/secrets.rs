@@ -1,13 +1,13 @@
 //! Secrets in files: reading them, and whether others may read them, too.
 
-use std::{fs, io, path::Path};
+use std::path::Path;
 
 use crate::config::source::ALLOW_READABLE_SECRETS;
 
 /// The mode of a file, if users other than its owner and its group may read it.
 #[cfg(unix)]
 pub(super) fn readable_by_all(path: &Path) -> Option<u32> {
-    use std::os::unix::fs::PermissionsExt;
+    use std::{fs, os::unix::fs::PermissionsExt};
     let mode = fs::metadata(path).ok()?.permissions().mode();
     (mode & 0o004 != 0).then_some(mode & 0o777)
 }
@@ -24,14 +24,6 @@ pub(super) fn advice(mode: u32) -> String {
         "can be read by all users of this machine (mode {mode:04o}); run chmod o-r on it, set defaultMode: 0440 for a \
          volume of Kubernetes, or permit it with allow_readable_secrets: true or {ALLOW_READABLE_SECRETS}=true"
     )
-}
-
-/// The password in a file. A line end after it is not part of it.
-pub(super) fn read_password(path: &Path) -> io::Result<String> {
-    let text = fs::read_to_string(path)?;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    let password = text.strip_suffix('\n').unwrap_or(text);
-    Ok(password.strip_suffix('\r').unwrap_or(password).to_owned())
 }
 
 /// Whether a URL, or what is left of one without its variables, has a password.

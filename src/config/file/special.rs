@@ -4,7 +4,6 @@ use super::{
     keys::{self, Key, Level, Special, SpecialKey},
     node::Entry,
     reader::Reader,
-    secrets,
 };
 use crate::config::{
     Alias, DatabaseConfig, Io,
@@ -14,6 +13,7 @@ use crate::config::{
     note::ConfigNote,
     setting::{Setting, not},
 };
+use crate::credentials::CredentialsSource;
 
 impl Reader<'_> {
     /// A further name of the database `target`.
@@ -65,6 +65,7 @@ impl Reader<'_> {
             }
             Special::Connection => self.read_connection(target, entry),
             Special::PasswordFile => self.read_password_file(target, entry, level),
+            Special::PasswordCommand => self.read_password_command(target, entry, level),
             Special::MaxRetries => self.read_max_retries(target, entry, level),
             Special::PasswordEnv => {
                 if let Some(variable) = self.text(&entry.key, &entry.value) {
@@ -149,6 +150,13 @@ impl Reader<'_> {
         }
     }
 
+    fn read_password_command(&mut self, target: &mut DatabaseConfig, entry: &Entry, level: Level) {
+        if let Some(command) = self.text(&entry.key, &entry.value) {
+            let source = format!("command:{command}");
+            self.set(target, "credentials", &source, entry, level);
+        }
+    }
+
     fn read_password_file(&mut self, target: &mut DatabaseConfig, entry: &Entry, level: Level) {
         let Some(path) = self.text(&entry.key, &entry.value) else {
             return;
@@ -156,10 +164,11 @@ impl Reader<'_> {
         let path = self.in_folder(&path);
         // Watched also if it is not there yet.
         self.config.files.push(path.clone());
-        match secrets::read_password(&path) {
-            Ok(password) => {
+        match CredentialsSource::read_file(&path) {
+            Ok(_) => {
                 self.refuse_readable(&path, &entry.key, &entry.value.at);
-                self.set(target, "password", &password, entry, level);
+                let source = format!("file:{}", path.display());
+                self.set(target, "credentials", &source, entry, level);
             }
             Err(error) => {
                 let message = format!("names {}, which cannot be read: {error}", path.display());

@@ -11,6 +11,7 @@ use crate::{
 
 pub(super) const LOOKING_UP: &str = "looking up the name of the server";
 pub(super) const CONNECTING: &str = "connecting";
+pub(super) const FETCHING: &str = "fetching the credentials";
 pub(super) const SECURING: &str = "negotiating TLS with the server";
 pub(super) const GREETING: &str = "greeting the server";
 pub(super) const PROVING: &str = "waiting for the answer to a PING";
@@ -29,6 +30,8 @@ pub(crate) enum DialError {
     },
     #[error("the server closed the connection while {step}")]
     Closed { step: &'static str },
+    #[error("there are no credentials: {0}")]
+    Credentials(String),
     #[error("{0}")]
     Tls(#[from] TlsError),
     #[error("this is no Redis server: {0}")]
@@ -88,12 +91,13 @@ impl DialError {
     pub(crate) fn reason(&self) -> Reason {
         match self {
             Self::Connect(_)
+            | Self::Credentials(_)
             | Self::Broken { .. }
             | Self::Closed { .. }
             | Self::Spawn(_)
             | Self::Cancelled
             | Self::Panicked => Reason::Unreachable,
-            Self::TimedOut { step, .. } if [LOOKING_UP, CONNECTING].contains(step) => {
+            Self::TimedOut { step, .. } if [FETCHING, LOOKING_UP, CONNECTING].contains(step) => {
                 Reason::Unreachable
             }
             Self::TimedOut { .. } => Reason::Unresponsive,

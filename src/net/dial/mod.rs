@@ -1,7 +1,7 @@
 //! Opens a connection: transport, greeting, and the proof that the server runs commands.
 //!
 //! - `greeting`: one greeting, and the meaning of its answers · `step`: its commands · `login`: the forms of
-//!   AUTH · `refusal`: errors that are about a command itself · `handshake`: its bytes
+//!   AUTH · `login_cell`: credentials that change · `refusal`: errors that are about a command itself · `handshake`: its bytes
 //! - `securing`: TLS, before the greeting · `diagnosis`: what a peer speaks that understands nothing
 //! - `course`: the greetings that one dial tries · `memory`: the one that works
 
@@ -12,6 +12,7 @@ mod established;
 mod greeting;
 mod handshake;
 mod login;
+mod login_cell;
 mod memory;
 mod refusal;
 mod securing;
@@ -28,9 +29,11 @@ use tokio::time::{Instant, sleep, timeout_at};
 use self::{
     course::{Course, Stumble},
     diagnosis::answers_with_tls,
-    error::{CONNECTING, LOOKING_UP},
+    error::{CONNECTING, FETCHING, LOOKING_UP},
     greeting::{Failed, Greeted, Greeting, courtesies},
     handshake::Handshake,
+    login::Login,
+    login_cell::{LoginCell, logged_in},
     memory::{Manner, Memory},
     securing::secure,
 };
@@ -61,6 +64,7 @@ pub(crate) struct Dialler {
     locator: Arc<dyn Locate>,
     connector: Arc<dyn Connector>,
     memory: Arc<Memory>,
+    logins: Arc<LoginCell>,
 }
 
 /// The time that a dial has.
@@ -76,6 +80,7 @@ impl Dialler {
             locator: Arc::new(locator),
             connector,
             memory: Arc::default(),
+            logins: Arc::default(),
         }
     }
 
@@ -89,6 +94,8 @@ impl Dialler {
         while_loading: WhileLoading,
     ) -> Result<Established, DialError> {
         let time = Allowance::of(settings);
+        let logged_in = self.log_in(settings, time).await?;
+        let settings = logged_in.as_ref().unwrap_or(settings);
         let address = self.locate(settings, time).await?;
         let is_probe = while_loading == WhileLoading::Report;
         let (mut course, mut manner) = self.plan(&address, settings, is_probe);
@@ -139,6 +146,43 @@ impl Dialler {
             Ok(Ok(true)) => TlsError::Wanted.into(),
             _ => error,
         }
+    }
+
+    /// The settings with the present credentials, where a provider tells them.
+    async fn log_in(
+        &self,
+        settings: &DatabaseSettings,
+        time: Allowance,
+    ) -> Result<Option<DatabaseSettings>, DialError> {
+        let Some(source) = &settings.credentials else {
+            return Ok(None);
+        };
+        let fetching = self.logins.fetch(source, &settings.name);
+        match timeout_at(time.deadline, fetching).await {
+            Ok(Ok(credentials)) => Ok(Some(logged_in(settings, credentials))),
+            Ok(Err(text)) => Err(DialError::Credentials(text)),
+            Err(_) => Err(time.over(FETCHING)),
+        }
+    }
+
+    /// When the provider of credentials is to be asked again on behalf of open connections.
+    pub(crate) fn login_due(&self) -> Option<Instant> {
+        self.logins.due()
+    }
+
+    /// Grows whenever open connections have to authenticate again.
+    pub(crate) fn login_generation(&self) -> u64 {
+        self.logins.generation()
+    }
+
+    /// Asks the provider, and gives the command by which an open connection authenticates.
+    pub(crate) async fn authentication(
+        &self,
+        settings: &DatabaseSettings,
+    ) -> Result<Cmd, DialError> {
+        let logged_in = self.log_in(settings, Allowance::of(settings)).await?;
+        let settings = logged_in.as_ref().unwrap_or(settings);
+        Ok(Login::of(settings).map_or_else(|| cmd("PING"), |login| login.command(settings)))
     }
 
     /// The greetings to try, and the rest of the manner that worked the last time. Only a probe, for which

@@ -90,6 +90,13 @@ impl DatabaseHealth {
         }
     }
 
+    /// New connections would fail as well.
+    pub(super) fn login_failed(&mut self, fault: Fault) {
+        if !self.wants_dial {
+            self.ask(fault);
+        }
+    }
+
     pub(super) fn asked(&mut self, epoch: u64, has_answered: bool, now: Instant, jitter: f64) {
         let Some(fault) = self.asking.take() else {
             return;

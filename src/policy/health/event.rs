@@ -15,6 +15,8 @@ pub(crate) enum Event {
     Connected(Greeting),
     /// No connection could be opened; the pool waits for a [`Redial`](super::Action::Redial).
     DialFailed(Fault),
+    /// An open connection cannot authenticate with new credentials, and keeps the former ones.
+    LoginFailed(Fault),
     /// A connection broke with requests on it.
     ConnectionLost(Arc<str>),
     /// Commands have succeeded since this was last said.

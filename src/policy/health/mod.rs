@@ -213,6 +213,7 @@ impl DatabaseHealth {
                 self.attempt_failed(fault, now, jitter);
                 self.wait(now, jitter);
             }
+            Event::LoginFailed(fault) => self.login_failed(fault),
             Event::ConnectionLost(cause) => self.connection_lost(cause, now, jitter),
             Event::CommandSucceeded => self.command_succeeded(now),
             Event::CommandFailed { epoch, reason } if epoch == self.epoch => {

@@ -27,6 +27,8 @@ enum Happening {
     /// Commands become slow after their callers have given up.
     Unanswered(u64),
     ConnectionBreaks,
+    /// An open connection cannot authenticate again.
+    LoginFails(Reason),
     DialEnds(Outcome),
     ProbeEnds(usize, Outcome),
     /// The present connection has answered a question, or not.
@@ -79,6 +81,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         3 => (0..50_u64, 0..50_u64).prop_map(|(calls, slow)| Happening::Observed { calls, slow }),
         6 => (0..12_u64).prop_map(Happening::Unanswered),
         3 => Just(Happening::ConnectionBreaks),
+        3 => reason().prop_map(Happening::LoginFails),
         10 => outcome().prop_map(Happening::DialEnds),
         16 => (any::<usize>(), outcome()).prop_map(|(which, outcome)| Happening::ProbeEnds(which, outcome)),
         8 => any::<bool>().prop_map(Happening::AskEnds),

@@ -107,6 +107,13 @@ impl World {
                 self.on(Event::ConnectionLost("it broke".into()));
             }
             Happening::ConnectionBreaks => {}
+            Happening::LoginFails(reason) if self.pool == Pool::Connected => {
+                self.on(Event::LoginFailed(Fault {
+                    reason,
+                    cause: None,
+                }));
+            }
+            Happening::LoginFails(_) => {}
             Happening::DialEnds(outcome) => self.dial_ends(outcome),
             Happening::ProbeEnds(which, outcome) => self.probe_ends(which, outcome),
             Happening::AskEnds(has_answered) => self.ask_ends(has_answered),

@@ -1,6 +1,8 @@
 //! Files themselves: where they are, and who may read their secrets.
 
 use super::*;
+#[cfg(unix)]
+use crate::credentials::CredentialsSource;
 
 /// A folder with files of these names, texts and modes.
 #[cfg(unix)]
@@ -68,11 +70,12 @@ fn secrets_that_all_users_may_read_are_refused_unless_allowed() {
         match (read, expected) {
             (Ok(config), None) => {
                 let settings = resolve(config).expect("valid");
-                let password = settings.databases[0].password.as_ref();
-                assert_eq!(
-                    password.map(|password| password.expose_secret()),
-                    Some("canary")
-                );
+                let database = &settings.databases[0];
+                let secret = folder.path().join("secret");
+                let of_file = database.credentials == Some(CredentialsSource::file(secret));
+                let of_text = database.password.as_ref();
+                let of_text = of_text.is_some_and(|text| text.expose_secret() == "canary");
+                assert!(of_file || of_text, "{database:?}");
             }
             (Err(error), Some(expected)) => {
                 let error = error.to_string();
