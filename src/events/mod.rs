@@ -3,7 +3,8 @@
 //! - this file: [`HealthState`], [`Reason`], [`CircuitState`], [`HealthEvent`] · `verdict`: whether a state is live and
 //!   ready
 //! - `recovery`: [`Recovery`], the end of a fallback · `feed`: keeps the events · `history`: [`TimeInState`], the time
-//!   in each state · `hub`: publishes them · `stream`: [`HealthEvents`], the events of one subscriber
+//!   in each state · `hub`: publishes them · `stream`: [`HealthEvents`], the events of one subscriber,
+//!   and `stream/place` where it is
 
 mod feed;
 mod history;
@@ -23,6 +24,8 @@ pub(crate) use history::History;
 pub use history::TimeInState;
 pub(crate) use hub::EventHub;
 pub use recovery::Recovery;
+#[cfg(feature = "status-page")]
+pub(crate) use stream::EventPlace;
 pub use stream::HealthEvents;
 
 /// The health of one database. [`HealthEvent`] tells its changes, and

@@ -32,7 +32,7 @@ struct Site {
     page: Page,
     service: Service,
     server: RedisServer,
-    _browser: Chromium,
+    browser: Chromium,
     _turn: MutexGuard<'static, ()>,
 }
 
@@ -50,7 +50,7 @@ impl Site {
             page,
             service,
             server,
-            _browser: browser,
+            browser,
             _turn: turn,
         })
     }
