@@ -4,6 +4,7 @@
 #[path = "../../../../tests/common/mod.rs"]
 mod common;
 
+mod announced;
 mod chromium;
 mod devtools;
 mod look;
