@@ -23,10 +23,10 @@ pub(super) const CAPACITY: usize = 256;
 ///
 /// Its lock belongs to the control plane: no command ever takes it. No code of the application, such as a waker,
 /// runs under it.
+#[derive(Default)]
 pub(super) struct Feed {
-    /// Tells its numbers from those of another supervisor.
     #[cfg(feature = "status-page")]
-    pub(super) run: u64,
+    pub(super) run: super::stream::Run,
     events: Mutex<Events>,
 }
 
@@ -168,16 +168,6 @@ impl Feed {
     fn lock(&self) -> MutexGuard<'_, Events> {
         // No holder can leave the data half-changed, so a poisoned lock can still be used.
         self.events.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Default for Feed {
-    fn default() -> Self {
-        Self {
-            #[cfg(feature = "status-page")]
-            run: fastrand::u64(..),
-            events: Mutex::default(),
-        }
     }
 }
 

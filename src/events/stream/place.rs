@@ -7,13 +7,23 @@ use super::HealthEvents;
 /// The last event that a reader has got, and whose numbering that is. As a text, it is opaque to the reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct EventPlace {
-    run: u64,
+    run: Run,
     sequence: u64,
+}
+
+/// Tells the numbers of one supervisor from those of another. Each default is another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::events) struct Run(u64);
+
+impl Default for Run {
+    fn default() -> Self {
+        Self(fastrand::u64(..))
+    }
 }
 
 impl fmt::Display for EventPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}-{}", self.run, self.sequence)
+        write!(f, "{:016x}-{}", self.run.0, self.sequence)
     }
 }
 
@@ -27,7 +37,7 @@ impl FromStr for EventPlace {
     fn from_str(text: &str) -> Result<Self, NoPlace> {
         let (run, sequence) = text.split_once('-').ok_or(NoPlace)?;
         Ok(Self {
-            run: u64::from_str_radix(run, 16).map_err(|_| NoPlace)?,
+            run: Run(u64::from_str_radix(run, 16).map_err(|_| NoPlace)?),
             sequence: sequence.parse().map_err(|_| NoPlace)?,
         })
     }
@@ -61,7 +71,7 @@ mod tests {
     #[test]
     fn a_place_is_read_as_it_is_written() {
         let place = EventPlace {
-            run: u64::MAX,
+            run: Run(u64::MAX),
             sequence: 17,
         };
         assert_eq!(place.to_string(), "ffffffffffffffff-17");
