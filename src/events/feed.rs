@@ -26,7 +26,7 @@ pub(super) const CAPACITY: usize = 256;
 #[derive(Default)]
 pub(super) struct Feed {
     #[cfg(feature = "status-page")]
-    pub(super) run: super::stream::Run,
+    pub(super) run: super::run::Run,
     events: Mutex<Events>,
 }
 

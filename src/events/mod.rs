@@ -2,7 +2,7 @@
 //!
 //! - this file: [`HealthState`], [`Reason`], [`CircuitState`], [`HealthEvent`] · `verdict`: whether a state is live and
 //!   ready
-//! - `recovery`: [`Recovery`], the end of a fallback · `feed`: keeps the events · `history`: [`TimeInState`], the time
+//! - `recovery`: [`Recovery`], the end of a fallback · `feed`: keeps the events, and `run` tells whose · `history`: [`TimeInState`], the time
 //!   in each state · `hub`: publishes them · `stream`: [`HealthEvents`], the events of one subscriber,
 //!   and `stream/place` where it is
 
@@ -10,6 +10,8 @@ mod feed;
 mod history;
 mod hub;
 mod recovery;
+#[cfg(feature = "status-page")]
+mod run;
 mod stream;
 mod verdict;
 

@@ -5,8 +5,6 @@ mod place;
 
 #[cfg(feature = "status-page")]
 pub(crate) use place::EventPlace;
-#[cfg(feature = "status-page")]
-pub(super) use place::Run;
 
 use std::{
     collections::VecDeque,

@@ -3,6 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use super::HealthEvents;
+use crate::events::run::Run;
 
 /// The last event that a reader has got, and whose numbering that is. As a text, it is opaque to the reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,19 +12,9 @@ pub(crate) struct EventPlace {
     sequence: u64,
 }
 
-/// Tells the numbers of one supervisor from those of another. Each default is another one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::events) struct Run(u64);
-
-impl Default for Run {
-    fn default() -> Self {
-        Self(fastrand::u64(..))
-    }
-}
-
 impl fmt::Display for EventPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}-{}", self.run.0, self.sequence)
+        write!(f, "{}-{}", self.run, self.sequence)
     }
 }
 
