@@ -73,9 +73,9 @@ fn full_pipe() -> (OwnedFd, OwnedFd) {
     fcntl_setfl(&writer, OFlags::NONBLOCK).expect("a pipe that does not wait");
     let mut file = std::fs::File::from(writer);
     let full = loop {
-        match file.write(&[b'.'; 4096]) {
-            Ok(_) => {}
-            Err(error) => break error,
+        // A pipe takes all of so many bytes or none.
+        if let Err(error) = file.write_all(&[b'.'; 4096]) {
+            break error;
         }
     };
     assert_eq!(full.kind(), ErrorKind::WouldBlock);

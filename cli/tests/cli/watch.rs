@@ -3,7 +3,7 @@
 use std::{
     fs::File,
     io::Read as _,
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -124,18 +124,17 @@ fn a_terminal_that_goes_away_is_told_and_no_panic() {
     outside.read_exact(&mut shown).expect("a screen");
     drop(outside);
     let begin = Instant::now();
-    let mut status = None;
-    while status.is_none() && begin.elapsed() < Duration::from_secs(60) {
+    let is_running = |watch: &mut Child| watch.try_wait().expect("a child").is_none();
+    while is_running(&mut watch) && begin.elapsed() < Duration::from_secs(60) {
         thread::sleep(Duration::from_millis(10));
-        status = watch.try_wait().expect("a child");
     }
     // An error says that it has ended.
     let _ = watch.kill();
+    let status = watch.wait().expect("its end");
     let mut messages = String::new();
     let mut stderr = watch.stderr.take().expect("a pipe");
     stderr.read_to_string(&mut messages).expect("messages");
-    let code = status.and_then(|status| status.code());
-    assert_eq!(code, Some(1), "{messages}");
+    assert_eq!(status.code(), Some(1), "{messages}");
     assert!(
         messages.contains("the terminal is not as it was"),
         "{messages}"
