@@ -42,7 +42,8 @@ pub(crate) enum Command {
     /// Measure the throughput and the latency of a server, beside redis-benchmark if that is installed.
     ///
     /// Callers send GET and SET over redis-steward, one command after the other. The keys begin with redis-steward-bench:
-    /// and a random number; they are removed at the end, also at Ctrl-C, and expire in any case. redis-benchmark then
+    /// and a random number; they are removed at the end, also at Ctrl-C, and expire in any case. All values together are 1 GiB
+    /// at most, and those that all clients send at a time 256 MiB. redis-benchmark then
     /// sends as many commands to the same keys, first all SET and then all GET, over one connection for each client. Both
     /// put load on the server.
     #[command(after_help = BENCH_EXAMPLES)]

@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicU64;
 
 use tokio::{task::coop::consume_budget, time::Instant};
 
-use super::{CallEngine, CallOptions, attempts::Attempts};
+use super::{CallEngine, CallOptions, attempts::Attempts, unserved::Unserved};
 use crate::{
     backend::Backend,
     error::{Error, Limit},
@@ -22,7 +22,10 @@ impl<B: Backend> CallEngine<B> {
     ) -> Result<Admitted, Error> {
         match self.state.gate.try_enter() {
             Ok(admitted) => Ok(admitted),
-            Err(closed) => self.enter_later(closed, options, deadline).await,
+            Err(closed) => {
+                let entered = self.enter_later(closed, options, deadline).await;
+                entered.map_err(|unserved| self.ends(unserved))
+            }
         }
     }
 
@@ -32,7 +35,7 @@ impl<B: Backend> CallEngine<B> {
         closed: GateState,
         options: &CallOptions,
         deadline: Instant,
-    ) -> Result<Admitted, Error> {
+    ) -> Result<Admitted, Unserved> {
         if options.waits_for(closed) {
             // Boxed, so that the future of this rare case does not enlarge that of every call.
             return Box::pin(self.wait_to_enter(options, deadline)).await;
@@ -40,7 +43,7 @@ impl<B: Backend> CallEngine<B> {
         // A refusal is ready at once, and a loop of refused calls must not starve the other tasks of its
         // thread. So it takes part in tokio's cooperative budget.
         consume_budget().await;
-        Err(self.refused(closed))
+        Err(Unserved::Refused(self.explain_gate(closed)))
     }
 
     /// Waits for the gate, for another attempt of a call that is counted by its earlier one.
@@ -59,7 +62,7 @@ impl<B: Backend> CallEngine<B> {
         &self,
         options: &CallOptions,
         deadline: Instant,
-    ) -> Result<Admitted, Error> {
+    ) -> Result<Admitted, Unserved> {
         let departure = Departure(&self.state.counters.cancelled);
         let admitted = self.state.gate.wait(deadline, options.is_patient).await;
         std::mem::forget(departure);
@@ -67,18 +70,16 @@ impl<B: Backend> CallEngine<B> {
             unreachable!("BUG: a caller at the gate was dropped without an answer");
         };
         admitted.map_err(|why| match why {
-            NotAdmitted::Refused(gate_state) => self.refused(gate_state),
+            NotAdmitted::Refused(gate_state) => Unserved::Refused(self.explain_gate(gate_state)),
             NotAdmitted::TimedOut => {
-                count(&self.state.counters.timed_out);
                 let outage = self.state.outage.load();
                 let cause = outage.as_ref().and_then(|outage| outage.cause.clone());
                 let attempts = Attempts::not_sent(options.timeout);
-                let error = self.timed_out(Stage::Connect, attempts, cause);
-                self.state.counters.note_error(&error);
-                error
+                Unserved::TimedOut(self.timed_out(Stage::Connect, attempts, cause))
             }
             NotAdmitted::TooManyWait => {
-                self.overloaded(Limit::Parked(self.state.settings.load().max_parked))
+                let limit = Limit::Parked(self.state.settings.load().max_parked);
+                Unserved::Refused(self.explain_limit(limit, self.state.parked()))
             }
         })
     }

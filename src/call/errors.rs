@@ -1,9 +1,6 @@
 //! The errors of calls without a good reply.
 
-use std::{
-    sync::{Arc, atomic::Ordering::Relaxed},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use redis::{Cmd, ErrorKind, FromRedisValue, RedisError, Value};
 
@@ -31,7 +28,7 @@ impl<B: Backend> CallEngine<B> {
         self.explain_gate(gate_state)
     }
 
-    fn explain_gate(&self, gate_state: GateState) -> Error {
+    pub(super) fn explain_gate(&self, gate_state: GateState) -> Error {
         let database = self.state.name();
         match gate_state {
             GateState::Open | GateState::Free | GateState::Trial { .. } => {
@@ -108,7 +105,7 @@ impl<B: Backend> CallEngine<B> {
         self.explain_limit(limit, waiting)
     }
 
-    fn explain_limit(&self, limit: Limit, waiting: usize) -> Error {
+    pub(super) fn explain_limit(&self, limit: Limit, waiting: usize) -> Error {
         let (in_flight, in_flight_bytes) = self.state.in_flight.now();
         Error::Overloaded {
             database: self.state.name(),
@@ -117,20 +114,6 @@ impl<B: Backend> CallEngine<B> {
             parked: waiting,
             limit,
         }
-    }
-
-    /// The call has another result than this error of an attempt that was not sent, and is counted by that.
-    pub(super) fn uncount(&self, error: &Error) {
-        let counters = &self.state.counters;
-        let counter = match error {
-            Error::TimedOut { .. } => &counters.timed_out,
-            Error::CircuitOpen { .. } | Error::Overloaded { .. } | Error::Isolated { .. } => {
-                &counters.refused
-            }
-            // Nothing is sent any more, and some of them were not counted.
-            _ => return,
-        };
-        counter.fetch_sub(1, Relaxed);
     }
 
     /// The reply, or an error if the only command was answered with an error.

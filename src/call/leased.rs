@@ -146,7 +146,9 @@ impl<B: Backend> CallEngine<B> {
         again.map_err(|error| match error.execution() {
             // It was not made after all, so the earlier attempt tells more.
             Execution::NotSent => {
-                self.uncount(&error);
+                if is_counted(&error) {
+                    count(&self.state.counters.retried);
+                }
                 lost
             }
             _ => error,
@@ -363,4 +365,12 @@ fn settle(grant: &mut Grant, work: &impl Work, answer: &Answer, again: RetryAdvi
     let is_suspect = work.error_code(reply).map(ReplyCode::of) == Some(ReplyCode::Unblocked)
         || matches!(again, RetryAdvice::Elsewhere | RetryAdvice::OnceReady);
     grant.session.settle(work.has_ended(reply), is_suspect);
+}
+
+/// Whether a counter has the end of a wait for a connection. At the end of the supervisor, some are in none.
+fn is_counted(error: &Error) -> bool {
+    !matches!(
+        error,
+        Error::ShuttingDown { .. } | Error::UnknownDatabase { .. }
+    )
 }

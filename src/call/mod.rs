@@ -6,7 +6,7 @@
 //! - `admission`: how a call passes the gate
 //! - `options`: the caller's options · `work`: the command or pipeline of a call
 //! - `retry`: the classification of an attempt, and the next attempt · `attempts`: their sum
-//! - `stand_in`: a store in this process in place of a server that is away · `watch`: what is read is
+//! - `stand_in`: a store in this process in place of a server that is away · `unserved`: a call before that · `watch`: what is read is
 //!   remembered for that
 //! - `leased`: calls on an exclusive connection · `survey`: commands that are on no list ·
 //!   `unheard`: commands that want no reply
@@ -27,6 +27,7 @@ mod survey;
 mod traced;
 mod underway;
 mod unheard;
+mod unserved;
 mod watch;
 mod work;
 
@@ -236,9 +237,9 @@ impl<B: Backend> CallEngine<B> {
             Ok(admitted) => admitted,
             Err(closed) => match self.enter_later(closed, options, deadline).await {
                 Ok(admitted) => admitted,
-                Err(refused) => {
+                Err(unserved) => {
                     // Boxed, as below.
-                    return Box::pin(self.stand_in(work, options, deadline, refused)).await;
+                    return Box::pin(self.stand_in(work, options, deadline, unserved)).await;
                 }
             },
         };

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::{
     CallEngine, CallOptions, args,
     attempts::{Attempt, Attempts},
+    unserved::Unserved,
     work::Work,
 };
 use crate::{
@@ -37,7 +38,10 @@ impl<B: Backend> CallEngine<B> {
         let deadline = attempt.deadline;
         match self.retry(work, options, attempt, answer).await {
             // The circuit has opened while the call waited for a connection, or for its answer.
-            Err(failed) => self.stand_in(work, options, deadline, failed).await,
+            Err(failed) => {
+                let unserved = Unserved::Attempted(failed);
+                self.stand_in(work, options, deadline, unserved).await
+            }
             ended => ended,
         }
     }
@@ -77,17 +81,17 @@ impl<B: Backend> CallEngine<B> {
         work: &(impl Work + Sync),
         options: &CallOptions,
         deadline: Instant,
-        refused: Error,
+        unserved: Unserved,
     ) -> Result<(Reply, Attempts), Error> {
-        if !self.is_left_to_store(options, &refused) {
-            return Err(refused);
+        if !self.is_left_to_store(options, unserved.error()) {
+            return Err(self.ends(unserved));
         }
         let (local, seen) = (&self.state.local, &self.state.seen);
         let ran = match run(local, seen, work) {
             // The server is back, and the call waits at the gate for what is carried out there. If that fails, the
             // gate refuses it, and the store serves again.
             Err(Some(NotRun::NotServing)) if self.state.gate.state() != GateState::Open => {
-                self.uncount(&refused);
+                self.goes_on(&unserved);
                 return Box::pin(self.call(work, &options.ending(deadline))).await;
             }
             // It serves before the gate opens. So it does now, unless it is only now wanted.
@@ -96,10 +100,10 @@ impl<B: Backend> CallEngine<B> {
         };
         match ran {
             Ok(reply) => {
-                self.uncount(&refused);
+                self.goes_on(&unserved);
                 self.unless_error(reply, Attempts::served_locally(options))
             }
-            Err(_) => Err(refused),
+            Err(_) => Err(self.ends(unserved)),
         }
     }
 }

@@ -11,7 +11,7 @@ use std::{
 use redis::{cmd, pipe};
 use tokio::runtime::Handle;
 
-use super::*;
+use super::{unserved::Unserved, *};
 use crate::{
     config::{Config, DatabaseConfig, Fallback, resolve},
     execution::Execution,
@@ -283,7 +283,7 @@ async fn a_call_that_waits_for_the_end_of_an_outage_is_served_if_it_goes_on() {
     let (_, engine) = Script::on(Config::new().database("main", main), []);
     let local = &engine.state.local;
     local.begin();
-    let refused = engine.refused(GateState::Open);
+    let refused = Unserved::Refused(engine.explain_gate(GateState::Open));
     // Between its refusal and the store, the circuit has closed.
     engine.state.set_gate(GateState::Trial { at_once: 0 });
     local.begin_recovery();

@@ -24,7 +24,11 @@ pub(super) const CAPACITY: usize = 256;
 /// Its lock belongs to the control plane: no command ever takes it. No code of the application, such as a waker,
 /// runs under it.
 #[derive(Default)]
-pub(super) struct Feed(Mutex<Events>);
+pub(super) struct Feed {
+    #[cfg(feature = "status-page")]
+    pub(super) run: super::run::Run,
+    events: Mutex<Events>,
+}
 
 #[derive(Default)]
 struct Events {
@@ -163,7 +167,7 @@ impl Feed {
 
     fn lock(&self) -> MutexGuard<'_, Events> {
         // No holder can leave the data half-changed, so a poisoned lock can still be used.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.events.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -2,13 +2,16 @@
 //!
 //! - this file: [`HealthState`], [`Reason`], [`CircuitState`], [`HealthEvent`] · `verdict`: whether a state is live and
 //!   ready
-//! - `recovery`: [`Recovery`], the end of a fallback · `feed`: keeps the events · `history`: [`TimeInState`], the time
-//!   in each state · `hub`: publishes them · `stream`: [`HealthEvents`], the events of one subscriber
+//! - `recovery`: [`Recovery`], the end of a fallback · `feed`: keeps the events, and `run` tells whose · `history`: [`TimeInState`], the time
+//!   in each state · `hub`: publishes them · `stream`: [`HealthEvents`], the events of one subscriber,
+//!   and `stream/place` where it is
 
 mod feed;
 mod history;
 mod hub;
 mod recovery;
+#[cfg(feature = "status-page")]
+mod run;
 mod stream;
 mod verdict;
 
@@ -23,6 +26,8 @@ pub(crate) use history::History;
 pub use history::TimeInState;
 pub(crate) use hub::EventHub;
 pub use recovery::Recovery;
+#[cfg(feature = "status-page")]
+pub(crate) use stream::EventPlace;
 pub use stream::HealthEvents;
 
 /// The health of one database. [`HealthEvent`] tells its changes, and

@@ -1,5 +1,11 @@
 //! The events of one subscriber.
 
+#[cfg(feature = "status-page")]
+mod place;
+
+#[cfg(feature = "status-page")]
+pub(crate) use place::EventPlace;
+
 use std::{
     collections::VecDeque,
     pin::Pin,
@@ -89,8 +95,9 @@ impl HealthEvents {
         Poll::Ready(self.fetched.pop_front())
     }
 
-    #[cfg(test)]
-    pub(super) fn holds_nothing(&self) -> bool {
+    /// Whether all events that were fetched are taken.
+    #[cfg(any(test, feature = "status-page"))]
+    pub(crate) fn holds_nothing(&self) -> bool {
         self.fetched.is_empty()
     }
 }

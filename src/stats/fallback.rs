@@ -10,7 +10,8 @@ use crate::events::Recovery;
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct FallbackStats {
-    /// Calls that were served in place of the server. A pipeline counts as one. They are counted nowhere else.
+    /// Calls that were served in place of the server. A pipeline counts as one. They are counted nowhere else,
+    /// unless an attempt at the server had failed before.
     pub served: u64,
     /// Commands among them that got what the server was last seen to have: see
     /// [`stale_reads`](crate::Fallback::stale_reads).

@@ -84,8 +84,7 @@ impl SupervisorStats {
 /// A snapshot of one database: its health, the outcomes of its commands, its load, and its connections.
 ///
 /// [`SupervisorStats::databases`] holds it. The counters begin at 0 when the supervisor is spawned
-/// or the database is [added](crate::Supervisor::apply), never decrease, except that `timed_out` and `refused` may fall by
-/// one when a fallback serves a call after all, and
+/// or the database is [added](crate::Supervisor::apply), never decrease, and
 /// survive restarts of the pool and changes of the settings. They are
 /// read one after the other, while commands go on: a command is counted when it has ended, and is in no counter before.
 /// Computed values are consistent in every snapshot: successes and failures together are all
@@ -97,8 +96,9 @@ impl SupervisorStats {
 /// Every attempt of a command that was let through is counted in exactly one of
 /// [`succeeded`](Self::succeeded), [`error_replies`](Self::error_replies),
 /// [`timed_out`](Self::timed_out), [`lost`](Self::lost) and [`cancelled`](Self::cancelled). A call that
-/// was not let through is counted in [`refused`](Self::refused), unless a fallback has
-/// [served](FallbackStats::served) it. Nearly all commands need one attempt;
+/// was not let through is counted in [`refused`](Self::refused) or [`timed_out`](Self::timed_out), unless a fallback has
+/// [served](FallbackStats::served) it. Where a fallback serves a call whose attempt has failed, the attempt is counted, and
+/// [`retried`](Self::retried). Nearly all commands need one attempt;
 /// [`commands`](Self::commands) counts commands and not attempts.
 ///
 /// A pipeline counts as one command. Probes of the health check are not counted. The question
@@ -155,7 +155,7 @@ pub struct DatabaseStats {
     /// stopped, a limit was reached, the command is not permitted, or a blocking call was made in an
     /// async task.
     pub refused: u64,
-    /// Failed attempts that were followed by a retry.
+    /// Failed attempts that were followed by a retry, or after which a fallback served the call.
     pub retried: u64,
     /// Failed attempts that were not retried because the retry budget was used up. Its size is a fifth
     /// of the calls of the last 10 s, plus 10 per second. If this grows, the server fails for many

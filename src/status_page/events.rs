@@ -15,23 +15,24 @@ use tokio::{
 };
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-use super::report::Report;
+use super::report::{Report, Told};
 use crate::{
-    events::{HealthEvent, HealthEvents},
+    events::{EventPlace, HealthEvent, HealthEvents},
     stats::SupervisorStats,
     supervisor::{Supervisor, WeakSupervisor},
 };
 
 /// The time between two reports without an event.
 const PERIOD: Duration = Duration::from_secs(1);
-/// The most health events in a report; further ones are in the next.
-const MAX_EVENTS: usize = 256;
 
 /// A stream of server-sent events, as the bytes of a body of type `text/event-stream`.
 ///
 /// Each item is one event, whose data is JSON as of [`StatusPage::snapshot`](crate::StatusPage::snapshot). The first comes at once,
 /// and then one at each [`HealthEvent`](crate::HealthEvent) and each second. `events` has the health events since the
-/// item before, and in the first the last event of each database. `interval` is `null`, except in the items of each
+/// item before, and in the first the last event of each database. `place` is where that leads to. A later request for
+/// `events?after=PLACE` goes on there: `is_continued` is then `true` in the first item as in all others, and `events` has
+/// the health events since that place. It is `false` if the place is of another process, or of a supervisor before:
+/// events may be missing then. `interval` is `null`, except in the items of each
 /// second: there it has what happened since the last of these: `seconds`, and per database `commands`,
 /// `failures`, `p50_ms` and `p99_ms`.
 ///
@@ -49,8 +50,9 @@ pub struct StatusEvents {
     earlier: SupervisorStats,
     closed: Pin<Box<WaitForCancellationFutureOwned>>,
     is_first: bool,
+    is_continued: bool,
     is_over: bool,
-    _place: OwnedSemaphorePermit,
+    _permit: OwnedSemaphorePermit,
 }
 
 impl StatusEvents {
@@ -58,22 +60,26 @@ impl StatusEvents {
         supervisor: &Supervisor,
         has_actions: bool,
         closed: CancellationToken,
-        place: OwnedSemaphorePermit,
+        permit: OwnedSemaphorePermit,
+        place: Option<EventPlace>,
     ) -> Self {
         let mut ticks = interval(PERIOD);
         // A slow reader gets one report for all seconds that it has missed.
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         ticks.reset();
+        let mut health = supervisor.subscribe();
+        let is_continued = place.is_some_and(|place| health.resume(place));
         Self {
             supervisor: supervisor.downgrade(),
             has_actions,
-            health: supervisor.subscribe(),
+            health,
             ticks,
             earlier: supervisor.statistics(),
             closed: Box::pin(closed.cancelled_owned()),
             is_first: true,
+            is_continued,
             is_over: false,
-            _place: place,
+            _permit: permit,
         }
     }
 
@@ -82,10 +88,10 @@ impl StatusEvents {
         std::future::poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }
 
-    fn report(&mut self, events: &[HealthEvent], has_ticked: bool) -> Option<Bytes> {
+    fn report(&mut self, told: &Told, has_ticked: bool) -> Option<Bytes> {
         let statistics = self.supervisor.upgrade()?.statistics();
         let interval = has_ticked.then(|| statistics.since(&self.earlier));
-        let report = Report::new(&statistics, interval.as_ref(), events, self.has_actions);
+        let report = Report::new(&statistics, interval.as_ref(), told, self.has_actions);
         // JSON on one line, as the format asks for. A reader that loses the stream is to come back after a second.
         let item = format!("retry: 1000\ndata: {}\n\n", report.to_json());
         if has_ticked {
@@ -108,8 +114,13 @@ impl Stream for StatusEvents {
         let is_due = this.is_first || has_ticked || !events.is_empty();
         this.is_over = has_ended;
         if is_due {
+            let told = Told {
+                events,
+                place: this.health.place(),
+                is_continued: this.is_continued || !this.is_first,
+            };
             this.is_first = false;
-            return Poll::Ready(this.report(&events, has_ticked));
+            return Poll::Ready(this.report(&told, has_ticked));
         }
         if has_ended {
             Poll::Ready(None)
@@ -126,20 +137,28 @@ impl fmt::Debug for StatusEvents {
 }
 
 /// The last event of each database.
-pub(super) fn present(supervisor: &Supervisor) -> Vec<HealthEvent> {
+pub(super) fn present(supervisor: &Supervisor) -> Told {
     let mut cx = Context::from_waker(Waker::noop());
-    ready_events(&mut supervisor.subscribe(), &mut cx).0
+    let mut health = supervisor.subscribe();
+    Told {
+        events: ready_events(&mut health, &mut cx).0,
+        place: health.place(),
+        is_continued: false,
+    }
 }
 
-/// The events that are there, and whether there will be none any more.
+/// The events that are there, and whether there will be none any more. Those that were fetched together stay together,
+/// so that the reader's place is after all of them. While events go on, further ones are in the next report.
 fn ready_events(health: &mut HealthEvents, cx: &mut Context<'_>) -> (Vec<HealthEvent>, bool) {
     let mut events = Vec::new();
-    while events.len() < MAX_EVENTS {
+    loop {
         match Pin::new(&mut *health).poll_next(cx) {
             Poll::Ready(Some(event)) => events.push(event),
             Poll::Ready(None) => return (events, true),
-            Poll::Pending => break,
+            Poll::Pending => return (events, false),
+        }
+        if health.holds_nothing() {
+            return (events, false);
         }
     }
-    (events, false)
 }

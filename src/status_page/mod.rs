@@ -22,7 +22,10 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use self::{action::Action, report::Report};
-use crate::supervisor::{Supervisor, WeakSupervisor};
+use crate::{
+    events::EventPlace,
+    supervisor::{Supervisor, WeakSupervisor},
+};
 
 /// The most streams of events at the same time, over all clones of a page.
 const MAX_STREAMS: usize = 64;
@@ -38,7 +41,7 @@ const MAX_STREAMS: usize = 64;
 /// |---|---|
 /// | `GET` of the path itself | the page: HTML with its own style and script, which loads nothing else |
 /// | `GET snapshot` | all databases as JSON: see [`snapshot`](Self::snapshot) |
-/// | `GET events` | the same, as a stream of server-sent events: see [`StatusEvents`] |
+/// | `GET events`, `GET events?after=PLACE` | the same, as a stream of server-sent events: see [`StatusEvents`] |
 /// | `POST isolate?database=NAME`, `POST reset?database=NAME` | `{"database", "action"}`, or `{"error"}` with status 400, 403, 404 or 503 |
 ///
 /// A page is cheap to clone. It does not keep the supervisor running: when that has stopped, streams end, and
@@ -111,7 +114,7 @@ impl StatusPage {
             "" | "snapshot" | "events" if !reads => StatusResponse::wrong_method("GET, HEAD"),
             "" => StatusResponse::page(),
             "snapshot" => self.answer_snapshot(),
-            "events" => self.answer_events(),
+            "events" => self.answer_events(request.parameter("after").as_deref()),
             "isolate" => self.act(Action::Isolate, &request).await,
             "reset" => self.act(Action::Reset, &request).await,
             _ => StatusResponse::refusal(404, "there is no such page"),
@@ -124,26 +127,33 @@ impl StatusPage {
     }
 
     /// All databases as JSON: `statistics`, as of [`Supervisor::statistics`]; `has_actions`; `events`, the last event of each
-    /// database; and `interval`, which is `null`. `None` if the supervisor has stopped.
+    /// database; `place`, after which a stream can go on; and `interval`, which is `null`. `None` if the supervisor has
+    /// stopped.
     pub fn snapshot(&self) -> Option<String> {
         let supervisor = self.supervisor.upgrade()?;
         let statistics = supervisor.statistics();
-        let events = events::present(&supervisor);
-        Some(Report::new(&statistics, None, &events, self.has_actions).to_json())
+        let told = events::present(&supervisor);
+        Some(Report::new(&statistics, None, &told, self.has_actions).to_json())
     }
 
     /// A stream of server-sent events. `None` if the supervisor has stopped, after
     /// [`close_streams`](Self::close_streams), and while 64 streams are open.
     pub fn events(&self) -> Option<StatusEvents> {
+        self.events_after(None)
+    }
+
+    /// A place that is no place is as good as one of another supervisor.
+    fn events_after(&self, place: Option<EventPlace>) -> Option<StatusEvents> {
         if self.closed.is_cancelled() {
             return None;
         }
-        let place = self.streams.clone().try_acquire_owned().ok()?;
+        let permit = self.streams.clone().try_acquire_owned().ok()?;
         let supervisor = self.supervisor.upgrade()?;
         Some(StatusEvents::new(
             &supervisor,
             self.has_actions,
             self.closed.clone(),
+            permit,
             place,
         ))
     }
@@ -161,8 +171,9 @@ impl StatusPage {
         }
     }
 
-    fn answer_events(&self) -> StatusResponse {
-        match self.events() {
+    fn answer_events(&self, after: Option<&str>) -> StatusResponse {
+        let place = after.and_then(|after| after.parse().ok());
+        match self.events_after(place) {
             Some(events) => StatusResponse::events(events),
             None => StatusResponse::refusal(503, "there is no stream now"),
         }
@@ -179,7 +190,11 @@ impl StatusPage {
             return StatusResponse::refusal(403, why);
         }
         match self.supervisor.upgrade() {
-            Some(supervisor) => action.take(&supervisor, request.database()).await,
+            Some(supervisor) => {
+                action
+                    .take(&supervisor, request.parameter("database"))
+                    .await
+            }
             None => StatusResponse::stopped(),
         }
     }

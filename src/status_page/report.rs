@@ -5,9 +5,18 @@ use std::{collections::BTreeMap, time::UNIX_EPOCH};
 use serde::Serialize;
 
 use crate::{
-    events::{CircuitState, HealthEvent, HealthState, Reason, Recovery},
+    events::{CircuitState, EventPlace, HealthEvent, HealthState, Reason, Recovery},
     stats::{DatabaseStats, SupervisorStats},
 };
+
+/// What a report tells of the past.
+pub(super) struct Told {
+    pub(super) events: Vec<HealthEvent>,
+    /// After these.
+    pub(super) place: EventPlace,
+    /// Whether no event is missing before them, unless one of them tells so.
+    pub(super) is_continued: bool,
+}
 
 /// All databases at a moment, and what happened before it.
 #[derive(Serialize)]
@@ -16,20 +25,24 @@ pub(super) struct Report<'a> {
     has_actions: bool,
     interval: Option<Interval<'a>>,
     events: Vec<Event<'a>>,
+    place: String,
+    is_continued: bool,
 }
 
 impl<'a> Report<'a> {
     pub(super) fn new(
         statistics: &'a SupervisorStats,
         interval: Option<&'a SupervisorStats>,
-        events: &'a [HealthEvent],
+        told: &'a Told,
         has_actions: bool,
     ) -> Self {
         Self {
             statistics,
             has_actions,
             interval: interval.map(Interval::from),
-            events: events.iter().map(Event::from).collect(),
+            events: told.events.iter().map(Event::from).collect(),
+            place: told.place.to_string(),
+            is_continued: told.is_continued,
         }
     }
 

@@ -31,7 +31,8 @@ impl<'a> StatusRequest<'a> {
         }
     }
 
-    /// The query, without its question mark and as it was sent. It names the database of an action.
+    /// The query, without its question mark and as it was sent. It names the database of an action, and the place
+    /// after which a stream goes on.
     #[must_use]
     pub fn query(mut self, query: &'a str) -> Self {
         self.query = query;
@@ -55,9 +56,9 @@ impl<'a> StatusRequest<'a> {
         self
     }
 
-    pub(super) fn database(&self) -> Option<Cow<'a, str>> {
+    pub(super) fn parameter(&self, name: &str) -> Option<Cow<'a, str>> {
         let mut pairs = form_urlencoded::parse(self.query.as_bytes());
-        let (_, name) = pairs.find(|(key, _)| key == "database")?;
-        Some(name)
+        let (_, value) = pairs.find(|(key, _)| key == name)?;
+        Some(value)
     }
 }

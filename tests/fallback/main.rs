@@ -4,6 +4,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod counters;
 mod discard;
 mod honesty;
 mod replay;

@@ -43,6 +43,16 @@ impl Site {
         read(self.page.respond(StatusRequest::new("GET", path)).await).await
     }
 
+    /// The first item of a stream that is to go on after a place.
+    async fn first_after(&self, place: &Value) -> Value {
+        let query = format!("after={}", place.as_str().expect("a text"));
+        let request = StatusRequest::new("GET", "events").query(&query);
+        let mut body = self.page.respond(request).await.body;
+        let item = timeout(SOON, body.next()).await.expect("in time");
+        let Ok(item) = item.expect("an item");
+        data(&item)
+    }
+
     /// The status of an action that the page itself asks for.
     async fn act(&self, action: &str, database: &str) -> u16 {
         let query: String = [("database", database)]
@@ -75,7 +85,11 @@ async fn read(mut response: StatusResponse) -> (u16, String) {
 /// The data of the next item.
 async fn next(events: &mut StatusEvents) -> Value {
     let item = timeout(SOON, events.next()).await.expect("in time");
-    let item = String::from_utf8(item.expect("an item").to_vec()).expect("a text");
+    data(&item.expect("an item"))
+}
+
+fn data(item: &[u8]) -> Value {
+    let item = str::from_utf8(item).expect("a text");
     let data = item.split_once("data: ").expect("data").1;
     let json = data.strip_suffix("\n\n").expect("the end of an item");
     assert!(!json.contains('\n'), "data of one line");
@@ -174,6 +188,47 @@ async fn a_slow_reader_gets_the_newest_state_and_one_interval_for_all_its_silenc
     let told = item["events"].as_array().expect("events");
     assert!(told.len() <= 256);
     assert!(told.iter().any(|event| event["missed"].as_u64() > Some(0)));
+}
+
+#[tokio::test]
+async fn a_stream_goes_on_after_the_place_where_its_reader_was() {
+    let site = Site::start().await;
+    let mut events = site.page.events().expect("a stream");
+    let first = next(&mut events).await;
+    assert_eq!(first["is_continued"], false);
+    assert_eq!(next(&mut events).await["is_continued"], true);
+    drop(events);
+    site.supervisor.isolate("main").await.expect("isolated");
+    site.supervisor.reset("main").await.expect("reset");
+
+    let resumed = site.first_after(&first["place"]).await;
+    assert_eq!(resumed["is_continued"], true);
+    let told = resumed["events"].as_array().expect("events");
+    let sequence = |event: &Value| event["sequence"].as_u64().expect("a number");
+    let last = first["events"].as_array().expect("events").iter();
+    let last = last.map(sequence).max().expect("an event");
+    assert_eq!(told[0]["state"], "isolated");
+    assert_eq!(
+        told.iter().map(sequence).collect::<Vec<_>>(),
+        (last + 1..).take(told.len()).collect::<Vec<_>>()
+    );
+    let again = site.first_after(&resumed["place"]).await;
+    assert_eq!(again["events"].as_array().map(Vec::len), Some(0));
+
+    for _ in 0..200 {
+        site.supervisor.isolate("main").await.expect("isolated");
+        site.supervisor.reset("main").await.expect("reset");
+    }
+    let late = site.first_after(&again["place"]).await;
+    let late = late["events"].as_array().expect("events").iter();
+    assert!(late.map(|event| event["missed"].as_u64()).max() > Some(Some(0)));
+
+    let other = Site::start().await;
+    for place in [&first["place"], &Value::from("nonsense")] {
+        let unknown = other.first_after(place).await;
+        assert_eq!(unknown["is_continued"], false);
+        assert_eq!(unknown["events"].as_array().map(Vec::len), Some(2));
+    }
 }
 
 #[tokio::test]

@@ -1,12 +1,13 @@
 //! The keys of a run.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use redis_steward::{
     Database, Error,
     redis::{Cmd, Value, cmd, pipe},
 };
 
+use super::halt::Halt;
 use crate::{arguments::BenchArguments, failure::Failure};
 
 /// So many keys are written or removed at a time, if their values are not longer than this together.
@@ -16,12 +17,20 @@ const LOT_BYTES: u32 = 4 << 20;
 /// The most bytes of all values. A server that runs out of memory hurts its other clients.
 const MOST_BYTES: u64 = 1 << 30;
 
+/// The most bytes of the values that all clients send at a time. Each of these is in the memory of this process about
+/// three times: as a command, as the bytes of a request, and in the buffer of a connection.
+const MOST_BYTES_AT_ONCE: u64 = 256 << 20;
+
+/// The longest wait for the removal of some keys. A server that was measured may have much to do.
+const REMOVAL_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// Keys under a prefix that no other program has. They also expire, in case this process cannot remove them.
 #[derive(Clone, Debug)]
 pub(super) struct Keys {
-    prefix: String,
+    prefix: Arc<str>,
     count: u32,
-    value: String,
+    /// Held once for all clients.
+    value: Arc<str>,
     expiry: Duration,
 }
 
@@ -34,10 +43,17 @@ impl Keys {
             );
             return Err(Failure::Usage(message));
         }
+        let at_once = u64::from(arguments.clients.get()) * u64::from(arguments.size);
+        if at_once > MOST_BYTES_AT_ONCE {
+            let message = format!(
+                "the clients would send {at_once} bytes at a time, and 256 MiB is the most; lower --clients or --size"
+            );
+            return Err(Failure::Usage(message));
+        }
         Ok(Self {
-            prefix: format!("redis-steward-bench:{:016x}:", fastrand::u64(..)),
+            prefix: format!("redis-steward-bench:{:016x}:", fastrand::u64(..)).into(),
             count: arguments.keys.get(),
-            value: "x".repeat(arguments.size as usize),
+            value: "x".repeat(arguments.size as usize).into(),
             // Long enough for a slow server, and for redis-benchmark after this.
             expiry: Duration::from_secs(600 + 10 * arguments.seconds.as_secs()),
         })
@@ -65,7 +81,7 @@ impl Keys {
         vec![
             "SET".into(),
             format!("{}{key}", self.prefix),
-            self.value.clone(),
+            self.value.to_string(),
             "EX".into(),
             self.expiry.as_secs().to_string(),
         ]
@@ -77,14 +93,17 @@ impl Keys {
 
     pub(super) fn set(&self, number: u32) -> Cmd {
         let mut command = cmd("SET");
-        command.arg(self.name(number)).arg(&self.value);
+        command.arg(self.name(number)).arg(&*self.value);
         command.arg("EX").arg(self.expiry.as_secs());
         command
     }
 
-    /// Writes all of them, so that each read finds a value.
-    pub(super) async fn fill(&self, database: &Database) -> Result<(), Error> {
+    /// Writes all of them, so that each read finds a value, or fewer if the run is halted.
+    pub(super) async fn fill(&self, database: &Database, halt: &Halt) -> Result<(), Error> {
         for lot in self.lots() {
+            if halt.is_asked() {
+                return Ok(());
+            }
             let mut pipeline = pipe();
             for number in lot {
                 pipeline.add_command(self.set(number));
@@ -95,17 +114,28 @@ impl Keys {
     }
 
     /// Removes all of them. Nothing is searched for, so that no other key is looked at.
+    ///
+    /// It goes over them until it finds none: the server may still be carrying out what a redis-benchmark has sent that was
+    /// ended early, or a write that was given up.
     pub(super) async fn remove(&self, database: &Database) -> Result<(), Error> {
+        while self.remove_once(database).await? > 0 {}
+        Ok(())
+    }
+
+    /// Returns how many there were.
+    async fn remove_once(&self, database: &Database) -> Result<u64, Error> {
         // It may run twice, and waits for a server that is about to come back.
         let database = database.idempotent().patient();
+        let database = database.with_timeout(REMOVAL_TIMEOUT);
+        let mut removed = 0;
         for lot in self.lots() {
             let mut command = cmd("UNLINK");
             for number in lot {
                 command.arg(self.name(number));
             }
-            database.execute(&command).await?;
+            removed += database.query::<u64>(command).await?;
         }
-        Ok(())
+        Ok(removed)
     }
 
     fn lots(&self) -> impl Iterator<Item = std::ops::Range<u32>> {

@@ -1,8 +1,9 @@
 //! `bench`: the throughput and the latency of a server.
 //!
-//! - this file: the run · `keys`: the keys that it uses, and their removal · `load`: the callers · `peer`: redis-benchmark
+//! - this file: the run · `halt`: its early end · `keys`: the keys that it uses, and their removal · `load`: the callers · `peer`: redis-benchmark
 //!   beside it · `report`: the results
 
+mod halt;
 mod keys;
 mod load;
 mod peer;
@@ -13,6 +14,7 @@ use std::{process::ExitCode, time::Duration};
 use redis_steward::{Config, Database, Supervisor, redis::cmd};
 
 use crate::{arguments::BenchArguments, ending::Ending, failure::Failure, output::Output, target};
+use halt::Halt;
 use keys::Keys;
 use load::Load;
 use peer::Peer;
@@ -28,16 +30,23 @@ pub(crate) async fn run(arguments: BenchArguments, output: &Output) -> Result<Ex
     let database = supervisor.database(&*name)?;
     database.execute(&cmd("PING")).await?;
 
+    let halt = Halt::new();
+    let measuring = measure(&supervisor, &database, &config, &keys, &arguments, &halt);
+    tokio::pin!(measuring);
     let measured = tokio::select! {
-        measured = measure(&supervisor, &database, &config, &keys, &arguments) => Some(measured),
-        () = ending.asked() => None,
+        measured = &mut measuring => measured,
+        () = ending.asked() => {
+            halt.ask();
+            // A write that is under way would bring back a key that is removed.
+            measuring.await
+        }
     };
     let removed = keys.remove(&database).await;
     supervisor.shutdown(Duration::from_secs(1)).await;
-    match (&measured, &removed) {
-        (Some(Ok(report)), _) => report.print(output)?,
-        (Some(Err(_)), _) => {}
-        (None, _) => output.message("redis-steward: interrupted; nothing was measured to its end"),
+    match &measured {
+        Ok(Some(report)) => report.print(output)?,
+        Err(_) => {}
+        Ok(None) => output.message("redis-steward: interrupted; nothing was measured to its end"),
     }
     if let Err(error) = removed {
         return Err(Failure::Run(format!(
@@ -46,7 +55,7 @@ pub(crate) async fn run(arguments: BenchArguments, output: &Output) -> Result<Ex
             keys.expiry()
         )));
     }
-    match measured.transpose()? {
+    match measured? {
         Some(report) if report.is_ok() => Ok(ExitCode::SUCCESS),
         _ => Ok(ExitCode::FAILURE),
     }
@@ -68,30 +77,39 @@ fn chosen(config: &Config, arguments: &BenchArguments) -> Result<String, Failure
     chosen.ok_or_else(|| Failure::Usage("there is no database of this name".into()))
 }
 
+/// Measures, or stops early and returns nothing if the run is halted.
 async fn measure<'a>(
     supervisor: &Supervisor,
     database: &Database,
     config: &Config,
     keys: &Keys,
     arguments: &'a BenchArguments,
-) -> Result<Report<'a>, Failure> {
-    keys.fill(database).await?;
+    halt: &Halt,
+) -> Result<Option<Report<'a>>, Failure> {
+    keys.fill(database, halt).await?;
     let health = database.health_check(Duration::from_secs(2)).await;
-    let load = Load::new(database, keys, arguments);
+    let load = Load::new(database, keys, arguments, halt);
     let before = supervisor.statistics();
     load.run().await;
+    if halt.is_asked() {
+        return Ok(None);
+    }
     let interval = supervisor.statistics().since(&before);
     let took = interval.uptime;
     let stats = interval.databases.get(database.name());
     let stats = stats.expect("BUG: a database has statistics").clone();
     let rate = stats.commands() as f64 / took.as_secs_f64();
-    let peer = Peer::of(config, database.name(), arguments.alone);
-    Ok(Report {
+    let peer = Peer::of(config, database.name(), arguments);
+    let compared = peer.run(keys, arguments, rate, halt).await;
+    if halt.is_asked() {
+        return Ok(None);
+    }
+    Ok(Some(Report {
         arguments,
         address: peer.address().to_owned(),
         server: health.server,
         took,
         stats,
-        peer: peer.run(keys, arguments, rate).await,
-    })
+        peer: compared,
+    }))
 }

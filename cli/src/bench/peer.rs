@@ -1,12 +1,20 @@
 //! redis-benchmark beside this program, if it is installed.
 
-use std::{io, process::Stdio, time::Duration};
+use std::{
+    io,
+    process::{ExitStatus, Stdio},
+    time::Duration,
+};
 
 use redis_steward::Config;
 use serde_json::{Value, json};
-use tokio::{process::Command, time::timeout};
+use tokio::{
+    io::AsyncReadExt as _,
+    process::{Child, Command},
+    time::timeout,
+};
 
-use super::keys::Keys;
+use super::{halt::Halt, keys::Keys};
 use crate::{arguments::BenchArguments, target};
 
 const PROGRAM: &str = "redis-benchmark";
@@ -41,16 +49,18 @@ pub(super) struct Figures {
 }
 
 impl Peer {
-    pub(super) fn of(config: &Config, database: &str, is_unwanted: bool) -> Self {
+    pub(super) fn of(config: &Config, database: &str, bench: &BenchArguments) -> Self {
         let setting = |key| target::setting(config, key).remove(database);
         let address = setting("address").unwrap_or_default();
         let number = setting("number").unwrap_or_default();
         let has_password = setting("password").is_some_and(|password| password != "none");
-        let arguments = if is_unwanted {
+        let arguments = if bench.alone {
             Err("it was not wanted".into())
         } else if has_password {
             // It takes a password only as an argument.
             Err("it would show the password to other users of this machine".into())
+        } else if is_encrypted(&bench.target) {
+            Err("it is not run over TLS, for which it would need the certificates as well".into())
         } else {
             reached(&address).map(|reached| [reached, vec!["--dbnum".into(), number]].concat())
         };
@@ -62,12 +72,13 @@ impl Peer {
     }
 
     /// Runs it for about as long, at the rate that was seen. It runs writes and reads one after the other. The error says
-    /// why there is no result.
+    /// why there is no result. When this returns, none is running.
     pub(super) async fn run(
         &self,
         keys: &Keys,
         arguments: &BenchArguments,
         rate: f64,
+        halt: &Halt,
     ) -> Result<Compared, String> {
         let reached = self.arguments.as_ref().map_err(Clone::clone)?;
         if arguments.size > LONGEST {
@@ -85,6 +96,7 @@ impl Peer {
                 arguments,
                 keys: keys.count(),
                 requests,
+                halt,
             };
             run.one(words).await.map(Some)
         };
@@ -93,6 +105,16 @@ impl Peer {
             get: run(reads, keys.get_words("__rand_int__")).await?,
         })
     }
+}
+
+/// Whether the scheme of a URL asks for TLS.
+fn is_encrypted(target: &str) -> bool {
+    let scheme = target.split_once("://").map(|(scheme, _)| scheme);
+    scheme.is_some_and(|scheme| {
+        ["rediss", "valkeys"]
+            .iter()
+            .any(|encrypted| scheme.eq_ignore_ascii_case(encrypted))
+    })
 }
 
 /// The arguments that lead to an address.
@@ -115,6 +137,7 @@ struct Run<'a> {
     arguments: &'a BenchArguments,
     keys: u32,
     requests: u64,
+    halt: &'a Halt,
 }
 
 impl Run<'_> {
@@ -131,21 +154,40 @@ impl Run<'_> {
             .arg("--csv")
             .args(words)
             .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
             .kill_on_drop(true);
+        let mut child = command.spawn().map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => format!("{PROGRAM} is not installed"),
+            _ => format!("{PROGRAM} cannot be run: {error}"),
+        })?;
         // Only a server that has become far slower takes so long.
         let bound = 5 * self.arguments.seconds + Duration::from_secs(30);
-        let output = match timeout(bound, command.output()).await {
-            Err(_) => return Err(format!("{PROGRAM} did not end within {bound:?}")),
-            Ok(Err(error)) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(format!("{PROGRAM} is not installed"));
+        let ended = tokio::select! {
+            ended = timeout(bound, output(&mut child)) => {
+                ended.map_err(|_| format!("{PROGRAM} did not end within {bound:?}"))
             }
-            Ok(Err(error)) => return Err(format!("{PROGRAM} cannot be run: {error}")),
-            Ok(Ok(output)) => output,
+            () = self.halt.asked() => Err("the run was interrupted".into()),
         };
-        let text = String::from_utf8_lossy(&output.stdout);
+        if ended.is_err() {
+            // An error says that it has ended.
+            let _ = child.kill().await;
+        }
+        let (text, status) =
+            ended?.map_err(|error| format!("{PROGRAM} cannot be read: {error}"))?;
         let figures = Figures::read(&text, self.requests);
-        figures.ok_or_else(|| format!("{PROGRAM} ended without a result ({})", output.status))
+        figures.ok_or_else(|| format!("{PROGRAM} ended without a result ({status})"))
     }
+}
+
+/// What a program writes until it ends.
+async fn output(child: &mut Child) -> io::Result<(String, ExitStatus)> {
+    let mut text = Vec::new();
+    if let Some(stdout) = &mut child.stdout {
+        stdout.read_to_end(&mut text).await?;
+    }
+    let status = child.wait().await?;
+    Ok((String::from_utf8_lossy(&text).into_owned(), status))
 }
 
 impl Figures {
@@ -214,7 +256,10 @@ impl Compared {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
+
     use super::*;
+    use crate::arguments::{Arguments, Command};
 
     #[test]
     fn results_of_new_and_old_versions_are_read() {
@@ -250,6 +295,22 @@ mod tests {
             get: None,
         };
         assert!(nothing.per_second().abs() < 0.001);
+    }
+
+    #[test]
+    fn it_is_not_run_beside_a_server_that_is_reached_by_tls() {
+        for target in ["rediss://h", "valkeys://h:1/2", "REDISS://h"] {
+            let arguments = Arguments::parse_from(["redis-steward", "bench", target]);
+            let Command::Bench(bench) = arguments.command else {
+                panic!("it is a bench");
+            };
+            let peer = Peer::of(&Config::new(), "main", &bench);
+            let reason = peer.arguments.expect_err("a reason");
+            assert!(reason.contains("TLS"), "{reason}");
+        }
+        for target in ["redis://rediss", "rediss.yaml", "valkey://h"] {
+            assert!(!is_encrypted(target), "{target}");
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! `bench` measures, and leaves no key behind.
 
+use std::time::Duration;
+
 use rustix::process::Signal;
 
 use crate::{
@@ -7,6 +9,8 @@ use crate::{
     config_file::ConfigFile,
     program::{Program, run},
 };
+
+const SOON: Duration = Duration::from_secs(30);
 
 const SHORT: [&str; 7] = [
     "bench",
@@ -77,12 +81,80 @@ fn an_interrupted_run_removes_its_keys() {
         &[],
     );
     let keys = || server.cli(&["DBSIZE"]).parse::<u64>().expect("a number");
-    eventually(std::time::Duration::from_secs(30), "keys", || keys() > 0);
+    eventually(SOON, "keys", || keys() > 0);
     bench.signal(Signal::INT);
     let ended = bench.end();
     assert_eq!(ended.code, Some(1), "{ended:#?}");
     assert!(ended.stderr.contains("interrupted"), "{ended:#?}");
     assert_eq!(keys(), 0);
+}
+
+#[test]
+fn writes_under_way_have_ended_before_the_keys_are_removed() {
+    let server = RedisServer::start();
+    let url = server.url();
+    // A value that is written for a while, by all clients at a time.
+    let bench = Program::start(
+        &[
+            "bench",
+            "--seconds",
+            "10min",
+            "--clients",
+            "16",
+            "--keys",
+            "16",
+            "--size",
+            "4000000",
+            "--reads",
+            "0",
+            &url,
+        ],
+        &[],
+    );
+    eventually(SOON, "writes", || server.commandstat("set") > 32);
+    bench.signal(Signal::INT);
+    let ended = bench.end();
+    assert_eq!(ended.code, Some(1), "{ended:#?}");
+    assert_eq!(server.cli(&["DBSIZE"]), "0");
+}
+
+#[test]
+fn a_redis_benchmark_that_is_interrupted_leaves_no_key() {
+    let server = RedisServer::start();
+    let url = server.url();
+    let bench = Program::start(
+        &[
+            "bench",
+            "--seconds",
+            "2",
+            "--clients",
+            "8",
+            "--reads",
+            "0",
+            &url,
+        ],
+        &[],
+    );
+    let is_running = || server.cli(&["CLIENT", "LIST"]).lines().count() > 8;
+    eventually(SOON, "redis-benchmark", is_running);
+    bench.signal(Signal::INT);
+    let ended = bench.end();
+    assert_eq!(ended.code, Some(1), "{ended:#?}");
+    assert!(ended.stderr.contains("interrupted"), "{ended:#?}");
+    assert_eq!(server.cli(&["DBSIZE"]), "0", "{ended:#?}");
+}
+
+#[test]
+fn too_much_memory_is_refused_before_the_server_is_reached() {
+    let dead = format!("redis://127.0.0.1:{}", free_port());
+    let many = ["--clients", "65535", "--size", "16777216", "--keys", "1"];
+    let refused = run(&[&["bench"], &many[..], &[&dead]].concat());
+    assert_eq!(refused.code, Some(2), "{refused:#?}");
+    let reason = "and 256 MiB is the most; lower --clients or --size";
+    assert!(refused.stderr.contains(reason), "{refused:#?}");
+    let keys = run(&["bench", "--size", "16777216", &dead]);
+    assert_eq!(keys.code, Some(2), "{keys:#?}");
+    assert!(keys.stderr.contains("lower --keys or --size"), "{keys:#?}");
 }
 
 #[test]

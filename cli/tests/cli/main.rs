@@ -13,6 +13,7 @@ mod program;
 mod terminal;
 
 mod bench;
+mod blocked;
 mod check;
 mod explain;
 mod panic;

@@ -44,31 +44,37 @@ struct Shown {
 const ROWS: NonZeroU16 = NonZeroU16::new(24).expect("above 0");
 const COLUMNS: NonZeroU16 = NonZeroU16::new(120).expect("above 0");
 
+/// The outside and the inside of a new terminal.
+pub(crate) fn terminal() -> (OwnedFd, OwnedFd) {
+    // Servers that other tests start at this moment do not inherit it.
+    let outside =
+        openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).expect("a terminal");
+    grantpt(&outside).expect("a terminal of one's own");
+    unlockpt(&outside).expect("a terminal that can be opened");
+    let name = ptsname(&outside, Vec::new()).expect("a name");
+    let inside = rustix::fs::open(
+        &name,
+        OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC,
+        Mode::empty(),
+    )
+    .expect("the inside");
+    let size = Winsize {
+        ws_row: ROWS.get(),
+        ws_col: COLUMNS.get(),
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    };
+    tcsetwinsize(&inside, size).expect("a size");
+    (outside, inside)
+}
+
 impl OnTerminal {
     pub(crate) fn start(arguments: &[&str]) -> Self {
         Self::run(Command::new(env!("CARGO_BIN_EXE_redis-steward")).args(arguments))
     }
 
     pub(crate) fn run(command: &mut Command) -> Self {
-        // Servers that other tests start at this moment do not inherit it.
-        let outside = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)
-            .expect("a terminal");
-        grantpt(&outside).expect("a terminal of one's own");
-        unlockpt(&outside).expect("a terminal that can be opened");
-        let name = ptsname(&outside, Vec::new()).expect("a name");
-        let inside = rustix::fs::open(
-            &name,
-            OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC,
-            Mode::empty(),
-        )
-        .expect("the inside");
-        let size = Winsize {
-            ws_row: ROWS.get(),
-            ws_col: COLUMNS.get(),
-            ws_xpixel: 0,
-            ws_ypixel: 0,
-        };
-        tcsetwinsize(&inside, size).expect("a size");
+        let (outside, inside) = terminal();
         let end = || inside.try_clone().expect("another handle");
         let child = command
             .env("TERM", "xterm")

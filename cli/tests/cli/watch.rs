@@ -1,5 +1,13 @@
 //! `watch` sees a server die and come back, as lines and on a terminal, which is as before afterwards.
 
+use std::{
+    fs::File,
+    io::Read as _,
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -7,7 +15,7 @@ use crate::{
     common::{RedisServer, ports::free_port},
     config_file::ConfigFile,
     program::{Program, run},
-    terminal::{ENTER, LEAVE, OnTerminal},
+    terminal::{ENTER, LEAVE, OnTerminal, terminal},
 };
 
 #[test]
@@ -66,7 +74,7 @@ fn each_line_is_json_if_that_is_wanted() {
 
 #[test]
 fn it_ends_by_itself_if_that_is_wanted_and_refuses_what_it_cannot_watch() {
-    let ended = run(&["watch", "--for", "100ms", "memory://"]);
+    let ended = run(&["watch", "--for", "1", "memory://"]);
     assert_eq!(ended.code, Some(0), "{ended:#?}");
     assert!(ended.stdout.contains("healthy"), "{ended:#?}");
     let bad = run(&["watch", "redis://:sesame@:many"]);
@@ -98,6 +106,40 @@ fn a_terminal_shows_a_table_and_is_as_before_afterwards() {
     watch.until_written(LEAVE);
     assert!(watch.written().contains(ENTER));
     assert!(watch.is_cooked());
+}
+
+#[test]
+fn a_terminal_that_goes_away_is_told_and_no_panic() {
+    let (outside, inside) = terminal();
+    let mut watch = Command::new(env!("CARGO_BIN_EXE_redis-steward"))
+        .args(["watch", "memory://"])
+        .env("TERM", "xterm")
+        .stdin(inside.try_clone().expect("another handle"))
+        .stdout(inside)
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program runs");
+    let mut outside = File::from(outside);
+    let mut shown = [0; 512];
+    outside.read_exact(&mut shown).expect("a screen");
+    drop(outside);
+    let begin = Instant::now();
+    let is_running = |watch: &mut Child| watch.try_wait().expect("a child").is_none();
+    while is_running(&mut watch) && begin.elapsed() < Duration::from_secs(60) {
+        thread::sleep(Duration::from_millis(10));
+    }
+    // An error says that it has ended.
+    let _ = watch.kill();
+    let status = watch.wait().expect("its end");
+    let mut messages = String::new();
+    let mut stderr = watch.stderr.take().expect("a pipe");
+    stderr.read_to_string(&mut messages).expect("messages");
+    assert_eq!(status.code(), Some(1), "{messages}");
+    assert!(
+        messages.contains("the terminal is not as it was"),
+        "{messages}"
+    );
+    assert!(!messages.contains("panicked"), "{messages}");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! What the service answers, without a browser: on a server inside the process.
 
+#[path = "browser/announced.rs"]
+mod announced;
 #[path = "browser/service.rs"]
 mod service;
 

@@ -1,21 +1,22 @@
 //! A watch as a table that fills the terminal.
 //!
-//! - this file: the loop · `model`: what is shown, and what keys do to it · `view`: how it looks · `terminal`: the
+//! - this file: the loop · `keys`: what is pressed · `model`: what is shown, and what keys do to it · `view`: how it looks · `terminal`: the
 //!   terminal, which is as before afterwards
 
+mod keys;
 mod model;
 mod terminal;
 mod view;
 
 use std::{future::pending, time::Duration};
 
-use crossterm::event::{Event, EventStream, KeyEventKind};
-use futures_util::StreamExt as _;
+use crossterm::event::{Event, KeyEventKind};
 use redis_steward::Supervisor;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
 
 use super::sample::Sampler;
 use crate::{arguments::WatchArguments, ending::Ending, failure::Failure, output::Paint};
+use keys::Keys;
 use model::{Model, Order};
 use terminal::Screen;
 
@@ -44,7 +45,7 @@ pub(super) async fn run(
     // There is something to choose from the first moment on.
     model.show(sampler.take().rows);
     let mut screen = Screen::open()?;
-    let mut keys = EventStream::new();
+    let mut keys = Keys::read()?;
     loop {
         screen.draw(|frame| view::draw(frame, &model, paint))?;
         tokio::select! {

@@ -1,6 +1,6 @@
 //! The terminal.
 
-use std::io;
+use std::io::{self, Write as _};
 
 use ratatui::{DefaultTerminal, Frame};
 
@@ -22,6 +22,12 @@ impl Screen {
 
 impl Drop for Screen {
     fn drop(&mut self) {
-        ratatui::restore();
+        if let Err(error) = ratatui::try_restore() {
+            // If this cannot be written either, the terminal has gone.
+            let _ = writeln!(
+                io::stderr(),
+                "redis-steward: the terminal is not as it was, which the command reset mends: {error}"
+            );
+        }
     }
 }

@@ -2,15 +2,13 @@
 
 use std::{
     env,
-    io::{BufRead, BufReader},
     path::PathBuf,
     process::{Child, Command, Stdio},
-    sync::mpsc,
-    thread,
-    time::Duration,
 };
 
 use tempfile::TempDir;
+
+use super::announced::announced;
 
 pub struct Chromium {
     /// Where its DevTools listen.
@@ -45,22 +43,13 @@ impl Chromium {
             .spawn()
             .expect("Chromium starts");
         let stderr = child.stderr.take().expect("a pipe");
-        let (found, address) = mpsc::channel();
-        // To the end: it would stop at a pipe that is full.
-        thread::spawn(move || {
-            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                if let Some(address) = line.strip_prefix("DevTools listening on ") {
-                    let _ = found.send(address.to_owned());
-                }
-            }
-        });
+        // A value from here on, so that the process ends with it also at a panic.
         let mut chromium = Self {
             address: String::new(),
             child,
             _profile: profile,
         };
-        let address = address.recv_timeout(Duration::from_secs(60));
-        chromium.address = address.expect("Chromium tells its address within a minute");
+        chromium.address = announced(stderr, "DevTools listening on ");
         Some(chromium)
     }
 }

@@ -76,6 +76,17 @@ impl Page {
         assert!(went["errorText"].is_null(), "{went}");
     }
 
+    /// Shows this page, and hides that which was shown before.
+    pub async fn bring_to_front(&mut self) {
+        self.call("Page.bringToFront", json!({})).await;
+    }
+
+    /// Whether the log of events has this text.
+    pub async fn logs(&mut self, text: &str) -> bool {
+        let found = format!("find('log').innerText.includes('{text}')");
+        self.ask(&found).await == json!(true)
+    }
+
     /// The value of an expression of JavaScript.
     pub async fn ask(&mut self, expression: &str) -> Value {
         let params =

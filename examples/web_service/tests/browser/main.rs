@@ -4,6 +4,7 @@
 #[path = "../../../../tests/common/mod.rs"]
 mod common;
 
+mod announced;
 mod chromium;
 mod devtools;
 mod look;
@@ -32,7 +33,7 @@ struct Site {
     page: Page,
     service: Service,
     server: RedisServer,
-    _browser: Chromium,
+    browser: Chromium,
     _turn: MutexGuard<'static, ()>,
 }
 
@@ -50,7 +51,7 @@ impl Site {
             page,
             service,
             server,
-            _browser: browser,
+            browser,
             _turn: turn,
         })
     }

@@ -1,6 +1,9 @@
 //! Outages and actions.
 
-use crate::{ACTIX, AXUM, SOON, Service, Site, TWO_SECONDS, all_are, is};
+use crate::{ACTIX, AXUM, Page, SOON, Service, Site, TWO_SECONDS, all_are, is};
+
+/// What the log says when events may be missing.
+const GAP: &str = "may be missing";
 
 #[tokio::test]
 async fn an_outage_and_its_end_are_shown_within_two_seconds() {
@@ -91,6 +94,7 @@ async fn a_lost_stream_is_told_and_found_again() {
     let page = &mut site.page;
     let status = "document.querySelector('#stream').textContent";
     page.wait_for(&format!("{status} === 'Live'"), SOON).await;
+    assert!(!page.logs(GAP).await);
     let bind = site.service.bind();
     assert!(site.service.terminate());
     page.wait_for(
@@ -101,4 +105,52 @@ async fn a_lost_stream_is_told_and_found_again() {
     let _service = Service::start(ACTIX, &site.server.url(), &bind);
     page.wait_for(&format!("{status} === 'Live'"), SOON).await;
     page.wait_for(&all_are("healthy"), SOON).await;
+    assert!(page.logs(GAP).await, "another process answers");
+}
+
+#[tokio::test]
+async fn a_hidden_tab_has_no_stream_and_misses_nothing_that_is_kept() {
+    let Some(site) = Site::start(ACTIX).await else {
+        return;
+    };
+    let mut page = site.page;
+    let mut other = Page::open(&site.browser.address).await;
+    for (times, is_cut) in [(1, false), (200, true)] {
+        other.bring_to_front().await;
+        page.wait_for("source === null", SOON).await;
+        // A script of the page runs on.
+        page.ask(&format!(
+            "(async () => {{ for (let time = 0; time < {times}; time++) {{
+                await act('limits', 'isolate'); await act('limits', 'reset'); }} }})()"
+        ))
+        .await;
+        page.ask("find('log').replaceChildren()").await;
+        page.bring_to_front().await;
+        page.wait_for("find('stream').textContent === 'Live'", SOON)
+            .await;
+        // Of those that are not kept, the last state is told.
+        assert_eq!(page.logs("isolated").await, !is_cut, "{times} times");
+        assert_eq!(page.logs(GAP).await, is_cut, "{times} times");
+    }
+    let complaints = page.complaints().await;
+    assert!(complaints.is_empty(), "{complaints:?}");
+}
+
+#[tokio::test]
+async fn many_tabs_of_one_browser_do_not_keep_each_other_waiting() {
+    let Some(site) = Site::start(ACTIX).await else {
+        return;
+    };
+    let mut tabs = Vec::new();
+    for _ in 0..7 {
+        let mut tab = Page::open(&site.browser.address).await;
+        tab.bring_to_front().await;
+        tab.go_to(&site.service.url).await;
+        tab.wait_for(&all_are("healthy"), SOON).await;
+        tabs.push(tab);
+    }
+    let tab = tabs.last_mut().expect("a tab");
+    tab.click("[data-database=limits] .isolate").await;
+    tab.click("#yes").await;
+    tab.wait_for(&is("limits", "isolated"), SOON).await;
 }

@@ -1,16 +1,16 @@
 //! The example as a process that ends with its value.
 
 use std::{
-    io::{BufRead, BufReader},
     process::{Child, Command, Stdio},
-    sync::mpsc,
     thread,
     time::{Duration, Instant},
 };
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// Longer than a start or an end takes on a busy machine.
+use super::announced::announced;
+
+/// Longer than an end takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub struct Service {
@@ -30,20 +30,11 @@ impl Service {
             .spawn()
             .expect("the service starts");
         let stdout = child.stdout.take().expect("a pipe");
-        let (found, url) = mpsc::channel();
-        thread::spawn(move || {
-            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                if let Some(url) = line.strip_prefix("The status page is at ") {
-                    let _ = found.send(url.to_owned());
-                }
-            }
-        });
         let mut service = Self {
             url: String::new(),
             child,
         };
-        let url = url.recv_timeout(PATIENCE);
-        service.url = url.expect("the service tells its address within a minute");
+        service.url = announced(stdout, "The status page is at ");
         service
     }
 
