@@ -14,6 +14,9 @@ use redis_steward::{DatabaseStats, Fallback, Supervisor};
 
 use crate::{common::words, rig::Rig};
 
+/// The pause between snapshots, and between the rounds of a caller.
+const PACE: Duration = Duration::from_millis(1);
+
 /// All that is counted, by name.
 fn counters(stats: &DatabaseStats) -> [(&'static str, u64); 28] {
     let pool = &stats.pool;
@@ -62,6 +65,8 @@ fn first_fall(supervisor: &Supervisor, is_over: &AtomicBool) -> Option<String> {
             }
         }
         before = after;
+        // Others need the processors, too.
+        thread::sleep(PACE);
     }
     None
 }
@@ -92,6 +97,7 @@ async fn no_counter_falls_under_load_through_outages() {
                         let _ = tokio::time::timeout(Duration::from_millis(1), call).await;
                     }
                 }
+                tokio::time::sleep(PACE).await;
             }
         })
     });
