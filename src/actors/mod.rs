@@ -13,6 +13,7 @@ mod paused;
 mod pool;
 mod readiness;
 mod relay;
+mod sentinels;
 mod supervisor;
 
 #[cfg(test)]

@@ -3,7 +3,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Changes, ConfigNote, Io, ServiceRegistry, fields::DatabaseSettings};
+use super::{
+    Changes, ConfigNote, Io, ServiceRegistry, changes::Compared as _, fields::DatabaseSettings,
+};
 
 /// The longest deadline, grace or interval, a year: an endless one would overflow the clock.
 pub(crate) const MAX_WAIT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
@@ -37,6 +39,13 @@ impl DatabaseSettings {
         // A shared connection watches its load only if another one could take a part of it.
         let begins_to_grow = next.can_grow() && !self.can_grow();
         changes.are_carried() || begins_to_grow
+    }
+
+    /// Whether the servers of both are found in the same way: by the same sentinels, for the same service.
+    pub(crate) fn shares_sentinels(&self, other: &Self) -> bool {
+        self.address == other.address
+            && self.sentinel_username.is_same(&other.sentinel_username)
+            && self.sentinel_password.is_same(&other.sentinel_password)
     }
 
     /// Whether more shared connections than the minimum may be opened.

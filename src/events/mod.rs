@@ -2,9 +2,11 @@
 //!
 //! - this file: [`HealthState`], [`Reason`], [`CircuitState`], [`HealthEvent`] · `verdict`: whether a state is live and
 //!   ready
+//! - `failover`: [`Failover`], another primary
 //! - `recovery`: [`Recovery`], the end of a fallback · `feed`: keeps the events · `history`: [`TimeInState`], the time
 //!   in each state · `hub`: publishes them · `stream`: [`HealthEvents`], the events of one subscriber
 
+mod failover;
 mod feed;
 mod history;
 mod hub;
@@ -18,6 +20,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+pub use failover::Failover;
 pub(crate) use feed::Change;
 pub(crate) use history::History;
 pub use history::TimeInState;
@@ -266,6 +269,8 @@ pub struct HealthEvent {
     /// The settings that [`Supervisor::apply`](crate::Supervisor::apply) has changed, if that is what the event tells.
     /// State and circuit are those of before. What comes of new connections is told by later events.
     pub changed: Arc<[&'static str]>,
+    /// The failover that sentinels have announced, if that is what the event tells. State and circuit are those of before.
+    pub failover: Option<Failover>,
     /// The time at which the change was published.
     pub at: SystemTime,
     /// Sequence number of the change, counted from 1 over all databases of the supervisor.
@@ -294,6 +299,9 @@ impl fmt::Display for HealthEvent {
         }
         if !self.changed.is_empty() {
             write!(f, "; changed {}", self.changed.join(", "))?;
+        }
+        if let Some(failover) = &self.failover {
+            write!(f, "; {failover}")?;
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ pub(crate) mod in_flight;
 pub(crate) mod locate;
 pub(crate) mod request;
 pub(crate) mod resolver;
+pub(crate) mod sentinel;
 pub(crate) mod transport;
 
 mod client_id;
@@ -34,4 +35,5 @@ pub(crate) use locate::Services;
 pub(crate) use request::{
     Answer, Answered, Expected, Failure, Mailbox, Origin, Reply, Request, Responder,
 };
+pub(crate) use sentinel::{Service as SentinelService, follow as follow_service};
 pub(crate) use transport::{Connector, SocketConnector};

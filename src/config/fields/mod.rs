@@ -54,7 +54,7 @@ fields! {
         /// The URL of the database.
         url: SecretUrl => address: Address,
             default("redis://localhost:6379/0"),
-            range("a redis, valkey, unix or memory URL"),
+            range("a redis, valkey, redis+sentinel, unix or memory URL"),
             variable("REDIS_URL");
 
         /// The number of the database on its server.
@@ -87,6 +87,26 @@ fields! {
             default("the URL's, else none"),
             range("not empty"),
             variable("REDIS_PASSWORD");
+
+        /// The user to log in as at sentinels.
+        ///
+        /// Only a URL with sentinels needs it, if the sentinels have users of their own. The login of the
+        /// URL is that of the server. `Debug` masks it.
+        sentinel_username(username: impl Into<String>) via Username::new:
+            Option<Username> => sentinel_username: Option<Username>,
+            default("the sentinels' user `default`"),
+            range("not empty"),
+            variable("REDIS_SENTINEL_USERNAME");
+
+        /// The password to log in with at sentinels.
+        ///
+        /// It is the `requirepass` of the sentinels, which may differ from the password of the server.
+        /// No error, event, log line or `Debug` text shows it.
+        sentinel_password(password: impl Into<String>) via secret:
+            Option<SecretString> => sentinel_password: Option<SecretString>,
+            default("none"),
+            range("not empty"),
+            variable("REDIS_SENTINEL_PASSWORD");
 
         /// The name of the connections in the server's `CLIENT LIST`.
         ///

@@ -300,7 +300,7 @@ impl<'a> Reader<'a> {
             written.clone()
         };
         match field.key {
-            "password" => !own.is_empty(),
+            "password" | "sentinel_password" => !own.is_empty(),
             "url" => secrets::url_has_password(&own),
             _ => false,
         }
@@ -327,7 +327,8 @@ impl<'a> Reader<'a> {
         entry: &Entry,
         level: Level,
     ) {
-        let text = if key == "password" { text } else { text.trim() };
+        let is_password = ["password", "sentinel_password"].contains(&key);
+        let text = if is_password { text } else { text.trim() };
         if let Err(message) = target.set(key, text, &origin(level, entry)) {
             let example = fields::find(key)
                 .map(|field| field.example)

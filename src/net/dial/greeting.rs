@@ -79,6 +79,9 @@ fn necessities(settings: &DatabaseSettings) -> Steps {
     if settings.number != 0 && !settings.without_select {
         needed = needed.with(Steps::of(&[Step::Select]));
     }
+    if settings.address.is_of_sentinels() {
+        needed = needed.with(Steps::of(&[Step::Role]));
+    }
     needed
 }
 
@@ -169,6 +172,7 @@ impl<'a> Greeting<'a> {
             Step::LibraryVersion => {
                 words(["CLIENT", "SETINFO", "LIB-VER", env!("CARGO_PKG_VERSION")])
             }
+            Step::Role => words(["ROLE"]),
             Step::Ping => words(["PING", &self.nonce]),
             Step::Read => words(["GET", &self.nonce]),
         }
@@ -219,6 +223,12 @@ impl<'a> Greeting<'a> {
                 let role = text_of(&fields, b"role");
                 greeted.seen.is_replica = Some(matches!(role, Some(b"replica" | b"slave")));
                 greeted.seen.program = program(&fields);
+                Ok(())
+            }
+            // What it says here counts more than what it says to HELLO, since every server says it.
+            (Step::Role, Value::Array(role)) => {
+                let role = role.first().and_then(text);
+                greeted.seen.is_replica = Some(role != Some(b"master"));
                 Ok(())
             }
             (Step::Ping, reply) if self.answers_ping(&reply) => {
