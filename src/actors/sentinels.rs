@@ -83,7 +83,9 @@ impl SentinelsActor {
             }
         }
         // Pools that have crashed meanwhile, or databases that are new here, have missed what was told before.
-        self.followed.iter().for_each(Followed::tell);
+        for followed in &self.followed {
+            actix_rt::spawn(followed.tell());
+        }
     }
 
     fn follow(
@@ -141,13 +143,23 @@ impl SentinelsActor {
 }
 
 impl Followed {
-    /// Tells the pools where the primary is.
-    fn tell(&self) {
-        let Some(primary) = &self.primary else { return };
-        for database in &self.databases {
-            if let Some(pool) = &*database.pool.load() {
-                let primary = primary.clone();
-                pool.moved.do_send(Moved { primary });
+    /// Tells the pools where the primary is. The future ends when they use no other.
+    fn tell(&self) -> impl Future<Output = ()> + use<> {
+        let pools = self.databases.iter().map(|database| database.pool.load());
+        let told: Vec<_> = match &self.primary {
+            Some(primary) => pools
+                .filter_map(|pool| {
+                    let primary = primary.clone();
+                    let pool = pool.as_ref()?;
+                    Some(pool.moved.send(Moved { primary }))
+                })
+                .collect(),
+            None => Vec::new(),
+        };
+        async move {
+            for told in told {
+                // A pool that crashes meanwhile has no connection left.
+                let _ = told.await;
             }
         }
     }
@@ -182,14 +194,18 @@ impl Handler<Switched> for SentinelsActor {
             return;
         }
         let before = std::mem::replace(&mut followed.primary, primary);
-        followed.tell();
-        // The first is no change.
-        let (Some(from), Some(to)) = (before, &followed.primary) else {
-            return;
-        };
-        for database in &followed.databases {
-            registry.announce_failover(&database.name, &from, to);
-        }
+        let told = followed.tell();
+        let databases = followed.databases.clone();
+        let change = before.zip(followed.primary.clone());
+        actix_rt::spawn(async move {
+            told.await;
+            // The first is no change. Whoever is told of one finds no connection to the old primary any more.
+            if let Some((from, to)) = change {
+                for database in databases {
+                    registry.announce_failover(&database.name, &from, &to);
+                }
+            }
+        });
     }
 }
 

@@ -55,4 +55,18 @@ pub(super) const LEFT_OUT: &[(&str, &[&str])] = &[
         "replies while a script runs",
         &["faults/refusals.rs::row_21_busy_script"],
     ),
+    (
+        "replicas and sentinels",
+        &[
+            "sentinel/access.rs::row_115_a_service_that_no_sentinel_knows",
+            "sentinel/access.rs::row_116_sentinels_with_passwords",
+            "sentinel/away.rs::row_113_all_sentinels_are_away_and_come_back",
+            "sentinel/away.rs::row_113_without_sentinels_a_lost_primary_is_not_dialled_again",
+            "sentinel/away.rs::row_114_a_first_sentinel_that_is_dead_or_hangs_does_not_delay",
+            "sentinel/failovers.rs::row_110_crash_of_the_primary_under_load",
+            "sentinel/failovers.rs::row_111_ordered_failover_under_load",
+            "sentinel/failovers.rs::row_112_partition_of_the_old_primary_from_all_but_this_client",
+            "sentinel/learning.rs::row_117_sentinels_that_are_announced_are_learnt",
+        ],
+    ),
 ];

@@ -1,7 +1,7 @@
 //! A service of Redis Sentinel: a primary, two replicas and three sentinels, each a process of its own.
 //!
-//! Sentinels and replicas log in to the servers as a user of their own. So a server can be cut off from them, and from
-//! nobody else, by taking that user away.
+//! Sentinels and replicas log in to the servers as a user of their own, and clients with a password. So a server can be
+//! cut off from the others, and not from clients, by taking that user away.
 
 use std::{
     fs,
@@ -27,8 +27,14 @@ use super::{
 /// The name of the service.
 pub const SERVICE: &str = "main";
 
+/// The password of clients at the servers.
+const PASSWORD: &str = "app";
+
+/// Milliseconds after which a silent server counts as dead. With less, a busy machine sees failovers that nobody wants.
+const DOWN_AFTER: u32 = 2_000;
+
 /// Sentinels publish themselves every 2 s.
-const START_BOUND: Duration = Duration::from_secs(30);
+const START_BOUND: Duration = Duration::from_secs(40);
 const BOUND: Duration = Duration::from_secs(10);
 
 /// The processes of a service. They are killed on drop.
@@ -48,6 +54,7 @@ impl Sentinels {
     pub fn with_password(password: Option<&str>) -> Self {
         let server = |_| {
             let server = RedisServer::builder()
+                .requirepass(PASSWORD)
                 .arg("repl-diskless-sync-delay", "0")
                 .arg("masteruser", "peer")
                 .arg("masterauth", "peer")
@@ -123,7 +130,7 @@ impl Sentinels {
     pub fn url_of(ports: impl IntoIterator<Item = u16>, service: &str) -> String {
         let hosts = ports.into_iter().map(|port| format!("127.0.0.1:{port}"));
         let hosts: Vec<_> = hosts.collect();
-        format!("redis+sentinel://{}/{service}", hosts.join(","))
+        format!("redis+sentinel://:{PASSWORD}@{}/{service}", hosts.join(","))
     }
 
     /// Orders a failover.
@@ -165,8 +172,14 @@ pub fn admit_peers(server: &RedisServer) {
     assert_eq!(server.cli(&peer), "OK");
 }
 
+/// Whether it says so. A sentinel that demotes a server also has it drop its clients, this one included.
 pub fn is_primary(server: &RedisServer) -> bool {
-    server.info("replication")["role"] == "master"
+    match server.try_command(&["ROLE"]) {
+        Ok(Reply::Array(role)) => role
+            .first()
+            .is_some_and(|role| role.to_string() == "master"),
+        _ => false,
+    }
 }
 
 /// A sentinel with its own directory, killed and removed on drop.
@@ -188,8 +201,8 @@ impl Sentinel {
             "port {port}\nbind 127.0.0.1\ndir {}\nlogfile sentinel.log\n\
              sentinel monitor {SERVICE} 127.0.0.1 {primary} 2\n\
              sentinel auth-user {SERVICE} peer\nsentinel auth-pass {SERVICE} peer\n\
-             sentinel down-after-milliseconds {SERVICE} 500\n\
-             sentinel failover-timeout {SERVICE} 4000\n{access}",
+             sentinel down-after-milliseconds {SERVICE} {DOWN_AFTER}\n\
+             sentinel failover-timeout {SERVICE} 8000\n{access}",
             dir.path().display()
         );
         fs::write(dir.path().join("sentinel.conf"), config).expect("a configuration");
@@ -251,6 +264,11 @@ impl Sentinel {
         parts.get(at + 1).map(ToString::to_string)
     }
 
+    /// Whether a client is subscribed to two channels, which no other sentinel is.
+    pub fn is_heard(&self) -> bool {
+        self.cli(&["CLIENT", "LIST"]).contains(" sub=2 ")
+    }
+
     fn try_command(&self, args: &[&str]) -> Option<Reply> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
         stream.set_read_timeout(Some(BOUND)).ok()?;
@@ -266,6 +284,13 @@ impl Sentinel {
 
 impl Drop for Sentinel {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = fs::read(self.dir.path().join("sentinel.log")).unwrap_or_default();
+            let log = String::from_utf8_lossy(&log);
+            let lines: Vec<_> = log.lines().collect();
+            let tail = &lines[lines.len().saturating_sub(20)..];
+            eprintln!("the log of a sentinel ends:\n{}", tail.join("\n"));
+        }
         let child = self
             .child
             .get_mut()

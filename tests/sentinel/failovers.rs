@@ -1,5 +1,7 @@
 //! The primary is another server, for several reasons.
 
+use std::time::Instant;
+
 use redis::cmd;
 use redis_steward::{CircuitState, DatabaseConfig, Execution};
 
@@ -27,7 +29,7 @@ async fn row_110_crash_of_the_primary_under_load() {
     let old = &site.servers[0];
     old.kill();
     let told = failover(&mut events).await;
-    let switched = writers.replies();
+    let switched = Instant::now();
     let new = site.primary_after(old.port());
     assert_eq!(*told.from, address(old.port()));
     assert_eq!(*told.to, address(new.port()));
@@ -69,15 +71,13 @@ async fn row_111_ordered_failover_under_load() {
         site.fail_over();
         let told = failover(&mut events).await;
         assert_eq!(*told.from, address(old));
-        let switched = writers.replies();
         writers.go_on().await;
         let new = site.primary_after(old);
         assert_eq!(*told.to, address(new.port()));
-        assert!(writers.replies() > switched);
         // The old one is a replica by and by.
         eventually_async(SOON, "it is demoted", || !is_primary(site.server(old))).await;
     }
-    let switched = writers.replies();
+    let switched = Instant::now();
     writers.go_on().await;
     let told = writers.end().await;
     let value: i64 = main.query(cmd("GET").arg(KEY)).await.expect("a value");
@@ -122,14 +122,14 @@ async fn row_112_partition_of_the_old_primary_from_all_but_this_client() {
     assert!(is_primary(old));
     let ours = || old.clients_named("redis-steward").len();
     eventually_async(SOON, "no connection is left", || ours() == 0).await;
-    let (before, switched) = (old.commandstat("incr"), writers.replies());
+    let (before, switched) = (old.commandstat("incr"), Instant::now());
     writers.go_on().await;
     assert_eq!(old.commandstat("incr"), before);
     assert_eq!(*told.to, address(site.primary_after(old.port()).port()));
     admit_peers(old);
     eventually_async(SOON, "it is demoted", || !is_primary(old)).await;
     writers.go_on().await;
-    assert_eq!(old.commandstat("incr"), before);
+    assert_eq!(old.errorstat("READONLY"), 0);
     let told = writers.end().await;
     let value: i64 = main.query(cmd("GET").arg(KEY)).await.expect("a value");
     told.judge(switched, value);

@@ -16,7 +16,7 @@ use redis_steward::{DatabaseConfig, Failover, HealthEvents, WhenDown};
 use tokio::time::timeout;
 
 /// Longer than any failover takes.
-const SOON: Duration = Duration::from_secs(30);
+const SOON: Duration = Duration::from_secs(40);
 
 /// A database whose callers wait as long as a failover takes.
 fn patient(url: String) -> DatabaseConfig {

@@ -1,12 +1,15 @@
 //! Callers that count up one key all the time, and remember what they were told.
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicBool, Ordering::SeqCst},
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
+    time::{Duration, Instant},
 };
 
 use redis::cmd;
-use redis_steward::{Database, Execution};
+use redis_steward::{Database, Error, Execution};
 use tokio::task::JoinHandle;
 
 use crate::{SOON, common::eventually_async};
@@ -21,8 +24,8 @@ pub(crate) struct Writers {
 
 #[derive(Default)]
 pub(crate) struct Told {
-    /// The values in the order of their replies.
-    pub(crate) values: Vec<i64>,
+    /// The values, and when their calls began.
+    pub(crate) values: Vec<(Instant, i64)>,
     /// The errors of calls that may have run.
     pub(crate) unknown: usize,
     /// Any other error.
@@ -37,13 +40,11 @@ impl Writers {
             let database = database.not_idempotent();
             tokio::spawn(async move {
                 while !is_over.load(SeqCst) {
+                    let began = Instant::now();
                     let result = database.query::<i64>(cmd("INCR").arg(KEY)).await;
-                    let mut told = told.lock().unwrap();
-                    match result {
-                        Ok(value) => told.values.push(value),
-                        Err(error) if error.execution() == Execution::Unknown => told.unknown += 1,
-                        Err(error) => told.refusals.push(error.to_string()),
-                    }
+                    told.lock().unwrap().note(began, result);
+                    // The sentinels need some of the machine as well.
+                    tokio::time::sleep(Duration::from_millis(1)).await;
                 }
             })
         };
@@ -76,19 +77,27 @@ impl Writers {
 }
 
 impl Told {
-    /// Nothing that was counted since `switched` replies is lost or doubled, at a server that has this value now. A reply
-    /// of before the switch may have been on its way.
-    pub(crate) fn judge(&self, switched: usize, value: i64) {
+    fn note(&mut self, began: Instant, result: Result<i64, Error>) {
+        match result {
+            Ok(value) => self.values.push((began, value)),
+            Err(error) if error.execution() == Execution::Unknown => self.unknown += 1,
+            Err(error) => self.refusals.push(error.to_string()),
+        }
+    }
+
+    /// Nothing that was counted by calls since this moment is lost or doubled, at a server that has this value now.
+    pub(crate) fn judge(&self, switched: Instant, value: i64) {
         assert_eq!(self.refusals, Vec::<String>::new());
         let most = self.values.len() + self.unknown;
         assert!(
             value <= i64::try_from(most).expect("few"),
             "{value} of {most}"
         );
-        let mut since = self.values[switched..].to_vec();
+        let since = self.values.iter().filter(|(began, _)| *began > switched);
+        let mut since: Vec<_> = since.map(|(_, value)| *value).collect();
         since.sort_unstable();
         let are_distinct = since.windows(2).all(|pair| pair[0] != pair[1]);
         assert!(are_distinct, "{since:?}");
-        assert!(since.last().is_some_and(|last| *last <= value));
+        assert_eq!(since.last(), Some(&value), "the last count is there");
     }
 }

@@ -5,13 +5,13 @@ use redis::{Cmd, Value, cmd};
 use secrecy::ExposeSecret;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use super::words::refusal;
 use crate::{
     config::{Address, DatabaseSettings},
     net::{
         codec::{Decoded, Decoder, Limits},
         transport::{Connector, Transport},
     },
-    sanitize,
 };
 
 /// Far beyond what a sentinel says of a service.
@@ -61,10 +61,7 @@ impl Conversation {
         if login.is_some()
             && let Value::ServerError(error) = self.next().await?
         {
-            return Err(format!(
-                "it refuses AUTH: {}",
-                sanitize::text(&error.to_string())
-            ));
+            return Err(format!("it refuses AUTH: {}", refusal(&error)));
         }
         let mut answers = Vec::with_capacity(commands.len());
         for _ in commands {

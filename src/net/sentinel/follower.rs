@@ -15,7 +15,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use super::{
     conversation::Conversation,
     service::Service,
-    words::{CHANNELS, News},
+    words::{CHANNELS, News, refusal},
 };
 use crate::config::Address;
 
@@ -127,7 +127,7 @@ async fn subscribe(service: &Service, sentinel: &Address) -> Result<Conversation
         .await?;
     for _ in CHANNELS {
         if let redis::Value::ServerError(error) = conversation.next().await? {
-            return Err(error.to_string());
+            return Err(refusal(&error));
         }
     }
     Ok(conversation)

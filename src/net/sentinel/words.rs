@@ -1,8 +1,8 @@
 //! What sentinels say, as values.
 
-use redis::{Cmd, Value, cmd};
+use redis::{Cmd, ServerError, Value, cmd};
 
-use crate::config::Address;
+use crate::{config::Address, sanitize};
 
 /// What one sentinel knows of a service.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,9 +46,9 @@ impl Words {
             },
             Value::ServerError(error) if error.code() == "ERR" => {
                 // A server knows no SENTINEL.
-                return Err(format!("it is no sentinel ({error})"));
+                return Err(format!("it is no sentinel ({})", refusal(error)));
             }
-            Value::ServerError(error) => return Err(error.to_string()),
+            Value::ServerError(error) => return Err(refusal(error)),
             _ => return Err("it is no sentinel".into()),
         };
         let epoch = field(about, "config-epoch").and_then(|epoch| epoch.parse().ok());
@@ -98,6 +98,12 @@ fn address(host: &Value, port: &Value) -> Option<Address> {
 fn address_of(host: &str, port: &str) -> Option<Address> {
     let port = port.parse().ok().filter(|port| *port > 0)?;
     Address::of_host(host, port)
+}
+
+/// The text of an error, made harmless.
+pub(super) fn refusal(error: &ServerError) -> String {
+    let details = error.details().unwrap_or_default();
+    sanitize::text(&format!("{} {details}", error.code()))
 }
 
 fn text(value: &Value) -> Option<&str> {
