@@ -34,7 +34,7 @@ const MAX_CONNECTIONS: usize = 3;
 /// Makes a child panic.
 #[derive(Message)]
 #[rtype(result = "()")]
-struct Crash(Child);
+pub(super) struct Crash(pub(super) Child);
 
 #[derive(Message)]
 #[rtype(result = "()")]

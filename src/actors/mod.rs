@@ -30,5 +30,7 @@ mod growing_tests;
 mod hanging_names_tests;
 #[cfg(test)]
 mod outage_tests;
+#[cfg(test)]
+mod sentinel_crash_tests;
 
 pub(crate) use supervisor::SupervisorActor;

@@ -59,6 +59,8 @@ pub(super) const LEFT_OUT: &[(&str, &[&str])] = &[
         "replicas and sentinels",
         &[
             "sentinel/access.rs::row_115_a_service_that_no_sentinel_knows",
+            "sentinel/access.rs::row_120_sentinels_that_permit_no_subscription",
+            "sentinel/changes.rs::a_database_moves_to_sentinels_and_back_under_load",
             "sentinel/access.rs::row_116_sentinels_with_passwords",
             "sentinel/away.rs::row_113_all_sentinels_are_away_and_come_back",
             "sentinel/away.rs::row_113_without_sentinels_a_lost_primary_is_not_dialled_again",

@@ -40,6 +40,30 @@ async fn row_115_a_service_that_no_sentinel_knows() {
 }
 
 #[tokio::test]
+async fn row_120_sentinels_that_permit_no_subscription() {
+    if left_out_on_embedded() {
+        return;
+    }
+    let site = Sentinels::start();
+    for sentinel in &site.sentinels {
+        let forbid = ["ACL", "SETUSER", "default", "-subscribe"];
+        assert_eq!(sentinel.cli(&forbid), "OK");
+    }
+    let (supervisor, main) = spawn(patient(site.url())).await;
+    let mut events = supervisor.subscribe();
+    site.fail_over();
+    // The question of every ten seconds finds it out, or the demotion of the old one, which drops its clients.
+    let told = failover(&mut events).await;
+    let new = site.primary_after(site.servers[0].port());
+    assert_eq!(*told.to, address(new.port()));
+    main.query::<()>(cmd("INCR").arg("a"))
+        .await
+        .expect("a reply");
+    assert_eq!(new.cli(&["GET", "a"]), "1");
+    supervisor.shutdown(SOON).await;
+}
+
+#[tokio::test]
 async fn row_116_sentinels_with_passwords() {
     if left_out_on_embedded() {
         return;

@@ -6,6 +6,7 @@ mod common;
 
 mod access;
 mod away;
+mod changes;
 mod failovers;
 mod learning;
 mod writers;

@@ -150,7 +150,9 @@ impl<'a> Greeting<'a> {
 
     /// The commands in their order. A greeting that would be empty proves nothing.
     fn steps(&self) -> Vec<Step> {
-        let steps = self.manner.asked.with(necessities(self.settings));
+        // A role that the server does not tell this user is not asked for again.
+        let needed = necessities(self.settings).without(self.manner.refused);
+        let steps = self.manner.asked.with(needed);
         let steps = if steps.is_empty() { Steps::READ } else { steps };
         steps.iter().collect()
     }
