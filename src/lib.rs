@@ -58,7 +58,9 @@
 //!
 //! # Feature flags
 //!
-//! None is on by default.
+//! `tls` alone is on by default.
+//! - `tls`: [`Tls`], by rustls and aws-lc. `tls-ring`: the same by rustls and ring, which is smaller; it is used where
+//!   `tls` is off.
 //! - `serde`: `Serialize` and `Deserialize` for [`Config`] and [`DatabaseConfig`], for configurations of
 //!   applications in any format; `Serialize` for statistics and health checks.
 //! - `metrics`: `Supervisor::metrics`, the statistics by the `metrics` facade.
@@ -111,6 +113,7 @@ mod state;
 #[cfg(feature = "status-page")]
 mod status_page;
 mod thread;
+mod tls;
 mod watching;
 mod wire;
 
@@ -158,12 +161,13 @@ pub use policy::command::Refusal;
 pub use preset::{PresetDatabases, RedisDatabase, UnknownRedisDatabase};
 pub use shared_lease::SharedLease;
 pub use stats::{
-    DatabaseStats, DurationHistogram, Evictions, FallbackStats, LastError, PoolStats,
+    DatabaseStats, DurationHistogram, Encryption, Evictions, FallbackStats, LastError, PoolStats,
     SupervisorStats,
 };
 #[cfg(feature = "status-page")]
 pub use status_page::{StatusBody, StatusEvents, StatusPage, StatusRequest, StatusResponse};
 pub use supervisor::Supervisor;
+pub use tls::Tls;
 pub use watching::{ConfigReload, ConfigWatch};
 
 /// The `redis` crate, whose commands, pipelines, scripts and types work on a [`Database`].

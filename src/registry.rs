@@ -14,7 +14,8 @@ use crate::{
     net::{Connector, Dialler, Executor, Services},
     policy::gate_state::GateState,
     state::{DatabaseState, Roster, clock},
-    stats::{DatabaseStats, SupervisorStats},
+    stats::{DatabaseStats, Encryption, SupervisorStats},
+    tls::TlsClient,
 };
 
 /// The named databases of one supervisor, and the means to reach them.
@@ -205,6 +206,20 @@ impl Registry {
         }
     }
 
+    /// Tells the log why changed certificates are not in use.
+    pub(crate) fn log_certificates(&self, state: &DatabaseState) {
+        let settings = state.settings.load();
+        if let Some(complaint) = settings.tls.as_ref().and_then(TlsClient::take_complaint) {
+            let database = state.name();
+            log_line!(
+                self.log,
+                WARN,
+                %database,
+                "changed certificates are not used, and the former ones stay: {complaint}"
+            );
+        }
+    }
+
     /// Tells all subscribers and the log of the begin or the end of a database.
     pub(crate) fn announce(
         &self,
@@ -313,8 +328,9 @@ impl Registry {
         let (in_flight, pool) = (state.in_flight.now(), state.pool_stats());
         let fallback = state.local.figures();
         let id = state.id.clone();
+        let encryption = Encryption::of(state.settings.load().tls.as_ref());
         state
             .counters
-            .snapshot(id, history, in_flight, fallback, pool)
+            .snapshot(id, encryption, history, in_flight, fallback, pool)
     }
 }

@@ -144,7 +144,7 @@ impl Transport for Line {
         false
     }
 
-    fn read_now(&self, _: &mut [u8]) -> io::Result<usize> {
+    fn read_now(&mut self, _: &mut [u8]) -> io::Result<usize> {
         Err(io::ErrorKind::WouldBlock.into())
     }
 }

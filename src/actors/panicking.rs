@@ -57,7 +57,7 @@ impl Transport for PanickingTransport {
         self.socket.has_input()
     }
 
-    fn read_now(&self, buffer: &mut [u8]) -> io::Result<usize> {
+    fn read_now(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.socket.read_now(buffer)
     }
 }

@@ -5,6 +5,7 @@ use std::{fmt, time::Duration};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{Address, Fallback, Keepalive, Protocol, WhenDown, username::Username};
+use crate::tls::TlsClient;
 
 /// The settings that have changed, by their keys in the order of the table.
 #[derive(Clone, PartialEq, Eq)]
@@ -49,6 +50,7 @@ const CARRIED: &[&str] = &[
     "password",
     "client_name",
     "protocol",
+    "tls",
     "without_hello",
     "without_client_name",
     "without_select",
@@ -81,6 +83,12 @@ compared!(
 impl Compared for SecretString {
     fn is_same(&self, other: &Self) -> bool {
         self.expose_secret() == other.expose_secret()
+    }
+}
+
+impl Compared for TlsClient {
+    fn is_same(&self, other: &Self) -> bool {
+        self.settings() == other.settings()
     }
 }
 

@@ -20,7 +20,7 @@ impl DatabaseConfig {
     ///   `valkey+unix://…`;
     /// - `redis+sentinel://[[user]:password@]host[:port][,host[:port]…]/service[/number]`, or `valkey+sentinel://…`:
     ///   the primary of a service, as the sentinels at these hosts know it (see the README); their port is 26379
-    ///   unless given;
+    ///   unless given; `rediss+sentinel://…` reaches both by TLS;
     /// - `memory://[[[user]:password@]name][/number]`: a server inside the process ([`MemoryServer`](crate::MemoryServer));
     ///   without a name it is this database's own.
     ///

@@ -124,6 +124,10 @@ fn of_database(name: &str, config: &DatabaseConfig, all: &Config) -> Vec<Explain
                     text(&merged.protocol, "resp2"),
                     merged.protocol.origin(),
                 ),
+                match &merged.tls {
+                    Ok(tls) => ("tls", text(tls, "none"), tls.origin()),
+                    Err(message) => ("tls", message.clone(), config.tls.origin()),
+                },
             ];
             rows.extend(of_login.map(|(setting, value, origin)| row(setting, value, origin)));
             let (user, password) = (&config.sentinel_username, &config.sentinel_password);

@@ -5,7 +5,7 @@
 //! - this file: [`Config`], the databases and their common settings; [`Io`]
 //! - `fields/`: the settings of one database, as a table, from which [`DatabaseConfig`] and
 //!   `DatabaseSettings` follow · `field`: a row of it as data · `setting`: values as text · `database`: the
-//!   setters that do not follow · `keepalive`: [`Keepalive`] · `fallback`: [`Fallback`]
+//!   setters that do not follow · `keepalive`: [`Keepalive`] · `tls`: the keys of [`Tls`](crate::Tls) · `fallback`: [`Fallback`]
 //! - `layer`: values that know their origin · `file/`: YAML · `source`: the environment, `environment` its
 //!   variables · `serde`: configurations of applications · `service`: [`ServiceRegistry`] · `quantity`: values
 //!   that have a range · `position`: places in files
@@ -49,6 +49,7 @@ mod service;
 mod setting;
 mod settings;
 mod source;
+mod tls;
 mod url;
 mod username;
 mod when_down;

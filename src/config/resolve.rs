@@ -19,10 +19,14 @@ use super::{
     protocol::Protocol,
     quantity::{self, NAME_BYTES},
     report::Report,
+    tls,
     url::Without,
     username::Username,
 };
-use crate::nearest::hint;
+use crate::{
+    nearest::hint,
+    tls::{Tls, TlsClient, Unusable},
+};
 
 /// Seals a configuration, or reports all its problems.
 pub(crate) fn resolve(config: Config) -> Result<Settings, ConfigError> {
@@ -37,6 +41,7 @@ pub(crate) fn resolve(config: Config) -> Result<Settings, ConfigError> {
     report.range("sweep_interval", interval, &range!(1 ms..=1 year));
 
     let mut names = HashSet::new();
+    let mut notes = config.notes.clone();
     let mut databases = Vec::with_capacity(config.databases.len());
     for (name, database) in &config.databases {
         report.enter(name, database);
@@ -50,6 +55,7 @@ pub(crate) fn resolve(config: Config) -> Result<Settings, ConfigError> {
         database.check_limits(&mut report);
         let login = login(name, database, &mut report);
         if let Some(mut login) = login {
+            notes.extend(note_of_tls(name, database, &login));
             if config.registry.is_some() && !database.says_where() {
                 login.address = Address::Service(name.as_str().into());
             }
@@ -72,7 +78,7 @@ pub(crate) fn resolve(config: Config) -> Result<Settings, ConfigError> {
         aliases: config.aliases.iter().map(alias).collect(),
         default_database: config.default_database.as_deref().map(Into::into),
         registry: config.registry.clone(),
-        notes: config.notes.clone(),
+        notes,
         databases,
         io: config.io,
     })
@@ -162,7 +168,9 @@ fn login(name: &str, config: &DatabaseConfig, report: &mut Report<'_>) -> Option
         let is_own = merged.number.origin() == config.number.origin();
         report.add(if is_own { "number" } else { "url" }, message);
     }
+    let tls = open_tls(&merged, report);
     Some(Login {
+        tls,
         address: merged.address.into_value(),
         number: merged.number.get().unwrap_or(0),
         username: merged.username.into_value(),
@@ -180,6 +188,40 @@ fn login(name: &str, config: &DatabaseConfig, report: &mut Report<'_>) -> Option
         without_client_name: merged.without.client_name,
         without_select: merged.without.select,
     })
+}
+
+/// A warning for a server that is not verified.
+fn note_of_tls(name: &str, config: &DatabaseConfig, login: &Login) -> Option<ConfigNote> {
+    let tls = login.tls.as_ref()?.settings();
+    tls.accepts_invalid_certificates.then(|| {
+        let key = "tls.dangerous_accept_invalid_certificates";
+        let message = "any certificate of the server is accepted, so that anybody on the way can read and change \
+                       everything";
+        let at = config.tls.origin().position().cloned();
+        ConfigNote::new(Some(name), key, message, at)
+    })
+}
+
+/// TLS for the address. What is not TCP does not leave this machine.
+fn open_tls(merged: &Merged, report: &mut Report<'_>) -> Option<TlsClient> {
+    let tls = match &merged.tls {
+        Ok(tls) => tls.get().as_ref()?,
+        Err(message) => {
+            report.add("tls", message);
+            return None;
+        }
+    };
+    if matches!(merged.address.get(), Address::Unix(_) | Address::Memory(_)) {
+        return None;
+    }
+    match TlsClient::open(tls) {
+        Ok(client) => Some(client),
+        Err(Unusable { part, message }) => {
+            let key = part.map_or("tls".into(), |part| format!("tls.{part}"));
+            report.add(&key, message);
+            None
+        }
+    }
 }
 
 impl DatabaseConfig {
@@ -229,6 +271,8 @@ pub(super) struct Merged {
     pub(super) username: Layered<Option<Username>>,
     pub(super) password: Layered<Option<SecretString>>,
     pub(super) protocol: Layered<Option<Protocol>>,
+    /// An error for settings that contradict the URL.
+    pub(super) tls: Result<Layered<Option<Tls>>, String>,
     pub(super) without: Without,
 }
 
@@ -245,6 +289,7 @@ impl Merged {
             username: config.username.clone(),
             password: config.password.clone(),
             protocol: config.protocol.clone(),
+            tls: tls::merged(&config.tls, location.tls, &origin),
             without: config.omissions(),
         };
         // The number of the default URL is the default number.
@@ -328,12 +373,11 @@ impl Config {
         let mut first: HashMap<(Address, i64), &str> = HashMap::new();
         let mut notes = Vec::new();
         for (name, database) in &self.databases {
-            let mut report = Report::default();
-            let Some(login) = login(name, database, &mut report) else {
+            let Ok(merged) = Merged::of(database) else {
                 continue;
             };
-            let number = login.number;
-            match first.entry((login.address, number)) {
+            let number = merged.number.get().unwrap_or(0);
+            match first.entry((merged.address.into_value(), number)) {
                 Entry::Vacant(vacant) => {
                     vacant.insert(name);
                 }

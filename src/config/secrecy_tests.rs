@@ -44,7 +44,7 @@ proptest! {
     #[test]
     fn passwords_are_never_shown(
         password in password(),
-        scheme in "redis|valkey|rediss|memory|redis[+]sentinel|x",
+        scheme in "redis|valkey|rediss|memory|redis[+]sentinel|rediss[+]sentinel|x",
         rest in "(/[0-9x]{0,3})?([?][a-z]{1,3}(=[a-z0-9]{0,3})?)?(#[a-z]{0,2})?",
     ) {
         for url in [

@@ -26,8 +26,12 @@ pub(crate) struct Settings {
 }
 
 impl DatabaseSettings {
-    /// The settings that follow these: an embedded server without a name stays the same one.
+    /// The settings that follow these: an embedded server without a name stays the same one, and so do the sessions of
+    /// TLS.
     pub(crate) fn precede(&self, mut next: Arc<Self>) -> Arc<Self> {
+        if self.tls.is_some() && self.tls.is_same(&next.tls) {
+            Arc::make_mut(&mut next).tls = self.tls.clone();
+        }
         if self.address.is_unnamed() && next.address.is_unnamed() {
             Arc::make_mut(&mut next).address = self.address.clone();
         }
@@ -46,6 +50,7 @@ impl DatabaseSettings {
         self.address == other.address
             && self.sentinel_username.is_same(&other.sentinel_username)
             && self.sentinel_password.is_same(&other.sentinel_password)
+            && self.tls.is_same(&other.tls)
     }
 
     /// Whether more shared connections than the minimum may be opened.

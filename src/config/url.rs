@@ -12,7 +12,7 @@ use super::{
     protocol::Protocol,
     username::Username,
 };
-use crate::memory::Store;
+use crate::{memory::Store, tls::Tls};
 
 /// A URL as it was given. It may hold a password, so all of it is a secret.
 #[derive(Clone)]
@@ -72,6 +72,8 @@ impl fmt::Debug for SecretUrl {
 /// in.
 pub(super) struct Location {
     pub(super) address: Address,
+    /// What a URL for TLS says of it.
+    pub(super) tls: Option<Tls>,
     pub(super) number: Option<i64>,
     pub(super) username: Option<Username>,
     pub(super) password: Option<SecretString>,
@@ -104,13 +106,13 @@ impl Location {
             .map_or("", |(scheme, _)| scheme)
             .to_ascii_lowercase();
         match scheme.as_str() {
-            "redis" | "valkey" => tcp(text),
+            "redis" | "valkey" => tcp(text, None),
+            "rediss" | "valkeys" => tcp(text, Some(Tls::new())),
             "unix" | "redis+unix" | "valkey+unix" => unix(text),
-            "rediss" | "valkeys" => unsupported(&scheme, "TLS"),
             "memory" => memory(text),
-            "redis+sentinel" | "redis-sentinel" | "valkey+sentinel" => sentinels(text),
+            "redis+sentinel" | "redis-sentinel" | "valkey+sentinel" => sentinels(text, None),
             "rediss+sentinel" | "rediss-sentinel" | "valkeys+sentinel" => {
-                unsupported(&scheme, "TLS")
+                sentinels(text, Some(Tls::new()))
             }
             "redis+cluster" | "redis-cluster" => unsupported(&scheme, "Redis Cluster"),
             _ => Err(vec![format!(
@@ -128,7 +130,11 @@ impl Location {
     /// The location without its user name, password and options, for logs and `Debug`.
     pub(super) fn shown(&self) -> String {
         let address = match &self.address {
+            address @ Address::Tcp { .. } if self.tls.is_some() => format!("rediss://{address}"),
             address @ Address::Tcp { .. } => format!("redis://{address}"),
+            address @ Address::Sentinel(_) if self.tls.is_some() => {
+                address.to_string().replacen("redis+", "rediss+", 1)
+            }
             address => address.to_string(),
         };
         match (&self.address, self.number) {
@@ -148,8 +154,8 @@ fn unsupported(scheme: &str, what: &str) -> Result<Location, Vec<String>> {
     )])
 }
 
-/// `redis://[user[:password]@]host[:port][/number]`
-fn tcp(text: &str) -> Result<Location, Vec<String>> {
+/// `redis://[user[:password]@]host[:port][/number]`, or `rediss://`
+fn tcp(text: &str, tls: Option<Tls>) -> Result<Location, Vec<String>> {
     split_after_hosts(text)?;
     let url = Url::parse(text).map_err(|error| {
         vec![format!(
@@ -159,7 +165,7 @@ fn tcp(text: &str) -> Result<Location, Vec<String>> {
 
     let mut problems = Vec::new();
     let address = host_and_port(&url, Address::DEFAULT_PORT, &mut problems);
-    location(&url, address, "after the host", problems)
+    location(&url, address, tls, "after the host", problems)
 }
 
 /// The part of a URL up to its path, and the rest.
@@ -203,8 +209,9 @@ fn host_and_port(url: &Url, default_port: u16, problems: &mut Vec<String>) -> Ad
     Address::Tcp { host, port }
 }
 
-/// `redis+sentinel://[[user]:password@]host[:port][,host[:port]…]/service[/number]`
-fn sentinels(text: &str) -> Result<Location, Vec<String>> {
+/// `redis+sentinel://[[user]:password@]host[:port][,host[:port]…]/service[/number]`, or
+/// `rediss+sentinel://` for TLS to the sentinels and to the server.
+fn sentinels(text: &str, tls: Option<Tls>) -> Result<Location, Vec<String>> {
     const EXAMPLES: &str = "write it as redis+sentinel://host1:26379,host2:26379/service";
     let (authority, after_hosts) = split_after_hosts(text)?;
     let (login, hosts) = authority.rsplit_once('@').unwrap_or(("", authority));
@@ -238,7 +245,7 @@ fn sentinels(text: &str) -> Result<Location, Vec<String>> {
     let name = name.to_owned();
     let service = Arc::new(SentinelService { sentinels, name });
     let address = Address::Sentinel(service);
-    location(&url, address, "after the service", problems)
+    location(&url, address, tls, "after the service", problems)
 }
 
 /// `unix:///path/to.sock[?db=number&user=name&pass=password]`
@@ -262,6 +269,7 @@ fn unix(text: &str) -> Result<Location, Vec<String>> {
         problems,
         Location {
             address,
+            tls: common.tls,
             number,
             username: username.filter(|text| !text.is_empty()).map(Username::new),
             password: password
@@ -292,19 +300,29 @@ fn memory(text: &str) -> Result<Location, Vec<String>> {
     if url.port().is_some() {
         problems.push(format!("has a port, which memory:// has not; {EXAMPLES}"));
     }
-    location(&url, Address::Memory(store), "after the name", problems)
+    location(
+        &url,
+        Address::Memory(store),
+        None,
+        "after the name",
+        problems,
+    )
 }
 
 /// The location of an address with what else the URL has: a login, options, and a number as its path.
 fn location(
     url: &Url,
     address: Address,
+    tls: Option<Tls>,
     place_of_number: &str,
     mut problems: Vec<String>,
 ) -> Result<Location, Vec<String>> {
     let number = read_number(url.path().trim_matches('/'), place_of_number, &mut problems);
     let (username, password) = login(url, &mut problems);
-    let mut common = Common::default();
+    let mut common = Common {
+        tls,
+        ..Common::default()
+    };
     for (name, value) in options(url, &mut problems) {
         common.read(&name, &value, false, &mut problems);
     }
@@ -312,6 +330,7 @@ fn location(
         problems,
         Location {
             address,
+            tls: common.tls,
             number,
             username,
             password,
@@ -407,12 +426,19 @@ fn options(url: &Url, problems: &mut Vec<String>) -> Vec<(String, String)> {
 #[derive(Default)]
 struct Common {
     protocol: Option<Protocol>,
+    /// Only in a URL for TLS.
+    tls: Option<Tls>,
     without: Without,
 }
 
 impl Common {
     fn read(&mut self, name: &str, value: &str, after_password: bool, problems: &mut Vec<String>) {
         const HINT: &str = "write & in a password as %26, and use the setters for other settings";
+        if let Some(tls) = &mut self.tls
+            && let Some(read) = tls.read_option(name, value)
+        {
+            return problems.extend(read.err());
+        }
         let left_out = match name {
             "protocol" => {
                 self.protocol = Protocol::from_text(value);
@@ -425,6 +451,11 @@ impl Common {
             "without_hello" => &mut self.without.hello,
             "without_client_name" => &mut self.without.client_name,
             "without_select" => &mut self.without.select,
+            _ if Tls::is_option(name) => {
+                return problems.push(format!(
+                    "has `{name}`, which is for URLs that begin with rediss://"
+                ));
+            }
             // The text after a password may be a piece of it, cut off by an unencoded &. A name with other
             // characters than those of options may be one as well.
             _ if !after_password && is_option_name(name) => {

@@ -115,6 +115,14 @@ fn sentinel_urls() {
 }
 
 #[test]
+fn a_sentinel_url_for_tls_is_shown_as_one() {
+    let location = Location::parse("rediss+sentinel://u:w@a,b:1/main/2");
+    let location = location.unwrap_or_else(|problems| panic!("{problems:?}"));
+    assert!(location.tls.is_some());
+    assert_eq!(location.shown(), "rediss+sentinel://a:26379,b:1/main/2");
+}
+
+#[test]
 fn a_name_stands_for_one_server_and_no_name_for_a_new_one() {
     let address = |url| {
         Location::parse(url)
@@ -133,12 +141,9 @@ fn bad_urls_name_the_correction() {
         ("", "known scheme"),
         ("localhost:6379", "known scheme"),
         ("http://h", "known scheme"),
-        ("rediss://h", "rediss:// (TLS) is not supported yet"),
-        ("valkeys://h", "valkeys:// (TLS) is not supported yet"),
         ("memory://a%20b", "other characters than letters"),
         ("memory://name:1", "has a port"),
         ("memory://name/x", "other than a database number"),
-        ("rediss+sentinel://h/s", "(TLS) is not supported yet"),
         ("redis+sentinel://h", "names no service"),
         ("redis+sentinel://h/a%20b", "names no service"),
         ("redis+sentinel:///s", "names no host"),

@@ -157,13 +157,16 @@ pub enum Reason {
     ServerFull,
     /// The peer does not speak the Redis protocol. The circuit opens at once.
     NotRedis,
+    /// No TLS connection to the server can be made: its certificate is not accepted, it speaks no TLS, or both have no
+    /// version of it in common. The circuit opens at once. See [`Tls`](crate::Tls).
+    TlsFailed,
     /// A script or a function has blocked the server for long (`BUSY`). This crate never kills a script.
     Busy,
     /// The server was down and answers again. The circuit is half-open, and a few commands test whether
     /// the server stays up.
     Recovering,
-    /// The server is a replica that has lost its primary (`MASTERDOWN`), or a node of a cluster that is
-    /// down (`CLUSTERDOWN`).
+    /// The server is a replica that has lost its primary (`MASTERDOWN`), a node of a cluster that is down
+    /// (`CLUSTERDOWN`), or named by sentinels though it is no primary, as in a failover.
     PrimaryDown,
     /// Of at least 20 calls in the last 10 s, four fifths took longer than 0.8 times the
     /// [attempt timeout](crate::DatabaseConfig::attempt_timeout).
@@ -198,6 +201,7 @@ impl fmt::Display for Reason {
             Self::Rejected => "the server rejects this client",
             Self::ServerFull => "the server has reached its limit of clients",
             Self::NotRedis => "the peer does not speak the Redis protocol",
+            Self::TlsFailed => "no TLS connection to the server can be made",
             Self::Busy => "the server is busy with a script",
             Self::Recovering => "the server answers again, and a few commands test it",
             Self::PrimaryDown => "the server has lost its primary",

@@ -17,7 +17,10 @@ mod close;
 mod confirmation;
 #[cfg(test)]
 pub(crate) mod hanging_names;
+mod negotiation;
 mod race;
+#[cfg(feature = "__tls")]
+mod tls;
 
 pub(crate) use client_id::ClientId;
 pub(crate) use close::CloseReason;

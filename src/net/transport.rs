@@ -22,19 +22,25 @@ use crate::{
 };
 
 /// A byte stream to a server.
+///
+/// After a write that was pending, the next one begins with the same bytes: a transport may have prepared them.
 pub(crate) trait Transport: AsyncRead + AsyncWrite + Send + Unpin + 'static {
     /// Whether the operating system holds unread bytes or the end of the stream. Unlike a read it asks the
-    /// system itself, so it also notices input of which the runtime does not know yet.
+    /// system itself, so it also notices input of which the runtime does not know yet. A read may find nothing
+    /// for the reader in it.
     fn has_input(&self) -> bool;
 
     /// Reads what the operating system holds, and asks the system itself as [`has_input`](Self::has_input)
     /// does. It returns [`io::ErrorKind::WouldBlock`] if the system holds nothing.
-    fn read_now(&self, buffer: &mut [u8]) -> io::Result<usize>;
+    fn read_now(&mut self, buffer: &mut [u8]) -> io::Result<usize>;
 
     /// Asks a silent peer for signs of life at these times, where the transport has keepalive.
     fn keep_alive(&self, _: &Keepalive) -> io::Result<()> {
         Ok(())
     }
+
+    /// Frees buffers that are empty.
+    fn shrink(&mut self) {}
 }
 
 impl Transport for TcpStream {
@@ -42,8 +48,8 @@ impl Transport for TcpStream {
         has_input(SockRef::from(self))
     }
 
-    fn read_now(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        (&*SockRef::from(self)).read(buffer)
+    fn read_now(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        (&*SockRef::from(&*self)).read(buffer)
     }
 
     fn keep_alive(&self, keepalive: &Keepalive) -> io::Result<()> {
@@ -60,8 +66,8 @@ impl Transport for UnixStream {
         has_input(SockRef::from(self))
     }
 
-    fn read_now(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        (&*SockRef::from(self)).read(buffer)
+    fn read_now(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        (&*SockRef::from(&*self)).read(buffer)
     }
 }
 
@@ -70,8 +76,8 @@ impl Transport for MemoryStream {
         self.has_input()
     }
 
-    fn read_now(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.read_now(buffer)
+    fn read_now(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        Self::read_now(self, buffer)
     }
 }
 
@@ -350,7 +356,7 @@ mod tests {
     async fn input_is_noticed_before_the_runtime_knows_of_it() {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("its address");
-        let stream = TcpStream::connect(address).await.expect("a connection");
+        let mut stream = TcpStream::connect(address).await.expect("a connection");
         let (peer, _) = listener.accept().expect("its other end");
         assert!(!stream.has_input());
         let mut buffer = [0; 8];

@@ -18,7 +18,7 @@ use crate::{
     identity::DatabaseId,
     net::{Tally, TallySink},
     policy::pool::{Eviction, Lane, State},
-    stats::{DatabaseStats, Evictions, FallbackStats, LastError, PoolStats},
+    stats::{DatabaseStats, Encryption, Evictions, FallbackStats, LastError, PoolStats},
 };
 
 /// The counters behind [`DatabaseStats`]. Connections add to them once per batch of replies.
@@ -105,6 +105,7 @@ impl Counters {
     pub(crate) fn snapshot(
         &self,
         id: DatabaseId,
+        encryption: Encryption,
         history: History,
         (in_flight, in_flight_bytes): (usize, usize),
         fallback: FallbackStats,
@@ -112,6 +113,7 @@ impl Counters {
     ) -> DatabaseStats {
         DatabaseStats {
             id,
+            encryption,
             health: history.health,
             health_for: history.present_for,
             cause: history.cause,

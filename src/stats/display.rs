@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{DatabaseStats, SupervisorStats};
+use super::{DatabaseStats, Encryption, SupervisorStats};
 use crate::rounded::Rounded;
 
 /// A line about all, and one about each database, sorted by name.
@@ -57,6 +57,9 @@ impl fmt::Display for DatabaseStats {
             if number > 0 {
                 write!(f, "; {what}: {number}")?;
             }
+        }
+        if self.encryption == Encryption::Unverified {
+            write!(f, "; {}", self.encryption)?;
         }
         let pool = &self.pool;
         write!(

@@ -1,6 +1,7 @@
 //! Snapshots of the counters, as plain data.
 
 mod display;
+mod encryption;
 mod fallback;
 mod histogram;
 mod interval;
@@ -9,6 +10,7 @@ mod pool;
 #[cfg(feature = "serde")]
 mod wire;
 
+pub use encryption::Encryption;
 pub use fallback::FallbackStats;
 pub use histogram::DurationHistogram;
 pub(crate) use histogram::{BUCKETS, bucket, bucket_bounds};
@@ -108,6 +110,8 @@ impl SupervisorStats {
 #[non_exhaustive]
 pub struct DatabaseStats {
     pub(crate) id: DatabaseId,
+    /// Whether its connections are encrypted.
+    pub encryption: Encryption,
     /// Health of the database, as in its last [`HealthEvent`](crate::HealthEvent).
     pub health: HealthState,
     /// How long it has been that, for the same reason.

@@ -10,7 +10,7 @@ use redis_steward::{
 
 use crate::{
     SOON, apply,
-    common::{RedisServer, eventually_async, spawn},
+    common::{RedisServer, eventually_async, spawn, version::lacks_tls},
     load::Load,
     patient, stats, until_replaced,
 };
@@ -87,6 +87,13 @@ const CASES: &[(&str, Adjust, bool, Seen)] = &[
             // An older server does not tell it.
             resp3 || !site.server.client_list()[0].contains_key("resp")
         },
+    ),
+    (
+        // The port for TLS is another one.
+        "tls",
+        |site, _| login(patient(site.other.tls_url())),
+        true,
+        |site| !site.other.clients_named("redis-steward").is_empty(),
     ),
     (
         "without_hello",
@@ -284,8 +291,10 @@ fn login(main: DatabaseConfig) -> DatabaseConfig {
 }
 
 /// A server where both users have both passwords.
-fn server() -> RedisServer {
-    let server = RedisServer::start();
+fn server(has_tls: bool) -> RedisServer {
+    let server = RedisServer::builder();
+    let server = if has_tls { server.tls() } else { server };
+    let server = server.start();
     for user in ["first", "second"] {
         server.command(&[
             "ACL", "SETUSER", user, "on", ">old", ">new", "~*", "&*", "+@all",
@@ -295,7 +304,7 @@ fn server() -> RedisServer {
 }
 
 async fn site() -> Site {
-    let (server, other) = (server(), server());
+    let (server, other) = (server(false), server(!lacks_tls()));
     let main = login(patient(server.url()));
     let (supervisor, main) = spawn(main).await;
     Site {
@@ -327,6 +336,9 @@ async fn every_setting_is_changed_under_load_without_a_failed_call() {
     let site = site().await;
     let load = Load::on(&site.main);
     for (key, adjust, replaces, seen) in CASES {
+        if *key == "tls" && lacks_tls() {
+            continue;
+        }
         let base = || login(patient(site.server.url()));
         change(&site, adjust(&site, base()), key, *replaces).await;
         eventually_async(SOON, key, || seen(&site)).await;
@@ -347,7 +359,9 @@ async fn all_settings_are_changed_at_once_and_again() {
     let load = Load::on(&site.main);
     let base = || login(patient(site.server.url()));
     let all = || {
-        let others = CASES.iter().filter(|(key, ..)| *key != "url");
+        let others = CASES
+            .iter()
+            .filter(|(key, ..)| !["url", "tls"].contains(key));
         others.fold(base(), |main, (_, adjust, ..)| adjust(&site, main))
     };
     for _ in 0..5 {

@@ -64,7 +64,7 @@ async fn random_faults_violate_no_invariant() {
 
     let sites = [
         Site::proxied("alpha"),
-        Site::proxied("beta"),
+        Site::proxied_over_tls("beta"),
         Site::direct("gamma"),
     ];
     let run = Run::start(seed, sites).await;

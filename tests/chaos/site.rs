@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use redis_steward::DatabaseConfig;
 
-use crate::common::{FaultProxy, Mode, RedisServer, wait::poll};
+use crate::common::{
+    FaultProxy, Mode, RedisServer, launch::Builder, over_tls, version::lacks_tls, wait::poll,
+};
 
 /// The password of every server. It must not appear in any text.
 pub(crate) const CANARY: &str = "canary-5f1d0c";
@@ -22,13 +24,21 @@ impl Site {
     pub(crate) fn direct(name: &'static str) -> Self {
         Self {
             name,
-            // Acknowledged writes are on disk and survive SIGKILL.
-            server: RedisServer::builder()
-                .requirepass(CANARY)
-                .arg("appendonly", "yes")
-                .arg("appendfsync", "always")
-                .start(),
+            server: builder().start(),
             proxy: None,
+        }
+    }
+
+    /// Over TLS, if the server can do it.
+    pub(crate) fn proxied_over_tls(name: &'static str) -> Self {
+        if lacks_tls() {
+            return Self::proxied(name);
+        }
+        let server = builder().tls().start();
+        Self {
+            name,
+            proxy: Some(FaultProxy::start(server.tls_port())),
+            server,
         }
     }
 
@@ -42,7 +52,9 @@ impl Site {
     }
 
     pub(crate) fn config(&self) -> DatabaseConfig {
-        let url = format!("redis://:{CANARY}@127.0.0.1:{}/0", self.port());
+        let place = format!(":{CANARY}@127.0.0.1:{}/0", self.port());
+        let leads_to_tls = self.proxy.as_ref().is_some_and(FaultProxy::leads_to_tls);
+        let url = over_tls::url(leads_to_tls, &place);
         // After relapses the proof of recovery takes up to this time. `RECOVERY` has to be longer.
         DatabaseConfig::from_url(url)
             .command_timeout(TIMEOUT)
@@ -78,4 +90,12 @@ impl Site {
     pub(crate) fn client_name(&self) -> String {
         format!("redis-steward:{}", self.name)
     }
+}
+
+/// Acknowledged writes are on disk and survive SIGKILL.
+fn builder() -> Builder {
+    RedisServer::builder()
+        .requirepass(CANARY)
+        .arg("appendonly", "yes")
+        .arg("appendfsync", "always")
 }

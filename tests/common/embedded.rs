@@ -68,6 +68,7 @@ pub(super) const LEFT_OUT: &[(&str, &[&str])] = &[
             "sentinel/failovers.rs::row_110_crash_of_the_primary_under_load",
             "sentinel/failovers.rs::row_111_ordered_failover_under_load",
             "sentinel/failovers.rs::row_112_partition_of_the_old_primary_from_all_but_this_client",
+            "sentinel/tls.rs::row_121_sentinels_and_server_over_tls",
             "sentinel/learning.rs::row_117_sentinels_that_are_announced_are_learnt",
         ],
     ),

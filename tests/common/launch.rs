@@ -7,6 +7,7 @@ use std::{
 };
 
 use super::{
+    over_tls,
     server::{Endpoint, RedisServer},
     version::{self, version},
 };
@@ -17,6 +18,7 @@ use super::{
 pub struct Builder {
     pub(super) port: Option<u16>,
     pub(super) unix: bool,
+    pub(super) tls: bool,
     pub(super) password: Option<String>,
     args: Vec<(String, String)>,
 }
@@ -31,6 +33,12 @@ impl Builder {
     /// Listens on a Unix socket that only this user can open, and on no port.
     pub fn unix(mut self) -> Self {
         self.unix = true;
+        self
+    }
+
+    /// Listens on a port for TLS as well; `tls_url` leads there.
+    pub fn tls(mut self) -> Self {
+        self.tls = true;
         self
     }
 
@@ -72,7 +80,12 @@ impl Builder {
 
 pub(super) const LOG: &str = "redis.log";
 
-pub(super) fn spawn(settings: &Builder, endpoint: &Endpoint, dir: &Path) -> Child {
+pub(super) fn spawn(
+    settings: &Builder,
+    endpoint: &Endpoint,
+    tls_port: Option<u16>,
+    dir: &Path,
+) -> Child {
     let own = |key: &str, value: &str| (key.to_owned(), value.to_owned());
     let mut args = vec![
         own("dir", &dir.to_string_lossy()),
@@ -96,6 +109,7 @@ pub(super) fn spawn(settings: &Builder, endpoint: &Endpoint, dir: &Path) -> Chil
             args.push(own("unixsocketperm", "700"));
         }
     }
+    args.extend(tls_port.into_iter().flat_map(over_tls::arguments));
     args.extend(
         settings
             .password

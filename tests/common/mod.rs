@@ -8,6 +8,7 @@
 //! - [`scripted`]: a peer that plays a [`script`] of the test
 //! - [`sentinels`]: a service of Redis Sentinel: a primary, two replicas and three sentinels
 //! - [`steward`]: a supervisor under test
+//! - [`certificates`]: certificates that a test makes; [`over_tls`] uses them for servers of all tests
 //! - [`resp`]: RESP for the fixtures
 //! - [`embedded`]: the tests that are left out on the embedded server
 //! - [`impatient_caller`]: a caller that cancels some of its calls
@@ -21,11 +22,13 @@
 // for the tests.
 #![allow(dead_code, unused_imports, unreachable_pub)]
 
+pub mod certificates;
 pub mod embedded;
 pub mod impatient_caller;
 pub mod inspect;
 pub mod launch;
 pub mod log_capture;
+pub mod over_tls;
 pub mod ports;
 pub mod proc;
 pub mod proxy;

@@ -16,6 +16,7 @@ use std::{
 use tokio::sync::watch;
 
 use super::{
+    over_tls,
     ports::free_port,
     pump::{Direction, Traffic},
     relay::{Listen, Shared, serve},
@@ -86,7 +87,12 @@ impl FaultProxy {
     }
 
     pub fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}/0", self.port())
+        let place = format!("127.0.0.1:{}/0", self.port());
+        over_tls::url(self.leads_to_tls(), &place)
+    }
+
+    pub fn leads_to_tls(&self) -> bool {
+        over_tls::is_tls(self.shared.target)
     }
 
     /// Holds for all bytes that are sent after it returns.

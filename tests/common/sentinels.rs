@@ -17,7 +17,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use super::{
-    RedisServer,
+    RedisServer, over_tls,
     ports::free_port,
     resp::{self, Reply},
     version,
@@ -86,7 +86,7 @@ impl Sentinels {
             Some(sentinel) => sentinel.primary().expect("a primary"),
             None => self.servers[0].port(),
         };
-        let sentinel = Sentinel::start(primary, self.password.clone());
+        let sentinel = Sentinel::start(primary, self.password.clone(), None);
         self.sentinels.push(sentinel);
     }
 
@@ -185,29 +185,43 @@ pub fn is_primary(server: &RedisServer) -> bool {
 /// A sentinel with its own directory, killed and removed on drop.
 pub struct Sentinel {
     pub port: u16,
+    tls_port: Option<u16>,
     password: Option<String>,
     child: Mutex<Child>,
     dir: TempDir,
 }
 
 impl Sentinel {
-    fn start(primary: u16, password: Option<String>) -> Self {
+    /// One that listens on a port for TLS as well, and reaches the primary by TLS.
+    pub fn over_tls(primary: &RedisServer) -> Self {
+        admit_peers(primary);
+        let sentinel = Self::start(primary.tls_port(), None, Some(free_port()));
+        let knows = || sentinel.field("role-reported").as_deref() == Some("master");
+        eventually(START_BOUND, "it knows the primary", knows);
+        sentinel
+    }
+
+    fn start(primary: u16, password: Option<String>, tls_port: Option<u16>) -> Self {
         let port = free_port();
         let dir = TempDir::new().expect("a temporary directory");
         let access = password.as_ref().map_or(String::new(), |password| {
             format!("requirepass {password}\nsentinel sentinel-pass {password}\n")
         });
+        let tls = tls_port.into_iter().flat_map(over_tls::arguments);
+        let tls: String = tls.map(|(key, value)| format!("{key} {value}\n")).collect();
+        let tls = tls_port.map_or(String::new(), |_| format!("{tls}tls-replication yes\n"));
         let config = format!(
             "port {port}\nbind 127.0.0.1\ndir {}\nlogfile sentinel.log\n\
              sentinel monitor {SERVICE} 127.0.0.1 {primary} 2\n\
              sentinel auth-user {SERVICE} peer\nsentinel auth-pass {SERVICE} peer\n\
              sentinel down-after-milliseconds {SERVICE} {DOWN_AFTER}\n\
-             sentinel failover-timeout {SERVICE} 8000\n{access}",
+             sentinel failover-timeout {SERVICE} 8000\n{access}{tls}",
             dir.path().display()
         );
         fs::write(dir.path().join("sentinel.conf"), config).expect("a configuration");
         let sentinel = Self {
             port,
+            tls_port,
             password,
             child: Mutex::new(spawn(&dir.path().join("sentinel.conf"))),
             dir,
@@ -220,6 +234,13 @@ impl Sentinel {
         eventually(START_BOUND, "the sentinel answers", || {
             self.try_command(&["PING"]).is_some()
         });
+    }
+
+    /// The URL of the service for TLS, with the certificate of the authority.
+    pub fn tls_url(&self) -> String {
+        let port = self.tls_port.expect("a sentinel with TLS");
+        let url = over_tls::url(true, &format!("127.0.0.1:{port}/{SERVICE}"));
+        url.replacen("rediss", "rediss+sentinel", 1)
     }
 
     /// SIGKILL.

@@ -15,6 +15,7 @@ use tempfile::TempDir;
 
 use super::{
     launch::{Builder, LOG, spawn},
+    over_tls,
     ports::free_port,
     wait::poll,
 };
@@ -31,6 +32,7 @@ pub struct RedisServer {
     pub(super) endpoint: Endpoint,
     pub(super) password: Mutex<Option<String>>,
     settings: Builder,
+    tls_port: Option<u16>,
     child: Mutex<Child>,
     // Last, so that it outlives the process that writes into it.
     dir: TempDir,
@@ -58,9 +60,12 @@ impl RedisServer {
         } else {
             Endpoint::Tcp(settings.port.unwrap_or_else(free_port))
         };
-        let child = spawn(&settings, &endpoint, dir.path());
+        let has_tls = settings.tls || over_tls::is_on() && !settings.unix;
+        let tls_port = has_tls.then(free_port);
+        let child = spawn(&settings, &endpoint, tls_port, dir.path());
         Self {
             endpoint,
+            tls_port,
             password: Mutex::new(settings.password.clone()),
             settings,
             child: Mutex::new(child),
@@ -68,10 +73,15 @@ impl RedisServer {
         }
     }
 
+    /// The port for the tests' own connections.
+    ///
     /// # Panics
     ///
     /// When the server listens on a Unix socket.
     pub fn port(&self) -> u16 {
+        if let Some(port) = self.tls_port.filter(|_| over_tls::is_on()) {
+            return port;
+        }
         match self.endpoint {
             Endpoint::Tcp(port) => port,
             Endpoint::Unix(_) => panic!("this server listens on a Unix socket"),
@@ -96,15 +106,32 @@ impl RedisServer {
     pub fn url_with_db(&self, db: u32) -> String {
         let password = self.password().map(|password| percent_encoded(&password));
         match &self.endpoint {
-            Endpoint::Tcp(port) => {
+            Endpoint::Tcp(_) => {
                 let user = password.map_or(String::new(), |password| format!(":{password}@"));
-                format!("redis://{user}127.0.0.1:{port}/{db}")
+                let place = format!("{user}127.0.0.1:{}/{db}", self.port());
+                over_tls::url(over_tls::is_on(), &place)
             }
             Endpoint::Unix(path) => {
                 let user = password.map_or(String::new(), |password| format!("&pass={password}"));
                 format!("redis+unix://{}?db={db}{user}", path.display())
             }
         }
+    }
+
+    /// The URL of database 0 for TLS.
+    ///
+    /// # Panics
+    ///
+    /// When the server was started without.
+    pub fn tls_url(&self) -> String {
+        over_tls::url(true, &format!("127.0.0.1:{}/0", self.tls_port()))
+    }
+
+    /// # Panics
+    ///
+    /// When the server was started without TLS.
+    pub fn tls_port(&self) -> u16 {
+        self.tls_port.expect("a server with TLS")
     }
 
     pub fn pid(&self) -> u32 {
@@ -155,7 +182,12 @@ impl RedisServer {
             .lock()
             .unwrap()
             .clone_from(&self.settings.password);
-        *self.child() = spawn(&self.settings, &self.endpoint, self.dir.path());
+        *self.child() = spawn(
+            &self.settings,
+            &self.endpoint,
+            self.tls_port,
+            self.dir.path(),
+        );
     }
 
     /// Waits for the port or socket to accept, and says when it first did.

@@ -48,6 +48,25 @@ fn parse(said: &str) -> Option<(u32, u32)> {
     Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
 }
 
+/// Whether the server cannot do TLS, as some builds cannot. If so, the test's output says that the rest was skipped.
+#[must_use]
+pub fn lacks_tls() -> bool {
+    static CANNOT: OnceLock<bool> = OnceLock::new();
+    let cannot = *CANNOT.get_or_init(|| {
+        // It complains of the first setting that it does not know, and ends.
+        let ended = Command::new(program())
+            .args(["--port", "0", "--tls-port", "0", "--no-such-setting", "1"])
+            .output()
+            .expect("it can be run");
+        let said = [ended.stdout, ended.stderr].concat();
+        !String::from_utf8_lossy(&said).contains("no-such-setting \"1\"")
+    });
+    if cannot {
+        skip_notice("the server was built without TLS");
+    }
+    cannot
+}
+
 /// Whether the server is older than this version and so lacks what a test needs. If it is, the
 /// test's output says that the rest of the test was skipped, and why.
 #[must_use]

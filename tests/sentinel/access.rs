@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// What a call says that cannot be served, while the circuit is closed or open.
-async fn reason(main: DatabaseConfig) -> String {
+pub(crate) async fn reason(main: DatabaseConfig) -> String {
     let main = main.command_timeout(Duration::from_secs(2));
     let config = Config::new().database("main", main);
     let supervisor = Supervisor::spawn(config).await.expect("spawn");

@@ -227,6 +227,9 @@ impl Handler<Probed> for HealthActor {
 
     fn handle(&mut self, probed: Probed, ctx: &mut Self::Context) {
         let (epoch, result) = (probed.epoch, probed.result);
+        if let Some(database) = self.registry.state(&probed.database) {
+            self.registry.log_certificates(&database);
+        }
         let event = |database: &DatabaseState| Event::Probed {
             epoch,
             result: result

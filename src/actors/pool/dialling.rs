@@ -109,6 +109,7 @@ impl Handler<Dialled> for PoolActor {
         let Some(dialling) = self.dials.remove(&id) else {
             return;
         };
+        self.registry.log_certificates(&self.state);
         let permit = dialling.permit;
         let lane = permit.lane();
         let event = match result {

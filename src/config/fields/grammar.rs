@@ -145,6 +145,7 @@ macro_rules! fields {
                 $login_stored:ty => $login_sealed:ident: $login_type:ty,
                 default($login_default:literal),
                 range($login_range:literal)
+                $(, parts($login_parts:ty))?
                 $(, variable($login_variable:literal))?
                 $(, names($($login_names:literal),+))?;
         )+}
@@ -284,6 +285,15 @@ macro_rules! fields {
 
             fn set_part(&mut self, key: &str, text: &str, origin: &Origin) -> Result<(), String> {
                 $($(
+                    if key.strip_prefix(stringify!($login)).is_some_and(is_part) {
+                        let whole = self.$login.get().clone();
+                        let mut whole: $login_parts = whole.unwrap_or_default();
+                        whole.set(key, text)?;
+                        self.$login.offer(Some(whole), origin.clone());
+                        return Ok(());
+                    }
+                )?)+
+                $($(
                     let _: fn(&$type, &mut Report<'_>) = $check_parts;
                     if key.strip_prefix(stringify!($name)).is_some_and(is_part) {
                         let mut whole = self.$name.get().unwrap_or_default();
@@ -335,7 +345,7 @@ macro_rules! fields {
                 $(if key == stringify!($server) {
                     return Some(self.$server.origin());
                 })+
-                $(if key == stringify!($login) {
+                $(if key.strip_prefix(stringify!($login)).is_some_and(is_whole_or_part) {
                     return Some(self.$login.origin());
                 })+
                 $(if key.strip_prefix(key!($name $($key)?)).is_some_and(is_whole_or_part) {

@@ -29,6 +29,7 @@ use super::{
     url::SecretUrl,
     username::Username,
 };
+use crate::tls::{Tls, TlsClient};
 pub(super) use view::{all, find};
 
 fields! {
@@ -54,7 +55,7 @@ fields! {
         /// The URL of the database.
         url: SecretUrl => address: Address,
             default("redis://localhost:6379/0"),
-            range("a redis, valkey, redis+sentinel, unix or memory URL"),
+            range("a redis, rediss, valkey, valkeys, redis+sentinel, unix or memory URL"),
             variable("REDIS_URL");
 
         /// The number of the database on its server.
@@ -126,6 +127,16 @@ fields! {
             default("the URL's, else `Protocol::Resp2`"),
             range("`Protocol::Resp2` or `Protocol::Resp3`"),
             variable("REDIS_PROTOCOL");
+
+        /// TLS for the connections.
+        ///
+        /// A URL that begins with `rediss://` switches it on, and no setting can then switch it off. [`Tls`] says how
+        /// the server is verified, and how a client's certificate is sent. Unix sockets and `memory://` do without.
+        tls(tls: Tls) via std::convert::identity: Option<Tls> => tls: Option<TlsClient>,
+            default("as the URL says"),
+            range("see `Tls`"),
+            parts(Tls),
+            names("ssl");
 
         /// Whether connections are opened without `HELLO`.
         without_hello: bool => without_hello: bool,
@@ -376,6 +387,7 @@ const fn login_example(key: &str) -> &'static str {
         b"port" => "6379",
         b"number" => "0",
         b"protocol" => "3",
+        b"tls" => "true",
         b"without_hello" | b"without_client_name" | b"without_select" => "false",
         _ => "app",
     }

@@ -1,11 +1,11 @@
 //! The table as data: for each setting its keys, unit, range, default and variable.
 
-use super::{FIELDS, Fallback, Field, Keepalive};
+use super::{FIELDS, Fallback, Field, Keepalive, Tls};
 
 /// All rows: settings, and the parts of those that have parts.
 pub(in crate::config) fn all() -> impl Iterator<Item = &'static Field> {
-    let parts = Keepalive::FIELDS.iter().chain(Fallback::FIELDS);
-    FIELDS.iter().chain(parts)
+    let parts = Tls::FIELDS.iter().chain(Keepalive::FIELDS);
+    FIELDS.iter().chain(parts).chain(Fallback::FIELDS)
 }
 
 /// The setting that a key of a file names.

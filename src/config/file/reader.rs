@@ -1,6 +1,6 @@
 //! A tree to a configuration.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::{
     interpolation::{self, interpolate},
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::config::{
     Config, DatabaseConfig, FilePosition, Problem, environment::Environment, field::Field, fields,
-    layer::Origin, setting::Setting, url::SecretUrl,
+    layer::Origin, setting::Setting, tls, url::SecretUrl,
 };
 use crate::nearest::hint;
 
@@ -329,6 +329,8 @@ impl<'a> Reader<'a> {
     ) {
         let is_password = ["password", "sentinel_password"].contains(&key);
         let text = if is_password { text } else { text.trim() };
+        let in_folder = tls::is_file(key).then(|| self.in_folder(text).display().to_string());
+        let text = in_folder.as_deref().unwrap_or(text);
         if let Err(message) = target.set(key, text, &origin(level, entry)) {
             let example = fields::find(key)
                 .map(|field| field.example)
@@ -340,6 +342,12 @@ impl<'a> Reader<'a> {
             };
             self.problem(&entry.key, &entry.value.at, message);
         }
+    }
+
+    /// A path that a file names, where a relative one starts at the folder of that file.
+    pub(super) fn in_folder(&self, path: &str) -> PathBuf {
+        let folder = self.context.file.and_then(Path::parent);
+        folder.map_or_else(|| PathBuf::from(path), |folder| folder.join(path))
     }
 
     /// A single value with its variables replaced. Nothing at all is as good as no key.

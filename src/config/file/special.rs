@@ -1,10 +1,8 @@
 //! Keys of a file that are more than a setting.
 
-use std::path::{Path, PathBuf};
-
 use super::{
     keys::{self, Key, Level, Special, SpecialKey},
-    node::{Content, Entry},
+    node::Entry,
     reader::Reader,
     secrets,
 };
@@ -128,25 +126,10 @@ impl Reader<'_> {
             match entry.key.as_str() {
                 "default_db" => self.numbers.push(("main", entry)),
                 "cache_db" => self.numbers.push(("cache", entry)),
-                "ssl" => self.refuse_tls(&entry),
                 _ => settings.push(entry),
             }
         }
         self.read_entries(target, settings, Level::All);
-    }
-
-    /// TLS has to be off.
-    fn refuse_tls(&mut self, entry: &Entry) {
-        let switch = match &entry.value.content {
-            Content::Empty => return,
-            Content::Map(parts) => parts.iter().find(|part| part.key == "enabled"),
-            Content::Text(_) | Content::List(_) => Some(entry),
-        };
-        let text = switch.and_then(|switch| self.text("ssl", &switch.value));
-        if text.is_none_or(|text| bool::read(&text) != Ok(false)) {
-            let message = "asks for TLS, which is not supported yet; write enabled: false";
-            self.problem(&entry.key, &entry.at, message);
-        }
     }
 
     fn read_max_retries(&mut self, target: &mut DatabaseConfig, entry: &Entry, level: Level) {
@@ -170,8 +153,7 @@ impl Reader<'_> {
         let Some(path) = self.text(&entry.key, &entry.value) else {
             return;
         };
-        let folder = self.context.file.and_then(Path::parent);
-        let path = folder.map_or_else(|| PathBuf::from(&path), |folder| folder.join(&path));
+        let path = self.in_folder(&path);
         // Watched also if it is not there yet.
         self.config.files.push(path.clone());
         match secrets::read_password(&path) {

@@ -131,7 +131,7 @@ impl Inbox {
 
     /// Reads once what the operating system holds, also if the runtime does not know of it yet. `None` if
     /// it holds nothing; 0 at the end of the stream.
-    pub(crate) fn read_now(&mut self, transport: &dyn Transport) -> io::Result<Option<usize>> {
+    pub(crate) fn read_now(&mut self, transport: &mut dyn Transport) -> io::Result<Option<usize>> {
         let start = self.input.len();
         self.input.resize(start + MAX_READ, 0);
         let read = transport.read_now(&mut self.input[start..]);

@@ -71,7 +71,7 @@ impl Connection {
         self.answer_all(tally)?;
         // Input that did not end the last time is read in the usual turns.
         while !self.is_flooded {
-            match self.inbox.read_now(&*self.transport)? {
+            match self.inbox.read_now(&mut *self.transport)? {
                 None => break,
                 Some(0) => return Err(CloseReason::ClosedByServer),
                 Some(read) => taken += read,
@@ -111,6 +111,7 @@ impl Connection {
         self.pending.shrink();
         self.outbox.shrink();
         self.inbox.shrink();
+        self.transport.shrink();
     }
 
     fn expire_queued(&mut self, now: Instant, tally: &mut Tally) -> Option<Instant> {

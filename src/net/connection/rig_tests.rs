@@ -116,7 +116,7 @@ impl Transport for Wire {
         !self.lock().replies.is_empty()
     }
 
-    fn read_now(&self, buffer: &mut [u8]) -> io::Result<usize> {
+    fn read_now(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut peer = self.lock();
         if peer.replies.is_empty() && !peer.is_closed {
             return Err(io::ErrorKind::WouldBlock.into());

@@ -6,11 +6,12 @@ use redis::ServerError;
 
 use crate::{
     config::Address, events::Reason, net::codec::ProtocolError, reply_code::ReplyCode,
-    rounded::Rounded, sanitize,
+    rounded::Rounded, sanitize, tls::TlsError,
 };
 
 pub(super) const LOOKING_UP: &str = "looking up the name of the server";
 pub(super) const CONNECTING: &str = "connecting";
+pub(super) const SECURING: &str = "negotiating TLS with the server";
 pub(super) const GREETING: &str = "greeting the server";
 pub(super) const PROVING: &str = "waiting for the answer to a PING";
 
@@ -28,6 +29,8 @@ pub(crate) enum DialError {
     },
     #[error("the server closed the connection while {step}")]
     Closed { step: &'static str },
+    #[error("{0}")]
+    Tls(#[from] TlsError),
     #[error("this is no Redis server: {0}")]
     Protocol(#[from] ProtocolError),
     #[error("this is no Redis server: it answers {command} with something else")]
@@ -53,6 +56,17 @@ pub(crate) enum DialError {
 }
 
 impl DialError {
+    /// The transport failed in a phase.
+    pub(super) fn broken(step: &'static str, error: io::Error) -> Self {
+        match TlsError::within(&error) {
+            Some(error) => error.clone().into(),
+            None => Self::Broken {
+                step,
+                error: Arc::new(error),
+            },
+        }
+    }
+
     pub(crate) fn refused(command: &'static str, error: &ServerError) -> Self {
         Self::Refused {
             command,
@@ -90,6 +104,10 @@ impl DialError {
                 Reason::Unreachable
             }
             Self::TimedOut { .. } => Reason::Unresponsive,
+            Self::Tls(TlsError::Refused(_)) => Reason::Rejected,
+            Self::Tls(TlsError::Closed) => Reason::Unreachable,
+            Self::Tls(TlsError::Wanted) => Reason::NotRedis,
+            Self::Tls(_) => Reason::TlsFailed,
             Self::Protocol(_) | Self::Unexpected { .. } => Reason::NotRedis,
             Self::NotPrimary(_) => Reason::PrimaryDown,
             Self::Loading => Reason::Loading,

@@ -85,10 +85,7 @@ impl Handshake {
                 None => match self.transport.read_buf(&mut self.input).await {
                     Ok(0) => return Err(self.ended(DialError::Closed { step })),
                     Ok(_) => {}
-                    Err(error) => {
-                        let error = Arc::new(error);
-                        return Err(self.ended(DialError::Broken { step, error }));
-                    }
+                    Err(error) => return Err(self.ended(DialError::broken(step, error))),
                 },
             }
         }

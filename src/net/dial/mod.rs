@@ -2,9 +2,11 @@
 //!
 //! - `greeting`: one greeting, and the meaning of its answers · `step`: its commands · `login`: the forms of
 //!   AUTH · `refusal`: errors that are about a command itself · `handshake`: its bytes
+//! - `securing`: TLS, before the greeting · `diagnosis`: what a peer speaks that understands nothing
 //! - `course`: the greetings that one dial tries · `memory`: the one that works
 
 mod course;
+mod diagnosis;
 mod error;
 mod established;
 mod greeting;
@@ -12,6 +14,7 @@ mod handshake;
 mod login;
 mod memory;
 mod refusal;
+mod securing;
 mod step;
 
 pub(crate) use error::DialError;
@@ -24,16 +27,21 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use self::{
     course::{Course, Stumble},
+    diagnosis::answers_with_tls,
     error::{CONNECTING, LOOKING_UP},
     greeting::{Failed, Greeted, Greeting, courtesies},
     handshake::Handshake,
     memory::{Manner, Memory},
+    securing::secure,
 };
 use super::{
     locate::Locate,
     transport::{Connector, Transport},
 };
-use crate::config::{Address, DatabaseSettings, Protocol};
+use crate::{
+    config::{Address, DatabaseSettings, Protocol},
+    tls::TlsError,
+};
 
 /// The interval at which a server that is loading its dataset is asked whether it has finished.
 const LOADING_POLL: Duration = Duration::from_millis(20);
@@ -145,9 +153,31 @@ impl Dialler {
                 }) if course.failed(at, stumble) => {}
                 Err(Failed { error, .. }) => {
                     self.memory.forget();
-                    return Err(error);
+                    return Err(self.explain(error, address, settings, time).await);
                 }
             }
+        }
+    }
+
+    /// A peer that hangs up at a greeting may wait for TLS.
+    async fn explain(
+        &self,
+        error: DialError,
+        address: &Address,
+        settings: &DatabaseSettings,
+        time: Allowance,
+    ) -> DialError {
+        let is_tcp = matches!(address, Address::Tcp { .. });
+        if settings.tls.is_some() || !is_tcp || !error.is_about_the_greeting() {
+            return error;
+        }
+        let asked = async {
+            let transport = self.connector.connect(address, settings).await?;
+            io::Result::Ok(answers_with_tls(transport).await)
+        };
+        match timeout_at(time.half_of_rest(), asked).await {
+            Ok(Ok(true)) => TlsError::Wanted.into(),
+            _ => error,
         }
     }
 
@@ -259,8 +289,12 @@ impl Dialler {
             Err(_) if self.connector.is_looking_up(address) => Err(time.over(LOOKING_UP)),
             Err(_) => Err(time.over(CONNECTING)),
         };
+        let secured = match connected {
+            Ok(transport) => secure(transport, &*self.connector, address, settings, time).await,
+            Err(error) => Err(error),
+        };
         // Another server may listen there afterwards.
-        connected.inspect_err(|_| self.memory.forget())
+        secured.inspect_err(|_| self.memory.forget())
     }
 }
 

@@ -10,6 +10,7 @@ use crate::{
     config::{Address, DatabaseSettings},
     net::{
         codec::{Decoded, Decoder, Limits},
+        negotiation::negotiate,
         transport::{Connector, Transport},
     },
 };
@@ -38,9 +39,16 @@ impl Conversation {
         settings: &DatabaseSettings,
         sentinel: &Address,
     ) -> Result<Self, String> {
-        let connected = connector.connect(sentinel, settings).await;
+        let connected = async {
+            let transport = connector.connect(sentinel, settings).await?;
+            match (&settings.tls, sentinel) {
+                (Some(tls), Address::Tcp { host, .. }) => negotiate(transport, tls, host).await,
+                _ => Ok(transport),
+            }
+        };
+        let transport = connected.await.map_err(|error| error.to_string())?;
         Ok(Self {
-            transport: connected.map_err(|error| error.to_string())?,
+            transport,
             input: BytesMut::new(),
             decoder: Decoder::new(LIMITS),
             login: login(settings),

@@ -24,6 +24,16 @@ struct Primary {
     is_announced: bool,
 }
 
+impl Primary {
+    fn told(address: &Address, epoch: Option<u64>) -> Self {
+        Self {
+            address: address.clone(),
+            epoch,
+            is_announced: false,
+        }
+    }
+}
+
 /// Sentinels agree on a configuration within a few seconds: each publishes its own every 2 s. If a majority tells an
 /// older one for longer than this, the sentinels were set up anew.
 const SET_UP_ANEW: Duration = Duration::from_secs(10);
@@ -51,12 +61,11 @@ impl Knowledge {
     pub(super) fn announced(&mut self, address: Address) {
         if self.primary() != Some(&address) {
             let epoch = self.epoch();
-            self.primary = Some(Primary {
+            self.believe(Primary {
                 address,
                 epoch,
                 is_announced: true,
             });
-            self.is_doubted = false;
         }
     }
 
@@ -66,18 +75,16 @@ impl Knowledge {
         let Some(address) = &words.primary else {
             return false;
         };
-        let Some(primary) = &mut self.primary else {
+        let Some(primary) = &self.primary else {
             return false;
         };
         let is_newer = primary.epoch.is_some() && words.epoch > primary.epoch;
         let is_same = *address == primary.address && words.epoch >= primary.epoch;
         if is_newer {
-            *primary = Primary {
-                address: address.clone(),
-                epoch: words.epoch,
-                is_announced: false,
-            };
-            self.is_doubted = false;
+            self.believe(Primary::told(address, words.epoch));
+        }
+        if is_same {
+            self.older_since = None;
         }
         is_same || is_newer
     }
@@ -88,12 +95,7 @@ impl Knowledge {
         let known = self.primary.as_ref();
         let is_open = known.is_some_and(|known| known.is_announced && words.epoch >= known.epoch);
         if let (true, Some(address)) = (is_open, &words.primary) {
-            self.primary = Some(Primary {
-                address: address.clone(),
-                epoch: words.epoch,
-                is_announced: false,
-            });
-            self.is_doubted = false;
+            self.believe(Primary::told(address, words.epoch));
         }
     }
 
@@ -119,14 +121,14 @@ impl Knowledge {
                 return Err("most sentinels lag behind".into());
             }
         }
-        self.older_since = None;
-        self.is_doubted = false;
-        self.primary = Some(Primary {
-            address: address.clone(),
-            epoch,
-            is_announced: false,
-        });
+        self.believe(Primary::told(&address, epoch));
         Ok(address)
+    }
+
+    fn believe(&mut self, primary: Primary) {
+        self.primary = Some(primary);
+        self.is_doubted = false;
+        self.older_since = None;
     }
 
     /// Whether this is a configuration of before the known one.

@@ -191,6 +191,11 @@ fn row_118_an_old_primary_is_not_gone_back_to() {
     knowledge
         .settle(verdict(1, 1, false), now)
         .expect_err("it was cut off");
+    // What confirms the known one begins it anew.
+    assert!(knowledge.take_word(&words(2, 2)));
+    knowledge
+        .settle(verdict(1, 1, true), now)
+        .expect_err("they lag behind");
     // All of them were set up anew.
     let soon = now + Duration::from_secs(9);
     knowledge

@@ -150,10 +150,6 @@ const WRONG: &[(&str, &str)] = &[
         "(text):1:25: database \"main\": url: has something other than a database number",
     ),
     (
-        "databases: {main: rediss://:canary@h}",
-        "TLS) is not supported yet",
-    ),
-    (
         "io: sometimes\ndatabases: {main: }",
         "\"sometimes\" is not caller or dedicated",
     ),
@@ -197,11 +193,10 @@ const WRONG: &[(&str, &str)] = &[
         "connection: {databases: {main: }}",
         "databases: has to stand at the top of the file",
     ),
-    ("connection: {ssl: true}", "ssl: asks for TLS"),
-    ("connection: {ssl: {ca_path: /ca}}", "ssl: asks for TLS"),
+    ("connection: {ssl: 5}", "\"5\" is not true, false, or a map"),
     (
-        "connection: {host: h, ssl: {enabled: true}}",
-        "ssl: asks for TLS",
+        "databases: {main: {tls: {ca_fil: /ca}}}",
+        "tls.ca_fil: is not known here; did you mean ca_file?",
     ),
 ];
 
@@ -238,6 +233,22 @@ fn settings_that_do_not_fit_each_other_are_found_with_their_places() {
         (
             "default_database: mian\ndatabases: {main: }",
             "default_database: \"mian\" is no database; did you mean main?",
+        ),
+        (
+            "databases: {main: {tls: {server_name: 'a b'}}}",
+            "tls.server_name: is neither a host name nor an IP address",
+        ),
+        (
+            "connection: {host: h, ssl: {enabled: true, keyfile: /none}}",
+            "tls.key_file: stands without tls.cert_file",
+        ),
+        (
+            "connection: {ssl: {ca_path: /none}}",
+            "tls.ca_file: names /none, which cannot be used: No such file",
+        ),
+        (
+            "databases: {main: {url: 'rediss://:canary@h', tls: false}}",
+            "tls: is off, and the URL asks for TLS",
         ),
     ] {
         let config = read(text, &[]).expect("readable");
