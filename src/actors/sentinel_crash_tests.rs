@@ -15,10 +15,10 @@ use crate::{
     registry::Registry,
 };
 
-const SOON: Duration = Duration::from_secs(40);
+const SOON: Duration = Duration::from_secs(60);
 
 #[test]
-fn row_119_failovers_are_followed_after_a_crash() {
+fn row_139_failovers_are_followed_after_a_crash() {
     if is_embedded() {
         return skip_notice("it needs sentinels");
     }

@@ -9,7 +9,7 @@ use std::{
     net::TcpStream,
     path::PathBuf,
     process::{Child, Command, Stdio},
-    sync::Mutex,
+    sync::{Condvar, Mutex},
     time::Duration,
 };
 
@@ -34,7 +34,7 @@ const PASSWORD: &str = "app";
 const DOWN_AFTER: u32 = 2_000;
 
 /// Sentinels publish themselves every 2 s.
-const START_BOUND: Duration = Duration::from_secs(40);
+const START_BOUND: Duration = Duration::from_secs(60);
 const BOUND: Duration = Duration::from_secs(10);
 
 /// The processes of a service. They are killed on drop.
@@ -43,6 +43,7 @@ pub struct Sentinels {
     pub servers: Vec<RedisServer>,
     pub sentinels: Vec<Sentinel>,
     password: Option<String>,
+    _turn: Turn,
 }
 
 impl Sentinels {
@@ -52,6 +53,7 @@ impl Sentinels {
 
     /// Sentinels that ask clients, and each other, for a password.
     pub fn with_password(password: Option<&str>) -> Self {
+        let turn = Turn::take();
         let server = |_| {
             let server = RedisServer::builder()
                 .requirepass(PASSWORD)
@@ -67,6 +69,7 @@ impl Sentinels {
             servers,
             sentinels: Vec::new(),
             password: password.map(str::to_owned),
+            _turn: turn,
         };
         let primary = site.servers[0].port().to_string();
         for replica in &site.servers[1..] {
@@ -160,6 +163,30 @@ impl Sentinels {
     }
 }
 
+/// The right to run a service. On a busy machine sentinels take each other for dead, and do not agree.
+struct Turn(());
+
+/// The services that run now.
+static RUNNING: Mutex<usize> = Mutex::new(0);
+static ENDED: Condvar = Condvar::new();
+const MOST_AT_ONCE: usize = 4;
+
+impl Turn {
+    fn take() -> Self {
+        let running = RUNNING.lock().unwrap();
+        let is_full = |running: &mut usize| *running >= MOST_AT_ONCE;
+        *ENDED.wait_while(running, is_full).unwrap() += 1;
+        Self(())
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        *RUNNING.lock().unwrap() -= 1;
+        ENDED.notify_one();
+    }
+}
+
 /// Cuts a server off from sentinels and replicas, and from nobody else.
 pub fn cut_off(server: &RedisServer) {
     assert_eq!(server.cli(&["ACL", "SETUSER", "peer", "off"]), "OK");
@@ -215,7 +242,7 @@ impl Sentinel {
              sentinel monitor {SERVICE} 127.0.0.1 {primary} 2\n\
              sentinel auth-user {SERVICE} peer\nsentinel auth-pass {SERVICE} peer\n\
              sentinel down-after-milliseconds {SERVICE} {DOWN_AFTER}\n\
-             sentinel failover-timeout {SERVICE} 8000\n{access}{tls}",
+             sentinel failover-timeout {SERVICE} 5000\n{access}{tls}",
             dir.path().display()
         );
         fs::write(dir.path().join("sentinel.conf"), config).expect("a configuration");

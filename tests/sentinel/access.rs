@@ -24,7 +24,7 @@ pub(crate) async fn reason(main: DatabaseConfig) -> String {
 }
 
 #[tokio::test]
-async fn row_115_a_service_that_no_sentinel_knows() {
+async fn row_135_a_service_that_no_sentinel_knows() {
     if left_out_on_embedded() {
         return;
     }
@@ -40,7 +40,7 @@ async fn row_115_a_service_that_no_sentinel_knows() {
 }
 
 #[tokio::test]
-async fn row_120_sentinels_that_permit_no_subscription() {
+async fn row_140_sentinels_that_permit_no_subscription() {
     if left_out_on_embedded() {
         return;
     }
@@ -64,7 +64,7 @@ async fn row_120_sentinels_that_permit_no_subscription() {
 }
 
 #[tokio::test]
-async fn row_116_sentinels_with_passwords() {
+async fn row_136_sentinels_with_passwords() {
     if left_out_on_embedded() {
         return;
     }

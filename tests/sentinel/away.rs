@@ -15,7 +15,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn row_113_all_sentinels_are_away_and_come_back() {
+async fn row_133_all_sentinels_are_away_and_come_back() {
     if left_out_on_embedded() {
         return;
     }
@@ -51,7 +51,7 @@ async fn row_113_all_sentinels_are_away_and_come_back() {
 }
 
 #[tokio::test]
-async fn row_113_without_sentinels_a_lost_primary_is_not_dialled_again() {
+async fn row_133_without_sentinels_a_lost_primary_is_not_dialled_again() {
     if left_out_on_embedded() {
         return;
     }
@@ -83,7 +83,7 @@ async fn row_113_without_sentinels_a_lost_primary_is_not_dialled_again() {
 }
 
 #[tokio::test]
-async fn row_114_a_first_sentinel_that_is_dead_or_hangs_does_not_delay() {
+async fn row_134_a_first_sentinel_that_is_dead_or_hangs_does_not_delay() {
     if left_out_on_embedded() {
         return;
     }

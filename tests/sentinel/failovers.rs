@@ -17,7 +17,7 @@ use crate::{
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn row_110_crash_of_the_primary_under_load() {
+async fn row_130_crash_of_the_primary_under_load() {
     if left_out_on_embedded() {
         return;
     }
@@ -54,7 +54,7 @@ async fn row_110_crash_of_the_primary_under_load() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn row_111_ordered_failover_under_load() {
+async fn row_131_ordered_failover_under_load() {
     if left_out_on_embedded() {
         return;
     }
@@ -88,7 +88,7 @@ async fn row_111_ordered_failover_under_load() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn row_112_partition_of_the_old_primary_from_all_but_this_client() {
+async fn row_132_partition_of_the_old_primary_from_all_but_this_client() {
     if left_out_on_embedded() {
         return;
     }

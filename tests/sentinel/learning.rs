@@ -9,7 +9,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn row_117_sentinels_that_are_announced_are_learnt() {
+async fn row_137_sentinels_that_are_announced_are_learnt() {
     if left_out_on_embedded() {
         return;
     }
@@ -24,8 +24,8 @@ async fn row_117_sentinels_that_are_announced_are_learnt() {
     site.until_agreed();
     // The one that the settings name, so that only the others can tell.
     site.sentinels[0].kill();
-    site.servers[0].kill();
     site.sentinels.remove(0);
+    site.fail_over();
     let told = failover(&mut events).await;
     let new = site.primary_after(site.servers[0].port());
     assert_eq!(*told.to, address(new.port()));

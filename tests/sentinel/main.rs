@@ -17,8 +17,8 @@ use std::time::Duration;
 use redis_steward::{DatabaseConfig, Failover, HealthEvents, WhenDown};
 use tokio::time::timeout;
 
-/// Longer than any failover takes.
-const SOON: Duration = Duration::from_secs(40);
+/// Longer than any failover takes, also if the sentinels' votes are split and they vote again after ten seconds.
+const SOON: Duration = Duration::from_secs(60);
 
 /// A database whose callers wait as long as a failover takes.
 fn patient(url: String) -> DatabaseConfig {

@@ -11,7 +11,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn row_121_sentinels_and_server_over_tls() {
+async fn row_141_sentinels_and_server_over_tls() {
     if left_out_on_embedded() {
         return;
     }

@@ -173,7 +173,7 @@ fn without_a_primary_the_verdict_says_why() {
 }
 
 #[test]
-fn row_118_an_old_primary_is_not_gone_back_to() {
+fn row_138_an_old_primary_is_not_gone_back_to() {
     let now = Instant::now();
     let mut knowledge = Knowledge::default();
     assert_eq!(knowledge.settle(verdict(1, 1, false), now), Ok(at(1)));
@@ -206,7 +206,7 @@ fn row_118_an_old_primary_is_not_gone_back_to() {
 }
 
 #[test]
-fn row_118_a_late_announcement_is_corrected_by_the_sentinel_that_made_it() {
+fn row_138_a_late_announcement_is_corrected_by_the_sentinel_that_made_it() {
     let mut knowledge = Knowledge::default();
     let settled = knowledge.settle(verdict(1, 3, true), Instant::now());
     settled.expect("a primary");
