@@ -218,6 +218,7 @@ impl Line {
         let settings = settings.databases[0].clone();
         let state = DatabaseState::new(settings, dialler, executor, Arc::default(), Instant::now());
         let established = Established {
+            address: crate::config::Address::default(),
             transport: Box::new(stream),
             decoder: codec::Decoder::new(codec::Limits::default()),
             seen: ServerInfo::default(),

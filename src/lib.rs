@@ -146,7 +146,7 @@ pub use credentials::{Credentials, CredentialsFn, CredentialsFuture, Credentials
 pub use database::Database;
 pub use error::{ApplyError, Error, Limit, StartError};
 pub use events::{
-    CircuitState, HealthEvent, HealthEvents, HealthState, Reason, Recovery, TimeInState,
+    CircuitState, Failover, HealthEvent, HealthEvents, HealthState, Reason, Recovery, TimeInState,
 };
 pub use execution::{Execution, Source, Stage};
 pub use front::{Front, FrontBuilder, FrontError};

@@ -7,8 +7,8 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    config::{ConfigNote, DatabaseSettings, Io, Settings},
-    events::{Change, CircuitState, EventHub, HealthState, Reason, Recovery},
+    config::{Address, ConfigNote, DatabaseSettings, Io, Settings},
+    events::{Change, CircuitState, EventHub, Failover, HealthState, Reason, Recovery},
     identity::DatabaseId,
     log::{Log, log_line},
     net::{Connector, Dialler, Executor, Services},
@@ -47,8 +47,8 @@ impl Registry {
         let registry = Self {
             databases: DashMap::new(),
             roster: Arc::default(),
+            services: Arc::new(Services::new(connector.clone())),
             connector,
-            services: Arc::default(),
             io: settings.io,
             hub: EventHub::default(),
             executor: Arc::new(executor),
@@ -246,6 +246,25 @@ impl Registry {
                 database = %event.database,
                 settings = event.changed.join(", "),
                 "settings changed"
+            );
+        }
+    }
+
+    /// Tells all subscribers and the log that the primary of a database is another one.
+    pub(crate) fn announce_failover(&self, database: &Arc<str>, from: &Address, to: &Address) {
+        let text = |address: &Address| Arc::from(address.to_string());
+        let failover = Failover::new(text(from), text(to));
+        if let Some(event) = self
+            .hub
+            .publish_failover(database, failover.clone(), clock::now())
+        {
+            log_line!(
+                self.log,
+                WARN,
+                database = %event.database,
+                from = &*failover.from,
+                to = &*failover.to,
+                "the primary is another server"
             );
         }
     }

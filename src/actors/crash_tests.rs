@@ -11,7 +11,7 @@ use tokio::{runtime::Handle, sync::oneshot};
 
 use super::{
     health::HealthActor, janitor::JanitorActor, panicking::PanickingConnector, pool::PoolActor,
-    relay::RelayActor, supervisor::SupervisorActor,
+    relay::RelayActor, sentinels::SentinelsActor, supervisor::SupervisorActor,
 };
 use crate::{
     call::{CallEngine, Overrides},
@@ -34,7 +34,7 @@ const MAX_CONNECTIONS: usize = 3;
 /// Makes a child panic.
 #[derive(Message)]
 #[rtype(result = "()")]
-struct Crash(Child);
+pub(super) struct Crash(pub(super) Child);
 
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -47,6 +47,7 @@ impl Handler<Crash> for SupervisorActor {
         match child {
             Child::Health => self.health.as_ref().expect("health").do_send(Panic),
             Child::Janitor => self.janitor.as_ref().expect("janitor").do_send(Panic),
+            Child::Sentinels => self.sentinels.as_ref().expect("sentinels").do_send(Panic),
             Child::Pool(name) => self.pools[&name].do_send(Panic),
             Child::Relay(name) => self.relays[&name].do_send(Panic),
         }
@@ -65,7 +66,13 @@ macro_rules! panics {
     )*};
 }
 
-panics!(PoolActor, RelayActor, HealthActor, JanitorActor);
+panics!(
+    PoolActor,
+    RelayActor,
+    HealthActor,
+    JanitorActor,
+    SentinelsActor
+);
 
 /// A supervisor with the databases "one" and "two" on a real server.
 struct Rig {

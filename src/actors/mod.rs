@@ -13,6 +13,7 @@ mod paused;
 mod pool;
 mod readiness;
 mod relay;
+mod sentinels;
 mod supervisor;
 
 #[cfg(test)]
@@ -29,5 +30,7 @@ mod growing_tests;
 mod hanging_names_tests;
 #[cfg(test)]
 mod outage_tests;
+#[cfg(test)]
+mod sentinel_crash_tests;
 
 pub(crate) use supervisor::SupervisorActor;

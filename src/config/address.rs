@@ -15,6 +15,43 @@ pub(crate) enum Address {
     Memory(Store),
     /// Wherever the service registry says that the server of this database is.
     Service(Arc<str>),
+    /// Wherever these sentinels say that the primary of a service is.
+    Sentinel(Arc<SentinelService>),
+}
+
+/// A service of Redis Sentinel: the sentinels to ask, and the name of the service there.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct SentinelService {
+    /// TCP addresses, at least one, each once. Further sentinels are learnt from these.
+    pub(crate) sentinels: Vec<Address>,
+    /// The master name, in the words of Sentinel.
+    pub(crate) name: String,
+}
+
+impl SentinelService {
+    /// The port that sentinels listen on by default.
+    pub(super) const DEFAULT_PORT: u16 = 26379;
+
+    /// Whether this can be the name of a service. The configuration that comes with Redis (`sentinel.conf`,
+    /// at `sentinel monitor`) permits letters, digits and `.-_`.
+    pub(super) fn is_name(text: &str) -> bool {
+        let is_usual = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
+        !text.is_empty() && text.bytes().all(is_usual)
+    }
+}
+
+/// The URL, without a login.
+impl fmt::Display for SentinelService {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("redis+sentinel://")?;
+        for (at, sentinel) in self.sentinels.iter().enumerate() {
+            if at > 0 {
+                f.write_str(",")?;
+            }
+            sentinel.fmt(f)?;
+        }
+        write!(f, "/{}", self.name)
+    }
 }
 
 /// A server on this machine.
@@ -31,6 +68,17 @@ impl Address {
     /// The port that Redis and Valkey listen on by default.
     pub(super) const DEFAULT_PORT: u16 = 6379;
 
+    /// The address of a host as a peer names it; `None` if it is none.
+    pub(crate) fn of_host(host: &str, port: u16) -> Option<Self> {
+        let host = Host::new(host);
+        host.check().ok().map(|()| host.address(port))
+    }
+
+    /// Whether sentinels say where the server is.
+    pub(crate) fn is_of_sentinels(&self) -> bool {
+        matches!(self, Self::Sentinel(_))
+    }
+
     /// Whether it is an embedded server that has no name, so that each mention of it is another one.
     pub(super) fn is_unnamed(&self) -> bool {
         matches!(self, Self::Memory(store) if store.is_unnamed())
@@ -46,6 +94,7 @@ impl fmt::Display for Address {
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
             Self::Memory(store) => store.fmt(f),
             Self::Service(database) => write!(f, "the service of {database}"),
+            Self::Sentinel(service) => service.fmt(f),
         }
     }
 }

@@ -22,6 +22,9 @@ impl DatabaseConfig {
     /// - `rediss://…` or `valkeys://…`: the same with [TLS](crate::Tls);
     /// - `unix:///path/to/redis.sock[?db=number&user=name&pass=password]`, or `redis+unix://…`,
     ///   `valkey+unix://…`;
+    /// - `redis+sentinel://[[user]:password@]host[:port][,host[:port]…]/service[/number]`, or `valkey+sentinel://…`:
+    ///   the primary of a service, as the sentinels at these hosts know it (see the README); their port is 26379
+    ///   unless given; `rediss+sentinel://…` reaches both by TLS;
     /// - `memory://[[[user]:password@]name][/number]`: a server inside the process ([`MemoryServer`](crate::MemoryServer));
     ///   without a name it is this database's own.
     ///

@@ -135,6 +135,15 @@ fn of_database(name: &str, config: &DatabaseConfig, all: &Config) -> Vec<Explain
                 },
             ];
             rows.extend(of_login.map(|(setting, value, origin)| row(setting, value, origin)));
+            let (user, password) = (&config.sentinel_username, &config.sentinel_password);
+            // Most databases have no sentinels.
+            if user.get().is_some() {
+                rows.push(row("sentinel_username", text(user, "none"), user.origin()));
+            }
+            if password.get().is_some() {
+                let shown = text(password, "none");
+                rows.push(row("sentinel_password", shown, password.origin()));
+            }
         }
         Err(_) => rows.push(row(
             "address",

@@ -159,6 +159,13 @@ fn login(name: &str, config: &DatabaseConfig, report: &mut Report<'_>) -> Option
             "has a user name without a password; set one, or leave the user name out",
         );
     }
+    let is_named = config.sentinel_username.get().is_some();
+    if is_named && config.sentinel_password.get().is_none() {
+        report.add(
+            "sentinel_username",
+            "needs a sentinel_password; set one, or leave the user name out",
+        );
+    }
     if let Some(Err(message)) = merged.number.get().map(quantity::number) {
         let is_own = merged.number.origin() == config.number.origin();
         report.add(if is_own { "number" } else { "url" }, message);
@@ -182,6 +189,8 @@ fn login(name: &str, config: &DatabaseConfig, report: &mut Report<'_>) -> Option
         number: merged.number.get().unwrap_or(0),
         username: merged.username.into_value(),
         password: merged.password.into_value(),
+        sentinel_username: config.sentinel_username.get().clone(),
+        sentinel_password: config.sentinel_password.get().clone(),
         client_name,
         // Without HELLO there is no way to another one.
         protocol: merged
@@ -239,18 +248,27 @@ impl DatabaseConfig {
 
 /// Checks the texts that are given, wherever the rest comes from.
 fn check_texts(config: &DatabaseConfig, report: &mut Report<'_>) {
-    if let Some(username) = config.username.get()
-        && username.0.is_empty()
-    {
-        report.add(
-            "username",
-            "is empty; leave it out to log in as the server's default user",
-        );
+    for (key, username) in [
+        ("username", &config.username),
+        ("sentinel_username", &config.sentinel_username),
+    ] {
+        if username
+            .get()
+            .as_ref()
+            .is_some_and(|name| name.0.is_empty())
+        {
+            let message = "is empty; leave it out to log in as the server's default user";
+            report.add(key, message);
+        }
     }
-    if let Some(password) = config.password.get()
-        && password.expose_secret().is_empty()
-    {
-        report.add("password", "is empty; leave it out to connect without one");
+    for (key, password) in [
+        ("password", &config.password),
+        ("sentinel_password", &config.sentinel_password),
+    ] {
+        let is_empty = |password: &SecretString| password.expose_secret().is_empty();
+        if password.get().as_ref().is_some_and(is_empty) {
+            report.add(key, "is empty; leave it out to connect without one");
+        }
     }
     if let Some(Err(message)) = config.host.get().as_ref().map(Host::check) {
         report.add("host", message);

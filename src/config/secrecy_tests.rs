@@ -44,19 +44,21 @@ proptest! {
     #[test]
     fn passwords_are_never_shown(
         password in password(),
-        scheme in "redis|valkey|rediss|memory|redis[+]sentinel|x",
+        scheme in "redis|valkey|rediss|memory|redis[+]sentinel|rediss[+]sentinel|x",
         rest in "(/[0-9x]{0,3})?([?][a-z]{1,3}(=[a-z0-9]{0,3})?)?(#[a-z]{0,2})?",
     ) {
         for url in [
             format!("{scheme}://:{password}@host{rest}"),
             format!("{scheme}://user:{password}@host:1{rest}"),
             format!("{scheme}://user:{password}@[::1]{rest}"),
+            format!("{scheme}://user:{password}@a,b:1/main{rest}"),
             format!("unix:///run/redis.sock?db=1&user=u&pass={password}"),
             format!("unix:///run/redis.sock?pass={password}&db=x"),
         ] {
             assert_silent(&printed(&Config::single(url)));
         }
         let database = DatabaseConfig::new().username(&*password).password(&*password);
+        let database = database.sentinel_username(&*password).sentinel_password(&*password);
         let database = database.max_parked(0);
         assert_silent(&printed(&Config::new().database("main", database)));
     }
@@ -69,7 +71,7 @@ proptest! {
 
     #[test]
     fn almost_urls_never_panic(
-        url in "(redis|valkey|unix|redis[+]unix):/{0,3}[-a-z0-9:@/?#&=%.\\[\\]+ é]{0,24}",
+        url in "(redis|valkey|unix|redis[+]unix|redis[+]sentinel):/{0,3}[-a-z0-9:@/?#&=%.,\\[\\]+ é]{0,24}",
     ) {
         printed(&Config::single(url));
     }

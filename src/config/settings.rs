@@ -45,6 +45,14 @@ impl DatabaseSettings {
         changes.are_carried() || begins_to_grow
     }
 
+    /// Whether the servers of both are found in the same way: by the same sentinels, for the same service.
+    pub(crate) fn shares_sentinels(&self, other: &Self) -> bool {
+        self.address == other.address
+            && self.sentinel_username.is_same(&other.sentinel_username)
+            && self.sentinel_password.is_same(&other.sentinel_password)
+            && self.tls.is_same(&other.tls)
+    }
+
     /// Whether more shared connections than the minimum may be opened.
     pub(crate) fn can_grow(&self) -> bool {
         self.shared_max > self.shared_min

@@ -20,6 +20,8 @@ impl Config {
     /// | `REDIS_PORT` | `6379` | |
     /// | `REDIS_USERNAME` | | where the URL has none |
     /// | `REDIS_PASSWORD` | | where the URL has none |
+    /// | `REDIS_SENTINEL_USERNAME` | | for the sentinels of a URL with some |
+    /// | `REDIS_SENTINEL_PASSWORD` | | for the sentinels of a URL with some |
     /// | `REDIS_PROTOCOL` | `2` | `2`, `3`, `resp2` or `resp3`, where the URL has none |
     /// | `REDIS_MAX_CONNECTIONS` | `50` | |
     /// | `REDIS_SOCKET_TIMEOUT` | `5` | seconds, decimals allowed: the command timeout |
@@ -358,7 +360,7 @@ impl Reading<'_> {
     /// removed, but not from what can be a password.
     fn value(&mut self, variable: &str, field: &Field) -> Option<String> {
         match self.environment.get(variable)? {
-            Ok(text) if field.key == "password" => Some(text),
+            Ok(text) if ["password", "sentinel_password"].contains(&field.key) => Some(text),
             Ok(text) => Some(text.trim().to_owned()).filter(|text| !text.is_empty()),
             Err(message) => {
                 self.problems.push(Problem::new(None, variable, message));

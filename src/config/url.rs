@@ -1,12 +1,12 @@
 //! Reading a URL: the endpoint, the database number and the login.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use secrecy::{ExposeSecret, SecretString};
 use url::{Host, Url};
 
 use super::{
-    address::{Address, is_host_name},
+    address::{Address, SentinelService, is_host_name},
     excerpt::quoted,
     percent::percent_decode,
     protocol::Protocol,
@@ -110,7 +110,10 @@ impl Location {
             "rediss" | "valkeys" => tcp(text, Some(Tls::new())),
             "unix" | "redis+unix" | "valkey+unix" => unix(text),
             "memory" => memory(text),
-            "redis+sentinel" | "redis-sentinel" => unsupported(&scheme, "Redis Sentinel"),
+            "redis+sentinel" | "redis-sentinel" | "valkey+sentinel" => sentinels(text, None),
+            "rediss+sentinel" | "rediss-sentinel" | "valkeys+sentinel" => {
+                sentinels(text, Some(Tls::new()))
+            }
             "redis+cluster" | "redis-cluster" => unsupported(&scheme, "Redis Cluster"),
             _ => Err(vec![format!(
                 "does not start with a known scheme; {EXAMPLES}"
@@ -129,6 +132,9 @@ impl Location {
         let address = match &self.address {
             address @ Address::Tcp { .. } if self.tls.is_some() => format!("rediss://{address}"),
             address @ Address::Tcp { .. } => format!("redis://{address}"),
+            address @ Address::Sentinel(_) if self.tls.is_some() => {
+                address.to_string().replacen("redis+", "rediss+", 1)
+            }
             address => address.to_string(),
         };
         match (&self.address, self.number) {
@@ -150,20 +156,7 @@ fn unsupported(scheme: &str, what: &str) -> Result<Location, Vec<String>> {
 
 /// `redis://[user[:password]@]host[:port][/number]`, or `rediss://`
 fn tcp(text: &str, tls: Option<Tls>) -> Result<Location, Vec<String>> {
-    let Some((_, after_scheme)) = text.split_once("://") else {
-        return Err(vec![format!("names no host; {EXAMPLES}")]);
-    };
-    // A password with one of these unencoded ends the host early, and the rest of it would pass for
-    // a path or a query.
-    let after_host = after_scheme
-        .find(['/', '?', '#'])
-        .map_or("", |end| &after_scheme[end..]);
-    if after_host.contains('@') {
-        return Err(vec![
-            "holds an @ after its host; in a user name or password write / ? # as %2F %3F %23"
-                .into(),
-        ]);
-    }
+    split_after_hosts(text)?;
     let url = Url::parse(text).map_err(|error| {
         vec![format!(
             "is not a valid URL ({error}); {EXAMPLES}, an IPv6 host in brackets"
@@ -171,6 +164,29 @@ fn tcp(text: &str, tls: Option<Tls>) -> Result<Location, Vec<String>> {
     })?;
 
     let mut problems = Vec::new();
+    let address = host_and_port(&url, Address::DEFAULT_PORT, &mut problems);
+    location(&url, address, tls, "after the host", problems)
+}
+
+/// The part of a URL up to its path, and the rest.
+fn split_after_hosts(text: &str) -> Result<(&str, &str), Vec<String>> {
+    let Some((_, after_scheme)) = text.split_once("://") else {
+        return Err(vec![format!("names no host; {EXAMPLES}")]);
+    };
+    // A password with one of these unencoded ends the host early, and the rest of it would pass for
+    // a path or a query.
+    let end = after_scheme.find(['/', '?', '#']);
+    let (hosts, after_host) = after_scheme.split_at(end.unwrap_or(after_scheme.len()));
+    if after_host.contains('@') {
+        return Err(vec![
+            "holds an @ after its host; in a user name or password write / ? # as %2F %3F %23"
+                .into(),
+        ]);
+    }
+    Ok((hosts, after_host))
+}
+
+fn host_and_port(url: &Url, default_port: u16, problems: &mut Vec<String>) -> Address {
     let host = match url.host() {
         Some(Host::Domain(host)) if is_host_name(host) => host.to_owned(),
         Some(Host::Domain(host)) if !host.is_empty() => {
@@ -186,17 +202,50 @@ fn tcp(text: &str, tls: Option<Tls>) -> Result<Location, Vec<String>> {
             String::new()
         }
     };
-    let port = url.port().unwrap_or(Address::DEFAULT_PORT);
+    let port = url.port().unwrap_or(default_port);
     if port == 0 {
         problems.push("has port 0; use 1 to 65535".into());
     }
-    location(
-        &url,
-        Address::Tcp { host, port },
-        tls,
-        "after the host",
-        problems,
-    )
+    Address::Tcp { host, port }
+}
+
+/// `redis+sentinel://[[user]:password@]host[:port][,host[:port]…]/service[/number]`, or
+/// `rediss+sentinel://` for TLS to the sentinels and to the server.
+fn sentinels(text: &str, tls: Option<Tls>) -> Result<Location, Vec<String>> {
+    const EXAMPLES: &str = "write it as redis+sentinel://host1:26379,host2:26379/service";
+    let (authority, after_hosts) = split_after_hosts(text)?;
+    let (login, hosts) = authority.rsplit_once('@').unwrap_or(("", authority));
+    let mut problems = Vec::new();
+    let mut sentinels = Vec::new();
+    for host in hosts.split(',') {
+        let Ok(url) = Url::parse(&format!("redis://{host}")) else {
+            problems.push(format!(
+                "has a sentinel that is no host and port; {EXAMPLES}, an IPv6 host in brackets"
+            ));
+            continue;
+        };
+        let sentinel = host_and_port(&url, SentinelService::DEFAULT_PORT, &mut problems);
+        if !sentinels.contains(&sentinel) {
+            sentinels.push(sentinel);
+        }
+    }
+    let path_end = after_hosts.find(['?', '#']).unwrap_or(after_hosts.len());
+    let (path, query) = after_hosts.split_at(path_end);
+    let path = path.trim_matches('/');
+    let (name, number) = path.split_once('/').unwrap_or((path, ""));
+    if !SentinelService::is_name(name) {
+        problems.push(format!(
+            "names no service of letters, digits and .-_ after the sentinels; {EXAMPLES}"
+        ));
+    }
+    // The rest has the form of any other URL.
+    let rest = format!("redis://{login}@sentinels/{number}{query}");
+    let url = Url::parse(&rest)
+        .map_err(|error| vec![format!("is not a valid URL ({error}); {EXAMPLES}")])?;
+    let name = name.to_owned();
+    let service = Arc::new(SentinelService { sentinels, name });
+    let address = Address::Sentinel(service);
+    location(&url, address, tls, "after the service", problems)
 }
 
 /// `unix:///path/to.sock[?db=number&user=name&pass=password]`

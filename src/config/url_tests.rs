@@ -95,6 +95,34 @@ fn memory_urls() {
 }
 
 #[test]
+fn sentinel_urls() {
+    for (url, expected) in [
+        (
+            "redis+sentinel://h/main",
+            "redis+sentinel://h:26379/main None None None",
+        ),
+        (
+            "valkey+sentinel://u:p%40,w@a:1,[::1],10.0.0.1:7,a:1/my-1.main_/3?protocol=3",
+            "redis+sentinel://a:1,[::1]:26379,10.0.0.1:7/my-1.main_ Some(3) Some(\"u\") Some(\"p@,w\")",
+        ),
+        (
+            "redis-sentinel://:w@h/main/0/",
+            "redis+sentinel://h:26379/main Some(0) None Some(\"w\")",
+        ),
+    ] {
+        assert_eq!(read(url), expected, "{url}");
+    }
+}
+
+#[test]
+fn a_sentinel_url_for_tls_is_shown_as_one() {
+    let location = Location::parse("rediss+sentinel://u:w@a,b:1/main/2");
+    let location = location.unwrap_or_else(|problems| panic!("{problems:?}"));
+    assert!(location.tls.is_some());
+    assert_eq!(location.shown(), "rediss+sentinel://a:26379,b:1/main/2");
+}
+
+#[test]
 fn a_name_stands_for_one_server_and_no_name_for_a_new_one() {
     let address = |url| {
         Location::parse(url)
@@ -116,14 +144,17 @@ fn bad_urls_name_the_correction() {
         ("memory://a%20b", "other characters than letters"),
         ("memory://name:1", "has a port"),
         ("memory://name/x", "other than a database number"),
+        ("redis+sentinel://h", "names no service"),
+        ("redis+sentinel://h/a%20b", "names no service"),
+        ("redis+sentinel:///s", "names no host"),
+        ("redis+sentinel://h,/s", "names no host"),
+        ("redis+sentinel://h:port/s", "no host and port"),
+        ("redis+sentinel://h:0/s", "port 0"),
         (
-            "redis+sentinel://h",
-            "(Redis Sentinel) is not supported yet",
+            "redis+sentinel://h/s/x",
+            "database number after the service",
         ),
-        (
-            "redis-sentinel://h",
-            "(Redis Sentinel) is not supported yet",
-        ),
+        ("redis+sentinel://:a/b@h/s", "holds an @ after its host"),
         ("redis+cluster://h", "(Redis Cluster) is not supported yet"),
         ("redis://", "names no host"),
         ("redis:///0", "names no host"),

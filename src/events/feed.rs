@@ -11,7 +11,7 @@ use std::{
 use tokio::time::Instant;
 
 use super::{
-    CircuitState, HealthEvent, HealthState, Recovery,
+    CircuitState, Failover, HealthEvent, HealthState, Recovery,
     history::{History, Past, Present},
 };
 
@@ -96,6 +96,22 @@ impl Feed {
         let (event, waiting) = {
             let mut events = self.lock();
             let event = events.add_changed(database, changed, now)?;
+            (event, std::mem::take(&mut events.waiting))
+        };
+        waiting.into_values().for_each(Waker::wake);
+        Some(event)
+    }
+
+    /// Adds an event for a failover. The state is the present one.
+    pub(super) fn add_failover(
+        &self,
+        database: &Arc<str>,
+        failover: Failover,
+        now: Instant,
+    ) -> Option<HealthEvent> {
+        let (event, waiting) = {
+            let mut events = self.lock();
+            let event = events.add_failover(database, failover, now)?;
             (event, std::mem::take(&mut events.waiting))
         };
         waiting.into_values().for_each(Waker::wake);
@@ -188,7 +204,7 @@ impl Events {
         if self.is_closed || is_known {
             return None;
         }
-        Some(self.push(change, Arc::default()))
+        Some(self.push(change, Arc::default(), None))
     }
 
     fn add_changed(
@@ -197,19 +213,34 @@ impl Events {
         changed: Arc<[&'static str]>,
         now: Instant,
     ) -> Option<HealthEvent> {
+        let change = self.no_change(database, now)?;
+        Some(self.push(change, changed, None))
+    }
+
+    fn add_failover(
+        &mut self,
+        database: &Arc<str>,
+        failover: Failover,
+        now: Instant,
+    ) -> Option<HealthEvent> {
+        let change = self.no_change(database, now)?;
+        Some(self.push(change, Arc::default(), Some(failover)))
+    }
+
+    /// The present state once more, for an event that tells something else.
+    fn no_change(&self, database: &Arc<str>, now: Instant) -> Option<Change> {
         if self.is_closed {
             return None;
         }
         let latest = self.latest.get(database).map(|present| &present.event);
-        let change = Change {
+        Some(Change {
             database: database.clone(),
             state: latest.map_or(HealthState::Starting, |latest| latest.state.clone()),
             circuit: latest.map_or(CircuitState::Closed, |latest| latest.circuit),
             cause: latest.and_then(|latest| latest.cause.clone()),
             recovery: None,
             now,
-        };
-        Some(self.push(change, changed))
+        })
     }
 
     /// The last events of the databases that there are.
@@ -238,7 +269,12 @@ impl Events {
         }
     }
 
-    fn push(&mut self, change: Change, changed: Arc<[&'static str]>) -> HealthEvent {
+    fn push(
+        &mut self,
+        change: Change,
+        changed: Arc<[&'static str]>,
+        failover: Option<Failover>,
+    ) -> HealthEvent {
         self.sequence += 1;
         let event = HealthEvent {
             database: change.database,
@@ -247,6 +283,7 @@ impl Events {
             cause: change.cause,
             recovery: change.recovery,
             changed,
+            failover,
             at: SystemTime::now(),
             sequence: self.sequence,
             missed: 0,

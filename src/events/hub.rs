@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::{
-    HealthEvent, HealthEvents,
+    Failover, HealthEvent, HealthEvents,
     feed::{Change, Feed},
     history::History,
 };
@@ -31,6 +31,16 @@ impl EventHub {
         now: Instant,
     ) -> Option<HealthEvent> {
         self.0.add_changed(database, changed.into(), now)
+    }
+
+    /// Tells the subscribers of a failover, and returns the event.
+    pub(crate) fn publish_failover(
+        &self,
+        database: &Arc<str>,
+        failover: Failover,
+        now: Instant,
+    ) -> Option<HealthEvent> {
+        self.0.add_failover(database, failover, now)
     }
 
     /// A stream of the current states and all changes after them.

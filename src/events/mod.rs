@@ -2,10 +2,12 @@
 //!
 //! - this file: [`HealthState`], [`Reason`], [`CircuitState`], [`HealthEvent`] · `verdict`: whether a state is live and
 //!   ready
+//! - `failover`: [`Failover`], another primary
 //! - `recovery`: [`Recovery`], the end of a fallback · `feed`: keeps the events, and `run` tells whose · `history`: [`TimeInState`], the time
 //!   in each state · `hub`: publishes them · `stream`: [`HealthEvents`], the events of one subscriber,
 //!   and `stream/place` where it is
 
+mod failover;
 mod feed;
 mod history;
 mod hub;
@@ -21,6 +23,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+pub use failover::Failover;
 pub(crate) use feed::Change;
 pub(crate) use history::History;
 pub use history::TimeInState;
@@ -167,8 +170,8 @@ pub enum Reason {
     /// The server was down and answers again. The circuit is half-open, and a few commands test whether
     /// the server stays up.
     Recovering,
-    /// The server is a replica that has lost its primary (`MASTERDOWN`), or a node of a cluster that is
-    /// down (`CLUSTERDOWN`).
+    /// The server is a replica that has lost its primary (`MASTERDOWN`), a node of a cluster that is down
+    /// (`CLUSTERDOWN`), or named by sentinels though it is no primary, as in a failover.
     PrimaryDown,
     /// Of at least 20 calls in the last 10 s, four fifths took longer than 0.8 times the
     /// [attempt timeout](crate::DatabaseConfig::attempt_timeout).
@@ -275,6 +278,8 @@ pub struct HealthEvent {
     /// The settings that [`Supervisor::apply`](crate::Supervisor::apply) has changed, if that is what the event tells.
     /// State and circuit are those of before. What comes of new connections is told by later events.
     pub changed: Arc<[&'static str]>,
+    /// The failover that sentinels have announced, if that is what the event tells. State and circuit are those of before.
+    pub failover: Option<Failover>,
     /// The time at which the change was published.
     pub at: SystemTime,
     /// Sequence number of the change, counted from 1 over all databases of the supervisor.
@@ -303,6 +308,9 @@ impl fmt::Display for HealthEvent {
         }
         if !self.changed.is_empty() {
             write!(f, "; changed {}", self.changed.join(", "))?;
+        }
+        if let Some(failover) = &self.failover {
+            write!(f, "; {failover}")?;
         }
         Ok(())
     }

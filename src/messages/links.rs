@@ -3,8 +3,8 @@
 use actix::Recipient;
 
 use super::{
-    Acquire, Apply, AwaitReady, CheckHealth, Operate, Parked, Redial, Release, Retire, Revive,
-    Shutdown, Subscribe, Sweep, SweepAll, Watch,
+    Acquire, Apply, AwaitReady, CheckHealth, Moved, Operate, Parked, Redial, Release, Retire,
+    Revive, Shutdown, Subscribe, Sweep, SweepAll, Watch,
 };
 
 /// The messages that a pool takes.
@@ -15,6 +15,7 @@ pub(crate) struct PoolLink {
     pub(crate) acquire: Recipient<Acquire>,
     pub(crate) redial: Recipient<Redial>,
     pub(crate) retire: Recipient<Retire>,
+    pub(crate) moved: Recipient<Moved>,
     pub(crate) sweep: Recipient<Sweep>,
 }
 

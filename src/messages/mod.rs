@@ -10,6 +10,8 @@
 //! | `Released` | leases | pool | a leased connection was given back |
 //! | `Redial` | health | pool | try to open a connection now |
 //! | `Retire` | health, handles | pool | stop using the present connection |
+//! | `Moved` | sentinels | pool | the primary is there: end the connections to others |
+//! | `Switched`, `NotFollowed` | the sentinels' tasks | sentinels | the primary of a service is another one; the task has ended |
 //! | `Sweep` | janitor | pool | close connections that are idle for too long or too old |
 //! | `SweepAll` | the supervisor | janitor | make all pools do so now |
 //! | `Drain` | supervisor | pool | finish what is under way and stop |
@@ -22,7 +24,7 @@
 //! | `Operate` | the supervisor | health | isolate a database, or reset its circuit |
 //! | `Apply` | [`Supervisor`](crate::Supervisor) | supervisor | change the databases to these |
 //! | `Watch` | [`Supervisor`](crate::Supervisor) | supervisor | do so whenever this file changes |
-//! | `Reconfigured` | the supervisor | health, janitor, pools | databases or settings have changed: compare |
+//! | `Reconfigured` | the supervisor | health, janitor, sentinels, pools | databases or settings have changed: compare |
 
 mod application;
 mod health;
@@ -39,8 +41,8 @@ pub(crate) use health::{
 pub(crate) use lending::{Acquire, Caller, Grant, LeaseAnswer, NoGrant, Released, Waiting};
 pub(crate) use links::{PoolLink, SupervisorLink};
 pub(crate) use pool::{
-    Authenticated, ConnectionEnded, Dialled, Drain, LoginFetched, NotVerified, Parked, Redial,
-    Release, Retire, Saturated, Sweep, Verified,
+    Authenticated, ConnectionEnded, Dialled, Drain, LoginFetched, Moved, NotVerified, Parked,
+    Redial, Release, Retire, Saturated, Sweep, Verified,
 };
 pub(crate) use supervision::{
     Apply, AwaitReady, Child, ChildExited, NotWatched, ReadSettings, Reconfigured, Revive,

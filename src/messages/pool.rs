@@ -6,6 +6,7 @@ use actix::Message;
 use redis::Cmd;
 use tokio::time::Instant;
 
+use crate::config::Address;
 use crate::net::{ConnectionExit, DialError, Established};
 
 /// Requests wait for a shared connection, or wait no more.
@@ -38,6 +39,13 @@ pub(crate) struct Redial {
 pub(crate) struct Retire {
     /// Only if it is the connection with this id, because a newer one may have taken its place.
     pub(crate) only: Option<u64>,
+}
+
+/// The primary of the database is at this address from now on, whoever said so: end all connections to another one.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Moved {
+    pub(crate) primary: Address,
 }
 
 /// Close connections that are idle for too long or too old, and drop requests whose callers have gone.

@@ -24,6 +24,8 @@ pub(crate) struct ChildExited(pub(crate) Child);
 pub(crate) enum Child {
     Health,
     Janitor,
+    /// The actor that follows sentinels.
+    Sentinels,
     /// The pool of this database.
     Pool(DatabaseId),
     /// The relay of this database.

@@ -17,6 +17,9 @@ pub(crate) enum CloseReason {
     /// The server does not list it any more: it was restarted, or has given the connection up.
     #[error("the server does not know it any more")]
     Disowned,
+    /// The sentinels have named another primary.
+    #[error("it led to a server that is not the primary any more")]
+    Superseded,
     #[error("the server closed it")]
     ClosedByServer,
     /// The server closes a client whose replies fill its output buffer.

@@ -4,6 +4,7 @@ use std::{fmt, future::Future, io, pin::Pin, sync::Arc};
 
 use arc_swap::ArcSwapOption;
 
+use super::{sentinel::Directory, transport::Connector};
 use crate::config::{Address, DatabaseSettings, ServiceRegistry};
 
 pub(crate) type Locating<'a> = Pin<Box<dyn Future<Output = io::Result<Address>> + Send + 'a>>;
@@ -13,6 +14,14 @@ pub(crate) type Locating<'a> = Pin<Box<dyn Future<Output = io::Result<Address>> 
 pub(crate) trait Locate: fmt::Debug + Send + Sync + 'static {
     /// The present address. The caller bounds the time.
     fn locate<'a>(&'a self, settings: &'a DatabaseSettings) -> Locating<'a>;
+
+    /// The server is not at this address, or does not answer there. Whoever keeps what it was told asks again.
+    fn doubt(&self, _: &DatabaseSettings, _: &Address) {}
+
+    /// Whether the server is at this address, as far as is known.
+    fn is_present(&self, _: &DatabaseSettings, _: &Address) -> bool {
+        true
+    }
 }
 
 /// The server is at the address of the settings.
@@ -27,13 +36,22 @@ impl Locate for FixedAddress {
     }
 }
 
-/// The server is at the address of the settings, or where a service registry says.
-#[derive(Default)]
+/// The server is at the address of the settings, or where a service registry or sentinels say.
 pub(crate) struct Services {
     registry: ArcSwapOption<Arc<dyn ServiceRegistry>>,
+    /// The services of sentinels.
+    pub(crate) sentinels: Directory,
 }
 
 impl Services {
+    /// Sentinels are reached through this connector.
+    pub(crate) fn new(connector: Arc<dyn Connector>) -> Self {
+        Self {
+            registry: ArcSwapOption::empty(),
+            sentinels: Directory::new(connector),
+        }
+    }
+
     /// Dials ask this registry from now on.
     pub(crate) fn set_registry(&self, registry: Option<Arc<dyn ServiceRegistry>>) {
         self.registry.store(registry.map(Arc::new));
@@ -68,8 +86,23 @@ impl Locate for Arc<Services> {
         Box::pin(async {
             match &settings.address {
                 Address::Service(database) => self.find(database).await,
+                Address::Sentinel(_) => match self.sentinels.service(settings) {
+                    Some(service) => service.locate().await,
+                    None => unreachable!("BUG: sentinels have no service"),
+                },
                 address => Ok(address.clone()),
             }
         })
+    }
+
+    fn doubt(&self, settings: &DatabaseSettings, address: &Address) {
+        if let Some(service) = self.sentinels.service(settings) {
+            service.doubt(address);
+        }
+    }
+
+    fn is_present(&self, settings: &DatabaseSettings, address: &Address) -> bool {
+        let service = self.sentinels.service(settings);
+        service.is_none_or(|service| service.is_present(address))
     }
 }

@@ -9,6 +9,7 @@ pub(crate) mod in_flight;
 pub(crate) mod locate;
 pub(crate) mod request;
 pub(crate) mod resolver;
+pub(crate) mod sentinel;
 pub(crate) mod transport;
 
 mod client_id;
@@ -16,6 +17,7 @@ mod close;
 mod confirmation;
 #[cfg(test)]
 pub(crate) mod hanging_names;
+mod negotiation;
 mod race;
 #[cfg(feature = "__tls")]
 mod tls;
@@ -36,4 +38,5 @@ pub(crate) use locate::Services;
 pub(crate) use request::{
     Answer, Answered, Expected, Failure, Mailbox, Origin, Reply, Request, Responder,
 };
+pub(crate) use sentinel::{Service as SentinelService, follow as follow_service};
 pub(crate) use transport::{Connector, SocketConnector};

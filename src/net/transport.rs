@@ -133,7 +133,9 @@ impl Connector for SocketConnector {
                 }
                 Address::Unix(path) => Box::new(UnixStream::connect(path).await?),
                 Address::Memory(store) => Box::new(MemoryStream::connect(store)?),
-                Address::Service(_) => unreachable!("BUG: a service was not located"),
+                Address::Service(_) | Address::Sentinel(_) => {
+                    unreachable!("BUG: a service was not located")
+                }
             };
             Ok(transport)
         })
@@ -142,7 +144,9 @@ impl Connector for SocketConnector {
     fn is_looking_up(&self, address: &Address) -> bool {
         match address {
             Address::Tcp { host, .. } => self.resolver.is_looking_up(host),
-            Address::Unix(_) | Address::Memory(_) | Address::Service(_) => false,
+            Address::Unix(_) | Address::Memory(_) | Address::Service(_) | Address::Sentinel(_) => {
+                false
+            }
         }
     }
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::UNIX_EPOCH};
 use serde::Serialize;
 
 use crate::{
-    events::{CircuitState, EventPlace, HealthEvent, HealthState, Reason, Recovery},
+    events::{CircuitState, EventPlace, Failover, HealthEvent, HealthState, Reason, Recovery},
     stats::{DatabaseStats, SupervisorStats},
 };
 
@@ -107,6 +107,7 @@ struct Event<'a> {
     cause: Option<&'a str>,
     recovery: Option<&'a Recovery>,
     changed: &'a [&'static str],
+    failover: Option<&'a Failover>,
     /// All of it for people.
     text: String,
 }
@@ -125,6 +126,7 @@ impl<'a> From<&'a HealthEvent> for Event<'a> {
             cause: event.cause.as_deref(),
             recovery: event.recovery.as_ref(),
             changed: &event.changed,
+            failover: event.failover.as_ref(),
             text: event.to_string(),
         }
     }

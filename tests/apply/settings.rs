@@ -59,6 +59,19 @@ const CASES: &[(&str, Adjust, bool, Seen)] = &[
         |site| has_client(site, "user", "second"),
     ),
     ("password", |_, main| main.password("new"), true, unseen),
+    // A server that is found without sentinels does not need it.
+    (
+        "sentinel_username",
+        |_, main| main.sentinel_username("second").sentinel_password("new"),
+        false,
+        unseen,
+    ),
+    (
+        "sentinel_password",
+        |_, main| main.sentinel_password("new"),
+        false,
+        unseen,
+    ),
     (
         "credentials",
         |_, main| main.password_command("echo new"),

@@ -124,12 +124,14 @@ fn only_the_supervisor_names_other_actors() {
         "RelayActor",
         "HealthActor",
         "JanitorActor",
+        "SentinelsActor",
     ];
     for (file, own) in [
         ("actors/pool", "PoolActor"),
         ("actors/relay.rs", "RelayActor"),
         ("actors/health", "HealthActor"),
         ("actors/janitor.rs", "JanitorActor"),
+        ("actors/sentinels.rs", "SentinelsActor"),
     ] {
         let other_actors: Vec<_> = actors.into_iter().filter(|actor| *actor != own).collect();
         assert_absent(file, &other_actors);

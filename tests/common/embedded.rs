@@ -55,4 +55,21 @@ pub(super) const LEFT_OUT: &[(&str, &[&str])] = &[
         "replies while a script runs",
         &["faults/refusals.rs::row_21_busy_script"],
     ),
+    (
+        "replicas and sentinels",
+        &[
+            "sentinel/access.rs::row_135_a_service_that_no_sentinel_knows",
+            "sentinel/access.rs::row_140_sentinels_that_permit_no_subscription",
+            "sentinel/changes.rs::a_database_moves_to_sentinels_and_back_under_load",
+            "sentinel/access.rs::row_136_sentinels_with_passwords",
+            "sentinel/away.rs::row_133_all_sentinels_are_away_and_come_back",
+            "sentinel/away.rs::row_133_without_sentinels_a_lost_primary_is_not_dialled_again",
+            "sentinel/away.rs::row_134_a_first_sentinel_that_is_dead_or_hangs_does_not_delay",
+            "sentinel/failovers.rs::row_130_crash_of_the_primary_under_load",
+            "sentinel/failovers.rs::row_131_ordered_failover_under_load",
+            "sentinel/failovers.rs::row_132_partition_of_the_old_primary_from_all_but_this_client",
+            "sentinel/tls.rs::row_141_sentinels_and_server_over_tls",
+            "sentinel/learning.rs::row_137_sentinels_that_are_announced_are_learnt",
+        ],
+    ),
 ];

@@ -6,6 +6,7 @@
 //! - [`proxy`]: a TCP proxy that delays, cuts and swallows on command, in front
 //!   of such a server; [`relay`] and [`pump`] are its parts
 //! - [`scripted`]: a peer that plays a [`script`] of the test
+//! - [`sentinels`]: a service of Redis Sentinel: a primary, two replicas and three sentinels
 //! - [`steward`]: a supervisor under test
 //! - [`certificates`]: certificates that a test makes; [`over_tls`] uses them for servers of all tests
 //! - [`resp`]: RESP for the fixtures
@@ -36,6 +37,7 @@ mod relay;
 pub mod resp;
 pub mod script;
 pub mod scripted;
+pub mod sentinels;
 pub mod server;
 pub mod steward;
 pub mod version;
@@ -47,6 +49,7 @@ pub use proxy::{FaultProxy, Mode};
 pub use resp::Reply;
 pub use script::Script;
 pub use scripted::ScriptedServer;
+pub use sentinels::Sentinels;
 pub use server::RedisServer;
 pub use steward::{Rig, spawn, words};
 pub use version::{left_out_on_embedded, older_than, silent_while_loading, skip_notice, version};

@@ -22,7 +22,7 @@ pub fn version() -> (u32, u32) {
 }
 
 /// Whether it is `examples/memory_server.rs`.
-fn is_embedded() -> bool {
+pub fn is_embedded() -> bool {
     said().starts_with("Embedded server ")
 }
 

@@ -11,6 +11,7 @@ use tokio::{
 
 use super::{Event, PoolActor};
 use crate::{
+    config::Address,
     log::log_line,
     messages::{ConnectionEnded, Evidence, Saturated},
     net::{
@@ -28,6 +29,8 @@ pub(super) struct Held {
     /// The way to it, while it is in service. A connection ends when its mailbox is held by none.
     pub(super) route: Option<Arc<Route>>,
     lane: Lane,
+    /// Where it leads.
+    pub(super) address: Address,
     /// Since when a caller has it.
     pub(super) lent: Option<Instant>,
     /// The way for the sink of whoever has leased it.
@@ -47,6 +50,7 @@ impl PoolActor {
     ) -> Event {
         let lane = permit.lane();
         let seen = established.seen.clone();
+        let address = established.address.clone();
         if let Some(program) = &seen.program {
             self.state.program.store(Some(program.clone()));
         }
@@ -101,6 +105,7 @@ impl PoolActor {
             stop: Some(stop),
             route: Some(Arc::new(route)),
             lane,
+            address,
             lent: None,
             pushes: inlet,
             login: None,
@@ -188,18 +193,19 @@ impl PoolActor {
         routes.map(|route| (route.id, occupation(route))).collect()
     }
 
-    /// Ends a leased connection at once.
+    /// Ends a connection at once.
     pub(super) fn cut(&mut self, id: u64, why: Cut) {
         let Some(held) = self.connections.get_mut(&id) else {
             return;
         };
-        held.route = None;
+        let was_in_service = held.route.take().is_some();
         let loss = || match why {
+            Cut::Moved => CloseReason::Superseded,
             Cut::Disowned => CloseReason::Disowned,
             Cut::ShuttingDown => CloseReason::Stopped,
         };
         let stop = held.stop.take();
-        self.count_end(&Arc::new(loss()), true);
+        self.count_end(&Arc::new(loss()), was_in_service);
         if let Some(stop) = stop {
             // An error says that it has ended already.
             let _ = stop.send(loss());
@@ -283,6 +289,9 @@ impl Handler<ConnectionEnded> for PoolActor {
             self.note_hanging_up(route, &loss);
         }
         let is_lost = !matches!(*loss, CloseReason::Drained);
+        if is_lost {
+            self.doubt(&held.address);
+        }
         let evidence = is_evidence.then_some(Evidence::ConnectionLost(loss));
         self.turn(
             Event::ConnectionEnded {

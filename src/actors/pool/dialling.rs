@@ -9,7 +9,7 @@ use super::{Event, PoolActor};
 use crate::{
     log::log_line,
     messages::{Dialled, Evidence},
-    net::{DialError, WhileLoading},
+    net::{DialError, Established, WhileLoading},
     policy::pool::{Lane, Place as _},
     state::{Permit, count},
 };
@@ -70,6 +70,12 @@ impl PoolActor {
         Ok(())
     }
 
+    fn leads_to_present(&self, established: &Established) -> bool {
+        let settings = self.state.settings.load();
+        let address = &established.address;
+        self.state.dialler.is_present(&settings, address)
+    }
+
     pub(super) fn cancel_dial(&mut self, id: u64) {
         if let Some(dialling) = self.dials.get_mut(&id) {
             // Its end says nothing about the runtime that it ran on.
@@ -108,6 +114,8 @@ impl Handler<Dialled> for PoolActor {
         let lane = permit.lane();
         let event = match result {
             _ if !self.pool.wants(id) => Event::DialDropped(id),
+            // The message of the move may lie behind this one.
+            Ok(established) if !self.leads_to_present(&established) => Event::DialDropped(id),
             Ok(established) => {
                 let took = dialling.began.elapsed();
                 self.state.counters.create_time.record(took);

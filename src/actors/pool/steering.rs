@@ -1,12 +1,15 @@
 //! What others ask of a pool, or tell it of its connections.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use actix::{Context, Handler};
 use tokio::time::Instant;
 
-use super::{Event, PoolActor, limits};
-use crate::messages::{Reconfigured, Redial, Retire, Saturated, Sweep};
+use super::{Event, PoolActor, connections::Held, limits};
+use crate::{
+    config::Address,
+    messages::{Moved, Reconfigured, Redial, Retire, Saturated, Sweep},
+};
 
 impl Handler<Reconfigured> for PoolActor {
     type Result = ();
@@ -45,7 +48,37 @@ impl Handler<Retire> for PoolActor {
     type Result = ();
 
     fn handle(&mut self, Retire { only }: Retire, ctx: &mut Context<Self>) {
+        let is_meant = |id: u64| only.is_none_or(|only| only == id);
+        let meant = self.connections.iter().filter(|(id, _)| is_meant(**id));
+        let places: HashSet<_> = meant.map(|(_, held)| held.address.clone()).collect();
+        for place in &places {
+            self.doubt(place);
+        }
         self.turn(Event::Distrusted { only }, ctx);
+    }
+}
+
+impl PoolActor {
+    /// The server may be gone from an address.
+    pub(super) fn doubt(&self, address: &Address) {
+        let settings = self.state.settings.load();
+        self.state.dialler.doubt(&settings, address);
+    }
+}
+
+impl Handler<Moved> for PoolActor {
+    type Result = ();
+
+    fn handle(&mut self, Moved { primary }: Moved, ctx: &mut Context<Self>) {
+        if !self.state.settings.load().address.is_of_sentinels() {
+            // The message of that change lies behind this one.
+            return;
+        }
+        let leads_elsewhere = |held: &Held| held.address != primary;
+        let stale = self.connections.iter();
+        let stale = stale.filter(|(_, held)| leads_elsewhere(held));
+        let stale = stale.map(|(id, _)| *id).collect();
+        self.turn(Event::Moved { stale }, ctx);
     }
 }
 

@@ -83,6 +83,7 @@ impl SupervisorActor {
         }
         send(self.health.as_ref());
         send(self.janitor.as_ref());
+        send(self.sentinels.as_ref());
         (report, drains)
     }
 

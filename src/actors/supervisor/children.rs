@@ -9,7 +9,7 @@ use super::SupervisorActor;
 use crate::{
     actors::{
         exit_guard::ExitGuard, health::HealthActor, janitor::JanitorActor, pool::PoolActor,
-        relay::RelayActor,
+        relay::RelayActor, sentinels::SentinelsActor,
     },
     execution::Execution,
     identity::DatabaseId,
@@ -32,6 +32,7 @@ impl SupervisorActor {
         }
         self.start_health(ctx);
         self.start_janitor(ctx);
+        self.start_sentinels(ctx);
     }
 
     pub(super) fn start_pool(&mut self, state: &Arc<DatabaseState>, ctx: &mut Context<Self>) {
@@ -44,6 +45,7 @@ impl SupervisorActor {
             acquire: pool.clone().recipient(),
             redial: pool.clone().recipient(),
             retire: pool.clone().recipient(),
+            moved: pool.clone().recipient(),
             sweep: pool.clone().recipient(),
         })));
         // It was told of in vain what its predecessor had not done.
@@ -81,6 +83,12 @@ impl SupervisorActor {
         self.janitor = Some(janitor.start());
     }
 
+    fn start_sentinels(&mut self, ctx: &mut Context<Self>) {
+        let guard = ExitGuard::new(Child::Sentinels, ctx.address().recipient());
+        let sentinels = SentinelsActor::new(self.registry.clone(), guard);
+        self.sentinels = Some(sentinels.start());
+    }
+
     pub(super) fn restart(&mut self, child: &Child, ctx: &mut Context<Self>) {
         if self.is_stopping {
             return;
@@ -88,6 +96,7 @@ impl SupervisorActor {
         match child {
             Child::Health => self.start_health(ctx),
             Child::Janitor => self.start_janitor(ctx),
+            Child::Sentinels => self.start_sentinels(ctx),
             Child::Relay(id) => {
                 if let Some(state) = self.registry.state(id) {
                     self.start_relay(&state, ctx);
@@ -106,7 +115,7 @@ impl SupervisorActor {
     /// The actors of a database that was removed end without a successor.
     fn is_needed(&self, child: &Child) -> bool {
         match child {
-            Child::Health | Child::Janitor => true,
+            Child::Health | Child::Janitor | Child::Sentinels => true,
             Child::Pool(id) | Child::Relay(id) => self.registry.state(id).is_some(),
         }
     }
@@ -153,8 +162,9 @@ impl Handler<ChildExited> for SupervisorActor {
             Decision::GiveUp => match &child {
                 Child::Pool(id) => self.give_up(id),
                 // These are never given up: without the health actor no circuit would change again, without
-                // the janitor no idle connection would be closed, and without the relay no message handled.
-                Child::Health | Child::Janitor | Child::Relay(_) => {
+                // the janitor no idle connection would be closed, without the sentinels actor no failover noticed, and
+                // without the relay no message handled.
+                Child::Health | Child::Janitor | Child::Sentinels | Child::Relay(_) => {
                     let crashed = child.clone();
                     log_line!(
                         self.registry.log,

@@ -14,6 +14,7 @@ use tokio::{sync::oneshot, task::JoinHandle};
 use self::applying::Leaving;
 use super::{
     health::HealthActor, janitor::JanitorActor, pool::PoolActor, readiness, relay::RelayActor,
+    sentinels::SentinelsActor,
 };
 use crate::{
     error::Error,
@@ -30,6 +31,7 @@ pub(crate) struct SupervisorActor {
     // Kept, because an actor ends when its last address is dropped.
     pub(super) health: Option<Addr<HealthActor>>,
     pub(super) janitor: Option<Addr<JanitorActor>>,
+    pub(super) sentinels: Option<Addr<SentinelsActor>>,
     pub(super) pools: HashMap<DatabaseId, Addr<PoolActor>>,
     pub(super) relays: HashMap<DatabaseId, Addr<RelayActor>>,
     pub(super) leaving: Vec<Leaving>,
@@ -72,6 +74,7 @@ impl SupervisorActor {
                 registry,
                 health: None,
                 janitor: None,
+                sentinels: None,
                 pools: HashMap::new(),
                 relays: HashMap::new(),
                 leaving: Vec::new(),

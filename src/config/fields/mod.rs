@@ -58,7 +58,7 @@ fields! {
         /// The URL of the database.
         url: SecretUrl => address: Address,
             default("redis://localhost:6379/0"),
-            range("a redis, rediss, valkey, valkeys, unix or memory URL"),
+            range("a redis, rediss, valkey, valkeys, redis+sentinel, unix or memory URL"),
             variable("REDIS_URL");
 
         /// The number of the database on its server.
@@ -102,6 +102,26 @@ fields! {
             Option<CredentialsSource> => credentials: Option<CredentialsSource>,
             default("the user name and the password"),
             range("a provider; as text: file: and a path, or command: and a command");
+
+        /// The user to log in as at sentinels.
+        ///
+        /// Only a URL with sentinels needs it, if the sentinels have users of their own. The login of the
+        /// URL is that of the server. `Debug` masks it.
+        sentinel_username(username: impl Into<String>) via Username::new:
+            Option<Username> => sentinel_username: Option<Username>,
+            default("the sentinels' user `default`"),
+            range("not empty"),
+            variable("REDIS_SENTINEL_USERNAME");
+
+        /// The password to log in with at sentinels.
+        ///
+        /// It is the `requirepass` of the sentinels, which may differ from the password of the server.
+        /// No error, event, log line or `Debug` text shows it.
+        sentinel_password(password: impl Into<String>) via secret:
+            Option<SecretString> => sentinel_password: Option<SecretString>,
+            default("none"),
+            range("not empty"),
+            variable("REDIS_SENTINEL_PASSWORD");
 
         /// The name of the connections in the server's `CLIENT LIST`.
         ///

@@ -306,7 +306,7 @@ impl<'a> Reader<'a> {
             written.clone()
         };
         match field.key {
-            "password" => !own.is_empty(),
+            "password" | "sentinel_password" => !own.is_empty(),
             "url" => secrets::url_has_password(&own),
             _ => false,
         }
@@ -333,7 +333,8 @@ impl<'a> Reader<'a> {
         entry: &Entry,
         level: Level,
     ) {
-        let text = if key == "password" { text } else { text.trim() };
+        let is_password = ["password", "sentinel_password"].contains(&key);
+        let text = if is_password { text } else { text.trim() };
         let in_folder = tls::is_file(key).then(|| self.in_folder(text).display().to_string());
         let text = in_folder.as_deref().unwrap_or(text);
         if let Err(message) = target.set(key, text, &origin(level, entry)) {

@@ -21,9 +21,11 @@ impl ConnectionExit {
     /// works: the reply takes too long, or the server closes the connection because its output buffer is
     /// full. Such a server mostly writes nothing of that reply, so an end by the peer with a single read
     /// outstanding looks the same. If the server has gone, the next dial fails, which counts.
+    /// What is superseded says nothing about its successor.
     pub(crate) fn is_evidence(&self) -> bool {
         match *self.loss {
-            CloseReason::ClosedWithinReply(_)
+            CloseReason::Superseded
+            | CloseReason::ClosedWithinReply(_)
             | CloseReason::ReadOver(_)
             | CloseReason::PushTooLarge(_)
             | CloseReason::MessageOrReplyTooLarge(_) => false,

@@ -180,6 +180,7 @@ impl Rig {
         let settings = resolve(config).expect("a valid configuration");
         let wire = Wire::default();
         let established = Established {
+            address: crate::config::Address::default(),
             transport: Box::new(wire.clone()),
             decoder: Decoder::new(limits),
             seen: ServerInfo::default(),

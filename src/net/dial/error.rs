@@ -5,8 +5,8 @@ use std::{io, sync::Arc, time::Duration};
 use redis::ServerError;
 
 use crate::{
-    events::Reason, net::codec::ProtocolError, reply_code::ReplyCode, rounded::Rounded, sanitize,
-    tls::TlsError,
+    config::Address, events::Reason, net::codec::ProtocolError, reply_code::ReplyCode,
+    rounded::Rounded, sanitize, tls::TlsError,
 };
 
 pub(super) const LOOKING_UP: &str = "looking up the name of the server";
@@ -38,6 +38,9 @@ pub(crate) enum DialError {
     Protocol(#[from] ProtocolError),
     #[error("this is no Redis server: it answers {command} with something else")]
     Unexpected { command: &'static str },
+    /// The sentinels name a server that says that it is none, for instance because a failover is under way.
+    #[error("the sentinels name {0}, which is no primary")]
+    NotPrimary(Address),
     #[error("the server is loading its dataset")]
     Loading,
     #[error("the server refuses {command}: {code} {text}")]
@@ -84,7 +87,11 @@ impl DialError {
     pub(super) fn is_an_answer(&self) -> bool {
         matches!(
             self,
-            Self::Protocol(_) | Self::Unexpected { .. } | Self::Loading | Self::Refused { .. }
+            Self::Protocol(_)
+                | Self::Unexpected { .. }
+                | Self::NotPrimary(_)
+                | Self::Loading
+                | Self::Refused { .. }
         )
     }
 
@@ -106,6 +113,7 @@ impl DialError {
             Self::Tls(TlsError::Wanted) => Reason::NotRedis,
             Self::Tls(_) => Reason::TlsFailed,
             Self::Protocol(_) | Self::Unexpected { .. } => Reason::NotRedis,
+            Self::NotPrimary(_) => Reason::PrimaryDown,
             Self::Loading => Reason::Loading,
             Self::Refused {
                 command,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::config::Address;
 use crate::net::{codec::Decoder, transport::Transport};
 
 /// The state that a server reported in its greeting; `None` where it did not.
@@ -22,6 +23,8 @@ pub(crate) struct ServerProgram {
 
 /// A dialled connection, ready for requests.
 pub(crate) struct Established {
+    /// Where the server was found.
+    pub(crate) address: Address,
     pub(crate) transport: Box<dyn Transport>,
     pub(crate) decoder: Decoder,
     pub(crate) seen: ServerInfo,

@@ -79,6 +79,9 @@ fn necessities(settings: &DatabaseSettings) -> Steps {
     if settings.number != 0 && !settings.without_select {
         needed = needed.with(Steps::of(&[Step::Select]));
     }
+    if settings.address.is_of_sentinels() {
+        needed = needed.with(Steps::of(&[Step::Role]));
+    }
     needed
 }
 
@@ -147,7 +150,9 @@ impl<'a> Greeting<'a> {
 
     /// The commands in their order. A greeting that would be empty proves nothing.
     fn steps(&self) -> Vec<Step> {
-        let steps = self.manner.asked.with(necessities(self.settings));
+        // A role that the server does not tell this user is not asked for again.
+        let needed = necessities(self.settings).without(self.manner.refused);
+        let steps = self.manner.asked.with(needed);
         let steps = if steps.is_empty() { Steps::READ } else { steps };
         steps.iter().collect()
     }
@@ -169,6 +174,7 @@ impl<'a> Greeting<'a> {
             Step::LibraryVersion => {
                 words(["CLIENT", "SETINFO", "LIB-VER", env!("CARGO_PKG_VERSION")])
             }
+            Step::Role => words(["ROLE"]),
             Step::Ping => words(["PING", &self.nonce]),
             Step::Read => words(["GET", &self.nonce]),
         }
@@ -219,6 +225,12 @@ impl<'a> Greeting<'a> {
                 let role = text_of(&fields, b"role");
                 greeted.seen.is_replica = Some(matches!(role, Some(b"replica" | b"slave")));
                 greeted.seen.program = program(&fields);
+                Ok(())
+            }
+            // What it says here counts more than what it says to HELLO, since every server says it.
+            (Step::Role, Value::Array(role)) => {
+                let role = role.first().and_then(text);
+                greeted.seen.is_replica = Some(role != Some(b"master"));
                 Ok(())
             }
             (Step::Ping, reply) if self.answers_ping(&reply) => {

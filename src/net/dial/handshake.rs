@@ -11,9 +11,12 @@ use super::{
     established::{Established, ServerInfo},
     step::Step,
 };
-use crate::net::{
-    codec::{Decoded, Decoder, Limits, ProtocolError},
-    transport::Transport,
+use crate::{
+    config::Address,
+    net::{
+        codec::{Decoded, Decoder, Limits, ProtocolError},
+        transport::Transport,
+    },
 };
 
 /// The peer may not be a Redis server at all, so its first replies may take little memory.
@@ -113,6 +116,7 @@ impl Handshake {
     /// reply to the first request.
     pub(super) fn established(
         self,
+        address: Address,
         seen: ServerInfo,
         max_reply_bytes: usize,
     ) -> Result<Established, DialError> {
@@ -121,6 +125,7 @@ impl Handshake {
             return Err(DialError::Unexpected { command });
         }
         Ok(Established {
+            address,
             transport: self.transport,
             seen,
             decoder: Decoder::new(Limits {

@@ -49,6 +49,9 @@ use crate::{
 /// The interval at which a server that is loading its dataset is asked whether it has finished.
 const LOADING_POLL: Duration = Duration::from_millis(20);
 
+/// The interval at which sentinels are asked while they name a server that is no primary.
+const SENTINELS_POLL: Duration = Duration::from_millis(50);
+
 /// The treatment of a server that is loading its dataset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WhileLoading {
@@ -96,22 +99,59 @@ impl Dialler {
         let time = Allowance::of(settings);
         let logged_in = self.log_in(settings, time).await?;
         let settings = logged_in.as_ref().unwrap_or(settings);
-        let address = self.locate(settings, time).await?;
+        loop {
+            let address = self.locate(settings, time).await?;
+            let dialled = self.dial_at(&address, settings, while_loading, time);
+            let dialled = dialled.await;
+            if dialled.is_err() {
+                self.locator.doubt(settings, &address);
+            }
+            let is_early = Instant::now() + SENTINELS_POLL < time.deadline;
+            match dialled {
+                // A failover is under way, or a sentinel lags behind.
+                Err(DialError::NotPrimary(_)) if is_early => sleep(SENTINELS_POLL).await,
+                dialled => return dialled,
+            }
+        }
+    }
+
+    /// The server of an open connection may be gone from this address: the next dial finds out where it is.
+    pub(crate) fn doubt(&self, settings: &DatabaseSettings, address: &Address) {
+        self.locator.doubt(settings, address);
+    }
+
+    /// Whether a connection to this address leads to the present server, as far as is known.
+    pub(crate) fn is_present(&self, settings: &DatabaseSettings, address: &Address) -> bool {
+        self.locator.is_present(settings, address)
+    }
+
+    async fn dial_at(
+        &self,
+        address: &Address,
+        settings: &DatabaseSettings,
+        while_loading: WhileLoading,
+        time: Allowance,
+    ) -> Result<Established, DialError> {
         let is_probe = while_loading == WhileLoading::Report;
-        let (mut course, mut manner) = self.plan(&address, settings, is_probe);
+        let (mut course, mut manner) = self.plan(address, settings, is_probe);
         loop {
             manner.asked = course.asked();
             let greeting = Greeting::new(settings, manner);
             let is_last = !course.has_another();
-            match self.attempt(&address, &greeting, is_last, time).await {
+            match self.attempt(address, &greeting, is_last, time).await {
                 Ok((handshake, greeted)) => {
+                    let is_named = settings.address.is_of_sentinels();
+                    if is_named && greeted.seen.is_replica == Some(true) {
+                        return Err(DialError::NotPrimary(address.clone()));
+                    }
                     manner.login = greeted.login;
                     if course.succeeded() {
                         let manner = manner.refusing(greeted.refused);
                         let is_learnt = !course.is_from_memory();
                         let wanted = courtesies(settings);
-                        self.memory.keep(&address, wanted, manner, is_learnt);
-                        return finish(greeting, handshake, greeted, while_loading, time).await;
+                        self.memory.keep(address, wanted, manner, is_learnt);
+                        let opened = (address, handshake, greeted);
+                        return finish(greeting, opened, while_loading, time).await;
                     }
                 }
                 Err(Failed {
@@ -120,7 +160,7 @@ impl Dialler {
                 }) if course.failed(at, stumble) => {}
                 Err(Failed { error, .. }) => {
                     self.memory.forget();
-                    return Err(self.explain(error, &address, settings, time).await);
+                    return Err(self.explain(error, address, settings, time).await);
                 }
             }
         }
@@ -283,7 +323,12 @@ impl Dialler {
     ) -> Result<Box<dyn Transport>, DialError> {
         let connecting = self.connector.connect(address, settings);
         let connected = match timeout_at(time.deadline, connecting).await {
-            Ok(connected) => connected.map_err(|error| DialError::Connect(Arc::new(error))),
+            Ok(connected) => connected.map_err(|error| {
+                let is_known = *address == settings.address;
+                let told = format!("{address}: {error}");
+                let told = (!is_known).then(|| io::Error::new(error.kind(), told));
+                DialError::Connect(Arc::new(told.unwrap_or(error)))
+            }),
             // Only the connector knows that a name server is to blame and not the server.
             Err(_) if self.connector.is_looking_up(address) => Err(time.over(LOOKING_UP)),
             Err(_) => Err(time.over(CONNECTING)),
@@ -320,8 +365,7 @@ impl Allowance {
 /// Waits for a server that is loading its dataset, and hands the connection over.
 async fn finish(
     greeting: Greeting<'_>,
-    mut handshake: Handshake,
-    mut greeted: Greeted,
+    (address, mut handshake, mut greeted): (&Address, Handshake, Greeted),
     while_loading: WhileLoading,
     time: Allowance,
 ) -> Result<Established, DialError> {
@@ -338,7 +382,7 @@ async fn finish(
         }
     }
     let max_reply_bytes = greeting.settings().max_reply_bytes;
-    handshake.established(greeted.seen, max_reply_bytes)
+    handshake.established(address.clone(), greeted.seen, max_reply_bytes)
 }
 
 #[cfg(test)]

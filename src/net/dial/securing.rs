@@ -16,8 +16,11 @@ use super::{
 };
 use crate::{
     config::{Address, DatabaseSettings},
-    net::transport::{Connector, Transport},
-    tls::{TlsClient, TlsError},
+    net::{
+        negotiation::negotiate,
+        transport::{Connector, Transport},
+    },
+    tls::TlsError,
 };
 
 /// The transport with TLS, where the settings ask for it. What is not TCP does not leave this machine.
@@ -67,23 +70,4 @@ async fn unless_plain<T>(
         Either::Left((negotiated, _)) => negotiated,
         Either::Right(((), _)) => Err(TlsError::NotTls.into()),
     }
-}
-
-#[cfg(feature = "__tls")]
-async fn negotiate(
-    transport: Box<dyn Transport>,
-    tls: &TlsClient,
-    host: &str,
-) -> io::Result<Box<dyn Transport>> {
-    let session = tls.session(host).await?;
-    crate::net::tls::secure(transport, session).await
-}
-
-#[cfg(not(feature = "__tls"))]
-async fn negotiate(
-    _: Box<dyn Transport>,
-    tls: &TlsClient,
-    _: &str,
-) -> io::Result<Box<dyn Transport>> {
-    match *tls {}
 }

@@ -11,6 +11,8 @@ pub(super) enum Step {
     Name,
     LibraryName,
     LibraryVersion,
+    /// The question whether the server is a primary, of a server that sentinels have named.
+    Role,
     Ping,
     /// A read of a key that does not exist. It proves a connection to a server that does not answer PING.
     Read,
@@ -18,13 +20,14 @@ pub(super) enum Step {
 
 impl Step {
     /// Most servers answer the PING, so the other commands come before it.
-    pub(super) const ORDER: [Self; 8] = [
+    pub(super) const ORDER: [Self; 9] = [
         Self::Login,
         Self::Hello,
         Self::Select,
         Self::Name,
         Self::LibraryName,
         Self::LibraryVersion,
+        Self::Role,
         Self::Ping,
         Self::Read,
     ];
@@ -45,6 +48,7 @@ impl Step {
             Self::Select => "SELECT",
             Self::Name => "CLIENT SETNAME",
             Self::LibraryName | Self::LibraryVersion => "CLIENT SETINFO",
+            Self::Role => "ROLE",
             Self::Ping => "PING",
             Self::Read => "GET",
         }
@@ -53,7 +57,7 @@ impl Step {
 
 /// A set of commands of a greeting.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Steps(u8);
+pub(super) struct Steps(u16);
 
 impl Steps {
     pub(super) const HELLO: Self = Self::of(&[Step::Hello]);

@@ -69,6 +69,7 @@ impl World {
                     self.redial(after);
                 }
             }
+            Happening::Move(kept) => self.move_away(kept),
             Happening::Disown(which) => self.disown(which),
             Happening::NotVerified => self.turn(Event::NotVerified),
             Happening::Reconfigure {
@@ -279,6 +280,30 @@ impl World {
                 known.is_distrusted = true;
             }
             self.doubt();
+        }
+    }
+
+    /// The server is elsewhere.
+    fn move_away(&mut self, kept: u64) {
+        let stale: Vec<_> = self.connections.keys().copied().collect();
+        let stale: Vec<_> = stale.into_iter().filter(|id| id % 3 != kept).collect();
+        self.stale.extend(&stale);
+        self.outdated.extend(self.dials.keys());
+        if self.drain.is_none() {
+            self.is_unreachable = false;
+            self.leased_trouble = None;
+            // It may fill up to the minimum at once.
+            self.may_try = true;
+        }
+        self.turn(Event::Moved {
+            stale: stale.clone(),
+        });
+        for id in stale {
+            let known = self.connections.get(&id);
+            assert!(
+                known.is_none_or(|known| known.task.is_none()),
+                "{id} goes on"
+            );
         }
     }
 

@@ -50,6 +50,8 @@ pub(crate) enum Event<W, N> {
     /// The present connections may lead to the wrong server, and are to be replaced. With an id: only if that
     /// connection still serves.
     Distrusted { only: Option<u64> },
+    /// The server is elsewhere from now on, and these connections lead to where it was. Dials may lead there as well.
+    Moved { stale: Vec<u64> },
     /// The health actor asks for a dial at this time.
     Redial { at: Instant },
     /// The server has said which of the leased connections it still knows.
@@ -78,7 +80,7 @@ pub(crate) enum Action<W, P, N> {
     Reject { waiter: W, why: Rejection },
     /// Take this connection out of service. It ends when all its requests are answered.
     Close { id: u64, why: Closing },
-    /// End this leased connection now, even with requests unanswered.
+    /// End this connection now, even with requests unanswered.
     Cut { id: u64, why: Cut },
     /// Ask the server whether it still knows these leased connections.
     Verify(Vec<u64>),
@@ -126,11 +128,13 @@ pub(crate) enum Occupation {
     Blocked,
 }
 
-/// Why a leased connection is ended at once.
+/// Why a connection is ended at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cut {
     /// The server does not know it any more.
     Disowned,
+    /// The server is elsewhere, and what is still sent there would be lost.
+    Moved,
     /// The pool ends, and its caller does nothing with it.
     ShuttingDown,
 }

@@ -23,7 +23,7 @@ pub(super) struct Ledger<P: Places> {
 struct Dial<P> {
     place: P,
     is_cancelled: bool,
-    /// The dial was made with other settings than the present ones.
+    /// The dial was made with other settings than the present ones, or to a place where the server was before.
     is_outdated: bool,
 }
 
@@ -79,6 +79,11 @@ impl<P: Places> Ledger<P> {
         for entry in self.connections.values_mut() {
             entry.is_outdated = true;
         }
+        self.outdate_dials()
+    }
+
+    /// They lead elsewhere. Returns those that are to be given up.
+    pub(super) fn outdate_dials(&mut self) -> Vec<u64> {
         for dial in self.dials.values_mut() {
             dial.is_outdated = true;
         }
@@ -111,6 +116,10 @@ impl<P: Places> Ledger<P> {
 
     pub(super) fn is_dialling(&self, lane: Lane) -> bool {
         self.dials.values().any(|dial| dial.place.lane() == lane)
+    }
+
+    pub(super) fn is_dialling_any(&self) -> bool {
+        !self.dials.is_empty()
     }
 
     /// Names each dial that is to be given up, once.

@@ -13,6 +13,7 @@ mod lease_shutdown;
 mod leased;
 mod ledger;
 mod life;
+mod moved;
 mod places;
 mod queue;
 mod renewal;
@@ -139,6 +140,7 @@ impl<W: Waiter, P: Places, N> Pool<W, P, N> {
             Event::Saturated => self.saturated(now),
             Event::Swept => self.sweep(now),
             Event::Distrusted { only } => self.distrusted(only, now),
+            Event::Moved { stale } => self.moved(&stale),
             Event::Redial { at } => self.shared.ask_at(at),
             Event::Verified { known, disowned } => self.verified(&known, &disowned),
             Event::NotVerified => self.not_verified(now),

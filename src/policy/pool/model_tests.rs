@@ -39,6 +39,8 @@ pub(super) enum Happening {
     Sweep,
     Distrust(Option<usize>),
     Redial(Duration),
+    /// The connections with this remainder of their numbers lead to the new place already.
+    Move(u64),
     Disown(usize),
     NotVerified,
     /// With this maximum of connections.
@@ -75,6 +77,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         5 => Just(Happening::Sweep),
         2 => prop::option::weighted(0.8, which()).prop_map(Happening::Distrust),
         4 => millis(0..3_000).prop_map(Happening::Redial),
+        2 => (0..3_u64).prop_map(Happening::Move),
         2 => which().prop_map(Happening::Disown),
         2 => Just(Happening::NotVerified),
         3 => (limits(), any::<bool>())

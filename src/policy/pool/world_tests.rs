@@ -121,6 +121,8 @@ pub(super) struct World {
     pub(super) width: usize,
     /// The server was lost since these leased connections were opened, and was not asked for them.
     pub(super) doubted: BTreeSet<u64>,
+    /// Those that led to where the server was.
+    pub(super) stale: BTreeSet<u64>,
     pub(super) drain: Option<Instant>,
     /// The server has said that it does not know these.
     pub(super) disowned: HashSet<u64>,
@@ -173,6 +175,7 @@ impl World {
             leased_trouble: None,
             width: MAX_DIALS,
             doubted: BTreeSet::new(),
+            stale: BTreeSet::new(),
             drain: None,
             disowned: HashSet::new(),
             verified: Vec::new(),

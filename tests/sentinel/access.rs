@@ -1,0 +1,96 @@
+//! Sentinels that do not serve this client.
+
+use std::time::Duration;
+
+use redis::cmd;
+use redis_steward::{Config, DatabaseConfig, Supervisor};
+
+use crate::{
+    SOON, address,
+    common::{Sentinels, left_out_on_embedded, spawn},
+    failover, patient,
+};
+
+/// What a call says that cannot be served, while the circuit is closed or open.
+pub(crate) async fn reason(main: DatabaseConfig) -> String {
+    let main = main.command_timeout(Duration::from_secs(2));
+    let config = Config::new().database("main", main);
+    let supervisor = Supervisor::spawn(config).await.expect("spawn");
+    let main = supervisor.database("main").expect("main");
+    let result = main.query::<()>(cmd("PING")).await;
+    let text = result.expect_err("no primary").to_string();
+    supervisor.shutdown(SOON).await;
+    text
+}
+
+#[tokio::test]
+async fn row_135_a_service_that_no_sentinel_knows() {
+    if left_out_on_embedded() {
+        return;
+    }
+    let site = Sentinels::start();
+    let ports = site.sentinels.iter().map(|sentinel| sentinel.port);
+    let text = reason(DatabaseConfig::from_url(Sentinels::url_of(ports, "other"))).await;
+    let expected = "no service named other is known to 3 sentinels";
+    assert!(text.contains(expected), "{text}");
+
+    let server = Sentinels::url_of([site.servers[0].port()], "main");
+    let text = reason(DatabaseConfig::from_url(server)).await;
+    assert!(text.contains("it is no sentinel"), "{text}");
+}
+
+#[tokio::test]
+async fn row_140_sentinels_that_permit_no_subscription() {
+    if left_out_on_embedded() {
+        return;
+    }
+    let site = Sentinels::start();
+    for sentinel in &site.sentinels {
+        let forbid = ["ACL", "SETUSER", "default", "-subscribe"];
+        assert_eq!(sentinel.cli(&forbid), "OK");
+    }
+    let (supervisor, main) = spawn(patient(site.url())).await;
+    let mut events = supervisor.subscribe();
+    site.fail_over();
+    // The question of every ten seconds finds it out, or the demotion of the old one, which drops its clients.
+    let told = failover(&mut events).await;
+    let new = site.primary_after(site.servers[0].port());
+    assert_eq!(*told.to, address(new.port()));
+    main.query::<()>(cmd("INCR").arg("a"))
+        .await
+        .expect("a reply");
+    assert_eq!(new.cli(&["GET", "a"]), "1");
+    supervisor.shutdown(SOON).await;
+}
+
+#[tokio::test]
+async fn row_136_sentinels_with_passwords() {
+    if left_out_on_embedded() {
+        return;
+    }
+    let site = Sentinels::with_password(Some("canary"));
+    let text = reason(DatabaseConfig::from_url(site.url())).await;
+    assert!(text.contains("NOAUTH"), "{text}");
+    let wrong = DatabaseConfig::from_url(site.url()).sentinel_password("kanarie");
+    let text = reason(wrong).await;
+    assert!(
+        text.contains("it refuses AUTH") && text.contains("WRONGPASS"),
+        "{text}"
+    );
+    assert!(!text.contains("kanarie"), "{text}");
+
+    let (supervisor, main) = spawn(patient(site.url()).sentinel_password("canary")).await;
+    let mut events = supervisor.subscribe();
+    main.query::<()>(cmd("INCR").arg("a"))
+        .await
+        .expect("a reply");
+    site.until_replicated();
+    site.fail_over();
+    let told = failover(&mut events).await;
+    let new = site.primary_after(site.servers[0].port());
+    assert_eq!(*told.to, address(new.port()));
+    let count: i64 = main.query(cmd("INCR").arg("a")).await.expect("a reply");
+    assert_eq!(count, 2);
+    assert!(!format!("{supervisor:?} {main:?}").contains("canary"));
+    supervisor.shutdown(SOON).await;
+}
