@@ -222,6 +222,7 @@ impl Line {
             transport: Box::new(stream),
             decoder: codec::Decoder::new(codec::Limits::default()),
             seen: ServerInfo::default(),
+            login: None,
         };
         // The connection is not stopped: it drains when its mailbox is dropped with the line.
         let (_, stop) = oneshot::channel();

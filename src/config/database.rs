@@ -2,11 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{
-    DatabaseConfig,
-    layer::Origin,
-    url::{SecretUrl, Without},
-};
+use super::{DatabaseConfig, layer::Origin, url::SecretUrl, url_options::Without};
 use crate::credentials::CredentialsSource;
 
 impl DatabaseConfig {
@@ -65,7 +61,8 @@ impl DatabaseConfig {
     ///
     /// The shell (`/bin/sh`) runs it at every dial, and every minute while connections are open. It may take 10 s, no
     /// longer than the [connect timeout](Self::connect_timeout), and print 64 KiB; line ends behind the password are
-    /// dropped, and what it says on its standard error, too. A failure counts as a failed dial. Default: none.
+    /// dropped, and what it says on its standard error, too. A failure counts as a failed dial. At the limit the shell is
+    /// killed, but not what it has started. Default: none.
     pub fn password_command(mut self, command: impl Into<String>) -> Self {
         let source = CredentialsSource::command(command);
         self.credentials.offer(Some(source), Origin::Setter);

@@ -13,7 +13,7 @@
 //!   `settings`: the result · `changes`: what differs between two results
 //! - `explain`: where each value came from · `note`: what is worth knowing · `reference_tests`: the pages that
 //!   are generated from the table
-//! - `url`: reading a URL · `percent`: its escapes · `address`: the endpoint of a server ·
+//! - `url`: reading a URL · `url_options`: its parameters · `percent`: its escapes · `address`: the endpoint of a server ·
 //!   `protocol`: [`Protocol`]
 //! - `error`: [`ConfigError`] and its [`Problem`]s · `finding`: what problems and notes consist of · `excerpt`: texts of
 //!   unknown origin in messages
@@ -51,6 +51,7 @@ mod settings;
 mod source;
 mod tls;
 mod url;
+mod url_options;
 mod username;
 mod when_down;
 

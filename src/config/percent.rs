@@ -29,6 +29,17 @@ pub(super) fn percent_decode(text: &str) -> Vec<u8> {
     decoded
 }
 
+/// The text, or a problem for what it is.
+pub(super) fn decode(text: &str, what: &str, problems: &mut Vec<String>) -> Option<String> {
+    let decoded = String::from_utf8(percent_decode(text)).ok();
+    if decoded.is_none() {
+        problems.push(format!(
+            "has a {what} that is not UTF-8 once percent-decoded"
+        ));
+    }
+    decoded
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -20,7 +20,7 @@ use super::{
     quantity::{self, NAME_BYTES},
     report::Report,
     tls,
-    url::Without,
+    url_options::Without,
     username::Username,
 };
 use crate::{
@@ -207,7 +207,7 @@ fn login(name: &str, config: &DatabaseConfig, report: &mut Report<'_>) -> Option
 /// A warning for a server that is not verified.
 fn note_of_tls(name: &str, config: &DatabaseConfig, login: &Login) -> Option<ConfigNote> {
     let tls = login.tls.as_ref()?.settings();
-    tls.accepts_invalid_certificates.then(|| {
+    tls.is_unverified().then(|| {
         let key = "tls.dangerous_accept_invalid_certificates";
         let message = "any certificate of the server is accepted, so that anybody on the way can read and change \
                        everything";

@@ -91,8 +91,7 @@ parts! {
 
     /// Whether any certificate of the server is accepted, so that anybody can pass for it.
     "tls.dangerous_accept_invalid_certificates": bool, default("false"), range("true or false"), example("false"),
-        |tls| tls.accepts_invalid_certificates, std::convert::identity,
-        |accepts: &bool| accepts.then(|| "true".into());
+        |tls| tls.accepts_invalid_certificates, Some, |given: &Option<bool>| given.map(|accepts| accepts.to_string());
 }
 
 /// Whether a key names a file.
@@ -175,8 +174,9 @@ impl Tls {
             certificate,
             key,
             server_name: self.server_name.or(weaker.server_name),
-            accepts_invalid_certificates: self.accepts_invalid_certificates
-                || weaker.accepts_invalid_certificates,
+            accepts_invalid_certificates: self
+                .accepts_invalid_certificates
+                .or(weaker.accepts_invalid_certificates),
         }
     }
 }

@@ -92,15 +92,15 @@ impl Credentials {
 
     /// The time after which they expire, or after which the server ends a connection that has not authenticated again.
     ///
-    /// After four fifths of it the provider is asked again, and open connections authenticate with what it says.
-    /// Default: never.
+    /// After four fifths of it, but not before 100 ms, the provider is asked again, and open connections authenticate
+    /// with what it says. Default: never.
     pub fn valid_for(mut self, time: Duration) -> Self {
         self.valid_for = Some(time);
         self
     }
 
-    /// The time after which the provider is asked whether they have changed. Only then open connections authenticate
-    /// again. Default: never.
+    /// The time, at least 100 ms, after which the provider is asked whether they have changed. Only then open connections
+    /// authenticate again. Default: never.
     pub fn check_after(mut self, time: Duration) -> Self {
         self.check_after = Some(time);
         self

@@ -165,6 +165,9 @@ pub enum Reason {
     /// No TLS connection to the server can be made: its certificate is not accepted, it speaks no TLS, or both have no
     /// version of it in common. The circuit opens at once. See [`Tls`](crate::Tls).
     TlsFailed,
+    /// The provider of the credentials cannot tell them, so that no connection can be opened. The circuit opens at once
+    /// if none is open. See [`CredentialsProvider`](crate::CredentialsProvider).
+    NoCredentials,
     /// A script or a function has blocked the server for long (`BUSY`). This crate never kills a script.
     Busy,
     /// The server was down and answers again. The circuit is half-open, and a few commands test whether
@@ -207,6 +210,7 @@ impl fmt::Display for Reason {
             Self::ServerFull => "the server has reached its limit of clients",
             Self::NotRedis => "the peer does not speak the Redis protocol",
             Self::TlsFailed => "no TLS connection to the server can be made",
+            Self::NoCredentials => "the provider of the credentials cannot tell them",
             Self::Busy => "the server is busy with a script",
             Self::Recovering => "the server answers again, and a few commands test it",
             Self::PrimaryDown => "the server has lost its primary",

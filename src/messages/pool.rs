@@ -1,13 +1,15 @@
 //! Messages to a pool.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use actix::Message;
 use redis::Cmd;
 use tokio::time::Instant;
 
-use crate::config::Address;
-use crate::net::{ConnectionExit, DialError, Established};
+use crate::{
+    config::{Address, DatabaseSettings},
+    net::{ConnectionExit, DialError, Established, LoginNote},
+};
 
 /// Requests wait for a shared connection, or wait no more.
 #[derive(Debug, Message)]
@@ -94,7 +96,12 @@ pub(crate) struct ConnectionEnded {
 /// The provider of credentials was asked on behalf of open connections. It holds a password, so it cannot be shown.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(crate) struct LoginFetched(pub(crate) Result<Cmd, DialError>);
+pub(crate) struct LoginFetched {
+    /// It was asked for these.
+    pub(crate) settings: Arc<DatabaseSettings>,
+    /// The command by which connections authenticate; `None` if there is no provider any more.
+    pub(crate) result: Result<Option<(Cmd, LoginNote)>, DialError>,
+}
 
 /// Open connections were told to authenticate again.
 #[derive(Debug, Message)]

@@ -87,7 +87,7 @@ impl Locate for Arc<Services> {
             match &settings.address {
                 Address::Service(database) => self.find(database).await,
                 Address::Sentinel(_) => match self.sentinels.service(settings) {
-                    Some(service) => service.locate().await,
+                    Some(service) => service.locate(settings).await,
                     None => unreachable!("BUG: sentinels have no service"),
                 },
                 address => Ok(address.clone()),
@@ -96,13 +96,13 @@ impl Locate for Arc<Services> {
     }
 
     fn doubt(&self, settings: &DatabaseSettings, address: &Address) {
-        if let Some(service) = self.sentinels.service(settings) {
+        if let Some(service) = self.sentinels.known(settings) {
             service.doubt(address);
         }
     }
 
     fn is_present(&self, settings: &DatabaseSettings, address: &Address) -> bool {
-        let service = self.sentinels.service(settings);
+        let service = self.sentinels.known(settings);
         service.is_none_or(|service| service.is_present(address))
     }
 }

@@ -29,7 +29,9 @@ pub(crate) use connection::{
     Activity, Connection, ConnectionExit, Latencies, Link, PushInlet, PushSink, PushSlot, Tally,
     TallySink, UnsentSink,
 };
-pub(crate) use dial::{DialError, Dialler, Established, ServerInfo, ServerProgram, WhileLoading};
+pub(crate) use dial::{
+    DialError, Dialler, Established, LoginNote, ServerInfo, ServerProgram, WhileLoading,
+};
 pub(crate) use executor::Executor;
 pub(crate) use in_flight::{AtLimit, InFlight};
 #[cfg(any(test, feature = "internals"))]

@@ -151,6 +151,8 @@ pub(crate) struct Responder {
     may_be_written: bool,
     is_patient: bool,
     keeps_texts: bool,
+    /// On another connection the request would mean something else.
+    is_bound: bool,
     /// It is a question of this crate's own, which statistics do not count.
     is_own: bool,
     permit: Option<InFlightPermit>,
@@ -175,6 +177,7 @@ impl Responder {
             may_be_written: false,
             is_patient: false,
             keeps_texts: false,
+            is_bound: false,
             is_own: permit.is_none(),
             permit,
             unheard: None,
@@ -192,6 +195,15 @@ impl Responder {
     /// The caller waits while the circuit is open, if `is_patient`.
     pub(crate) fn set_patience(&mut self, is_patient: bool) {
         self.is_patient = is_patient;
+    }
+
+    /// The request is for one connection, and is not sent over another one.
+    pub(crate) fn bind(&mut self) {
+        self.is_bound = true;
+    }
+
+    pub(crate) fn is_bound(&self) -> bool {
+        self.is_bound
     }
 
     /// The caller gets error texts of the server as they are, with what they quote of its command.

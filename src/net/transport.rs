@@ -39,6 +39,11 @@ pub(crate) trait Transport: AsyncRead + AsyncWrite + Send + Unpin + 'static {
         Ok(())
     }
 
+    /// Whether a part of something has come, of which a read makes nothing before the rest is there.
+    fn holds_a_part(&self) -> bool {
+        false
+    }
+
     /// Frees buffers that are empty.
     fn shrink(&mut self) {}
 }

@@ -67,7 +67,9 @@ pub(crate) fn is_final(reason: Reason) -> bool {
 
 fn pace(reason: Reason) -> Pace {
     match reason {
-        Reason::Rejected | Reason::NotRedis | Reason::TlsFailed => Pace::Slow,
+        Reason::Rejected | Reason::NotRedis | Reason::TlsFailed | Reason::NoCredentials => {
+            Pace::Slow
+        }
         _ => Pace::Quick,
     }
 }

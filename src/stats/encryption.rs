@@ -26,7 +26,7 @@ impl Encryption {
     pub(crate) fn of(tls: Option<&TlsClient>) -> Self {
         match tls {
             None => Self::Off,
-            Some(tls) if tls.settings().accepts_invalid_certificates => Self::Unverified,
+            Some(tls) if tls.settings().is_unverified() => Self::Unverified,
             Some(_) => Self::Verified,
         }
     }

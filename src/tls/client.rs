@@ -82,16 +82,22 @@ impl Shared {
     /// Reads the files again if they have changed. Without a readable and fitting whole the former one stays.
     fn look_at_files(&self) -> Arc<ClientConfig> {
         let stamps = stamps(&self.tls);
-        let mut present = self.lock();
-        if present.stamps != stamps {
-            present.stamps = stamps;
-            match config(&self.tls) {
-                Ok(config) => {
-                    present.config = Arc::new(config);
-                    present.complaint = None;
-                }
-                Err(error) => present.complaint = Some(error.to_string()),
+        {
+            let present = self.lock();
+            if present.stamps == stamps {
+                return present.config.clone();
             }
+        }
+        // Without the lock, since a file system may hang.
+        let read = config(&self.tls);
+        let mut present = self.lock();
+        present.stamps = stamps;
+        match read {
+            Ok(config) => {
+                present.config = Arc::new(config);
+                present.complaint = None;
+            }
+            Err(error) => present.complaint = Some(error.to_string()),
         }
         present.config.clone()
     }

@@ -39,7 +39,7 @@ pub struct Tls {
     pub(crate) certificate: Option<Pem>,
     pub(crate) key: Option<Pem>,
     pub(crate) server_name: Option<String>,
-    pub(crate) accepts_invalid_certificates: bool,
+    pub(crate) accepts_invalid_certificates: Option<bool>,
 }
 
 impl Tls {
@@ -114,8 +114,13 @@ impl Tls {
     /// trials. A warning is logged when the database is opened, and its
     /// [statistics](crate::DatabaseStats::encryption) say so. Default: the certificate is verified.
     pub fn dangerous_accept_invalid_certificates(mut self) -> Self {
-        self.accepts_invalid_certificates = true;
+        self.accepts_invalid_certificates = Some(true);
         self
+    }
+
+    /// Whether any server is taken for the right one.
+    pub(crate) fn is_unverified(&self) -> bool {
+        self.accepts_invalid_certificates == Some(true)
     }
 
     /// The files, each with the key of its setting.

@@ -1,6 +1,6 @@
 //! What a server's certificate is held against.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use rustls::{
     DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
@@ -20,17 +20,11 @@ pub(super) fn verifier(
     tls: &Tls,
     provider: &Arc<CryptoProvider>,
 ) -> Result<Arc<dyn ServerCertVerifier>, Unusable> {
-    if tls.accepts_invalid_certificates {
+    if tls.is_unverified() {
         return Ok(Arc::new(AcceptsAny(provider.clone())));
     }
     let Some(ca) = &tls.ca else {
-        let system = Verifier::new(provider.clone());
-        let system = system.map_err(|error| {
-            let message =
-                format!("finds no authority that this system trusts: {error}; set tls.ca_file");
-            Unusable::new(None, message)
-        })?;
-        return Ok(Arc::new(system));
+        return system(provider);
     };
     let mut roots = RootCertStore::empty();
     for certificate in material::certificates("ca_file", ca)? {
@@ -42,6 +36,23 @@ pub(super) fn verifier(
         .build()
         .map_err(|error| material::problem("ca_file", ca, &error))?;
     Ok(verifier)
+}
+
+/// The roots of the operating system, which all databases share that use them at the same time.
+fn system(provider: &Arc<CryptoProvider>) -> Result<Arc<dyn ServerCertVerifier>, Unusable> {
+    static SYSTEM: Mutex<Weak<Verifier>> = Mutex::new(Weak::new());
+    let mut shared = SYSTEM.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(system) = shared.upgrade() {
+        return Ok(system);
+    }
+    let system = Verifier::new(provider.clone()).map_err(|error| {
+        let message =
+            format!("finds no authority that this system trusts: {error}; set tls.ca_file");
+        Unusable::new(None, message)
+    })?;
+    let system = Arc::new(system);
+    *shared = Arc::downgrade(&system);
+    Ok(system)
 }
 
 /// Accepts every certificate, and so every server. That the peer has its key is still checked.

@@ -3,13 +3,15 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
 
 use redis::cmd;
-use redis_steward::{Credentials, CredentialsFn, HealthState, Reason};
+use redis_steward::{
+    Config, Credentials, CredentialsFn, CredentialsFuture, CredentialsProvider, HealthState, Reason,
+};
 
 use crate::{
     SOON, Switch,
@@ -174,16 +176,107 @@ async fn a_function_may_name_the_user_as_well() {
     supervisor.shutdown(SOON).await;
 }
 
+/// Answers once it is let.
+#[derive(Clone, Debug)]
+struct Gate {
+    open: Arc<tokio::sync::Semaphore>,
+    asked: Arc<AtomicU64>,
+}
+
+impl CredentialsProvider for Gate {
+    fn fetch<'a>(&'a self, _: &'a str) -> CredentialsFuture<'a> {
+        self.asked.fetch_add(1, Relaxed);
+        Box::pin(async {
+            let _open = self.open.acquire().await?;
+            Ok(Credentials::new("first"))
+        })
+    }
+}
+
 #[tokio::test]
-async fn many_dials_at_the_same_time_ask_a_few_times() {
+async fn dials_at_the_same_time_share_an_answer() {
     let server = server(&["first"]);
-    let switch = Switch::saying(Credentials::new("first"));
-    let (supervisor, main) = spawn(database(&server).credentials(switch.clone())).await;
-    let before = switch.asked();
-    let leases: Vec<_> = (0..40).map(|_| main.lease()).collect();
-    let leases = futures_util::future::join_all(leases).await;
-    assert!(leases.iter().all(Result::is_ok));
-    assert!(switch.asked() - before <= 40, "{}", switch.asked());
-    drop(leases);
+    let gate = Gate {
+        open: Arc::new(tokio::sync::Semaphore::new(1)),
+        asked: Arc::default(),
+    };
+    let (supervisor, main) = spawn(database(&server).credentials(gate.clone())).await;
+    gate.open.forget_permits(1);
+    let before = gate.asked.load(Relaxed);
+    let leases = (0..40).map(|_| {
+        let main = main.clone();
+        tokio::spawn(async move { main.lease().await })
+    });
+    let leases: Vec<_> = leases.collect();
+    let opening = || supervisor.statistics().databases["main"].pool.opening;
+    eventually_async(SOON, "all dial", || opening() == 40).await;
+    gate.open.add_permits(1);
+    let mut held = Vec::new();
+    for lease in leases {
+        held.push(lease.await.expect("no panic").expect("a connection"));
+    }
+    let asked = gate.asked.load(Relaxed) - before;
+    assert!(asked <= 5, "{asked}");
+    drop(held);
+    supervisor.shutdown(SOON).await;
+}
+
+/// Probes ask the provider as well, and say nothing of connections that are open.
+#[tokio::test]
+async fn probes_do_not_put_off_the_renewal() {
+    let server = server(&["first"]);
+    for user in ["one", "two"] {
+        let rules = ["ACL", "SETUSER", user, "on", ">first", "~*", "&*", "+@all"];
+        assert_eq!(server.cli(&rules), "OK");
+    }
+    let of = |user: &str| {
+        let valid_for = Duration::from_secs(1);
+        Credentials::new("first")
+            .username(user)
+            .valid_for(valid_for)
+    };
+    let switch = Switch::saying(of("one"));
+    let database = database(&server)
+        .credentials(switch.clone())
+        .health_check_interval(Duration::from_millis(100));
+    let (supervisor, main) = spawn(database).await;
+    let id: i64 = main
+        .query(cmd("CLIENT").arg("ID"))
+        .await
+        .expect("its number");
+    switch.say(of("two"));
+    let is_renewed = || {
+        let clients = server.client_list();
+        let own = clients.iter().find(|client| client["id"] == id.to_string());
+        own.expect("it stays")["user"] == "two"
+    };
+    eventually_async(SOON, "the open connection has authenticated", is_renewed).await;
+    supervisor.shutdown(SOON).await;
+}
+
+#[tokio::test]
+async fn a_provider_that_is_taken_out_is_not_asked_any_more() {
+    let server = server(&["first"]);
+    let switch = Switch::saying(valid("first"));
+    let with = || database(&server);
+    let (supervisor, main) = spawn(with().credentials(switch.clone())).await;
+    increment(&main).await.expect("known");
+    let config = Config::new().database("main", with().password("first"));
+    supervisor.apply(config).await.expect("valid");
+    let has_moved = || {
+        supervisor.statistics().databases["main"]
+            .pool
+            .evicted
+            .outdated
+            == 1
+    };
+    eventually_async(SOON, "a new connection has taken over", has_moved).await;
+    let asked = switch.asked();
+    // Longer than any credentials of the provider are valid.
+    for _ in 0..20 {
+        increment(&main).await.expect("known");
+        tokio::time::sleep(QUICK / 10).await;
+    }
+    assert_eq!(switch.asked(), asked);
     supervisor.shutdown(SOON).await;
 }

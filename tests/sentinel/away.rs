@@ -63,14 +63,18 @@ async fn row_133_without_sentinels_a_lost_primary_is_not_dialled_again() {
     }
     // It may be the primary of nothing by now.
     site.servers[0].restart();
-    let error = loop {
-        // The first may be lost with its connection.
-        let result = main.query::<()>(cmd("GET").arg("a")).await;
-        let error = result.expect_err("nobody knows the primary").to_string();
-        if error.contains("none of 3 sentinels answers") {
-            break error;
+    let told = async {
+        loop {
+            // The first may be lost with its connection.
+            let result = main.query::<()>(cmd("GET").arg("a")).await;
+            let error = result.expect_err("nobody knows the primary").to_string();
+            if error.contains("none of 3 sentinels answers") {
+                return error;
+            }
         }
     };
+    let told = tokio::time::timeout(2 * SOON, told).await;
+    let error = told.expect("that is told");
     assert!(error.contains("redis+sentinel://127.0.0.1:"), "{error}");
     for sentinel in &site.sentinels {
         sentinel.restart();

@@ -107,9 +107,10 @@ impl HealthActor {
             return;
         };
         let waiting: Vec<_> = endpoint.waiting().cloned().collect();
-        let first = waiting.first().and_then(|id| self.databases.get(id));
-        if let Some(first) = first {
-            first.check(pause, &self.registry, ctx);
+        // Its settings may be wrong, and those of others right.
+        let one = waiting.get(fastrand::usize(..waiting.len().max(1)));
+        if let Some(one) = one.and_then(|id| self.databases.get(id)) {
+            one.check(pause, &self.registry, ctx);
         }
         let next_check = now + pause;
         for id in waiting {

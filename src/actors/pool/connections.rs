@@ -9,7 +9,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::{Event, PoolActor};
+use super::{Event, PoolActor, relogin::SetAside};
 use crate::{
     config::Address,
     log::log_line,
@@ -35,8 +35,12 @@ pub(super) struct Held {
     pub(super) lent: Option<Instant>,
     /// The way for the sink of whoever has leased it.
     pub(super) pushes: PushInlet,
-    /// The command by which it authenticates again when its caller gives it back.
-    pub(super) login: Option<Arc<[u8]>>,
+    /// The address of the settings that it was dialled with, which may be a service.
+    pub(super) endpoint: Address,
+    /// The generation of its credentials.
+    pub(super) login: u64,
+    /// Those that it is to have once its caller gives it back.
+    pub(super) set_aside: Option<SetAside>,
 }
 
 impl PoolActor {
@@ -49,7 +53,7 @@ impl PoolActor {
         ctx: &mut Context<Self>,
     ) -> Event {
         let lane = permit.lane();
-        let seen = established.seen.clone();
+        let (seen, login) = (established.seen.clone(), established.login);
         let address = established.address.clone();
         if let Some(program) = &seen.program {
             self.state.program.store(Some(program.clone()));
@@ -108,9 +112,11 @@ impl PoolActor {
             address,
             lent: None,
             pushes: inlet,
-            login: None,
+            endpoint: self.state.settings.load().address.clone(),
+            login: login.map_or(0, |login| login.generation),
+            set_aside: None,
         };
-        self.note_login();
+        self.note_login(login);
         self.connections.insert(id, held);
         let evidence = Evidence::Connected(seen);
         Event::Opened { id, evidence }

@@ -86,7 +86,7 @@ impl Handler<Released> for PoolActor {
         }
         self.note_introduction(id);
         if is_clean {
-            self.authenticate_returned(id);
+            self.authenticate_returned(id, ctx);
         }
         let event = Event::Released {
             id,

@@ -4,44 +4,56 @@ use std::sync::Arc;
 
 use actix::{AsyncContext, Context, Handler};
 use futures_util::future::join_all;
-use redis::Value;
+use oneshot::AsyncReceiver;
+use redis::{Cmd, Value};
 use tokio::time::Instant;
 
 use super::PoolActor;
 use crate::{
     log::log_line,
     messages::{Authenticated, Evidence, LoginFetched},
-    net::{Answer, DialError, Expected, Reply, Request, Responder},
+    net::{Answer, DialError, Expected, Failure, LoginNote, Reply, Request, Responder},
     policy::backoff::Backoff,
     state::Route,
 };
 
-/// When to ask the provider of credentials again, and which ones the open connections have.
+/// When to ask the provider of credentials again on behalf of open connections.
 #[derive(Debug, Default)]
 pub(super) struct Relogin {
-    /// Those of this generation.
-    generation: u64,
+    /// What the provider has said. Dials ask it as well, and say nothing of older connections.
+    due: Option<Instant>,
     is_under_way: bool,
     /// After a failure.
     retry_at: Option<Instant>,
     backoff: Backoff,
 }
 
+/// The command by which a leased connection authenticates when its caller gives it back.
+pub(super) struct SetAside {
+    generation: u64,
+    command: Arc<[u8]>,
+}
+
 impl PoolActor {
-    /// A connection is open, with the present credentials.
-    pub(super) fn note_login(&mut self) {
-        if self.connections.is_empty() {
-            self.relogin.generation = self.state.dialler.login_generation();
-        }
+    /// A connection is open, with these credentials.
+    pub(super) fn note_login(&mut self, login: Option<LoginNote>) {
+        let due = login.and_then(|login| login.due);
+        let earlier = self.relogin.due.filter(|_| !self.connections.is_empty());
+        self.relogin.due = earlier.into_iter().chain(due).min();
+    }
+
+    /// The settings have changed, perhaps the provider as well.
+    pub(super) fn forget_logins(&mut self) {
+        self.relogin.due = None;
+        self.relogin.retry_at = None;
+        self.relogin.backoff.reset();
     }
 
     pub(super) fn relogin_at(&self) -> Option<Instant> {
         if self.relogin.is_under_way || self.connections.is_empty() {
             return None;
         }
-        self.relogin
-            .retry_at
-            .or_else(|| self.state.dialler.login_due())
+        self.relogin.retry_at.or(self.relogin.due)
     }
 
     pub(super) fn fetch_login_if_due(&mut self, now: Instant, ctx: &mut Context<Self>) {
@@ -50,8 +62,8 @@ impl PoolActor {
         }
         self.relogin.is_under_way = true;
         let settings = self.state.settings.share();
-        let dialler = self.state.dialler.clone();
-        let fetch = async move { dialler.authentication(&settings).await };
+        let (dialler, asked_for) = (self.state.dialler.clone(), settings.clone());
+        let fetch = async move { dialler.authentication(&asked_for).await };
         let task = match self.registry.executor.spawn(fetch) {
             Ok(task) => task,
             Err(error) => return self.retry_login(DialError::Spawn(Arc::new(error)), now),
@@ -59,55 +71,76 @@ impl PoolActor {
         let pool = ctx.address();
         actix_rt::spawn(async move {
             let result = task.await.unwrap_or(Err(DialError::Cancelled));
-            pool.do_send(LoginFetched(result));
+            pool.do_send(LoginFetched { settings, result });
         });
     }
 
     /// A leased connection is back. Whatever its caller does on it comes before.
-    pub(super) fn authenticate_returned(&mut self, id: u64) {
+    pub(super) fn authenticate_returned(&mut self, id: u64, ctx: &mut Context<Self>) {
         let Some(held) = self.connections.get_mut(&id) else {
             return;
         };
-        let Some(command) = held.login.take() else {
+        let (Some(aside), Some(route)) = (held.set_aside.take(), held.route.clone()) else {
             return;
         };
-        if let Some(route) = held.route.clone() {
-            // If it is refused, the connection goes on with the former ones.
-            drop(self.authenticate(&route, &command));
-        }
+        held.login = aside.generation;
+        let answer = self.authenticate(&route, &aside.command);
+        self.await_answers(vec![answer], ctx);
     }
 
-    /// Sends the command to all connections that no caller has, and sets it aside for the others.
-    fn authenticate_all(&mut self, command: &redis::Cmd, ctx: &mut Context<Self>) {
+    /// Sends the command to all connections with older credentials that no caller has, and sets it aside for others.
+    fn authenticate_all(&mut self, command: &Cmd, login: LoginNote, ctx: &mut Context<Self>) {
         let command: Arc<[u8]> = command.get_packed_command().into();
+        let generation = login.generation;
         let mut free = Vec::new();
         for held in self.connections.values_mut() {
             let Some(route) = &held.route else { continue };
+            if held.login >= generation {
+                continue;
+            }
             if held.lent.is_some() {
-                held.login = Some(command.clone());
+                held.set_aside = Some(SetAside {
+                    generation,
+                    command: command.clone(),
+                });
             } else {
+                held.login = generation;
                 free.push(route.clone());
             }
         }
-        let answers: Vec<_> = free
+        let answers = free
             .iter()
             .map(|route| self.authenticate(route, &command))
             .collect();
-        let pool = ctx.address();
-        actix_rt::spawn(async move {
-            let answers = join_all(answers).await;
-            let refusal = answers.into_iter().flatten().find_map(refusal);
-            pool.do_send(Authenticated { refusal });
-        });
+        self.await_answers(answers, ctx);
     }
 
-    fn authenticate(&self, route: &Route, command: &[u8]) -> oneshot::AsyncReceiver<Answer> {
-        let (responder, answer) = Responder::own();
+    fn authenticate(&self, route: &Route, command: &[u8]) -> AsyncReceiver<Answer> {
+        let (mut responder, answer) = Responder::own();
+        responder.bind();
         let deadline = Instant::now() + self.state.settings.load().attempt_timeout;
         let request = Request::new(command.to_vec(), Expected::One, deadline, responder);
         // If it has ended meanwhile, the request answers itself.
         let _ = route.mailbox.send(request);
         answer
+    }
+
+    fn await_answers(&self, answers: Vec<AsyncReceiver<Answer>>, ctx: &mut Context<Self>) {
+        let limit = self.state.settings.load().attempt_timeout;
+        let pool = ctx.address();
+        actix_rt::spawn(async move {
+            let answers = join_all(answers).await;
+            let refusal = |answer| match answer {
+                Ok(answered) => refusal(answered),
+                Err(Failure::TimedOut(_) | Failure::TimedOutEarly) => {
+                    Some(DialError::unauthenticated(limit))
+                }
+                // The connection has ended, and the next one uses the new ones.
+                Err(_) => None,
+            };
+            let refusal = answers.into_iter().flatten().find_map(refusal);
+            pool.do_send(Authenticated { refusal });
+        });
     }
 
     fn retry_login(&mut self, error: DialError, now: Instant) {
@@ -125,35 +158,40 @@ impl PoolActor {
         );
         self.report(Evidence::LoginFailed(error));
     }
+
+    fn relogin_succeeded(&mut self) {
+        self.relogin.is_under_way = false;
+        self.relogin.retry_at = None;
+        self.relogin.backoff.reset();
+    }
 }
 
 /// A server may refuse new credentials that are not valid yet, or not any more.
-fn refusal(answer: Answer) -> Option<DialError> {
-    match answer {
-        Ok(answered) => match answered.reply {
-            Reply::One(Value::ServerError(error)) => Some(DialError::refused("AUTH", &error)),
-            _ => None,
-        },
-        // The connection has ended, and the next one uses the new ones.
-        Err(_) => None,
+fn refusal(answered: crate::net::Answered) -> Option<DialError> {
+    match answered.reply {
+        Reply::One(Value::ServerError(error)) => Some(DialError::refused("AUTH", &error)),
+        _ => None,
     }
 }
 
 impl Handler<LoginFetched> for PoolActor {
     type Result = ();
 
-    fn handle(&mut self, LoginFetched(result): LoginFetched, ctx: &mut Self::Context) {
+    fn handle(&mut self, LoginFetched { settings, result }: LoginFetched, ctx: &mut Self::Context) {
         let now = Instant::now();
+        self.look_at_settings(ctx);
         match result {
-            Ok(command) => {
-                let generation = self.state.dialler.login_generation();
-                if generation == self.relogin.generation {
-                    self.relogin.is_under_way = false;
-                    self.relogin.retry_at = None;
-                } else {
-                    self.relogin.generation = generation;
-                    self.authenticate_all(&command, ctx);
-                }
+            // They may be for another server.
+            _ if !Arc::ptr_eq(&settings, &self.state.settings.share()) => {
+                self.relogin.is_under_way = false;
+            }
+            Ok(Some((command, login))) => {
+                self.relogin.due = login.due;
+                self.authenticate_all(&command, login, ctx);
+            }
+            Ok(None) => {
+                self.relogin.due = None;
+                self.relogin_succeeded();
             }
             Err(error) => self.retry_login(error, now),
         }
@@ -169,14 +207,12 @@ impl Handler<Authenticated> for PoolActor {
         match refusal {
             Some(error) => {
                 // All are tried again, also with the same ones.
-                self.relogin.generation = 0;
+                for held in self.connections.values_mut() {
+                    held.login = 0;
+                }
                 self.retry_login(error, now);
             }
-            None => {
-                self.relogin.is_under_way = false;
-                self.relogin.retry_at = None;
-                self.relogin.backoff.reset();
-            }
+            None => self.relogin_succeeded(),
         }
         self.arm(now, ctx);
     }

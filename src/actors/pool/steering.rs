@@ -29,6 +29,7 @@ impl PoolActor {
         let changes = self.settings.changes(&present);
         let renews = self.settings.needs_new_connections(&changes, &present);
         self.settings = present;
+        self.forget_logins();
         self.leak_watch.change(self.settings.leak_warning);
         let limits = limits(&self.settings);
         self.turn(Event::Reconfigured { limits, renews }, ctx);
@@ -70,11 +71,13 @@ impl Handler<Moved> for PoolActor {
     type Result = ();
 
     fn handle(&mut self, Moved { primary }: Moved, ctx: &mut Context<Self>) {
-        if !self.state.settings.load().address.is_of_sentinels() {
+        let service = self.state.settings.load().address.clone();
+        if !service.is_of_sentinels() {
             // The message of that change lies behind this one.
             return;
         }
-        let leads_elsewhere = |held: &Held| held.address != primary;
+        // Those of settings before serve until they are replaced.
+        let leads_elsewhere = |held: &Held| held.endpoint == service && held.address != primary;
         let stale = self.connections.iter();
         let stale = stale.filter(|(_, held)| leads_elsewhere(held));
         let stale = stale.map(|(id, _)| *id).collect();

@@ -35,6 +35,10 @@ impl Connection {
         let mut unsent = failed.unsent;
         unsent.extend(self.queued);
         let victims = tally.lost;
+        let (bound, unsent): (VecDeque<_>, VecDeque<_>) = unsent
+            .into_iter()
+            .partition(|request| request.responder.is_bound());
+        lose(bound, &loss, &mut tally);
         match self.unsent {
             Some(sink) => sink.take_back(unsent),
             None => lose(unsent, &loss, &mut tally),

@@ -457,6 +457,10 @@ impl Connection {
             return Err(CloseReason::Unsolicited);
         }
         let is_idle = now.saturating_duration_since(self.activity.last()) >= IDLE_CHECK;
+        if is_idle && self.transport.holds_a_part() {
+            // Its rest might never come, and requests would wait for it.
+            return Err(CloseReason::Unsolicited);
+        }
         Ok(is_idle && self.transport.has_input())
     }
 }

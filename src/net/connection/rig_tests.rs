@@ -184,6 +184,7 @@ impl Rig {
             transport: Box::new(wire.clone()),
             decoder: Decoder::new(limits),
             seen: ServerInfo::default(),
+            login: None,
         };
         let slot = PushSlot::default();
         if let Some(sink) = pushes {

@@ -11,7 +11,6 @@ use crate::{
 
 pub(super) const LOOKING_UP: &str = "looking up the name of the server";
 pub(super) const CONNECTING: &str = "connecting";
-pub(super) const FETCHING: &str = "fetching the credentials";
 pub(super) const SECURING: &str = "negotiating TLS with the server";
 pub(super) const GREETING: &str = "greeting the server";
 pub(super) const PROVING: &str = "waiting for the answer to a PING";
@@ -32,6 +31,8 @@ pub(crate) enum DialError {
     Closed { step: &'static str },
     #[error("there are no credentials: {0}")]
     Credentials(String),
+    #[error("there are no credentials: no answer of their provider within {}", Rounded(*.0))]
+    CredentialsTimedOut(Duration),
     #[error("{0}")]
     Tls(#[from] TlsError),
     #[error("this is no Redis server: {0}")]
@@ -59,6 +60,12 @@ pub(crate) enum DialError {
 }
 
 impl DialError {
+    /// An open connection has not answered when it was to authenticate again.
+    pub(crate) fn unauthenticated(limit: Duration) -> Self {
+        let step = "authenticating again";
+        Self::TimedOut { step, limit }
+    }
+
     /// The transport failed in a phase.
     pub(super) fn broken(step: &'static str, error: io::Error) -> Self {
         match TlsError::within(&error) {
@@ -98,16 +105,16 @@ impl DialError {
     pub(crate) fn reason(&self) -> Reason {
         match self {
             Self::Connect(_)
-            | Self::Credentials(_)
             | Self::Broken { .. }
             | Self::Closed { .. }
             | Self::Spawn(_)
             | Self::Cancelled
             | Self::Panicked => Reason::Unreachable,
-            Self::TimedOut { step, .. } if [FETCHING, LOOKING_UP, CONNECTING].contains(step) => {
+            Self::TimedOut { step, .. } if [LOOKING_UP, CONNECTING].contains(step) => {
                 Reason::Unreachable
             }
             Self::TimedOut { .. } => Reason::Unresponsive,
+            Self::Credentials(_) | Self::CredentialsTimedOut(_) => Reason::NoCredentials,
             Self::Tls(TlsError::Refused(_)) => Reason::Rejected,
             Self::Tls(TlsError::Closed) => Reason::Unreachable,
             Self::Tls(TlsError::Wanted) => Reason::NotRedis,

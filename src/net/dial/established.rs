@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::config::Address;
-use crate::net::{codec::Decoder, transport::Transport};
+use super::login_cell::LoginNote;
+use crate::{
+    config::Address,
+    net::{codec::Decoder, transport::Transport},
+};
 
 /// The state that a server reported in its greeting; `None` where it did not.
 #[derive(Clone, Debug, Default)]
@@ -28,4 +31,6 @@ pub(crate) struct Established {
     pub(crate) transport: Box<dyn Transport>,
     pub(crate) decoder: Decoder,
     pub(crate) seen: ServerInfo,
+    /// Which credentials it has, if they change.
+    pub(crate) login: Option<LoginNote>,
 }

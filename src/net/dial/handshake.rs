@@ -85,7 +85,11 @@ impl Handshake {
                 None => match self.transport.read_buf(&mut self.input).await {
                     Ok(0) => return Err(self.ended(DialError::Closed { step })),
                     Ok(_) => {}
-                    Err(error) => return Err(self.ended(DialError::broken(step, error))),
+                    Err(error) => match DialError::broken(step, error) {
+                        // It explains why a write has failed.
+                        error @ DialError::Tls(_) => return Err(error),
+                        error => return Err(self.ended(error)),
+                    },
                 },
             }
         }
@@ -127,6 +131,7 @@ impl Handshake {
         Ok(Established {
             address,
             transport: self.transport,
+            login: None,
             seen,
             decoder: Decoder::new(Limits {
                 max_bytes: max_reply_bytes,

@@ -1,6 +1,9 @@
 //! The credentials that the last dial had, where they change.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use secrecy::ExposeSecret;
 use tokio::{sync, time::Instant};
@@ -10,6 +13,9 @@ use crate::{
     credentials::{Credentials, CredentialsSource},
 };
 
+/// However often a provider wants to be asked, open connections wait so long.
+const MIN_PAUSE: Duration = Duration::from_millis(100);
+
 /// Asks a provider once for all dials of a moment.
 #[derive(Debug, Default)]
 pub(super) struct LoginCell {
@@ -18,11 +24,20 @@ pub(super) struct LoginCell {
 }
 
 #[derive(Clone, Debug)]
-struct Last {
-    credentials: Credentials,
-    /// Grows whenever open connections have to authenticate again.
-    generation: u64,
+pub(super) struct Last {
+    pub(super) credentials: Credentials,
+    pub(super) note: LoginNote,
+    source: CredentialsSource,
     fetched: Instant,
+}
+
+/// Which credentials a connection has.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LoginNote {
+    /// Grows whenever open connections have to authenticate again.
+    pub(crate) generation: u64,
+    /// When the provider is to be asked again on behalf of open connections.
+    pub(crate) due: Option<Instant>,
 }
 
 impl LoginCell {
@@ -31,38 +46,31 @@ impl LoginCell {
         &self,
         source: &CredentialsSource,
         database: &str,
-    ) -> Result<Credentials, String> {
+    ) -> Result<Last, String> {
         let asked = Instant::now();
         let _turn = self.fetching.lock().await;
-        let last = self.last().clone();
-        if let Some(last) = last.filter(|last| last.fetched >= asked) {
-            return Ok(last.credentials);
+        let is_shared = |last: &Last| last.fetched >= asked && last.source == *source;
+        if let Some(last) = self.last().clone().filter(is_shared) {
+            return Ok(last);
         }
         let fetched = Instant::now();
         let credentials = source.fetch(database).await?;
+        let pause = credentials.ask_again_after();
         let mut last = self.last();
         let generation = match &*last {
-            Some(last) if credentials.are_like(&last.credentials) => last.generation,
-            Some(last) => last.generation + 1,
+            Some(last) if credentials.are_like(&last.credentials) => last.note.generation,
+            Some(last) => last.note.generation + 1,
             None => 1,
         };
-        *last = Some(Last {
-            credentials: credentials.clone(),
-            generation,
+        let due = pause.and_then(|pause| fetched.checked_add(pause.max(MIN_PAUSE)));
+        let present = Last {
+            credentials,
+            note: LoginNote { generation, due },
+            source: source.clone(),
             fetched,
-        });
-        Ok(credentials)
-    }
-
-    /// When the provider is to be asked again on behalf of open connections.
-    pub(super) fn due(&self) -> Option<Instant> {
-        let last = self.last();
-        let last = last.as_ref()?;
-        Some(last.fetched + last.credentials.ask_again_after()?)
-    }
-
-    pub(super) fn generation(&self) -> u64 {
-        self.last().as_ref().map_or(0, |last| last.generation)
+        };
+        *last = Some(present.clone());
+        Ok(present)
     }
 
     fn last(&self) -> MutexGuard<'_, Option<Last>> {

@@ -20,6 +20,7 @@ mod step;
 
 pub(crate) use error::DialError;
 pub(crate) use established::{Established, ServerInfo, ServerProgram};
+pub(crate) use login_cell::LoginNote;
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -29,7 +30,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use self::{
     course::{Course, Stumble},
     diagnosis::answers_with_tls,
-    error::{CONNECTING, FETCHING, LOOKING_UP},
+    error::{CONNECTING, LOOKING_UP},
     greeting::{Failed, Greeted, Greeting, courtesies},
     handshake::Handshake,
     login::Login,
@@ -51,6 +52,8 @@ const LOADING_POLL: Duration = Duration::from_millis(20);
 
 /// The interval at which sentinels are asked while they name a server that is no primary.
 const SENTINELS_POLL: Duration = Duration::from_millis(50);
+/// The pause doubles up to this.
+const SENTINELS_LONGEST_POLL: Duration = Duration::from_millis(500);
 
 /// The treatment of a server that is loading its dataset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,7 +101,11 @@ impl Dialler {
     ) -> Result<Established, DialError> {
         let time = Allowance::of(settings);
         let logged_in = self.log_in(settings, time).await?;
-        let settings = logged_in.as_ref().unwrap_or(settings);
+        let (settings, note) = match &logged_in {
+            Some((settings, note)) => (settings, Some(*note)),
+            None => (settings, None),
+        };
+        let mut pause = SENTINELS_POLL;
         loop {
             let address = self.locate(settings, time).await?;
             let dialled = self.dial_at(&address, settings, while_loading, time);
@@ -106,11 +113,19 @@ impl Dialler {
             if dialled.is_err() {
                 self.locator.doubt(settings, &address);
             }
-            let is_early = Instant::now() + SENTINELS_POLL < time.deadline;
+            let is_early = Instant::now() + pause < time.deadline;
             match dialled {
                 // A failover is under way, or a sentinel lags behind.
-                Err(DialError::NotPrimary(_)) if is_early => sleep(SENTINELS_POLL).await,
-                dialled => return dialled,
+                Err(DialError::NotPrimary(_)) if is_early => {
+                    sleep(pause).await;
+                    pause = (2 * pause).min(SENTINELS_LONGEST_POLL);
+                }
+                dialled => {
+                    return dialled.map(|established| Established {
+                        login: note,
+                        ..established
+                    });
+                }
             }
         }
     }
@@ -193,36 +208,29 @@ impl Dialler {
         &self,
         settings: &DatabaseSettings,
         time: Allowance,
-    ) -> Result<Option<DatabaseSettings>, DialError> {
+    ) -> Result<Option<(DatabaseSettings, LoginNote)>, DialError> {
         let Some(source) = &settings.credentials else {
             return Ok(None);
         };
         let fetching = self.logins.fetch(source, &settings.name);
         match timeout_at(time.deadline, fetching).await {
-            Ok(Ok(credentials)) => Ok(Some(logged_in(settings, credentials))),
+            Ok(Ok(last)) => Ok(Some((logged_in(settings, last.credentials), last.note))),
             Ok(Err(text)) => Err(DialError::Credentials(text)),
-            Err(_) => Err(time.over(FETCHING)),
+            Err(_) => Err(DialError::CredentialsTimedOut(time.limit)),
         }
     }
 
-    /// When the provider of credentials is to be asked again on behalf of open connections.
-    pub(crate) fn login_due(&self) -> Option<Instant> {
-        self.logins.due()
-    }
-
-    /// Grows whenever open connections have to authenticate again.
-    pub(crate) fn login_generation(&self) -> u64 {
-        self.logins.generation()
-    }
-
-    /// Asks the provider, and gives the command by which an open connection authenticates.
+    /// Asks the provider, and gives the command by which an open connection authenticates; `None` if there is no
+    /// provider.
     pub(crate) async fn authentication(
         &self,
         settings: &DatabaseSettings,
-    ) -> Result<Cmd, DialError> {
+    ) -> Result<Option<(Cmd, LoginNote)>, DialError> {
         let logged_in = self.log_in(settings, Allowance::of(settings)).await?;
-        let settings = logged_in.as_ref().unwrap_or(settings);
-        Ok(Login::of(settings).map_or_else(|| cmd("PING"), |login| login.command(settings)))
+        Ok(logged_in.and_then(|(settings, note)| {
+            let login = Login::of(&settings)?;
+            Some((login.command(&settings), note))
+        }))
     }
 
     /// The greetings to try, and the rest of the manner that worked the last time. Only a probe, for which

@@ -42,6 +42,15 @@ impl Directory {
         Some(new)
     }
 
+    /// The service of these settings, unless none of them is there any more.
+    pub(crate) fn known(&self, settings: &DatabaseSettings) -> Option<Arc<Service>> {
+        if !settings.address.is_of_sentinels() {
+            return None;
+        }
+        let services = self.services.lock().unwrap_or_else(PoisonError::into_inner);
+        services.iter().find(|known| known.is_of(settings)).cloned()
+    }
+
     /// Keeps the services of these settings, and forgets the others. Returns each with its settings.
     pub(crate) fn retain(&self, present: &[Arc<DatabaseSettings>]) {
         let mut services = self.services.lock().unwrap_or_else(PoisonError::into_inner);

@@ -70,7 +70,12 @@ async fn listen_to_all(service: &Service) {
             }
             Poll::<()>::Pending
         });
-        select(pin!(all), pin!(service.roll_changed.notified())).await;
+        let changed = async {
+            service.roll_changed.notified().await;
+            // Sentinels that name each other differently would change it without end.
+            sleep(FIRST_PAUSE).await;
+        };
+        select(pin!(all), pin!(changed)).await;
     }
 }
 
@@ -109,7 +114,7 @@ async fn hear(service: &Service, sentinel: &Address, has_begun: &mut bool) -> Re
             }
         };
         match News::of(&message, &service.name) {
-            News::Switched(primary) => service.announced(sentinel, primary).await,
+            News::Switched { from, to } => service.announced(sentinel, &from, to).await,
             News::Sentinel => service.consult(sentinel).await,
             News::Nothing => {}
         }

@@ -57,16 +57,22 @@ impl Knowledge {
         self.is_doubted |= self.primary() == Some(address);
     }
 
-    /// A failover was announced.
-    pub(super) fn announced(&mut self, address: Address) {
-        if self.primary() != Some(&address) {
-            let epoch = self.epoch();
-            self.believe(Primary {
-                address,
-                epoch,
-                is_announced: true,
-            });
+    /// A failover was announced. One from elsewhere than what is known may be long past, and is not believed: whoever was
+    /// cut off tells it when it catches up. Tells whether sentinels are to be asked.
+    pub(super) fn announced(&mut self, from: &Address, to: Address) -> bool {
+        if self.primary() == Some(&to) {
+            return false;
         }
+        if self.primary().is_some_and(|known| known != from) {
+            return true;
+        }
+        let epoch = self.epoch();
+        self.believe(Primary {
+            address: to,
+            epoch,
+            is_announced: true,
+        });
+        false
     }
 
     /// Takes the word of one sentinel, if it confirms what is known, or tells a newer configuration. Otherwise the
@@ -95,7 +101,15 @@ impl Knowledge {
         let known = self.primary.as_ref();
         let is_open = known.is_some_and(|known| known.is_announced && words.epoch >= known.epoch);
         if let (true, Some(address)) = (is_open, &words.primary) {
-            self.believe(Primary::told(address, words.epoch));
+            return self.believe(Primary::told(address, words.epoch));
+        }
+        // It has announced what is past: the majority's answer counts at once.
+        if let Some(known) = &mut self.primary
+            && known.is_announced
+            && words.epoch < known.epoch
+        {
+            known.is_announced = false;
+            self.is_doubted = true;
         }
     }
 
@@ -112,13 +126,15 @@ impl Knowledge {
             } => (address, epoch, is_of_majority),
             Verdict::None(why) => return Err(why),
         };
-        if self.is_older(&address, epoch) {
+        if self.is_older(&address, epoch, is_of_majority) {
+            // A failover may have been announced while they were asked.
+            let known = self.trusted().cloned();
             if !is_of_majority {
-                return Err("the sentinels that answer lag behind".into());
+                return known.ok_or("the sentinels that answer lag behind".into());
             }
             let since = *self.older_since.get_or_insert(now);
             if now.saturating_duration_since(since) < SET_UP_ANEW {
-                return Err("most sentinels lag behind".into());
+                return known.ok_or("most sentinels lag behind".into());
             }
         }
         self.believe(Primary::told(&address, epoch));
@@ -131,8 +147,8 @@ impl Knowledge {
         self.older_since = None;
     }
 
-    /// Whether this is a configuration of before the known one.
-    fn is_older(&self, address: &Address, epoch: Option<u64>) -> bool {
+    /// Whether this is a configuration of before the known one. Without epochs only a majority can tell another one.
+    fn is_older(&self, address: &Address, epoch: Option<u64>, is_of_majority: bool) -> bool {
         let Some(known) = &self.primary else {
             return false;
         };
@@ -141,7 +157,8 @@ impl Knowledge {
                 known.is_announced && *address != known.address
             }
             (Some(epoch), Some(of_known)) => epoch < of_known,
-            _ => false,
+            (None, Some(_)) => *address != known.address,
+            (_, None) => *address != known.address && !is_of_majority,
         }
     }
 }

@@ -88,16 +88,21 @@ impl Service {
     ///
     /// # Errors
     /// Why the sentinels do not tell it.
-    pub(crate) async fn locate(&self) -> io::Result<Address> {
-        if let Some(primary) = self.trusted() {
-            return Ok(primary);
+    pub(crate) async fn locate(&self, settings: &DatabaseSettings) -> io::Result<Address> {
+        match self.trusted() {
+            Some(primary) => Ok(primary),
+            None => self.inquire_once(settings).await,
         }
+    }
+
+    /// Asks all, or waits for those who ask already.
+    async fn inquire_once(&self, settings: &DatabaseSettings) -> io::Result<Address> {
         let before = self.inquiries.load(Relaxed);
         let _turn = self.asking.lock().await;
         let has_asked = self.inquiries.load(Relaxed) != before;
         match self.trusted().filter(|_| has_asked) {
             Some(primary) => Ok(primary),
-            None => self.inquire().await,
+            None => self.inquire(settings).await,
         }
     }
 
@@ -112,8 +117,10 @@ impl Service {
     }
 
     /// A sentinel has announced that this is the primary from now on.
-    pub(super) async fn announced(&self, by: &Address, primary: Address) {
-        self.change(|state| state.knowledge.announced(primary));
+    pub(super) async fn announced(&self, by: &Address, from: &Address, to: Address) {
+        if self.change(|state| state.knowledge.announced(from, to)) {
+            return self.consult(by).await;
+        }
         if let Ok(words) = self.ask(by).await {
             self.change(|state| {
                 state.roll.heard(by, &words);
@@ -132,9 +139,8 @@ impl Service {
             state.knowledge.take_word(&words)
         });
         if !is_settled {
-            let _turn = self.asking.lock().await;
             // An error is told to dials, which ask as well.
-            let _ = self.inquire().await;
+            let _ = self.inquire_once(&self.settings.load_full()).await;
         }
     }
 
@@ -143,13 +149,12 @@ impl Service {
         ask(&*self.connector, &settings, sentinel, &self.name).await
     }
 
-    async fn inquire(&self) -> io::Result<Address> {
-        let settings = self.settings.load_full();
+    async fn inquire(&self, settings: &DatabaseSettings) -> io::Result<Address> {
         let (sentinels, known) = {
             let state = self.state();
             (state.roll.all(), state.knowledge.epoch())
         };
-        let asked = ask_all(&*self.connector, &settings, sentinels, &self.name, known);
+        let asked = ask_all(&*self.connector, settings, sentinels, &self.name, known);
         let (inquiry, verdict) = asked.await;
         let now = Instant::now().into_std();
         let settled = self.change(|state| {

@@ -97,7 +97,13 @@ fn only_news_of_the_service_are_news() {
     let message = |channel: &str, text: &str| list(&["message", channel, text]);
     let switch = "main 10.0.0.1 1 10.0.0.1 2";
     let read = |channel, text| News::of(&message(channel, text), "main");
-    assert_eq!(read("+switch-master", switch), News::Switched(at(2)));
+    assert_eq!(
+        read("+switch-master", switch),
+        News::Switched {
+            from: at(1),
+            to: at(2)
+        }
+    );
     let of_other = "other 10.0.0.1 1 10.0.0.1 2";
     assert_eq!(read("+switch-master", of_other), News::Nothing);
     assert_eq!(read("+switch-master", "main"), News::Nothing);
@@ -177,20 +183,23 @@ fn row_138_an_old_primary_is_not_gone_back_to() {
     let now = Instant::now();
     let mut knowledge = Knowledge::default();
     assert_eq!(knowledge.settle(verdict(1, 1, false), now), Ok(at(1)));
-    knowledge.announced(at(2));
+    assert!(!knowledge.announced(&at(1), at(2)));
     assert_eq!(knowledge.trusted(), Some(&at(2)));
     // A sentinel that has not heard of it.
     assert!(!knowledge.take_word(&words(1, 1)));
+    let settled = knowledge.settle(verdict(1, 1, true), now);
+    assert_eq!(settled, Ok(at(2)), "they lag behind");
+    knowledge.confirm(&words(2, 2));
+    assert!(knowledge.take_word(&words(2, 2)));
+    assert_eq!(knowledge.epoch(), Some(2));
+    knowledge.doubt(&at(2));
+    knowledge
+        .settle(verdict(1, 1, false), now)
+        .expect_err("it was cut off");
     knowledge
         .settle(verdict(1, 1, true), now)
         .expect_err("they lag behind");
     assert_eq!(knowledge.primary(), Some(&at(2)));
-    knowledge.confirm(&words(2, 2));
-    assert!(knowledge.take_word(&words(2, 2)));
-    assert_eq!(knowledge.epoch(), Some(2));
-    knowledge
-        .settle(verdict(1, 1, false), now)
-        .expect_err("it was cut off");
     // What confirms the known one begins it anew.
     assert!(knowledge.take_word(&words(2, 2)));
     knowledge
@@ -206,11 +215,44 @@ fn row_138_an_old_primary_is_not_gone_back_to() {
 }
 
 #[test]
+fn row_138_an_announcement_of_what_is_past_is_not_believed() {
+    let now = Instant::now();
+    let mut knowledge = Knowledge::default();
+    let settled = knowledge.settle(verdict(3, 3, true), now);
+    settled.expect("a primary");
+    // Of a sentinel that was cut off during two failovers.
+    assert!(knowledge.announced(&at(1), at(2)), "others are asked");
+    assert_eq!(knowledge.trusted(), Some(&at(3)));
+    // From where the primary is now, it is believed at once, and again if it was long past.
+    assert!(!knowledge.announced(&at(3), at(2)));
+    knowledge.confirm(&words(2, 2));
+    assert_eq!(knowledge.trusted(), None);
+    assert_eq!(knowledge.settle(verdict(3, 3, true), now), Ok(at(3)));
+}
+
+#[test]
+fn row_138_without_epochs_a_minority_leads_nowhere() {
+    let now = Instant::now();
+    let without = |last, is_of_majority| Verdict::Primary {
+        address: at(last),
+        epoch: None,
+        is_of_majority,
+    };
+    let mut knowledge = Knowledge::default();
+    assert_eq!(knowledge.settle(without(1, true), now), Ok(at(1)));
+    knowledge.doubt(&at(1));
+    knowledge
+        .settle(without(2, false), now)
+        .expect_err("it may be cut off");
+    assert_eq!(knowledge.settle(without(2, true), now), Ok(at(2)));
+}
+
+#[test]
 fn row_138_a_late_announcement_is_corrected_by_the_sentinel_that_made_it() {
     let mut knowledge = Knowledge::default();
     let settled = knowledge.settle(verdict(1, 3, true), Instant::now());
     settled.expect("a primary");
-    knowledge.announced(at(2));
+    assert!(!knowledge.announced(&at(1), at(2)));
     knowledge.confirm(&words(1, 3));
     assert_eq!(knowledge.trusted(), Some(&at(1)));
     // What was not announced is not confirmed.

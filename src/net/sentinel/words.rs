@@ -120,8 +120,8 @@ pub(super) const CHANNELS: [&str; 2] = ["+switch-master", "+sentinel"];
 /// A message of a subscription.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum News {
-    /// The service has this primary from now on.
-    Switched(Address),
+    /// The service has another primary from now on.
+    Switched { from: Address, to: Address },
     /// There is another sentinel.
     Sentinel,
     /// It is about something else, or only says that the sentinel is there.
@@ -143,8 +143,9 @@ impl News {
         };
         let words: Vec<_> = payload.split(' ').collect();
         match (channel, &words[..]) {
-            ("+switch-master", [name, _, _, host, port]) if *name == service => {
-                address_of(host, port).map_or(Self::Nothing, Self::Switched)
+            ("+switch-master", [name, old_host, old_port, host, port]) if *name == service => {
+                let switched = address_of(old_host, old_port).zip(address_of(host, port));
+                switched.map_or(Self::Nothing, |(from, to)| Self::Switched { from, to })
             }
             // Kind, name, host and port of the sentinel, then @, and the service.
             ("+sentinel", [_, _, _, _, "@", name, ..]) if *name == service => Self::Sentinel,

@@ -272,6 +272,10 @@ impl Transport for TlsStream {
         }
     }
 
+    fn holds_a_part(&self) -> bool {
+        !self.incoming.is_empty()
+    }
+
     fn keep_alive(&self, keepalive: &Keepalive) -> io::Result<()> {
         self.inner.keep_alive(keepalive)
     }
