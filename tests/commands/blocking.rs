@@ -488,9 +488,9 @@ async fn an_earlier_attempt_of_a_blocking_command_may_have_run() {
     }
 }
 
-/// The call fails because its connection was lost, and is counted by that alone.
+/// The call fails because its connection was lost. Each attempt is counted by its end, and both are one command.
 #[tokio::test]
-async fn a_second_attempt_that_gets_no_connection_is_not_counted() {
+async fn a_second_attempt_that_gets_no_connection_is_no_second_command() {
     let lease = Script::hanging_up_at(&["BLPOP"]);
     let server = ScriptedServer::start([Script::answer_handshake(), lease, Script::silent()]);
     let config = DatabaseConfig::from_url(server.url()).acquire_timeout(SOON / 50);
@@ -499,6 +499,7 @@ async fn a_second_attempt_that_gets_no_connection_is_not_counted() {
     let error = error.expect_err("it hangs up");
     assert!(matches!(error, Error::ConnectionLost { .. }), "{error}");
     let stats = supervisor.statistics().databases["main"].clone();
-    assert_eq!((stats.lost, stats.timed_out, stats.refused), (1, 0, 0));
+    assert_eq!((stats.lost, stats.timed_out, stats.refused), (1, 1, 0));
+    assert_eq!((stats.commands(), stats.failures()), (1, 1), "{stats}");
     supervisor.shutdown(SOON).await;
 }
