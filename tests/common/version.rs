@@ -53,6 +53,9 @@ fn parse(said: &str) -> Option<(u32, u32)> {
 pub fn lacks_tls() -> bool {
     static CANNOT: OnceLock<bool> = OnceLock::new();
     let cannot = *CANNOT.get_or_init(|| {
+        if is_embedded() {
+            return true;
+        }
         // It complains of the first setting that it does not know, and ends.
         let ended = Command::new(program())
             .args(["--port", "0", "--tls-port", "0", "--no-such-setting", "1"])
