@@ -30,6 +30,11 @@ impl Changes {
         self.0.contains(&"fallback")
     }
 
+    /// Whether somebody else tells the credentials from now on.
+    pub(crate) fn concern_credentials(&self) -> bool {
+        self.0.contains(&"credentials")
+    }
+
     /// Whether the database is another one from now on.
     pub(crate) fn lead_elsewhere(&self) -> bool {
         self.0.iter().any(|key| ["url", "number"].contains(key))

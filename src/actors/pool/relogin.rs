@@ -1,6 +1,6 @@
 //! Credentials that change while connections are open: they authenticate again in place.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use actix::{AsyncContext, Context, Handler};
 use futures_util::future::join_all;
@@ -12,7 +12,7 @@ use super::PoolActor;
 use crate::{
     log::log_line,
     messages::{Authenticated, Evidence, LoginFetched},
-    net::{Answer, DialError, Expected, Failure, LoginNote, Reply, Request, Responder},
+    net::{Answer, Answered, DialError, Expected, Failure, LoginNote, Reply, Request, Responder},
     policy::backoff::Backoff,
     state::Route,
 };
@@ -42,7 +42,7 @@ impl PoolActor {
         self.relogin.due = earlier.into_iter().chain(due).min();
     }
 
-    /// The settings have changed, perhaps the provider as well.
+    /// There is another provider, or none. Connections with its credentials are on their way.
     pub(super) fn forget_logins(&mut self) {
         self.relogin.due = None;
         self.relogin.retry_at = None;
@@ -85,7 +85,14 @@ impl PoolActor {
         };
         held.login = aside.generation;
         let answer = self.authenticate(&route, &aside.command);
-        self.await_answers(vec![answer], ctx);
+        let limit = self.state.settings.load().attempt_timeout;
+        let pool = ctx.address();
+        actix_rt::spawn(async move {
+            // Its success says nothing of other connections, which may be tried again.
+            if let refusal @ Some(_) = refusal_among(vec![answer], limit).await {
+                pool.do_send(Authenticated { refusal });
+            }
+        });
     }
 
     /// Sends the command to all connections with older credentials that no caller has, and sets it aside for others.
@@ -112,7 +119,12 @@ impl PoolActor {
             .iter()
             .map(|route| self.authenticate(route, &command))
             .collect();
-        self.await_answers(answers, ctx);
+        let limit = self.state.settings.load().attempt_timeout;
+        let pool = ctx.address();
+        actix_rt::spawn(async move {
+            let refusal = refusal_among(answers, limit).await;
+            pool.do_send(Authenticated { refusal });
+        });
     }
 
     fn authenticate(&self, route: &Route, command: &[u8]) -> AsyncReceiver<Answer> {
@@ -123,24 +135,6 @@ impl PoolActor {
         // If it has ended meanwhile, the request answers itself.
         let _ = route.mailbox.send(request);
         answer
-    }
-
-    fn await_answers(&self, answers: Vec<AsyncReceiver<Answer>>, ctx: &mut Context<Self>) {
-        let limit = self.state.settings.load().attempt_timeout;
-        let pool = ctx.address();
-        actix_rt::spawn(async move {
-            let answers = join_all(answers).await;
-            let refusal = |answer| match answer {
-                Ok(answered) => refusal(answered),
-                Err(Failure::TimedOut(_) | Failure::TimedOutEarly) => {
-                    Some(DialError::unauthenticated(limit))
-                }
-                // The connection has ended, and the next one uses the new ones.
-                Err(_) => None,
-            };
-            let refusal = answers.into_iter().flatten().find_map(refusal);
-            pool.do_send(Authenticated { refusal });
-        });
     }
 
     fn retry_login(&mut self, error: DialError, now: Instant) {
@@ -166,12 +160,22 @@ impl PoolActor {
     }
 }
 
-/// A server may refuse new credentials that are not valid yet, or not any more.
-fn refusal(answered: crate::net::Answered) -> Option<DialError> {
-    match answered.reply {
-        Reply::One(Value::ServerError(error)) => Some(DialError::refused("AUTH", &error)),
-        _ => None,
-    }
+/// Waits for all answers, and gives the first that is no success. A server may refuse new credentials that are not valid
+/// yet, or not any more.
+async fn refusal_among(answers: Vec<AsyncReceiver<Answer>>, limit: Duration) -> Option<DialError> {
+    let refusal = |answer| match answer {
+        Ok(Answered {
+            reply: Reply::One(Value::ServerError(error)),
+            ..
+        }) => Some(DialError::refused("AUTH", &error)),
+        Err(Failure::TimedOut(_) | Failure::TimedOutEarly) => {
+            Some(DialError::unauthenticated(limit))
+        }
+        // If the connection has ended, the next one uses the new ones.
+        Ok(_) | Err(_) => None,
+    };
+    let answers = join_all(answers).await;
+    answers.into_iter().flatten().find_map(refusal)
 }
 
 impl Handler<LoginFetched> for PoolActor {

@@ -29,7 +29,9 @@ impl PoolActor {
         let changes = self.settings.changes(&present);
         let renews = self.settings.needs_new_connections(&changes, &present);
         self.settings = present;
-        self.forget_logins();
+        if changes.concern_credentials() {
+            self.forget_logins();
+        }
         self.leak_watch.change(self.settings.leak_warning);
         let limits = limits(&self.settings);
         self.turn(Event::Reconfigured { limits, renews }, ctx);

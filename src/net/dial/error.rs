@@ -31,8 +31,6 @@ pub(crate) enum DialError {
     Closed { step: &'static str },
     #[error("there are no credentials: {0}")]
     Credentials(String),
-    #[error("there are no credentials: no answer of their provider within {}", Rounded(*.0))]
-    CredentialsTimedOut(Duration),
     #[error("{0}")]
     Tls(#[from] TlsError),
     #[error("this is no Redis server: {0}")]
@@ -114,7 +112,7 @@ impl DialError {
                 Reason::Unreachable
             }
             Self::TimedOut { .. } => Reason::Unresponsive,
-            Self::Credentials(_) | Self::CredentialsTimedOut(_) => Reason::NoCredentials,
+            Self::Credentials(_) => Reason::NoCredentials,
             Self::Tls(TlsError::Refused(_)) => Reason::Rejected,
             Self::Tls(TlsError::Closed) => Reason::Unreachable,
             Self::Tls(TlsError::Wanted) => Reason::NotRedis,

@@ -87,3 +87,73 @@ pub(super) fn logged_in(settings: &DatabaseSettings, credentials: Credentials) -
     settings.password = Some(credentials.password);
     settings
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        convert::Infallible,
+        sync::{
+            Arc,
+            atomic::{AtomicUsize, Ordering::Relaxed},
+        },
+    };
+
+    use futures_util::future::{join, join_all};
+    use tokio::{sync::Semaphore, task::yield_now};
+
+    use super::*;
+    use crate::credentials::CredentialsFn;
+
+    /// Answers once there is a permit, with the number of the question.
+    fn gate(gate: &Arc<Semaphore>) -> (CredentialsSource, Arc<AtomicUsize>) {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let (gate, count) = (gate.clone(), asked.clone());
+        let provider = CredentialsFn::new(move |_| {
+            let (gate, count) = (gate.clone(), count.clone());
+            async move {
+                let number = count.fetch_add(1, Relaxed) + 1;
+                let _open = gate.acquire().await;
+                Ok::<_, Infallible>(Credentials::new(number.to_string()))
+            }
+        });
+        (CredentialsSource::provider(provider), asked)
+    }
+
+    /// Opens the gate when all others wait.
+    async fn open(gate: &Semaphore) {
+        yield_now().await;
+        gate.add_permits(1);
+    }
+
+    #[tokio::test]
+    async fn dials_of_a_moment_share_an_answer() {
+        let closed = Arc::new(Semaphore::new(0));
+        let (source, asked) = gate(&closed);
+        let cell = LoginCell::default();
+        let dials = join_all((0..40).map(|_| cell.fetch(&source, "main")));
+        let (logins, ()) = join(dials, open(&closed)).await;
+        // The first question was under way when the others came, so its answer may be too old for them.
+        assert_eq!(asked.load(Relaxed), 2);
+        let words = logins.into_iter().map(|login| {
+            let login = login.expect("credentials");
+            login.credentials.password.expose_secret().to_owned()
+        });
+        assert_eq!(words.filter(|word| word == "2").count(), 39);
+    }
+
+    #[tokio::test]
+    async fn the_answer_of_another_provider_is_not_shared() {
+        let closed = Arc::new(Semaphore::new(0));
+        let (old, new) = (gate(&closed), gate(&closed));
+        let cell = LoginCell::default();
+        let (of_old, of_new) = (cell.fetch(&old.0, "main"), cell.fetch(&new.0, "main"));
+        let again = cell.fetch(&old.0, "main");
+        let dials = join(join(of_old, of_new), again);
+        let (((first, second), third), ()) = join(dials, open(&closed)).await;
+        let generation = |login: Result<Last, _>| login.expect("credentials").note.generation;
+        // The same word of the new one is no reason to authenticate again.
+        assert_eq!((generation(first), generation(second)), (1, 1));
+        assert_eq!(generation(third), 2);
+        assert_eq!((old.1.load(Relaxed), new.1.load(Relaxed)), (2, 1));
+    }
+}

@@ -44,6 +44,7 @@ use super::{
 };
 use crate::{
     config::{Address, DatabaseSettings, Protocol},
+    rounded::Rounded,
     tls::TlsError,
 };
 
@@ -213,11 +214,15 @@ impl Dialler {
             return Ok(None);
         };
         let fetching = self.logins.fetch(source, &settings.name);
-        match timeout_at(time.deadline, fetching).await {
-            Ok(Ok(last)) => Ok(Some((logged_in(settings, last.credentials), last.note))),
-            Ok(Err(text)) => Err(DialError::Credentials(text)),
-            Err(_) => Err(DialError::CredentialsTimedOut(time.limit)),
-        }
+        let late = |_| {
+            let limit = Rounded(time.limit);
+            Err(format!("no answer of their provider within {limit}"))
+        };
+        let fetched = timeout_at(time.deadline, fetching).await;
+        let last = fetched
+            .unwrap_or_else(late)
+            .map_err(DialError::Credentials)?;
+        Ok(Some((logged_in(settings, last.credentials), last.note)))
     }
 
     /// Asks the provider, and gives the command by which an open connection authenticates; `None` if there is no
