@@ -356,3 +356,61 @@ fn slips_in_variables_of_this_crate_are_found() {
         );
     }
 }
+
+#[test]
+fn variables_set_tls_beside_a_url() {
+    let tls = |variables: &[(&str, &str)]| {
+        let config = read(variables).expect("readable");
+        let settings = config.explain();
+        let tls = settings
+            .settings()
+            .iter()
+            .find(|setting| setting.setting() == "tls");
+        let tls = tls.expect("every database has it");
+        format!("{} ({})", tls.value(), tls.origin())
+    };
+    let plain = ("REDIS_URL", "redis://h");
+    let secure = (
+        "REDIS_URL",
+        "rediss://h?ca_file=/url&dangerous_accept_invalid_certificates=true",
+    );
+    for (variables, expected) in [
+        (&[plain][..], "none (default)"),
+        (&[plain, ("REDIS_SSL", "false")], "none (REDIS_SSL)"),
+        (&[plain, ("REDIS_SSL", "true")], "enabled true (REDIS_SSL)"),
+        (
+            &[plain, ("REDIS_SSL_CA_CERTS", "/ca"), ("REDIS_SSL", "true")],
+            "enabled true, ca_file /ca",
+        ),
+        (
+            &[
+                plain,
+                ("REDIS_SSL_CERTFILE", "/c"),
+                ("REDIS_SSL_KEYFILE", "/k"),
+            ],
+            "enabled true, cert_file /c, key_file /k",
+        ),
+        (
+            &[secure],
+            "enabled true, ca_file /url, dangerous_accept_invalid_certificates true (REDIS_URL)",
+        ),
+        // A stronger source demands verification again.
+        (
+            &[
+                secure,
+                (
+                    "REDIS_STEWARD_TLS_DANGEROUS_ACCEPT_INVALID_CERTIFICATES",
+                    "false",
+                ),
+            ],
+            "enabled true, ca_file /url, dangerous_accept_invalid_certificates false",
+        ),
+        (
+            &[secure, ("REDIS_SSL", "no")],
+            "is off, and the URL asks for TLS",
+        ),
+    ] {
+        let shown = tls(variables);
+        assert!(shown.starts_with(expected), "{variables:?}: {shown}");
+    }
+}

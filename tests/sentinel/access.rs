@@ -6,9 +6,9 @@ use redis::cmd;
 use redis_steward::{Config, DatabaseConfig, Supervisor};
 
 use crate::{
-    SOON, address,
+    SOON,
     common::{Sentinels, left_out_on_embedded, spawn},
-    failover, patient,
+    fail_over, patient,
 };
 
 /// What a call says that cannot be served, while the circuit is closed or open.
@@ -51,15 +51,9 @@ async fn row_140_sentinels_that_permit_no_subscription() {
     }
     let (supervisor, main) = spawn(patient(site.url())).await;
     let mut events = supervisor.subscribe();
-    site.fail_over();
     // The question of every ten seconds finds it out, or the demotion of the old one, which drops its clients.
-    let told = failover(&mut events).await;
-    let new = site.primary_after(site.servers[0].port());
-    assert_eq!(*told.to, address(new.port()));
-    main.query::<()>(cmd("INCR").arg("a"))
-        .await
-        .expect("a reply");
-    assert_eq!(new.cli(&["GET", "a"]), "1");
+    let count = fail_over(&site, &mut events, &main).await;
+    assert_eq!(count, 1);
     supervisor.shutdown(SOON).await;
 }
 
@@ -85,11 +79,7 @@ async fn row_136_sentinels_with_passwords() {
         .await
         .expect("a reply");
     site.until_replicated();
-    site.fail_over();
-    let told = failover(&mut events).await;
-    let new = site.primary_after(site.servers[0].port());
-    assert_eq!(*told.to, address(new.port()));
-    let count: i64 = main.query(cmd("INCR").arg("a")).await.expect("a reply");
+    let count = fail_over(&site, &mut events, &main).await;
     assert_eq!(count, 2);
     assert!(!format!("{supervisor:?} {main:?}").contains("canary"));
     supervisor.shutdown(SOON).await;

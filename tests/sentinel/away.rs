@@ -6,12 +6,12 @@ use redis::cmd;
 use redis_steward::DatabaseConfig;
 
 use crate::{
-    SOON, address,
+    SOON,
     common::{
         Sentinels, eventually_async, left_out_on_embedded, ports::free_port, sentinels::SERVICE,
         spawn,
     },
-    failover, patient,
+    fail_over, patient,
 };
 
 #[tokio::test]
@@ -39,14 +39,8 @@ async fn row_133_all_sentinels_are_away_and_come_back() {
     }
     site.until_agreed();
     // They are listened to again, or one of them is asked within ten seconds.
-    site.fail_over();
-    let told = failover(&mut events).await;
-    let new = site.primary_after(site.servers[0].port());
-    assert_eq!(*told.to, address(new.port()));
-    main.query::<()>(cmd("INCR").arg("a"))
-        .await
-        .expect("the new primary");
-    assert_eq!(new.cli(&["GET", "a"]), "3");
+    let count = fail_over(&site, &mut events, &main).await;
+    assert_eq!(count, 3);
     supervisor.shutdown(SOON).await;
 }
 

@@ -1,11 +1,9 @@
 //! Sentinels that the settings do not name.
 
-use redis::cmd;
-
 use crate::{
-    SOON, address,
+    SOON,
     common::{Sentinels, eventually_async, left_out_on_embedded, sentinels::SERVICE, spawn},
-    failover, patient,
+    fail_over, patient,
 };
 
 #[tokio::test]
@@ -25,12 +23,6 @@ async fn row_137_sentinels_that_are_announced_are_learnt() {
     // The one that the settings name, so that only the others can tell.
     site.sentinels[0].kill();
     site.sentinels.remove(0);
-    site.fail_over();
-    let told = failover(&mut events).await;
-    let new = site.primary_after(site.servers[0].port());
-    assert_eq!(*told.to, address(new.port()));
-    main.query::<()>(cmd("INCR").arg("a"))
-        .await
-        .expect("the new primary");
+    fail_over(&site, &mut events, &main).await;
     supervisor.shutdown(SOON).await;
 }

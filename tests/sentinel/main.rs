@@ -14,8 +14,11 @@ mod writers;
 
 use std::time::Duration;
 
-use redis_steward::{DatabaseConfig, Failover, HealthEvents, WhenDown};
+use redis::cmd;
+use redis_steward::{Database, DatabaseConfig, Failover, HealthEvents, WhenDown};
 use tokio::time::timeout;
+
+use crate::common::Sentinels;
 
 /// Longer than any failover takes, also if the sentinels' votes are split and they vote again after ten seconds.
 const SOON: Duration = Duration::from_secs(60);
@@ -39,6 +42,18 @@ async fn failover(events: &mut HealthEvents) -> Failover {
         }
     };
     timeout(SOON, told).await.expect("a failover in time")
+}
+
+/// Has the sentinels fail over for the first time, and waits until subscribers are told. Returns what an increment gives
+/// at the new primary.
+async fn fail_over(site: &Sentinels, events: &mut HealthEvents, main: &Database) -> i64 {
+    site.fail_over();
+    let told = failover(events).await;
+    let new = site.primary_after(site.servers[0].port());
+    assert_eq!(*told.to, address(new.port()));
+    let count: i64 = main.query(cmd("INCR").arg("a")).await.expect("a reply");
+    assert_eq!(new.cli(&["GET", "a"]), count.to_string());
+    count
 }
 
 fn address(port: u16) -> String {

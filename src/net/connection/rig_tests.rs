@@ -46,6 +46,8 @@ pub(super) struct Peer {
     pub(super) is_closed: bool,
     /// The runtime has not learned of the replies: only the system knows.
     pub(super) is_unnoticed: bool,
+    /// A part of something has come, and its rest does not come.
+    pub(super) holds_a_part: bool,
     pub(super) reader: Option<Waker>,
 }
 
@@ -125,6 +127,10 @@ impl Transport for Wire {
         buffer[..taken].copy_from_slice(&peer.replies[..taken]);
         peer.replies.drain(..taken);
         Ok(taken)
+    }
+
+    fn holds_a_part(&self) -> bool {
+        self.lock().holds_a_part
     }
 }
 

@@ -182,6 +182,18 @@ async fn all_input_is_read_before_anything_is_written() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_part_whose_rest_does_not_come_holds_up_no_request() {
+    let mut rig = Rig::start().await;
+    rig.wire.reply(OUTSTANDING);
+    assert_answered(rig.answers.drain(..)).await;
+    rig.wire.lock().holds_a_part = true;
+    tokio::time::advance(Duration::from_secs(1)).await;
+    rig.send(3);
+    let loss = rig.ended_without_sending(3).await;
+    assert!(matches!(*loss, CloseReason::Unsolicited), "{loss:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn silence_begins_when_a_request_is_written() {
     let mut rig = Rig::start().await;
     rig.wire.reply(OUTSTANDING);
