@@ -216,7 +216,14 @@ impl Line {
         let dialler = Dialler::new(FixedAddress, Arc::new(SocketConnector::default()));
         let executor = Arc::new(Executor::new(None));
         let settings = settings.databases[0].clone();
-        let state = DatabaseState::new(settings, dialler, executor, Arc::default(), Instant::now());
+        let state = DatabaseState::new(
+            settings,
+            None,
+            dialler,
+            executor,
+            Arc::default(),
+            Instant::now(),
+        );
         let established = Established {
             address: crate::config::Address::default(),
             transport: Box::new(stream),

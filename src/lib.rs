@@ -80,6 +80,7 @@ mod lease;
 mod loan;
 mod name;
 mod preset;
+mod replica;
 mod shared_lease;
 mod supervisor;
 mod transaction;
@@ -161,6 +162,7 @@ pub use metrics::Metrics;
 pub use name::DatabaseName;
 pub use policy::command::Refusal;
 pub use preset::{PresetDatabases, RedisDatabase, UnknownRedisDatabase};
+pub use replica::{Replica, ReplicaStatus};
 pub use shared_lease::SharedLease;
 pub use stats::{
     DatabaseStats, DurationHistogram, Encryption, Evictions, FallbackStats, LastError, PoolStats,

@@ -10,7 +10,7 @@ use tokio::{sync::watch, time::timeout};
 
 use crate::{
     health_check::{Answers, HealthCheck},
-    messages::{CheckHealth, Shutdown, SupervisorLink},
+    messages::{CheckHealth, Replicate, Shutdown, SupervisorLink},
     registry::Registry,
     state::DatabaseState,
 };
@@ -76,6 +76,11 @@ impl Lifeline {
             error: answers.error,
             pool: database.pool_stats(),
         }
+    }
+
+    /// Has the replicas looked at of the databases that want it.
+    pub(crate) fn replicate(&self) {
+        self.link.replicate.do_send(Replicate);
     }
 
     pub(crate) async fn shutdown(&self, grace: Duration) -> ShutdownReport {

@@ -58,17 +58,22 @@ impl Registry {
         };
         registry.services.set_registry(settings.registry.clone());
         for database in &settings.databases {
-            registry.add(registry.create(database));
+            registry.add(registry.create(database, None));
         }
         registry.publish_names(&settings.aliases, settings.default_database.clone());
         registry.log_notes(&settings.notes);
         Arc::new(registry)
     }
 
-    /// The state of a database that is not there yet.
-    pub(crate) fn create(&self, settings: &Arc<DatabaseSettings>) -> Arc<DatabaseState> {
+    /// The state of a database that is not there yet, or of a replica of one.
+    pub(crate) fn create(
+        &self,
+        settings: &Arc<DatabaseSettings>,
+        replica_of: Option<&DatabaseId>,
+    ) -> Arc<DatabaseState> {
         DatabaseState::new(
             settings.clone(),
+            replica_of.cloned(),
             Dialler::new(self.services.clone(), self.connector.clone()),
             self.executor.clone(),
             self.roster.clone(),
@@ -121,8 +126,7 @@ impl Registry {
         aliases: &[(Arc<str>, Arc<str>)],
         default: Option<Arc<str>>,
     ) {
-        let databases = self.databases.iter();
-        let names = databases.map(|entry| entry.key().clone());
+        let names = self.configured().into_iter().map(|state| state.name());
         self.roster.publish(names, aliases, default);
     }
 
@@ -274,11 +278,26 @@ impl Registry {
         self.roster.names()
     }
 
+    /// All databases, and their replicas.
     pub(crate) fn states(&self) -> Vec<Arc<DatabaseState>> {
         self.databases
             .iter()
             .map(|entry| entry.value().clone())
             .collect()
+    }
+
+    /// The databases that the configuration names.
+    pub(crate) fn configured(&self) -> Vec<Arc<DatabaseState>> {
+        let mut states = self.states();
+        states.retain(|state| state.replica_of.is_none());
+        states
+    }
+
+    /// The replicas of a database that there are.
+    pub(crate) fn replicas_of(&self, database: &DatabaseId) -> Vec<Arc<DatabaseState>> {
+        let mut states = self.states();
+        states.retain(|state| state.replica_of.as_ref() == Some(database));
+        states
     }
 
     /// The time since the supervisor was spawned.
@@ -329,8 +348,11 @@ impl Registry {
         let fallback = state.local.figures();
         let id = state.id.clone();
         let encryption = Encryption::of(state.settings.load().tls.as_ref());
-        state
-            .counters
-            .snapshot(id, encryption, history, in_flight, fallback, pool)
+        let counters = &state.counters;
+        let replica_of = state.replica_of.as_ref();
+        DatabaseStats {
+            replica_of: replica_of.map(|primary| primary.name().clone()),
+            ..counters.snapshot(id, encryption, history, in_flight, fallback, pool)
+        }
     }
 }

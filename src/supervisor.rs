@@ -163,7 +163,7 @@ impl Supervisor {
 
     /// What is known of all databases now: no server is asked, and nothing is waited for.
     pub fn states(&self) -> BTreeMap<Arc<str>, HealthState> {
-        let states = self.registry.states().into_iter();
+        let states = self.registry.configured().into_iter();
         let present = |state: &DatabaseState| self.registry.present_state(state).0;
         states
             .map(|state| (state.name(), present(&state)))
@@ -173,7 +173,7 @@ impl Supervisor {
     /// Asks the servers of all databases at the same time how they are, each as
     /// [`Database::health_check`] does. It takes no longer than `within`.
     pub async fn health(&self, within: Duration) -> SupervisorHealth {
-        let states = self.registry.states();
+        let states = self.registry.configured();
         let checks = states
             .iter()
             .map(|state| self.lifeline.check(state, within));

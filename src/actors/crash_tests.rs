@@ -11,7 +11,8 @@ use tokio::{runtime::Handle, sync::oneshot};
 
 use super::{
     health::HealthActor, janitor::JanitorActor, panicking::PanickingConnector, pool::PoolActor,
-    relay::RelayActor, sentinels::SentinelsActor, supervisor::SupervisorActor,
+    relay::RelayActor, replicas::ReplicasActor, sentinels::SentinelsActor,
+    supervisor::SupervisorActor,
 };
 use crate::{
     call::{CallEngine, Overrides},
@@ -48,6 +49,7 @@ impl Handler<Crash> for SupervisorActor {
             Child::Health => self.health.as_ref().expect("health").do_send(Panic),
             Child::Janitor => self.janitor.as_ref().expect("janitor").do_send(Panic),
             Child::Sentinels => self.sentinels.as_ref().expect("sentinels").do_send(Panic),
+            Child::Replicas => self.replicas.as_ref().expect("replicas").do_send(Panic),
             Child::Pool(name) => self.pools[&name].do_send(Panic),
             Child::Relay(name) => self.relays[&name].do_send(Panic),
         }
@@ -71,6 +73,7 @@ panics!(
     RelayActor,
     HealthActor,
     JanitorActor,
+    ReplicasActor,
     SentinelsActor
 );
 

@@ -11,8 +11,10 @@ mod panicking;
 #[cfg(test)]
 mod paused;
 mod pool;
+mod question;
 mod readiness;
 mod relay;
+mod replicas;
 mod sentinels;
 mod supervisor;
 

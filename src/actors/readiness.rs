@@ -19,7 +19,7 @@ pub(super) async fn until_ready(registry: Arc<Registry>, within: Duration) -> Re
     let names = registry.names().into_iter();
     let mut latest: Latest = names.map(|name| (name, None)).collect();
     let mut events = registry.hub.subscribe();
-    if timeout(within, follow(&mut events, &mut latest)).await == Ok(true) {
+    if timeout(within, follow(&registry, &mut events, &mut latest)).await == Ok(true) {
         return Ok(());
     }
     let pending = latest.iter().filter(|(_, event)| !is_healthy(event));
@@ -30,9 +30,15 @@ pub(super) async fn until_ready(registry: Arc<Registry>, within: Duration) -> Re
 }
 
 /// Follows the events until all are healthy, or there are no more events.
-async fn follow(events: &mut HealthEvents, latest: &mut Latest) -> bool {
+async fn follow(registry: &Registry, events: &mut HealthEvents, latest: &mut Latest) -> bool {
+    let is_replica = |name: &str| {
+        let state = registry.find(name);
+        state.is_some_and(|state| state.replica_of.is_some())
+    };
     while !latest.values().all(is_healthy) {
         match events.next().await {
+            // Nothing depends on it alone.
+            Some(event) if is_replica(&event.database) => continue,
             Some(event) if event.state == HealthState::Removed => latest.remove(&event.database),
             Some(event) => latest.insert(event.database.clone(), Some(event)),
             None => return false,

@@ -9,7 +9,7 @@
 //! - `stand_in`: a store in this process in place of a server that is away · `unserved`: a call before that · `watch`: what is read is
 //!   remembered for that
 //! - `leased`: calls on an exclusive connection · `survey`: commands that are on no list ·
-//!   `unheard`: commands that want no reply
+//!   `unheard`: commands that want no reply · `places`: reads that replicas may serve
 //! - `pipeline`: pipelines on their way through the `redis` crate · `aborted`: the error of a transaction ·
 //!   `errors`: the errors of calls · `traced`: calls as traces tell of them · `front`: what a front asks for its clients · `underway`: a command of such a client
 
@@ -21,6 +21,7 @@ mod front;
 mod leased;
 mod options;
 mod pipeline;
+mod places;
 mod retry;
 mod stand_in;
 mod survey;
@@ -33,6 +34,7 @@ mod work;
 
 pub(crate) use options::{CallOptions, Overrides};
 pub(crate) use pipeline::PipelineRun;
+pub(crate) use places::Reading;
 pub(crate) use underway::Underway;
 pub(crate) use work::args;
 

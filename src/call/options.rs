@@ -167,6 +167,15 @@ impl CallOptions {
         span::is_wanted() && !self.is_traced
     }
 
+    /// With this deadline, unless the call may block for longer.
+    pub(super) fn ending_unless(self, deadline: Instant, may_block: bool) -> Self {
+        if may_block {
+            self
+        } else {
+            self.ending(deadline)
+        }
+    }
+
     /// With this deadline for all attempts of one call.
     pub(super) fn ending(self, deadline: Instant) -> Self {
         Self {

@@ -53,6 +53,7 @@ impl Script {
         let dialler = Dialler::new(FixedAddress, Arc::new(SocketConnector::default()));
         let state = DatabaseState::new(
             settings,
+            None,
             dialler,
             Arc::new(Executor::new(Handle::try_current().ok())),
             Arc::default(),

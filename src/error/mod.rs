@@ -53,7 +53,7 @@ use crate::{
 ///
 /// | kind | variants | usual response |
 /// |---|---|---|
-/// | The database is out of use | [`CircuitOpen`](Self::CircuitOpen), [`Isolated`](Self::Isolated), [`Failed`](Self::Failed), [`ShuttingDown`](Self::ShuttingDown) | do without it for a while |
+/// | The database is out of use | [`CircuitOpen`](Self::CircuitOpen), [`Isolated`](Self::Isolated), [`Failed`](Self::Failed), [`NoReplica`](Self::NoReplica), [`ShuttingDown`](Self::ShuttingDown) | do without it for a while |
 /// | This process is over a limit | [`Overloaded`](Self::Overloaded) | shed load |
 /// | The call was interrupted | [`TimedOut`](Self::TimedOut), [`ConnectionLost`](Self::ConnectionLost), [`Abandoned`](Self::Abandoned) | decide by `execution()` |
 /// | The server answered | [`Server`](Self::Server), [`Conversion`](Self::Conversion), [`ReplyTooLarge`](Self::ReplyTooLarge), [`Conflict`](Self::Conflict) | decide by [`code`](Self::code) or type |
@@ -304,6 +304,15 @@ pub enum Error {
         /// Name of the database.
         database: Arc<str>,
     },
+    /// No replica can serve a read that the primary is not to serve; see
+    /// [`Replica::without_primary`](crate::Replica::without_primary). Nothing was sent.
+    #[error("database {database:?}: no replica can serve the read: {why}")]
+    NoReplica {
+        /// Name of the database.
+        database: Arc<str>,
+        /// The replicas, and why each of them cannot.
+        why: Box<str>,
+    },
     /// No database of that name is configured, or the handle is of one that
     /// [`Supervisor::apply`](crate::Supervisor::apply) has removed. Nothing was sent.
     ///
@@ -348,6 +357,7 @@ impl Error {
             | Self::LeaseNotReturned { .. }
             | Self::Failed { .. }
             | Self::Isolated { .. }
+            | Self::NoReplica { .. }
             | Self::UnknownDatabase { .. }
             | Self::NotReady { .. } => Execution::NotSent,
         }
@@ -394,6 +404,7 @@ impl Error {
             Self::WatchLost { .. } => "WatchLost",
             Self::LeaseNotReturned { .. } => "LeaseNotReturned",
             Self::WouldBlockRuntime { .. } => "WouldBlockRuntime",
+            Self::NoReplica { .. } => "NoReplica",
             Self::ShuttingDown { .. } => "ShuttingDown",
             Self::Abandoned { .. } => "Abandoned",
             Self::Failed { .. } => "Failed",

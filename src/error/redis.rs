@@ -32,9 +32,10 @@ impl Error {
     fn io_kind(&self) -> io::ErrorKind {
         match self {
             Self::TimedOut { .. } | Self::NotReady { .. } => io::ErrorKind::TimedOut,
-            Self::CircuitOpen { .. } | Self::Failed { .. } | Self::Isolated { .. } => {
-                io::ErrorKind::ConnectionRefused
-            }
+            Self::CircuitOpen { .. }
+            | Self::Failed { .. }
+            | Self::Isolated { .. }
+            | Self::NoReplica { .. } => io::ErrorKind::ConnectionRefused,
             Self::ConnectionLost { .. } | Self::Abandoned { .. } => io::ErrorKind::ConnectionReset,
             Self::ShuttingDown { .. } => io::ErrorKind::NotConnected,
             Self::Overloaded { .. } => io::ErrorKind::ResourceBusy,

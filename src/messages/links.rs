@@ -3,8 +3,8 @@
 use actix::Recipient;
 
 use super::{
-    Acquire, Apply, AwaitReady, CheckHealth, Moved, Operate, Parked, Redial, Release, Retire,
-    Revive, Shutdown, Subscribe, Sweep, SweepAll, Watch,
+    Acquire, Apply, AwaitReady, CheckHealth, Moved, Operate, Parked, Redial, Release, Replicate,
+    Retire, Revive, Shutdown, Subscribe, Sweep, SweepAll, Watch,
 };
 
 /// The messages that a pool takes.
@@ -25,6 +25,7 @@ pub(crate) struct SupervisorLink {
     pub(crate) ready: Recipient<AwaitReady>,
     pub(crate) subscribe: Recipient<Subscribe>,
     pub(crate) check: Recipient<CheckHealth>,
+    pub(crate) replicate: Recipient<Replicate>,
     pub(crate) operate: Recipient<Operate>,
     pub(crate) revive: Recipient<Revive>,
     pub(crate) apply: Recipient<Apply>,

@@ -24,7 +24,10 @@
 //! | `Operate` | the supervisor | health | isolate a database, or reset its circuit |
 //! | `Apply` | [`Supervisor`](crate::Supervisor) | supervisor | change the databases to these |
 //! | `Watch` | [`Supervisor`](crate::Supervisor) | supervisor | do so whenever this file changes |
-//! | `Reconfigured` | the supervisor | health, janitor, sentinels, pools | databases or settings have changed: compare |
+//! | `Replicate` | handles | supervisor | replicas of a database are wanted from now on |
+//! | `HaveReplicas` | replicas | supervisor | have these replicas of a database, and no others |
+//! | `Looked` | the replicas' tasks | replicas | what a database and its replicas say of their replication |
+//! | `Reconfigured` | the supervisor | health, janitor, sentinels, replicas, pools | databases or settings have changed: compare |
 
 mod application;
 mod health;
@@ -45,6 +48,6 @@ pub(crate) use pool::{
     Redial, Release, Retire, Saturated, Sweep, Verified,
 };
 pub(crate) use supervision::{
-    Apply, AwaitReady, Child, ChildExited, NotWatched, ReadSettings, Reconfigured, Revive,
-    Shutdown, SweepAll, Watch,
+    Apply, AwaitReady, Child, ChildExited, HaveReplicas, NotWatched, ReadSettings, Reconfigured,
+    Replicate, Revive, Shutdown, SweepAll, Watch,
 };

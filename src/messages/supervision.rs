@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     applied::Applied,
-    config::{ConfigError, Settings},
+    config::{ConfigError, DatabaseSettings, Settings},
     error::{ApplyError, Error},
     identity::DatabaseId,
     watching::ConfigReload,
@@ -26,6 +26,8 @@ pub(crate) enum Child {
     Janitor,
     /// The actor that follows sentinels.
     Sentinels,
+    /// The actor that looks at replicas.
+    Replicas,
     /// The pool of this database.
     Pool(DatabaseId),
     /// The relay of this database.
@@ -89,6 +91,19 @@ impl From<JoinError> for NotWatched {
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) struct Reconfigured;
+
+/// The replicas of some databases are wanted from now on.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Replicate;
+
+/// Have these replicas of a database, each as a database of its own, and no others.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct HaveReplicas {
+    pub(crate) of: DatabaseId,
+    pub(crate) replicas: Vec<Arc<DatabaseSettings>>,
+}
 
 /// Stop everything. Commands under way get this grace.
 #[derive(Debug, Message)]

@@ -57,6 +57,11 @@ impl Services {
         self.registry.store(registry.map(Arc::new));
     }
 
+    /// The replicas of the database's service, once its sentinels have told them.
+    pub(crate) fn replicas(&self, settings: &DatabaseSettings) -> Option<Vec<Address>> {
+        self.sentinels.known(settings)?.replicas()
+    }
+
     async fn find(&self, database: &str) -> io::Result<Address> {
         let Some(registry) = self.registry.load_full() else {
             // A change has taken it away, and this dial or database is of the configuration before.

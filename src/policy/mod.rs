@@ -12,6 +12,7 @@ pub(crate) mod pace;
 pub(crate) mod plan;
 pub(crate) mod pool;
 mod refusals;
+pub(crate) mod replicas;
 pub(crate) mod restarts;
 pub(crate) mod retry;
 pub(crate) mod session;

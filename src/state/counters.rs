@@ -113,6 +113,7 @@ impl Counters {
     ) -> DatabaseStats {
         DatabaseStats {
             id,
+            replica_of: None,
             encryption,
             health: history.health,
             health_for: history.present_for,

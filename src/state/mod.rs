@@ -13,6 +13,7 @@ mod local_store;
 mod outage;
 mod parking;
 mod permits;
+mod replicas;
 mod roster;
 mod routes;
 mod seen_values;
@@ -27,6 +28,7 @@ pub(crate) use local_store::{LocalStore, LocalWork, NotRun, Step};
 pub(crate) use outage::Outage;
 pub(crate) use parking::Parking;
 pub(crate) use permits::{Permit, Permits};
+pub(crate) use replicas::{Replica, Replicas, View};
 pub(crate) use roster::Roster;
 pub(crate) use routes::{Route, Routes};
 pub(crate) use seen_values::SeenValues;
@@ -60,6 +62,8 @@ use crate::{
 pub(crate) struct DatabaseState {
     pub(crate) name: Arc<str>,
     pub(crate) id: DatabaseId,
+    /// The database of which this one is a replica. The configuration does not name it then.
+    pub(crate) replica_of: Option<DatabaseId>,
     /// All databases that there are; this one is not among them once it is removed.
     roster: Arc<Roster>,
     pub(crate) settings: SettingsCell,
@@ -80,6 +84,8 @@ pub(crate) struct DatabaseState {
     pub(crate) health: ArcSwapOption<Recipient<Report>>,
     /// Stands in for the server during an outage, if that is wanted.
     pub(crate) local: LocalStore,
+    /// Those that serve its reads, if that is wanted.
+    pub(crate) replicas: Arc<Replicas>,
     /// What was read, if it is to be remembered for an outage.
     pub(crate) seen: SeenValues,
     /// The reason of an open circuit, and the time of its next probe.
@@ -106,6 +112,7 @@ pub(crate) struct DatabaseState {
 impl DatabaseState {
     pub(crate) fn new(
         settings: Arc<DatabaseSettings>,
+        replica_of: Option<DatabaseId>,
         dialler: Dialler,
         executor: Arc<Executor>,
         roster: Arc<Roster>,
@@ -122,7 +129,9 @@ impl DatabaseState {
         Arc::new(Self {
             dialler,
             parking,
-            lessees: Lessees::new(executor),
+            lessees: Lessees::new(executor.clone()),
+            replicas: Replicas::new(executor),
+            replica_of,
             gate,
             in_flight: InFlight::new(settings.max_in_flight, settings.max_in_flight_bytes),
             counters,
@@ -286,6 +295,7 @@ impl DatabaseState {
         self.gate.keeper().stop();
         self.parking.keeper().stop();
         self.lessees.keeper().stop();
+        self.replicas.end();
     }
 
     /// Takes one retry from the budget, and tells whether there was one.

@@ -59,6 +59,7 @@ impl DatabaseStats {
         let later = self;
         Self {
             id: later.id.clone(),
+            replica_of: later.replica_of.clone(),
             encryption: later.encryption,
             health: later.health.clone(),
             health_for: later.health_for,

@@ -37,7 +37,7 @@ use crate::{
 pub struct SupervisorStats {
     /// Time since the supervisor was spawned.
     pub uptime: Duration,
-    /// All databases by name.
+    /// All databases by name, and the [replicas](crate::Replica) that serve their reads.
     pub databases: BTreeMap<String, DatabaseStats>,
 }
 
@@ -59,7 +59,7 @@ impl SupervisorStats {
         rate(succeeded, self.commands())
     }
 
-    /// The number of databases that are healthy.
+    /// The number of databases that are healthy, without [replicas](DatabaseStats::replica_of).
     pub fn healthy(&self) -> usize {
         self.count(|health| *health == HealthState::Healthy)
     }
@@ -72,12 +72,13 @@ impl SupervisorStats {
 
     /// The number of databases whose commands fail at once: down, isolated, failed or stopped.
     pub fn failed(&self) -> usize {
-        self.databases.len() - self.healthy() - self.degraded()
+        self.count(|_| true) - self.healthy() - self.degraded()
     }
 
     fn count(&self, is_meant: impl Fn(&HealthState) -> bool) -> usize {
-        let health = self.databases.values().map(|stats| &stats.health);
-        health.filter(|health| is_meant(health)).count()
+        let databases = self.databases.values();
+        let configured = databases.filter(|stats| stats.replica_of.is_none());
+        configured.filter(|stats| is_meant(&stats.health)).count()
     }
 }
 
@@ -110,6 +111,8 @@ impl SupervisorStats {
 #[non_exhaustive]
 pub struct DatabaseStats {
     pub(crate) id: DatabaseId,
+    /// The database of which it is a [replica](crate::Replica); `None` for one that the configuration names.
+    pub replica_of: Option<Arc<str>>,
     /// Whether its connections are encrypted.
     pub encryption: Encryption,
     /// Health of the database, as in its last [`HealthEvent`](crate::HealthEvent).

@@ -70,6 +70,12 @@ pub(super) const LEFT_OUT: &[(&str, &[&str])] = &[
             "sentinel/failovers.rs::row_132_partition_of_the_old_primary_from_all_but_this_client",
             "sentinel/tls.rs::row_141_sentinels_and_server_over_tls",
             "sentinel/learning.rs::row_137_sentinels_that_are_announced_are_learnt",
+            "sentinel/replicas.rs::replicas_end_with_their_database",
+            "sentinel/replicas.rs::replicas_serve_reads_and_refuse_writes",
+            "sentinel/replicas.rs::row_150_a_replica_that_dies_or_freezes_fails_no_read",
+            "sentinel/replicas.rs::row_151_data_that_may_be_too_old_is_not_served",
+            "sentinel/replicas.rs::row_152_replicas_serve_while_the_primary_is_away",
+            "sentinel/replicas.rs::row_153_after_a_failover_the_old_primary_is_a_replica_and_the_new_one_none",
         ],
     ),
 ];

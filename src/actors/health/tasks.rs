@@ -4,13 +4,14 @@ use std::{sync::Arc, time::Duration};
 
 use actix::Addr;
 use redis::Value;
-use tokio::{task::JoinError, time::Instant};
+use tokio::task::JoinError;
 
 use super::HealthActor;
 use crate::{
+    actors::question::put,
     config::DatabaseSettings,
     messages::{Asked, EndpointChecked, Probed},
-    net::{DialError, Expected, Reply, Request, Responder, WhileLoading},
+    net::{DialError, Reply, WhileLoading},
     policy::outcome::{AttemptEnd, Verdict, classify},
     registry::Registry,
     state::DatabaseState,
@@ -56,15 +57,9 @@ pub(super) fn ask(epoch: u64, database: Arc<DatabaseState>, health: Addr<HealthA
 
 /// Whether a shared connection answers, within the time of a healthy reply. Without one there is no answer.
 async fn answers(database: &DatabaseState) -> bool {
-    let (responder, answer) = Responder::own();
-    let question = database.dialler.question().get_packed_command();
-    let deadline = Instant::now() + database.settings.load().attempt_timeout;
-    let request = Request::new(question, Expected::One, deadline, responder);
-    let sent = match &*database.parking.routes() {
-        Some(routes) => routes.least_loaded().mailbox.send(request).is_ok(),
-        None => false,
-    };
-    sent && matches!(answer.await, Ok(Ok(answered)) if !fails(&answered.reply))
+    let limit = database.settings.load().attempt_timeout;
+    let answer = put(database, &database.dialler.question(), limit).await;
+    answer.is_some_and(|reply| !fails(&reply))
 }
 
 /// Whether this is the reply of a server that fails all callers.

@@ -18,6 +18,7 @@ use crate::{
     applied::{Applied, DatabaseChange},
     config::{Changes, DatabaseSettings, Settings},
     events::HealthState,
+    identity::DatabaseId,
     messages::{Apply, Child, Drain, Reconfigured},
     policy::{gate_state::GateState, plan::Plan},
     state::DatabaseState,
@@ -29,16 +30,16 @@ pub(in crate::actors) struct Leaving {
     pub(in crate::actors) pool: Addr<PoolActor>,
 }
 
-type Drained = Request<PoolActor, Drain>;
+/// A database that was removed, and the end of its connections.
+pub(super) struct Draining {
+    state: Arc<DatabaseState>,
+    drained: Request<PoolActor, Drain>,
+}
 
 impl SupervisorActor {
     /// Makes the databases those of these settings. Returns the report, and what is to be waited for.
-    fn apply(
-        &mut self,
-        settings: Settings,
-        ctx: &mut Context<Self>,
-    ) -> (Applied, Vec<(Arc<DatabaseState>, Drained)>) {
-        let states = self.registry.states();
+    fn apply(&mut self, settings: Settings, ctx: &mut Context<Self>) -> (Applied, Vec<Draining>) {
+        let states = self.registry.configured();
         let present: BTreeMap<_, _> = states.iter().map(|state| (state.name(), state)).collect();
         let (aliases, default) = (settings.aliases, settings.default_database);
         self.registry.services.set_registry(settings.registry);
@@ -63,7 +64,7 @@ impl SupervisorActor {
             }
         }
         for settings in &plan.added {
-            self.add(settings, ctx);
+            self.add(settings, None, ctx);
             report
                 .databases
                 .insert(settings.name.clone(), DatabaseChange::Added);
@@ -78,16 +79,26 @@ impl SupervisorActor {
             report
                 .databases
                 .insert(state.name(), DatabaseChange::Removed);
-            let drained = self.remove(&state);
-            drains.extend(drained.map(|drained| (state, drained)));
+            let replicas = self.registry.replicas_of(&state.id);
+            drains.extend(self.remove(state));
+            for replica in replicas {
+                self.registry.take(&replica.name);
+                drains.extend(self.remove(replica));
+            }
         }
-        send(self.health.as_ref());
-        send(self.janitor.as_ref());
-        send(self.sentinels.as_ref());
+        self.tell_of_changes();
         (report, drains)
     }
 
-    fn change(
+    /// Tells the other actors that there are other databases or settings.
+    pub(super) fn tell_of_changes(&self) {
+        send(self.health.as_ref());
+        send(self.janitor.as_ref());
+        send(self.sentinels.as_ref());
+        send(self.replicas.as_ref());
+    }
+
+    pub(super) fn change(
         &self,
         state: &DatabaseState,
         settings: &Arc<DatabaseSettings>,
@@ -106,8 +117,14 @@ impl SupervisorActor {
         }
     }
 
-    fn add(&mut self, settings: &Arc<DatabaseSettings>, ctx: &mut Context<Self>) {
-        let state = self.registry.create(settings);
+    /// Adds a database, or a replica of one.
+    pub(super) fn add(
+        &mut self,
+        settings: &Arc<DatabaseSettings>,
+        replica_of: Option<&DatabaseId>,
+        ctx: &mut Context<Self>,
+    ) {
+        let state = self.registry.create(settings, replica_of);
         self.registry.announce(&state, HealthState::Starting, None);
         self.connect_health(&state);
         self.start_pool(&state, ctx);
@@ -117,11 +134,11 @@ impl SupervisorActor {
     }
 
     /// Lets no command pass any more, and ends its actors when what is under way has ended.
-    fn remove(&mut self, state: &Arc<DatabaseState>) -> Option<Drained> {
+    pub(super) fn remove(&mut self, state: Arc<DatabaseState>) -> Option<Draining> {
         state.set_gate(GateState::Removed);
         let recovery = state.local.abandon();
         self.registry
-            .announce(state, HealthState::Removed, recovery);
+            .announce(&state, HealthState::Removed, recovery);
         state.health.store(None);
         self.relays.remove(&state.id);
         for child in [
@@ -134,24 +151,23 @@ impl SupervisorActor {
         // By then each command under way has reached its own deadline, unless it blocks.
         let deadline = Instant::now() + state.settings.load().command_timeout;
         let drained = pool.send(Drain { deadline });
-        let state = state.clone();
-        self.leaving.push(Leaving { state, pool });
-        Some(drained)
+        self.leaving.push(Leaving {
+            state: state.clone(),
+            pool,
+        });
+        Some(Draining { state, drained })
     }
-}
 
-impl Handler<Apply> for SupervisorActor {
-    type Result = ResponseFuture<Option<Applied>>;
-
-    fn handle(&mut self, Apply(settings): Apply, ctx: &mut Self::Context) -> Self::Result {
-        if self.is_stopping {
-            return Box::pin(async { None });
-        }
-        let (report, drains) = self.apply(settings, ctx);
+    /// Ends databases when they have finished what was under way, and says so.
+    pub(super) fn await_drains(
+        &self,
+        drains: Vec<Draining>,
+        ctx: &mut Context<Self>,
+    ) -> oneshot::AsyncReceiver<()> {
         let (end, ended) = oneshot::async_channel();
-        // Not in the future of the answer, which ends with the caller of `apply`.
+        // Not in the future of whoever waits for it, which may be dropped.
         let drained = async move {
-            for (state, drained) in drains {
+            for Draining { state, drained } in drains {
                 // A pool that crashes meanwhile has answered its callers by dropping their requests.
                 let _ = drained.await;
                 state.end();
@@ -165,6 +181,19 @@ impl Handler<Apply> for SupervisorActor {
                 .leaving
                 .retain(|leaving| leaving.pool.connected());
         }));
+        ended
+    }
+}
+
+impl Handler<Apply> for SupervisorActor {
+    type Result = ResponseFuture<Option<Applied>>;
+
+    fn handle(&mut self, Apply(settings): Apply, ctx: &mut Self::Context) -> Self::Result {
+        if self.is_stopping {
+            return Box::pin(async { None });
+        }
+        let (report, drains) = self.apply(settings, ctx);
+        let ended = self.await_drains(drains, ctx);
         Box::pin(async move {
             // An error says that the supervisor's thread is ending, and the pools with it.
             let _ = ended.await;
@@ -174,7 +203,7 @@ impl Handler<Apply> for SupervisorActor {
 }
 
 /// The wanted settings and what changes with them; an error if nothing does.
-fn compare(
+pub(super) fn compare(
     state: &&Arc<DatabaseState>,
     wanted: Arc<DatabaseSettings>,
 ) -> Result<(Arc<DatabaseSettings>, Changes), Arc<DatabaseSettings>> {

@@ -9,7 +9,7 @@ use super::SupervisorActor;
 use crate::{
     actors::{
         exit_guard::ExitGuard, health::HealthActor, janitor::JanitorActor, pool::PoolActor,
-        relay::RelayActor, sentinels::SentinelsActor,
+        relay::RelayActor, replicas::ReplicasActor, sentinels::SentinelsActor,
     },
     execution::Execution,
     identity::DatabaseId,
@@ -33,6 +33,7 @@ impl SupervisorActor {
         self.start_health(ctx);
         self.start_janitor(ctx);
         self.start_sentinels(ctx);
+        self.start_replicas(ctx);
     }
 
     pub(super) fn start_pool(&mut self, state: &Arc<DatabaseState>, ctx: &mut Context<Self>) {
@@ -89,6 +90,13 @@ impl SupervisorActor {
         self.sentinels = Some(sentinels.start());
     }
 
+    fn start_replicas(&mut self, ctx: &mut Context<Self>) {
+        let guard = ExitGuard::new(Child::Replicas, ctx.address().recipient());
+        let supervisor = ctx.address().recipient();
+        let replicas = ReplicasActor::new(self.registry.clone(), supervisor, guard);
+        self.replicas = Some(replicas.start());
+    }
+
     pub(super) fn restart(&mut self, child: &Child, ctx: &mut Context<Self>) {
         if self.is_stopping {
             return;
@@ -97,6 +105,7 @@ impl SupervisorActor {
             Child::Health => self.start_health(ctx),
             Child::Janitor => self.start_janitor(ctx),
             Child::Sentinels => self.start_sentinels(ctx),
+            Child::Replicas => self.start_replicas(ctx),
             Child::Relay(id) => {
                 if let Some(state) = self.registry.state(id) {
                     self.start_relay(&state, ctx);
@@ -115,7 +124,7 @@ impl SupervisorActor {
     /// The actors of a database that was removed end without a successor.
     fn is_needed(&self, child: &Child) -> bool {
         match child {
-            Child::Health | Child::Janitor | Child::Sentinels => true,
+            Child::Health | Child::Janitor | Child::Sentinels | Child::Replicas => true,
             Child::Pool(id) | Child::Relay(id) => self.registry.state(id).is_some(),
         }
     }
@@ -162,9 +171,13 @@ impl Handler<ChildExited> for SupervisorActor {
             Decision::GiveUp => match &child {
                 Child::Pool(id) => self.give_up(id),
                 // These are never given up: without the health actor no circuit would change again, without
-                // the janitor no idle connection would be closed, without the sentinels actor no failover noticed, and
-                // without the relay no message handled.
-                Child::Health | Child::Janitor | Child::Sentinels | Child::Relay(_) => {
+                // the janitor no idle connection would be closed, without the sentinels actor no failover noticed, without
+                // the replicas actor no replica found, and without the relay no message handled.
+                Child::Health
+                | Child::Janitor
+                | Child::Sentinels
+                | Child::Replicas
+                | Child::Relay(_) => {
                     let crashed = child.clone();
                     log_line!(
                         self.registry.log,

@@ -3,6 +3,7 @@
 mod applying;
 mod children;
 mod operating;
+mod replicating;
 mod stopping;
 mod watching;
 
@@ -14,7 +15,7 @@ use tokio::{sync::oneshot, task::JoinHandle};
 use self::applying::Leaving;
 use super::{
     health::HealthActor, janitor::JanitorActor, pool::PoolActor, readiness, relay::RelayActor,
-    sentinels::SentinelsActor,
+    replicas::ReplicasActor, sentinels::SentinelsActor,
 };
 use crate::{
     error::Error,
@@ -32,6 +33,7 @@ pub(crate) struct SupervisorActor {
     pub(super) health: Option<Addr<HealthActor>>,
     pub(super) janitor: Option<Addr<JanitorActor>>,
     pub(super) sentinels: Option<Addr<SentinelsActor>>,
+    pub(super) replicas: Option<Addr<ReplicasActor>>,
     pub(super) pools: HashMap<DatabaseId, Addr<PoolActor>>,
     pub(super) relays: HashMap<DatabaseId, Addr<RelayActor>>,
     pub(super) leaving: Vec<Leaving>,
@@ -54,6 +56,7 @@ impl SupervisorActor {
             ready: address.clone().recipient(),
             subscribe: address.clone().recipient(),
             check: address.clone().recipient(),
+            replicate: address.clone().recipient(),
             operate: address.clone().recipient(),
             revive: address.clone().recipient(),
             apply: address.clone().recipient(),
@@ -75,6 +78,7 @@ impl SupervisorActor {
                 health: None,
                 janitor: None,
                 sentinels: None,
+                replicas: None,
                 pools: HashMap::new(),
                 relays: HashMap::new(),
                 leaving: Vec::new(),

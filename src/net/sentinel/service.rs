@@ -46,6 +46,33 @@ pub(crate) struct Service {
 struct State {
     roll: Roll,
     knowledge: Knowledge,
+    /// The replicas of the primary; `None` until a sentinel has told them.
+    replicas: Option<Vec<Address>>,
+}
+
+impl State {
+    /// Takes what a sentinel says of the replicas, if it means the replicas of the known primary.
+    fn hear_of_replicas<'a>(&mut self, words: impl IntoIterator<Item = &'a Words>) {
+        let primary = self.knowledge.primary();
+        let of_primary = words
+            .into_iter()
+            .filter(|words| words.primary.as_ref() == primary)
+            .filter_map(|words| words.replicas.as_ref());
+        let mut told: Option<Vec<Address>> = None;
+        for replicas in of_primary {
+            let told = told.get_or_insert_default();
+            for replica in replicas {
+                if !told.contains(replica) {
+                    told.push(replica.clone());
+                }
+            }
+        }
+        if let Some(mut told) = told {
+            // Sentinels list them in no order.
+            told.sort_unstable_by_key(Address::to_string);
+            self.replicas = Some(told);
+        }
+    }
 }
 
 impl Service {
@@ -62,6 +89,7 @@ impl Service {
             state: Mutex::new(State {
                 roll: Roll::new(sentinels),
                 knowledge: Knowledge::default(),
+                replicas: None,
             }),
             present: watch::Sender::new(None),
             asking: tokio::sync::Mutex::default(),
@@ -82,6 +110,11 @@ impl Service {
 
     pub(super) fn sentinels(&self) -> Vec<Address> {
         self.state().roll.all()
+    }
+
+    /// The replicas of the primary; `None` until a sentinel has told them.
+    pub(crate) fn replicas(&self) -> Option<Vec<Address>> {
+        self.state().replicas.clone()
     }
 
     /// The address of the primary. The caller bounds the time.
@@ -125,6 +158,7 @@ impl Service {
             self.change(|state| {
                 state.roll.heard(by, &words);
                 state.knowledge.confirm(&words);
+                state.hear_of_replicas([&words]);
             });
         }
     }
@@ -136,7 +170,9 @@ impl Service {
         };
         let is_settled = self.change(|state| {
             state.roll.heard(sentinel, &words);
-            state.knowledge.take_word(&words)
+            let is_settled = state.knowledge.take_word(&words);
+            state.hear_of_replicas([&words]);
+            is_settled
         });
         if !is_settled {
             // An error is told to dials, which ask as well.
@@ -162,7 +198,10 @@ impl Service {
                 state.roll.heard(sentinel, words);
             }
             state.roll.forget_unannounced(inquiry.answers());
-            state.knowledge.settle(verdict, now)
+            let settled = state.knowledge.settle(verdict, now);
+            let answers = inquiry.answers().iter();
+            state.hear_of_replicas(answers.map(|(_, words)| words));
+            settled
         });
         self.inquiries.fetch_add(1, Relaxed);
         settled.map_err(io::Error::other)

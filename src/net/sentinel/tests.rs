@@ -58,15 +58,18 @@ fn error(line: &[u8]) -> Value {
 fn the_answers_of_a_sentinel_are_read() {
     let other = list(&["name", "b", "ip", "10.0.0.1", "port", "2", "runid", "b"]);
     let broken = list(&["ip", "10.0.0.1", "port", "0", "runid", "c"]);
+    let replica = list(&["ip", "10.0.0.1", "port", "3", "flags", "s_down,slave"]);
     let answers = [
         list(&["10.0.0.1", "1"]),
         list(&["name", "main", "ip", "10.0.0.9", "config-epoch", "7"]),
         Value::Array(vec![other, broken]),
         bulk("a"),
+        Value::Array(vec![replica]),
     ];
     let expected = Words {
         id: Some("a".into()),
         others: Some(vec![("b".into(), at(2))]),
+        replicas: Some(vec![at(3)]),
         ..words(1, 7)
     };
     assert_eq!(Words::of(&answers), Ok(expected));
@@ -75,6 +78,7 @@ fn the_answers_of_a_sentinel_are_read() {
     let refused = error(b"-NOPERM this user has no permissions\r\n");
     let mut answers = [
         answers[0].clone(),
+        refused.clone(),
         refused.clone(),
         refused.clone(),
         refused,

@@ -15,6 +15,8 @@ pub(super) struct Words {
     pub(super) id: Option<String>,
     /// The other sentinels, if it says them, by their names.
     pub(super) others: Option<Vec<(String, Address)>>,
+    /// The replicas of the primary, if it says them. Some of them may be dead.
+    pub(super) replicas: Option<Vec<Address>>,
 }
 
 /// The questions to one sentinel, in one write.
@@ -26,6 +28,7 @@ pub(super) fn questions(service: &str) -> Vec<Cmd> {
         ask("MASTER"),
         ask("SENTINELS"),
         cmd("SENTINEL").arg("MYID").take(),
+        ask("REPLICAS"),
     ]
 }
 
@@ -35,7 +38,7 @@ impl Words {
     /// # Errors
     /// Why they are no answers of a sentinel that serves this client.
     pub(super) fn of(answers: &[Value]) -> Result<Self, String> {
-        let [primary, about, others, id] = answers else {
+        let [primary, about, others, id, replicas] = answers else {
             return Err("it answers with something else".into());
         };
         let primary = match primary {
@@ -56,23 +59,25 @@ impl Words {
             primary,
             epoch,
             id: text(id).map(str::to_owned),
-            others: sentinels(others),
+            others: listed(others, |one| {
+                Some((field(one, "runid")?.to_owned(), address_in(one)?))
+            }),
+            replicas: listed(replicas, address_in),
         })
     }
 }
 
-/// The other sentinels. Those that the answering one believes dead are listed as well: they may come back.
-fn sentinels(listed: &Value) -> Option<Vec<(String, Address)>> {
-    let Value::Array(listed) = listed else {
-        return None;
-    };
-    let one = |one: &Value| {
-        let host = field(one, "ip")?;
-        let port = field(one, "port")?;
-        let id = field(one, "runid")?.to_owned();
-        Some((id, address_of(host, port)?))
-    };
-    Some(listed.iter().filter_map(one).collect())
+/// What a list tells of each sentinel or server. Those that the answering sentinel believes dead are listed as well: they
+/// may come back.
+fn listed<T>(list: &Value, one: impl Fn(&Value) -> Option<T>) -> Option<Vec<T>> {
+    match list {
+        Value::Array(list) => Some(list.iter().filter_map(one).collect()),
+        _ => None,
+    }
+}
+
+fn address_in(one: &Value) -> Option<Address> {
+    address_of(field(one, "ip")?, field(one, "port")?)
 }
 
 /// A value of a list of names and values.

@@ -31,6 +31,9 @@ pub enum Refusal {
     /// The command administers the server: `CONFIG SET`, `FLUSHALL`, `SHUTDOWN` …
     /// [`allow_admin`](crate::DatabaseConfig::allow_admin) permits it.
     Administrative,
+    /// The command may write, and replicas only read. Run it on the [`Database`](crate::Database) itself. Commands that
+    /// are on no list count as writes.
+    Writes,
     /// The command has no name, or the pipeline no command. The server does not answer an empty command, so
     /// that every later reply would reach the wrong caller. As a [`redis::RedisError`] it is the one of the
     /// `redis` crate: "empty command", of [`ErrorKind::Client`](redis::ErrorKind::Client).
@@ -57,6 +60,9 @@ impl fmt::Display for Refusal {
             }
             Self::Administrative => {
                 "it administers the server; set allow_admin for this database to permit it"
+            }
+            Self::Writes => {
+                "it may write, and replicas only read; run it on the database itself"
             }
             Self::Empty => "there is nothing to send, and the server would not answer",
         })

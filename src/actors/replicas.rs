@@ -1,0 +1,289 @@
+//! The replicas actor: has a database for each replica that serves reads, and looks at all of them once per second.
+//!
+//! A look is a question to the primary how far it is, and after its answer one to each replica. In this order a replica
+//! that keeps up has reached where the primary was.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use actix::{Actor, AsyncContext, Context, Handler, Message, Recipient, SpawnHandle};
+use futures_util::future::join_all;
+use redis::{Value, cmd};
+use tokio::time::Instant;
+
+use super::{exit_guard::ExitGuard, question::put};
+use crate::{
+    config::{Address, DatabaseSettings, WhenDown},
+    identity::DatabaseId,
+    messages::{HaveReplicas, Reconfigured},
+    net::Reply,
+    policy::replicas::{Progress, Replication, RoundTrip},
+    registry::Registry,
+    state::{DatabaseState, Replica, View},
+};
+
+/// How often replicas are looked at: about the precision with which the age of their data is known.
+const INTERVAL: Duration = Duration::from_secs(1);
+/// The same while a replica is new.
+const SHORT_INTERVAL: Duration = Duration::from_millis(50);
+/// A server that does not answer for so long serves no reads.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+pub(super) struct ReplicasActor {
+    registry: Arc<Registry>,
+    supervisor: Recipient<HaveReplicas>,
+    watched: HashMap<DatabaseId, Watched>,
+    alarm: Option<SpawnHandle>,
+    // Never read: it reports the end of this actor when it is dropped.
+    _guard: ExitGuard,
+}
+
+/// A database whose replicas are looked at.
+struct Watched {
+    database: Arc<DatabaseState>,
+    /// What its replicas were made from.
+    made_from: Option<(Vec<Address>, Arc<DatabaseSettings>)>,
+    progress: Progress,
+    round_trips: HashMap<DatabaseId, RoundTrip>,
+    is_asking: bool,
+}
+
+/// What a database and its replicas have said of their replication.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Looked {
+    database: DatabaseId,
+    primary: Answer,
+    replicas: Vec<(Arc<DatabaseState>, Answer)>,
+}
+
+/// What a server has said when it was asked then, and how long that took. Without an answer, why there is none.
+struct Answer {
+    asked: Instant,
+    took: Duration,
+    said: Result<Replication, &'static str>,
+}
+
+impl ReplicasActor {
+    pub(super) fn new(
+        registry: Arc<Registry>,
+        supervisor: Recipient<HaveReplicas>,
+        guard: ExitGuard,
+    ) -> Self {
+        Self {
+            registry,
+            supervisor,
+            watched: HashMap::new(),
+            alarm: None,
+            _guard: guard,
+        }
+    }
+
+    fn look_at_all(&mut self, ctx: &mut Context<Self>) {
+        let mut wanting = self.registry.configured();
+        wanting.retain(|state| state.replicas.is_wanted());
+        self.watched
+            .retain(|_, watched| !watched.database.is_removed());
+        for state in wanting {
+            let watched = self.watched.entry(state.id.clone());
+            watched.or_insert_with(|| Watched::new(state));
+        }
+        let mut has_new = false;
+        for watched in self.watched.values_mut() {
+            has_new |= watched.look(&self.registry, &self.supervisor, ctx);
+        }
+        if let Some(alarm) = self.alarm.take() {
+            ctx.cancel_future(alarm);
+        }
+        if !self.watched.is_empty() {
+            let pause = if has_new { SHORT_INTERVAL } else { INTERVAL };
+            self.alarm = Some(ctx.run_later(pause, Self::look_at_all));
+        }
+    }
+}
+
+impl Watched {
+    fn new(database: Arc<DatabaseState>) -> Self {
+        Self {
+            database,
+            made_from: None,
+            progress: Progress::default(),
+            round_trips: HashMap::new(),
+            is_asking: false,
+        }
+    }
+
+    /// Asks how far the servers are. Tells whether some of them are new, and their answers are still to come.
+    fn look(
+        &mut self,
+        registry: &Registry,
+        supervisor: &Recipient<HaveReplicas>,
+        ctx: &mut Context<ReplicasActor>,
+    ) -> bool {
+        let settings = self.database.settings.share();
+        if !settings.address.is_of_sentinels() {
+            self.publish_none("its address names no sentinels, which tell where the replicas are");
+            return false;
+        }
+        let Some(addresses) = registry.services.replicas(&settings) else {
+            // No sentinel has answered yet.
+            return true;
+        };
+        self.have(addresses, settings, supervisor);
+        let replicas = registry.replicas_of(&self.database.id);
+        let is_new = |replica: &Arc<DatabaseState>| {
+            replica.parking.routes().is_none() && replica.dial_error.load().is_none()
+        };
+        let has_new = replicas.iter().any(is_new);
+        if !self.is_asking && !has_new {
+            self.is_asking = true;
+            let (database, actor) = (self.database.clone(), ctx.address());
+            actix_rt::spawn(async move { actor.do_send(ask(&database, replicas).await) });
+        }
+        has_new || self.database.replicas.present().is_none()
+    }
+
+    /// Has the supervisor make a database of each replica, if there are others or the settings are.
+    fn have(
+        &mut self,
+        addresses: Vec<Address>,
+        settings: Arc<DatabaseSettings>,
+        supervisor: &Recipient<HaveReplicas>,
+    ) {
+        let is_made = self
+            .made_from
+            .as_ref()
+            .is_some_and(|(made, from)| *made == addresses && Arc::ptr_eq(from, &settings));
+        if is_made {
+            return;
+        }
+        let replicas = addresses.iter();
+        supervisor.do_send(HaveReplicas {
+            of: self.database.id.clone(),
+            replicas: replicas
+                .map(|address| Arc::new(of_replica(&settings, address)))
+                .collect(),
+        });
+        self.made_from = Some((addresses, settings));
+    }
+
+    fn publish_none(&self, why: &str) {
+        if self.database.replicas.present().is_none() {
+            let name = self.database.name();
+            self.database.replicas.publish(View {
+                usable: Vec::new(),
+                unusable: vec![(name, why.to_owned())],
+            });
+        }
+    }
+
+    fn looked(&mut self, primary: &Answer, replicas: Vec<(Arc<DatabaseState>, Answer)>) {
+        self.is_asking = false;
+        if let Ok(said) = &primary.said {
+            self.progress
+                .primary_answered(primary.asked.into_std(), said);
+        }
+        let mut view = View::default();
+        let mut round_trips = HashMap::new();
+        for (state, answer) in replicas {
+            let address: Arc<str> = state.settings.load().address.to_string().into();
+            match self.judge(&answer) {
+                Ok(said) => {
+                    let before = self.round_trips.get(&state.id).copied();
+                    let mut round_trip = before.unwrap_or(RoundTrip::first(answer.took));
+                    round_trip.measured(answer.took);
+                    round_trips.insert(state.id.clone(), round_trip);
+                    view.usable.push(Replica {
+                        address,
+                        state,
+                        round_trip: round_trip.get(),
+                        is_linked: said.is_linked,
+                        complete_until: self.progress.complete_until(said),
+                    });
+                }
+                Err(why) => view.unusable.push((address, why.to_owned())),
+            }
+        }
+        self.round_trips = round_trips;
+        self.database.replicas.publish(view);
+    }
+
+    /// Whether a server serves reads.
+    fn judge<'a>(&self, answer: &'a Answer) -> Result<&'a Replication, &'static str> {
+        match &answer.said {
+            Ok(said) if !said.is_replica => Err("it is no replica"),
+            Ok(said) if said.is_syncing => Err("it is loading the data of its primary"),
+            Ok(said) if !self.progress.is_followed_by(said) => Err("it follows another primary"),
+            Ok(said) => Ok(said),
+            Err(why) => Err(why),
+        }
+    }
+}
+
+async fn ask(database: &DatabaseState, replicas: Vec<Arc<DatabaseState>>) -> Looked {
+    let primary = ask_one(database).await;
+    let answers = join_all(replicas.iter().map(|replica| ask_one(replica))).await;
+    Looked {
+        database: database.id.clone(),
+        primary,
+        replicas: replicas.into_iter().zip(answers).collect(),
+    }
+}
+
+async fn ask_one(database: &DatabaseState) -> Answer {
+    let asked = Instant::now();
+    let reply = put(database, cmd("INFO").arg("replication"), PATIENCE).await;
+    let info = match &reply {
+        Some(Reply::One(Value::BulkString(info))) => std::str::from_utf8(info).ok(),
+        Some(Reply::One(Value::VerbatimString { text, .. } | Value::SimpleString(text))) => {
+            Some(&**text)
+        }
+        _ => None,
+    };
+    let said = match (reply.is_some(), info) {
+        (_, Some(info)) => Replication::read(info).ok_or("it does not tell its replication"),
+        (true, None) => Err("it refuses INFO"),
+        (false, None) => Err("it does not answer"),
+    };
+    Answer {
+        asked,
+        took: asked.elapsed(),
+        said,
+    }
+}
+
+/// The settings of a replica. Its name is none that a configuration can have.
+fn of_replica(settings: &DatabaseSettings, address: &Address) -> DatabaseSettings {
+    DatabaseSettings {
+        name: format!("{} ({address})", settings.name).into(),
+        address: address.clone(),
+        when_down: WhenDown::Refuse,
+        fallback: None,
+        ..settings.clone()
+    }
+}
+
+impl Actor for ReplicasActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        self.look_at_all(ctx);
+    }
+}
+
+impl Handler<Reconfigured> for ReplicasActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Reconfigured, ctx: &mut Self::Context) {
+        self.look_at_all(ctx);
+    }
+}
+
+impl Handler<Looked> for ReplicasActor {
+    type Result = ();
+
+    fn handle(&mut self, looked: Looked, _: &mut Self::Context) {
+        if let Some(watched) = self.watched.get_mut(&looked.database) {
+            watched.looked(&looked.primary, looked.replicas);
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! Reads from replicas: what a server says of its replication, how old a replica's data is at most, and which replica
+//! serves a read.
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+/// What a server says of its replication.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Replication {
+    pub(crate) is_replica: bool,
+    /// Of a replica: whether it is connected to its primary.
+    pub(crate) is_linked: bool,
+    /// Of a replica: it is loading all data of its primary, and has no other.
+    pub(crate) is_syncing: bool,
+    /// How far it is.
+    position: Position,
+}
+
+/// A place in the stream of all changes. Each time when a server becomes the primary, a new stream begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Position {
+    stream: Box<str>,
+    offset: u64,
+}
+
+impl Replication {
+    /// Reads the answer to `INFO replication`.
+    pub(crate) fn read(info: &str) -> Option<Self> {
+        let field = |wanted: &str| {
+            let mut fields = info.lines().filter_map(|line| line.split_once(':'));
+            fields.find_map(|(name, value)| (name == wanted).then_some(value.trim_end()))
+        };
+        let is_replica = field("role")? == "slave";
+        let offset = if is_replica {
+            field("slave_repl_offset")
+        } else {
+            field("master_repl_offset")
+        };
+        Some(Self {
+            is_replica,
+            is_linked: field("master_link_status") == Some("up"),
+            is_syncing: field("master_sync_in_progress") == Some("1"),
+            position: Position {
+                stream: field("master_replid")?.into(),
+                offset: offset?.parse().ok()?,
+            },
+        })
+    }
+}
+
+/// Where the primary was at some moments. From that follows, without a common clock, how old a replica's data is.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    stream: Box<str>,
+    /// The oldest first.
+    marks: VecDeque<Mark>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Mark {
+    asked: Instant,
+    offset: u64,
+}
+
+/// At one mark per second these are the last minutes.
+const MOST_MARKS: usize = 256;
+
+impl Progress {
+    /// The primary was asked then, and has answered this. What it had acknowledged before is part of it.
+    pub(crate) fn primary_answered(&mut self, asked: Instant, answer: &Replication) {
+        if answer.is_replica {
+            // A failover is under way.
+            return;
+        }
+        let position = &answer.position;
+        if position.stream != self.stream {
+            self.stream = position.stream.clone();
+            self.marks.clear();
+        }
+        if self.marks.len() == MOST_MARKS {
+            self.marks.pop_front();
+        }
+        self.marks.push_back(Mark {
+            asked,
+            offset: position.offset,
+        });
+    }
+
+    /// The moment up to which a replica has all that the primary had acknowledged; `None` if that is not known.
+    pub(crate) fn complete_until(&self, replica: &Replication) -> Option<Instant> {
+        if !self.is_followed_by(replica) {
+            return None;
+        }
+        let mut marks = self.marks.iter().rev();
+        let reached = marks.find(|mark| mark.offset <= replica.position.offset);
+        reached.map(|mark| mark.asked)
+    }
+
+    /// Whether a replica follows the primary, or has followed it, as far as is known.
+    pub(crate) fn is_followed_by(&self, replica: &Replication) -> bool {
+        self.marks.is_empty() || replica.position.stream == self.stream
+    }
+}
+
+/// The round trip to a server: the mean of the last ones, of which the newest counts an eighth (the smoothing of
+/// TCP's round trips, RFC 6298).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RoundTrip(Duration);
+
+impl RoundTrip {
+    pub(crate) fn first(measured: Duration) -> Self {
+        Self(measured)
+    }
+
+    pub(crate) fn measured(&mut self, measured: Duration) {
+        self.0 = (self.0 * 7 + measured) / 8;
+    }
+
+    pub(crate) fn get(self) -> Duration {
+        self.0
+    }
+}
+
+/// A replica that may serve a read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Candidate {
+    pub(crate) round_trip: Duration,
+    /// Its requests without a reply.
+    pub(crate) outstanding: usize,
+}
+
+/// Round trips that differ by less are as good as each other.
+const SLACK: Duration = Duration::from_micros(100);
+
+/// The one of several replicas that serves a read, by its index: of those that are about as near as the nearest, the
+/// one with the fewest requests outstanding.
+pub(crate) fn choose(candidates: impl Iterator<Item = Candidate> + Clone) -> Option<usize> {
+    let nearest = candidates.clone().map(|one| one.round_trip).min()?;
+    let limit = nearest + nearest / 2 + SLACK;
+    let near = candidates
+        .enumerate()
+        .filter(|(_, one)| one.round_trip <= limit);
+    let chosen = near.min_by_key(|(_, one)| (one.outstanding, one.round_trip));
+    chosen.map(|(at, _)| at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn primary(stream: &str, offset: u64) -> Replication {
+        let info = format!(
+            "# Replication\r\nrole:master\r\nconnected_slaves:1\r\nmaster_replid:{stream}\r\n\
+             master_repl_offset:{offset}\r\n"
+        );
+        Replication::read(&info).expect("an answer")
+    }
+
+    fn replica(stream: &str, offset: u64) -> Replication {
+        let info = format!(
+            "role:slave\r\nmaster_link_status:up\r\nmaster_sync_in_progress:0\r\n\
+             slave_repl_offset:{offset}\r\nmaster_replid:{stream}\r\nmaster_repl_offset:{offset}\r\n"
+        );
+        Replication::read(&info).expect("an answer")
+    }
+
+    #[test]
+    fn what_a_server_says_of_its_replication_is_read() {
+        assert!(!primary("a", 1).is_replica);
+        let linked = replica("a", 1);
+        assert!(linked.is_replica && linked.is_linked && !linked.is_syncing);
+        let cut_off = "role:slave\nmaster_link_status:down\nmaster_sync_in_progress:1\n\
+                       slave_repl_offset:7\nmaster_replid:b\n";
+        let cut_off = Replication::read(cut_off).expect("an answer");
+        assert!(!cut_off.is_linked && cut_off.is_syncing);
+        assert_eq!(Replication::read("role:slave\n"), None);
+        assert_eq!(Replication::read("# Server\nredis_version:7.0.15\n"), None);
+    }
+
+    #[test]
+    fn a_replica_is_as_old_as_the_last_answer_of_the_primary_that_it_has_reached() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut progress = Progress::default();
+        assert_eq!(progress.complete_until(&replica("a", 10)), None);
+        assert!(
+            progress.is_followed_by(&replica("a", 10)),
+            "nothing is known"
+        );
+        progress.primary_answered(at(1), &primary("a", 10));
+        progress.primary_answered(at(2), &primary("a", 20));
+        progress.primary_answered(at(3), &primary("a", 20));
+        for (offset, expected) in [
+            (9, None),
+            (10, Some(1)),
+            (19, Some(1)),
+            (20, Some(3)),
+            (30, Some(3)),
+        ] {
+            let until = progress.complete_until(&replica("a", offset));
+            assert_eq!(until, expected.map(at), "{offset}");
+        }
+        // Of another primary.
+        assert_eq!(progress.complete_until(&replica("b", 20)), None);
+        assert!(!progress.is_followed_by(&replica("b", 20)));
+
+        // During a failover the old primary is one of the replicas.
+        progress.primary_answered(at(4), &replica("b", 25));
+        assert_eq!(progress.complete_until(&replica("a", 30)), Some(at(3)));
+        progress.primary_answered(at(5), &primary("b", 5));
+        assert_eq!(progress.complete_until(&replica("a", 30)), None);
+        assert_eq!(progress.complete_until(&replica("b", 5)), Some(at(5)));
+    }
+
+    #[test]
+    fn the_marks_are_bounded() {
+        let start = Instant::now();
+        let mut progress = Progress::default();
+        for second in 0..2 * MOST_MARKS as u64 {
+            progress.primary_answered(start + Duration::from_secs(second), &primary("a", second));
+        }
+        assert_eq!(progress.marks.len(), MOST_MARKS);
+        assert_eq!(progress.complete_until(&replica("a", 0)), None);
+    }
+
+    #[test]
+    fn the_least_loaded_of_the_near_ones_serves() {
+        let chosen = |candidates: &[(u64, usize)]| {
+            let candidates = candidates.iter().map(|(micros, outstanding)| Candidate {
+                round_trip: Duration::from_micros(*micros),
+                outstanding: *outstanding,
+            });
+            choose(candidates)
+        };
+        assert_eq!(chosen(&[]), None);
+        assert_eq!(chosen(&[(900, 0)]), Some(0));
+        assert_eq!(chosen(&[(900, 0), (200, 9)]), Some(1), "far away");
+        assert_eq!(chosen(&[(1_300, 0), (1_000, 9)]), Some(0), "about as near");
+        assert_eq!(chosen(&[(1_300, 2), (1_000, 2)]), Some(1));
+    }
+
+    #[test]
+    fn a_round_trip_is_smoothed() {
+        let mut round_trip = RoundTrip::first(Duration::from_millis(8));
+        round_trip.measured(Duration::from_millis(16));
+        assert_eq!(round_trip.get(), Duration::from_millis(9));
+    }
+}

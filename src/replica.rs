@@ -1,0 +1,267 @@
+//! The handle that reads from the replicas of a database.
+
+use std::{borrow::Borrow, fmt, time::Duration};
+
+use redis::{Cmd, FromRedisValue, Pipeline, RedisFuture, Value, aio::ConnectionLike};
+
+use crate::{
+    call::{PipelineRun, Reading},
+    database::Database,
+    error::Error,
+    state::{View, clock},
+};
+
+/// A handle of a database whose reads are served by its replicas.
+///
+/// [`Database::replica`] returns it, for a database whose address names sentinels
+/// (`redis+sentinel://…`), which tell where the replicas are. It is cheap to clone and safe to share, and is a
+/// [`redis::aio::ConnectionLike`], as the [`Database`] is.
+///
+/// It runs commands that only read; others are refused with
+/// [`Refusal::Writes`](crate::Refusal::Writes) before a byte is written, and so is a pipeline with one of them. Commands
+/// that are on no list of this crate count as writes.
+///
+/// # Which server
+///
+/// Of the replicas that are about as near as the nearest (within half as long again and 0.1 ms of its round trip), the
+/// one with the fewest commands outstanding serves a read. Replicas are looked at once per second: each is asked for
+/// its replication (`INFO replication`, which the user has to be allowed). Those that are connected to the primary come
+/// first. If none is, as while the primary is down, the others serve.
+///
+/// A read that fails by the fault of its server runs once more on another replica, and then on the primary, within its
+/// deadline: each place but the last has at most the [attempt timeout](crate::DatabaseConfig::attempt_timeout), and half
+/// of the time that is left. [`without_primary`](Self::without_primary) keeps reads away from the primary: then they fail
+/// with [`Error::NoReplica`].
+///
+/// # Old data
+///
+/// Replication is asynchronous: a replica may not have what was just written, and two reads may be served by
+/// two replicas, so that the second one sees an older state. Use the [`Database`] where that matters.
+/// [`max_staleness`](Self::max_staleness) bounds the age.
+///
+/// # Connections, health, statistics
+///
+/// Each replica is a database of its own, with connections and a circuit. Its name is that of its database with the
+/// address, such as `main (10.0.0.2:6379)`. Under it, it has events and statistics;
+/// [`Supervisor::isolate`](crate::Supervisor::isolate) takes it out of use. It is none of the
+/// [`databases`](crate::Supervisor::databases), and [`ready`](crate::Supervisor::ready) does not wait for it. Its
+/// settings are those of its database, without a [fallback](crate::Fallback).
+///
+/// The first call of [`Database::replica`] opens the connections. Until they are open, the primary serves, or without it
+/// reads wait.
+///
+/// # Example
+///
+/// ```no_run
+/// # async fn example(main: redis_steward::Database) -> Result<(), redis_steward::Error> {
+/// use std::time::Duration;
+///
+/// let nearby = main.replica().max_staleness(Duration::from_secs(5));
+/// let greeting: Option<String> = nearby.query(redis::cmd("GET").arg("greeting")).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Replica {
+    database: Database,
+    reading: Reading,
+}
+
+/// What is known of a replica; [`Replica::status`] returns it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ReplicaStatus {
+    /// Its address.
+    pub address: std::sync::Arc<str>,
+    /// Why it serves no reads; `None` if it does.
+    pub unusable: Option<String>,
+    /// The mean round trip to it, of which the newest counts an eighth.
+    pub round_trip: Option<Duration>,
+    /// Whether it is connected to its primary.
+    pub is_linked: bool,
+    /// How old its data is at most: it has all that the primary had acknowledged before. `None` if that is not known.
+    pub staleness: Option<Duration>,
+}
+
+impl Database {
+    /// A handle that reads from the replicas of this database, with the timeout and the patience of this handle.
+    ///
+    /// Replicas are known if the address of the database names sentinels. Otherwise all reads go to the primary.
+    pub fn replica(&self) -> Replica {
+        if self.engine.state.replicas.want() {
+            self.lifeline().replicate();
+        }
+        Replica {
+            database: self.clone(),
+            reading: Reading::default(),
+        }
+    }
+}
+
+impl Replica {
+    /// The name of the database.
+    pub fn name(&self) -> &str {
+        self.database.name()
+    }
+
+    /// The same handle for data that is no older than this: reads go to replicas that have all that the primary
+    /// had acknowledged that long ago. Default: no bound.
+    ///
+    /// The bound is proven, without a common clock: once per second the primary is asked how far its stream of changes is,
+    /// and each replica how much of it it has. A replica that keeps up therefore has a proven age of up to one second and
+    /// the round trips. With less than 2 s, most reads go to the primary. While the primary does not answer, the age of
+    /// all replicas grows, and after the bound none serves.
+    #[must_use]
+    pub fn max_staleness(mut self, bound: Duration) -> Self {
+        self.reading.max_staleness = Some(bound);
+        self
+    }
+
+    /// The same handle, whose reads are never served by the primary. Without a replica they fail with
+    /// [`Error::NoReplica`]: those of a [patient](Database::patient) handle at their deadline, and of others at once,
+    /// unless the replicas have not been looked at yet.
+    #[must_use]
+    pub fn without_primary(mut self) -> Self {
+        self.reading.without_primary = true;
+        self
+    }
+
+    /// The same handle with another timeout for each call: see [`Database::with_timeout`].
+    #[must_use]
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.database = self.database.with_timeout(timeout);
+        self
+    }
+
+    /// The same handle, whose reads wait while no server can serve them: see [`Database::patient`].
+    #[must_use]
+    pub fn patient(mut self) -> Self {
+        self.database = self.database.patient();
+        self
+    }
+
+    /// The replicas as they were found when they were last looked at; none before that.
+    pub fn status(&self) -> Vec<ReplicaStatus> {
+        match &*self.database.engine.state.replicas.present() {
+            Some(view) => describe(view),
+            None => Vec::new(),
+        }
+    }
+
+    /// Runs one command and returns its reply unconverted. An error reply is an error.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Database::execute`], with the name of the server that has failed last, and [`Error::NoReplica`].
+    pub async fn execute(&self, command: &Cmd) -> Result<Value, Error> {
+        let (engine, overrides) = (&self.database.engine, self.database.overrides);
+        let mut places = engine.places([command], self.reading, overrides).await?;
+        loop {
+            let (engine, options) = places.next();
+            match engine.execute(command, options).await {
+                Err(error) if places.lead_on(&error) => {}
+                ended => return ended,
+            }
+        }
+    }
+
+    /// Runs one command and converts its reply.
+    ///
+    /// # Errors
+    ///
+    /// As [`execute`](Self::execute), and [`Error::Conversion`] if the reply does not fit the type.
+    pub async fn query<T: FromRedisValue>(&self, command: impl Borrow<Cmd>) -> Result<T, Error> {
+        let value = self.execute(command.borrow()).await?;
+        self.database.engine.convert(value)
+    }
+
+    /// Runs a pipeline in one round trip and converts its replies, one per command. All of them come from one server.
+    ///
+    /// # Errors
+    ///
+    /// As [`Database::pipeline`], and [`Error::NoReplica`].
+    pub async fn pipeline<T: FromRedisValue>(
+        &self,
+        pipeline: impl Borrow<Pipeline>,
+    ) -> Result<T, Error> {
+        let pipeline = pipeline.borrow();
+        let (engine, overrides) = (&self.database.engine, self.database.overrides);
+        let commands = pipeline.cmd_iter();
+        let mut places = engine.places(commands, self.reading, overrides).await?;
+        loop {
+            let (engine, options) = places.next();
+            let mut run = PipelineRun::new(&engine, options);
+            match pipeline.query_async(&mut run).await {
+                Ok(replies) => return Ok(replies),
+                Err(error) => {
+                    let error = run.explain(error);
+                    if !places.lead_on(&error) {
+                        return Err(error);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Commands run as with [`Replica::execute`]; an [`Error`] becomes a [`redis::RedisError`], and
+/// [`Error::from_redis`] returns it.
+impl ConnectionLike for Replica {
+    fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
+        Box::pin(async move { Ok(self.execute(command).await?) })
+    }
+
+    fn req_packed_commands<'a>(
+        &'a mut self,
+        pipeline: &'a Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisFuture<'a, Vec<Value>> {
+        Box::pin(async move {
+            let (engine, overrides) = (&self.database.engine, self.database.overrides);
+            let commands = pipeline.cmd_iter();
+            let mut places = engine.places(commands, self.reading, overrides).await?;
+            loop {
+                let (engine, options) = places.next();
+                let mut run = PipelineRun::new(&engine, options);
+                match run.req_packed_commands(pipeline, offset, count).await {
+                    Err(error) if places.lead_on(&run.explain(error.clone())) => {}
+                    ended => return ended,
+                }
+            }
+        })
+    }
+
+    fn get_db(&self) -> i64 {
+        self.database.get_db()
+    }
+}
+
+impl fmt::Debug for Replica {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Replica")
+            .field("name", &self.name())
+            .finish_non_exhaustive()
+    }
+}
+
+fn describe(view: &View) -> Vec<ReplicaStatus> {
+    let now = clock::now().into_std();
+    let usable = view.usable.iter().map(|replica| ReplicaStatus {
+        address: replica.address.clone(),
+        unusable: None,
+        round_trip: Some(replica.round_trip),
+        is_linked: replica.is_linked,
+        staleness: replica
+            .complete_until
+            .map(|until| now.saturating_duration_since(until)),
+    });
+    let unusable = view.unusable.iter().map(|(address, why)| ReplicaStatus {
+        address: address.clone(),
+        unusable: Some(why.clone()),
+        round_trip: None,
+        is_linked: false,
+        staleness: None,
+    });
+    usable.chain(unusable).collect()
+}

@@ -1,0 +1,228 @@
+//! The replicas that reads of a database may use, as they were found last.
+
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{
+            AtomicBool,
+            Ordering::{AcqRel, Relaxed},
+        },
+    },
+    time::{Duration, Instant},
+};
+
+use arc_swap::{ArcSwapOption, Guard};
+
+use super::{DatabaseState, Keeper, Kept};
+use crate::{
+    net::Executor,
+    policy::{
+        gate_state::GateState,
+        replicas::{Candidate, choose},
+    },
+    rounded::Rounded,
+};
+
+/// The replicas of one database, and the callers that wait for one. The replicas actor publishes, reads look.
+#[derive(Debug)]
+pub(crate) struct Replicas {
+    /// `None` until they have been looked at.
+    present: ArcSwapOption<View>,
+    is_wanted: AtomicBool,
+    waiting: Mutex<Vec<Waiting>>,
+    keeper: Keeper,
+}
+
+/// What was found.
+#[derive(Debug, Default)]
+pub(crate) struct View {
+    /// Those that serve reads, each a database of its own.
+    pub(crate) usable: Vec<Replica>,
+    /// The addresses of the others, and why they do not.
+    pub(crate) unusable: Vec<(Arc<str>, String)>,
+}
+
+/// A replica that serves reads.
+#[derive(Clone, Debug)]
+pub(crate) struct Replica {
+    pub(crate) address: Arc<str>,
+    pub(crate) state: Arc<DatabaseState>,
+    pub(crate) round_trip: Duration,
+    /// Whether it is connected to its primary.
+    pub(crate) is_linked: bool,
+    /// Up to when it has everything; `None` if that is not known.
+    pub(crate) complete_until: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    deadline: tokio::time::Instant,
+    answer: oneshot::Sender<()>,
+}
+
+impl Replicas {
+    pub(super) fn new(executor: Arc<Executor>) -> Arc<Self> {
+        Arc::new(Self {
+            present: ArcSwapOption::empty(),
+            is_wanted: AtomicBool::new(false),
+            waiting: Mutex::default(),
+            keeper: Keeper::new(executor),
+        })
+    }
+
+    /// From now on they are looked at. Tells whether they were not before.
+    pub(crate) fn want(&self) -> bool {
+        // Mostly they are wanted already, and then nothing is written.
+        !self.is_wanted.load(Relaxed) && !self.is_wanted.swap(true, AcqRel)
+    }
+
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.is_wanted.load(Relaxed)
+    }
+
+    pub(crate) fn present(&self) -> Guard<Option<Arc<View>>> {
+        self.present.load()
+    }
+
+    pub(crate) fn publish(&self, view: View) {
+        self.present.store(Some(Arc::new(view)));
+        self.tell_waiting();
+    }
+
+    /// There are none any more.
+    pub(super) fn end(&self) {
+        self.keeper.stop();
+        self.present.store(None);
+        self.tell_waiting();
+    }
+
+    fn tell_waiting(&self) {
+        let waiting = std::mem::take(&mut *self.waiting());
+        for waiting in waiting {
+            // It may have gone.
+            let _ = waiting.answer.send(());
+        }
+    }
+
+    /// Waits until another view is published than this, or the time has come.
+    pub(crate) async fn next(
+        self: &Arc<Self>,
+        seen: Option<&Arc<View>>,
+        deadline: tokio::time::Instant,
+    ) {
+        let (answer, answered) = oneshot::async_channel();
+        self.waiting().push(Waiting { deadline, answer });
+        let present = self.present.load();
+        if present.as_ref().map(Arc::as_ptr) != seen.map(Arc::as_ptr) {
+            return;
+        }
+        drop(present);
+        Keeper::arm(self, deadline);
+        // An error says that everything ends.
+        let _ = answered.await;
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Vec<Waiting>> {
+        // A panic elsewhere cannot have left it half-changed.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl View {
+    /// The replicas that serve a read, the first choice first. Those that are connected to the primary come first; if
+    /// none is, the primary may be gone, and the others have its last data.
+    pub(crate) fn choose(&self, oldest: Option<Instant>) -> [Option<&Replica>; 2] {
+        let first = self.choose_one(oldest, None);
+        [
+            first,
+            first.and_then(|first| self.choose_one(oldest, Some(first))),
+        ]
+    }
+
+    fn choose_one(
+        &self,
+        oldest: Option<Instant>,
+        other_than: Option<&Replica>,
+    ) -> Option<&Replica> {
+        let of = |is_linked: bool| {
+            let fit = self.usable.iter().filter(move |replica| {
+                replica.is_linked == is_linked
+                    && replica.serves(oldest)
+                    && !other_than.is_some_and(|other| std::ptr::eq(other, *replica))
+            });
+            let at = choose(fit.clone().map(Replica::candidate))?;
+            fit.clone().nth(at)
+        };
+        of(true).or_else(|| of(false))
+    }
+
+    /// Why no replica serves a read whose data may be no older than this.
+    pub(crate) fn explain(&self, oldest: Option<Instant>, now: Instant) -> String {
+        let why_not = |replica: &Replica| match replica.complete_until {
+            _ if !replica.is_reachable() => "no connection to it is open".to_owned(),
+            Some(until) if oldest.is_some_and(|oldest| until < oldest) => {
+                let age = now.saturating_duration_since(until);
+                format!("its data may be {} old", Rounded(age))
+            }
+            _ => "it is not known how old its data is".to_owned(),
+        };
+        let usable = self.usable.iter();
+        let usable = usable.map(|replica| format!("{}: {}", replica.address, why_not(replica)));
+        let unusable = self.unusable.iter();
+        let unusable = unusable.map(|(address, why)| format!("{address}: {why}"));
+        let all: Vec<_> = usable.chain(unusable).collect();
+        if all.is_empty() {
+            "there is none".to_owned()
+        } else {
+            all.join("; ")
+        }
+    }
+}
+
+impl Replica {
+    fn serves(&self, oldest: Option<Instant>) -> bool {
+        let is_new_enough =
+            oldest.is_none_or(|oldest| self.complete_until.is_some_and(|until| until >= oldest));
+        is_new_enough && self.is_reachable()
+    }
+
+    /// Whether a command would be sent at once.
+    fn is_reachable(&self) -> bool {
+        self.state.gate.state() == GateState::Free && self.state.parking.routes().is_some()
+    }
+
+    fn candidate(&self) -> Candidate {
+        let routes = self.state.parking.routes();
+        let outstanding = routes
+            .as_ref()
+            .map_or(0, |routes| routes.least_loaded().activity.outstanding());
+        Candidate {
+            round_trip: self.round_trip,
+            outstanding,
+        }
+    }
+}
+
+impl Kept for Replicas {
+    fn keeper(&self) -> &Keeper {
+        &self.keeper
+    }
+
+    fn expire(self: &Arc<Self>, now: tokio::time::Instant) {
+        let (over, next) = {
+            let mut waiting = self.waiting();
+            waiting.retain(|waiting| !waiting.answer.is_closed());
+            let over: Vec<_> = waiting
+                .extract_if(.., |waiting| waiting.deadline <= now)
+                .collect();
+            (over, waiting.iter().map(|waiting| waiting.deadline).min())
+        };
+        if let Some(next) = next {
+            Keeper::arm(self, next);
+        }
+        for waiting in over {
+            // It may have gone.
+            let _ = waiting.answer.send(());
+        }
+    }
+}
