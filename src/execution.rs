@@ -42,6 +42,8 @@ pub enum Source {
     Redis,
     /// The store of a [`Fallback`](crate::Fallback) has run it, in this process. The server knows nothing of it.
     Memory,
+    /// The near cache of [`Database::cached`](crate::Database::cached). The server was not asked.
+    Cache,
 }
 
 impl fmt::Display for Source {
@@ -49,6 +51,7 @@ impl fmt::Display for Source {
         f.write_str(match self {
             Self::Redis => "the server",
             Self::Memory => "a store in memory",
+            Self::Cache => "the near cache",
         })
     }
 }

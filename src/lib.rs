@@ -103,6 +103,7 @@ mod memory;
 mod messages;
 #[cfg(feature = "metrics")]
 mod metrics;
+mod near;
 mod nearest;
 mod net;
 mod policy;
@@ -165,8 +166,8 @@ pub use preset::{PresetDatabases, RedisDatabase, UnknownRedisDatabase};
 pub use replica::{Replica, ReplicaStatus};
 pub use shared_lease::SharedLease;
 pub use stats::{
-    DatabaseStats, DurationHistogram, Encryption, Evictions, FallbackStats, LastError, PoolStats,
-    SupervisorStats,
+    DatabaseStats, DurationHistogram, Encryption, Evictions, FallbackStats, LastError,
+    NearCacheStats, PoolStats, SupervisorStats,
 };
 #[cfg(feature = "status-page")]
 pub use status_page::{StatusBody, StatusEvents, StatusPage, StatusRequest, StatusResponse};

@@ -9,8 +9,11 @@ use std::{
 use tokio::{sync::watch, time::timeout};
 
 use crate::{
+    call::CallEngine,
     health_check::{Answers, HealthCheck},
+    log::log_line,
     messages::{CheckHealth, Replicate, Shutdown, SupervisorLink},
+    near::Keeping,
     registry::Registry,
     state::DatabaseState,
 };
@@ -81,6 +84,18 @@ impl Lifeline {
     /// Has the replicas looked at of the databases that want it.
     pub(crate) fn replicate(&self) {
         self.link.replicate.do_send(Replicate);
+    }
+
+    /// Has a task keep the near cache of a database alive.
+    pub(crate) fn keep_near_cache(&self, engine: &CallEngine) {
+        let Some(keeping) = Keeping::of(engine) else {
+            return;
+        };
+        let task = self.registry.until_stopped(keeping.run());
+        if let Err(error) = self.registry.executor.spawn(task) {
+            // Reads go to the server.
+            log_line!(self.registry.log, WARN, %error, "there is no near cache");
+        }
     }
 
     pub(crate) async fn shutdown(&self, grace: Duration) -> ShutdownReport {

@@ -352,6 +352,7 @@ impl Registry {
         let replica_of = state.replica_of.as_ref();
         DatabaseStats {
             replica_of: replica_of.map(|primary| primary.name().clone()),
+            near_cache: state.near_cache_figures(),
             ..counters.snapshot(id, encryption, history, in_flight, fallback, pool)
         }
     }

@@ -9,7 +9,7 @@
 //! - `stand_in`: a store in this process in place of a server that is away · `unserved`: a call before that · `watch`: what is read is
 //!   remembered for that
 //! - `leased`: calls on an exclusive connection · `survey`: commands that are on no list ·
-//!   `unheard`: commands that want no reply · `places`: reads that replicas may serve
+//!   `unheard`: commands that want no reply · `places`: reads that replicas may serve · `near`: calls with a near cache
 //! - `pipeline`: pipelines on their way through the `redis` crate · `aborted`: the error of a transaction ·
 //!   `errors`: the errors of calls · `traced`: calls as traces tell of them · `front`: what a front asks for its clients · `underway`: a command of such a client
 
@@ -19,6 +19,7 @@ mod attempts;
 mod errors;
 mod front;
 mod leased;
+mod near;
 mod options;
 mod pipeline;
 mod places;
@@ -42,7 +43,7 @@ use std::sync::Arc;
 
 use oneshot::{AsyncReceiver, RecvError};
 use redis::{Cmd, Pipeline, Value};
-use tokio::time::Instant;
+use tokio::{task::coop::consume_budget, time::Instant};
 
 use self::{
     attempts::{Attempt, Attempts},
@@ -97,6 +98,14 @@ impl<B: Backend> CallEngine<B> {
         command: &Cmd,
         options: CallOptions,
     ) -> Result<(Value, Source), Error> {
+        if options.has_near_cache {
+            if let Some(reply) = self.hit(command) {
+                // Hits are ready at once, and a loop of them must not starve the other tasks of its thread.
+                consume_budget().await;
+                return Ok((reply, Source::Cache));
+            }
+            return Box::pin(self.execute_near(command, options)).await;
+        }
         if options.is_to_be_traced() {
             let call = self.execute_from(command, options.traced());
             return Box::pin(self.in_span(command, call)).await;
@@ -131,6 +140,11 @@ impl<B: Backend> CallEngine<B> {
         pipeline: &Pipeline,
         options: CallOptions,
     ) -> Result<(Vec<Value>, Attempts), Error> {
+        if options.has_near_cache {
+            let _write = self.pipeline_writes(pipeline);
+            let call = self.execute_pipeline(pipeline, options.without_near_cache());
+            return Box::pin(call).await;
+        }
         if options.is_to_be_traced() {
             let call = self.execute_pipeline(pipeline, options.traced());
             return Box::pin(self.in_span_of(pipeline, call)).await;

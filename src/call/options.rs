@@ -21,6 +21,8 @@ pub(crate) struct Overrides {
     pub(crate) is_patient: Option<bool>,
     /// Whether error texts of the server come as they are, with what they quote of the command.
     pub(crate) keeps_texts: bool,
+    /// Whether replies may come from the near cache.
+    pub(crate) has_near_cache: bool,
 }
 
 impl Overrides {
@@ -47,6 +49,13 @@ impl Overrides {
         }
     }
 
+    pub(crate) fn with_near_cache(self) -> Self {
+        Self {
+            has_near_cache: true,
+            ..self
+        }
+    }
+
     pub(crate) fn with_idempotence(self, idempotence: Idempotence) -> Self {
         Self {
             idempotence,
@@ -68,6 +77,8 @@ pub(crate) struct CallOptions {
     /// The call waits while the database is down.
     pub(super) is_patient: bool,
     pub(super) keeps_texts: bool,
+    /// Replies may come from the near cache.
+    pub(super) has_near_cache: bool,
     /// Values that it reads or writes are remembered for a later outage.
     pub(super) remembers: bool,
     /// Its values are remembered by whoever makes the call.
@@ -87,6 +98,7 @@ impl CallOptions {
             idempotence: overrides.idempotence,
             is_patient: overrides.is_patient.unwrap_or(settings.is_patient),
             keeps_texts: overrides.keeps_texts,
+            has_near_cache: overrides.has_near_cache,
             remembers: settings.remembers,
             is_watched: false,
             is_traced: false,
@@ -142,6 +154,14 @@ impl CallOptions {
         match began {
             Some(began) if self.is_strict || block.is_none() => self.counted_from(began),
             _ => self,
+        }
+    }
+
+    /// The same, at the server.
+    pub(super) fn without_near_cache(self) -> Self {
+        Self {
+            has_near_cache: false,
+            ..self
         }
     }
 

@@ -33,6 +33,8 @@ pub(super) const CONNECTIONS: &str = "redis_steward.connections";
 pub(super) const EVICTIONS: &str = "redis_steward.evictions";
 pub(super) const LEASES: &str = "redis_steward.leases";
 pub(super) const FALLBACK: &str = "redis_steward.fallback";
+pub(super) const NEAR_CACHE: &str = "redis_steward.near_cache";
+pub(super) const NEAR_CACHE_BYTES: &str = "redis_steward.near_cache_bytes";
 
 /// Tells the recorder of the program what they mean.
 pub(super) fn describe() {
@@ -77,6 +79,11 @@ pub(super) fn describe() {
         Unit::Bytes,
         "Size of the commands in flight."
     );
+    describe_gauge!(
+        NEAR_CACHE_BYTES,
+        Unit::Bytes,
+        "Memory of what the near cache keeps."
+    );
     for (name, meaning) in [
         (TIMEOUTS, "Waits for a connection that were in vain."),
         (OPERATIONS, "Commands that have ended, by outcome."),
@@ -98,6 +105,7 @@ pub(super) fn describe() {
             "Connections that were closed though nothing was wrong, by reason.",
         ),
         (FALLBACK, "What a fallback has done in place of the server."),
+        (NEAR_CACHE, "Reads and keys of the near cache."),
     ] {
         describe_counter!(name, Unit::Count, meaning);
     }

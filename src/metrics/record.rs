@@ -5,8 +5,9 @@ use metrics::{Label, counter, gauge, histogram};
 use super::names::{
     BYTES, CIRCUIT, CIRCUIT_CHANGES, CONNECTION_COUNT, CONNECTION_IDLE_MAX, CONNECTION_MAX,
     CONNECTION_STATE, CONNECTIONS, CREATE_TIME, EVENTS, EVICTIONS, FALLBACK, IN_FLIGHT,
-    IN_FLIGHT_BYTES, LEASES, OPERATION_DURATION, OPERATIONS, PARKED, PENDING_REQUESTS, POOL,
-    RETRIES, RETRIES_DENIED, SLOW, STATE, SYSTEM, TIMEOUTS, TRIPS, USE_TIME, WAIT_TIME,
+    IN_FLIGHT_BYTES, LEASES, NEAR_CACHE, NEAR_CACHE_BYTES, OPERATION_DURATION, OPERATIONS, PARKED,
+    PENDING_REQUESTS, POOL, RETRIES, RETRIES_DENIED, SLOW, STATE, SYSTEM, TIMEOUTS, TRIPS,
+    USE_TIME, WAIT_TIME,
 };
 use crate::{
     events::CircuitState,
@@ -115,6 +116,17 @@ fn record_database(labels: &Labels<'_>, added: &DatabaseStats) {
         ("in_doubt", fallback.recovery.in_doubt),
     ];
     labels.counter_of(FALLBACK, "result", &results);
+    // Mostly there is none.
+    if let Some(near_cache) = &added.near_cache {
+        let events = [
+            ("hit", near_cache.hits),
+            ("miss", near_cache.misses),
+            ("eviction", near_cache.evictions),
+            ("invalidation", near_cache.invalidations),
+        ];
+        labels.counter_of(NEAR_CACHE, "event", &events);
+        labels.gauge(NEAR_CACHE_BYTES, near_cache.bytes as usize);
+    }
 }
 
 /// A database that was removed has no connections and no state any more.

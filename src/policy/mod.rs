@@ -7,6 +7,7 @@ pub(crate) mod command;
 pub(crate) mod fallback;
 pub(crate) mod gate_state;
 pub(crate) mod health;
+pub(crate) mod near_cache;
 pub(crate) mod outcome;
 pub(crate) mod pace;
 pub(crate) mod plan;

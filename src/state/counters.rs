@@ -139,6 +139,7 @@ impl Counters {
             in_flight,
             in_flight_bytes,
             fallback,
+            near_cache: None,
             pool,
         }
     }

@@ -10,6 +10,7 @@ mod gate;
 mod keeper;
 mod lessees;
 mod local_store;
+mod near_cache;
 mod outage;
 mod parking;
 mod permits;
@@ -25,6 +26,7 @@ pub(crate) use gate::{Admitted, Gate, NotAdmitted};
 pub(crate) use keeper::{Keeper, Kept};
 pub(crate) use lessees::Lessees;
 pub(crate) use local_store::{LocalStore, LocalWork, NotRun, Step};
+pub(crate) use near_cache::{Missed, NearCache, Tracking, as_resp2, is_of_none};
 pub(crate) use outage::Outage;
 pub(crate) use parking::Parking;
 pub(crate) use permits::{Permit, Permits};
@@ -37,7 +39,7 @@ pub(crate) use survey::Survey;
 
 use std::{
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
     time::Instant,
@@ -54,7 +56,7 @@ use crate::{
     messages::{Evidence, Execute, PoolLink, Report},
     net::{DialError, Dialler, Executor, Failure, InFlight, ServerProgram},
     policy::{gate_state::GateState, retry::Budget},
-    stats::PoolStats,
+    stats::{NearCacheStats, PoolStats},
 };
 
 /// The state of one database. It outlives every actor: a restart publishes to the same one.
@@ -86,6 +88,8 @@ pub(crate) struct DatabaseState {
     pub(crate) local: LocalStore,
     /// Those that serve its reads, if that is wanted.
     pub(crate) replicas: Arc<Replicas>,
+    /// Replies that are kept until their keys change, once a handle wants that.
+    near_cache: OnceLock<Arc<NearCache>>,
     /// What was read, if it is to be remembered for an outage.
     pub(crate) seen: SeenValues,
     /// The reason of an open circuit, and the time of its next probe.
@@ -140,6 +144,7 @@ impl DatabaseState {
             relay: ArcSwapOption::empty(),
             health: ArcSwapOption::empty(),
             local: LocalStore::of(&settings),
+            near_cache: OnceLock::new(),
             seen: SeenValues::of(&settings),
             outage: ArcSwapOption::empty(),
             dial_error: ArcSwapOption::empty(),
@@ -180,8 +185,18 @@ impl DatabaseState {
             .resize(settings.max_in_flight, settings.max_in_flight_bytes);
         self.gate.resize(settings.max_parked);
         self.parking.resize(settings.max_parked);
+        let needs_new_connections = {
+            let present = self.settings.load();
+            present.needs_new_connections(changes, settings)
+        };
         // Before an outage can end, which looks for them there.
         self.settings.store(settings.clone());
+        if let Some(near_cache) = self.near_cache.get() {
+            near_cache.resize(settings);
+            if needs_new_connections {
+                near_cache.end_present();
+            }
+        }
         let holds = self.local.change(settings);
         if changes.lead_elsewhere() || changes.concern_fallback() && holds {
             self.seen.change(settings);
@@ -189,6 +204,17 @@ impl DatabaseState {
         if changes.lead_elsewhere() {
             self.is_moving.store(true, Relaxed);
         }
+    }
+
+    /// The replies that are kept. There is nothing in it before a handle wants that.
+    pub(crate) fn near_cache(&self) -> &Arc<NearCache> {
+        self.near_cache
+            .get_or_init(|| Arc::new(NearCache::new(&self.settings.load())))
+    }
+
+    /// The figures of the near cache, if there is one.
+    pub(crate) fn near_cache_figures(&self) -> Option<NearCacheStats> {
+        self.near_cache.get().map(|near_cache| near_cache.figures())
     }
 
     /// Ends the standing in of the local store, unless something is left to be carried out at the server. Settings that
@@ -233,7 +259,11 @@ impl DatabaseState {
             self.parking.refuse_impatient(false);
             self.lessees.refuse_impatient(false);
         }
-        self.gate.begin(gate_state)
+        let epoch = self.gate.begin(gate_state);
+        if let Some(near_cache) = self.near_cache.get() {
+            near_cache.changed.notify_one();
+        }
+        epoch
     }
 
     /// Answers the callers whose waiting the present state of the gate ends.

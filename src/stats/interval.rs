@@ -88,6 +88,10 @@ impl DatabaseStats {
             in_flight: later.in_flight,
             in_flight_bytes: later.in_flight_bytes,
             fallback: later.fallback.since(&earlier.fallback),
+            near_cache: later
+                .near_cache
+                .as_ref()
+                .map(|cache| cache.since(earlier.near_cache.as_ref())),
             pool: later.pool.since(&earlier.pool),
         }
     }

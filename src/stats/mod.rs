@@ -6,6 +6,7 @@ mod fallback;
 mod histogram;
 mod interval;
 mod last_error;
+mod near_cache;
 mod pool;
 #[cfg(feature = "serde")]
 mod wire;
@@ -15,6 +16,7 @@ pub use fallback::FallbackStats;
 pub use histogram::DurationHistogram;
 pub(crate) use histogram::{BUCKETS, bucket, bucket_bounds};
 pub use last_error::LastError;
+pub use near_cache::NearCacheStats;
 pub use pool::{Evictions, PoolStats};
 #[cfg(feature = "serde")]
 pub(crate) use wire::millis;
@@ -177,6 +179,8 @@ pub struct DatabaseStats {
     pub in_flight_bytes: usize,
     /// What was served in place of the server.
     pub fallback: FallbackStats,
+    /// The near cache, once a handle is [cached](crate::Database::cached).
+    pub near_cache: Option<NearCacheStats>,
     /// The connections of the database.
     pub pool: PoolStats,
 }

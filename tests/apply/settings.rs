@@ -258,6 +258,24 @@ const CASES: &[(&str, Adjust, bool, Seen)] = &[
         unseen,
     ),
     (
+        "near_cache_max_bytes",
+        |_, main| main.near_cache_max_bytes(1 << 20),
+        false,
+        unseen,
+    ),
+    (
+        "near_cache_max_entries",
+        |_, main| main.near_cache_max_entries(1_000),
+        false,
+        unseen,
+    ),
+    (
+        "near_cache_max_age",
+        |_, main| main.near_cache_max_age(Duration::from_secs(7)),
+        false,
+        unseen,
+    ),
+    (
         "max_parked",
         |_, main| main.max_parked(1_000),
         false,

@@ -374,6 +374,21 @@ fields! {
         /// number rides out a restart with many callers; a low one lets them fail sooner.
         fixed max_parked(requests): usize, default(16_384), range(1..);
 
+        /// The most bytes of replies that the [near cache](crate::Database::cached) keeps.
+        ///
+        /// Those that were not used for the longest time make room. A reply that is larger than a
+        /// share of it is not kept. Nothing is taken before a handle is cached.
+        fixed near_cache_max_bytes(bytes): usize, default(64 MiB), range(1 KiB..=512 GiB);
+
+        /// The most keys of which the near cache keeps replies.
+        fixed near_cache_max_entries(keys): usize, default(65_536), range(1..=1_073_741_824);
+
+        /// The longest time that the near cache keeps a reply.
+        ///
+        /// The server tells of changes, so that it only matters for what the server tells nothing of,
+        /// such as fields of a hash that expire one by one.
+        fixed near_cache_max_age(age): Duration, default(60 s), range(1 ms..=1 year);
+
         /// The longest reply accepted, in bytes; a longer one fails its command.
         ///
         /// The default is the longest string that a server holds, 512 MiB, and room for its frame.

@@ -64,6 +64,15 @@ const SETTERS: &[(&str, Set)] = &[
     ("max_in_flight_bytes", |c, n| {
         c.max_in_flight_bytes(n as usize)
     }),
+    ("near_cache_max_bytes", |c, n| {
+        c.near_cache_max_bytes(n as usize)
+    }),
+    ("near_cache_max_entries", |c, n| {
+        c.near_cache_max_entries(n as usize)
+    }),
+    ("near_cache_max_age", |c, s| {
+        c.near_cache_max_age(seconds(s))
+    }),
     ("max_parked", |c, n| c.max_parked(n as usize)),
     ("max_reply_bytes", |c, n| c.max_reply_bytes(n as usize)),
     ("keepalive.idle", |c, s| {

@@ -1,0 +1,146 @@
+//! Keys that change while their replies are kept.
+
+use std::time::{Duration, Instant};
+
+use redis::cmd;
+
+use crate::{
+    Rig, SOON,
+    common::{eventually_async, left_out_on_embedded},
+    until_read,
+};
+
+#[tokio::test]
+async fn changes_by_others_are_seen() {
+    if left_out_on_embedded() {
+        return;
+    }
+    let rig = Rig::start().await;
+    rig.server.cli(&["SET", "a", "1"]);
+    assert_eq!(rig.get_from_cache("a").await.as_deref(), Some("1"));
+    rig.server.cli(&["SET", "a", "2"]);
+    until_read(&rig, "a", Some("2")).await;
+    assert_eq!(rig.get_from_cache("a").await.as_deref(), Some("2"));
+    rig.server.cli(&["RENAME", "a", "b"]);
+    until_read(&rig, "a", None).await;
+    until_read(&rig, "b", Some("2")).await;
+    assert_eq!(rig.get_from_cache("b").await.as_deref(), Some("2"));
+    rig.server.cli(&["FLUSHALL"]);
+    until_read(&rig, "b", None).await;
+    assert!(rig.figures().invalidations >= 3);
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn own_writes_are_seen_at_once() {
+    if left_out_on_embedded() {
+        return;
+    }
+    let rig = Rig::start().await;
+    for round in 0..200 {
+        let set = cmd("SET").arg("a").arg(round).take();
+        match round % 4 {
+            0 => rig.cached.query::<()>(&set).await.expect("a reply"),
+            1 => {
+                let mut pipeline = redis::pipe();
+                pipeline.add_command(set).set("b", round);
+                rig.cached.pipeline::<()>(&pipeline).await.expect("a reply");
+            }
+            2 => {
+                let mut pipeline = redis::pipe();
+                pipeline.atomic().add_command(set);
+                rig.cached.pipeline::<()>(&pipeline).await.expect("a reply");
+            }
+            // A script may write any key.
+            _ => {
+                let script = "return redis.call('SET', 'a', ARGV[1])";
+                let eval = cmd("EVAL").arg(script).arg(0).arg(round).take();
+                rig.cached.query::<()>(&eval).await.expect("a reply");
+            }
+        }
+        assert_eq!(rig.get("a").await, Some(round.to_string()));
+        assert_eq!(rig.get("a").await, Some(round.to_string()));
+    }
+    assert!(rig.figures().hits > 0);
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn replies_live_no_longer_than_their_keys() {
+    if left_out_on_embedded() {
+        return;
+    }
+    let rig = Rig::start().await;
+    rig.server.cli(&["SET", "a", "1", "PX", "400"]);
+    let set = Instant::now();
+    let mut has_hit = false;
+    loop {
+        let (hits, asked) = (rig.figures().hits, Instant::now());
+        let value = rig.get("a").await;
+        if rig.figures().hits > hits && value.is_some() {
+            has_hit = true;
+            assert!(asked < set + Duration::from_millis(400));
+        }
+        if value.is_none() {
+            break;
+        }
+    }
+    assert!(has_hit);
+    // A time to live that is given later is seen as well.
+    rig.server.cli(&["SET", "b", "1"]);
+    rig.get_from_cache("b").await;
+    rig.server.cli(&["PEXPIRE", "b", "50"]);
+    until_read(&rig, "b", None).await;
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn replies_get_no_older_than_the_maximum() {
+    if left_out_on_embedded() {
+        return;
+    }
+    let max_age = Duration::from_millis(300);
+    let rig = Rig::with(|main| main.near_cache_max_age(max_age)).await;
+    rig.server.cli(&["SET", "a", "1"]);
+    rig.get_from_cache("a").await;
+    let calls = rig.calls("get");
+    let read = rig.calls("get");
+    assert_eq!(calls, read);
+    let asks_again = || rig.calls("get") > calls;
+    let reading = async {
+        while !asks_again() {
+            rig.get("a").await;
+        }
+    };
+    tokio::time::timeout(SOON, reading)
+        .await
+        .expect("the server is asked again");
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_change_of_the_place_empties_it() {
+    if left_out_on_embedded() {
+        return;
+    }
+    let rig = Rig::start().await;
+    rig.server.cli(&["SET", "a", "here"]);
+    let other = crate::common::RedisServer::start();
+    other.cli(&["SET", "a", "there"]);
+    assert_eq!(rig.get_from_cache("a").await.as_deref(), Some("here"));
+    let there = redis_steward::DatabaseConfig::from_url(other.url());
+    let config = redis_steward::Config::new().database("main", there);
+    rig.supervisor.apply(config).await.expect("applied");
+    until_read(&rig, "a", Some("there")).await;
+    // It is back at the new place.
+    rig.until_tracking().await;
+    assert_eq!(rig.get_from_cache("a").await.as_deref(), Some("there"));
+    for _ in 0..100 {
+        assert_eq!(rig.get("a").await.as_deref(), Some("there"));
+    }
+    other.cli(&["SET", "a", "again"]);
+    until_read(&rig, "a", Some("again")).await;
+    let keeps_one = || rig.figures().entries >= 1;
+    eventually_async(SOON, "it is kept", keeps_one).await;
+    rig.stop().await;
+}
