@@ -52,14 +52,7 @@ async fn without_tracking_reads_go_to_the_server() {
     }
     let server = RedisServer::start();
     let acl = [
-        "ACL",
-        "SETUSER",
-        "app",
-        "on",
-        ">app",
-        "~*",
-        "+@all",
-        "-client|tracking",
+        "ACL", "SETUSER", "app", "on", ">app", "~*", "+@all", "-client",
     ];
     assert_eq!(server.cli(&acl), "OK");
     let main = DatabaseConfig::from_url(server.url())
@@ -76,7 +69,7 @@ async fn without_tracking_reads_go_to_the_server() {
     };
     eventually_async(SOON, "the trouble is told", || trouble().is_some()).await;
     let trouble = trouble().expect("trouble");
-    assert!(trouble.contains("client|tracking"), "{trouble}");
+    assert!(trouble.contains("'client"), "{trouble}");
     for round in 0..20 {
         server.cli(&["SET", "a", &round.to_string()]);
         let value: i64 = cached.query(cmd("GET").arg("a")).await.expect("a reply");
