@@ -35,6 +35,7 @@ use crate::{
 /// | a command that blocks (`BLPOP`, `XREAD BLOCK` …) | the same | one of its own, automatically |
 /// | `WATCH`, reads and writes as one | [`transaction`](Self::transaction) | leased |
 /// | commands that change a connection (`SELECT` …) | [`lease`](Self::lease) | leased |
+/// | a handler for each entry of a stream | [`consumer`](Self::consumer) | shared; leased while it waits |
 /// | commands on threads without a runtime | [`blocking`](Self::blocking) | the same |
 /// | commands of other actix actors | [`recipient`](Self::recipient) | the same |
 ///
@@ -310,6 +311,11 @@ impl Database {
     /// command.
     pub(crate) fn with_texts(&self) -> Self {
         self.with_overrides(self.overrides.with_texts())
+    }
+
+    /// A handle of the same database for a part of this crate, which has options of its own.
+    pub(crate) fn without_overrides(&self) -> Self {
+        self.with_overrides(Overrides::default())
     }
 
     /// Runs an atomic pipeline, and returns all its replies.

@@ -33,6 +33,7 @@
 //! | [`Lease`] | a connection for one caller alone |
 //! | [`Loan`] | the lease and the pipeline inside of a [`transaction`](Database::transaction) |
 //! | [`BlockingDatabase`], [`BlockingLease`] | the same for threads without a runtime |
+//! | [`Consumer`], [`ConsumerBuilder`] | a handler for each entry of a stream, at least once |
 //! | [`Front`], [`FrontBuilder`] | databases for clients in any language |
 //! | [`Fallback`], [`Source`] | a store in memory during an outage, and where a reply comes from |
 //! | [`MemoryServer`] | a server inside the process, at `memory://`, with faults by remote control |
@@ -40,7 +41,7 @@
 //! | [`HealthEvents`], [`HealthEvent`], [`HealthState`] | changes of health, and their reasons |
 //! | [`SupervisorStats`], [`DatabaseStats`], [`PoolStats`] | counters and connections |
 //! | `StatusPage` (feature `status-page`) | a page for operators, in any web framework |
-//! | [`Execute`], [`Subscribe`] | commands and health as messages of actix actors |
+//! | [`Execute`], [`Subscribe`], [`HandleEntry`] | commands, health and entries of streams as messages of actix actors |
 //!
 //! Inside, `policy` decides, `actors` sequence, `net` does; `ARCHITECTURE.md` has the picture.
 //!
@@ -74,6 +75,7 @@
 mod config;
 
 mod blocking;
+mod consumer;
 mod database;
 mod front;
 mod lease;
@@ -143,6 +145,9 @@ pub use config::{
     Config, ConfigError, ConfigNote, DatabaseConfig, EnvironmentRegistry, ExplainedSetting,
     Explanation, Fallback, FilePosition, Io, Keepalive, OnRecovery, Problem, Protocol, Service,
     ServiceFuture, ServiceRegistry, StaticRegistry, WhenDown,
+};
+pub use consumer::{
+    Consumer, ConsumerBuilder, ConsumerError, ConsumerStats, HandleEntry, StartFrom, StreamEntry,
 };
 pub use credentials::{Credentials, CredentialsFn, CredentialsFuture, CredentialsProvider};
 pub use database::Database;

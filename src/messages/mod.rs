@@ -4,6 +4,7 @@
 //! |---|---|---|---|
 //! | [`Execute`] | actors of the application | relay | run this command |
 //! | [`Subscribe`] | actors of the application | supervisor | send me the health events |
+//! | [`HandleEntry`](crate::HandleEntry) | consumers of streams | an actor of the application | handle this entry |
 //! | `Parked` | the parking | pool | requests wait for a connection, or wait no more |
 //! | `Release` | handles | pool | what was sent before is done: send this request again |
 //! | `Acquire` | handles | pool | give me a connection of my own |

@@ -4,6 +4,7 @@
 pub(crate) mod backoff;
 pub(crate) mod breaker;
 pub(crate) mod command;
+pub(crate) mod consumer;
 pub(crate) mod fallback;
 pub(crate) mod gate_state;
 pub(crate) mod health;

@@ -8,6 +8,8 @@ pub(super) const LEFT_OUT: &[(&str, &[&str])] = &[
         "data that survive a kill",
         &[
             "chaos/main.rs::random_faults_violate_no_invariant",
+            "consumer/outages.rs::row_183_a_server_that_dies_costs_no_entry",
+            "consumer/outages.rs::row_183_what_was_handled_during_an_outage_is_acknowledged_after_it",
             "fallback/discard.rs::a_chat_goes_on_through_an_outage",
             "fallback/discard.rs::what_was_deleted_during_an_outage_stays_deleted",
             "fallback/honesty.rs::no_write_is_said_to_be_in_the_server_that_is_not",

@@ -1,0 +1,467 @@
+//! The consumer of a stream, as a machine: what it owes, and what is to be done about it. Events go in, actions come
+//! out.
+//!
+//! An entry that was delivered is *held* until it is acknowledged, among the dead letters, or given up by a failure of
+//! its handler: then it stays pending at the server, and some consumer takes it over when it has been idle for long
+//! enough. Nothing is acknowledged that was not handled.
+//!
+//! The machine has no clock, no dice and no sockets. Its shell, the driver of a consumer, tells it what has happened
+//! by [`Duties::on`], carries out the actions of [`Duties::poll`] until there is none, and asks again at
+//! [`Duties::wake_at`].
+
+mod entry_id;
+mod errand;
+mod held;
+mod interface;
+mod turns;
+
+pub(crate) use entry_id::EntryId;
+pub(crate) use errand::{Errand, Trouble};
+pub(crate) use interface::{Action, Burial, Event, Found, Question, Tally, Terms};
+pub(crate) use turns::Key;
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+use self::{errand::Course, held::Held, turns::Turns};
+
+/// The most entries of one acknowledgement. A longer command would delay the others of its connection.
+const MAX_ACKNOWLEDGED: usize = 1_000;
+
+/// The duties of one consumer, whose entries are `E`.
+#[derive(Debug)]
+pub(crate) struct Duties<E> {
+    terms: Terms,
+    held: Held<E>,
+    turns: Turns,
+    handled: Vec<EntryId>,
+    /// The entries of the acknowledgement that is under way.
+    acknowledging: Vec<EntryId>,
+    /// Entries to give up, the first of which is under way if the errand is, with the failures of their handlers.
+    dead: VecDeque<(EntryId, Option<Box<str>>)>,
+    /// Entries that will not be handled here, because the consumer stops.
+    unwanted: Vec<EntryId>,
+    releasing: Vec<EntryId>,
+    courses: [Course; ERRANDS],
+    /// Entries that the questions under way may bring.
+    asked: Asked,
+    needs_group: bool,
+    /// Where to look on for entries of the consumer itself, until there are no more.
+    own_after: Option<EntryId>,
+    /// The last question for new entries brought as many as it asked for, so there are probably more.
+    has_more: bool,
+    claim_from: EntryId,
+    claim_at: Option<Instant>,
+    renew_at: Option<Instant>,
+    /// The server was away, and has not been seen since.
+    is_troubled: bool,
+    is_stopping: bool,
+    has_left: bool,
+    /// No errand can succeed any more.
+    is_cut_off: bool,
+    tally: Tally,
+}
+
+const ERRANDS: usize = Errand::Leave as usize + 1;
+
+#[derive(Debug, Default)]
+struct Asked {
+    by_read: usize,
+    by_claim: usize,
+}
+
+impl<E: Clone> Duties<E> {
+    pub(crate) fn new(terms: Terms) -> Self {
+        Self {
+            terms,
+            held: Held::default(),
+            turns: Turns::new(terms.concurrency),
+            handled: Vec::new(),
+            acknowledging: Vec::new(),
+            dead: VecDeque::new(),
+            unwanted: Vec::new(),
+            releasing: Vec::new(),
+            courses: Default::default(),
+            asked: Asked::default(),
+            needs_group: terms.creates_group,
+            own_after: Some(EntryId::ZERO),
+            has_more: true,
+            claim_from: EntryId::ZERO,
+            claim_at: None,
+            renew_at: None,
+            is_troubled: false,
+            is_stopping: false,
+            has_left: false,
+            is_cut_off: false,
+            tally: Tally::default(),
+        }
+    }
+
+    /// Takes an event. `jitter` is a random number from 0 to 1.
+    pub(crate) fn on(&mut self, event: Event<E>, now: Instant, jitter: f64) {
+        match event {
+            Event::Prepared => {
+                self.succeeded(Errand::Prepare, now);
+                self.needs_group = false;
+            }
+            Event::Read { found, since } => self.took(found, since, now),
+            Event::Claimed {
+                found,
+                trimmed,
+                next,
+                since,
+            } => {
+                self.succeeded(Errand::Claim, now);
+                self.asked.by_claim = 0;
+                self.tally.trimmed += trimmed;
+                self.tally.claimed += self.take(found, since);
+                self.claim_from = next;
+                if next == EntryId::ZERO {
+                    // About half the time after which entries may be taken over, spread so that several
+                    // consumers do not look all at once.
+                    self.claim_after(now, self.terms.claim_idle.mul_f64(0.4 + 0.2 * jitter));
+                }
+            }
+            Event::Handled { id, failure } => self.ran(id, failure),
+            Event::Acknowledged => {
+                self.succeeded(Errand::Acknowledge, now);
+                for id in std::mem::take(&mut self.acknowledging) {
+                    self.tally.acknowledged += u64::from(self.held.forget(id));
+                }
+            }
+            Event::Renewed { ids, since } => {
+                self.succeeded(Errand::Renew, now);
+                for id in ids {
+                    self.held.renewed(id, since);
+                }
+            }
+            Event::Buried { was_pending } => {
+                self.succeeded(Errand::Bury, now);
+                self.buried(was_pending);
+            }
+            Event::Released => {
+                self.succeeded(Errand::Release, now);
+                self.released();
+            }
+            Event::Left => {
+                self.succeeded(Errand::Leave, now);
+                self.has_left = true;
+            }
+            Event::Failed { errand, trouble } => self.failed(errand, trouble, now, jitter),
+            Event::Stop => self.stop(),
+        }
+    }
+
+    /// The next action. The shell asks until there is none.
+    pub(crate) fn poll(&mut self, now: Instant) -> Option<Action<E>> {
+        if let Some(id) = self.turns.next() {
+            let entry = self.held.run(id);
+            return Some(Action::Run { id, entry });
+        }
+        if self.is_cut_off {
+            return None;
+        }
+        let question = self
+            .acknowledge(now)
+            .or_else(|| self.bury(now))
+            .or_else(|| self.renew(now))
+            .or_else(|| {
+                if self.is_stopping {
+                    self.release(now).or_else(|| self.leave(now))
+                } else {
+                    self.prepare(now)
+                        .or_else(|| self.claim(now))
+                        .or_else(|| self.read(now))
+                }
+            })?;
+        self.courses[question.errand() as usize].begin();
+        Some(Action::Ask(question))
+    }
+
+    /// When the shell is to poll again, if no event comes before.
+    pub(crate) fn wake_at(&self, now: Instant) -> Option<Instant> {
+        let courses = self.courses.iter().filter_map(Course::not_before);
+        let others = self.claim_at.into_iter().chain(self.renew_at);
+        // What is due already waits for an event.
+        courses.chain(others).filter(|at| *at > now).min()
+    }
+
+    /// Whether it was told to stop, or cannot go on, and nothing is left to do or to wait for.
+    pub(crate) fn is_over(&self) -> bool {
+        let is_idle = self.turns.running() == 0 && !self.courses.iter().any(Course::is_under_way);
+        is_idle && (self.has_left || self.is_cut_off)
+    }
+
+    /// Whether no errand can succeed any more.
+    pub(crate) fn is_cut_off(&self) -> bool {
+        self.is_cut_off
+    }
+
+    pub(crate) fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    /// Handlers that run.
+    pub(crate) fn running(&self) -> usize {
+        self.turns.running()
+    }
+
+    /// Entries that were delivered to this consumer, and are neither acknowledged nor given up.
+    pub(crate) fn held(&self) -> usize {
+        self.held.len()
+    }
+
+    fn took(&mut self, found: Vec<Found<E>>, since: Instant, now: Instant) {
+        self.succeeded(Errand::Read, now);
+        let asked = std::mem::take(&mut self.asked.by_read);
+        match self.own_after {
+            Some(_) => {
+                self.own_after = found.last().map(|last| last.id);
+                self.tally.claimed += self.take(found, since);
+            }
+            None => {
+                self.has_more = found.len() >= asked;
+                self.tally.read += self.take(found, since);
+            }
+        }
+    }
+
+    /// Holds what was found, and returns how many entries are held newly.
+    fn take(&mut self, found: Vec<Found<E>>, since: Instant) -> u64 {
+        let mut taken = 0;
+        for mut found in found {
+            let Some(entry) = found.entry.take() else {
+                self.take_trimmed(found.id);
+                continue;
+            };
+            if !self.held.take(&found, entry, since) {
+                continue;
+            }
+            taken += 1;
+            let is_worn_out = |max| found.deliveries > max;
+            if self.terms.max_deliveries.is_some_and(is_worn_out) {
+                self.held.settle(found.id);
+                self.dead.push_back((found.id, None));
+            } else if self.is_stopping {
+                self.unwanted.push(found.id);
+            } else {
+                self.turns.join(found.id, found.key.as_ref());
+            }
+        }
+        if taken > 0 && self.renew_at.is_none() {
+            self.renew_at = Some(since + self.renewal_pause());
+        }
+        taken
+    }
+
+    /// There is nothing to handle. It would be pending for ever.
+    fn take_trimmed(&mut self, id: EntryId) {
+        if !self.held.has(id) {
+            self.tally.trimmed += 1;
+            self.handled.push(id);
+        }
+    }
+
+    fn ran(&mut self, id: EntryId, failure: Option<Box<str>>) {
+        self.held.settle(id);
+        self.turns.done(self.held.get(id).key.as_ref());
+        let Some(failure) = failure else {
+            self.tally.handled += 1;
+            self.handled.push(id);
+            return;
+        };
+        self.tally.failed += 1;
+        let deliveries = self.held.get(id).deliveries;
+        if self
+            .terms
+            .max_deliveries
+            .is_some_and(|max| deliveries >= max)
+        {
+            self.dead.push_back((id, Some(failure)));
+        } else {
+            // It stays pending, and is taken over when it has been idle for long enough.
+            self.held.forget(id);
+        }
+    }
+
+    fn buried(&mut self, was_pending: bool) {
+        let (id, _) = self.dead.pop_front().expect("BUG: it was to be buried");
+        self.held.forget(id);
+        self.tally.dead_lettered += u64::from(was_pending);
+    }
+
+    fn released(&mut self) {
+        for id in std::mem::take(&mut self.releasing) {
+            self.held.forget(id);
+        }
+    }
+
+    fn acknowledge(&mut self, now: Instant) -> Option<Question<E>> {
+        if self.handled.is_empty() || !self.may_begin(Errand::Acknowledge, now) {
+            return None;
+        }
+        let rest = self.handled.len().min(MAX_ACKNOWLEDGED);
+        let rest = self.handled.split_off(rest);
+        self.acknowledging = std::mem::replace(&mut self.handled, rest);
+        Some(Question::Acknowledge(self.acknowledging.clone()))
+    }
+
+    fn bury(&mut self, now: Instant) -> Option<Question<E>> {
+        if !self.may_begin(Errand::Bury, now) {
+            return None;
+        }
+        let (id, failure) = self.dead.front()?.clone();
+        let held = self.held.get(id);
+        let burial = Burial {
+            id,
+            entry: held.entry.clone(),
+            deliveries: held.deliveries,
+            failure,
+        };
+        Some(Question::Bury(burial))
+    }
+
+    /// A claim is renewed when a third of the time has passed after which others may take the entry over. It is looked
+    /// for twice as often, so that half of the time is left in any case.
+    fn renew(&mut self, now: Instant) -> Option<Question<E>> {
+        if self.renew_at.is_none_or(|at| at > now) || !self.may_begin(Errand::Renew, now) {
+            return None;
+        }
+        let is_empty = self.held.len() == 0;
+        self.renew_at = (!is_empty).then(|| now + self.renewal_pause());
+        let old = self.held.older_than(self.terms.claim_idle / 3, now);
+        if old.is_empty() {
+            return None;
+        }
+        Some(Question::Renew(old))
+    }
+
+    fn renewal_pause(&self) -> Duration {
+        self.terms.claim_idle / 6
+    }
+
+    fn prepare(&mut self, now: Instant) -> Option<Question<E>> {
+        if !self.needs_group || !self.may_begin(Errand::Prepare, now) {
+            return None;
+        }
+        Some(Question::Prepare)
+    }
+
+    fn claim(&mut self, now: Instant) -> Option<Question<E>> {
+        let is_due = self.claim_at.is_none_or(|at| at <= now);
+        let comes_first = self.needs_group || self.own_after.is_some();
+        if comes_first || !is_due || !self.has_room() || !self.may_begin(Errand::Claim, now) {
+            return None;
+        }
+        self.asked.by_claim = self.terms.batch;
+        Some(Question::Claim {
+            from: self.claim_from,
+            count: self.terms.batch,
+        })
+    }
+
+    fn read(&mut self, now: Instant) -> Option<Question<E>> {
+        if self.needs_group || !self.has_room() || !self.may_begin(Errand::Read, now) {
+            return None;
+        }
+        let count = self.terms.batch;
+        self.asked.by_read = count;
+        Some(match self.own_after {
+            Some(after) => Question::ReadOwn { after, count },
+            None => Question::ReadNew {
+                count,
+                waits: !self.has_more,
+            },
+        })
+    }
+
+    /// Whether another batch may be asked for. While one is handled and acknowledged, another is there already.
+    fn has_room(&self) -> bool {
+        let limit = self.terms.concurrency + 2 * self.terms.batch;
+        let expected = self.held.len() + self.asked.by_read + self.asked.by_claim;
+        expected + self.terms.batch <= limit
+    }
+
+    fn release(&mut self, now: Instant) -> Option<Question<E>> {
+        if self.unwanted.is_empty() || !self.may_begin(Errand::Release, now) {
+            return None;
+        }
+        self.releasing = std::mem::take(&mut self.unwanted);
+        let with_deliveries = |id: &EntryId| (*id, self.held.get(*id).deliveries);
+        Some(Question::Release(
+            self.releasing.iter().map(with_deliveries).collect(),
+        ))
+    }
+
+    fn leave(&mut self, now: Instant) -> Option<Question<E>> {
+        let is_busy = self.courses.iter().any(Course::is_under_way);
+        let owes = self.held.len() > 0 || !self.handled.is_empty();
+        if self.has_left || is_busy || owes || !self.may_begin(Errand::Leave, now) {
+            return None;
+        }
+        Some(Question::Leave)
+    }
+
+    fn stop(&mut self) {
+        if self.is_stopping {
+            return;
+        }
+        self.is_stopping = true;
+        self.claim_at = None;
+        self.turns.end();
+        self.unwanted = self.held.waiting();
+    }
+
+    fn failed(&mut self, errand: Errand, trouble: Trouble, now: Instant, jitter: f64) {
+        self.courses[errand as usize].failed(trouble, now, jitter);
+        match trouble {
+            Trouble::Final => self.is_cut_off = true,
+            // Nothing is pending in a group that does not exist, so that this is done as well.
+            Trouble::NoGroup if errand == Errand::Bury => self.buried(false),
+            Trouble::NoGroup if errand == Errand::Release => self.released(),
+            Trouble::NoGroup if self.terms.creates_group => self.needs_group = true,
+            Trouble::NoGroup => self.is_cut_off = true,
+            Trouble::Unavailable => self.is_troubled = true,
+            Trouble::Refused => {}
+        }
+        match errand {
+            Errand::Read => self.asked.by_read = 0,
+            Errand::Claim => self.asked.by_claim = 0,
+            Errand::Acknowledge => self.handled.append(&mut self.acknowledging),
+            Errand::Release => self.unwanted.append(&mut self.releasing),
+            Errand::Renew => self.renew_at = Some(now),
+            // The consumer may stay: it does no harm.
+            Errand::Leave => self.has_left = true,
+            Errand::Prepare | Errand::Bury => {}
+        }
+        if self.is_cut_off {
+            self.stop();
+        }
+    }
+
+    fn succeeded(&mut self, errand: Errand, now: Instant) {
+        self.courses[errand as usize].succeeded();
+        if std::mem::take(&mut self.is_troubled) {
+            // During an outage nobody could renew a claim. So all renew theirs before any is taken over.
+            self.renew_at = Some(now);
+            self.claim_after(now, self.terms.claim_idle / 2);
+        }
+    }
+
+    fn claim_after(&mut self, now: Instant, pause: Duration) {
+        self.claim_at = self.claim_at.max(Some(now + pause));
+    }
+
+    fn may_begin(&self, errand: Errand, now: Instant) -> bool {
+        self.courses[errand as usize].may_begin(now)
+    }
+}
+#[cfg(test)]
+#[path = "decision_tests.rs"]
+mod decisions;
+
+#[cfg(test)]
+#[path = "model_tests.rs"]
+mod model;

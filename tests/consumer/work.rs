@@ -1,0 +1,149 @@
+//! How entries are handled: how many at a time, and in which order.
+
+use std::{
+    collections::BTreeMap,
+    convert::Infallible,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    time::Duration,
+};
+
+use redis_steward::StreamEntry;
+use tokio::time::sleep;
+
+use crate::{
+    common::{Rig, eventually_async},
+    record::{Record, SOON, add, assert_done, lacks_claims, many, number, quick},
+};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn entries_are_read_and_acknowledged_in_batches() {
+    if lacks_claims() {
+        return;
+    }
+    let rig = Rig::start().await;
+    add(&rig.main, 0..1_000).await;
+    rig.server.cli(&["CONFIG", "RESETSTAT"]);
+    let record = Record::default();
+    let noted = record.clone();
+    let consumer =
+        quick(&rig.main)
+            .claim_idle(SOON)
+            .batch(many(100))
+            .run(move |entry: StreamEntry| {
+                noted.note(&entry);
+                async { Ok::<_, Infallible>(()) }
+            });
+    let is_done = || consumer.statistics().acknowledged == 1_000;
+    eventually_async(SOON, "all are acknowledged", is_done).await;
+    assert!((0..1_000).eq(record.times().into_keys()), "each is handled");
+    assert_eq!(record.len(), 1_000, "each once");
+    let calls = rig.server.cli(&["INFO", "commandstats"]);
+    let calls_of = |command: &str| {
+        let line = calls
+            .lines()
+            .find(|line| line.starts_with(&format!("cmdstat_{command}:")));
+        let calls = line.and_then(|line| line.split_once("calls=")?.1.split(',').next());
+        calls
+            .expect("it was called")
+            .parse::<u64>()
+            .expect("a number")
+    };
+    // Ten batches, those of its own at the start, and the last one, which is empty.
+    let reads = calls_of("xreadgroup");
+    assert!((11..=20).contains(&reads), "{reads} reads");
+    let acknowledgements = calls_of("xack");
+    assert!(
+        acknowledgements <= 500,
+        "{acknowledgements} acknowledgements"
+    );
+    consumer.stop(SOON).await.expect("a consumer that runs");
+    assert_done(&rig).await;
+    rig.end().await;
+}
+
+#[tokio::test]
+async fn no_more_handlers_run_at_a_time_than_permitted() {
+    if lacks_claims() {
+        return;
+    }
+    const BOUND: usize = 5;
+    let rig = Rig::start().await;
+    add(&rig.main, 0..100).await;
+    let running = Arc::new(AtomicUsize::new(0));
+    let most = Arc::new(AtomicUsize::new(0));
+    let counted = (running.clone(), most.clone());
+    let consumer = quick(&rig.main)
+        .concurrency(many(BOUND))
+        .batch(many(7))
+        .run(move |_| {
+            let (running, most) = counted.clone();
+            async move {
+                most.fetch_max(running.fetch_add(1, SeqCst) + 1, SeqCst);
+                sleep(Duration::from_millis(2)).await;
+                running.fetch_sub(1, SeqCst);
+                Ok::<_, Infallible>(())
+            }
+        });
+    let mut most_held = 0;
+    let is_done = || {
+        let statistics = consumer.statistics();
+        assert!(statistics.in_progress <= BOUND, "{statistics:?}");
+        most_held = most_held.max(statistics.held);
+        statistics.acknowledged == 100
+    };
+    eventually_async(SOON, "all are acknowledged", is_done).await;
+    assert_eq!(most.load(SeqCst), BOUND);
+    assert!(most_held <= BOUND + 2 * 7, "{most_held} held");
+    consumer.stop(SOON).await.expect("a consumer that runs");
+    rig.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn entries_with_the_same_key_are_handled_in_order() {
+    if lacks_claims() {
+        return;
+    }
+    let rig = Rig::start().await;
+    add(&rig.main, 0..200).await;
+    // Per key the number of the last entry, while it is not being handled.
+    type Lanes = Arc<Mutex<BTreeMap<u64, Vec<u64>>>>;
+    let lanes = Lanes::default();
+    let others_ran = Arc::new(AtomicUsize::new(0));
+    let running = Arc::new(Mutex::new(BTreeMap::new()));
+    let seen = (lanes.clone(), running, others_ran.clone());
+    let consumer = quick(&rig.main)
+        .in_order_by(|entry| entry.bytes("key").unwrap_or_default())
+        .run(move |entry: StreamEntry| {
+            let (lanes, running, others_ran) = seen.clone();
+            async move {
+                let (number, key) = (number(&entry), number(&entry) % 3);
+                {
+                    let mut running = running.lock().expect("a map");
+                    assert_eq!(running.insert(key, number), None, "one at a time");
+                    others_ran.fetch_max(running.len(), SeqCst);
+                }
+                sleep(Duration::from_micros(pause_of(number))).await;
+                running.lock().expect("a map").remove(&key);
+                let mut lanes = lanes.lock().expect("lanes");
+                lanes.entry(key).or_default().push(number);
+                Ok::<_, Infallible>(())
+            }
+        });
+    let is_done = || consumer.statistics().acknowledged == 200;
+    eventually_async(SOON, "all are acknowledged", is_done).await;
+    let statistics = consumer.stop(SOON).await.expect("a consumer that runs");
+    assert_eq!(statistics.failed, 0, "no two at a time");
+    for (key, handled) in &*lanes.lock().expect("lanes") {
+        assert!(handled.is_sorted(), "{key}: {handled:?}");
+    }
+    assert_eq!(others_ran.load(SeqCst), 3, "other keys do not wait");
+    rig.end().await;
+}
+
+/// A pause of up to 2 ms.
+fn pause_of(number: u64) -> u64 {
+    number.wrapping_mul(0x9E37_79B9_7F4A_7C15) % 2_000
+}
