@@ -1,5 +1,6 @@
-//! A reliable work queue: workers block on a list and move each job to a list of their own until it is
-//! done. Ordinary commands are not delayed by them.
+//! Two reliable work queues. On a list: workers block on it and move each job to a list of their own until it is done.
+//! Ordinary commands are not delayed by them. On a stream: supervised consumers of a group, which take over what
+//! others have left, and put to the dead letters what always fails.
 //!
 //! `cargo run --example work_queue`, on a server inside the process, or on that of
 //! `REDIS_URL`. It uses keys that begin with `steward:jobs`, and deletes them.
@@ -11,11 +12,14 @@ use std::{
 };
 
 use redis::{AsyncCommands, Direction};
-use redis_steward::{Config, Database, Execution, Supervisor};
+use redis_steward::{Config, Consumer, Database, Execution, StartFrom, StreamEntry, Supervisor};
 
 const WORKERS: usize = 4;
 const JOBS: usize = 20;
 const QUEUE: &str = "steward:jobs";
+const STREAM: &str = "steward:jobs:stream";
+const DEAD_LETTERS: &str = "steward:jobs:dead";
+const GROUP: &str = "workers";
 
 #[tokio::main]
 async fn main() -> Result<ExitCode, Box<dyn Error>> {
@@ -28,7 +32,18 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
         eprintln!("No server at REDIS_URL; without it, this runs on memory://: {error}");
         return Ok(ExitCode::FAILURE);
     }
-    let mut main = supervisor.database("main")?;
+    let main = supervisor.database("main")?;
+    let all_done = on_a_list(&supervisor, main.clone()).await? && on_a_stream(main).await?;
+    supervisor.shutdown(Duration::from_secs(5)).await;
+    Ok(if all_done {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// Returns whether each job was done.
+async fn on_a_list(supervisor: &Supervisor, mut main: Database) -> Result<bool, Box<dyn Error>> {
     let lists = (1..=WORKERS).map(list_of).chain([QUEUE.to_owned()]);
     let () = main.del(lists.collect::<Vec<_>>()).await?;
 
@@ -53,12 +68,61 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
         done += worker.await?;
     }
     println!("{done} of {JOBS} jobs done");
-    supervisor.shutdown(Duration::from_secs(5)).await;
-    Ok(if done == JOBS {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(done == JOBS)
+}
+
+/// Returns whether each job was done, except for the one that cannot be.
+async fn on_a_stream(mut main: Database) -> Result<bool, Box<dyn Error>> {
+    let () = main.del(&[STREAM, DEAD_LETTERS]).await?;
+    for job in 1..=JOBS {
+        let () = main.xadd(STREAM, "*", &[("job", job)]).await?;
+    }
+    // A worker reads three jobs and dies.
+    let () = main.xgroup_create_mkstream(STREAM, GROUP, "0").await?;
+    let read = redis::cmd("XREADGROUP")
+        .arg(&["GROUP", GROUP, "dead", "COUNT", "3", "STREAMS", STREAM, ">"])
+        .take();
+    main.query::<redis::Value>(read).await?;
+
+    let consumers: Vec<Consumer> = (1..=2)
+        .map(|number| {
+            main.consumer(STREAM, GROUP)
+                .name(format!("worker-{number}"))
+                .create_group(StartFrom::Beginning)
+                // So that this example ends soon.
+                .claim_idle(Duration::from_millis(500))
+                .dead_letters(DEAD_LETTERS)
+                .run(do_job)
+        })
+        .collect();
+    let fates = || {
+        let all = consumers.iter().map(Consumer::statistics);
+        all.fold((0, 0), |(done, dead), one| {
+            (done + one.acknowledged, dead + one.dead_lettered)
+        })
+    };
+    let start = Instant::now();
+    while fates().0 + fates().1 < JOBS as u64 && start.elapsed() < Duration::from_secs(30) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let (done, dead) = fates();
+    println!("{done} of {JOBS} entries done, {dead} among the dead letters");
+    for consumer in consumers {
+        let name = consumer.name().to_owned();
+        let end = consumer.stop(Duration::from_secs(5)).await?;
+        println!("{name}: {} read, {} taken over", end.read, end.claimed);
+    }
+    let () = main.del(&[STREAM, DEAD_LETTERS]).await?;
+    Ok((done, dead) == (JOBS as u64 - 1, 1))
+}
+
+/// Does a job of the stream. It may be called again for the same entry, as all handlers.
+async fn do_job(entry: StreamEntry) -> Result<(), String> {
+    match entry.text("job") {
+        Some("13") => Err("nobody can do this job".into()),
+        Some(_) => Ok(()),
+        None => Err("this is no job".into()),
+    }
 }
 
 fn list_of(worker: usize) -> String {

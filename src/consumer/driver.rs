@@ -26,8 +26,8 @@ use crate::{
     state::clock,
 };
 
-/// The answer of the server, or the errand that was in vain.
-type Answer = Result<Event<StreamEntry>, (Errand, Error)>;
+/// How an errand ended.
+type Answer = (Errand, Result<Event<StreamEntry>, Error>);
 
 /// Something for which the driver waits.
 enum Happening {
@@ -48,7 +48,8 @@ pub(super) struct Driver {
     deadline: Option<Instant>,
     timer: Pin<Box<Sleep>>,
     statistics: watch::Sender<ConsumerStats>,
-    last_error: Option<String>,
+    /// The last error, and the errand that is yet to succeed.
+    last_error: Option<(Errand, String)>,
     /// Why no further errand can succeed.
     cut_off: Option<ConsumerError>,
 }
@@ -117,10 +118,9 @@ impl Driver {
 
     fn ask(&mut self, question: Question<StreamEntry>) {
         let (errand, group) = (question.errand(), self.group.clone());
-        self.asking.push(Box::pin(async move {
-            let answer = ask(&group, question).await;
-            answer.map_err(|error| (errand, error))
-        }));
+        self.asking.push(Box::pin(
+            async move { (errand, ask(&group, question).await) },
+        ));
     }
 
     fn tell(&mut self, event: Event<StreamEntry>) {
@@ -133,16 +133,16 @@ impl Driver {
         self.tell(Event::Handled { id, failure });
     }
 
-    fn answered(&mut self, answer: Answer) {
-        let (errand, error) = match answer {
+    fn answered(&mut self, (errand, answer): Answer) {
+        let error = match answer {
             Ok(event) => {
-                self.last_error = None;
+                self.last_error.take_if(|(failed, _)| *failed == errand);
                 return self.tell(event);
             }
-            Err(in_vain) => in_vain,
+            Err(error) => error,
         };
         let trouble = trouble(errand, &error);
-        self.last_error = Some(error.to_string());
+        self.last_error = Some((errand, error.to_string()));
         self.tell(Event::Failed { errand, trouble });
         if self.duties.is_cut_off() && self.cut_off.is_none() {
             self.cut_off = Some(self.group.explain(trouble, error));
@@ -184,7 +184,7 @@ impl Driver {
             self.duties.tally(),
             self.duties.running(),
             self.duties.held(),
-            self.last_error.clone(),
+            self.last_error.as_ref().map(|(_, text)| text.clone()),
         ));
     }
 }
@@ -217,9 +217,13 @@ async fn ask(group: &Group, question: Question<StreamEntry>) -> Result<Event<Str
             group.acknowledge(&ids).await?;
             Event::Acknowledged
         }
-        Question::Bury(burial) => Event::Buried {
-            was_pending: group.bury(&burial).await?,
-        },
+        Question::Bury(burial) => {
+            let was_pending = group.bury(&burial).await?;
+            if was_pending {
+                group.log_buried(burial.id);
+            }
+            Event::Buried { was_pending }
+        }
         Question::Renew(ids) => Event::Renewed {
             ids: group.renew(&ids).await?,
             since,
@@ -241,12 +245,17 @@ fn trouble(errand: Errand, error: &Error) -> Trouble {
         Error::ShuttingDown { .. } | Error::UnknownDatabase { .. } => Trouble::Final,
         Error::Server { code, .. } => match (&**code, errand) {
             ("NOGROUP", _) => Trouble::NoGroup,
+            // The stream was deleted while a read waited, or the server has become a replica.
+            ("UNBLOCKED", _) => Trouble::Unavailable,
             // That may be the key of the dead letters.
             ("WRONGTYPE", Errand::Bury) => Trouble::Refused,
             ("WRONGTYPE", _) => Trouble::Final,
             _ => Trouble::Refused,
         },
-        Error::Isolated { .. } | Error::Failed { .. } => Trouble::Refused,
+        Error::ReplyTooLarge { .. } => Trouble::TooLarge,
+        Error::Isolated { .. } | Error::Failed { .. } | Error::Conversion { .. } => {
+            Trouble::Refused
+        }
         _ => Trouble::Unavailable,
     }
 }

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     database::Database,
     error::Error,
+    log::log_line,
     policy::consumer::{Burial, EntryId, Found, Key, Trouble},
 };
 
@@ -232,6 +233,19 @@ impl Group {
             .arg(&self.names.consumer)
             .take();
         self.repeatable.query(leave).await
+    }
+
+    pub(super) fn log_buried(&self, id: EntryId) {
+        let (database, names) = (&self.once, &self.names);
+        let (name, stream) = (database.name().to_owned(), names.stream.clone());
+        log_line!(
+            database.lifeline().registry.log,
+            WARN,
+            database = name,
+            ?stream,
+            %id,
+            "an entry of a stream was moved to the dead letters"
+        );
     }
 
     fn about_stream(&self, command: &str, subcommand: &str) -> Cmd {

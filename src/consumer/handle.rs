@@ -17,7 +17,7 @@ use super::{
     statistics::ConsumerStats,
 };
 use crate::{
-    config::MAX_WAIT, database::Database, error::Error, execution::Execution,
+    config::MAX_WAIT, database::Database, error::Error, execution::Execution, log::log_line,
     policy::consumer::Terms, state::clock,
 };
 
@@ -106,8 +106,14 @@ impl Consumer {
             execution: Execution::NotSent,
         };
         // A task that a runtime does not run drops `ending`.
+        let logs = registry.clone();
+        let database = database.name().to_owned();
         let _ = registry.executor.spawn(async move {
             let ended = driver.await.unwrap_or(Some(Err(shut_down.into())));
+            if let Some(Err(error)) = &ended {
+                let error = error.clone();
+                log_line!(logs.log, ERROR, database, %error, "a consumer of a stream has ended");
+            }
             ending.send_replace(ended);
         });
         Self {

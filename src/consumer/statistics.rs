@@ -27,7 +27,7 @@ pub struct ConsumerStats {
     pub in_progress: usize,
     /// Entries that were delivered to this consumer and are not acknowledged yet, those in progress included.
     pub held: usize,
-    /// The error of the last command of the consumer, until one succeeds. It contains no secret.
+    /// The last error of a command of the consumer, until that command succeeds. It contains no secret.
     pub last_error: Option<String>,
 }
 

@@ -36,7 +36,7 @@ async fn row_181_an_entry_that_always_fails_goes_to_the_dead_letters_once() {
         .map(|_| {
             let noted = record.clone();
             quick(&rig.main)
-                .claim_idle(Duration::from_millis(100))
+                .claim_idle(Duration::from_secs(1))
                 .max_deliveries(times(3))
                 .run(move |entry: StreamEntry| {
                     noted.note(&entry);

@@ -26,7 +26,7 @@ fn lasting() -> RedisServer {
 fn start(database: &Database, record: &Record) -> Consumer {
     let noted = record.clone();
     quick(database)
-        .claim_idle(Duration::from_secs(2))
+        .claim_idle(Duration::from_secs(3))
         .concurrency(many(CONCURRENCY))
         .batch(many(BATCH))
         .run(move |entry: StreamEntry| {

@@ -68,16 +68,19 @@ async fn row_182_entries_of_a_dead_consumer_are_taken_over() {
         return;
     }
     let rig = with_entries(200).await;
-    read_as(&rig, "dead", 150).await;
     let died = Instant::now();
+    read_as(&rig, "dead", 150).await;
+    const IDLE: Duration = Duration::from_millis(1_500);
     let record = Record::default();
     let consumers: Vec<_> = (0..2)
         .map(|_| {
             let noted = record.clone();
-            quick(&rig.main).run(move |entry: StreamEntry| {
-                noted.note(&entry);
-                async { Ok::<_, Infallible>(()) }
-            })
+            quick(&rig.main)
+                .claim_idle(IDLE)
+                .run(move |entry: StreamEntry| {
+                    noted.note(&entry);
+                    async { Ok::<_, Infallible>(()) }
+                })
         })
         .collect();
     let is_done = || {
@@ -85,7 +88,7 @@ async fn row_182_entries_of_a_dead_consumer_are_taken_over() {
         of.sum::<u64>() == 200
     };
     eventually_async(SOON, "all are acknowledged", is_done).await;
-    assert!(died.elapsed() >= Duration::from_millis(300));
+    assert!(died.elapsed() >= IDLE);
     assert_eq!(record.times().len(), 200);
     assert_eq!(record.len(), 200, "each once");
     let claimed = consumers.iter().map(|one| one.statistics().claimed);
@@ -97,13 +100,13 @@ async fn row_182_entries_of_a_dead_consumer_are_taken_over() {
     rig.end().await;
 }
 
-/// The handlers and the entries that wait for them take several times as long as others would leave them.
+/// Handlers, and entries that wait for their turn, take longer than the time after which others take entries over.
 #[tokio::test]
 async fn row_182_no_entry_is_taken_over_while_its_handler_runs() {
     if lacks_claims() {
         return;
     }
-    const IDLE: Duration = Duration::from_millis(800);
+    const IDLE: Duration = Duration::from_millis(2_500);
     let rig = with_entries(6).await;
     let record = Record::default();
     let consumers: Vec<_> = (0..2)
@@ -111,12 +114,12 @@ async fn row_182_no_entry_is_taken_over_while_its_handler_runs() {
             let noted = record.clone();
             quick(&rig.main)
                 .claim_idle(IDLE)
-                .concurrency(many(1))
+                .concurrency(many(2))
                 .batch(many(3))
                 .run(move |entry: StreamEntry| {
                     noted.note(&entry);
                     async move {
-                        sleep(IDLE + IDLE / 2).await;
+                        sleep(IDLE + IDLE / 5).await;
                         Ok::<_, Infallible>(())
                     }
                 })

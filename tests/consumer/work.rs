@@ -10,12 +10,12 @@ use std::{
     time::Duration,
 };
 
-use redis_steward::StreamEntry;
+use redis_steward::{ConsumerError, StreamEntry};
 use tokio::time::sleep;
 
 use crate::{
     common::{Rig, eventually_async},
-    record::{Record, SOON, add, assert_done, lacks_claims, many, number, quick},
+    record::{Record, SOON, add, assert_done, lacks_claims, many, number, pending, quick, times},
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -140,6 +140,60 @@ async fn entries_with_the_same_key_are_handled_in_order() {
         assert!(handled.is_sorted(), "{key}: {handled:?}");
     }
     assert_eq!(others_ran.load(SeqCst), 3, "other keys do not wait");
+    rig.end().await;
+}
+
+/// Handlers run where connections do, if there is no runtime where the consumer is started.
+#[tokio::test]
+async fn a_consumer_can_be_started_outside_of_any_runtime() {
+    if lacks_claims() {
+        return;
+    }
+    let rig = Rig::start().await;
+    add(&rig.main, 0..3).await;
+    let main = rig.main.clone();
+    let start = std::thread::spawn(move || {
+        quick(&main).run(|_| async {
+            // It needs a runtime.
+            sleep(Duration::from_millis(1)).await;
+            Ok::<_, Infallible>(())
+        })
+    });
+    let consumer = start.join().expect("a consumer");
+    let is_done = || consumer.statistics().acknowledged == 3;
+    eventually_async(SOON, "all are acknowledged", is_done).await;
+    consumer.stop(SOON).await.expect("a consumer that runs");
+    rig.end().await;
+}
+
+/// The runtime of the application ends: nothing is acknowledged that was not handled, nor given up.
+#[tokio::test]
+async fn a_consumer_ends_with_the_runtime_of_its_handlers() {
+    if lacks_claims() {
+        return;
+    }
+    let rig = Rig::start().await;
+    add(&rig.main, 0..50).await;
+    let application = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let consumer = {
+        let _inside = application.enter();
+        quick(&rig.main).max_deliveries(times(1)).run(|_| async {
+            std::future::pending::<()>().await;
+            Ok::<_, Infallible>(())
+        })
+    };
+    let all_run = || consumer.statistics().in_progress == 16;
+    eventually_async(SOON, "as many run as may", all_run).await;
+    application.shutdown_background();
+    let error = consumer.ended().await;
+    assert!(matches!(error, ConsumerError::Runtime), "{error}");
+    assert_eq!(pending(&rig.main).await, 50);
+    assert_eq!(consumer.statistics().dead_lettered, 0);
+    drop(consumer);
     rig.end().await;
 }
 

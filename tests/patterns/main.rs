@@ -10,6 +10,7 @@ mod conversations;
 mod costs;
 mod fate;
 mod feature_flags;
+mod jobs;
 mod locks;
 mod rate_limits;
 mod results;

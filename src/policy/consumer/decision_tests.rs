@@ -359,3 +359,42 @@ fn an_entry_that_is_held_is_not_taken_twice() {
     let tally = course.duties.tally();
     assert_eq!((tally.claimed, tally.trimmed), (1, 1));
 }
+
+#[test]
+fn batches_that_are_too_large_become_smaller() {
+    let mut course = Course::waiting(Terms {
+        batch: 9,
+        ..terms()
+    });
+    let mut counts = Vec::new();
+    for _ in 0..5 {
+        course.fails(Errand::Read, Trouble::TooLarge);
+        course.pass(Duration::from_secs(1));
+        for action in course.actions() {
+            if let Action::Ask(Question::ReadNew { count, .. }) = action {
+                counts.push(count);
+            }
+        }
+    }
+    assert_eq!(counts, [5, 3, 2, 1, 1]);
+}
+
+/// The server has answered the claim before the acknowledgement, and the answers come the other way round.
+#[test]
+fn an_entry_that_was_acknowledged_during_a_claim_is_not_taken_again() {
+    let mut course = Course::waiting(terms());
+    course.read([found(1, 1)]);
+    course.actions();
+    course.pass(IDLE);
+    assert!(course.questions().contains(&Errand::Claim));
+    course.handled(1, None);
+    course.actions();
+    course.on(Event::Acknowledged);
+    course.on(Event::Claimed {
+        found: vec![found(1, 2), found(2, 2)],
+        trimmed: 0,
+        next: EntryId::ZERO,
+        since: course.now,
+    });
+    assert_eq!(course.runs(), [2]);
+}

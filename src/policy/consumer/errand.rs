@@ -28,6 +28,8 @@ pub(crate) enum Trouble {
     Refused,
     /// The server is away, or this process is over a limit.
     Unavailable,
+    /// The answer was too large to be read.
+    TooLarge,
     /// No later attempt can succeed.
     Final,
 }
@@ -58,7 +60,7 @@ impl Course {
     pub(super) fn failed(&mut self, trouble: Trouble, now: Instant, jitter: f64) {
         let reason = match trouble {
             Trouble::Refused => Reason::Rejected,
-            Trouble::NoGroup | Trouble::Unavailable | Trouble::Final => Reason::Unreachable,
+            _ => Reason::Unreachable,
         };
         let pause: Duration = self.backoff.pause(reason, jitter);
         self.is_under_way = false;

@@ -13,6 +13,7 @@ mod entry_id;
 mod errand;
 mod held;
 mod interface;
+mod questions;
 mod turns;
 
 pub(crate) use entry_id::EntryId;
@@ -21,14 +22,11 @@ pub(crate) use interface::{Action, Burial, Event, Found, Question, Tally, Terms}
 pub(crate) use turns::Key;
 
 use std::{
-    collections::VecDeque,
+    collections::{HashSet, VecDeque},
     time::{Duration, Instant},
 };
 
 use self::{errand::Course, held::Held, turns::Turns};
-
-/// The most entries of one acknowledgement. A longer command would delay the others of its connection.
-const MAX_ACKNOWLEDGED: usize = 1_000;
 
 /// The duties of one consumer, whose entries are `E`.
 #[derive(Debug)]
@@ -54,6 +52,8 @@ pub(crate) struct Duties<E> {
     has_more: bool,
     claim_from: EntryId,
     claim_at: Option<Instant>,
+    /// Entries that were done with while a question for others was under way. Its answer may still have them.
+    done_during_claim: HashSet<EntryId>,
     renew_at: Option<Instant>,
     /// The server was away, and has not been seen since.
     is_troubled: bool,
@@ -90,6 +90,7 @@ impl<E: Clone> Duties<E> {
             has_more: true,
             claim_from: EntryId::ZERO,
             claim_at: None,
+            done_during_claim: HashSet::new(),
             renew_at: None,
             is_troubled: false,
             is_stopping: false,
@@ -116,6 +117,8 @@ impl<E: Clone> Duties<E> {
                 self.succeeded(Errand::Claim, now);
                 self.asked.by_claim = 0;
                 self.tally.trimmed += trimmed;
+                let mut found = found;
+                found.retain(|found| !self.done_during_claim.contains(&found.id));
                 self.tally.claimed += self.take(found, since);
                 self.claim_from = next;
                 if next == EntryId::ZERO {
@@ -129,6 +132,7 @@ impl<E: Clone> Duties<E> {
                 self.succeeded(Errand::Acknowledge, now);
                 for id in std::mem::take(&mut self.acknowledging) {
                     self.tally.acknowledged += u64::from(self.held.forget(id));
+                    self.note_done(id);
                 }
             }
             Event::Renewed { ids, since } => {
@@ -163,19 +167,7 @@ impl<E: Clone> Duties<E> {
         if self.is_cut_off {
             return None;
         }
-        let question = self
-            .acknowledge(now)
-            .or_else(|| self.bury(now))
-            .or_else(|| self.renew(now))
-            .or_else(|| {
-                if self.is_stopping {
-                    self.release(now).or_else(|| self.leave(now))
-                } else {
-                    self.prepare(now)
-                        .or_else(|| self.claim(now))
-                        .or_else(|| self.read(now))
-                }
-            })?;
+        let question = self.question(now)?;
         self.courses[question.errand() as usize].begin();
         Some(Action::Ask(question))
     }
@@ -289,119 +281,20 @@ impl<E: Clone> Duties<E> {
     fn buried(&mut self, was_pending: bool) {
         let (id, _) = self.dead.pop_front().expect("BUG: it was to be buried");
         self.held.forget(id);
+        self.note_done(id);
         self.tally.dead_lettered += u64::from(was_pending);
+    }
+
+    fn note_done(&mut self, id: EntryId) {
+        if self.courses[Errand::Claim as usize].is_under_way() {
+            self.done_during_claim.insert(id);
+        }
     }
 
     fn released(&mut self) {
         for id in std::mem::take(&mut self.releasing) {
             self.held.forget(id);
         }
-    }
-
-    fn acknowledge(&mut self, now: Instant) -> Option<Question<E>> {
-        if self.handled.is_empty() || !self.may_begin(Errand::Acknowledge, now) {
-            return None;
-        }
-        let rest = self.handled.len().min(MAX_ACKNOWLEDGED);
-        let rest = self.handled.split_off(rest);
-        self.acknowledging = std::mem::replace(&mut self.handled, rest);
-        Some(Question::Acknowledge(self.acknowledging.clone()))
-    }
-
-    fn bury(&mut self, now: Instant) -> Option<Question<E>> {
-        if !self.may_begin(Errand::Bury, now) {
-            return None;
-        }
-        let (id, failure) = self.dead.front()?.clone();
-        let held = self.held.get(id);
-        let burial = Burial {
-            id,
-            entry: held.entry.clone(),
-            deliveries: held.deliveries,
-            failure,
-        };
-        Some(Question::Bury(burial))
-    }
-
-    /// A claim is renewed when a third of the time has passed after which others may take the entry over. It is looked
-    /// for twice as often, so that half of the time is left in any case.
-    fn renew(&mut self, now: Instant) -> Option<Question<E>> {
-        if self.renew_at.is_none_or(|at| at > now) || !self.may_begin(Errand::Renew, now) {
-            return None;
-        }
-        let is_empty = self.held.len() == 0;
-        self.renew_at = (!is_empty).then(|| now + self.renewal_pause());
-        let old = self.held.older_than(self.terms.claim_idle / 3, now);
-        if old.is_empty() {
-            return None;
-        }
-        Some(Question::Renew(old))
-    }
-
-    fn renewal_pause(&self) -> Duration {
-        self.terms.claim_idle / 6
-    }
-
-    fn prepare(&mut self, now: Instant) -> Option<Question<E>> {
-        if !self.needs_group || !self.may_begin(Errand::Prepare, now) {
-            return None;
-        }
-        Some(Question::Prepare)
-    }
-
-    fn claim(&mut self, now: Instant) -> Option<Question<E>> {
-        let is_due = self.claim_at.is_none_or(|at| at <= now);
-        let comes_first = self.needs_group || self.own_after.is_some();
-        if comes_first || !is_due || !self.has_room() || !self.may_begin(Errand::Claim, now) {
-            return None;
-        }
-        self.asked.by_claim = self.terms.batch;
-        Some(Question::Claim {
-            from: self.claim_from,
-            count: self.terms.batch,
-        })
-    }
-
-    fn read(&mut self, now: Instant) -> Option<Question<E>> {
-        if self.needs_group || !self.has_room() || !self.may_begin(Errand::Read, now) {
-            return None;
-        }
-        let count = self.terms.batch;
-        self.asked.by_read = count;
-        Some(match self.own_after {
-            Some(after) => Question::ReadOwn { after, count },
-            None => Question::ReadNew {
-                count,
-                waits: !self.has_more,
-            },
-        })
-    }
-
-    /// Whether another batch may be asked for. While one is handled and acknowledged, another is there already.
-    fn has_room(&self) -> bool {
-        let limit = self.terms.concurrency + 2 * self.terms.batch;
-        let expected = self.held.len() + self.asked.by_read + self.asked.by_claim;
-        expected + self.terms.batch <= limit
-    }
-
-    fn release(&mut self, now: Instant) -> Option<Question<E>> {
-        if self.unwanted.is_empty() || !self.may_begin(Errand::Release, now) {
-            return None;
-        }
-        self.releasing = std::mem::take(&mut self.unwanted);
-        let with_deliveries = |id: &EntryId| (*id, self.held.get(*id).deliveries);
-        Some(Question::Release(
-            self.releasing.iter().map(with_deliveries).collect(),
-        ))
-    }
-
-    fn leave(&mut self, now: Instant) -> Option<Question<E>> {
-        let is_busy = self.courses.iter().any(Course::is_under_way);
-        let owes = self.held.len() > 0 || !self.handled.is_empty();
-        if self.has_left || is_busy || owes || !self.may_begin(Errand::Leave, now) {
-            return None;
-        }
-        Some(Question::Leave)
     }
 
     fn stop(&mut self) {
@@ -424,6 +317,8 @@ impl<E: Clone> Duties<E> {
             Trouble::NoGroup if self.terms.creates_group => self.needs_group = true,
             Trouble::NoGroup => self.is_cut_off = true,
             Trouble::Unavailable => self.is_troubled = true,
+            // What was read is pending, and is taken over in smaller batches.
+            Trouble::TooLarge => self.terms.batch = self.terms.batch.div_ceil(2),
             Trouble::Refused => {}
         }
         match errand {
@@ -452,10 +347,6 @@ impl<E: Clone> Duties<E> {
 
     fn claim_after(&mut self, now: Instant, pause: Duration) {
         self.claim_at = self.claim_at.max(Some(now + pause));
-    }
-
-    fn may_begin(&self, errand: Errand, now: Instant) -> bool {
-        self.courses[errand as usize].may_begin(now)
     }
 }
 #[cfg(test)]
