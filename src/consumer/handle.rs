@@ -110,7 +110,9 @@ impl Consumer {
         let database = database.name().to_owned();
         let _ = registry.executor.spawn(async move {
             let ended = driver.await.unwrap_or(Some(Err(shut_down.into())));
-            if let Some(Err(error)) = &ended {
+            if let Some(Err(error)) = &ended
+                && !is_shutdown(error)
+            {
                 let error = error.clone();
                 log_line!(logs.log, ERROR, database, %error, "a consumer of a stream has ended");
             }
@@ -172,6 +174,11 @@ impl Consumer {
             Err(_) => Err(ConsumerError::Runtime),
         }
     }
+}
+
+/// Whether it has ended because all ends.
+fn is_shutdown(error: &ConsumerError) -> bool {
+    matches!(error, ConsumerError::Database(Error::ShuttingDown { .. }))
 }
 
 impl fmt::Debug for Consumer {

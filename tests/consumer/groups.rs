@@ -2,11 +2,13 @@
 
 use std::convert::Infallible;
 
-use redis_steward::{ConsumerError, Error, StartFrom, StreamEntry};
+use redis_steward::{
+    Config, ConsumerError, DatabaseConfig, Error, StartFrom, StreamEntry, Supervisor,
+};
 
 use crate::{
-    common::{Rig, eventually_async, words},
-    record::{Record, SOON, STREAM, add, assert_done, lacks_claims, number, quick},
+    common::{LogCapture, RedisServer, Rig, eventually_async, words},
+    record::{Record, SOON, STREAM, add, assert_done, lacks_claims, number, quick, times},
 };
 
 async fn nothing(_: StreamEntry) -> Result<(), Infallible> {
@@ -147,4 +149,31 @@ async fn entries_have_their_fields_in_order() {
     assert!(!format!("{entry:?}").contains("number"), "{entry:?}");
     consumer.stop(SOON).await.expect("a consumer that runs");
     rig.end().await;
+}
+
+#[tokio::test]
+async fn dead_letters_and_the_end_of_a_consumer_are_logged() {
+    if lacks_claims() {
+        return;
+    }
+    const NAME: &str = "logged";
+    LogCapture::start();
+    let server = RedisServer::start();
+    let config = Config::new().database(NAME, DatabaseConfig::from_url(server.url()));
+    let supervisor = Supervisor::spawn(config).await.expect("spawn");
+    let database = supervisor.database(NAME).expect("a name of these");
+    let handler = |_: StreamEntry| async { Err::<(), _>("no") };
+    let consumer = quick(&database).max_deliveries(times(1)).run(handler);
+    server.cli(&["XADD", STREAM, "7-1", "number", "1"]);
+    let lines = |text| LogCapture::events(NAME, text);
+    let buried = || lines("an entry of a stream was moved to the dead letters");
+    eventually_async(SOON, "a line", || !buried().is_empty()).await;
+    assert_eq!(buried()[0].get("id"), "7-1");
+    server.cli(&["SET", STREAM, "no stream"]);
+    let ended = || lines("a consumer of a stream has ended");
+    eventually_async(SOON, "the last line", || !ended().is_empty()).await;
+    assert!(ended()[0].get("error").contains("WRONGTYPE"));
+    drop(consumer);
+    supervisor.shutdown(SOON).await;
+    assert_eq!((buried().len(), ended().len()), (1, 1));
 }
