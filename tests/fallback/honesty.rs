@@ -119,6 +119,7 @@ async fn no_write_is_said_to_be_in_the_server_that_is_not() {
                     }
                 }
                 Ok(((), Source::Memory)) => in_memory += 1,
+                Ok(((), Source::Cache)) => unreachable!("the handle is not cached"),
                 Err(_) => {}
             }
             tokio::task::yield_now().await;

@@ -18,6 +18,7 @@ impl Fate {
         match ended {
             Ok((_, Source::Redis)) => Self::AtServer,
             Ok((_, Source::Memory)) => Self::InMemory,
+            Ok((_, Source::Cache)) => unreachable!("no handle of these tests is cached"),
             Err(error) => Self::of_error(error),
         }
     }
