@@ -37,6 +37,7 @@ use crate::{
 /// | commands that change a connection (`SELECT` …) | [`lease`](Self::lease) | leased |
 /// | a handler for each entry of a stream | [`consumer`](Self::consumer) | shared; leased while it waits |
 /// | commands on threads without a runtime | [`blocking`](Self::blocking) | the same |
+/// | messages of channels | [`subscribe`](Self::subscribe) and its like | one for all subscribers |
 /// | commands of other actix actors | [`recipient`](Self::recipient) | the same |
 ///
 /// # Connections

@@ -35,7 +35,7 @@ use crate::{
 /// [`allow_admin`](crate::DatabaseConfig::allow_admin) is set.
 ///
 /// `SUBSCRIBE` and its like are confirmed, but only as single commands and not in a pipeline. There is
-/// no way to read messages: they are dropped. In RESP2 a connection with subscriptions runs next to no
+/// no way to read messages: they are dropped; [`Database::subscribe`](crate::Database::subscribe) reads them. In RESP2 a connection with subscriptions runs next to no
 /// other commands.
 ///
 /// # Giving back

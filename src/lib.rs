@@ -109,6 +109,7 @@ mod near;
 mod nearest;
 mod net;
 mod policy;
+mod pubsub;
 mod registry;
 mod reply_code;
 mod rounded;
@@ -140,7 +141,7 @@ extern crate self as redis_steward;
 mod common;
 
 pub use applied::{Applied, DatabaseChange};
-pub use blocking::{BlockingDatabase, BlockingLease};
+pub use blocking::{BlockingDatabase, BlockingLease, BlockingSubscription};
 pub use config::{
     Config, ConfigError, ConfigNote, DatabaseConfig, EnvironmentRegistry, ExplainedSetting,
     Explanation, Fallback, FilePosition, Io, Keepalive, OnRecovery, Problem, Protocol, Service,
@@ -153,7 +154,8 @@ pub use credentials::{Credentials, CredentialsFn, CredentialsFuture, Credentials
 pub use database::Database;
 pub use error::{ApplyError, Error, Limit, StartError};
 pub use events::{
-    CircuitState, Failover, HealthEvent, HealthEvents, HealthState, Reason, Recovery, TimeInState,
+    CircuitState, EndCause, Failover, GapCause, HealthEvent, HealthEvents, HealthState,
+    PubSubEvent, Reason, Recovery, TimeInState, Topic, WhenFull,
 };
 pub use execution::{Execution, Source, Stage};
 pub use front::{Front, FrontBuilder, FrontError};
@@ -168,11 +170,12 @@ pub use metrics::Metrics;
 pub use name::DatabaseName;
 pub use policy::command::Refusal;
 pub use preset::{PresetDatabases, RedisDatabase, UnknownRedisDatabase};
+pub use pubsub::{Subscription, SubscriptionBuilder};
 pub use replica::{Replica, ReplicaStatus};
 pub use shared_lease::SharedLease;
 pub use stats::{
     DatabaseStats, DurationHistogram, Encryption, Evictions, FallbackStats, LastError,
-    NearCacheStats, PoolStats, SupervisorStats,
+    NearCacheStats, PoolStats, SubscriptionStats, SupervisorStats,
 };
 #[cfg(feature = "status-page")]
 pub use status_page::{StatusBody, StatusEvents, StatusPage, StatusRequest, StatusResponse};

@@ -344,7 +344,8 @@ impl Registry {
 
     fn statistics_of(&self, state: &DatabaseState) -> DatabaseStats {
         let history = self.hub.history(&state.name, clock::now());
-        let (in_flight, pool) = (state.in_flight.now(), state.pool_stats());
+        let in_flight = state.in_flight.now();
+        let connections = (state.subscribers.stats(), state.pool_stats());
         let fallback = state.local.figures();
         let id = state.id.clone();
         let encryption = Encryption::of(state.settings.load().tls.as_ref());
@@ -353,7 +354,7 @@ impl Registry {
         DatabaseStats {
             replica_of: replica_of.map(|primary| primary.name().clone()),
             near_cache: state.near_cache_figures(),
-            ..counters.snapshot(id, encryption, history, in_flight, fallback, pool)
+            ..counters.snapshot(id, encryption, history, in_flight, fallback, connections)
         }
     }
 }

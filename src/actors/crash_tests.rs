@@ -12,7 +12,7 @@ use tokio::{runtime::Handle, sync::oneshot};
 use super::{
     health::HealthActor, janitor::JanitorActor, panicking::PanickingConnector, pool::PoolActor,
     relay::RelayActor, replicas::ReplicasActor, sentinels::SentinelsActor,
-    supervisor::SupervisorActor,
+    subscribers::SubscribersActor, supervisor::SupervisorActor,
 };
 use crate::{
     call::{CallEngine, Overrides},
@@ -50,6 +50,11 @@ impl Handler<Crash> for SupervisorActor {
             Child::Janitor => self.janitor.as_ref().expect("janitor").do_send(Panic),
             Child::Sentinels => self.sentinels.as_ref().expect("sentinels").do_send(Panic),
             Child::Replicas => self.replicas.as_ref().expect("replicas").do_send(Panic),
+            Child::Subscribers => self
+                .subscribers
+                .as_ref()
+                .expect("subscribers")
+                .do_send(Panic),
             Child::Pool(name) => self.pools[&name].do_send(Panic),
             Child::Relay(name) => self.relays[&name].do_send(Panic),
         }
@@ -74,7 +79,8 @@ panics!(
     HealthActor,
     JanitorActor,
     ReplicasActor,
-    SentinelsActor
+    SentinelsActor,
+    SubscribersActor
 );
 
 /// A supervisor with the databases "one" and "two" on a real server.

@@ -16,6 +16,7 @@ mod readiness;
 mod relay;
 mod replicas;
 mod sentinels;
+mod subscribers;
 mod supervisor;
 
 #[cfg(test)]
@@ -34,5 +35,7 @@ mod hanging_names_tests;
 mod outage_tests;
 #[cfg(test)]
 mod sentinel_crash_tests;
+#[cfg(test)]
+mod subscriber_crash_tests;
 
 pub(crate) use supervisor::SupervisorActor;

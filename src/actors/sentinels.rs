@@ -145,6 +145,9 @@ impl SentinelsActor {
 impl Followed {
     /// Tells the pools where the primary is. The future ends when they use no other.
     fn tell(&self) -> impl Future<Output = ()> + use<> {
+        for database in &self.databases {
+            database.subscribers.look();
+        }
         let pools = self.databases.iter().map(|database| database.pool.load());
         let told: Vec<_> = match &self.primary {
             Some(primary) => pools

@@ -10,6 +10,7 @@ mod connection;
 mod context;
 mod lease;
 mod packed;
+mod subscription;
 mod wait;
 
 use std::{borrow::Borrow, fmt, future::Future, panic::Location, pin::pin, time::Duration};
@@ -17,6 +18,7 @@ use std::{borrow::Borrow, fmt, future::Future, panic::Location, pin::pin, time::
 use redis::{Cmd, FromRedisValue, Pipeline, Value};
 
 pub use lease::BlockingLease;
+pub use subscription::BlockingSubscription;
 
 use crate::{
     call::{CallEngine, CallOptions},

@@ -8,7 +8,7 @@
 //! - `retry`: the classification of an attempt, and the next attempt · `attempts`: their sum
 //! - `stand_in`: a store in this process in place of a server that is away · `unserved`: a call before that · `watch`: what is read is
 //!   remembered for that
-//! - `leased`: calls on an exclusive connection · `survey`: commands that are on no list ·
+//! - `leased`: calls on an exclusive connection · `subscribing`: the wait for the confirmation of subscriptions · `survey`: commands that are on no list ·
 //!   `unheard`: commands that want no reply · `places`: reads that replicas may serve · `near`: calls with a near cache
 //! - `pipeline`: pipelines on their way through the `redis` crate · `aborted`: the error of a transaction ·
 //!   `errors`: the errors of calls · `traced`: calls as traces tell of them · `front`: what a front asks for its clients · `underway`: a command of such a client
@@ -25,6 +25,7 @@ mod pipeline;
 mod places;
 mod retry;
 mod stand_in;
+mod subscribing;
 mod survey;
 mod traced;
 mod underway;

@@ -4,7 +4,8 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    Changes, ConfigNote, Io, ServiceRegistry, changes::Compared as _, fields::DatabaseSettings,
+    Changes, ConfigNote, Io, Protocol, ServiceRegistry, changes::Compared as _,
+    fields::DatabaseSettings,
 };
 
 /// The longest deadline, grace or interval, a year: an endless one would overflow the clock.
@@ -43,6 +44,15 @@ impl DatabaseSettings {
         // A shared connection watches its load only if another one could take a part of it.
         let begins_to_grow = next.can_grow() && !self.can_grow();
         changes.are_carried() || begins_to_grow
+    }
+
+    /// The same for subscribers, which can do more in RESP3. With a server that refuses it, their connection goes on in
+    /// RESP2.
+    pub(crate) fn for_subscribers(&self) -> Self {
+        Self {
+            protocol: Protocol::Resp3,
+            ..self.clone()
+        }
     }
 
     /// Whether the servers of both are found in the same way: by the same sentinels, for the same service.

@@ -1,4 +1,4 @@
-//! Health as applications see it: states, changes, and the stream of changes.
+//! Health as applications see it: states, changes, and the stream of changes. And `pubsub`: messages of channels.
 //!
 //! - this file: [`HealthState`], [`Reason`], [`CircuitState`], [`HealthEvent`] · `verdict`: whether a state is live and
 //!   ready
@@ -11,6 +11,7 @@ mod failover;
 mod feed;
 mod history;
 mod hub;
+mod pubsub;
 mod recovery;
 #[cfg(feature = "status-page")]
 mod run;
@@ -28,6 +29,7 @@ pub(crate) use feed::Change;
 pub(crate) use history::History;
 pub use history::TimeInState;
 pub(crate) use hub::EventHub;
+pub use pubsub::{EndCause, GapCause, PubSubEvent, Topic, WhenFull};
 pub use recovery::Recovery;
 #[cfg(feature = "status-page")]
 pub(crate) use stream::EventPlace;

@@ -13,6 +13,8 @@
 //! | `Retire` | health, handles | pool | stop using the present connection |
 //! | `Moved` | sentinels | pool | the primary is there: end the connections to others |
 //! | `Switched`, `NotFollowed` | the sentinels' tasks | sentinels | the primary of a service is another one; the task has ended |
+//! | `Listen` | the state of subscribers | subscribers | start the task of their connection |
+//! | `Ended` | the tasks of subscribers | subscribers | the task has ended |
 //! | `Sweep` | janitor | pool | close connections that are idle for too long or too old |
 //! | `SweepAll` | the supervisor | janitor | make all pools do so now |
 //! | `Drain` | supervisor | pool | finish what is under way and stop |
@@ -28,13 +30,14 @@
 //! | `Replicate` | handles | supervisor | replicas of a database are wanted from now on |
 //! | `HaveReplicas` | replicas | supervisor | have these replicas of a database, and no others |
 //! | `Looked` | the replicas' tasks | replicas | what a database and its replicas say of their replication |
-//! | `Reconfigured` | the supervisor | health, janitor, sentinels, replicas, pools | databases or settings have changed: compare |
+//! | `Reconfigured` | the supervisor | health, janitor, sentinels, replicas, subscribers, pools | databases or settings have changed: compare |
 
 mod application;
 mod health;
 mod lending;
 mod links;
 mod pool;
+mod subscribers;
 mod supervision;
 
 pub use application::{Execute, Subscribe};
@@ -48,6 +51,7 @@ pub(crate) use pool::{
     Authenticated, ConnectionEnded, Dialled, Drain, LoginFetched, Moved, NotVerified, Parked,
     Redial, Release, Retire, Saturated, Sweep, Verified,
 };
+pub(crate) use subscribers::Listen;
 pub(crate) use supervision::{
     Apply, AwaitReady, Child, ChildExited, HaveReplicas, NotWatched, ReadSettings, Reconfigured,
     Replicate, Revive, Shutdown, SweepAll, Watch,

@@ -28,6 +28,8 @@ pub(crate) enum Child {
     Sentinels,
     /// The actor that looks at replicas.
     Replicas,
+    /// The actor of subscribers.
+    Subscribers,
     /// The pool of this database.
     Pool(DatabaseId),
     /// The relay of this database.

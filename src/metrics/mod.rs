@@ -51,6 +51,8 @@ use crate::{registry::Registry, stats::SupervisorStats};
 /// | `redis_steward.fallback` | counter, `result` | calls `served` in place of the server, `stale` ones among them, writes `replayed` and not |
 /// | `redis_steward.near_cache` | counter, `event` | of a [near cache](crate::NearCacheStats), once a handle is cached: each `hit`, `miss`, `eviction`, `invalidation` |
 /// | `redis_steward.near_cache_bytes` | gauge | about the memory of what it keeps |
+/// | `redis_steward.subscribers`, `.topics` | gauge | subscriptions, and the channels and patterns that they listen to |
+/// | `redis_steward.pubsub` | counter, `event` | messages `received`, `delivered` and `dropped`, `gaps`, channels `refused`, and connections `opened`, `failed` and `lost`, as in [`SubscriptionStats`](crate::SubscriptionStats) |
 ///
 /// A histogram gets each duration as the middle of its [bucket](crate::DurationHistogram): the counts of buckets are exact
 /// if the metrics system has the bounds of

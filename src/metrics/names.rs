@@ -35,6 +35,9 @@ pub(super) const LEASES: &str = "redis_steward.leases";
 pub(super) const FALLBACK: &str = "redis_steward.fallback";
 pub(super) const NEAR_CACHE: &str = "redis_steward.near_cache";
 pub(super) const NEAR_CACHE_BYTES: &str = "redis_steward.near_cache_bytes";
+pub(super) const PUBSUB: &str = "redis_steward.pubsub";
+pub(super) const SUBSCRIBERS: &str = "redis_steward.subscribers";
+pub(super) const TOPICS: &str = "redis_steward.topics";
 
 /// Tells the recorder of the program what they mean.
 pub(super) fn describe() {
@@ -71,6 +74,8 @@ pub(super) fn describe() {
             "State of the circuit: 0 closed, 1 half-open, 2 open.",
         ),
         (LEASES, "Connections that are leased."),
+        (SUBSCRIBERS, "Subscriptions that exist."),
+        (TOPICS, "Channels and patterns with a subscriber."),
     ] {
         describe_gauge!(name, Unit::Count, meaning);
     }
@@ -103,6 +108,10 @@ pub(super) fn describe() {
         (
             EVICTIONS,
             "Connections that were closed though nothing was wrong, by reason.",
+        ),
+        (
+            PUBSUB,
+            "Messages of subscribers, their gaps, and the fate of their connection.",
         ),
         (FALLBACK, "What a fallback has done in place of the server."),
         (NEAR_CACHE, "Reads and keys of the near cache."),

@@ -6,12 +6,12 @@ use super::names::{
     BYTES, CIRCUIT, CIRCUIT_CHANGES, CONNECTION_COUNT, CONNECTION_IDLE_MAX, CONNECTION_MAX,
     CONNECTION_STATE, CONNECTIONS, CREATE_TIME, EVENTS, EVICTIONS, FALLBACK, IN_FLIGHT,
     IN_FLIGHT_BYTES, LEASES, NEAR_CACHE, NEAR_CACHE_BYTES, OPERATION_DURATION, OPERATIONS, PARKED,
-    PENDING_REQUESTS, POOL, RETRIES, RETRIES_DENIED, SLOW, STATE, SYSTEM, TIMEOUTS, TRIPS,
-    USE_TIME, WAIT_TIME,
+    PENDING_REQUESTS, POOL, PUBSUB, RETRIES, RETRIES_DENIED, SLOW, STATE, SUBSCRIBERS, SYSTEM,
+    TIMEOUTS, TOPICS, TRIPS, USE_TIME, WAIT_TIME,
 };
 use crate::{
     events::CircuitState,
-    stats::{DatabaseStats, DurationHistogram, SupervisorStats},
+    stats::{DatabaseStats, DurationHistogram, SubscriptionStats, SupervisorStats},
 };
 
 const STATES: [&str; 6] = [
@@ -127,6 +127,23 @@ fn record_database(labels: &Labels<'_>, added: &DatabaseStats) {
         labels.counter_of(NEAR_CACHE, "event", &events);
         labels.gauge(NEAR_CACHE_BYTES, near_cache.bytes as usize);
     }
+    record_subscriptions(labels, &added.subscriptions);
+}
+
+fn record_subscriptions(labels: &Labels<'_>, added: &SubscriptionStats) {
+    labels.gauge(SUBSCRIBERS, added.subscribers);
+    labels.gauge(TOPICS, added.topics);
+    let events = [
+        ("received", added.messages),
+        ("delivered", added.delivered),
+        ("dropped", added.dropped),
+        ("gaps", added.gaps),
+        ("refused", added.refused),
+        ("opened", added.opened),
+        ("failed", added.dial_failures),
+        ("lost", added.lost),
+    ];
+    labels.counter_of(PUBSUB, "event", &events);
 }
 
 /// A database that was removed has no connections and no state any more.
@@ -143,6 +160,8 @@ pub(super) fn record_removed(database: &str) {
         IN_FLIGHT_BYTES,
         PARKED,
         LEASES,
+        SUBSCRIBERS,
+        TOPICS,
         CIRCUIT,
     ] {
         labels.gauge(name, 0);

@@ -10,6 +10,7 @@ pub(crate) mod locate;
 pub(crate) mod request;
 pub(crate) mod resolver;
 pub(crate) mod sentinel;
+pub(crate) mod subscriber;
 pub(crate) mod transport;
 
 mod client_id;
@@ -41,4 +42,5 @@ pub(crate) use request::{
     Answer, Answered, Expected, Failure, Mailbox, Origin, Reply, Request, Responder,
 };
 pub(crate) use sentinel::{Service as SentinelService, follow as follow_service};
+pub(crate) use subscriber::{Heard, SubscriberConnection};
 pub(crate) use transport::{Connector, SocketConnector};

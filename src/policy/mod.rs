@@ -18,4 +18,5 @@ pub(crate) mod replicas;
 pub(crate) mod restarts;
 pub(crate) mod retry;
 pub(crate) mod session;
+pub(crate) mod subscriptions;
 mod window;

@@ -18,7 +18,10 @@ use crate::{
     identity::DatabaseId,
     net::{Tally, TallySink},
     policy::pool::{Eviction, Lane, State},
-    stats::{DatabaseStats, Encryption, Evictions, FallbackStats, LastError, PoolStats},
+    stats::{
+        DatabaseStats, Encryption, Evictions, FallbackStats, LastError, PoolStats,
+        SubscriptionStats,
+    },
 };
 
 /// The counters behind [`DatabaseStats`]. Connections add to them once per batch of replies.
@@ -109,7 +112,7 @@ impl Counters {
         history: History,
         (in_flight, in_flight_bytes): (usize, usize),
         fallback: FallbackStats,
-        pool: PoolStats,
+        (subscriptions, pool): (SubscriptionStats, PoolStats),
     ) -> DatabaseStats {
         DatabaseStats {
             id,
@@ -140,6 +143,7 @@ impl Counters {
             in_flight_bytes,
             fallback,
             near_cache: None,
+            subscriptions,
             pool,
         }
     }

@@ -19,6 +19,7 @@ mod roster;
 mod routes;
 mod seen_values;
 mod settings;
+mod subscribers;
 mod survey;
 
 pub(crate) use counters::{Counters, count};
@@ -35,6 +36,9 @@ pub(crate) use roster::Roster;
 pub(crate) use routes::{Route, Routes};
 pub(crate) use seen_values::SeenValues;
 pub(crate) use settings::{CallSettings, SettingsCell};
+pub(crate) use subscribers::{
+    Bounds, Driver, Need, NotJoined, SubscriberQueue, Subscribers, Unusable,
+};
 pub(crate) use survey::Survey;
 
 use std::{
@@ -50,7 +54,7 @@ use arc_swap::ArcSwapOption;
 
 use crate::{
     config::{Changes, DatabaseSettings},
-    events::{Reason, Recovery},
+    events::{EndCause, Reason, Recovery},
     execution::Execution,
     identity::DatabaseId,
     messages::{Evidence, Execute, PoolLink, Report},
@@ -92,6 +96,8 @@ pub(crate) struct DatabaseState {
     near_cache: OnceLock<Arc<NearCache>>,
     /// What was read, if it is to be remembered for an outage.
     pub(crate) seen: SeenValues,
+    /// The subscribers of channels, which share one connection.
+    pub(crate) subscribers: Arc<Subscribers>,
     /// The reason of an open circuit, and the time of its next probe.
     pub(crate) outage: ArcSwapOption<Outage>,
     /// The error of the last attempt to connect, until one succeeds.
@@ -123,6 +129,7 @@ impl DatabaseState {
         now: Instant,
     ) -> Arc<Self> {
         let gate = Gate::new(settings.max_parked, executor.clone());
+        let id = roster.identify(settings.name.clone());
         let (counters, pool) = (Arc::<Counters>::default(), Arc::default());
         let parking = Parking::new(
             settings.max_parked,
@@ -133,6 +140,7 @@ impl DatabaseState {
         Arc::new(Self {
             dialler,
             parking,
+            subscribers: Subscribers::new(id.clone(), executor.clone()),
             lessees: Lessees::new(executor.clone()),
             replicas: Replicas::new(executor),
             replica_of,
@@ -155,7 +163,7 @@ impl DatabaseState {
             is_moving: AtomicBool::new(false),
             refuses_introductions: AtomicBool::new(false),
             budget: Mutex::new(Budget::new(now)),
-            id: roster.identify(settings.name.clone()),
+            id,
             roster,
             name: settings.name.clone(),
             settings: SettingsCell::new(settings),
@@ -204,6 +212,7 @@ impl DatabaseState {
         if changes.lead_elsewhere() {
             self.is_moving.store(true, Relaxed);
         }
+        self.subscribers.look();
     }
 
     /// The replies that are kept. There is nothing in it before a handle wants that.
@@ -258,11 +267,13 @@ impl DatabaseState {
             // Before a caller can pass that finds no connection yet.
             self.parking.refuse_impatient(false);
             self.lessees.refuse_impatient(false);
+            self.subscribers.refuse_impatient(false);
         }
         let epoch = self.gate.begin(gate_state);
         if let Some(near_cache) = self.near_cache.get() {
             near_cache.changed.notify_one();
         }
+        self.subscribers.look();
         epoch
     }
 
@@ -272,6 +283,12 @@ impl DatabaseState {
         if self.refuses_impatient(self.gate.state()) {
             self.parking.refuse_impatient(true);
             self.lessees.refuse_impatient(true);
+            self.subscribers.refuse_impatient(true);
+        }
+        match self.gate.state() {
+            GateState::ShuttingDown => self.subscribers.end(EndCause::ShuttingDown),
+            GateState::Removed => self.subscribers.end(EndCause::Removed),
+            _ => {}
         }
     }
 
@@ -326,6 +343,7 @@ impl DatabaseState {
         self.parking.keeper().stop();
         self.lessees.keeper().stop();
         self.replicas.end();
+        self.subscribers.keeper().stop();
     }
 
     /// Takes one retry from the budget, and tells whether there was one.

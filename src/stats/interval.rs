@@ -1,6 +1,8 @@
 //! What happened between two snapshots.
 
-use super::{DatabaseStats, Evictions, FallbackStats, PoolStats, SupervisorStats};
+use super::{
+    DatabaseStats, Evictions, FallbackStats, PoolStats, SubscriptionStats, SupervisorStats,
+};
 use crate::events::Recovery;
 
 impl SupervisorStats {
@@ -92,6 +94,7 @@ impl DatabaseStats {
                 .near_cache
                 .as_ref()
                 .map(|cache| cache.since(earlier.near_cache.as_ref())),
+            subscriptions: later.subscriptions.since(&earlier.subscriptions),
             pool: later.pool.since(&earlier.pool),
         }
     }
@@ -114,6 +117,24 @@ impl FallbackStats {
                 refused: less(self.recovery.refused, earlier.recovery.refused),
                 in_doubt: less(self.recovery.in_doubt, earlier.recovery.in_doubt),
             },
+        }
+    }
+}
+
+impl SubscriptionStats {
+    fn since(&self, earlier: &Self) -> Self {
+        Self {
+            connections: self.connections,
+            subscribers: self.subscribers,
+            topics: self.topics,
+            messages: less(self.messages, earlier.messages),
+            delivered: less(self.delivered, earlier.delivered),
+            dropped: less(self.dropped, earlier.dropped),
+            gaps: less(self.gaps, earlier.gaps),
+            refused: less(self.refused, earlier.refused),
+            opened: less(self.opened, earlier.opened),
+            dial_failures: less(self.dial_failures, earlier.dial_failures),
+            lost: less(self.lost, earlier.lost),
         }
     }
 }

@@ -8,6 +8,7 @@ mod interval;
 mod last_error;
 mod near_cache;
 mod pool;
+mod subscriptions;
 #[cfg(feature = "serde")]
 mod wire;
 
@@ -18,6 +19,7 @@ pub(crate) use histogram::{BUCKETS, bucket, bucket_bounds};
 pub use last_error::LastError;
 pub use near_cache::NearCacheStats;
 pub use pool::{Evictions, PoolStats};
+pub use subscriptions::SubscriptionStats;
 #[cfg(feature = "serde")]
 pub(crate) use wire::millis;
 
@@ -181,6 +183,8 @@ pub struct DatabaseStats {
     pub fallback: FallbackStats,
     /// The near cache, once a handle is [cached](crate::Database::cached).
     pub near_cache: Option<NearCacheStats>,
+    /// The subscribers of channels, and their connection.
+    pub subscriptions: SubscriptionStats,
     /// The connections of the database.
     pub pool: PoolStats,
 }

@@ -125,6 +125,7 @@ fn only_the_supervisor_names_other_actors() {
         "HealthActor",
         "JanitorActor",
         "SentinelsActor",
+        "SubscribersActor",
     ];
     for (file, own) in [
         ("actors/pool", "PoolActor"),
@@ -132,6 +133,7 @@ fn only_the_supervisor_names_other_actors() {
         ("actors/health", "HealthActor"),
         ("actors/janitor.rs", "JanitorActor"),
         ("actors/sentinels.rs", "SentinelsActor"),
+        ("actors/subscribers", "SubscribersActor"),
     ] {
         let other_actors: Vec<_> = actors.into_iter().filter(|actor| *actor != own).collect();
         assert_absent(file, &other_actors);

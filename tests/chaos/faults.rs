@@ -131,8 +131,10 @@ impl Fault {
 }
 
 fn kill_clients(site: &Site) {
-    let killing = ["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"];
-    site.server.cli(&killing);
+    for kind in ["normal", "pubsub"] {
+        let killing = ["CLIENT", "KILL", "TYPE", kind, "SKIPME", "yes"];
+        site.server.cli(&killing);
+    }
 }
 
 fn pause(site: &Site, whom: &str, lasts: Duration) {

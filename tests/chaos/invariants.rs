@@ -38,6 +38,8 @@ pub(crate) enum Invariant {
     Events,
     /// Each snapshot of the statistics is consistent, and no counter falls.
     Statistics,
+    /// A subscriber receives each message, or is told that it may have missed it.
+    Messages,
     /// No text contains a secret.
     Secrecy,
 }

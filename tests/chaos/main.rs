@@ -13,6 +13,7 @@ mod callers;
 mod faults;
 mod history;
 mod invariants;
+mod messages;
 mod pulse;
 mod site;
 mod stage;
@@ -41,6 +42,7 @@ use crate::{
     faults::{Played, RECOVERY, Script},
     history::{History, Tally},
     invariants::{Invariant, by_invariant, check},
+    messages::Published,
     site::{CANARY, Site},
     stage::Stage,
     watch::Replay,
@@ -70,6 +72,7 @@ async fn random_faults_violate_no_invariant() {
     let run = Run::start(seed, sites).await;
     let callers = run.callers(CALLERS, false);
     let watches: Vec<_> = run.sites.iter().map(|site| run.watch(site)).collect();
+    let listening = run.listen().await;
 
     // For a third of the time only one database has faults, and the others must not notice.
     let mut scripts = vec![run.script(0)];
@@ -84,6 +87,7 @@ async fn random_faults_violate_no_invariant() {
     }
     let probes = run.recover().await;
     let histories = callers.end(&run.stage).await;
+    let heard = listening.end().await;
     let mut most = Vec::new();
     for watch in watches {
         most.push(watch.await.expect("a watch"));
@@ -92,6 +96,7 @@ async fn random_faults_violate_no_invariant() {
     for site in &run.sites {
         block_in_place(|| compare(site, &histories, &run.stage));
     }
+    println!("{heard:?}");
     run.report(&histories, &played, &most);
     run.end().await;
 }
@@ -219,6 +224,27 @@ impl Run {
         spawn_blocking(move || watch::connections(&site, &supervisor, &stage))
     }
 
+    /// Starts a publisher and two subscribers of each database.
+    async fn listen(&self) -> Listening {
+        let mut random = Rng::with_seed(self.seed.wrapping_add(CALLERS + 1));
+        let (mut publishers, mut readers) = (Vec::new(), Vec::new());
+        for site in &self.sites {
+            let published = Arc::<Published>::default();
+            let database = self.supervisor.database(site.name).expect("a database");
+            let subscribed =
+                messages::subscribe(&database, &published, &self.stage, random.fork()).await;
+            readers.extend(subscribed);
+            let (site, stage) = (site.clone(), self.stage.clone());
+            publishers.push(spawn_blocking(move || {
+                messages::publish(&site, &published, &stage);
+            }));
+        }
+        Listening {
+            publishers,
+            readers,
+        }
+    }
+
     /// Waits for this time, or until a violation.
     async fn go_on(&self, length: Duration) {
         let goes_wrong = async {
@@ -333,6 +359,26 @@ impl Run {
             self.seed,
             violations[0]
         );
+    }
+}
+
+/// The publishers and subscribers of a run.
+struct Listening {
+    publishers: Vec<JoinHandle<()>>,
+    readers: Vec<JoinHandle<messages::Tally>>,
+}
+
+impl Listening {
+    /// Waits until the subscribers know of all that was published.
+    async fn end(self) -> Vec<messages::Tally> {
+        for publisher in self.publishers {
+            publisher.await.expect("a publisher");
+        }
+        let mut heard = Vec::new();
+        for reader in self.readers {
+            heard.push(reader.await.expect("a subscriber"));
+        }
+        heard
     }
 }
 

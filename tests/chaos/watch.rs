@@ -16,8 +16,8 @@ use crate::{
     stage::Stage,
 };
 
-/// The shared connection, one that drains, a probe, and one that is being opened.
-const SOCKETS: usize = 4;
+/// The shared connection, one that drains, a probe, one that is being opened, that of subscribers, and one of a publisher.
+const SOCKETS: usize = 6;
 /// A server lists closed clients until it has read from their sockets. Beyond this time an excess is a
 /// violation.
 const LINGER: Duration = Duration::from_secs(2);

@@ -70,6 +70,7 @@ pub(super) const LEFT_OUT: &[(&str, &[&str])] = &[
             "sentinel/failovers.rs::row_130_crash_of_the_primary_under_load",
             "sentinel/failovers.rs::row_131_ordered_failover_under_load",
             "sentinel/failovers.rs::row_132_partition_of_the_old_primary_from_all_but_this_client",
+            "pubsub/failover.rs::row_210_subscribers_follow_a_failover",
             "sentinel/tls.rs::row_141_sentinels_and_server_over_tls",
             "sentinel/learning.rs::row_137_sentinels_that_are_announced_are_learnt",
             "sentinel/replicas.rs::replicas_end_with_their_database",

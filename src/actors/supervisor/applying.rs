@@ -96,6 +96,7 @@ impl SupervisorActor {
         send(self.janitor.as_ref());
         send(self.sentinels.as_ref());
         send(self.replicas.as_ref());
+        send(self.subscribers.as_ref());
     }
 
     pub(super) fn change(
@@ -127,6 +128,7 @@ impl SupervisorActor {
         let state = self.registry.create(settings, replica_of);
         self.registry.announce(&state, HealthState::Starting, None);
         self.connect_health(&state);
+        self.connect_subscribers(&state);
         self.start_pool(&state, ctx);
         self.start_relay(&state, ctx);
         // Last, so that no handle is there before all that it needs.

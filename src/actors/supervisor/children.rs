@@ -10,6 +10,7 @@ use crate::{
     actors::{
         exit_guard::ExitGuard, health::HealthActor, janitor::JanitorActor, pool::PoolActor,
         relay::RelayActor, replicas::ReplicasActor, sentinels::SentinelsActor,
+        subscribers::SubscribersActor,
     },
     execution::Execution,
     identity::DatabaseId,
@@ -34,6 +35,7 @@ impl SupervisorActor {
         self.start_janitor(ctx);
         self.start_sentinels(ctx);
         self.start_replicas(ctx);
+        self.start_subscribers(ctx);
     }
 
     pub(super) fn start_pool(&mut self, state: &Arc<DatabaseState>, ctx: &mut Context<Self>) {
@@ -97,6 +99,23 @@ impl SupervisorActor {
         self.replicas = Some(replicas.start());
     }
 
+    fn start_subscribers(&mut self, ctx: &mut Context<Self>) {
+        let guard = ExitGuard::new(Child::Subscribers, ctx.address().recipient());
+        let subscribers = SubscribersActor::new(self.registry.clone(), guard);
+        self.subscribers = Some(subscribers.start());
+        for state in self.registry.states() {
+            self.connect_subscribers(&state);
+        }
+    }
+
+    /// From now on the first subscriber of the database gets a connection.
+    pub(super) fn connect_subscribers(&self, state: &DatabaseState) {
+        if let Some(subscribers) = &self.subscribers {
+            let actor = subscribers.clone().recipient();
+            state.subscribers.actor.store(Some(Arc::new(actor)));
+        }
+    }
+
     pub(super) fn restart(&mut self, child: &Child, ctx: &mut Context<Self>) {
         if self.is_stopping {
             return;
@@ -106,6 +125,7 @@ impl SupervisorActor {
             Child::Janitor => self.start_janitor(ctx),
             Child::Sentinels => self.start_sentinels(ctx),
             Child::Replicas => self.start_replicas(ctx),
+            Child::Subscribers => self.start_subscribers(ctx),
             Child::Relay(id) => {
                 if let Some(state) = self.registry.state(id) {
                     self.start_relay(&state, ctx);
@@ -124,7 +144,11 @@ impl SupervisorActor {
     /// The actors of a database that was removed end without a successor.
     fn is_needed(&self, child: &Child) -> bool {
         match child {
-            Child::Health | Child::Janitor | Child::Sentinels | Child::Replicas => true,
+            Child::Health
+            | Child::Janitor
+            | Child::Sentinels
+            | Child::Replicas
+            | Child::Subscribers => true,
             Child::Pool(id) | Child::Relay(id) => self.registry.state(id).is_some(),
         }
     }
@@ -172,11 +196,13 @@ impl Handler<ChildExited> for SupervisorActor {
                 Child::Pool(id) => self.give_up(id),
                 // These are never given up: without the health actor no circuit would change again, without
                 // the janitor no idle connection would be closed, without the sentinels actor no failover noticed, without
-                // the replicas actor no replica found, and without the relay no message handled.
+                // the replicas actor no replica found, without that of subscribers nothing heard, and without the relay no message
+                // handled.
                 Child::Health
                 | Child::Janitor
                 | Child::Sentinels
                 | Child::Replicas
+                | Child::Subscribers
                 | Child::Relay(_) => {
                     let crashed = child.clone();
                     log_line!(

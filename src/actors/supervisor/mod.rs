@@ -15,7 +15,7 @@ use tokio::{sync::oneshot, task::JoinHandle};
 use self::applying::Leaving;
 use super::{
     health::HealthActor, janitor::JanitorActor, pool::PoolActor, readiness, relay::RelayActor,
-    replicas::ReplicasActor, sentinels::SentinelsActor,
+    replicas::ReplicasActor, sentinels::SentinelsActor, subscribers::SubscribersActor,
 };
 use crate::{
     error::Error,
@@ -34,6 +34,7 @@ pub(crate) struct SupervisorActor {
     pub(super) janitor: Option<Addr<JanitorActor>>,
     pub(super) sentinels: Option<Addr<SentinelsActor>>,
     pub(super) replicas: Option<Addr<ReplicasActor>>,
+    pub(super) subscribers: Option<Addr<SubscribersActor>>,
     pub(super) pools: HashMap<DatabaseId, Addr<PoolActor>>,
     pub(super) relays: HashMap<DatabaseId, Addr<RelayActor>>,
     pub(super) leaving: Vec<Leaving>,
@@ -79,6 +80,7 @@ impl SupervisorActor {
                 janitor: None,
                 sentinels: None,
                 replicas: None,
+                subscribers: None,
                 pools: HashMap::new(),
                 relays: HashMap::new(),
                 leaving: Vec::new(),

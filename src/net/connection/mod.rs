@@ -17,8 +17,11 @@ mod tally;
 
 pub(crate) use activity::Activity;
 pub(crate) use exit::{ConnectionExit, UnsentSink};
+pub(super) use inbox::Inbox;
 pub(crate) use latencies::Latencies;
+pub(super) use outbox::Outbox;
 pub(crate) use pushes::{PushInlet, PushSink, PushSlot};
+pub(super) use subscriptions::kind as push_kind;
 pub(crate) use tally::{Tally, TallySink};
 
 use std::{
@@ -37,8 +40,6 @@ use tokio::{
 
 use self::{
     deadline::DeadlineTimer,
-    inbox::Inbox,
-    outbox::Outbox,
     overdue::expire,
     pending::{PendingReplies, Taken, Times},
     saturation::Saturation,

@@ -91,6 +91,15 @@ impl Dialler {
         }
     }
 
+    /// The same way for connections with another greeting. What is learnt of the greetings of one kind is of no use to
+    /// the other.
+    pub(crate) fn apart(&self) -> Self {
+        Self {
+            memory: Arc::default(),
+            ..self.clone()
+        }
+    }
+
     /// Opens a connection within the connect timeout of `settings`.
     ///
     /// A peer that does not accept the greeting gets a shorter one, on another connection. At no time is there

@@ -1,0 +1,65 @@
+//! The wait for the server's confirmation of subscriptions.
+
+use redis::ServerError;
+
+use super::{CallEngine, CallOptions, attempts::Attempts};
+use crate::{
+    backend::Backend,
+    error::Error,
+    events::Topic,
+    execution::{Execution, Stage},
+    policy::{gate_state::GateState, subscriptions::SubscriberId},
+    state::{NotJoined, clock, count},
+};
+
+impl<B: Backend> CallEngine<B> {
+    /// Subscribes to these for a subscriber, and returns when the server has confirmed all of them.
+    ///
+    /// Cancelling it is safe: without a confirmation all is taken back.
+    pub(crate) async fn subscribe(
+        &self,
+        options: CallOptions,
+        subscriber: SubscriberId,
+        topics: Vec<Topic>,
+    ) -> Result<(), Error> {
+        let deadline = options.end(clock::now());
+        // The admission is dropped: a subscription is no evidence about commands.
+        drop(self.enter(&options, deadline).await?);
+        let subscribers = &self.state.subscribers;
+        let joining = subscribers.join(subscriber, topics, deadline, options.is_patient);
+        joining.await.map_err(|why| match why {
+            NotJoined::Refused(error) => self.subscription_refused(error),
+            NotJoined::CircuitOpened => self.refused(GateState::Open),
+            NotJoined::Ended => self.over(Execution::NotSent, 1),
+            NotJoined::TimedOut {
+                is_connected,
+                last_error,
+            } => {
+                count(&self.state.counters.timed_out);
+                let attempts = Attempts::not_sent(options.timeout);
+                let error = if is_connected {
+                    let execution = Execution::NotExecuted;
+                    let attempts = Attempts {
+                        execution,
+                        ..attempts
+                    };
+                    self.timed_out(Stage::Reply, attempts, None)
+                } else {
+                    self.timed_out(Stage::Connect, attempts, last_error)
+                };
+                self.state.counters.note_error(&error);
+                error
+            }
+        })
+    }
+
+    fn subscription_refused(&self, error: ServerError) -> Error {
+        Error::Server {
+            database: self.state.name(),
+            execution: Execution::NotExecuted,
+            attempts: 1,
+            code: error.code().into(),
+            error: error.into(),
+        }
+    }
+}

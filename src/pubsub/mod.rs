@@ -1,0 +1,218 @@
+//! Pub/sub as applications use it. What happens behind is in `state/subscribers/`, `policy/subscriptions/` and
+//! `actors/subscribers/`.
+//!
+//! - this file: [`Subscription`] · `builder`: how one begins · `delivery`: its events as messages of actix
+
+mod builder;
+mod delivery;
+
+pub use builder::SubscriptionBuilder;
+
+use std::{
+    fmt,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use futures_core::Stream;
+
+use crate::{
+    database::Database,
+    error::Error,
+    events::{PubSubEvent, Topic},
+    policy::subscriptions::SubscriberId,
+    state::{Bounds, SubscriberQueue},
+};
+
+/// The messages of channels, as a stream that survives every loss of its connection.
+///
+/// [`Database::subscribe`] and its like return it, when the server has confirmed all channels: nothing that is published
+/// after that is missed unnoticed. It implements [`Stream`](futures_core::Stream), [`next`](Self::next) works without
+/// further crates, [`deliver_to`](Self::deliver_to) sends the events to an actix actor, and
+/// [`BlockingSubscription`](crate::BlockingSubscription) is an iterator for threads.
+///
+/// Channels can be added and dropped while it runs. Dropping it ends the subscription. The supervisor runs as long as it
+/// exists.
+///
+/// # Its connection
+///
+/// All subscriptions of a database share one connection. It is opened with the first and closed after the last. A channel
+/// is subscribed once, however many listen to it. The connection is one more than
+/// [`max_connections`](crate::DatabaseConfig::max_connections) permits, and disturbs no command. It speaks RESP3 where
+/// the server does.
+///
+/// # What is told
+///
+/// Redis keeps no message for a client that is away. So when the connection is lost, [`PubSubEvent::Interrupted`] is told
+/// at once. The connection is opened anew as soon as that is possible, with all its channels in one write, and
+/// [`PubSubEvent::Gap`] stands in the stream exactly where messages may be missing. So does
+/// [`PubSubEvent::Lagged`], where this subscriber was too slow. A connection that says nothing for two seconds is asked
+/// for a sign of life, and given up if it owes an answer for twice the
+/// [attempt timeout](crate::DatabaseConfig::attempt_timeout).
+///
+/// An [isolated](crate::Supervisor::isolate) database has no subscriptions; they go on after
+/// [`reset`](crate::Supervisor::reset). While the circuit is open no connection is opened, and one that works stays. The
+/// stream ends with [`PubSubEvent::Ended`].
+///
+/// # Slow subscribers
+///
+/// Each subscriber has a queue, by default of 4,096 messages and 16 MiB, whichever is reached first. A slow one delays
+/// neither others nor the connection: beyond the bounds the oldest messages are dropped and counted. See
+/// [`Database::subscription`] for other bounds.
+///
+/// # Example
+///
+/// ```no_run
+/// # async fn example(main: redis_steward::Database) -> Result<(), redis_steward::Error> {
+/// use redis_steward::PubSubEvent;
+///
+/// let mut orders = main.subscribe(["orders"]).await?;
+/// while let Some(event) = orders.next().await {
+///     match event {
+///         PubSubEvent::Message { payload, .. } => println!("{payload:?}"),
+///         // What depends on all messages is to be read anew.
+///         PubSubEvent::Gap { cause, .. } => println!("messages may be missing: {cause}"),
+///         PubSubEvent::Lagged(missed) => println!("{missed} messages were dropped"),
+///         other => println!("{other:?}"),
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "the subscription ends when this is dropped"]
+pub struct Subscription {
+    database: Database,
+    id: SubscriberId,
+    queue: Arc<SubscriberQueue>,
+}
+
+/// Which kind of channel a name is of.
+type Kind = fn(Bytes) -> Topic;
+
+impl Subscription {
+    fn new(database: Database, bounds: Bounds) -> Self {
+        let (id, queue) = database.engine.state.subscribers.add(bounds);
+        Self {
+            database,
+            id,
+            queue,
+        }
+    }
+
+    /// The next event, or `None` after the last one.
+    ///
+    /// The future may be dropped at any point without losing an event, for instance in a `select!`. It needs no
+    /// particular runtime.
+    pub async fn next(&mut self) -> Option<PubSubEvent> {
+        std::future::poll_fn(|cx| self.queue.poll(cx)).await
+    }
+
+    /// Adds channels, and returns when the server has confirmed them. Those that it has already cost nothing.
+    ///
+    /// Events come meanwhile as well. If the future is dropped before the confirmation, nothing is added.
+    ///
+    /// # Errors
+    ///
+    /// As [`Database::subscribe`]. Then none of the channels is added; the others go on.
+    pub async fn subscribe(
+        &mut self,
+        channels: impl IntoIterator<Item = impl AsRef<[u8]>>,
+    ) -> Result<(), Error> {
+        self.add(channels, Topic::Channel).await
+    }
+
+    /// Adds patterns, as [`subscribe`](Self::subscribe) adds channels.
+    ///
+    /// # Errors
+    ///
+    /// As [`subscribe`](Self::subscribe).
+    pub async fn psubscribe(
+        &mut self,
+        patterns: impl IntoIterator<Item = impl AsRef<[u8]>>,
+    ) -> Result<(), Error> {
+        self.add(patterns, Topic::Pattern).await
+    }
+
+    /// Adds sharded channels, as [`subscribe`](Self::subscribe) adds channels.
+    ///
+    /// # Errors
+    ///
+    /// As [`subscribe`](Self::subscribe).
+    pub async fn ssubscribe(
+        &mut self,
+        channels: impl IntoIterator<Item = impl AsRef<[u8]>>,
+    ) -> Result<(), Error> {
+        self.add(channels, Topic::ShardChannel).await
+    }
+
+    /// Drops channels: none of their messages comes from now on, but for those that are in the queue already. Others that
+    /// listen to them go on.
+    pub fn unsubscribe(&mut self, channels: impl IntoIterator<Item = impl AsRef<[u8]>>) {
+        self.drop_topics(channels, Topic::Channel);
+    }
+
+    /// Drops patterns, as [`unsubscribe`](Self::unsubscribe) drops channels.
+    pub fn punsubscribe(&mut self, patterns: impl IntoIterator<Item = impl AsRef<[u8]>>) {
+        self.drop_topics(patterns, Topic::Pattern);
+    }
+
+    /// Drops sharded channels, as [`unsubscribe`](Self::unsubscribe) drops channels.
+    pub fn sunsubscribe(&mut self, channels: impl IntoIterator<Item = impl AsRef<[u8]>>) {
+        self.drop_topics(channels, Topic::ShardChannel);
+    }
+
+    /// The name under which the database was configured.
+    pub fn name(&self) -> &str {
+        self.database.name()
+    }
+
+    pub(crate) fn database(&self) -> &Database {
+        &self.database
+    }
+
+    async fn add(
+        &mut self,
+        names: impl IntoIterator<Item = impl AsRef<[u8]>>,
+        kind: Kind,
+    ) -> Result<(), Error> {
+        let topics = topics(names, kind);
+        let (engine, options) = (&self.database.engine, self.database.options());
+        engine.subscribe(options, self.id, topics).await
+    }
+
+    fn drop_topics(&mut self, names: impl IntoIterator<Item = impl AsRef<[u8]>>, kind: Kind) {
+        let subscribers = &self.database.engine.state.subscribers;
+        subscribers.leave(self.id, &topics(names, kind));
+    }
+}
+
+fn topics(names: impl IntoIterator<Item = impl AsRef<[u8]>>, kind: Kind) -> Vec<Topic> {
+    let names = names.into_iter();
+    names
+        .map(|name| kind(Bytes::copy_from_slice(name.as_ref())))
+        .collect()
+}
+
+impl Stream for Subscription {
+    type Item = PubSubEvent;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<PubSubEvent>> {
+        self.queue.poll(cx)
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        self.database.engine.state.subscribers.remove(self.id);
+    }
+}
+
+impl fmt::Debug for Subscription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscription")
+            .field("database", &self.name())
+            .finish_non_exhaustive()
+    }
+}
