@@ -308,6 +308,11 @@ impl Database {
         self.with_overrides(self.overrides.with_patience(false))
     }
 
+    /// The same handle without the near cache.
+    pub(crate) fn uncached(&self) -> Self {
+        self.with_overrides(self.overrides.without_near_cache())
+    }
+
     /// A handle whose errors keep the texts of the server: for a front, which sends them to whoever sent the
     /// command.
     pub(crate) fn with_texts(&self) -> Self {

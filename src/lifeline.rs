@@ -92,7 +92,8 @@ impl Lifeline {
             return;
         };
         let task = self.registry.until_stopped(keeping.run());
-        if let Err(error) = self.registry.executor.spawn(task) {
+        // Apart from the application, whose runtime may end before.
+        if let Err(error) = self.registry.executor.spawn_apart(task) {
             // Reads go to the server.
             log_line!(self.registry.log, WARN, %error, "there is no near cache");
         }

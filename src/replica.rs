@@ -92,7 +92,7 @@ impl Database {
             self.lifeline().replicate();
         }
         Replica {
-            database: self.clone(),
+            database: self.uncached(),
             reading: Reading::default(),
         }
     }

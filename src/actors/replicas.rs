@@ -120,26 +120,49 @@ impl Watched {
         ctx: &mut Context<ReplicasActor>,
     ) -> bool {
         let settings = self.database.settings.share();
+        self.leave_if_elsewhere(&settings, supervisor);
         if !settings.address.is_of_sentinels() {
             self.publish_none("its address names no sentinels, which tell where the replicas are");
             return false;
         }
         let Some(addresses) = registry.services.replicas(&settings) else {
             // No sentinel has answered yet.
-            return true;
+            return self.database.is_connected();
         };
         self.have(addresses, settings, supervisor);
         let replicas = registry.replicas_of(&self.database.id);
         let is_new = |replica: &Arc<DatabaseState>| {
             replica.parking.routes().is_none() && replica.dial_error.load().is_none()
         };
-        let has_new = replicas.iter().any(is_new);
+        // Before the first look they are waited for, so that it finds all that can serve.
+        let has_new = self.database.replicas.present().is_none() && replicas.iter().any(is_new);
         if !self.is_asking && !has_new {
             self.is_asking = true;
             let (database, actor) = (self.database.clone(), ctx.address());
             actix_rt::spawn(async move { actor.do_send(ask(&database, replicas).await) });
         }
-        has_new || self.database.replicas.present().is_none()
+        has_new
+    }
+
+    /// Those of another address serve no more.
+    fn leave_if_elsewhere(
+        &mut self,
+        settings: &DatabaseSettings,
+        supervisor: &Recipient<HaveReplicas>,
+    ) {
+        let is_elsewhere = self
+            .made_from
+            .as_ref()
+            .is_some_and(|(_, from)| from.address != settings.address);
+        if is_elsewhere {
+            self.made_from = None;
+            self.progress = Progress::default();
+            self.database.replicas.publish(View::default());
+            supervisor.do_send(HaveReplicas {
+                of: self.database.id.clone(),
+                replicas: Vec::new(),
+            });
+        }
     }
 
     /// Has the supervisor make a database of each replica, if there are others or the settings are.
@@ -167,7 +190,14 @@ impl Watched {
     }
 
     fn publish_none(&self, why: &str) {
-        if self.database.replicas.present().is_none() {
+        let is_told = |view: &Arc<View>| !view.unusable.is_empty() && view.usable.is_empty();
+        if !self
+            .database
+            .replicas
+            .present()
+            .as_ref()
+            .is_some_and(is_told)
+        {
             let name = self.database.name();
             self.database.replicas.publish(View {
                 usable: Vec::new(),

@@ -201,6 +201,7 @@ impl<B: Backend> CallEngine<B> {
             let call = self.execute_on(grant, command, options.traced());
             return Box::pin(self.in_span(command, call)).await;
         }
+        let _write = options.has_near_cache.then(|| self.writes([command]));
         let (class, options) = match self.class(command) {
             Class::Unknown => Box::pin(self.ask(command, options)).await?,
             class => (class, options),
@@ -231,6 +232,9 @@ impl<B: Backend> CallEngine<B> {
             let call = self.execute_pipeline_on(grant, pipeline, options.traced());
             return Box::pin(self.in_span_of(pipeline, call)).await;
         }
+        let _write = options
+            .has_near_cache
+            .then(|| self.pipeline_writes(pipeline));
         let place = |command: &Cmd, class: Class| {
             // A subscription has as many replies as channels, which a pipeline does not expect.
             if class.confirmations().is_some() {

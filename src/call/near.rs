@@ -15,8 +15,9 @@ use crate::{
         command::Class,
         gate_state::GateState,
         near_cache::{Cacheable, lives_for},
+        retry::Idempotence,
     },
-    state::{Missed, NearCache, Tracking, as_resp2, clock, is_of_none},
+    state::{Filling, Missed, NearCache, Tracking, as_resp2, clock, is_of_none},
 };
 
 type Words = Arc<[Box<[u8]>]>;
@@ -42,21 +43,34 @@ impl<B: Backend> CallEngine<B> {
         command: &Cmd,
         options: CallOptions,
     ) -> Result<(Value, Source), Error> {
-        let options = options.without_near_cache();
-        if self.state.gate.state() == GateState::Free
-            && let Some(cacheable) = Cacheable::of(args(command))
+        if options.is_to_be_traced() {
+            let call = self.execute_near(command, options.traced());
+            return Box::pin(self.in_span(command, call)).await;
+        }
+        let mut options = options.without_near_cache();
+        if let Some(cacheable) = Cacheable::of(args(command))
+            && self.state.gate.state() == GateState::Free
+            // A read that is lost is made again the usual way.
+            && options.idempotence != Idempotence::No
             && let Some(tracking) = self.state.near_cache().tracking()
         {
-            let read = match cacheable {
-                Cacheable::One(key) => {
-                    let words = args(command).map(Box::from).collect();
-                    self.read_one(key, words, command, &tracking, &options)
-                        .await
-                }
-                Cacheable::Each => self.read_each(command, &tracking, &options).await,
+            let began = clock::now();
+            // The usual way begins with what is left.
+            options = options.counted_from(began);
+            let rest = options.end(began) - began;
+            let limit = self.state.settings.load().attempt_timeout.min(rest / 2);
+            let read = Read {
+                tracking,
+                began,
+                deadline: began + limit,
+                seen: options.remembers.then(|| self.state.seen.begin()),
             };
-            if let Some(read) = read {
-                return Ok(read);
+            let answered = match cacheable {
+                Cacheable::One(key) => self.read_one(key, command, read).await,
+                Cacheable::Each => self.read_each(command, read).await,
+            };
+            if let Some(answered) = answered {
+                return Ok(answered);
             }
         }
         let _write = self.writes([command]);
@@ -89,133 +103,171 @@ impl<B: Backend> CallEngine<B> {
 
     /// Reads one key over the connection that tracks, unless another call does so already. `None` if the command is to go
     /// the usual way.
-    async fn read_one(
-        &self,
-        key: &[u8],
-        words: Words,
-        command: &Cmd,
-        tracking: &Tracking,
-        options: &CallOptions,
-    ) -> Option<(Value, Source)> {
+    async fn read_one(&self, key: &[u8], command: &Cmd, read: Read) -> Option<(Value, Source)> {
         let cache = self.state.near_cache();
-        let deadline = options.end(clock::now());
-        let filling = match cache.missed(key, words, tracking.life, deadline) {
-            Missed::Ask(filling) => filling,
-            Missed::Wait(reply) => return Some((reply.await.ok()??, Source::Redis)),
+        let words: Words = args(command).map(Box::from).collect();
+        let life = read.tracking.life;
+        let reply = match cache.missed(key, words, life, read.deadline) {
+            Missed::Ask(filling, reply) => {
+                let seen = read.seen;
+                let key = Asked::One([key]);
+                self.ask_server(command, key, vec![Some(filling)], &read)?;
+                let reply = reply.await.ok()??;
+                if let Some(seen) = seen {
+                    let words: Vec<_> = args(command).collect();
+                    self.state.seen.note(&words, &reply, seen);
+                }
+                reply
+            }
+            Missed::Wait(reply) => reply.await.ok()??,
             Missed::PassBy => return None,
         };
-        let asked = clock::now().into_std();
-        let [reply, pttl] = self
-            .track(command, &[key], tracking, options)
-            .await?
-            .try_into()
-            .ok()?;
-        let reply = tracking.form(reply);
-        filling.answered(&reply, until(cache, &reply, &pttl, asked));
         Some((reply, Source::Redis))
     }
 
     /// Reads the keys of an MGET: those that are kept from there, and the others over the connection that tracks.
-    async fn read_each(
-        &self,
-        command: &Cmd,
-        tracking: &Tracking,
-        options: &CallOptions,
-    ) -> Option<(Value, Source)> {
+    async fn read_each(&self, command: &Cmd, read: Read) -> Option<(Value, Source)> {
         let cache = self.state.near_cache();
-        let now = clock::now();
         let keys: Vec<_> = args(command).skip(1).collect();
-        let kept = keys
-            .iter()
-            .map(|key| cache.reply(key, part(key), now.into_std()));
+        let now = read.began.into_std();
+        let kept = keys.iter().map(|key| cache.reply(key, part(key), now));
         let mut replies: Vec<_> = kept.collect();
-        let missing = || {
-            keys.iter()
-                .zip(&replies)
-                .filter(|(_, reply)| reply.is_none())
-        };
-        let missing: Vec<_> = missing().map(|(key, _)| *key).collect();
+        let missing = keys.iter().zip(&replies);
+        let missing = missing.filter(|(_, reply)| reply.is_none());
+        let missing: Vec<_> = missing.map(|(key, _)| *key).collect();
         if missing.is_empty() {
             let replies = replies.into_iter().flatten().collect();
             return Some((Value::Array(replies), Source::Cache));
         }
-        let deadline = options.end(now);
-        let fillings: Vec<_> = missing
-            .iter()
-            .map(|key| {
-                let words = part(key).map(Box::from).collect();
-                match cache.missed(key, words, tracking.life, deadline) {
-                    Missed::Ask(filling) => Some(filling),
+        let (mut fillings, mut answers) = (Vec::new(), Vec::new());
+        for key in &missing {
+            let words = part(key).map(Box::from).collect();
+            let (filling, answer) =
+                match cache.missed(key, words, read.tracking.life, read.deadline) {
+                    Missed::Ask(filling, answer) => (Some(filling), Some(answer)),
                     // Then this reply is not kept, but that of the other call.
-                    Missed::Wait(_) | Missed::PassBy => None,
-                }
-            })
-            .collect();
-        let asked = clock::now().into_std();
-        let read = cmd("MGET").arg(&missing).take();
-        let mut answers = self
-            .track(&read, &missing, tracking, options)
-            .await?
-            .into_iter();
-        let Some(Value::Array(values)) = answers.next() else {
-            return None;
-        };
-        if values.len() != missing.len() {
+                    Missed::Wait(answer) => (None, Some(answer)),
+                    Missed::PassBy => (None, None),
+                };
+            fillings.push(filling);
+            answers.push(answer);
+        }
+        let is_asked = |filling: &Option<Filling>| filling.is_some();
+        if answers.iter().any(Option::is_none) {
+            // Another call may take longer than there is time.
             return None;
         }
-        for ((filling, value), pttl) in fillings.into_iter().zip(&values).zip(answers) {
-            if let Some(filling) = filling {
-                filling.answered(value, until(cache, value, &pttl, asked));
-            }
+        let asked = missing.iter().zip(&fillings);
+        let asked = asked.filter(|(_, filling)| is_asked(filling));
+        let asked: Vec<_> = asked.map(|(key, _)| *key).collect();
+        if !asked.is_empty() {
+            let mget = cmd("MGET").arg(&asked).take();
+            fillings.retain(is_asked);
+            self.ask_server(&mget, Asked::Each(&asked), fillings, &read)?;
         }
-        let mut values = values.into_iter();
+        let mut answers = answers.into_iter().flatten();
         for reply in &mut replies {
             if reply.is_none() {
-                *reply = values.next();
+                *reply = Some(answers.next()?.await.ok()??);
             }
         }
-        let replies = replies.into_iter().flatten().collect();
-        Some((Value::Array(replies), Source::Redis))
+        let reply = Value::Array(replies.into_iter().flatten().collect());
+        if let Some(seen) = read.seen {
+            let words: Vec<_> = args(command).collect();
+            self.state.seen.note(&words, &reply, seen);
+        }
+        Some((reply, Source::Redis))
     }
 
-    /// Sends a read with the question how long each of its keys has to live, over the connection that tracks. Returns all
-    /// answers; `None` without a good one, so that the usual way tells what is wrong.
-    async fn track(
+    /// Sends a read with the question how long each of its keys has to live, over the connection that tracks. A task of its
+    /// own hands the reply to all who wait for it: a caller may look at its call late, or never again. Without a good
+    /// reply they go the usual way, which tells what is wrong.
+    fn ask_server(
         &self,
-        read: &Cmd,
-        keys: &[&[u8]],
-        tracking: &Tracking,
-        options: &CallOptions,
-    ) -> Option<Vec<Value>> {
+        command: &Cmd,
+        asked: Asked<'_>,
+        fillings: Vec<Option<Filling>>,
+        read: &Read,
+    ) -> Option<()> {
         let mut bytes = Vec::new();
         cmd("CLIENT")
             .arg("CACHING")
             .arg("YES")
             .write_packed_command(&mut bytes);
-        read.write_packed_command(&mut bytes);
+        command.write_packed_command(&mut bytes);
+        let keys = asked.keys();
         for key in keys {
             cmd("PTTL").arg(key).write_packed_command(&mut bytes);
         }
-        let began = clock::now();
         let permit = self.state.in_flight.enter(bytes.len()).ok()?;
         let (responder, answer) = Responder::new(permit);
+        let expected = Expected::Many(2 + keys.len());
         let request = Request {
-            began: Some(began),
-            ..Request::new(
-                bytes,
-                Expected::Many(2 + keys.len()),
-                options.end(began),
-                responder,
-            )
+            began: Some(read.began),
+            ..Request::new(bytes, expected, read.deadline, responder)
         };
-        tracking.mailbox.send(request).ok()?;
-        let Reply::Many(mut answers) = answer.await.ok()?.ok()?.reply else {
-            return None;
+        read.tracking.mailbox.send(request).ok()?;
+        let cache = self.state.near_cache().clone();
+        let is_each = matches!(asked, Asked::Each(_));
+        let (tracking, began) = (read.tracking.clone(), read.began.into_std());
+        let filling = async move {
+            let Ok(Ok(answered)) = answer.await else {
+                return;
+            };
+            if let Some((replies, pttls)) = split(answered.reply, fillings.len(), is_each) {
+                let fillings = fillings.into_iter().flatten();
+                for ((filling, reply), pttl) in fillings.zip(replies).zip(pttls) {
+                    let reply = tracking.form(reply);
+                    filling.answered(&reply, until(&cache, &reply, &pttl, began));
+                }
+            }
         };
-        let is_good = !answers
-            .iter()
-            .any(|answer| matches!(answer, Value::ServerError(_)));
-        is_good.then(|| answers.split_off(1))
+        // If there is no runtime any more, it is dropped, and all go the usual way.
+        self.state.executor.spawn(filling).ok().map(drop)
+    }
+}
+
+/// A read over the connection that tracks.
+struct Read {
+    tracking: Arc<Tracking>,
+    began: tokio::time::Instant,
+    deadline: tokio::time::Instant,
+    /// The number of the read, if what is read is remembered for an outage.
+    seen: Option<u64>,
+}
+
+/// The keys of a read.
+enum Asked<'a> {
+    /// The whole reply is about one key.
+    One([&'a [u8]; 1]),
+    /// Each key has an element of the reply.
+    Each(&'a [&'a [u8]]),
+}
+
+impl<'a> Asked<'a> {
+    fn keys(&self) -> &[&'a [u8]] {
+        match self {
+            Self::One(key) => key,
+            Self::Each(keys) => keys,
+        }
+    }
+}
+
+/// The replies to a read of so many keys, and what PTTL has told of them; `None` if one of them is an error.
+fn split(reply: Reply, keys: usize, is_each: bool) -> Option<(Vec<Value>, Vec<Value>)> {
+    let Reply::Many(mut answers) = reply else {
+        return None;
+    };
+    let is_error = |answer: &Value| matches!(answer, Value::ServerError(_));
+    if answers.len() != 2 + keys || answers.iter().any(is_error) {
+        return None;
+    }
+    let pttls = answers.split_off(2);
+    let reply = answers.pop()?;
+    match reply {
+        Value::Array(replies) if is_each => (replies.len() == keys).then_some((replies, pttls)),
+        _ if is_each => None,
+        reply => Some((vec![reply], pttls)),
     }
 }
 

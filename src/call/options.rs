@@ -56,6 +56,13 @@ impl Overrides {
         }
     }
 
+    pub(crate) fn without_near_cache(self) -> Self {
+        Self {
+            has_near_cache: false,
+            ..self
+        }
+    }
+
     pub(crate) fn with_idempotence(self, idempotence: Idempotence) -> Self {
         Self {
             idempotence,

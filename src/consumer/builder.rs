@@ -166,7 +166,7 @@ impl ConsumerBuilder {
     /// Handles entries with the same key one after the other, in the order of the stream, and others at the same time.
     ///
     /// The order holds within this consumer: entries with one key may go to several consumers of a group. An entry whose
-    /// handler failed does not hold up the later ones: it is tried again after them.
+    /// handler failed does not hold up the later ones: it is tried again after them. One for which `key` panics has none.
     ///
     /// ```no_run
     /// # fn example(main: redis_steward::Database) {

@@ -1,6 +1,10 @@
 //! The commands of a consumer, on its stream and its group.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Duration,
+};
 
 use redis::{Cmd, Pipeline, Value, cmd};
 use tokio::sync::OnceCell;
@@ -301,7 +305,12 @@ impl Group {
     fn found(&self, entry: RawEntry, deliveries: u64) -> Found<StreamEntry> {
         let RawEntry { id, fields } = entry;
         let entry = fields.map(|fields| StreamEntry::new(id, deliveries, fields));
-        let key = |entry: &StreamEntry| Some(Key::from((self.key_of.as_ref()?)(entry)));
+        let key = |entry: &StreamEntry| {
+            let key_of = self.key_of.as_ref()?;
+            // An entry that it cannot bear has no key, and is handled all the same.
+            let key = catch_unwind(AssertUnwindSafe(|| key_of(entry)));
+            key.ok().map(Key::from)
+        };
         Found {
             id,
             deliveries,

@@ -14,8 +14,8 @@ use std::{
     time::Duration,
 };
 
-use redis::{Value, cmd};
-use tokio::time::timeout;
+use redis::cmd;
+use tokio::time::{sleep, timeout};
 
 use self::sink::Invalidations;
 use crate::{
@@ -23,7 +23,7 @@ use crate::{
     config::Protocol,
     error::Error,
     messages::Grant,
-    net::{Expected, Reply, Request, Responder},
+    net::{Expected, Request, Responder},
     policy::gate_state::GateState,
     state::{NearCache, Tracking, clock},
 };
@@ -36,6 +36,14 @@ const LAST_PAUSE: Duration = Duration::from_secs(5);
 /// The same where the server refuses to track.
 const LONG_PAUSE: Duration = Duration::from_secs(30);
 
+/// Why a connection is not used any more.
+enum End {
+    /// It is lost, or leads to another place than the database.
+    Lost,
+    /// It does not answer.
+    Silent,
+}
+
 /// Why there is no connection that tracks.
 enum Trouble {
     /// It may be over soon.
@@ -47,7 +55,16 @@ enum Trouble {
 /// A cache that is to be kept alive.
 pub(crate) struct Keeping {
     engine: CallEngine,
-    cache: Arc<NearCache>,
+    cache: Kept,
+}
+
+/// If the task ends early, the next handle starts another.
+struct Kept(Arc<NearCache>);
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.0.is_kept.store(false, SeqCst);
+    }
 }
 
 impl Keeping {
@@ -58,53 +75,50 @@ impl Keeping {
         let is_kept = cache.is_kept.load(Relaxed) || cache.is_kept.swap(true, SeqCst);
         (!is_kept).then(|| Self {
             engine: engine.clone(),
-            cache: cache.clone(),
+            cache: Kept(cache.clone()),
         })
     }
 
     /// Ends with the database.
     pub(crate) async fn run(self) {
-        keep(self.engine, self.cache).await;
-    }
-}
-
-async fn keep(engine: CallEngine, cache: Arc<NearCache>) {
-    let _kept = Kept(&cache);
-    let mut pause = FIRST_PAUSE;
-    loop {
-        let gate_state = engine.state.gate.state();
-        if gate_state.is_final() {
-            return;
-        }
-        if gate_state == GateState::Free {
-            match track(&engine, &cache).await {
-                Ok((grant, life)) => {
-                    cache.trouble.store(None);
-                    watch(&engine, &cache, &grant, life).await;
-                    cache.end(life);
-                    pause = FIRST_PAUSE;
-                }
-                Err(Trouble::Passing(why)) => cache.trouble.store(Some(Arc::new(why))),
-                Err(Trouble::Refused(why)) => {
-                    cache.trouble.store(Some(Arc::new(why)));
-                    pause = LONG_PAUSE;
+        let (engine, cache) = (&self.engine, &self.cache.0);
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let gate_state = engine.state.gate.state();
+            if gate_state.is_final() {
+                return;
+            }
+            if gate_state == GateState::Free {
+                match track(engine, cache).await {
+                    Ok((grant, life)) => {
+                        cache.trouble.store(None);
+                        let end = watch(engine, cache, &grant, life).await;
+                        cache.end(life);
+                        drop(grant);
+                        pause = match end {
+                            End::Lost => FIRST_PAUSE,
+                            End::Silent => LAST_PAUSE,
+                        };
+                        // Not cut short by what has ended it.
+                        sleep(spread(pause)).await;
+                        continue;
+                    }
+                    Err(Trouble::Passing(why)) => cache.trouble.store(Some(Arc::new(why))),
+                    Err(Trouble::Refused(why)) => {
+                        cache.trouble.store(Some(Arc::new(why)));
+                        pause = LONG_PAUSE;
+                    }
                 }
             }
+            // An error says that the pause is over.
+            let _ = timeout(spread(pause), cache.changed.notified()).await;
+            pause = (2 * pause).min(LAST_PAUSE.max(pause));
         }
-        let spread = pause.mul_f64(0.5 + clock::jitter() / 2.0);
-        // An error says that the pause is over.
-        let _ = timeout(spread, cache.changed.notified()).await;
-        pause = (2 * pause).min(LAST_PAUSE.max(pause));
     }
 }
 
-/// If the task ends early, the next handle starts another.
-struct Kept<'a>(&'a NearCache);
-
-impl Drop for Kept<'_> {
-    fn drop(&mut self) {
-        self.0.is_kept.store(false, SeqCst);
-    }
+fn spread(pause: Duration) -> Duration {
+    pause.mul_f64(0.5 + clock::jitter() / 2.0)
 }
 
 /// Opens a connection that tracks what is read on it, and begins a life of the cache.
@@ -115,13 +129,13 @@ async fn track(engine: &CallEngine, cache: &Arc<NearCache>) -> Result<(Grant, u6
         error => passing(error),
     };
     let options = engine.options(Overrides::default());
+    let life = cache.next_life();
     let mut grant = engine.acquire(options, None).await.map_err(passing)?;
     let speaks_resp2 = engine.state.settings.load().protocol == Protocol::Resp2;
     // Only RESP3 carries invalidations between the replies.
     let hello = cmd("HELLO").arg(3).take();
     let greeted = engine.execute_on(&mut grant, &hello, options).await;
     greeted.map_err(refused)?;
-    let life = cache.next_life();
     grant.listen(Box::new(Invalidations::new(cache.clone(), life)));
     let tracking = cmd("CLIENT").arg("TRACKING").arg("ON").arg("OPTIN").take();
     let asked = clock::now();
@@ -132,22 +146,25 @@ async fn track(engine: &CallEngine, cache: &Arc<NearCache>) -> Result<(Grant, u6
         mailbox: grant.mailbox().clone(),
         as_resp2: speaks_resp2,
     };
-    cache.begin(tracking, asked.into_std());
-    Ok((grant, life))
+    if cache.begin(tracking, asked.into_std()) {
+        Ok((grant, life))
+    } else {
+        Err(Trouble::Passing("the database is moving".into()))
+    }
 }
 
 /// Returns when the connection cannot be trusted any more.
-async fn watch(engine: &CallEngine, cache: &NearCache, grant: &Grant, life: u64) {
+async fn watch(engine: &CallEngine, cache: &NearCache, grant: &Grant, life: u64) -> End {
     loop {
         // An error says that the time has come.
         let _ = timeout(INTERVAL, cache.changed.notified()).await;
         let is_over = !cache.is_alive(life) || engine.state.gate.state().is_final();
         if is_over || !grant.is_open() {
-            return;
+            return End::Lost;
         }
         let asked = clock::now();
         if !answers(engine, grant, asked).await {
-            return;
+            return End::Silent;
         }
         cache.answered(life, asked.into_std());
     }
@@ -159,9 +176,6 @@ async fn answers(engine: &CallEngine, grant: &Grant, asked: tokio::time::Instant
     let question = cmd("PING").get_packed_command();
     let request = Request::new(question, Expected::One, deadline, responder);
     let is_sent = grant.mailbox().send(request).is_ok();
-    is_sent
-        && matches!(
-            answer.await,
-            Ok(Ok(answered)) if !matches!(answered.reply, Reply::One(Value::ServerError(_)))
-        )
+    // A refusal is an answer as well.
+    is_sent && matches!(answer.await, Ok(Ok(_)))
 }

@@ -63,7 +63,7 @@ mod tests {
             mailbox,
             as_resp2: true,
         };
-        cache.begin(tracking, Instant::now());
+        assert!(cache.begin(tracking, Instant::now()));
         assert!(cache.is_alive(life) && cache.tracking().is_some());
         let keys = Value::Array(vec![Value::BulkString(b"a".to_vec())]);
         sink.push(PushKind::Invalidate, vec![keys]);

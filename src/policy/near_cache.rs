@@ -44,7 +44,8 @@ impl<'a> Cacheable<'a> {
 /// it must not be kept. In this order a change of that time is either told by PTTL, or invalidates the key.
 pub(crate) fn lives_for(is_of_none: bool, pttl: i64, max_age: Duration) -> Option<Duration> {
     match u64::try_from(pttl) {
-        Ok(millis) => Some(Duration::from_millis(millis).min(max_age)),
+        // The server counts in whole milliseconds, and may have told one too much.
+        Ok(millis) => Some(Duration::from_millis(millis.saturating_sub(1)).min(max_age)),
         // It lives for ever.
         Err(_) if pttl == -1 => Some(max_age),
         // There is none. If the read has found one, it has ended in between.
@@ -88,7 +89,8 @@ mod tests {
     fn a_reply_lives_no_longer_than_its_key() {
         let max_age = Duration::from_secs(60);
         let lives = |pttl| lives_for(false, pttl, max_age);
-        assert_eq!(lives(1_500), Some(Duration::from_millis(1_500)));
+        assert_eq!(lives(1_500), Some(Duration::from_millis(1_499)));
+        assert_eq!(lives(0), Some(Duration::ZERO));
         assert_eq!(lives(90_000), Some(max_age));
         assert_eq!(lives(-1), Some(max_age));
         assert_eq!(lives(-2), None, "it has ended after the read");

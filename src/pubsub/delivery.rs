@@ -1,9 +1,15 @@
 //! The events of a subscription as messages of actix.
 
+use std::time::Duration;
+
 use actix::Recipient;
+use tokio::time::timeout;
 
 use super::Subscription;
 use crate::{events::PubSubEvent, log::log_line};
+
+/// So often it is looked whether the actor is there on a quiet channel.
+const LOOK: Duration = Duration::from_secs(1);
 
 impl Subscription {
     /// Sends all further events to an actix actor, one after the other, until the actor has gone. The last one is
@@ -25,8 +31,14 @@ impl Subscription {
         let registry = self.database.lifeline().registry.clone();
         // It ends by itself at a shutdown, with the last event.
         let task = async move {
-            while let Some(event) = self.next().await {
-                if recipient.send(event).await.is_err() {
+            loop {
+                let is_there = match timeout(LOOK, self.next()).await {
+                    Ok(Some(event)) => recipient.send(event).await.is_ok(),
+                    Ok(None) => false,
+                    // Nothing came, so that nothing has told whether the actor is still there.
+                    Err(_) => recipient.connected(),
+                };
+                if !is_there {
                     break;
                 }
             }

@@ -27,7 +27,7 @@ pub(crate) use gate::{Admitted, Gate, NotAdmitted};
 pub(crate) use keeper::{Keeper, Kept};
 pub(crate) use lessees::Lessees;
 pub(crate) use local_store::{LocalStore, LocalWork, NotRun, Step};
-pub(crate) use near_cache::{Missed, NearCache, Tracking, as_resp2, is_of_none};
+pub(crate) use near_cache::{Filling, Missed, NearCache, Tracking, as_resp2, is_of_none};
 pub(crate) use outage::Outage;
 pub(crate) use parking::Parking;
 pub(crate) use permits::{Permit, Permits};
@@ -112,6 +112,8 @@ pub(crate) struct DatabaseState {
     pub(crate) survey: Survey,
     /// Connections to another database are awaited: the settings lead elsewhere.
     pub(crate) is_moving: AtomicBool,
+    /// Where its tasks run.
+    pub(crate) executor: Arc<Executor>,
     /// The server does not tell its clients by which name it knows them, as far as is known. They are not to
     /// ask until there is another one.
     pub(crate) refuses_introductions: AtomicBool,
@@ -142,7 +144,8 @@ impl DatabaseState {
             parking,
             subscribers: Subscribers::new(id.clone(), executor.clone()),
             lessees: Lessees::new(executor.clone()),
-            replicas: Replicas::new(executor),
+            replicas: Replicas::new(executor.clone()),
+            executor,
             replica_of,
             gate,
             in_flight: InFlight::new(settings.max_in_flight, settings.max_in_flight_bytes),
@@ -202,7 +205,7 @@ impl DatabaseState {
         if let Some(near_cache) = self.near_cache.get() {
             near_cache.resize(settings);
             if needs_new_connections {
-                near_cache.end_present();
+                near_cache.leave();
             }
         }
         let holds = self.local.change(settings);
@@ -219,6 +222,26 @@ impl DatabaseState {
     pub(crate) fn near_cache(&self) -> &Arc<NearCache> {
         self.near_cache
             .get_or_init(|| Arc::new(NearCache::new(&self.settings.load())))
+    }
+
+    /// Makes these the routes of commands. If none of those before is among them, they may lead elsewhere, and what the near
+    /// cache knows of the place before is not used any more.
+    pub(crate) fn publish_routes(&self, routes: &[Arc<Route>]) {
+        let stays = match &*self.parking.routes() {
+            Some(before) => routes.iter().any(|route| before.contains(route.id)),
+            None => false,
+        };
+        if !stays {
+            self.distrust_near_cache();
+        }
+        self.parking.publish(routes);
+    }
+
+    /// The server may be another one than the near cache knows.
+    pub(crate) fn distrust_near_cache(&self) {
+        if let Some(near_cache) = self.near_cache.get() {
+            near_cache.leave();
+        }
     }
 
     /// The figures of the near cache, if there is one.
@@ -280,6 +303,9 @@ impl DatabaseState {
     /// Answers the callers whose waiting the present state of the gate ends.
     pub(crate) fn answer_waiting(&self) {
         self.gate.admit_waiting();
+        if self.gate.state().is_final() {
+            self.replicas.tell_waiting();
+        }
         if self.refuses_impatient(self.gate.state()) {
             self.parking.refuse_impatient(true);
             self.lessees.refuse_impatient(true);

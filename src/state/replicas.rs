@@ -5,7 +5,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{
             AtomicBool,
-            Ordering::{AcqRel, Relaxed},
+            Ordering::{AcqRel, Relaxed, SeqCst},
         },
     },
     time::{Duration, Instant},
@@ -29,6 +29,7 @@ pub(crate) struct Replicas {
     /// `None` until they have been looked at.
     present: ArcSwapOption<View>,
     is_wanted: AtomicBool,
+    is_over: AtomicBool,
     waiting: Mutex<Vec<Waiting>>,
     keeper: Keeper,
 }
@@ -65,6 +66,7 @@ impl Replicas {
         Arc::new(Self {
             present: ArcSwapOption::empty(),
             is_wanted: AtomicBool::new(false),
+            is_over: AtomicBool::new(false),
             waiting: Mutex::default(),
             keeper: Keeper::new(executor),
         })
@@ -91,12 +93,14 @@ impl Replicas {
 
     /// There are none any more.
     pub(super) fn end(&self) {
+        self.is_over.store(true, SeqCst);
         self.keeper.stop();
         self.present.store(None);
         self.tell_waiting();
     }
 
-    fn tell_waiting(&self) {
+    /// Has those who wait look again.
+    pub(super) fn tell_waiting(&self) {
         let waiting = std::mem::take(&mut *self.waiting());
         for waiting in waiting {
             // It may have gone.
@@ -112,6 +116,9 @@ impl Replicas {
     ) {
         let (answer, answered) = oneshot::async_channel();
         self.waiting().push(Waiting { deadline, answer });
+        if self.is_over.load(SeqCst) {
+            return;
+        }
         let present = self.present.load();
         if present.as_ref().map(Arc::as_ptr) != seen.map(Arc::as_ptr) {
             return;

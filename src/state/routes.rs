@@ -29,6 +29,11 @@ impl Routes {
         self.0.iter().map(|route| &**route)
     }
 
+    /// Whether this connection is one of them.
+    pub(super) fn contains(&self, id: u64) -> bool {
+        self.iter().any(|route| route.id == id)
+    }
+
     /// Sends a request on any connection that has not ended.
     pub(super) fn send(&self, request: Request) -> Result<(), Request> {
         let mut left = match self.least_loaded().mailbox.send(request) {

@@ -86,7 +86,9 @@ pub(super) const LEFT_OUT: &[(&str, &[&str])] = &[
         &[
             "near_cache/bounds.rs::bytes_and_entries_are_bounded",
             "near_cache/bounds.rs::without_tracking_reads_go_to_the_server",
+            "near_cache/changes.rs::a_slow_move_leaves_nobody_at_the_old_place",
             "near_cache/changes.rs::changes_by_others_are_seen",
+            "near_cache/changes.rs::transactions_and_leases_of_a_cached_handle_are_seen_at_once",
             "near_cache/changes.rs::own_writes_are_seen_at_once",
             "near_cache/changes.rs::replies_live_no_longer_than_their_keys",
             "near_cache/changes.rs::replies_get_no_older_than_the_maximum",

@@ -3,10 +3,11 @@
 use std::time::{Duration, Instant};
 
 use redis::cmd;
+use redis_steward::{Config, DatabaseConfig};
 
 use crate::{
     Rig, SOON,
-    common::{eventually_async, left_out_on_embedded},
+    common::{FaultProxy, Mode, RedisServer, eventually_async, left_out_on_embedded},
     until_read,
 };
 
@@ -119,17 +120,70 @@ async fn replies_get_no_older_than_the_maximum() {
 }
 
 #[tokio::test]
+async fn transactions_and_leases_of_a_cached_handle_are_seen_at_once() {
+    if left_out_on_embedded() {
+        return;
+    }
+    let rig = Rig::start().await;
+    for round in 0..50 {
+        let set = async |_, mut pipe: redis_steward::Loan<redis::Pipeline>| {
+            pipe.set("a", round);
+            Ok::<_, redis_steward::Error>(())
+        };
+        let ended: Result<(), redis_steward::Error> = rig.cached.transaction(&["a"], set).await;
+        ended.expect("a transaction");
+        assert_eq!(rig.get("a").await, Some(round.to_string()));
+        let mut lease = rig.cached.lease().await.expect("a lease");
+        let incr = cmd("INCR").arg("a").take();
+        lease.query::<()>(&incr).await.expect("a reply");
+        assert_eq!(rig.get("a").await, Some((round + 1).to_string()));
+    }
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_slow_move_leaves_nobody_at_the_old_place() {
+    if left_out_on_embedded() {
+        return;
+    }
+    let rig = Rig::start().await;
+    rig.server.cli(&["SET", "a", "here"]);
+    let other = RedisServer::start();
+    other.cli(&["SET", "a", "there"]);
+    rig.get_from_cache("a").await;
+    // Two connections to the old place that wait for the next lease.
+    let leases = (rig.main.lease().await, rig.main.lease().await);
+    drop(leases);
+    let proxy = FaultProxy::start(other.port());
+    let slow = Duration::from_millis(100);
+    proxy.set(Mode::Delay {
+        requests: slow,
+        replies: slow,
+    });
+    let there = DatabaseConfig::from_url(proxy.url());
+    let config = Config::new().database("main", there);
+    rig.supervisor.apply(config).await.expect("applied");
+    until_read(&rig, "a", Some("there")).await;
+    proxy.heal();
+    rig.until_tracking().await;
+    rig.get_from_cache("a").await;
+    other.cli(&["SET", "a", "again"]);
+    until_read(&rig, "a", Some("again")).await;
+    rig.stop().await;
+}
+
+#[tokio::test]
 async fn a_change_of_the_place_empties_it() {
     if left_out_on_embedded() {
         return;
     }
     let rig = Rig::start().await;
     rig.server.cli(&["SET", "a", "here"]);
-    let other = crate::common::RedisServer::start();
+    let other = RedisServer::start();
     other.cli(&["SET", "a", "there"]);
     assert_eq!(rig.get_from_cache("a").await.as_deref(), Some("here"));
-    let there = redis_steward::DatabaseConfig::from_url(other.url());
-    let config = redis_steward::Config::new().database("main", there);
+    let there = DatabaseConfig::from_url(other.url());
+    let config = Config::new().database("main", there);
     rig.supervisor.apply(config).await.expect("applied");
     until_read(&rig, "a", Some("there")).await;
     // It is back at the new place.

@@ -374,6 +374,18 @@ async fn replicas_end_with_their_database() {
         .await
         .expect("its replica has changed");
 
+    // Those of another place serve no more.
+    let elsewhere = DatabaseConfig::from_url(site.servers[0].url()).password("app");
+    let config = Config::new()
+        .database("main", elsewhere)
+        .database("other", other.clone());
+    supervisor.apply(config).await.expect("applied");
+    let are_gone = || supervisor.statistics().databases.len() == 2;
+    eventually_async(SOON, "they are removed", are_gone).await;
+    let serve = |replica: &redis_steward::ReplicaStatus| replica.unusable.is_none();
+    assert!(!reads.status().iter().any(serve));
+    get(&reads).await.expect("the primary");
+
     supervisor
         .apply(Config::new().database("other", other))
         .await

@@ -146,7 +146,7 @@ impl PoolActor {
 
     pub(super) fn publish_routes(&self) {
         let routes: Vec<_> = self.routes().cloned().collect();
-        self.state.parking.publish(&routes);
+        self.state.publish_routes(&routes);
     }
 
     pub(super) fn tell_usage(&mut self, now: Instant) {

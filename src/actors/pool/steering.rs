@@ -57,6 +57,7 @@ impl Handler<Retire> for PoolActor {
         for place in &places {
             self.doubt(place);
         }
+        self.state.distrust_near_cache();
         self.turn(Event::Distrusted { only }, ctx);
     }
 }

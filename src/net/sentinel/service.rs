@@ -48,6 +48,8 @@ struct State {
     knowledge: Knowledge,
     /// The replicas of the primary; `None` until a sentinel has told them.
     replicas: Option<Vec<Address>>,
+    /// Those of them that the last answer lacked: one sentinel alone may not know them yet.
+    lacking: Vec<Address>,
 }
 
 impl State {
@@ -68,6 +70,14 @@ impl State {
             }
         }
         if let Some(mut told) = told {
+            let known = self.replicas.iter().flatten();
+            let lacking: Vec<_> = known
+                .filter(|known| !told.contains(known) && Some(*known) != primary)
+                .cloned()
+                .collect();
+            let stay = lacking.iter().filter(|one| !self.lacking.contains(one));
+            told.extend(stay.cloned());
+            self.lacking = lacking;
             // Sentinels list them in no order.
             told.sort_unstable_by_key(Address::to_string);
             self.replicas = Some(told);
@@ -90,6 +100,7 @@ impl Service {
                 roll: Roll::new(sentinels),
                 knowledge: Knowledge::default(),
                 replicas: None,
+                lacking: Vec::new(),
             }),
             present: watch::Sender::new(None),
             asking: tokio::sync::Mutex::default(),

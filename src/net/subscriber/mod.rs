@@ -138,7 +138,7 @@ impl SubscriberConnection {
         }
     }
 
-    /// Writes what is to be sent, and reads until something has been heard. What was heard before the end is handed
+    /// Reads until something has been heard, and writes what is to be sent, also if there is always more to read. What was heard before the end is handed
     /// over with it.
     pub(crate) fn poll_turn(
         &mut self,
@@ -146,7 +146,7 @@ impl SubscriberConnection {
         heard: &mut Vec<Heard>,
     ) -> Poll<Result<(), CloseReason>> {
         let turn = self.read(cx, heard);
-        if let Poll::Pending = turn
+        if !matches!(turn, Poll::Ready(Err(_)))
             && let Poll::Ready(Err(error)) = self.outbox.poll_write(&mut *self.transport, cx)
         {
             return Poll::Ready(Err(error.into()));

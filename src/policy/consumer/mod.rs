@@ -322,7 +322,11 @@ impl<E: Clone> Duties<E> {
             Trouble::Refused => {}
         }
         match errand {
-            Errand::Read => self.asked.by_read = 0,
+            Errand::Read => {
+                self.asked.by_read = 0;
+                // One that waits needs a connection of its own, which there may not be: the next one does not.
+                self.has_more = true;
+            }
             Errand::Claim => self.asked.by_claim = 0,
             Errand::Acknowledge => self.handled.append(&mut self.acknowledging),
             Errand::Release => self.unwanted.append(&mut self.releasing),

@@ -107,9 +107,10 @@ impl<E: Clone> Duties<E> {
 
     /// Whether another batch may be asked for. While one is handled and acknowledged, another is there already.
     fn has_room(&self) -> bool {
-        let limit = self.terms.concurrency + 2 * self.terms.batch;
+        let ahead = self.terms.batch.saturating_mul(2);
+        let limit = self.terms.concurrency.saturating_add(ahead);
         let expected = self.held.len() + self.asked.by_read + self.asked.by_claim;
-        expected + self.terms.batch <= limit
+        expected.saturating_add(self.terms.batch) <= limit
     }
 
     fn release(&mut self, now: Instant) -> Option<Question<E>> {

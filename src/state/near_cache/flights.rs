@@ -35,8 +35,8 @@ struct Flight {
 
 /// What a read finds.
 pub(super) enum Boarding {
-    /// It is the first one, with this number.
-    First(u64),
+    /// It is the first one, with this number, and gets the reply as the others do.
+    First(u64, oneshot::AsyncReceiver<Option<Value>>),
     /// Another one is under way, whose reply it gets; `None` if that has failed.
     Join(oneshot::AsyncReceiver<Option<Value>>),
     /// Another one is under way, which may take longer than this one has time.
@@ -87,14 +87,15 @@ impl Shard {
             return Boarding::Join(receiver);
         }
         self.last += 1;
+        let (sender, receiver) = oneshot::async_channel();
         flights.push(Flight {
             number: self.last,
             words: words.clone(),
             is_outdated: false,
             deadline,
-            waiting: Vec::new(),
+            waiting: vec![sender],
         });
-        Boarding::First(self.last)
+        Boarding::First(self.last, receiver)
     }
 
     /// The key has changed.

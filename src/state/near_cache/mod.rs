@@ -86,8 +86,8 @@ pub(crate) struct Tracking {
 }
 
 /// A read that is under way. If it is dropped, it has failed.
-pub(crate) struct Filling<'a> {
-    cache: &'a NearCache,
+pub(crate) struct Filling {
+    cache: Arc<NearCache>,
     key: Box<[u8]>,
     words: Arc<[Box<[u8]>]>,
     life: u64,
@@ -96,9 +96,9 @@ pub(crate) struct Filling<'a> {
 }
 
 /// How a read goes on that has found no reply.
-pub(crate) enum Missed<'a> {
-    /// It asks the server.
-    Ask(Filling<'a>),
+pub(crate) enum Missed {
+    /// It asks the server, and gets the reply as those do who wait.
+    Ask(Filling, oneshot::AsyncReceiver<Option<Value>>),
     /// Another one does, whose reply it gets, if there is one.
     Wait(oneshot::AsyncReceiver<Option<Value>>),
     /// It goes the usual way.
@@ -178,21 +178,24 @@ impl NearCache {
 
     /// A read of this key in this life has found no reply.
     pub(crate) fn missed(
-        &self,
+        self: &Arc<Self>,
         key: &[u8],
         words: Arc<[Box<[u8]>]>,
         life: u64,
         deadline: tokio::time::Instant,
-    ) -> Missed<'_> {
+    ) -> Missed {
         self.misses.fetch_add(1, Relaxed);
         match self.flights.shard(key).board(key, &words, deadline) {
-            Boarding::First(number) => Missed::Ask(Filling {
-                cache: self,
-                key: key.into(),
-                words,
-                life,
-                number: Some(number),
-            }),
+            Boarding::First(number, reply) => {
+                let filling = Filling {
+                    cache: self.clone(),
+                    key: key.into(),
+                    words,
+                    life,
+                    number: Some(number),
+                };
+                Missed::Ask(filling, reply)
+            }
             Boarding::Join(reply) => Missed::Wait(reply),
             Boarding::TooSlow => Missed::PassBy,
         }
@@ -229,20 +232,25 @@ impl NearCache {
         }
     }
 
-    /// The number of the next life.
+    /// The number of the next life, from before its connection is chosen.
     pub(crate) fn next_life(&self) -> u64 {
         let mut lives = self.lives();
         lives.last += 1;
         lives.last
     }
 
-    /// A connection tracks what is read on it from now on. The one before it has ended.
-    pub(crate) fn begin(&self, tracking: Tracking, asked: Instant) {
-        let _lives = self.lives();
+    /// A connection tracks what is read on it from now on. The one before it has ended. Tells whether the life has begun: the
+    /// database may have gone elsewhere since its connection was chosen.
+    pub(crate) fn begin(&self, tracking: Tracking, asked: Instant) -> bool {
+        let lives = self.lives();
+        if lives.last != tracking.life {
+            return false;
+        }
         self.life.store(tracking.life, SeqCst);
         self.tracking.store(Some(Arc::new(tracking)));
         self.trusted_until
             .store(self.nanos(asked + TRUSTED_FOR), SeqCst);
+        true
     }
 
     pub(crate) fn is_alive(&self, life: u64) -> bool {
@@ -273,9 +281,13 @@ impl NearCache {
         self.changed.notify_one();
     }
 
-    /// The present life ends: the database is another one.
-    pub(super) fn end_present(&self) {
-        let life = self.life.load(SeqCst);
+    /// The database may be elsewhere: the present life ends, and one that is about to begin does not.
+    pub(super) fn leave(&self) {
+        let life = {
+            let mut lives = self.lives();
+            lives.last += 1;
+            self.life.load(SeqCst)
+        };
         if life != 0 {
             self.end(life);
         }
@@ -304,7 +316,7 @@ impl NearCache {
     }
 }
 
-impl Filling<'_> {
+impl Filling {
     /// The server has answered. The reply is kept until then, unless its key has changed since, or the connection has
     /// ended; whoever waits for it gets it.
     pub(crate) fn answered(mut self, reply: &Value, until: Option<Instant>) {
@@ -315,7 +327,7 @@ impl Filling<'_> {
         let Some(number) = self.number.take() else {
             return;
         };
-        let cache = self.cache;
+        let cache = &self.cache;
         let mut shard = cache.flights.shard(&self.key);
         let landed = shard.land(&self.key, number);
         if let Some((reply, Some(until))) = answer
@@ -335,7 +347,7 @@ impl Filling<'_> {
     }
 }
 
-impl Drop for Filling<'_> {
+impl Drop for Filling {
     fn drop(&mut self) {
         self.land(None);
     }

@@ -49,20 +49,20 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-enum Message<'a> {
-    Reply(Filling<'a>, i64),
+enum Message {
+    Reply(Filling, i64),
     Invalidation { key: usize, version: i64 },
 }
 
 /// The server, the socket, and what we know.
 struct World<'a> {
-    cache: &'a NearCache,
+    cache: &'a Arc<NearCache>,
     now: Instant,
     life: u64,
     versions: [i64; KEYS.len()],
     tracked: HashSet<usize>,
-    socket: VecDeque<Message<'a>>,
-    arrived: VecDeque<(Filling<'a>, i64)>,
+    socket: VecDeque<Message>,
+    arrived: VecDeque<(Filling, i64)>,
     /// The oldest versions that may be served.
     known: [i64; KEYS.len()],
 }
@@ -72,7 +72,7 @@ fn words(key: usize) -> impl Iterator<Item = &'static [u8]> + Clone {
 }
 
 impl<'a> World<'a> {
-    fn new(cache: &'a NearCache) -> Self {
+    fn new(cache: &'a Arc<NearCache>) -> Self {
         let mut world = Self {
             cache,
             now: Instant::now(),
@@ -95,7 +95,7 @@ impl<'a> World<'a> {
             mailbox,
             as_resp2: false,
         };
-        self.cache.begin(tracking, self.now);
+        assert!(self.cache.begin(tracking, self.now));
     }
 
     fn write(&mut self, key: usize) {
@@ -112,7 +112,7 @@ impl<'a> World<'a> {
             Step::Read(key) => {
                 let words: Arc<[Box<[u8]>]> = words(key).map(Box::from).collect();
                 let deadline = tokio::time::Instant::from_std(self.now);
-                if let Missed::Ask(filling) =
+                if let Missed::Ask(filling, _) =
                     self.cache.missed(KEYS[key], words, self.life, deadline)
                 {
                     self.tracked.insert(key);
@@ -176,10 +176,10 @@ impl<'a> World<'a> {
     }
 }
 
-fn cache() -> NearCache {
+fn cache() -> Arc<NearCache> {
     let config = Config::new().database("main", DatabaseConfig::from_url("memory://"));
     let settings = resolve(config).expect("a valid configuration");
-    NearCache::new(&settings.databases[0])
+    Arc::new(NearCache::new(&settings.databases[0]))
 }
 
 proptest! {
@@ -229,4 +229,22 @@ fn a_silent_connection_is_not_trusted_for_long() {
     cache.answered(world.life, world.now);
     assert_eq!(world.hit(0), None);
     assert!(!cache.is_alive(world.life));
+}
+
+#[test]
+fn a_life_does_not_begin_once_the_database_may_be_elsewhere() {
+    let cache = cache();
+    let tracking = |life| Tracking {
+        life,
+        mailbox: mpsc::unbounded_channel().0,
+        as_resp2: false,
+    };
+    let life = cache.next_life();
+    cache.leave();
+    assert!(!cache.begin(tracking(life), Instant::now()));
+    assert!(cache.tracking().is_none());
+    let life = cache.next_life();
+    assert!(cache.begin(tracking(life), Instant::now()));
+    cache.leave();
+    assert!(!cache.is_alive(life) && cache.tracking().is_none());
 }

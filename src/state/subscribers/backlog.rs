@@ -190,6 +190,7 @@ impl Backlog {
         if let Some(Entry::Event(message)) = self.entries.remove(at) {
             self.forget(&message);
         }
+        self.merge_lags_at(at);
         self.lag_at(at);
     }
 
