@@ -22,6 +22,7 @@ use super::{
 };
 use crate::{
     error::Error,
+    execution::Stage,
     policy::consumer::{Action, Duties, Errand, Event, Question, Terms, Trouble},
     state::clock,
 };
@@ -253,9 +254,16 @@ fn trouble(errand: Errand, error: &Error) -> Trouble {
             _ => Trouble::Refused,
         },
         Error::ReplyTooLarge { .. } => Trouble::TooLarge,
-        Error::Isolated { .. } | Error::Failed { .. } | Error::Conversion { .. } => {
-            Trouble::Refused
-        }
+        // Limits of this process, and other consumers, say nothing about the server.
+        Error::Isolated { .. }
+        | Error::Failed { .. }
+        | Error::Conversion { .. }
+        | Error::Overloaded { .. }
+        | Error::Conflict { .. }
+        | Error::TimedOut {
+            stage: Stage::Acquire,
+            ..
+        } => Trouble::Refused,
         _ => Trouble::Unavailable,
     }
 }

@@ -318,7 +318,13 @@ impl<E: Clone> Duties<E> {
             Trouble::NoGroup => self.is_cut_off = true,
             Trouble::Unavailable => self.is_troubled = true,
             // What was read is pending, and is taken over in smaller batches.
-            Trouble::TooLarge => self.terms.batch = self.terms.batch.div_ceil(2),
+            Trouble::TooLarge => {
+                if errand == Errand::Read && self.terms.batch == 1 {
+                    // One that is too large by itself holds up no others: they are claimed later.
+                    self.own_after = None;
+                }
+                self.terms.batch = self.terms.batch.div_ceil(2);
+            }
             Trouble::Refused => {}
         }
         match errand {

@@ -143,6 +143,11 @@ impl Subscriptions {
         }
     }
 
+    /// Whether the next answer is that to a question for a sign of life.
+    pub(crate) fn is_asked_for_life(&self) -> bool {
+        matches!(self.owed.front(), Some(Owed::Own(Own::Question)))
+    }
+
     /// The server has answered with an error. A channel that it was about is forgotten.
     pub(crate) fn refused(&mut self) -> Result<Refused, OutOfStep> {
         let topic = match self.owed.pop_front() {

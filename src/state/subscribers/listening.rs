@@ -239,11 +239,13 @@ impl Driver {
         wakers: &mut Wakers,
     ) -> Result<(), Unusable> {
         match ReplyCode::of(error.code()) {
-            ReplyCode::Loading
-            | ReplyCode::Busy
-            | ReplyCode::PrimaryDown
-            | ReplyCode::TryAgain
-            | ReplyCode::NotAuthenticated => return Err(Unusable::NotNow(error)),
+            ReplyCode::NotAuthenticated => return Err(Unusable::NotNow(error)),
+            // Subscriptions stand, whatever a sign of life says.
+            ReplyCode::Loading | ReplyCode::Busy | ReplyCode::PrimaryDown | ReplyCode::TryAgain
+                if !room.subscriptions.is_asked_for_life() =>
+            {
+                return Err(Unusable::NotNow(error));
+            }
             _ => {}
         }
         let refused = room.subscriptions.refused();
