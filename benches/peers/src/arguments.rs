@@ -11,7 +11,7 @@ const QUICK_ROUND_MILLIS: u64 = 55;
 
 /// Measures redis-steward beside other Redis clients of Rust, in one run and in alternating order.
 ///
-/// Needs redis-server, and starts one of its own. A full run takes about twelve minutes; absolute
+/// Needs redis-server, and starts one of its own. A full run takes about fifteen minutes; absolute
 /// figures are noise on a shared machine, the ratios are what to look at.
 #[derive(Debug, Parser)]
 #[command(version, about, args_conflicts_with_subcommands = true)]
@@ -161,6 +161,16 @@ mod tests {
             names(&["get-16B/64", "incr/1/"]).map(|names| names.len()),
             Ok(5)
         );
+    }
+
+    #[test]
+    fn a_pattern_without_tls_fits_no_case_over_tls() {
+        let has_tls = |name: &String| name.contains("/tls/");
+        let plain = names(&["get-16B/64", "set-16KiB/6"]).expect("cases");
+        assert!(!plain.iter().any(has_tls), "{plain:?}");
+        let tls = names(&["tls"]).expect("cases");
+        assert_eq!(tls.len(), 18);
+        assert!(tls.iter().all(has_tls), "{tls:?}");
     }
 
     #[test]

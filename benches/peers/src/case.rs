@@ -1,4 +1,4 @@
-//! What is measured: one command, with so many calls outstanding, on one runtime.
+//! What is measured: one command, with so many calls outstanding, on one runtime, with or without TLS.
 
 use serde::Serialize;
 
@@ -8,6 +8,7 @@ use crate::runtime::Flavour;
 pub const PIPELINE: usize = 100;
 
 const KIB: usize = 1024;
+const LARGE: usize = 16 * KIB;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -27,16 +28,17 @@ pub struct Case {
     /// Calls under way at any time; a pipeline is one call.
     pub outstanding: usize,
     pub flavour: Flavour,
+    pub is_tls: bool,
 }
 
 /// Each is measured with every number of outstanding calls.
 const COMMANDS: [(Command, usize); 8] = [
     (Command::Get, 16),
     (Command::Get, KIB),
-    (Command::Get, 16 * KIB),
+    (Command::Get, LARGE),
     (Command::Set, 16),
     (Command::Set, KIB),
-    (Command::Set, 16 * KIB),
+    (Command::Set, LARGE),
     (Command::Incr, 0),
     (Command::Pipeline, 16),
 ];
@@ -45,15 +47,16 @@ impl Case {
     /// Every case, in the order in which it is measured and reported.
     pub fn all() -> Vec<Self> {
         let mut cases = Vec::new();
-        for flavour in Flavour::ALL {
-            for (command, bytes) in COMMANDS {
-                for &outstanding in command.outstanding() {
-                    cases.push(Self {
+        for is_tls in [false, true] {
+            for flavour in Flavour::ALL {
+                for (command, bytes) in COMMANDS {
+                    cases.extend(command.outstanding().iter().map(|&outstanding| Self {
                         command,
                         bytes,
                         outstanding,
                         flavour,
-                    });
+                        is_tls,
+                    }));
                 }
             }
         }
@@ -62,22 +65,30 @@ impl Case {
     }
 
     /// The cases of a run of about a minute: how it scales for the smallest command, and every
-    /// other command once.
+    /// other command once, without TLS.
     pub fn quick() -> Vec<Self> {
         let mut cases = Self::all();
+        cases.retain(|case| !case.is_tls);
         cases.retain(|case| match (case.command, case.bytes) {
             (Command::Get, 16) => case.flavour != Flavour::Actix || case.outstanding == 64,
             (Command::Pipeline, _) => case.outstanding == 16,
             (Command::Set, 16) => false,
             (Command::Set, KIB) => case.outstanding == 64,
-            (_, bytes) => case.outstanding == 64 && bytes < 16 * KIB || case.is_large_on_threads(),
+            (_, bytes) => case.outstanding == 64 && bytes < LARGE || case.is_large_on_threads(),
         });
         cases
     }
 
-    /// Such as `get-16B/256/current-thread`.
+    /// Such as `get-16B/256/current-thread`, and over TLS `get-16B/tls/256/current-thread`, of which the other is no part.
     pub fn name(&self) -> String {
-        format!("{}/{}/{}", self.work(), self.outstanding, self.flavour)
+        let tls = if self.is_tls { "/tls" } else { "" };
+        format!("{}{tls}/{}/{}", self.work(), self.outstanding, self.flavour)
+    }
+
+    /// Where it runs, such as `current-thread over TLS`.
+    pub fn setting(&self) -> String {
+        let tls = if self.is_tls { " over TLS" } else { "" };
+        format!("{}{tls}", self.flavour)
     }
 
     /// The command and its size, such as `get-16B`.
@@ -94,15 +105,28 @@ impl Case {
         }
     }
 
-    /// On actix there are two series only, because its runtime is tokio's current-thread one.
+    /// On actix there are two series only, because its runtime is tokio's current-thread one. And over TLS one, and some
+    /// single cases.
     fn is_measured(&self) -> bool {
+        if self.is_tls {
+            return self.flavour != Flavour::Actix && self.is_measured_over_tls();
+        }
         self.flavour != Flavour::Actix
             || (self.command, self.bytes) == (Command::Get, 16)
             || (self.command, self.bytes, self.outstanding) == (Command::Set, KIB, 64)
     }
 
+    fn is_measured_over_tls(&self) -> bool {
+        match (self.command, self.bytes) {
+            (Command::Get, 16) => true,
+            (Command::Get | Command::Set, LARGE) | (Command::Set, KIB) => self.outstanding == 64,
+            (Command::Pipeline, _) => self.outstanding == 16,
+            _ => false,
+        }
+    }
+
     fn is_large_on_threads(&self) -> bool {
-        self.bytes == 16 * KIB && self.outstanding == 64 && self.flavour == Flavour::MultiThread
+        self.bytes == LARGE && self.outstanding == 64 && self.flavour == Flavour::MultiThread
     }
 }
 
@@ -136,8 +160,16 @@ mod tests {
             bytes: 16 * KIB,
             outstanding: 256,
             flavour: Flavour::CurrentThread,
+            is_tls: false,
         };
         assert_eq!(case.name(), "set-16KiB/256/current-thread");
+        assert_eq!(case.setting(), "current-thread");
+        let over_tls = Case {
+            is_tls: true,
+            ..case
+        };
+        assert_eq!(over_tls.name(), "set-16KiB/tls/256/current-thread");
+        assert_eq!(over_tls.setting(), "current-thread over TLS");
         let names: Vec<_> = Case::all().iter().map(Case::name).collect();
         assert!(names.contains(&"pipeline-100/64/multi-thread".into()));
         assert!(names.contains(&"incr/1/multi-thread".into()));
@@ -151,10 +183,32 @@ mod tests {
 
     #[test]
     fn a_full_run_has_the_series_on_each_runtime() {
-        let count = |flavour| Case::all().iter().filter(|c| c.flavour == flavour).count();
+        let all = Case::all();
+        let plain: Vec<_> = all.iter().filter(|case| !case.is_tls).collect();
+        let count = |flavour| plain.iter().filter(|case| case.flavour == flavour).count();
         assert_eq!(count(Flavour::MultiThread), 7 * 5 + 3);
         assert_eq!(count(Flavour::CurrentThread), 7 * 5 + 3);
         assert_eq!(count(Flavour::Actix), 5 + 1);
+    }
+
+    #[test]
+    fn over_tls_there_are_nine_cases_on_each_of_two_runtimes() {
+        let cases = Case::all();
+        let on = |flavour| {
+            let on = cases
+                .iter()
+                .filter(move |case| case.is_tls && case.flavour == flavour);
+            on.map(Case::name).collect::<Vec<_>>()
+        };
+        let threads = on(Flavour::MultiThread);
+        let counts = [
+            threads.len(),
+            on(Flavour::CurrentThread).len(),
+            on(Flavour::Actix).len(),
+        ];
+        assert_eq!(counts, [9, 9, 0]);
+        let large = "set-16KiB/tls/64/multi-thread";
+        assert!(threads.contains(&large.into()), "{threads:?}");
     }
 
     #[test]

@@ -1,10 +1,13 @@
 //! A run, from its arguments to its report.
 
+use std::sync::Arc;
+
 use anyhow::Result;
 use serde::Serialize;
 
 use crate::{
     arguments::Arguments,
+    authority::Authority,
     case::Case,
     contender::Name,
     interrupt,
@@ -45,7 +48,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 fn compare(cases: Vec<Case>, peers: &[Name], settings: Settings) -> Result<Comparison> {
     let programs = Programs::default();
     interrupt::end_on_signal(programs.clone())?;
-    let server = Server::start(&programs)?;
+    let server = match cases.iter().any(|case| case.is_tls) {
+        true => Server::start_with_tls(&programs, &Arc::new(Authority::new(&programs)?))?,
+        false => Server::start(&programs)?,
+    };
     // Each contender warms up once in each case.
     let progress = Progress::new(cases.len() * peers.len() * (settings.rounds + 1));
     let mut measured = Vec::with_capacity(cases.len());

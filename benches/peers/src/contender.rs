@@ -10,6 +10,7 @@ use clap::{
 use serde::{Serialize, Serializer};
 
 use crate::{
+    address::Address,
     case::Case,
     dataset::Records,
     figures::Figures,
@@ -19,7 +20,7 @@ use crate::{
         Bb8, Deadpool, Fred, FredPool, Glide, Manager, Multiplexed, Observed, Peer, Rustis,
         Steward, Tower,
     },
-    server::Server,
+    program::Programs,
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -99,31 +100,27 @@ impl Name {
 
     pub async fn connect(
         self,
-        server: &Server,
+        address: Address,
+        programs: &Programs,
         case: Case,
         records: &Arc<[Records]>,
     ) -> Result<Box<dyn Contender>> {
-        let url = server.url();
         match self {
-            Self::RedisSteward => client::<Steward>(&url, case, records).await,
-            Self::RedisStewardObserved => client::<Observed>(&url, case, records).await,
-            Self::RedisRs => client::<Multiplexed>(&url, case, records).await,
-            Self::RedisRsManager => client::<Manager>(&url, case, records).await,
-            Self::DeadpoolRedis => client::<Deadpool>(&url, case, records).await,
-            Self::Bb8Redis => client::<Bb8>(&url, case, records).await,
-            Self::Fred => client::<Fred>(&url, case, records).await,
-            Self::FredPool => client::<FredPool>(&url, case, records).await,
-            Self::Rustis => client::<Rustis>(&url, case, records).await,
-            Self::RedisTower => client::<Tower>(&url, case, records).await,
-            Self::ValkeyGlide => client::<Glide>(&url, case, records).await,
+            Self::RedisSteward => client::<Steward>(address, case, records).await,
+            Self::RedisStewardObserved => client::<Observed>(address, case, records).await,
+            Self::RedisRs => client::<Multiplexed>(address, case, records).await,
+            Self::RedisRsManager => client::<Manager>(address, case, records).await,
+            Self::DeadpoolRedis => client::<Deadpool>(address, case, records).await,
+            Self::Bb8Redis => client::<Bb8>(address, case, records).await,
+            Self::Fred => client::<Fred>(address, case, records).await,
+            Self::FredPool => client::<FredPool>(address, case, records).await,
+            Self::Rustis => client::<Rustis>(address, case, records).await,
+            Self::RedisTower => client::<Tower>(address, case, records).await,
+            Self::ValkeyGlide => client::<Glide>(address, case, records).await,
             Self::RedisStewardPatient => {
                 unreachable!("BUG: the command line offers no {self} for comparison")
             }
-            Self::RedisBenchmark => Ok(Box::new(Limit::new(
-                server.port,
-                server.programs.clone(),
-                case,
-            ))),
+            Self::RedisBenchmark => Ok(Box::new(Limit::new(address, programs.clone(), case))),
         }
     }
 }
@@ -142,13 +139,13 @@ impl Serialize for Name {
 }
 
 async fn client<P: Peer>(
-    url: &str,
+    address: Address,
     case: Case,
     records: &Arc<[Records]>,
 ) -> Result<Box<dyn Contender>> {
     Ok(Box::new(Client {
-        peer: P::connect(url).await?,
-        url: url.into(),
+        peer: P::connect(&address).await?,
+        address,
         case,
         records: records.clone(),
     }))
@@ -156,7 +153,7 @@ async fn client<P: Peer>(
 
 struct Client<P> {
     peer: P,
-    url: String,
+    address: Address,
     case: Case,
     records: Arc<[Records]>,
 }
@@ -168,12 +165,91 @@ impl<P: Peer> Contender for Client<P> {
 
     fn reconnect(&mut self) -> Pin<Box<dyn Future<Output = Result<()>> + '_>> {
         Box::pin(async {
-            self.peer = P::connect(&self.url).await?;
+            self.peer = P::connect(&self.address).await?;
             Ok(())
         })
     }
 
     fn disconnect(self: Box<Self>) -> Pin<Box<dyn Future<Output = Result<()>>>> {
         Box::pin(self.peer.disconnect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::{
+        authority::Authority, case::Command, dataset::Dataset, runtime::Flavour, server::Server,
+    };
+
+    const CASE: Case = Case {
+        command: Command::Get,
+        bytes: 16,
+        outstanding: 2,
+        flavour: Flavour::CurrentThread,
+        is_tls: true,
+    };
+    /// On a busy machine.
+    const CONNECTED_WITHIN: Duration = Duration::from_secs(30);
+    /// Some clients try again and again where they are not let in.
+    const ENOUGH: Duration = Duration::from_secs(1);
+
+    /// Whether each client gets the right replies of a server which `shown` has issued the certificate for, if it is to
+    /// verify that by `trusted`; and whether any GET has reached the server.
+    fn reach(
+        shown: &Arc<Authority>,
+        trusted: &Arc<Authority>,
+        within: Duration,
+    ) -> (Vec<(Name, Result<()>)>, bool) {
+        let programs = Programs::default();
+        let server = Server::start_with_tls(&programs, shown).expect("a server");
+        let dataset = Dataset::write(&server.url(), CASE).expect("a data set");
+        let mut address = server.tls_address().expect("a port for TLS");
+        address.authority = Some(trusted.clone());
+        let outcomes = CASE.flavour.block_on(async {
+            let mut outcomes = Vec::new();
+            // One by one, since some clients have a fixed and short time for a handshake.
+            for name in Name::measured() {
+                let once = async {
+                    let connecting =
+                        name.connect(address.clone(), &programs, CASE, &dataset.records);
+                    let mut contender = connecting.await?;
+                    contender.round(Duration::from_millis(10)).await?;
+                    contender.disconnect().await
+                };
+                let outcome = timeout(within, once).await;
+                outcomes.push((name, outcome.unwrap_or_else(|late| Err(late.into()))));
+            }
+            Ok(outcomes)
+        });
+        // A client that was late may still have been let in.
+        let mut connection = redis::Client::open(server.url())
+            .and_then(|client| client.get_connection())
+            .expect("a connection");
+        let statistics: String = redis::cmd("INFO")
+            .arg("commandstats")
+            .query(&mut connection)
+            .expect("statistics");
+        let gets = statistics.contains("cmdstat_get:");
+        (outcomes.expect("a runtime"), gets)
+    }
+
+    #[test]
+    fn every_client_gets_its_replies_over_tls_and_from_the_right_server_only() {
+        let programs = Programs::default();
+        let authority = || Arc::new(Authority::new(&programs).expect("an authority"));
+        let (ours, foreign) = (authority(), authority());
+        let (outcomes, are_seen) = reach(&ours, &ours, CONNECTED_WITHIN);
+        for (name, outcome) in outcomes {
+            outcome.unwrap_or_else(|error| panic!("{name}: {error:#}"));
+        }
+        assert!(are_seen, "the server counts the GETs");
+        let (outcomes, are_seen) = reach(&foreign, &ours, ENOUGH);
+        for (name, outcome) in outcomes {
+            assert!(outcome.is_err(), "{name} does not verify the server");
+        }
+        assert!(!are_seen, "a client does not verify the server");
     }
 }

@@ -138,6 +138,7 @@ mod tests {
             bytes: 16,
             outstanding: 2,
             flavour: Flavour::CurrentThread,
+            is_tls: false,
         };
         let mut dataset = Dataset::write(&server.url(), case).expect("a data set");
         dataset.check().expect("it has just been written");

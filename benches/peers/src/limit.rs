@@ -13,6 +13,7 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use tokio::task::spawn_blocking;
 
 use crate::{
+    address::Address,
     case::{Case, Command},
     contender::{Contender, Turn},
     dataset,
@@ -26,7 +27,7 @@ use crate::{
 const FIRST_RUN: [usize; 2] = [2_000, 10_000];
 
 pub struct Limit {
-    port: u16,
+    address: Address,
     programs: Programs,
     case: Case,
     /// Known after the first run.
@@ -41,9 +42,9 @@ struct Shape {
 }
 
 impl Limit {
-    pub fn new(port: u16, programs: Programs, case: Case) -> Self {
+    pub fn new(address: Address, programs: Programs, case: Case) -> Self {
         Self {
-            port,
+            address,
             programs,
             case,
             operations_per_second: None,
@@ -73,14 +74,24 @@ impl Limit {
     async fn run(&self, shape: &Shape, requests: usize) -> Result<String> {
         let mut command = Program::new("redis-benchmark");
         command
-            .args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "--csv"])
+            .args([
+                "-h",
+                "127.0.0.1",
+                "-p",
+                &self.address.port.to_string(),
+                "--csv",
+            ])
             .args(["-c", &shape.connections.to_string()])
             .args(["-P", &shape.pipeline.to_string()])
             .args(["-n", &requests.to_string()])
-            .args(arguments(self.case))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
+        if let Some(authority) = &self.address.authority {
+            command.arg("--tls").arg("--cacert").arg(authority.file());
+        }
+        // The first word that is no flag ends them.
+        command.args(arguments(self.case));
         let program = match self.programs.start(&mut command) {
             Ok(program) => program,
             Err(error) if error.kind() == ErrorKind::NotFound => bail!(
@@ -219,6 +230,7 @@ mod tests {
                 bytes: 16,
                 outstanding,
                 flavour: Flavour::MultiThread,
+                is_tls: false,
             })
         };
         let expected = |connections, pipeline| Shape {

@@ -138,7 +138,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::{peer::WrongReply, runtime::Flavour};
+    use crate::{address::Address, peer::WrongReply, runtime::Flavour};
 
     /// A client without a server, which gives every caller what the caller before it should get.
     #[derive(Clone)]
@@ -165,7 +165,7 @@ mod tests {
     impl Peer for Swapping {
         type Reply = Bytes;
 
-        async fn connect(_: &str) -> Result<Self> {
+        async fn connect(_: &Address) -> Result<Self> {
             unreachable!("the test makes it")
         }
 
@@ -193,6 +193,7 @@ mod tests {
             bytes: 16,
             outstanding: 2,
             flavour: Flavour::CurrentThread,
+            is_tls: false,
         };
         let records: Arc<[Records]> = (0..case.outstanding)
             .map(|task| Records::of(task, command.operations(), case.bytes))

@@ -6,7 +6,9 @@
 
 #![forbid(unsafe_code)]
 
+mod address;
 mod arguments;
+mod authority;
 mod case;
 mod comparison;
 mod contender;

@@ -84,9 +84,14 @@ async fn connect(
     names: &[Name],
     records: &Arc<[Records]>,
 ) -> Result<Vec<Entry>> {
+    let address = match case.is_tls {
+        true => server.tls_address().context("the server has no TLS")?,
+        false => server.address(),
+    };
     let mut entries = Vec::with_capacity(names.len());
     for &name in names {
-        let connected = within("connecting", name.connect(server, case, records)).await;
+        let connecting = name.connect(address.clone(), &server.programs, case, records);
+        let connected = within("connecting", connecting).await;
         entries.push(Entry {
             name,
             contender: connected.with_context(|| name.to_string())?,

@@ -14,6 +14,8 @@ use anyhow::{Context, Result, bail, ensure};
 use nix::sys::signal::Signal;
 
 use crate::{
+    address::Address,
+    authority::Authority,
     folder::Folder,
     program::{Program, Programs},
 };
@@ -30,8 +32,20 @@ pub struct Server {
     pub port: u16,
     /// Where those that are run against it are started, too.
     pub programs: Programs,
-    storage: Storage,
+    setup: Setup,
     program: Arc<Program>,
+}
+
+/// What it keeps when it is started again.
+struct Setup {
+    storage: Storage,
+    tls: Option<Tls>,
+}
+
+/// It listens for TLS as well.
+struct Tls {
+    port: u16,
+    authority: Arc<Authority>,
 }
 
 /// What is left of its data when it is killed.
@@ -44,7 +58,21 @@ enum Storage {
 impl Server {
     /// Starts a server without persistence on a free port, and waits until it answers.
     pub fn start(programs: &Programs) -> Result<Self> {
-        Self::start_with(programs, || Ok(Storage::Nothing))
+        Self::start_with(programs, || Ok(Setup::in_memory()))
+    }
+
+    /// The same with a second port, for TLS.
+    pub fn start_with_tls(programs: &Programs, authority: &Arc<Authority>) -> Result<Self> {
+        Self::start_with(programs, || {
+            let tls = Tls {
+                port: free_port().context("looking for a free port on 127.0.0.1")?,
+                authority: authority.clone(),
+            };
+            Ok(Setup {
+                tls: Some(tls),
+                ..Setup::in_memory()
+            })
+        })
     }
 
     /// The same with each write in a file, and synced, before its reply.
@@ -53,12 +81,31 @@ impl Server {
             let folder = programs
                 .folder()
                 .context("making a folder for the server")?;
-            Ok(Storage::Synced(folder))
+            Ok(Setup {
+                storage: Storage::Synced(folder),
+                tls: None,
+            })
         })
     }
 
+    /// Of the port without TLS.
     pub fn url(&self) -> String {
-        url(self.port)
+        self.address().url()
+    }
+
+    pub fn address(&self) -> Address {
+        Address {
+            port: self.port,
+            authority: None,
+        }
+    }
+
+    /// Of the port for TLS, if it has one.
+    pub fn tls_address(&self) -> Option<Address> {
+        self.setup.tls.as_ref().map(|tls| Address {
+            port: tls.port,
+            authority: Some(tls.authority.clone()),
+        })
     }
 
     /// An error if the server is gone, which explains whatever the clients had to say.
@@ -77,7 +124,7 @@ impl Server {
 
     /// Starts it again at the same address, and waits until it answers.
     pub fn restart(&mut self) -> Result<()> {
-        self.program = launch(&self.programs, self.port, &self.storage)?;
+        self.program = launch(&self.programs, self.port, &self.setup)?;
         ensure!(
             answers(&self.program, self.port)?,
             "redis-server ended right after it was started again"
@@ -106,16 +153,16 @@ impl Server {
         }
     }
 
-    fn start_with(programs: &Programs, storage: impl Fn() -> Result<Storage>) -> Result<Self> {
+    fn start_with(programs: &Programs, setup: impl Fn() -> Result<Setup>) -> Result<Self> {
         for _ in 0..ATTEMPTS {
             let port = free_port().context("looking for a free port on 127.0.0.1")?;
-            let storage = storage()?;
-            let program = launch(programs, port, &storage)?;
+            let setup = setup()?;
+            let program = launch(programs, port, &setup)?;
             if answers(&program, port)? {
                 return Ok(Self {
                     port,
                     programs: programs.clone(),
-                    storage,
+                    setup,
                     program,
                 });
             }
@@ -123,6 +170,23 @@ impl Server {
         bail!(
             "redis-server ended right after its start, {ATTEMPTS} times: run it by hand to see why"
         )
+    }
+}
+
+impl Setup {
+    fn in_memory() -> Self {
+        Self {
+            storage: Storage::Nothing,
+            tls: None,
+        }
+    }
+
+    fn arguments(&self) -> Vec<OsString> {
+        let mut arguments = self.storage.arguments();
+        if let Some(tls) = &self.tls {
+            arguments.extend(tls.arguments());
+        }
+        arguments
     }
 }
 
@@ -141,11 +205,29 @@ impl Storage {
     }
 }
 
-fn launch(programs: &Programs, port: u16, storage: &Storage) -> Result<Arc<Program>> {
+impl Tls {
+    fn arguments(&self) -> Vec<OsString> {
+        let [certificate, key] = self.authority.server_files();
+        let port = self.port.to_string();
+        let mut arguments: Vec<OsString> = ["--tls-port", &port, "--tls-auth-clients", "no"]
+            .map(Into::into)
+            .into();
+        for (flag, file) in [
+            ("--tls-cert-file", certificate),
+            ("--tls-key-file", key),
+            ("--tls-ca-cert-file", self.authority.file()),
+        ] {
+            arguments.extend([flag.into(), file.into()]);
+        }
+        arguments
+    }
+}
+
+fn launch(programs: &Programs, port: u16, setup: &Setup) -> Result<Arc<Program>> {
     let mut command = Command::new("redis-server");
     command
         .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
-        .args(storage.arguments())
+        .args(setup.arguments())
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null());
@@ -186,10 +268,6 @@ fn ping(port: u16, within: Duration) -> io::Result<bool> {
 
 fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
-}
-
-fn url(port: u16) -> String {
-    format!("redis://127.0.0.1:{port}")
 }
 
 fn free_port() -> io::Result<u16> {

@@ -45,7 +45,7 @@ use redis_tower::{
 use rustis::commands::StringCommands;
 
 use super::client::{Client, Failure, Promises};
-use crate::peer::address;
+use crate::peer::with_nodelay;
 
 pub type Multiplexed = MultiplexedConnection;
 pub type Manager = ConnectionManager;
@@ -121,7 +121,7 @@ impl Client for PatientSteward {
 
 impl Client for Multiplexed {
     async fn connect(url: &str) -> Result<Self> {
-        let client = Redis::open(address(url)?)?;
+        let client = Redis::open(with_nodelay(url)?)?;
         Ok(client.get_multiplexed_async_connection().await?)
     }
 
@@ -132,7 +132,7 @@ impl Client for Multiplexed {
 
 impl Client for Manager {
     async fn connect(url: &str) -> Result<Self> {
-        let client = Redis::open(address(url)?)?;
+        let client = Redis::open(with_nodelay(url)?)?;
         Ok(client.get_connection_manager().await?)
     }
 
@@ -143,7 +143,7 @@ impl Client for Manager {
 
 impl Client for Deadpool {
     async fn connect(url: &str) -> Result<Self> {
-        let manager = deadpool_redis::Manager::new(address(url)?)?;
+        let manager = deadpool_redis::Manager::new(with_nodelay(url)?)?;
         let builder = Deadpool::builder(manager).runtime(Runtime::Tokio1);
         let pool = builder.build()?;
         drop(pool.get().await?);
@@ -161,7 +161,7 @@ impl Client for Deadpool {
 
 impl Client for Bb8 {
     async fn connect(url: &str) -> Result<Self> {
-        let manager = RedisConnectionManager::new(address(url)?)?;
+        let manager = RedisConnectionManager::new(with_nodelay(url)?)?;
         let pool = Bb8::builder().build(manager).await?;
         drop(pool.get().await?);
         Ok(pool)

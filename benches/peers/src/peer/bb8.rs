@@ -9,6 +9,7 @@ use bb8_redis::{
 use bytes::Bytes;
 
 use super::{POOL, Peer, commands, redis_rs};
+use crate::address::Address;
 
 #[derive(Clone)]
 pub struct Bb8(Pool<RedisConnectionManager>);
@@ -22,8 +23,8 @@ impl Bb8 {
 impl Peer for Bb8 {
     type Reply = Vec<u8>;
 
-    async fn connect(url: &str) -> Result<Self> {
-        let manager = RedisConnectionManager::new(redis_rs::address(url)?)?;
+    async fn connect(address: &Address) -> Result<Self> {
+        let manager = RedisConnectionManager::new(redis_rs::info(address)?)?;
         let pool = Pool::builder()
             .max_size(POOL as u32)
             .min_idle(POOL as u32)

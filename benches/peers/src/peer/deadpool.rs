@@ -6,6 +6,7 @@ use bytes::Bytes;
 use deadpool_redis::{Connection, Manager, Pool, Runtime};
 
 use super::{POOL, Peer, commands, redis_rs};
+use crate::address::Address;
 
 #[derive(Clone)]
 pub struct Deadpool(Pool);
@@ -19,8 +20,8 @@ impl Deadpool {
 impl Peer for Deadpool {
     type Reply = Vec<u8>;
 
-    async fn connect(url: &str) -> Result<Self> {
-        let manager = Manager::new_with_config(redis_rs::address(url)?, redis_rs::config())?;
+    async fn connect(address: &Address) -> Result<Self> {
+        let manager = Manager::new_with_config(redis_rs::info(address)?, redis_rs::config())?;
         let pool = Pool::builder(manager)
             .max_size(POOL)
             .runtime(Runtime::Tokio1)

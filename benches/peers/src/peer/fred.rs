@@ -1,7 +1,7 @@
 //! fred: one client, and its round-robin pool of [`CLIENTS`] clients, each with one connection.
 //!
 //! Set: `TCP_NODELAY`, which is off by default. Pipelining across tasks is automatic. Replies are
-//! `Bytes`, slices of what was read, and values are handed over as `Bytes` without a copy.
+//! `Bytes`, slices of what was read, and values are handed over as `Bytes` without a copy. Over TLS, the authority.
 
 use anyhow::Result;
 use bytes::Bytes;
@@ -9,10 +9,14 @@ use fred::{
     clients::{Client, Pool},
     error::Error,
     interfaces::{ClientLike, KeysInterface},
-    types::{Builder, Value, config::Config},
+    types::{
+        Builder, Value,
+        config::{Config, ServerConfig, TlsConnector},
+    },
 };
 
 use super::{Peer, expect};
+use crate::address::Address;
 
 const CLIENTS: usize = 4;
 
@@ -52,8 +56,15 @@ impl Handle for Pool {
 impl<C: Handle + Send + 'static> Peer for Shared<C> {
     type Reply = Bytes;
 
-    async fn connect(url: &str) -> Result<Self> {
-        let mut builder = Builder::from_config(Config::from_url(url)?);
+    async fn connect(address: &Address) -> Result<Self> {
+        let mut config = Config {
+            server: ServerConfig::new_centralized("127.0.0.1", address.port),
+            ..Config::default()
+        };
+        if let Some(authority) = &address.authority {
+            config.tls = Some(TlsConnector::from(authority.client()).into());
+        }
+        let mut builder = Builder::from_config(config);
         builder.with_connection_config(|connection| connection.tcp.nodelay = Some(true));
         let handle = C::build(builder)?;
         handle.init().await?;

@@ -2,7 +2,7 @@
 //!
 //! Set: a bound on calls in flight above what this bench has outstanding (default 1000, and calls
 //! above it fail), and 10 s for a reply instead of 250 ms, so that a busy machine fails no turn. The
-//! timeout cannot be left out, so each call has a timer. Replies are `Bytes`.
+//! timeout cannot be left out, so each call has a timer. Replies are `Bytes`. Over TLS, the authority.
 
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use glide::{
 };
 
 use super::{Peer, expect};
+use crate::address::Address;
 
 const IN_FLIGHT: u32 = 4096;
 const REPLY_WITHIN: Duration = Duration::from_secs(10);
@@ -23,10 +24,13 @@ pub struct Glide(GlideClient);
 impl Peer for Glide {
     type Reply = Bytes;
 
-    async fn connect(url: &str) -> Result<Self> {
-        let config = GlideClientConfiguration::from_url(url)?
+    async fn connect(address: &Address) -> Result<Self> {
+        let mut config = GlideClientConfiguration::from_url(address.url())?
             .request_timeout(REPLY_WITHIN)
             .inflight_requests_limit(IN_FLIGHT);
+        if let Some(authority) = &address.authority {
+            config = config.tls_ca_cert(authority.pem());
+        }
         Ok(Self(GlideClient::connect(config).await?))
     }
 

@@ -21,13 +21,15 @@ use std::{
 use anyhow::Result;
 use bytes::Bytes;
 
+use crate::address::Address;
+
 pub use self::{
     bb8::Bb8,
     deadpool::Deadpool,
     fred::{Fred, FredPool},
     glide::Glide,
     observed::Observed,
-    redis_rs::{Manager, Multiplexed, address},
+    redis_rs::{Manager, Multiplexed, with_nodelay},
     rustis::Rustis,
     steward::Steward,
     tower::Tower,
@@ -42,7 +44,7 @@ pub trait Peer: Clone + Send + Sync + 'static {
     /// Its cheapest owned type for a value.
     type Reply: AsRef<[u8]> + Send;
 
-    fn connect(url: &str) -> impl Future<Output = Result<Self>>;
+    fn connect(address: &Address) -> impl Future<Output = Result<Self>>;
 
     fn get(&mut self, key: &str) -> impl Future<Output = Result<Self::Reply>> + Send;
 

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use metrics_exporter_prometheus::PrometheusBuilder;
 
 use super::{Peer, Steward};
+use crate::address::Address;
 
 const FLUSH_EVERY: Duration = Duration::from_millis(100);
 
@@ -18,7 +19,7 @@ pub struct Observed(Steward);
 impl Peer for Observed {
     type Reply = Vec<u8>;
 
-    async fn connect(url: &str) -> Result<Self> {
+    async fn connect(address: &Address) -> Result<Self> {
         static INSTALLED: Once = Once::new();
         INSTALLED.call_once(|| {
             let recorder = PrometheusBuilder::new().build_recorder();
@@ -26,7 +27,7 @@ impl Peer for Observed {
             let lines = tracing_subscriber::fmt().with_writer(io::sink);
             lines.init();
         });
-        let steward = Steward::connect(url).await?;
+        let steward = Steward::connect(address).await?;
         let metrics = steward.supervisor().metrics();
         // It ends with the supervisor.
         tokio::spawn(metrics.run(FLUSH_EVERY));

@@ -3,7 +3,7 @@
 //! Set on both, and on the pools of redis-rs connections where they let one: `TCP_NODELAY`, which
 //! is off by default; no response timeout, instead of the default of 500 ms, which saves a timer
 //! for each call; a queue for every call that this bench has outstanding, and a write buffer of
-//! 64 KiB, as the documentation suggests for high concurrency (the defaults are 50 and 8 KiB).
+//! 64 KiB, as the documentation suggests for high concurrency (the defaults are 50 and 8 KiB). Over TLS, the authority.
 
 use std::future::Future;
 
@@ -11,10 +11,12 @@ use anyhow::Result;
 use bytes::Bytes;
 use redis::{
     AsyncConnectionConfig, Client, ConnectionInfo, IntoConnectionInfo, RedisResult,
+    TlsCertificates,
     aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig, MultiplexedConnection},
 };
 
 use super::{Peer, commands};
+use crate::address::Address;
 
 const QUEUE: usize = 1024;
 const WRITE_BUFFER: usize = 64 * 1024;
@@ -30,11 +32,25 @@ pub trait Connect: ConnectionLike + Clone + Send + Sync + 'static {
     fn connect(client: &Client) -> impl Future<Output = RedisResult<Self>>;
 }
 
-/// The address with the socket's settings.
-pub fn address(url: &str) -> Result<ConnectionInfo> {
-    let address = url.into_connection_info()?;
-    let tcp = address.tcp_settings().clone().set_nodelay(true);
-    Ok(address.set_tcp_settings(tcp))
+/// An address with the socket's settings.
+pub fn with_nodelay(address: impl IntoConnectionInfo) -> Result<ConnectionInfo> {
+    let info = address.into_connection_info()?;
+    let tcp = info.tcp_settings().clone().set_nodelay(true);
+    Ok(info.set_tcp_settings(tcp))
+}
+
+pub(super) fn info(address: &Address) -> Result<ConnectionInfo> {
+    let info = with_nodelay(address.url())?;
+    let Some(authority) = &address.authority else {
+        return Ok(info);
+    };
+    let certificates = TlsCertificates {
+        client_tls: None,
+        root_cert: Some(authority.pem().into()),
+    };
+    // The pools take no certificates, but what the client has made of them.
+    let client = Client::build_with_tls(info, certificates)?;
+    Ok(client.get_connection_info().clone())
 }
 
 pub(super) fn config() -> AsyncConnectionConfig {
@@ -66,8 +82,8 @@ impl Connect for ConnectionManager {
 impl<C: Connect> Peer for RedisRs<C> {
     type Reply = Vec<u8>;
 
-    async fn connect(url: &str) -> Result<Self> {
-        let client = Client::open(address(url)?)?;
+    async fn connect(address: &Address) -> Result<Self> {
+        let client = Client::open(info(address)?)?;
         Ok(Self(C::connect(&client).await?))
     }
 

@@ -1,17 +1,19 @@
 //! rustis: one multiplexed client. Commands of several tasks are batched automatically, and
 //! `TCP_NODELAY` is a default.
 //!
-//! Set: no bound on queued bytes. The default of 16 MiB refuses 1024 SETs of 16 KiB at a time.
+//! Set: no bound on queued bytes. The default of 16 MiB refuses 1024 SETs of 16 KiB at a time. Over TLS, the
+//! authority.
 
 use anyhow::Result;
 use bytes::Bytes;
 use rustis::{
-    client::{BatchPreparedCommand, Client, Config, prepare_command},
+    client::{BatchPreparedCommand, Client, Config, TlsConfig, prepare_command},
     commands::StringCommands,
     resp::{BulkString, FastPathCommandBuilder},
 };
 
 use super::{Peer, expect};
+use crate::address::Address;
 
 #[derive(Clone)]
 pub struct Rustis(Client);
@@ -22,9 +24,12 @@ pub struct Value(BulkString);
 impl Peer for Rustis {
     type Reply = Value;
 
-    async fn connect(url: &str) -> Result<Self> {
-        let mut config: Config = url.parse()?;
+    async fn connect(address: &Address) -> Result<Self> {
+        let mut config: Config = address.url().parse()?;
         config.backpressure.max_queued_bytes = 0;
+        if let Some(authority) = &address.authority {
+            config.tls_config = Some(TlsConfig::new(authority.client().into()));
+        }
         Ok(Self(Client::connect(config).await?))
     }
 

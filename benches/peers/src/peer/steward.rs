@@ -1,4 +1,4 @@
-//! redis-steward with its default settings, through the `redis` crate's `AsyncCommands`.
+//! redis-steward with its default settings, through the `redis` crate's `AsyncCommands`. Set: over TLS, the authority.
 
 use std::time::Duration;
 
@@ -7,6 +7,7 @@ use bytes::Bytes;
 use redis_steward::{Config, Database, Supervisor};
 
 use super::{Peer, commands};
+use crate::address::Address;
 
 const READY_WITHIN: Duration = Duration::from_secs(5);
 const GRACE: Duration = Duration::from_secs(5);
@@ -26,7 +27,11 @@ impl Steward {
 impl Peer for Steward {
     type Reply = Vec<u8>;
 
-    async fn connect(url: &str) -> Result<Self> {
+    async fn connect(address: &Address) -> Result<Self> {
+        let url = match &address.authority {
+            None => address.url(),
+            Some(authority) => format!("{}?ca_file={}", address.url(), authority.file().display()),
+        };
         let supervisor = Supervisor::spawn(Config::single(url)).await?;
         supervisor.ready(READY_WITHIN).await?;
         let database = supervisor.database("main")?;

@@ -1,16 +1,17 @@
 //! redis-tower: its multiplexed client, which batches the commands of several tasks on one
-//! connection, without bounds on waiting. `TCP_NODELAY` is a default, and nothing is set.
+//! connection, without bounds on waiting. `TCP_NODELAY` is a default. Set: over TLS, the authority.
 //!
 //! Replies are `Bytes`, and values are handed over as `Bytes` without a copy.
 
 use anyhow::Result;
 use bytes::Bytes;
 use redis_tower::{
-    MultiplexedClient, Pipeline,
+    MultiplexedClient, Pipeline, TlsConfig,
     commands::{Get, Incr, Set, SetStatus},
 };
 
 use super::{Peer, expect};
+use crate::address::Address;
 
 #[derive(Clone)]
 pub struct Tower(MultiplexedClient);
@@ -21,8 +22,16 @@ pub struct Value(Option<Bytes>);
 impl Peer for Tower {
     type Reply = Value;
 
-    async fn connect(url: &str) -> Result<Self> {
-        Ok(Self(MultiplexedClient::connect_url(url).await?))
+    async fn connect(address: &Address) -> Result<Self> {
+        let url = address.url();
+        let client = match &address.authority {
+            None => MultiplexedClient::connect_url(&url).await?,
+            Some(authority) => {
+                let tls = TlsConfig::from_rustls_config(authority.client().into());
+                MultiplexedClient::connect_url_with_tls(&url, &tls).await?
+            }
+        };
+        Ok(Self(client))
     }
 
     async fn get(&mut self, key: &str) -> Result<Value> {

@@ -22,6 +22,7 @@ struct Record<'a> {
     bytes: usize,
     outstanding: usize,
     runtime: Flavour,
+    tls: bool,
     results: &'a [Outcome],
 }
 
@@ -33,6 +34,7 @@ impl Serialize for Measured {
             bytes: self.case.bytes,
             outstanding: self.case.outstanding,
             runtime: self.case.flavour,
+            tls: self.case.is_tls,
             results: &self.outcomes,
         };
         record.serialize(serializer)

@@ -22,8 +22,13 @@ pub fn markdown(comparison: &Comparison) -> String {
 
 fn for_each_runtime(comparison: &Comparison, table: fn(&[Measured]) -> String) -> String {
     let mut text = String::new();
-    for group in groups(&comparison.cases, |measured| measured.case.flavour) {
-        let _ = write!(text, "\n**{}**\n\n{}", group[0].case.flavour, table(group));
+    for group in groups(&comparison.cases, |measured| measured.case.setting()) {
+        let _ = write!(
+            text,
+            "\n**{}**\n\n{}",
+            group[0].case.setting(),
+            table(group)
+        );
     }
     text
 }

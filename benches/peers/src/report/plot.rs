@@ -29,7 +29,9 @@ type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 /// Whether a case is a point of the plot.
 pub fn shows(case: &Case) -> bool {
-    (case.command, case.bytes) == (Command::Get, 16) && FLAVOURS.contains(&case.flavour)
+    !case.is_tls
+        && (case.command, case.bytes) == (Command::Get, 16)
+        && FLAVOURS.contains(&case.flavour)
 }
 
 pub fn svg(cases: &[Measured]) -> Result<String> {

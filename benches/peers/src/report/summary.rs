@@ -1,5 +1,6 @@
 //! How redis-steward stands against the best of the others, over all cases.
 
+use super::groups;
 use crate::{comparison::Measured, contender::Name, figures::median, measure::Outcome};
 
 /// Worst cases that are listed for each aim.
@@ -9,8 +10,19 @@ const MANY: usize = 64;
 
 type Figure = fn(&Outcome) -> f64;
 
-/// Empty if redis-steward, or everybody else, was not measured.
+/// A part without TLS and one with it. Empty if redis-steward, or everybody else, was not measured.
 pub fn summary(cases: &[Measured]) -> String {
+    let parts = groups(cases, |measured| measured.case.is_tls).map(part);
+    let parts: Vec<_> = parts.filter(|part| !part.is_empty()).collect();
+    parts.join("\n")
+}
+
+fn part(cases: &[Measured]) -> String {
+    let over_tls = if cases[0].case.is_tls {
+        ", over TLS"
+    } else {
+        ""
+    };
     let throughput = against(cases, Outcome::throughput, |case| {
         case.most(Outcome::throughput)
     });
@@ -25,7 +37,7 @@ pub fn summary(cases: &[Measured]) -> String {
         return String::new();
     }
     [
-        "redis-steward, as a multiple of the best of its peers in each case\n\n".into(),
+        format!("redis-steward, as a multiple of the best of its peers in each case{over_tls}\n\n"),
         Aim::at_least(1.0, "throughput of the best peer").told(throughput),
         Aim::at_least(1.3, "the same, with 64 or more outstanding").told(many),
         Aim::at_most(0.8, "CPU per operation of the leanest peer").told(cpu),

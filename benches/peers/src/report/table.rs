@@ -18,13 +18,18 @@ const HEADER: [&str; 9] = [
 ];
 
 pub fn tables(cases: &[Measured]) -> String {
-    let group = |measured: &Measured| (measured.case.work(), measured.case.flavour);
+    let group = |measured: &Measured| (measured.case.work(), measured.case.setting());
     groups(cases, group).map(titled).collect()
 }
 
 fn titled(group: &[Measured]) -> String {
     let case = group[0].case;
-    format!("{} on {}\n{}\n\n", case.work(), case.flavour, table(group))
+    format!(
+        "{} on {}\n{}\n\n",
+        case.work(),
+        case.setting(),
+        table(group)
+    )
 }
 
 fn table(group: &[Measured]) -> Table {
