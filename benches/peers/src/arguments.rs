@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{CommandFactory, Parser, Subcommand, error::ErrorKind, value_parser};
 
-use crate::{case::Case, contender::Name, faults, measure::Settings};
+use crate::{case::Case, contender::Name, faults, measure::Settings, sentinel};
 
 const FULL_ROUND_MILLIS: u64 = 120;
 const QUICK_ROUND_MILLIS: u64 = 55;
@@ -61,6 +61,8 @@ pub struct Arguments {
 pub enum Task {
     /// Measures what callers feel when the server is killed, frozen, flaps, or drops its connections
     Faults(faults::Arguments),
+    /// Measures how long clients are without a primary when Redis Sentinel fails over
+    Sentinel(sentinel::Arguments),
 }
 
 impl Arguments {
@@ -141,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn faults_have_flags_of_their_own() {
+    fn faults_and_sentinel_have_flags_of_their_own() {
         let parse = |line: &[&str]| Arguments::try_parse_from(line);
         let faults = parse(&["peers", "faults", "--peer", "fred", "--fault", "kill"]);
         assert!(matches!(
@@ -149,7 +151,13 @@ mod tests {
             Ok(Some(Task::Faults(_)))
         ));
         assert!(matches!(parse(&["peers"]).map(|it| it.task), Ok(None)));
+        let sentinel = parse(&["peers", "sentinel", "--failover", "kill", "--rounds", "1"]);
+        assert!(matches!(
+            sentinel.map(|it| it.task),
+            Ok(Some(Task::Sentinel(_)))
+        ));
         assert!(parse(&["peers", "--quick", "faults"]).is_err());
+        assert!(parse(&["peers", "--quick", "sentinel"]).is_err());
         assert!(parse(&["peers", "faults", "--quick"]).is_err());
     }
 

@@ -76,6 +76,18 @@ impl Name {
         })
     }
 
+    /// Those that find their server by Redis Sentinel. redis-rs is its client for that.
+    pub fn with_sentinel() -> impl Iterator<Item = Self> {
+        [
+            Self::RedisSteward,
+            Self::RedisStewardPatient,
+            Self::RedisRs,
+            Self::Fred,
+            Self::Rustis,
+        ]
+        .into_iter()
+    }
+
     /// Takes one of `names` from the command line.
     pub fn one_of(names: impl Iterator<Item = Self>) -> impl TypedValueParser<Value = Self> {
         let values = names.filter_map(|name| name.to_possible_value());

@@ -2,7 +2,7 @@
 //!
 //! A run is a comparison: it starts a server, takes the clients through the cases in alternating
 //! order, checks every reply, and reports medians. With `faults` it does harm to the server instead,
-//! and reports what callers got to feel of it. See the README for what the figures mean.
+//! and reports what callers got to feel of it, and with `sentinel` a service of Redis Sentinel fails over. See the README for what the figures mean.
 
 #![forbid(unsafe_code)]
 
@@ -26,6 +26,7 @@ mod program;
 mod progress;
 mod report;
 mod runtime;
+mod sentinel;
 mod server;
 mod usage;
 
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
     let run = match &arguments.task {
         None => comparison::run(&arguments),
         Some(Task::Faults(arguments)) => faults::run(arguments),
+        Some(Task::Sentinel(arguments)) => sentinel::run(arguments),
     };
     match run {
         Ok(()) => ExitCode::SUCCESS,

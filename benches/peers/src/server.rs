@@ -240,7 +240,7 @@ fn launch(programs: &Programs, port: u16, setup: &Setup) -> Result<Arc<Program>>
 }
 
 /// Whether it answers; not, if it has ended.
-fn answers(program: &Program, port: u16) -> Result<bool> {
+pub fn answers(program: &Program, port: u16) -> Result<bool> {
     let start = Instant::now();
     while start.elapsed() < START_WITHIN {
         if program.exit_status()?.is_some() {
@@ -270,7 +270,7 @@ fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }
 
-fn free_port() -> io::Result<u16> {
+pub fn free_port() -> io::Result<u16> {
     Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }
 

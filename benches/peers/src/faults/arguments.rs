@@ -37,7 +37,8 @@ impl Arguments {
     }
 }
 
-fn asked<T: PartialEq>(only: &[T], all: impl Iterator<Item = T>) -> Vec<T> {
+/// What was asked for, or everything if nothing was.
+pub fn asked<T: PartialEq>(only: &[T], all: impl Iterator<Item = T>) -> Vec<T> {
     all.filter(|it| only.is_empty() || only.contains(it))
         .collect()
 }

@@ -12,14 +12,17 @@ pub trait Client: Clone + Send + Sync + 'static {
         tells_execution: false,
     };
 
-    fn connect(url: &str) -> impl Future<Output = Result<Self>>;
-
     fn increment(&self, key: &str) -> impl Future<Output = Result<i64, Failure>> + Send;
 
     /// Called on the last handle, after all calls.
     fn disconnect(self) -> impl Future<Output = ()> {
         async {}
     }
+}
+
+/// One that a URL leads to its server.
+pub trait Connect: Client {
+    fn connect(url: &str) -> impl Future<Output = Result<Self>>;
 }
 
 /// What a client with its default settings can be held to.

@@ -44,7 +44,7 @@ use redis_tower::{
 };
 use rustis::commands::StringCommands;
 
-use super::client::{Client, Failure, Promises};
+use super::client::{Client, Connect, Failure, Promises};
 use crate::peer::with_nodelay;
 
 pub type Multiplexed = MultiplexedConnection;
@@ -67,12 +67,7 @@ pub struct Steward {
     database: Database,
 }
 
-impl Client for Steward {
-    const PROMISES: Promises = Promises {
-        deadline: Some(Duration::from_secs(5)),
-        tells_execution: true,
-    };
-
+impl Connect for Steward {
     async fn connect(url: &str) -> Result<Self> {
         let config = redis_steward::Config::single(url);
         let supervisor = Supervisor::spawn(config).await?;
@@ -83,6 +78,13 @@ impl Client for Steward {
             database,
         })
     }
+}
+
+impl Client for Steward {
+    const PROMISES: Promises = Promises {
+        deadline: Some(Duration::from_secs(5)),
+        tells_execution: true,
+    };
 
     async fn increment(&self, key: &str) -> Result<i64, Failure> {
         let reply = self.database.query(cmd("INCR").arg(key)).await;
@@ -98,17 +100,19 @@ impl Client for Steward {
 #[derive(Clone)]
 pub struct PatientSteward(Steward);
 
-impl Client for PatientSteward {
-    const PROMISES: Promises = Promises {
-        deadline: Some(PATIENT_WITHIN),
-        tells_execution: true,
-    };
-
+impl Connect for PatientSteward {
     async fn connect(url: &str) -> Result<Self> {
         let mut steward = Steward::connect(url).await?;
         steward.database = steward.database.patient().with_timeout(PATIENT_WITHIN);
         Ok(Self(steward))
     }
+}
+
+impl Client for PatientSteward {
+    const PROMISES: Promises = Promises {
+        deadline: Some(PATIENT_WITHIN),
+        tells_execution: true,
+    };
 
     async fn increment(&self, key: &str) -> Result<i64, Failure> {
         self.0.increment(key).await
@@ -119,29 +123,33 @@ impl Client for PatientSteward {
     }
 }
 
-impl Client for Multiplexed {
+impl Connect for Multiplexed {
     async fn connect(url: &str) -> Result<Self> {
         let client = Redis::open(with_nodelay(url)?)?;
         Ok(client.get_multiplexed_async_connection().await?)
     }
+}
 
+impl Client for Multiplexed {
     async fn increment(&self, key: &str) -> Result<i64, Failure> {
         Ok(incr(&mut self.clone(), key).await?)
     }
 }
 
-impl Client for Manager {
+impl Connect for Manager {
     async fn connect(url: &str) -> Result<Self> {
         let client = Redis::open(with_nodelay(url)?)?;
         Ok(client.get_connection_manager().await?)
     }
+}
 
+impl Client for Manager {
     async fn increment(&self, key: &str) -> Result<i64, Failure> {
         Ok(incr(&mut self.clone(), key).await?)
     }
 }
 
-impl Client for Deadpool {
+impl Connect for Deadpool {
     async fn connect(url: &str) -> Result<Self> {
         let manager = deadpool_redis::Manager::new(with_nodelay(url)?)?;
         let builder = Deadpool::builder(manager).runtime(Runtime::Tokio1);
@@ -149,7 +157,9 @@ impl Client for Deadpool {
         drop(pool.get().await?);
         Ok(pool)
     }
+}
 
+impl Client for Deadpool {
     async fn increment(&self, key: &str) -> Result<i64, Failure> {
         Ok(incr(&mut self.get().await?, key).await?)
     }
@@ -159,29 +169,37 @@ impl Client for Deadpool {
     }
 }
 
-impl Client for Bb8 {
+impl Connect for Bb8 {
     async fn connect(url: &str) -> Result<Self> {
         let manager = RedisConnectionManager::new(with_nodelay(url)?)?;
         let pool = Bb8::builder().build(manager).await?;
         drop(pool.get().await?);
         Ok(pool)
     }
+}
 
+impl Client for Bb8 {
     async fn increment(&self, key: &str) -> Result<i64, Failure> {
         Ok(incr(&mut *self.get().await?, key).await?)
     }
 }
 
-impl Client for Fred {
+impl Connect for Fred {
     async fn connect(url: &str) -> Result<Self> {
-        let mut builder = Builder::from_config(Config::from_url(url)?);
-        builder.with_connection_config(|connection| connection.tcp.nodelay = Some(true));
-        builder.set_policy(ReconnectPolicy::new_exponential(0, 100, 30_000, 2));
-        let client = builder.build()?;
-        client.init().await?;
-        Ok(client)
+        reconnecting(Config::from_url(url)?).await
     }
+}
 
+pub async fn reconnecting(config: Config) -> Result<Fred> {
+    let mut builder = Builder::from_config(config);
+    builder.with_connection_config(|connection| connection.tcp.nodelay = Some(true));
+    builder.set_policy(ReconnectPolicy::new_exponential(0, 100, 30_000, 2));
+    let client = builder.build()?;
+    client.init().await?;
+    Ok(client)
+}
+
+impl Client for Fred {
     async fn increment(&self, key: &str) -> Result<i64, Failure> {
         Ok(self.incr(key).await?)
     }
@@ -192,11 +210,13 @@ impl Client for Fred {
     }
 }
 
-impl Client for Rustis {
+impl Connect for Rustis {
     async fn connect(url: &str) -> Result<Self> {
         Ok(Rustis::connect(url).await?)
     }
+}
 
+impl Client for Rustis {
     async fn increment(&self, key: &str) -> Result<i64, Failure> {
         Ok(self.incr(key).await?)
     }
@@ -206,7 +226,7 @@ impl Client for Rustis {
     }
 }
 
-impl Client for Tower {
+impl Connect for Tower {
     async fn connect(url: &str) -> Result<Self> {
         let client = Tower::from_factory(
             UrlConnectionFactory::new(url),
@@ -215,7 +235,9 @@ impl Client for Tower {
         );
         Ok(client.await?)
     }
+}
 
+impl Client for Tower {
     async fn increment(&self, key: &str) -> Result<i64, Failure> {
         Ok(self.execute(Incr::new(key)).await?)
     }
@@ -225,18 +247,20 @@ impl Client for Tower {
     }
 }
 
-impl Client for Glide {
+impl Connect for Glide {
     async fn connect(url: &str) -> Result<Self> {
         let config = GlideClientConfiguration::from_url(url)?;
         Ok(Glide::connect(config).await?)
     }
+}
 
+impl Client for Glide {
     async fn increment(&self, key: &str) -> Result<i64, Failure> {
         Ok(glide::cmd("INCR").arg(key).query_async(self).await?)
     }
 }
 
 /// INCR as the others send it; `AsyncCommands::incr` sends INCRBY.
-async fn incr(connection: &mut (impl ConnectionLike + Send), key: &str) -> RedisResult<i64> {
+pub async fn incr(connection: &mut (impl ConnectionLike + Send), key: &str) -> RedisResult<i64> {
     cmd("INCR").arg(key).query_async(connection).await
 }

@@ -35,6 +35,10 @@ impl Call {
         format!("call:{number}")
     }
 
+    pub fn is_acknowledged(&self) -> bool {
+        matches!(self.end, End::Acknowledged)
+    }
+
     pub fn ended(&self) -> Instant {
         self.started + self.took
     }
@@ -89,7 +93,6 @@ mod tests {
         },
     };
 
-    use anyhow::Result;
     use tokio::sync::{Notify, oneshot};
 
     use super::*;
@@ -105,10 +108,6 @@ mod tests {
     const ENOUGH: usize = 20;
 
     impl Client for Silent {
-        async fn connect(_: &str) -> Result<Self> {
-            unreachable!("the test makes it")
-        }
-
         async fn increment(&self, _: &str) -> Result<i64, Failure> {
             if self.calls.fetch_add(1, Ordering::Relaxed) + 1 == ENOUGH {
                 self.enough.notify_one();

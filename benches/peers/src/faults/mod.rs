@@ -4,10 +4,11 @@
 //! every few milliseconds, a fault in between, and in the end the server's own word for what it has run.
 
 mod arguments;
-mod client;
-mod clients;
+pub mod client;
+pub mod clients;
+pub mod count;
 mod fault;
-mod load;
+pub mod load;
 mod outcome;
 mod table;
 
@@ -26,11 +27,10 @@ use crate::{
     runtime::Flavour, server::Server,
 };
 
-pub use self::arguments::Arguments;
+pub use self::arguments::{Arguments, asked};
 use self::{
-    client::Client,
+    client::Connect,
     fault::{Fault, Span},
-    load::Call,
     outcome::Outcome,
 };
 
@@ -140,7 +140,7 @@ struct Experiment {
 }
 
 impl Experiment {
-    async fn run<C: Client>(self, server: Server) -> Result<Outcome> {
+    async fn run<C: Connect>(self, server: Server) -> Result<Outcome> {
         let url = server.url();
         let client = timeout(PATIENCE, C::connect(&url));
         let client = client.await.context("connecting takes too long")??;
@@ -156,7 +156,11 @@ impl Experiment {
         // Nothing that a client still holds back may reach the server after it was asked.
         let _ = timeout(PATIENCE, client.disconnect()).await;
         let keys = calls.len();
-        let runs = spawn_blocking(move || runs(&server, keys)).await??;
+        let runs = spawn_blocking(move || {
+            server.check()?;
+            count::runs(&server, keys)
+        });
+        let runs = runs.await??;
         Ok(Outcome::of(
             self.name,
             self.fault,
@@ -171,13 +175,4 @@ impl Experiment {
 fn strike(fault: Fault, mut server: Server) -> Result<(Server, Vec<Span>)> {
     let spans = fault.strike(&mut server)?;
     Ok((server, spans))
-}
-
-/// How often the server has run each call.
-fn runs(server: &Server, calls: usize) -> Result<Vec<u64>> {
-    server.check()?;
-    let mut connection = redis::Client::open(server.url())?.get_connection()?;
-    let keys: Vec<_> = (0..calls).map(Call::key).collect();
-    let counts: Vec<Option<u64>> = redis::cmd("MGET").arg(keys).query(&mut connection)?;
-    Ok(counts.into_iter().map(Option::unwrap_or_default).collect())
 }

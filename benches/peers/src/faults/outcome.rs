@@ -129,10 +129,6 @@ impl Span {
 }
 
 impl Call {
-    fn is_acknowledged(&self) -> bool {
-        matches!(self.end, End::Acknowledged)
-    }
-
     fn execution(&self) -> Option<Execution> {
         match &self.end {
             End::Failed(failure) => failure.execution,
