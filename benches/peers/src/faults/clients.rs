@@ -45,7 +45,7 @@ use redis_tower::{
 use rustis::commands::StringCommands;
 
 use super::client::{Client, Connect, Failure, Promises};
-use crate::peer::with_nodelay;
+use crate::peer::{keep_log_out, with_nodelay};
 
 pub type Multiplexed = MultiplexedConnection;
 pub type Manager = ConnectionManager;
@@ -249,6 +249,7 @@ impl Client for Tower {
 
 impl Connect for Glide {
     async fn connect(url: &str) -> Result<Self> {
+        keep_log_out();
         let config = GlideClientConfiguration::from_url(url)?;
         Ok(Glide::connect(config).await?)
     }

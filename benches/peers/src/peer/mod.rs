@@ -27,7 +27,7 @@ pub use self::{
     bb8::Bb8,
     deadpool::Deadpool,
     fred::{Fred, FredPool},
-    glide::Glide,
+    glide::{Glide, keep_log_out},
     observed::Observed,
     redis_rs::{Manager, Multiplexed, with_nodelay},
     rustis::Rustis,
