@@ -5,7 +5,7 @@ use std::{borrow::Borrow, fmt, time::Duration};
 use redis::{Cmd, FromRedisValue, Pipeline, RedisFuture, Value, aio::ConnectionLike};
 
 use crate::{
-    call::{PipelineRun, Reading},
+    call::{PipelineRun, Places, Reading},
     database::Database,
     error::Error,
     state::{View, clock},
@@ -148,14 +148,19 @@ impl Replica {
         }
     }
 
+    /// The places where these commands may run.
+    async fn places(&self, commands: impl IntoIterator<Item = &Cmd>) -> Result<Places, Error> {
+        let (engine, overrides) = (&self.database.engine, self.database.overrides);
+        engine.places(commands, self.reading, overrides).await
+    }
+
     /// Runs one command and returns its reply unconverted. An error reply is an error.
     ///
     /// # Errors
     ///
     /// Those of [`Database::execute`], with the name of the server that has failed last, and [`Error::NoReplica`].
     pub async fn execute(&self, command: &Cmd) -> Result<Value, Error> {
-        let (engine, overrides) = (&self.database.engine, self.database.overrides);
-        let mut places = engine.places([command], self.reading, overrides).await?;
+        let mut places = self.places([command]).await?;
         loop {
             let (engine, options) = places.next();
             match engine.execute(command, options).await {
@@ -185,9 +190,7 @@ impl Replica {
         pipeline: impl Borrow<Pipeline>,
     ) -> Result<T, Error> {
         let pipeline = pipeline.borrow();
-        let (engine, overrides) = (&self.database.engine, self.database.overrides);
-        let commands = pipeline.cmd_iter();
-        let mut places = engine.places(commands, self.reading, overrides).await?;
+        let mut places = self.places(pipeline.cmd_iter()).await?;
         loop {
             let (engine, options) = places.next();
             let mut run = PipelineRun::new(&engine, options);
@@ -218,9 +221,7 @@ impl ConnectionLike for Replica {
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
         Box::pin(async move {
-            let (engine, overrides) = (&self.database.engine, self.database.overrides);
-            let commands = pipeline.cmd_iter();
-            let mut places = engine.places(commands, self.reading, overrides).await?;
+            let mut places = self.places(pipeline.cmd_iter()).await?;
             loop {
                 let (engine, options) = places.next();
                 let mut run = PipelineRun::new(&engine, options);

@@ -6,7 +6,7 @@ use redis::Cmd;
 use tokio::time::Instant;
 
 use crate::{
-    net::{Expected, Reply, Request, Responder},
+    net::{Reply, put_question},
     state::DatabaseState,
 };
 
@@ -17,13 +17,10 @@ pub(super) async fn put(
     question: &Cmd,
     within: Duration,
 ) -> Option<Reply> {
-    let (responder, answer) = Responder::own();
-    let deadline = Instant::now() + within;
-    let bytes = question.get_packed_command();
-    let request = Request::new(bytes, Expected::One, deadline, responder);
-    match &*database.parking.routes() {
-        Some(routes) => routes.least_loaded().mailbox.send(request).ok()?,
-        None => return None,
-    }
-    Some(answer.await.ok()?.ok()?.reply)
+    let mailbox = {
+        let routes = database.parking.routes();
+        routes.as_ref()?.least_loaded().mailbox.clone()
+    };
+    let answer = put_question(&mailbox, question, Instant::now() + within).await;
+    Some(answer?.ok()?.reply)
 }

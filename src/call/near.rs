@@ -12,7 +12,6 @@ use crate::{
     execution::Source,
     net::{Expected, Reply, Request, Responder},
     policy::{
-        command::Class,
         gate_state::GateState,
         near_cache::{Cacheable, lives_for},
         retry::Idempotence,
@@ -90,7 +89,7 @@ impl<B: Backend> CallEngine<B> {
                 (class, Written::Words(words)) if class.names_its_keys() => {
                     words.extend(args(command).skip(1));
                 }
-                (Class::Unknown, _) | (_, _) => written = Written::All,
+                _ => written = Written::All,
             }
         }
         NearWrite::begins(cache, written)

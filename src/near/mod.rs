@@ -23,7 +23,7 @@ use crate::{
     config::Protocol,
     error::Error,
     messages::Grant,
-    net::{Expected, Request, Responder},
+    net::put_question,
     policy::gate_state::GateState,
     state::{NearCache, Tracking, clock},
 };
@@ -171,11 +171,8 @@ async fn watch(engine: &CallEngine, cache: &NearCache, grant: &Grant, life: u64)
 }
 
 async fn answers(engine: &CallEngine, grant: &Grant, asked: tokio::time::Instant) -> bool {
-    let (responder, answer) = Responder::own();
     let deadline = asked + engine.state.settings.load().attempt_timeout;
-    let question = cmd("PING").get_packed_command();
-    let request = Request::new(question, Expected::One, deadline, responder);
-    let is_sent = grant.mailbox().send(request).is_ok();
+    let answer = put_question(grant.mailbox(), &cmd("PING"), deadline).await;
     // A refusal is an answer as well.
-    is_sent && matches!(answer.await, Ok(Ok(_)))
+    matches!(answer, Some(Ok(_)))
 }

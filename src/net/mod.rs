@@ -19,6 +19,7 @@ mod confirmation;
 #[cfg(test)]
 pub(crate) mod hanging_names;
 mod negotiation;
+mod question;
 mod race;
 #[cfg(feature = "__tls")]
 mod tls;
@@ -38,6 +39,7 @@ pub(crate) use in_flight::{AtLimit, InFlight};
 #[cfg(any(test, feature = "internals"))]
 pub(crate) use locate::FixedAddress;
 pub(crate) use locate::Services;
+pub(crate) use question::put_question;
 pub(crate) use request::{
     Answer, Answered, Expected, Failure, Mailbox, Origin, Reply, Request, Responder,
 };

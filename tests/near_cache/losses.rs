@@ -13,18 +13,10 @@ use crate::{
 
 /// Ends the connection that tracks.
 fn kill_tracking(server: &RedisServer) {
-    let clients = server.cli(&["CLIENT", "LIST"]);
-    let tracking = clients.lines().find(|client| {
-        let flags = client
-            .split(' ')
-            .find_map(|field| field.strip_prefix("flags="));
-        flags.is_some_and(|flags| flags.contains('t'))
-    });
+    let clients = server.client_list();
+    let tracking = clients.iter().find(|client| client["flags"].contains('t'));
     let tracking = tracking.expect("a client that tracks");
-    let id = tracking
-        .split(' ')
-        .find_map(|field| field.strip_prefix("id="));
-    server.cli(&["CLIENT", "KILL", "ID", id.expect("an id")]);
+    server.cli(&["CLIENT", "KILL", "ID", &tracking["id"]]);
 }
 
 #[tokio::test]

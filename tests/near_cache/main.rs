@@ -76,13 +76,7 @@ impl Rig {
 
     /// The calls of a command that the server has run.
     fn calls(&self, command: &str) -> u64 {
-        let stats = self.server.info("commandstats");
-        let Some(stats) = stats.get(&format!("cmdstat_{command}")) else {
-            return 0;
-        };
-        let calls = stats.split(',').next();
-        let calls = calls.and_then(|calls| calls.strip_prefix("calls="));
-        calls.expect("calls").parse().expect("a number")
+        self.server.commandstat(command)
     }
 
     async fn stop(self) {

@@ -31,17 +31,9 @@ async fn get(reads: &Replica) -> Result<Option<String>, Error> {
     reads.query(cmd("GET").arg("greeting")).await
 }
 
-/// The calls of GET that servers have run.
+/// The calls of GET that a server has run.
 fn gets(server: &RedisServer) -> u64 {
-    let stats = server.info("commandstats");
-    let Some(stats) = stats.get("cmdstat_get") else {
-        return 0;
-    };
-    let calls = stats
-        .split(',')
-        .next()
-        .and_then(|calls| calls.strip_prefix("calls="));
-    calls.expect("calls").parse().expect("a number")
+    server.commandstat("get")
 }
 
 async fn greet(main: &Database, site: &Sentinels) {

@@ -15,8 +15,8 @@ use crate::{
     identity::DatabaseId,
     messages::CheckHealth,
     net::{
-        Connection, DialError, Expected, Failure, Link, Mailbox, Origin, PushSlot, Reply, Request,
-        Responder, Tally, TallySink, WhileLoading,
+        Connection, DialError, Failure, Link, Mailbox, Origin, PushSlot, Reply, Tally, TallySink,
+        WhileLoading, put_question,
     },
     state::DatabaseState,
 };
@@ -125,12 +125,7 @@ async fn put(mailbox: Mailbox, ping: &Cmd, within: Duration) -> Answers {
 }
 
 async fn one(mailbox: &Mailbox, question: &Cmd, deadline: Instant) -> Result<Value, Arc<str>> {
-    let (responder, answer) = Responder::own();
-    let bytes = question.get_packed_command();
-    let request = Request::new(bytes, Expected::One, deadline, responder);
-    let sent = mailbox.send(request).is_ok();
-    let answer = if sent { answer.await.ok() } else { None };
-    match answer {
+    match put_question(mailbox, question, deadline).await {
         Some(Ok(answered)) => match answered.reply {
             Reply::One(value) => Ok(value),
             Reply::Many(_) => unreachable!("BUG: one reply was expected and many came"),
