@@ -105,4 +105,11 @@ pub(super) const LEFT_OUT: &[(&str, &[&str])] = &[
             "near_cache/stale.rs::row_163_no_read_is_older_than_what_its_caller_knows",
         ],
     ),
+    (
+        "a cluster",
+        &[
+            "cluster/fixture.rs::a_cluster_is_complete_and_its_slots_move_with_their_keys",
+            "cluster/fixture.rs::replicas_are_promoted_by_themselves_and_by_hand",
+        ],
+    ),
 ];

@@ -19,6 +19,7 @@ pub struct Builder {
     pub(super) port: Option<u16>,
     pub(super) unix: bool,
     pub(super) tls: bool,
+    pub(super) cluster: bool,
     pub(super) password: Option<String>,
     args: Vec<(String, String)>,
 }
@@ -39,6 +40,12 @@ impl Builder {
     /// Listens on a port for TLS as well; `tls_url` leads there.
     pub fn tls(mut self) -> Self {
         self.tls = true;
+        self
+    }
+
+    /// Starts it as a node of a cluster, which knows no other node and serves no slot yet.
+    pub fn cluster(mut self) -> Self {
+        self.cluster = true;
         self
     }
 
@@ -84,6 +91,7 @@ pub(super) fn spawn(
     settings: &Builder,
     endpoint: &Endpoint,
     tls_port: Option<u16>,
+    cluster_port: Option<u16>,
     dir: &Path,
 ) -> Child {
     let own = |key: &str, value: &str| (key.to_owned(), value.to_owned());
@@ -110,6 +118,14 @@ pub(super) fn spawn(
         }
     }
     args.extend(tls_port.into_iter().flat_map(over_tls::arguments));
+    if let Some(port) = cluster_port {
+        args.push(own("cluster-enabled", "yes"));
+        args.push(own("cluster-config-file", "nodes.conf"));
+        // Before 7.0 it is always 10,000 above the other.
+        if version() >= (7, 0) {
+            args.push(own("cluster-port", &port.to_string()));
+        }
+    }
     args.extend(
         settings
             .password

@@ -7,6 +7,7 @@
 //!   of such a server; [`relay`] and [`pump`] are its parts
 //! - [`scripted`]: a peer that plays a [`script`] of the test
 //! - [`sentinels`]: a service of Redis Sentinel: a primary, two replicas and three sentinels
+//! - [`cluster`]: a Redis Cluster of such servers; [`cluster_view`] is what a node says of it
 //! - [`steward`]: a supervisor under test
 //! - [`certificates`]: certificates that a test makes; [`over_tls`] uses them for servers of all tests
 //! - [`resp`]: RESP for the fixtures
@@ -23,6 +24,8 @@
 #![allow(dead_code, unused_imports, unreachable_pub)]
 
 pub mod certificates;
+pub mod cluster;
+pub mod cluster_view;
 pub mod embedded;
 pub mod impatient_caller;
 pub mod inspect;
@@ -43,6 +46,7 @@ pub mod steward;
 pub mod version;
 pub mod wait;
 
+pub use cluster::Cluster;
 pub use impatient_caller::ImpatientCaller;
 pub use log_capture::{LogCapture, LogEvent};
 pub use proxy::{FaultProxy, Mode};

@@ -17,6 +17,7 @@ use super::{
     launch::{Builder, LOG, spawn},
     over_tls,
     ports::free_port,
+    version::version,
     wait::poll,
 };
 
@@ -33,6 +34,7 @@ pub struct RedisServer {
     pub(super) password: Mutex<Option<String>>,
     settings: Builder,
     tls_port: Option<u16>,
+    cluster_port: Option<u16>,
     child: Mutex<Child>,
     // Last, so that it outlives the process that writes into it.
     dir: TempDir,
@@ -62,10 +64,15 @@ impl RedisServer {
         };
         let has_tls = settings.tls || over_tls::is_on() && !settings.unix;
         let tls_port = has_tls.then(free_port);
-        let child = spawn(&settings, &endpoint, tls_port, dir.path());
+        let cluster_port = match &endpoint {
+            Endpoint::Tcp(port) if settings.cluster => Some(cluster_port(*port)),
+            _ => None,
+        };
+        let child = spawn(&settings, &endpoint, tls_port, cluster_port, dir.path());
         Self {
             endpoint,
             tls_port,
+            cluster_port,
             password: Mutex::new(settings.password.clone()),
             settings,
             child: Mutex::new(child),
@@ -134,6 +141,15 @@ impl RedisServer {
         self.tls_port.expect("a server with TLS")
     }
 
+    /// The port at which the nodes of a cluster talk to it.
+    ///
+    /// # Panics
+    ///
+    /// When it is no node of a cluster.
+    pub fn cluster_port(&self) -> u16 {
+        self.cluster_port.expect("a node of a cluster")
+    }
+
     pub fn pid(&self) -> u32 {
         self.child().id()
     }
@@ -186,6 +202,7 @@ impl RedisServer {
             &self.settings,
             &self.endpoint,
             self.tls_port,
+            self.cluster_port,
             self.dir.path(),
         );
     }
@@ -253,7 +270,16 @@ impl Drop for RedisServer {
     }
 }
 
-fn percent_encoded(text: &str) -> String {
+/// The port for the other nodes of a cluster, beside the one for clients.
+fn cluster_port(port: u16) -> u16 {
+    if version() >= (7, 0) {
+        free_port()
+    } else {
+        port + 10_000
+    }
+}
+
+pub(super) fn percent_encoded(text: &str) -> String {
     text.bytes()
         .map(|byte| match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {

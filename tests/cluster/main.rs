@@ -1,0 +1,6 @@
+//! Redis Cluster. Each test starts the nodes that it needs.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod fixture;

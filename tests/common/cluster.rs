@@ -1,0 +1,503 @@
+//! A Redis Cluster: primaries with the slots spread over them, and replicas of each, every node a process of its own.
+
+use std::{
+    sync::{
+        Condvar, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use super::{
+    RedisServer, Reply,
+    cluster_view::NodeView,
+    server::percent_encoded,
+    version::version,
+    wait::{eventually, poll},
+};
+
+/// Milliseconds after which a silent node counts as dead.
+const NODE_TIMEOUT: &str = "1000";
+
+/// A vote may fail and be repeated, and a replica waits after that.
+const BOUND: Duration = Duration::from_secs(60);
+
+/// Keys that move to another node at once.
+const KEYS_AT_ONCE: &str = "100";
+
+/// How to start a [`Cluster`].
+#[derive(Clone)]
+#[must_use]
+pub struct ClusterBuilder {
+    primaries: usize,
+    replicas: usize,
+    password: Option<String>,
+    args: Vec<(String, String)>,
+}
+
+impl ClusterBuilder {
+    /// Asks clients, and the nodes each other, for this password.
+    pub fn requirepass(mut self, password: &str) -> Self {
+        self.password = Some(password.to_owned());
+        self
+    }
+
+    /// Passes `--key value` to each node, in place of the fixture's own value for that key.
+    pub fn arg(mut self, key: &str, value: &str) -> Self {
+        self.args.push((key.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Starts the nodes, and waits until each says that the cluster is complete.
+    pub fn start(self) -> Cluster {
+        let turn = Turn::take();
+        let nodes = self.primaries * (1 + self.replicas);
+        let nodes = (0..nodes).map(|_| Node::start(&self)).collect();
+        let cluster = Cluster {
+            nodes,
+            settings: self,
+            _turn: turn,
+        };
+        cluster.form();
+        cluster
+    }
+}
+
+/// The nodes of a cluster. They are killed on drop.
+///
+/// A node is named by its number. At the start the first ones are the primaries, with the slots spread over them in
+/// order, and then come the replicas of the first, the replicas of the second …
+pub struct Cluster {
+    nodes: Vec<Node>,
+    settings: ClusterBuilder,
+    _turn: Turn,
+}
+
+struct Node {
+    server: RedisServer,
+    id: String,
+    /// It was killed or stopped by the test, so it is not asked.
+    is_away: AtomicBool,
+}
+
+impl Cluster {
+    /// So many primaries, and so many replicas of each.
+    pub fn start(primaries: usize, replicas: usize) -> Self {
+        Self::builder(primaries, replicas).start()
+    }
+
+    pub fn builder(primaries: usize, replicas: usize) -> ClusterBuilder {
+        ClusterBuilder {
+            primaries,
+            replicas,
+            password: None,
+            args: Vec::new(),
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    pub fn node(&self, node: usize) -> &RedisServer {
+        &self.nodes[node].server
+    }
+
+    /// The identifier of a node in the cluster.
+    pub fn id(&self, node: usize) -> &str {
+        &self.nodes[node].id
+    }
+
+    /// The number of the node at this port.
+    pub fn at_port(&self, port: u16) -> usize {
+        let mut servers = self.nodes.iter().map(|node| &node.server);
+        servers
+            .position(|server| server.port() == port)
+            .expect("a node of the cluster")
+    }
+
+    /// Host and port of each node.
+    pub fn seeds(&self) -> Vec<String> {
+        let servers = self.nodes.iter().map(|node| &node.server);
+        servers
+            .map(|server| format!("127.0.0.1:{}", server.port()))
+            .collect()
+    }
+
+    /// The URL of the cluster, with each node as a seed, and the password if there is one.
+    pub fn url(&self) -> String {
+        let password = self.settings.password.as_deref();
+        let user = password.map_or(String::new(), |password| {
+            format!(":{}@", percent_encoded(password))
+        });
+        format!("redis+cluster://{user}{}", self.seeds().join(","))
+    }
+
+    /// The replicas that this primary had at the start.
+    pub fn replicas_of(&self, primary: usize) -> std::ops::Range<usize> {
+        let first = self.settings.primaries + primary * self.settings.replicas;
+        first..first + self.settings.replicas
+    }
+
+    /// The nodes that the test has not taken away.
+    pub fn present(&self) -> impl Iterator<Item = usize> {
+        (0..self.len()).filter(|node| !self.nodes[*node].is_away.load(Ordering::SeqCst))
+    }
+
+    /// The primary of a slot, by what the nodes say of themselves. Of two that both claim it, the newer one.
+    ///
+    /// # Panics
+    ///
+    /// When no node serves the slot within the time that a failover takes.
+    pub fn primary_of(&self, slot: u16) -> usize {
+        let claim = |node: usize| {
+            let own = NodeView::own(self.node(node))?;
+            own.serves(slot).then_some((own.epoch, node))
+        };
+        let newest = || self.present().filter_map(claim).max();
+        let found = poll(BOUND, Duration::from_millis(5), newest);
+        found
+            .unwrap_or_else(|| panic!("no primary serves slot {slot}"))
+            .1
+    }
+
+    /// SIGKILL.
+    pub fn kill(&self, node: usize) {
+        self.nodes[node].is_away.store(true, Ordering::SeqCst);
+        self.node(node).kill();
+    }
+
+    /// Starts a node again with what it knew of the cluster. Its data are gone, unless the cluster was started with
+    /// persistence.
+    pub fn restart(&self, node: usize) {
+        self.node(node).restart();
+        self.nodes[node].is_away.store(false, Ordering::SeqCst);
+    }
+
+    /// SIGSTOP: it accepts connections and answers nothing.
+    pub fn freeze(&self, node: usize) {
+        self.nodes[node].is_away.store(true, Ordering::SeqCst);
+        self.node(node).freeze();
+    }
+
+    /// SIGCONT.
+    pub fn thaw(&self, node: usize) {
+        self.node(node).thaw();
+        self.nodes[node].is_away.store(false, Ordering::SeqCst);
+    }
+
+    /// Makes a replica the primary, with the consent of the primary (`CLUSTER FAILOVER`), and waits until it says that it
+    /// is one. The others learn it in a moment; [`until_settled`](Self::until_settled) waits for that.
+    pub fn failover_by_hand(&self, replica: usize) {
+        let mut ordered = None::<Instant>;
+        eventually(BOUND, "the replica is the primary", || {
+            let own = NodeView::own(self.node(replica));
+            if own.is_some_and(|own| own.is_primary()) {
+                return true;
+            }
+            // The server gives up after 5 s. It refuses while it is not linked to its primary.
+            if ordered.is_none_or(|at| at.elapsed() > Duration::from_secs(6)) {
+                let reply = self.node(replica).cli(&["CLUSTER", "FAILOVER"]);
+                ordered = (reply == "OK").then(Instant::now);
+            }
+            false
+        });
+    }
+
+    /// Waits until a replica of a lost node says that it is the primary now. The others learn it in a moment.
+    pub fn await_promotion(&self, of: usize) -> usize {
+        let shard = self.shard_of(of);
+        let is_promoted = |node: &usize| {
+            *node != of
+                && self.shard_of(*node) == shard
+                && NodeView::own(self.node(*node))
+                    .is_some_and(|own| own.is_primary() && !own.slots.is_empty())
+        };
+        let promoted = || self.present().find(is_promoted);
+        poll(BOUND, Duration::from_millis(2), promoted)
+            .unwrap_or_else(|| panic!("no replica of node {of} was promoted:\n{}", self.views()))
+    }
+
+    /// The primary at the start that this node is, or is a replica of.
+    fn shard_of(&self, node: usize) -> usize {
+        let Self { settings, .. } = self;
+        match node.checked_sub(settings.primaries) {
+            Some(replica) if replica < settings.primaries * settings.replicas => {
+                replica / settings.replicas
+            }
+            _ => node,
+        }
+    }
+
+    /// Moves a slot with its keys from one primary to another, as an operator's tool does.
+    pub fn migrate_slot(&self, slot: u16, from: usize, to: usize) {
+        self.begin_migration(slot, from, to);
+        self.move_keys(slot, from, to);
+        self.end_migration(slot, from, to);
+    }
+
+    /// From now on the source answers ASK for keys of the slot that it does not have.
+    pub fn begin_migration(&self, slot: u16, from: usize, to: usize) {
+        self.set_slot(to, slot, &["IMPORTING", self.id(from)]);
+        self.set_slot(from, slot, &["MIGRATING", self.id(to)]);
+    }
+
+    /// Moves the keys that the slot has now.
+    pub fn move_keys(&self, slot: u16, from: usize, to: usize) {
+        let source = self.node(from);
+        let port = self.node(to).port().to_string();
+        loop {
+            let question = ["CLUSTER", "GETKEYSINSLOT", &slot.to_string(), KEYS_AT_ONCE];
+            let keys: Vec<String> = match source.command(&question) {
+                Reply::Array(keys) => keys.iter().map(ToString::to_string).collect(),
+                other => panic!("no keys of slot {slot}: {other}"),
+            };
+            if keys.is_empty() {
+                return;
+            }
+            let mut order = vec!["MIGRATE", "127.0.0.1", &port, "", "0", "10000"];
+            if let Some(password) = &self.settings.password {
+                order.extend(["AUTH", password]);
+            }
+            order.push("KEYS");
+            order.extend(keys.iter().map(String::as_str));
+            let reply = source.cli(&order);
+            // Callers may have deleted them meanwhile.
+            assert!(matches!(&*reply, "OK" | "NOKEY"), "{order:?}: {reply}");
+        }
+    }
+
+    /// Gives the slot to the target: it learns it first, then the source, then the other primaries.
+    pub fn end_migration(&self, slot: u16, from: usize, to: usize) {
+        let owner = ["NODE", self.id(to)];
+        self.set_slot(to, slot, &owner);
+        self.set_slot(from, slot, &owner);
+        for other in self.present().filter(|node| ![from, to].contains(node)) {
+            if NodeView::own(self.node(other)).is_some_and(|own| own.is_primary()) {
+                self.set_slot(other, slot, &owner);
+            }
+        }
+    }
+
+    fn set_slot(&self, node: usize, slot: u16, rest: &[&str]) {
+        let slot = slot.to_string();
+        let order = [&["CLUSTER", "SETSLOT", &slot][..], rest].concat();
+        let reply = self.node(node).cli(&order);
+        assert_eq!(reply, "OK", "{order:?} at node {node}");
+    }
+
+    /// Adds a primary without slots, and returns its number.
+    pub fn add_primary(&mut self) -> usize {
+        let node = self.nodes.len();
+        self.nodes.push(Node::start(&self.settings));
+        for other in self.present().filter(|other| *other != node) {
+            self.meet(node, other);
+        }
+        self.until_known();
+        self.until_settled();
+        node
+    }
+
+    /// Removes a node without slots: the others forget it, and it forgets them. It goes on running, and counts as away.
+    pub fn remove(&self, node: usize) {
+        self.nodes[node].is_away.store(true, Ordering::SeqCst);
+        // Two nodes at a time cannot be told, and in between one may hear of it from another, so it is repeated.
+        let id = self.id(node);
+        eventually(BOUND, "the node is forgotten", || {
+            let mut is_known = false;
+            for other in self.present() {
+                let all = NodeView::all_of(self.node(other)).unwrap_or_default();
+                if all.iter().any(|known| known.id == id) {
+                    is_known = true;
+                    self.node(other).cli(&["CLUSTER", "FORGET", id]);
+                }
+            }
+            !is_known
+        });
+        assert_eq!(self.node(node).cli(&["CLUSTER", "RESET"]), "OK");
+    }
+
+    /// Waits until all nodes that are present agree who serves which slots, each slot is served, and each replica is linked
+    /// to its primary. Nodes that are away do not count.
+    pub fn until_settled(&self) {
+        let settled = poll(BOUND, Duration::from_millis(5), || {
+            self.is_settled().then_some(())
+        });
+        assert!(
+            settled.is_some(),
+            "the nodes do not agree:\n{}",
+            self.views()
+        );
+    }
+
+    fn is_settled(&self) -> bool {
+        let owners = |node: usize| {
+            let all = NodeView::all_of(self.node(node))?;
+            let present: Vec<_> = self.present().map(|node| self.id(node)).collect();
+            let is_present = |view: &NodeView| present.contains(&&*view.id);
+            let known = all.iter().filter(|view| is_present(view)).count();
+            if known != present.len() || !all.iter().all(|view| !is_present(view) || view.is_well())
+            {
+                return None;
+            }
+            let mut owners: Vec<_> = all
+                .into_iter()
+                .filter(|view| view.is_primary() && !view.slots.is_empty())
+                .map(|view| (view.id, view.slots))
+                .collect();
+            owners.sort_by(|one, other| one.0.cmp(&other.0));
+            Some(owners)
+        };
+        let mut views = self.present().map(owners);
+        let Some(Some(first)) = views.next() else {
+            return false;
+        };
+        let agree = views.all(|view| view.as_ref() == Some(&first));
+        agree && self.present().all(|node| self.is_up(node))
+    }
+
+    /// Whether a node says that the cluster is complete and, if it is a replica, that it has its primary's data.
+    fn is_up(&self, node: usize) -> bool {
+        let Ok(info) = self.node(node).try_command(&["CLUSTER", "INFO"]) else {
+            return false;
+        };
+        let info = info.to_string();
+        let is_complete = ["cluster_state:ok\r\n", "cluster_slots_ok:16384\r\n"]
+            .iter()
+            .all(|line| info.contains(line));
+        let Ok(replication) = self.node(node).try_command(&["INFO", "replication"]) else {
+            return false;
+        };
+        let replication = replication.to_string();
+        is_complete
+            && (replication.contains("role:master")
+                || replication.contains("master_link_status:up"))
+    }
+
+    fn form(&self) {
+        let primaries = self.settings.primaries;
+        for node in 0..self.len() {
+            // Without epochs of their own, two primaries would first have to settle which has the greater.
+            let epoch = (node + 1).to_string();
+            let reply = self
+                .node(node)
+                .cli(&["CLUSTER", "SET-CONFIG-EPOCH", &epoch]);
+            assert_eq!(reply, "OK");
+        }
+        for primary in 0..primaries {
+            let first = primary * 16_384 / primaries;
+            let end = (primary + 1) * 16_384 / primaries;
+            let slots = (first..end).map(|slot| slot.to_string());
+            let order: Vec<_> = ["CLUSTER".into(), "ADDSLOTS".into()]
+                .into_iter()
+                .chain(slots)
+                .collect();
+            let order: Vec<_> = order.iter().map(String::as_str).collect();
+            assert_eq!(self.node(primary).cli(&order), "OK");
+        }
+        for node in 0..self.len() {
+            for other in 0..node {
+                self.meet(node, other);
+            }
+        }
+        self.until_known();
+        for primary in 0..primaries {
+            for replica in self.replicas_of(primary) {
+                let order = ["CLUSTER", "REPLICATE", self.id(primary)];
+                eventually(BOUND, "it becomes a replica", || {
+                    self.node(replica).cli(&order) == "OK"
+                });
+            }
+        }
+        self.until_settled();
+    }
+
+    fn meet(&self, node: usize, other: usize) {
+        let other = self.node(other);
+        let (port, cluster_port) = (other.port().to_string(), other.cluster_port().to_string());
+        let order = ["CLUSTER", "MEET", "127.0.0.1", &port, &cluster_port];
+        assert_eq!(self.node(node).cli(&order), "OK");
+    }
+
+    /// Waits until each node knows every other by its name.
+    fn until_known(&self) {
+        let present: Vec<_> = self.present().map(|node| self.id(node)).collect();
+        let knows_all = |node: usize| {
+            let all = NodeView::all_of(self.node(node)).unwrap_or_default();
+            let known = |id: &&str| all.iter().any(|view| view.id == *id && view.is_well());
+            present.iter().all(known)
+        };
+        eventually(BOUND, "the nodes know each other", || {
+            self.present().all(knows_all)
+        });
+    }
+
+    /// What each node says, for the message of a test that fails.
+    fn views(&self) -> String {
+        let view = |node: usize| {
+            let server = self.node(node);
+            let nodes = server.try_command(&["CLUSTER", "NODES"]);
+            let nodes = nodes.map_or_else(|error| error.to_string(), |nodes| nodes.to_string());
+            format!(
+                "node {node} at {}:\n{nodes}{}\n",
+                server.port(),
+                server.log_tail()
+            )
+        };
+        self.present().map(view).collect()
+    }
+}
+
+impl Node {
+    fn start(settings: &ClusterBuilder) -> Self {
+        let mut builder = RedisServer::builder()
+            .cluster()
+            .arg("cluster-node-timeout", NODE_TIMEOUT)
+            // A replica that was cut off for long may be promoted nevertheless.
+            .arg("cluster-replica-validity-factor", "0")
+            .arg("repl-diskless-sync-delay", "0");
+        if version() >= (7, 0) {
+            // A primary that has lost its last slot stays one.
+            builder = builder.arg("cluster-allow-replica-migration", "no");
+        }
+        if let Some(password) = &settings.password {
+            builder = builder.requirepass(password).arg("masterauth", password);
+        }
+        for (key, value) in &settings.args {
+            builder = builder.arg(key, value);
+        }
+        let server = builder.start();
+        let id = server.cli(&["CLUSTER", "MYID"]);
+        Self {
+            server,
+            id,
+            is_away: AtomicBool::new(false),
+        }
+    }
+}
+
+/// The right to run a cluster. On a busy machine nodes take each other for dead.
+struct Turn(());
+
+/// The clusters that run now.
+static RUNNING: Mutex<usize> = Mutex::new(0);
+static ENDED: Condvar = Condvar::new();
+const MOST_AT_ONCE: usize = 2;
+
+impl Turn {
+    fn take() -> Self {
+        let running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_full = |running: &mut usize| *running >= MOST_AT_ONCE;
+        *ENDED
+            .wait_while(running, is_full)
+            .unwrap_or_else(PoisonError::into_inner) += 1;
+        Self(())
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        *RUNNING.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        ENDED.notify_one();
+    }
+}
