@@ -41,6 +41,11 @@ impl RedisServer {
         self.control()?.ask(args)
     }
 
+    /// [`try_command`](Self::try_command) with words of any bytes.
+    pub fn try_bytes(&self, args: &[impl AsRef<[u8]>]) -> io::Result<Reply> {
+        self.control()?.ask(args)
+    }
+
     /// `SHUTDOWN NOSAVE`; SIGTERM for a server that does not know it. The process is gone on return.
     pub fn shutdown(&self) {
         // A server that shuts down closes instead of replying.
@@ -145,7 +150,7 @@ pub(super) struct Control {
 }
 
 impl Control {
-    pub(super) fn ask(&mut self, args: &[&str]) -> io::Result<Reply> {
+    pub(super) fn ask(&mut self, args: &[impl AsRef<[u8]>]) -> io::Result<Reply> {
         self.answered = false;
         self.stream.get_mut().write_all(&resp::encode(args))?;
         let reply = resp::read_reply(&mut self.stream)?;
