@@ -324,8 +324,8 @@ impl Cluster {
         assert_eq!(self.node(node).cli(&["CLUSTER", "RESET"]), "OK");
     }
 
-    /// Waits until all nodes that are present agree who serves which slots, each slot is served, and each replica is linked
-    /// to its primary. Nodes that are away do not count.
+    /// Waits until all nodes that are present agree who serves which slots and who is whose replica, each slot is served,
+    /// and each replica is linked to its primary and shown by `CLUSTER SLOTS`. Nodes that are away do not count.
     pub fn until_settled(&self) {
         let settled = poll(BOUND, Duration::from_millis(5), || {
             self.is_settled().then_some(())
@@ -338,7 +338,7 @@ impl Cluster {
     }
 
     fn is_settled(&self) -> bool {
-        let owners = |node: usize| {
+        let members = |node: usize| {
             let all = NodeView::all_of(self.node(node))?;
             let present: Vec<_> = self.present().map(|node| self.id(node)).collect();
             let is_present = |view: &NodeView| present.contains(&&*view.id);
@@ -347,20 +347,32 @@ impl Cluster {
             {
                 return None;
             }
-            let mut owners: Vec<_> = all
+            let mut members: Vec<_> = all
                 .into_iter()
-                .filter(|view| view.is_primary() && !view.slots.is_empty())
-                .map(|view| (view.id, view.slots))
+                .filter(is_present)
+                .map(|view| (view.id, view.primary, view.slots))
                 .collect();
-            owners.sort_by(|one, other| one.0.cmp(&other.0));
-            Some(owners)
+            members.sort_by(|one, other| one.0.cmp(&other.0));
+            Some(members)
         };
-        let mut views = self.present().map(owners);
+        let mut views = self.present().map(members);
         let Some(Some(first)) = views.next() else {
             return false;
         };
-        let agree = views.all(|view| view.as_ref() == Some(&first));
-        agree && self.present().all(|node| self.is_up(node))
+        if !views.all(|view| view.as_ref() == Some(&first)) {
+            return false;
+        }
+        let is_shown = |(_, primary, slots): &&(String, Option<String>, Vec<_>)| {
+            primary.is_some() || !slots.is_empty()
+        };
+        let shown: Vec<_> = first.iter().filter(is_shown).map(|(id, ..)| id).collect();
+        let shows_all = |node: usize| {
+            let text = self.node(node).try_command(&["CLUSTER", "SLOTS"]);
+            let text = text.map_or(String::new(), |reply| reply.to_string());
+            shown.iter().all(|id| text.contains(*id))
+        };
+        self.present()
+            .all(|node| self.is_up(node) && shows_all(node))
     }
 
     /// Whether a node says that the cluster is complete and, if it is a replica, that it has its primary's data.
@@ -462,7 +474,9 @@ impl Node {
             .arg("cluster-node-timeout", NODE_TIMEOUT)
             // A replica that was cut off for long may be promoted nevertheless.
             .arg("cluster-replica-validity-factor", "0")
-            .arg("repl-diskless-sync-delay", "0");
+            .arg("repl-diskless-sync-delay", "0")
+            // `CLUSTER SLOTS` does not show a replica that has received nothing, not even a ping of its primary.
+            .arg("repl-ping-replica-period", "1");
         if version() >= (7, 0) {
             // A primary that has lost its last slot stays one.
             builder = builder.arg("cluster-allow-replica-migration", "no");
