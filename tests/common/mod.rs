@@ -7,7 +7,8 @@
 //!   of such a server; [`relay`] and [`pump`] are its parts
 //! - [`scripted`]: a peer that plays a [`script`] of the test
 //! - [`sentinels`]: a service of Redis Sentinel: a primary, two replicas and three sentinels
-//! - [`cluster`]: a Redis Cluster of such servers; [`cluster_view`] is what a node says of it
+//! - [`cluster`]: a Redis Cluster of such servers; [`resharding`] moves its
+//!   slots, and [`cluster_view`] is what a node says of it
 //! - [`steward`]: a supervisor under test
 //! - [`certificates`]: certificates that a test makes; [`over_tls`] uses them for servers of all tests
 //! - [`resp`]: RESP for the fixtures
@@ -37,6 +38,7 @@ pub mod proc;
 pub mod proxy;
 mod pump;
 mod relay;
+mod resharding;
 pub mod resp;
 pub mod script;
 pub mod scripted;
