@@ -9,8 +9,12 @@ use redis::{Cmd, Value, cmd};
 
 use super::{CallEngine, CallOptions, args, work::Single};
 use crate::{
-    backend::Backend, error::Error, net::Reply, policy::command::Class, reply_code::ReplyCode,
-    state::clock,
+    backend::Backend,
+    error::Error,
+    net::Reply,
+    policy::command::{Class, KeyRange},
+    reply_code::ReplyCode,
+    state::{Surveyed, clock},
 };
 
 impl<B: Backend> CallEngine<B> {
@@ -51,20 +55,20 @@ impl<B: Backend> CallEngine<B> {
             command: &question,
             class: Class::Reads,
         };
-        let class = match self.call(&work, options).await {
+        let surveyed = match self.call(&work, options).await {
             Ok((reply, _)) => match reply {
                 Reply::One(Value::Array(commands)) => match commands.first() {
-                    Some(Value::Array(fields)) => class_of(fields),
+                    Some(Value::Array(fields)) => described(fields),
                     // It may know the command later, when a module was loaded.
                     _ => return Ok(Class::Plain),
                 },
-                _ => Class::Plain,
+                _ => Surveyed::PLAIN,
             },
-            Err(Error::Server { code, .. }) if is_lasting(&code) => Class::Plain,
+            Err(Error::Server { code, .. }) if is_lasting(&code) => Surveyed::PLAIN,
             Err(error) => return Err(error),
         };
-        self.state.survey.learn(name, class);
-        Ok(class)
+        self.state.survey.learn(name, surveyed);
+        Ok(surveyed.class)
     }
 }
 
@@ -80,17 +84,59 @@ fn is_lasting(code: &str) -> bool {
     )
 }
 
-/// The class by a command's description: its name, arity and flags, three key positions, and since 6.0
-/// its categories.
-fn class_of(fields: &[Value]) -> Class {
+/// A command's description: its name, arity and flags, three key positions, and since 6.0 its categories.
+fn described(fields: &[Value]) -> Surveyed {
     let words = |index: usize| match fields.get(index) {
         Some(Value::Array(words) | Value::Set(words)) => words.as_slice(),
         _ => &[],
     };
     let flags = words(2).iter().chain(words(6));
-    Class::of_flags(flags.filter_map(|word| match word {
+    let class = Class::of_flags(flags.filter_map(|word| match word {
         Value::SimpleString(word) => Some(word.as_str()),
         Value::BulkString(word) => std::str::from_utf8(word).ok(),
         _ => None,
-    }))
+    }));
+    Surveyed {
+        class,
+        keys: fields.get(3..6).and_then(key_range),
+    }
+}
+
+/// The first key, the last, and the step. The first is 0 if there is none.
+fn key_range(positions: &[Value]) -> Option<KeyRange> {
+    match positions {
+        [Value::Int(first @ 1..), Value::Int(last), Value::Int(step)] => Some(KeyRange::new(
+            usize::try_from(*first).ok()?,
+            isize::try_from(*last).ok()?,
+            usize::try_from(*step).ok()?,
+        )),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(word: &str) -> Value {
+        Value::SimpleString(word.into())
+    }
+
+    fn description(positions: [i64; 3]) -> Vec<Value> {
+        let flags = Value::Array(vec![text("write"), text("blocking")]);
+        let [first, last, step] = positions.map(Value::Int);
+        vec![text("newer"), Value::Int(-3), flags, first, last, step]
+    }
+
+    #[test]
+    fn a_description_tells_the_class_and_the_keys() {
+        let blocks = described(&description([1, -2, 1]));
+        assert!(blocks.class.block().is_some());
+        assert_eq!(blocks.keys, Some(KeyRange::new(1, -2, 1)));
+        for positions in [[0, 0, 0], [-1, 1, 1], [1, 1, -1]] {
+            assert_eq!(described(&description(positions)).keys, None);
+        }
+        assert_eq!(described(&description([1, 1, 1])[..5]).keys, None);
+        assert_eq!(described(&[]), Surveyed::PLAIN);
+    }
 }

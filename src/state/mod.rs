@@ -39,7 +39,7 @@ pub(crate) use settings::{CallSettings, SettingsCell};
 pub(crate) use subscribers::{
     Bounds, Driver, Need, NotJoined, SubscriberQueue, Subscribers, Unusable,
 };
-pub(crate) use survey::Survey;
+pub(crate) use survey::{Survey, Surveyed};
 
 use std::{
     sync::{

@@ -16,6 +16,9 @@
 
 mod block;
 mod class;
+mod key_patterns;
+#[cfg_attr(not(test), expect(dead_code, reason = "calls are not routed yet"))]
+mod keys;
 mod parse;
 mod reads;
 mod refusal;
@@ -24,12 +27,22 @@ mod upper;
 mod writes;
 
 #[cfg(test)]
+pub(crate) mod described_tests;
+#[cfg(test)]
+mod keys_tests;
+#[cfg(test)]
 mod reviewed_tests;
 #[cfg(test)]
 mod table_tests;
 
 pub(crate) use block::Block;
 pub(crate) use class::Class;
+pub(crate) use key_patterns::KeyRange;
+#[cfg_attr(
+    not(test),
+    expect(unused_imports, reason = "calls are not routed yet")
+)]
+pub(crate) use keys::keys;
 pub use refusal::Refusal;
 use upper::Upper;
 

@@ -2,18 +2,18 @@
 
 /// A word in upper case, up to the first NUL: servers compare some names and all options as C strings, so
 /// `BLOCK\0x` is `BLOCK` to them.
-pub(super) struct Upper {
+pub(crate) struct Upper {
     bytes: [u8; Self::LONGEST],
     len: usize,
 }
 
 impl Upper {
     /// `TIMESERIES.FORCESHARDSCONNECTION` is the longest word listed here.
-    pub(super) const LONGEST: usize = 32;
+    pub(crate) const LONGEST: usize = 32;
 
     /// The word; empty if it is longer than all listed words.
     #[inline]
-    pub(super) fn of(word: &[u8]) -> Self {
+    pub(crate) fn of(word: &[u8]) -> Self {
         let mut upper = Self {
             bytes: [0; Self::LONGEST],
             len: 0,
@@ -31,7 +31,7 @@ impl Upper {
         upper
     }
 
-    pub(super) fn as_bytes(&self) -> &[u8] {
+    pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.bytes[..self.len]
     }
 }
