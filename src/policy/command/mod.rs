@@ -17,7 +17,6 @@
 mod block;
 mod class;
 mod key_patterns;
-#[cfg_attr(not(test), expect(dead_code, reason = "calls are not routed yet"))]
 mod keys;
 mod parse;
 mod reads;
@@ -38,13 +37,9 @@ mod table_tests;
 pub(crate) use block::Block;
 pub(crate) use class::Class;
 pub(crate) use key_patterns::KeyRange;
-#[cfg_attr(
-    not(test),
-    expect(unused_imports, reason = "calls are not routed yet")
-)]
 pub(crate) use keys::keys;
 pub use refusal::Refusal;
-use upper::Upper;
+pub(crate) use upper::Upper;
 
 /// The place where a plain handle runs a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
