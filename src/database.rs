@@ -440,15 +440,55 @@ impl Database {
     /// ```
     #[track_caller]
     pub fn lease(&self) -> impl Future<Output = Result<Lease, Error>> + Send + 'static {
-        self.lease_for(Location::caller())
+        self.lease_by(Location::caller())
     }
 
-    pub(crate) fn lease_for(
+    pub(crate) fn lease_by(
         &self,
         by: &'static Location<'static>,
     ) -> impl Future<Output = Result<Lease, Error>> + Send + 'static {
         let (engine, lifeline) = (self.engine.clone(), self.lifeline.clone());
-        Lease::acquire(engine, self.overrides, lifeline, by)
+        let overrides = self.overrides;
+        async move { Lease::acquire(engine, overrides, lifeline, by).await }
+    }
+
+    /// [`lease`](Self::lease) for commands on this key, and on others with the same
+    /// [hash tag](https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/#hash-tags).
+    ///
+    /// In a [cluster](crate::DatabaseConfig::cluster) the connection leads to the node that has the key, where `lease` has one to
+    /// any of the nodes. If the key moves to another node meanwhile, commands on the lease fail with `MOVED` or `ASK`, and the
+    /// remedy is another lease. For any other database it is the same as `lease`.
+    ///
+    /// # Errors
+    ///
+    /// As [`lease`](Self::lease).
+    ///
+    /// ```no_run
+    /// # async fn example(main: redis_steward::Database) -> Result<(), redis_steward::Error> {
+    /// let mut lease = main.lease_for("{user:1}:visits").await?;
+    /// lease.query::<()>(redis::cmd("WATCH").arg("{user:1}:visits")).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn lease_for(
+        &self,
+        key: impl AsRef<[u8]>,
+    ) -> impl Future<Output = Result<Lease, Error>> + Send + 'static {
+        let watch = redis::cmd("WATCH").arg(key.as_ref()).take();
+        let (database, by) = (self.clone(), Location::caller());
+        async move { database.lease_of(&watch, by).await }
+    }
+
+    /// A lease for the keys of this `WATCH`.
+    pub(crate) async fn lease_of(
+        &self,
+        watch: &Cmd,
+        by: &'static Location<'static>,
+    ) -> Result<Lease, Error> {
+        let (engine, overrides) = (self.engine.clone(), self.overrides);
+        let (engine, grant) = engine.acquire_for(watch, overrides, by).await?;
+        Ok(Lease::of(engine, grant, overrides, self.lifeline.clone()))
     }
 
     /// An actix address that runs [`Execute`] messages. Other actors can hold it without knowing the type

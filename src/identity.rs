@@ -50,6 +50,24 @@ impl Hash for DatabaseId {
     }
 }
 
+/// What a database is of another one. No configuration names such a part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum PartOf {
+    /// A replica, which serves reads.
+    Replicas(DatabaseId),
+    /// A node of a cluster.
+    Nodes(DatabaseId),
+}
+
+impl PartOf {
+    /// The database that the configuration names.
+    pub(crate) fn whole(&self) -> &DatabaseId {
+        match self {
+            Self::Replicas(whole) | Self::Nodes(whole) => whole,
+        }
+    }
+}
+
 /// The name alone, for logs.
 impl fmt::Debug for DatabaseId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

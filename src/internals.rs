@@ -14,7 +14,7 @@ use tokio::{io::DuplexStream, sync::oneshot};
 use crate::{
     Error, Refusal,
     call::{CallEngine, Overrides, args},
-    config::{Config, resolve},
+    config::{Address, Config, resolve},
     events::{Change, CircuitState, EventHub, HealthEvents, HealthState},
     net::{
         Connection, Dialler, Established, Executor, FixedAddress, InFlight, Link, Origin, PushSlot,
@@ -247,6 +247,7 @@ impl Line {
         );
         tokio::spawn(connection.run());
         let route = Route {
+            address: Address::default(),
             id: 0,
             mailbox,
             activity,

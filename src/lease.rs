@@ -81,15 +81,28 @@ impl Lease {
         lifeline: Arc<Lifeline>,
         by: &'static Location<'static>,
     ) -> Result<Self, Error> {
-        // The lease keeps the options that it began with.
-        let options = engine.options(overrides);
-        let grant = engine.acquire(options, Some(by)).await?;
-        Ok(Self {
+        let grant = engine.acquire(engine.options(overrides), Some(by)).await?;
+        Ok(Self::of(engine, grant, overrides, lifeline))
+    }
+
+    /// A connection that was granted. The lease keeps the options that it begins with.
+    pub(crate) fn of(
+        engine: CallEngine,
+        grant: Grant,
+        overrides: Overrides,
+        lifeline: Arc<Lifeline>,
+    ) -> Self {
+        Self {
+            options: engine.options(overrides).at_node(),
             engine,
             grant,
-            options,
             _lifeline: lifeline,
-        })
+        }
+    }
+
+    /// The same under these options.
+    pub(crate) fn under(self, options: CallOptions) -> Self {
+        Self { options, ..self }
     }
 
     /// From now on, all commands together have the timeout of the handle.

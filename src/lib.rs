@@ -152,7 +152,7 @@ pub use consumer::{
 };
 pub use credentials::{Credentials, CredentialsFn, CredentialsFuture, CredentialsProvider};
 pub use database::Database;
-pub use error::{ApplyError, Error, Limit, StartError};
+pub use error::{ApplyError, CallPart, Error, Limit, StartError};
 pub use events::{
     CircuitState, EndCause, Failover, GapCause, HealthEvent, HealthEvents, HealthState,
     PubSubEvent, Reason, Recovery, TimeInState, Topic, WhenFull,
@@ -168,7 +168,7 @@ pub use messages::{Execute, Subscribe};
 #[cfg(feature = "metrics")]
 pub use metrics::Metrics;
 pub use name::DatabaseName;
-pub use policy::command::Refusal;
+pub use policy::command::{KeySlot, Refusal};
 pub use preset::{PresetDatabases, RedisDatabase, UnknownRedisDatabase};
 pub use pubsub::{Subscription, SubscriptionBuilder};
 pub use replica::{Replica, ReplicaStatus};

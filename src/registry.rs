@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     config::{Address, ConfigNote, DatabaseSettings, Io, Settings},
     events::{Change, CircuitState, EventHub, Failover, HealthState, Reason, Recovery},
-    identity::DatabaseId,
+    identity::{DatabaseId, PartOf},
     log::{Log, log_line},
     net::{Connector, Dialler, Executor, Services},
     policy::gate_state::GateState,
@@ -65,15 +65,15 @@ impl Registry {
         Arc::new(registry)
     }
 
-    /// The state of a database that is not there yet, or of a replica of one.
+    /// The state of a database that is not there yet, or of a part of one.
     pub(crate) fn create(
         &self,
         settings: &Arc<DatabaseSettings>,
-        replica_of: Option<&DatabaseId>,
+        part_of: Option<&PartOf>,
     ) -> Arc<DatabaseState> {
         DatabaseState::new(
             settings.clone(),
-            replica_of.cloned(),
+            part_of.cloned(),
             Dialler::new(self.services.clone(), self.connector.clone()),
             self.executor.clone(),
             self.roster.clone(),
@@ -278,7 +278,7 @@ impl Registry {
         self.roster.names()
     }
 
-    /// All databases, and their replicas.
+    /// All databases, and their parts.
     pub(crate) fn states(&self) -> Vec<Arc<DatabaseState>> {
         self.databases
             .iter()
@@ -289,14 +289,21 @@ impl Registry {
     /// The databases that the configuration names.
     pub(crate) fn configured(&self) -> Vec<Arc<DatabaseState>> {
         let mut states = self.states();
-        states.retain(|state| state.replica_of.is_none());
+        states.retain(|state| state.part_of.is_none());
         states
     }
 
-    /// The replicas of a database that there are.
-    pub(crate) fn replicas_of(&self, database: &DatabaseId) -> Vec<Arc<DatabaseState>> {
+    /// The replicas or the nodes of a database that there are.
+    pub(crate) fn parts(&self, part_of: &PartOf) -> Vec<Arc<DatabaseState>> {
         let mut states = self.states();
-        states.retain(|state| state.replica_of.as_ref() == Some(database));
+        states.retain(|state| state.part_of.as_ref() == Some(part_of));
+        states
+    }
+
+    /// All parts of a database.
+    pub(crate) fn all_parts(&self, whole: &DatabaseId) -> Vec<Arc<DatabaseState>> {
+        let mut states = self.states();
+        states.retain(|state| state.part_of.as_ref().map(PartOf::whole) == Some(whole));
         states
     }
 
@@ -350,9 +357,14 @@ impl Registry {
         let id = state.id.clone();
         let encryption = Encryption::of(state.settings.load().tls.as_ref());
         let counters = &state.counters;
-        let replica_of = state.replica_of.as_ref();
+        let (replica_of, node_of) = match &state.part_of {
+            Some(PartOf::Replicas(primary)) => (Some(primary.name().clone()), None),
+            Some(PartOf::Nodes(cluster)) => (None, Some(cluster.name().clone())),
+            None => (None, None),
+        };
         DatabaseStats {
-            replica_of: replica_of.map(|primary| primary.name().clone()),
+            replica_of,
+            node_of,
             near_cache: state.near_cache_figures(),
             ..counters.snapshot(id, encryption, history, in_flight, fallback, connections)
         }

@@ -142,7 +142,7 @@ impl Replica {
 
     /// The replicas as they were found when they were last looked at; none before that.
     pub fn status(&self) -> Vec<ReplicaStatus> {
-        match &*self.database.engine.state.replicas.present() {
+        match &*self.database.engine.state.replicas.view.present() {
             Some(view) => describe(view),
             None => Vec::new(),
         }

@@ -55,7 +55,7 @@ fn span(settings: &DatabaseSettings, operation: &Operation) -> Span {
         Address::Unix(path) => ("client", Some(path.display().to_string()), None),
         Address::Memory(_) => ("internal", None, None),
         // Each dial finds out.
-        Address::Service(_) | Address::Sentinel(_) => ("client", None, None),
+        Address::Service(_) | Address::Sentinel(_) | Address::Cluster(_) => ("client", None, None),
     };
     tracing::span!(
         target: TARGET,

@@ -2,7 +2,7 @@
 
 use std::panic::Location;
 
-use redis::{FromRedisValue, Pipeline, ToRedisArgs, cmd};
+use redis::{Cmd, FromRedisValue, Pipeline, ToRedisArgs, cmd};
 
 use crate::{
     database::Database,
@@ -99,11 +99,12 @@ impl Database {
         // Taken before the future, which has no caller of its own.
         let by = Location::caller();
         async move {
-            let mut lease = self.lease_for(by).await?;
+            let watch = cmd("WATCH").arg(keys).take();
+            let mut lease = self.lease_of(&watch, by).await?;
             lease.begin();
             for _ in 0..MAX_ATTEMPTS {
                 if !keys.is_empty() {
-                    lease.query::<()>(cmd("WATCH").arg(keys)).await?;
+                    self.watch(&mut lease, &watch, by).await?;
                 }
                 lease.grant().session.begin_transaction();
                 let (lent, at_home) = Home::lend(lease);
@@ -125,8 +126,10 @@ impl Database {
                         database: self.name().into(),
                     }));
                 }
-                if let Some(replies) = lease.pipeline::<Option<T>>(pipe.atomic()).await? {
-                    return Ok(replies);
+                match lease.pipeline::<Option<T>>(pipe.atomic()).await {
+                    Ok(Some(replies)) => return Ok(replies),
+                    Ok(None) => {}
+                    Err(error) => self.lease_elsewhere(&mut lease, error, &watch, by).await?,
                 }
             }
             Err(E::from(Error::Conflict {
@@ -134,6 +137,41 @@ impl Database {
                 attempts: MAX_ATTEMPTS,
             }))
         }
+    }
+
+    /// Watches the keys, at another node if they have moved there.
+    async fn watch(
+        &self,
+        lease: &mut Lease,
+        watch: &Cmd,
+        by: &'static Location<'static>,
+    ) -> Result<(), Error> {
+        loop {
+            match lease.query::<()>(watch).await {
+                Ok(()) => return Ok(()),
+                Err(error) => self.lease_elsewhere(lease, error, watch, by).await?,
+            }
+        }
+    }
+
+    /// Takes another lease after an error that says that the keys are at another node of the cluster.
+    ///
+    /// # Errors
+    /// This one, if it says something else.
+    async fn lease_elsewhere(
+        &self,
+        lease: &mut Lease,
+        error: Error,
+        watch: &Cmd,
+        by: &'static Location<'static>,
+    ) -> Result<(), Error> {
+        let (_, options) = lease.options();
+        if !self.engine.is_sent_away(&error, &options).await {
+            return Err(error);
+        }
+        let next = self.lease_of(watch, by).await?;
+        *lease = next.under(options);
+        Ok(())
     }
 
     /// The body has not dropped the lease or the pipeline, so the transaction cannot be executed.

@@ -10,9 +10,9 @@ use redis::{Value, cmd};
 use tokio::{runtime::Handle, sync::oneshot};
 
 use super::{
-    health::HealthActor, janitor::JanitorActor, panicking::PanickingConnector, pool::PoolActor,
-    relay::RelayActor, replicas::ReplicasActor, sentinels::SentinelsActor,
-    subscribers::SubscribersActor, supervisor::SupervisorActor,
+    clusters::ClustersActor, health::HealthActor, janitor::JanitorActor,
+    panicking::PanickingConnector, pool::PoolActor, relay::RelayActor, replicas::ReplicasActor,
+    sentinels::SentinelsActor, subscribers::SubscribersActor, supervisor::SupervisorActor,
 };
 use crate::{
     call::{CallEngine, Overrides},
@@ -50,6 +50,7 @@ impl Handler<Crash> for SupervisorActor {
             Child::Janitor => self.janitor.as_ref().expect("janitor").do_send(Panic),
             Child::Sentinels => self.sentinels.as_ref().expect("sentinels").do_send(Panic),
             Child::Replicas => self.replicas.as_ref().expect("replicas").do_send(Panic),
+            Child::Clusters => self.clusters.as_ref().expect("clusters").do_send(Panic),
             Child::Subscribers => self
                 .subscribers
                 .as_ref()
@@ -79,6 +80,7 @@ panics!(
     HealthActor,
     JanitorActor,
     ReplicasActor,
+    ClustersActor,
     SentinelsActor,
     SubscribersActor
 );

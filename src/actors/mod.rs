@@ -1,6 +1,7 @@
 //! The control plane. Actors carry out the decisions of `policy` by means of `net`. No actor awaits I/O,
 //! and only the supervisor knows the types of the other actors.
 
+mod clusters;
 mod exit_guard;
 #[cfg(test)]
 mod fake_server;

@@ -31,14 +31,14 @@ pub(super) async fn until_ready(registry: Arc<Registry>, within: Duration) -> Re
 
 /// Follows the events until all are healthy, or there are no more events.
 async fn follow(registry: &Registry, events: &mut HealthEvents, latest: &mut Latest) -> bool {
-    let is_replica = |name: &str| {
+    let is_part = |name: &str| {
         let state = registry.find(name);
-        state.is_some_and(|state| state.replica_of.is_some())
+        state.is_some_and(|state| state.part_of.is_some())
     };
     while !latest.values().all(is_healthy) {
         match events.next().await {
-            // Nothing depends on it alone.
-            Some(event) if is_replica(&event.database) => continue,
+            // The whole tells what matters.
+            Some(event) if is_part(&event.database) => continue,
             Some(event) if event.state == HealthState::Removed => latest.remove(&event.database),
             Some(event) => latest.insert(event.database.clone(), Some(event)),
             None => return false,

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::{exit_guard::ExitGuard, question::put};
 use crate::{
     config::{Address, DatabaseSettings, WhenDown},
-    identity::DatabaseId,
+    identity::{DatabaseId, PartOf},
     messages::{HaveReplicas, Reconfigured},
     net::Reply,
     policy::replicas::{Progress, Replication, RoundTrip},
@@ -130,12 +130,13 @@ impl Watched {
             return self.database.is_connected();
         };
         self.have(addresses, settings, supervisor);
-        let replicas = registry.replicas_of(&self.database.id);
+        let replicas = registry.parts(&PartOf::Replicas(self.database.id.clone()));
         let is_new = |replica: &Arc<DatabaseState>| {
             replica.parking.routes().is_none() && replica.dial_error.load().is_none()
         };
         // Before the first look they are waited for, so that it finds all that can serve.
-        let has_new = self.database.replicas.present().is_none() && replicas.iter().any(is_new);
+        let has_new =
+            self.database.replicas.view.present().is_none() && replicas.iter().any(is_new);
         if !self.is_asking && !has_new {
             self.is_asking = true;
             let (database, actor) = (self.database.clone(), ctx.address());
@@ -157,7 +158,7 @@ impl Watched {
         if is_elsewhere {
             self.made_from = None;
             self.progress = Progress::default();
-            self.database.replicas.publish(View::default());
+            self.database.replicas.view.publish(View::default());
             supervisor.do_send(HaveReplicas {
                 of: self.database.id.clone(),
                 replicas: Vec::new(),
@@ -194,12 +195,13 @@ impl Watched {
         if !self
             .database
             .replicas
+            .view
             .present()
             .as_ref()
             .is_some_and(is_told)
         {
             let name = self.database.name();
-            self.database.replicas.publish(View {
+            self.database.replicas.view.publish(View {
                 usable: Vec::new(),
                 unusable: vec![(name, why.to_owned())],
             });
@@ -234,7 +236,7 @@ impl Watched {
             }
         }
         self.round_trips = round_trips;
-        self.database.replicas.publish(view);
+        self.database.replicas.view.publish(view);
     }
 
     /// Whether a server serves reads.

@@ -80,17 +80,17 @@ async fn crash_and_look() {
     main.replicas.want();
     rig.supervisor.send(Replicate).await.expect("it lives");
     let serve = || {
-        let present = main.replicas.present();
+        let present = main.replicas.view.present();
         present.as_ref().is_some_and(|view| view.usable.len() == 2)
     };
     eventually_async(SOON, "both serve", serve).await;
-    let before = rig.registry.replicas_of(&main.id);
-    let seen = main.replicas.present().clone();
+    let before = rig.registry.all_parts(&main.id);
+    let seen = main.replicas.view.present().clone();
     rig.crash(Child::Replicas).await;
     let is_new =
-        || main.replicas.present().as_ref().map(Arc::as_ptr) != seen.as_ref().map(Arc::as_ptr);
+        || main.replicas.view.present().as_ref().map(Arc::as_ptr) != seen.as_ref().map(Arc::as_ptr);
     eventually_async(SOON, "they are looked at again", || is_new() && serve()).await;
-    let after = rig.registry.replicas_of(&main.id);
+    let after = rig.registry.all_parts(&main.id);
     let ids = |states: Vec<Arc<DatabaseState>>| {
         let mut ids: Vec<_> = states.iter().map(|state| state.id.clone()).collect();
         ids.sort();

@@ -235,7 +235,7 @@ impl BlockingDatabase {
         let usual = engine.state.settings.load().acquire_timeout;
         let patience = self.database.options().acquire_timeout(usual);
         let stalled = || engine.stalled(patience, Execution::NotSent);
-        let lease = wait(engine, patience, stalled, || self.database.lease_for(by))?;
+        let lease = wait(engine, patience, stalled, || self.database.lease_by(by))?;
         Ok(BlockingLease::new(lease))
     }
 

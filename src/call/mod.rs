@@ -10,16 +10,17 @@
 //!   remembered for that
 //! - `leased`: calls on an exclusive connection · `subscribing`: the wait for the confirmation of subscriptions · `survey`: commands that are on no list ·
 //!   `unheard`: commands that want no reply · `places`: reads that replicas may serve · `near`: calls with a near cache
-//! - `merged`: one reply of several nodes' · `pipeline`: pipelines on their way through the `redis` crate · `aborted`: the error of a transaction ·
+//! - `cluster/`: calls at the nodes of a cluster · `merged`: replies of several nodes as one
+//! - `pipeline`: pipelines on their way through the `redis` crate · `aborted`: the error of a transaction ·
 //!   `errors`: the errors of calls · `traced`: calls as traces tell of them · `front`: what a front asks for its clients · `underway`: a command of such a client
 
 mod aborted;
 mod admission;
 mod attempts;
+mod cluster;
 mod errors;
 mod front;
 mod leased;
-#[cfg_attr(not(test), expect(dead_code, reason = "calls are not routed yet"))]
 mod merged;
 mod near;
 mod options;
@@ -101,6 +102,9 @@ impl<B: Backend> CallEngine<B> {
         command: &Cmd,
         options: CallOptions,
     ) -> Result<(Value, Source), Error> {
+        if options.is_in_cluster {
+            return Box::pin(self.execute_in_cluster(command, options)).await;
+        }
         if options.has_near_cache {
             if let Some(reply) = self.hit(command) {
                 // Hits are ready at once, and a loop of them must not starve the other tasks of its thread.
@@ -143,6 +147,9 @@ impl<B: Backend> CallEngine<B> {
         pipeline: &Pipeline,
         options: CallOptions,
     ) -> Result<(Vec<Value>, Attempts), Error> {
+        if options.is_in_cluster {
+            return Box::pin(self.execute_pipeline_in_cluster(pipeline, options)).await;
+        }
         if options.has_near_cache {
             let _write = self.pipeline_writes(pipeline);
             let call = self.execute_pipeline(pipeline, options.without_near_cache());

@@ -86,6 +86,8 @@ pub(crate) struct CallOptions {
     pub(super) keeps_texts: bool,
     /// Replies may come from the near cache.
     pub(super) has_near_cache: bool,
+    /// It runs at the nodes of its keys.
+    pub(super) is_in_cluster: bool,
     /// Values that it reads or writes are remembered for a later outage.
     pub(super) remembers: bool,
     /// Its values are remembered by whoever makes the call.
@@ -106,6 +108,7 @@ impl CallOptions {
             is_patient: overrides.is_patient.unwrap_or(settings.is_patient),
             keeps_texts: overrides.keeps_texts,
             has_near_cache: overrides.has_near_cache,
+            is_in_cluster: settings.is_cluster,
             remembers: settings.remembers,
             is_watched: false,
             is_traced: false,
@@ -168,6 +171,14 @@ impl CallOptions {
     pub(super) fn without_near_cache(self) -> Self {
         Self {
             has_near_cache: false,
+            ..self
+        }
+    }
+
+    /// The same, for a node of the cluster.
+    pub(crate) fn at_node(self) -> Self {
+        Self {
+            is_in_cluster: false,
             ..self
         }
     }

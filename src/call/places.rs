@@ -79,7 +79,7 @@ impl CallEngine {
     }
 
     fn replicas(&self, reading: Reading, now: Instant) -> [Option<Arc<DatabaseState>>; 2] {
-        match &*self.state.replicas.present() {
+        match &*self.state.replicas.view.present() {
             Some(view) => {
                 let chosen = view.choose(reading.oldest(now));
                 chosen.map(|replica| Some(replica?.state.clone()))
@@ -96,7 +96,7 @@ impl CallEngine {
         is_patient: bool,
     ) -> Result<[Option<Arc<DatabaseState>>; 2], Error> {
         loop {
-            let seen = self.state.replicas.present().clone();
+            let seen = self.state.replicas.view.present().clone();
             let now = clock::now();
             let chosen = self.replicas(reading, now.into_std());
             if chosen[0].is_some() {
@@ -118,7 +118,7 @@ impl CallEngine {
                     why: why.into(),
                 });
             }
-            self.state.replicas.next(seen.as_ref(), deadline).await;
+            self.state.replicas.view.next(seen.as_ref(), deadline).await;
         }
     }
 }

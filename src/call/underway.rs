@@ -36,7 +36,7 @@ pub(crate) struct Underway<B = Server> {
 impl<B: Backend> CallEngine<B> {
     /// Hands a command over, if nothing stands in its way. Otherwise it comes back, and takes a call.
     pub(crate) fn begin(&self, command: Cmd, options: CallOptions) -> Result<Underway<B>, Cmd> {
-        if options.remembers || options.is_to_be_traced() {
+        if options.is_in_cluster || options.remembers || options.is_to_be_traced() {
             return Err(command);
         }
         let class = self.class(&command);

@@ -125,45 +125,102 @@ impl Work for Single<'_> {
     }
 }
 
-/// A pipeline, and the class of each of its commands.
+/// Commands that are written together, and the class of each of them: a pipeline, or the part of one that goes to a node.
+#[derive(Clone)]
 pub(super) struct Batch<'a> {
-    pipeline: &'a Pipeline,
-    classes: Vec<Class>,
+    commands: Vec<(&'a Cmd, Class)>,
+    is_transaction: bool,
+    /// The node is to run them although their slot is still being moved to it.
+    is_asking: bool,
 }
 
 impl<'a> Batch<'a> {
     pub(super) fn new(pipeline: &'a Pipeline, class: impl Fn(&Cmd) -> Class) -> Self {
-        let classes = pipeline.cmd_iter().map(class);
+        let commands = pipeline.cmd_iter();
         Self {
-            pipeline,
-            classes: classes.collect(),
+            commands: commands.map(|command| (command, class(command))).collect(),
+            is_transaction: pipeline.is_transaction(),
+            is_asking: false,
         }
     }
 
-    pub(super) fn commands(&self) -> impl Iterator<Item = (&'a Cmd, Class)> {
-        self.pipeline.cmd_iter().zip(self.classes.iter().copied())
+    /// Some commands of a pipeline that is no transaction, or one command.
+    pub(super) fn of(commands: Vec<(&'a Cmd, Class)>) -> Self {
+        Self {
+            commands,
+            is_transaction: false,
+            is_asking: false,
+        }
+    }
+
+    /// The same for a node that takes the slot over.
+    pub(super) fn asking(self, is_asking: bool) -> Self {
+        Self { is_asking, ..self }
+    }
+
+    pub(super) fn commands(
+        &self,
+    ) -> impl DoubleEndedIterator<Item = (&'a Cmd, Class)> + ExactSizeIterator {
+        self.commands.iter().copied()
     }
 
     pub(super) fn has_unknown(&self) -> bool {
-        self.classes.contains(&Class::Unknown)
+        self.commands().any(|(_, class)| class == Class::Unknown)
     }
 
     /// The commands that are on no list, with their class to fill in.
     pub(super) fn unknown(&mut self) -> impl Iterator<Item = (&'a Cmd, &mut Class)> {
-        let commands = self.pipeline.cmd_iter().zip(&mut self.classes);
+        let commands = self.commands.iter_mut();
+        let commands = commands.map(|(command, class)| (*command, class));
         commands.filter(|(_, class)| **class == Class::Unknown)
     }
 
     /// The number of replies, including the replies to the MULTI and EXEC around a transaction.
     pub(super) fn replies(&self) -> usize {
-        let around = if self.pipeline.is_transaction() { 2 } else { 0 };
-        self.pipeline.len() + around
+        let around = if self.is_transaction { 2 } else { 0 };
+        let (skipped, step) = self.layout();
+        skipped + (self.commands.len() + around) * step - (step - 1)
+    }
+
+    /// How many replies come before the first one that counts, and how far those that count are apart.
+    fn layout(&self) -> (usize, usize) {
+        match (self.is_asking, self.is_transaction) {
+            (false, _) => (0, 1),
+            // One ASKING is for all commands of a transaction.
+            (true, true) => (1, 1),
+            (true, false) => (1, 2),
+        }
+    }
+
+    /// The replies without those that say nothing but that the node was asked to.
+    pub(super) fn without_asking(&self, replies: Vec<Value>) -> Vec<Value> {
+        let (skipped, step) = self.layout();
+        if skipped == 0 {
+            return replies;
+        }
+        replies.into_iter().skip(skipped).step_by(step).collect()
     }
 }
 
 impl Work for Batch<'_> {
     fn pack(&self) -> (Vec<u8>, Expected) {
-        let bytes = self.pipeline.get_packed_pipeline();
+        const ASKING: &[u8] = b"*1\r\n$6\r\nASKING\r\n";
+        let mut bytes = Vec::new();
+        if self.is_transaction {
+            if self.is_asking {
+                bytes.extend_from_slice(ASKING);
+            }
+            bytes.extend_from_slice(b"*1\r\n$5\r\nMULTI\r\n");
+        }
+        for (command, _) in &self.commands {
+            if self.is_asking && !self.is_transaction {
+                bytes.extend_from_slice(ASKING);
+            }
+            command.write_packed_command(&mut bytes);
+        }
+        if self.is_transaction {
+            bytes.extend_from_slice(b"*1\r\n$4\r\nEXEC\r\n");
+        }
         (bytes, self.expected_on_lease())
     }
 
@@ -173,12 +230,12 @@ impl Work for Batch<'_> {
 
     fn effect(&self) -> Effect {
         // The EXEC of an atomic pipeline also ends a transaction that was begun before it.
-        let own_effect = if self.pipeline.is_transaction() {
+        let own_effect = if self.is_transaction {
             Effect::EndsTransaction
         } else {
             Effect::Nothing
         };
-        let effects = self.classes.iter().map(|class| class.effect());
+        let effects = self.commands().map(|(_, class)| class.effect());
         effects.fold(own_effect, Effect::and)
     }
 
@@ -186,11 +243,11 @@ impl Work for Batch<'_> {
         let Reply::Many(replies) = reply else {
             return false;
         };
-        if self.pipeline.is_transaction() {
+        if self.is_transaction {
             return replies.last().is_some_and(has_ended_transaction);
         }
         // The last command with an effect decides.
-        let effects = self.classes.iter().map(|class| class.effect());
+        let effects = self.commands().map(|(_, class)| class.effect());
         let last = effects
             .zip(replies)
             .rfind(|(effect, _)| *effect != Effect::Nothing);
@@ -200,23 +257,23 @@ impl Work for Batch<'_> {
     }
 
     fn runs_script(&self) -> bool {
-        self.classes.iter().any(|class| class.runs_script())
+        self.commands().any(|(_, class)| class.runs_script())
     }
 
     fn only_reads(&self) -> bool {
-        self.classes.iter().all(|class| class.only_reads())
+        self.commands().all(|(_, class)| class.only_reads())
     }
 
     fn names_its_keys(&self) -> bool {
-        self.classes.iter().all(|class| class.names_its_keys())
+        self.commands().all(|(_, class)| class.names_its_keys())
     }
 
     fn each(&self) -> Vec<&Cmd> {
-        self.pipeline.cmd_iter().collect()
+        self.commands().map(|(command, _)| command).collect()
     }
 
     fn is_transaction(&self) -> bool {
-        self.pipeline.is_transaction()
+        self.is_transaction
     }
 
     /// A pipeline that was refused as a whole counts as a single refused command.
@@ -224,7 +281,9 @@ impl Work for Batch<'_> {
         let Reply::Many(replies) = reply else {
             return AttemptEnd::Reply;
         };
-        let mut errors = replies.iter().filter_map(error);
+        let (skipped, step) = self.layout();
+        let replies = &replies[skipped.min(replies.len())..];
+        let mut errors = replies.iter().step_by(step).filter_map(error);
         let Some(first) = errors.clone().next() else {
             return AttemptEnd::Reply;
         };
@@ -238,7 +297,7 @@ impl Work for Batch<'_> {
         if self.runs_script() {
             return AttemptEnd::ErrorOfScript(first);
         }
-        if errors.clone().count() == replies.len() {
+        if errors.clone().count() == replies.len().div_ceil(step) {
             // The least certain error decides.
             let unproven = errors.find(|error| !is_refusal(*error));
             return AttemptEnd::ErrorReply(unproven.unwrap_or(first));
@@ -255,7 +314,7 @@ impl Batch<'_> {
     /// The error with which the server answered the EXEC of a transaction that it had begun.
     fn refused_exec<'a>(&self, replies: &'a [Value]) -> Option<ErrorReply<'a>> {
         let (multi, exec) = (replies.first()?, replies.last()?);
-        let has_begun = self.pipeline.is_transaction() && error(multi).is_none();
+        let has_begun = self.is_transaction && error(multi).is_none();
         error(exec).filter(|_| has_begun)
     }
 }

@@ -17,6 +17,33 @@ pub(crate) enum Address {
     Service(Arc<str>),
     /// Wherever these sentinels say that the primary of a service is.
     Sentinel(Arc<SentinelService>),
+    /// A cluster, whose nodes are learnt from these.
+    Cluster(Arc<ClusterSeeds>),
+}
+
+/// The nodes of a cluster that are asked first.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct ClusterSeeds {
+    /// TCP addresses, at least one, each once.
+    pub(crate) seeds: Vec<Address>,
+}
+
+/// The URL, without a login.
+impl fmt::Display for ClusterSeeds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("redis+cluster://")?;
+        write_list(f, &self.seeds)
+    }
+}
+
+fn write_list(f: &mut fmt::Formatter<'_>, addresses: &[Address]) -> fmt::Result {
+    for (at, address) in addresses.iter().enumerate() {
+        if at > 0 {
+            f.write_str(",")?;
+        }
+        fmt::Display::fmt(address, f)?;
+    }
+    Ok(())
 }
 
 /// A service of Redis Sentinel: the sentinels to ask, and the name of the service there.
@@ -44,12 +71,7 @@ impl SentinelService {
 impl fmt::Display for SentinelService {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("redis+sentinel://")?;
-        for (at, sentinel) in self.sentinels.iter().enumerate() {
-            if at > 0 {
-                f.write_str(",")?;
-            }
-            sentinel.fmt(f)?;
-        }
+        write_list(f, &self.sentinels)?;
         write!(f, "/{}", self.name)
     }
 }
@@ -79,6 +101,11 @@ impl Address {
         matches!(self, Self::Sentinel(_))
     }
 
+    /// Whether it is a cluster, with a server for each part of its keys.
+    pub(crate) fn is_cluster(&self) -> bool {
+        matches!(self, Self::Cluster(_))
+    }
+
     /// Whether it is an embedded server that has no name, so that each mention of it is another one.
     pub(super) fn is_unnamed(&self) -> bool {
         matches!(self, Self::Memory(store) if store.is_unnamed())
@@ -95,6 +122,7 @@ impl fmt::Display for Address {
             Self::Memory(store) => store.fmt(f),
             Self::Service(database) => write!(f, "the service of {database}"),
             Self::Sentinel(service) => service.fmt(f),
+            Self::Cluster(cluster) => cluster.fmt(f),
         }
     }
 }

@@ -21,6 +21,8 @@ impl DatabaseConfig {
     /// - `redis+sentinel://[[user]:password@]host[:port][,host[:port]…]/service[/number]`, or `valkey+sentinel://…`:
     ///   the primary of a service, as the sentinels at these hosts know it (see the README); their port is 26379
     ///   unless given; `rediss+sentinel://…` reaches both by TLS;
+    /// - `redis+cluster://[[user]:password@]host[:port][,host[:port]…][/number]`, or `valkey+cluster://…`: a cluster, whose
+    ///   nodes are learnt from these hosts (see [`cluster`](Self::cluster)); `rediss+cluster://…` reaches all by TLS;
     /// - `memory://[[[user]:password@]name][/number]`: a server inside the process ([`MemoryServer`](crate::MemoryServer));
     ///   without a name it is this database's own.
     ///
@@ -45,6 +47,20 @@ impl DatabaseConfig {
         let mut config = Self::default();
         config.url.offer(SecretUrl::new(url), Origin::Url);
         config
+    }
+
+    /// The configuration of a Redis Cluster, or a Valkey one, of which at least one of these nodes is up.
+    ///
+    /// Each is a host, or a host and a port: `["10.0.0.1:7000", "10.0.0.2"]`. One is enough, and several are there for when
+    /// that one is not: all other nodes are learnt. It is the same as
+    /// [`from_url`](Self::from_url)`("redis+cluster://10.0.0.1:7000,10.0.0.2")`, which can have a login, too.
+    ///
+    /// Each node that serves keys has connections, limits and a circuit of its own, by the settings of this database, and
+    /// is listed in the statistics and events as `main (10.0.0.1:7000)`. See the README for what runs where.
+    pub fn cluster<S: AsRef<str>>(nodes: impl IntoIterator<Item = S>) -> Self {
+        let nodes: Vec<_> = nodes.into_iter().collect();
+        let nodes: Vec<_> = nodes.iter().map(S::as_ref).collect();
+        Self::from_url(format!("redis+cluster://{}", nodes.join(",")))
     }
 
     /// A file that holds the password, and nothing else but a line end.

@@ -55,7 +55,7 @@ mod url_options;
 mod username;
 mod when_down;
 
-pub(crate) use address::Address;
+pub(crate) use address::{Address, ClusterSeeds};
 use alias::Alias;
 pub(crate) use changes::Changes;
 pub use error::{ConfigError, Problem};

@@ -56,6 +56,12 @@ pub(crate) fn resolve(config: Config) -> Result<Settings, ConfigError> {
         database.check_limits(&mut report);
         let login = login(name, database, &mut report);
         if let Some(mut login) = login {
+            let is_cluster = login.address.is_cluster();
+            if is_cluster && database.fallback.get().is_some() {
+                let message =
+                    "cannot stand in for a cluster, of which a part may be up; leave it out";
+                report.add("fallback", message);
+            }
             notes.extend(note_of_tls(name, database, &login));
             if config.registry.is_some() && !database.says_where() {
                 login.address = Address::Service(name.as_str().into());

@@ -6,7 +6,7 @@ use secrecy::{ExposeSecret, SecretString};
 use url::{Host, Url};
 
 use super::{
-    address::{Address, SentinelService, is_host_name},
+    address::{Address, ClusterSeeds, SentinelService, is_host_name},
     percent::decode,
     protocol::Protocol,
     url_options::{Common, Without, options},
@@ -106,7 +106,10 @@ impl Location {
             "rediss+sentinel" | "rediss-sentinel" | "valkeys+sentinel" => {
                 sentinels(text, Some(Tls::new()))
             }
-            "redis+cluster" | "redis-cluster" => unsupported(&scheme, "Redis Cluster"),
+            "redis+cluster" | "redis-cluster" | "valkey+cluster" => cluster(text, None),
+            "rediss+cluster" | "rediss-cluster" | "valkeys+cluster" => {
+                cluster(text, Some(Tls::new()))
+            }
             _ => Err(vec![format!(
                 "does not start with a known scheme; {EXAMPLES}"
             )]),
@@ -124,7 +127,7 @@ impl Location {
         let address = match &self.address {
             address @ Address::Tcp { .. } if self.tls.is_some() => format!("rediss://{address}"),
             address @ Address::Tcp { .. } => format!("redis://{address}"),
-            address @ Address::Sentinel(_) if self.tls.is_some() => {
+            address @ (Address::Sentinel(_) | Address::Cluster(_)) if self.tls.is_some() => {
                 address.to_string().replacen("redis+", "rediss+", 1)
             }
             address => address.to_string(),
@@ -139,12 +142,6 @@ impl Location {
 
 const EXAMPLES: &str =
     "write it as redis://user:password@host:6379/0, unix:///path/to/redis.sock?db=0 or memory://";
-
-fn unsupported(scheme: &str, what: &str) -> Result<Location, Vec<String>> {
-    Err(vec![format!(
-        "{scheme}:// ({what}) is not supported yet; {EXAMPLES}"
-    )])
-}
 
 /// `redis://[user[:password]@]host[:port][/number]`, or `rediss://`
 fn tcp(text: &str, tls: Option<Tls>) -> Result<Location, Vec<String>> {
@@ -206,21 +203,10 @@ fn host_and_port(url: &Url, default_port: u16, problems: &mut Vec<String>) -> Ad
 fn sentinels(text: &str, tls: Option<Tls>) -> Result<Location, Vec<String>> {
     const EXAMPLES: &str = "write it as redis+sentinel://host1:26379,host2:26379/service";
     let (authority, after_hosts) = split_after_hosts(text)?;
-    let (login, hosts) = authority.rsplit_once('@').unwrap_or(("", authority));
     let mut problems = Vec::new();
-    let mut sentinels = Vec::new();
-    for host in hosts.split(',') {
-        let Ok(url) = Url::parse(&format!("redis://{host}")) else {
-            problems.push(format!(
-                "has a sentinel that is no host and port; {EXAMPLES}, an IPv6 host in brackets"
-            ));
-            continue;
-        };
-        let sentinel = host_and_port(&url, SentinelService::DEFAULT_PORT, &mut problems);
-        if !sentinels.contains(&sentinel) {
-            sentinels.push(sentinel);
-        }
-    }
+    let (login, hosts) = authority.rsplit_once('@').unwrap_or(("", authority));
+    let port = SentinelService::DEFAULT_PORT;
+    let sentinels = hosts_and_ports(hosts, port, ("a sentinel", EXAMPLES), &mut problems);
     let path_end = after_hosts.find(['?', '#']).unwrap_or(after_hosts.len());
     let (path, query) = after_hosts.split_at(path_end);
     let path = path.trim_matches('/');
@@ -238,6 +224,45 @@ fn sentinels(text: &str, tls: Option<Tls>) -> Result<Location, Vec<String>> {
     let service = Arc::new(SentinelService { sentinels, name });
     let address = Address::Sentinel(service);
     location(&url, address, tls, "after the service", problems)
+}
+
+/// `redis+cluster://[[user]:password@]host[:port][,host[:port]…][/number]`, or `rediss+cluster://` for TLS to all nodes.
+fn cluster(text: &str, tls: Option<Tls>) -> Result<Location, Vec<String>> {
+    const EXAMPLES: &str = "write it as redis+cluster://host1:6379,host2:6379";
+    let (authority, after_hosts) = split_after_hosts(text)?;
+    let mut problems = Vec::new();
+    let (login, hosts) = authority.rsplit_once('@').unwrap_or(("", authority));
+    let port = Address::DEFAULT_PORT;
+    let seeds = hosts_and_ports(hosts, port, ("a node", EXAMPLES), &mut problems);
+    // The rest has the form of any other URL.
+    let rest = format!("redis://{login}@nodes{after_hosts}");
+    let url = Url::parse(&rest)
+        .map_err(|error| vec![format!("is not a valid URL ({error}); {EXAMPLES}")])?;
+    let address = Address::Cluster(Arc::new(ClusterSeeds { seeds }));
+    location(&url, address, tls, "after the nodes", problems)
+}
+
+/// The addresses of a list, each once. `what` each of them is, and how it is written, is for the problems.
+fn hosts_and_ports(
+    list: &str,
+    default_port: u16,
+    (what, examples): (&str, &str),
+    problems: &mut Vec<String>,
+) -> Vec<Address> {
+    let mut addresses = Vec::new();
+    for host in list.split(',') {
+        let Ok(url) = Url::parse(&format!("redis://{host}")) else {
+            problems.push(format!(
+                "has {what} that is no host and port; {examples}, an IPv6 host in brackets"
+            ));
+            continue;
+        };
+        let address = host_and_port(&url, default_port, problems);
+        if !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
+    addresses
 }
 
 /// `unix:///path/to.sock[?db=number&user=name&pass=password]`

@@ -115,6 +115,23 @@ fn sentinel_urls() {
 }
 
 #[test]
+fn cluster_urls() {
+    for (url, expected) in [
+        ("redis+cluster://h", "redis+cluster://h:6379"),
+        (
+            "valkey+cluster://u:p%40@a:1,[::1],a:1/3",
+            "redis+cluster://a:1,[::1]:6379/3",
+        ),
+        ("rediss-cluster://:w@h/0/", "rediss+cluster://h:6379/0"),
+    ] {
+        let location = Location::parse(url);
+        let location = location.unwrap_or_else(|problems| panic!("{url}: {problems:?}"));
+        assert!(location.address.is_cluster(), "{url}");
+        assert_eq!(location.shown(), expected, "{url}");
+    }
+}
+
+#[test]
 fn a_sentinel_url_for_tls_is_shown_as_one() {
     let location = Location::parse("rediss+sentinel://u:w@a,b:1/main/2");
     let location = location.unwrap_or_else(|problems| panic!("{problems:?}"));
@@ -155,7 +172,13 @@ fn bad_urls_name_the_correction() {
             "database number after the service",
         ),
         ("redis+sentinel://:a/b@h/s", "holds an @ after its host"),
-        ("redis+cluster://h", "(Redis Cluster) is not supported yet"),
+        (
+            "redis+cluster://h:port",
+            "has a node that is no host and port",
+        ),
+        ("redis+cluster://h,", "names no host"),
+        ("redis+cluster://h/main", "database number after the nodes"),
+        ("redis+cluster://:a/b@h", "holds an @ after its host"),
         ("redis://", "names no host"),
         ("redis:///0", "names no host"),
         ("redis:h:1", "names no host"),

@@ -3,6 +3,7 @@
 
 mod apply;
 mod limit;
+mod part;
 mod redis;
 mod start;
 mod text;
@@ -11,13 +12,15 @@ use std::{sync::Arc, time::Duration};
 
 pub use apply::ApplyError;
 pub use limit::Limit;
+pub use part::CallPart;
+use part::in_parts;
 pub use start::StartError;
 use text::{Listed, circuit_unless_closed, in_attempts, last, load, unknown, waiting};
 
 use crate::{
     events::{CircuitState, Reason},
     execution::{Execution, Stage},
-    policy::command::Refusal,
+    policy::{command::Refusal, outcome::combine},
     rounded::Rounded,
     stats::PoolStats,
 };
@@ -57,6 +60,7 @@ use crate::{
 /// | This process is over a limit | [`Overloaded`](Self::Overloaded) | shed load |
 /// | The call was interrupted | [`TimedOut`](Self::TimedOut), [`ConnectionLost`](Self::ConnectionLost), [`Abandoned`](Self::Abandoned) | decide by `execution()` |
 /// | The server answered | [`Server`](Self::Server), [`Conversion`](Self::Conversion), [`ReplyTooLarge`](Self::ReplyTooLarge), [`Conflict`](Self::Conflict) | decide by [`code`](Self::code) or type |
+/// | Some nodes of a cluster failed | [`InParts`](Self::InParts) | decide by the execution of each part |
 /// | The call is a mistake in the program | [`CommandRefused`](Self::CommandRefused), [`WatchLost`](Self::WatchLost), [`LeaseNotReturned`](Self::LeaseNotReturned), [`WouldBlockRuntime`](Self::WouldBlockRuntime), [`UnknownDatabase`](Self::UnknownDatabase) | correct the program |
 /// | The start takes too long | [`NotReady`](Self::NotReady) | wait, or start without it |
 ///
@@ -313,6 +317,16 @@ pub enum Error {
         /// The replicas, and why each of them cannot.
         why: Box<str>,
     },
+    /// A call of a [cluster](crate::DatabaseConfig::cluster) went to several nodes, and some of its parts failed.
+    ///
+    /// A call all of whose parts failed in one way has the error of one of them.
+    #[error("database {database:?}: {}", in_parts(.parts))]
+    InParts {
+        /// Name of the database.
+        database: Arc<str>,
+        /// All parts of the call, each with its end.
+        parts: Vec<CallPart>,
+    },
     /// No database of that name is configured, or the handle is of one that
     /// [`Supervisor::apply`](crate::Supervisor::apply) has removed. Nothing was sent.
     ///
@@ -348,6 +362,10 @@ impl Error {
             | Self::Abandoned { execution, .. }
             | Self::Server { execution, .. } => *execution,
             Self::Conversion { .. } | Self::ReplyTooLarge { .. } => Execution::Executed,
+            Self::InParts { parts, .. } => {
+                let executions = parts.iter().map(CallPart::execution);
+                executions.reduce(combine).unwrap_or(Execution::NotSent)
+            }
             Self::Conflict { .. } => Execution::NotExecuted,
             Self::CircuitOpen { .. }
             | Self::Overloaded { .. }
@@ -361,6 +379,14 @@ impl Error {
             | Self::UnknownDatabase { .. }
             | Self::NotReady { .. } => Execution::NotSent,
         }
+    }
+
+    /// Whether the command had no effect.
+    pub(crate) fn has_not_run(&self) -> bool {
+        matches!(
+            self.execution(),
+            Execution::NotSent | Execution::NotExecuted
+        )
     }
 
     /// Whether a deadline passed: [`TimedOut`](Self::TimedOut) or [`NotReady`](Self::NotReady).
@@ -405,6 +431,7 @@ impl Error {
             Self::LeaseNotReturned { .. } => "LeaseNotReturned",
             Self::WouldBlockRuntime { .. } => "WouldBlockRuntime",
             Self::NoReplica { .. } => "NoReplica",
+            Self::InParts { .. } => "InParts",
             Self::ShuttingDown { .. } => "ShuttingDown",
             Self::Abandoned { .. } => "Abandoned",
             Self::Failed { .. } => "Failed",

@@ -48,6 +48,7 @@ impl Error {
             Self::Server { .. }
             | Self::Conversion { .. }
             | Self::ReplyTooLarge { .. }
+            | Self::InParts { .. }
             | Self::Conflict { .. } => io::ErrorKind::Other,
         }
     }

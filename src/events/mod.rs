@@ -193,6 +193,8 @@ pub enum Reason {
     /// The server has too few replicas and therefore takes no writes (`NOREPLICAS`). Reads succeed, and
     /// the circuit stays closed.
     NoReplicas,
+    /// Some slots of the cluster are served by no node, or their node is down. Commands on other keys succeed.
+    ShardDown,
     /// The pool of this database crashed and was restarted. The server is not the cause.
     Restarted,
     /// The circuit is open, or what was written during that time is being carried out at the server, and a
@@ -221,6 +223,7 @@ impl fmt::Display for Reason {
             Self::CannotSave => "the server cannot save and takes no writes",
             Self::OutOfMemory => "the server is out of memory",
             Self::NoReplicas => "the server has too few replicas and takes no writes",
+            Self::ShardDown => "a part of the cluster is down",
             Self::Restarted => "the pool crashed and was restarted",
             Self::MemoryFallback => "a store in memory stands in for the server",
         })

@@ -10,6 +10,7 @@ use crate::{
     health_check::Answers,
     identity::DatabaseId,
     net::{CloseReason, DialError, ServerInfo},
+    policy::cluster::Shards,
 };
 
 /// Evidence about the health of a database.
@@ -39,6 +40,8 @@ pub(crate) enum Evidence {
     DialFailed(DialError),
     /// A connection broke with requests on it.
     ConnectionLost(Arc<CloseReason>),
+    /// How much of the cluster can be used.
+    Shards(Shards),
     /// The pool crashed and was started again.
     Restarted,
     /// The pool crashed too often and was given up.

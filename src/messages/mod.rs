@@ -29,8 +29,11 @@
 //! | `Watch` | [`Supervisor`](crate::Supervisor) | supervisor | do so whenever this file changes |
 //! | `Replicate` | handles | supervisor | replicas of a database are wanted from now on |
 //! | `HaveReplicas` | replicas | supervisor | have these replicas of a database, and no others |
+//! | `HaveNodes` | clusters | supervisor | have these nodes of a cluster, and no others |
+//! | `Survey` | handles, pools | clusters | ask the nodes of this cluster again |
+//! | `Surveyed` | the clusters' tasks | clusters | what nodes say of their cluster |
 //! | `Looked` | the replicas' tasks | replicas | what a database and its replicas say of their replication |
-//! | `Reconfigured` | the supervisor | health, janitor, sentinels, replicas, subscribers, pools | databases or settings have changed: compare |
+//! | `Reconfigured` | the supervisor | health, janitor, sentinels, replicas, clusters, subscribers, pools | databases or settings have changed: compare |
 
 mod application;
 mod health;
@@ -53,6 +56,6 @@ pub(crate) use pool::{
 };
 pub(crate) use subscribers::Listen;
 pub(crate) use supervision::{
-    Apply, AwaitReady, Child, ChildExited, HaveReplicas, NotWatched, ReadSettings, Reconfigured,
-    Replicate, Revive, Shutdown, SweepAll, Watch,
+    Apply, AwaitReady, Child, ChildExited, HaveNodes, HaveReplicas, NotWatched, ReadSettings,
+    Reconfigured, Replicate, Revive, Shutdown, Survey, SweepAll, Watch,
 };

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     applied::Applied,
-    config::{ConfigError, DatabaseSettings, Settings},
+    config::{Address, ConfigError, DatabaseSettings, Settings},
     error::{ApplyError, Error},
     identity::DatabaseId,
     watching::ConfigReload,
@@ -28,6 +28,8 @@ pub(crate) enum Child {
     Sentinels,
     /// The actor that looks at replicas.
     Replicas,
+    /// The actor that learns the nodes of clusters.
+    Clusters,
     /// The actor of subscribers.
     Subscribers,
     /// The pool of this database.
@@ -105,6 +107,31 @@ pub(crate) struct Replicate;
 pub(crate) struct HaveReplicas {
     pub(crate) of: DatabaseId,
     pub(crate) replicas: Vec<Arc<DatabaseSettings>>,
+}
+
+/// Have these nodes of a cluster, each as a database of its own, and no others.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct HaveNodes {
+    pub(crate) of: DatabaseId,
+    pub(crate) nodes: Vec<Arc<DatabaseSettings>>,
+    /// For each slot the position of its node.
+    pub(crate) owners: Vec<Option<u16>>,
+    /// How many of the nodes serve slots; the others come after them.
+    pub(crate) serving: usize,
+    /// Why there are none.
+    pub(crate) trouble: Option<Arc<str>>,
+    /// The address of the cluster that has told.
+    pub(crate) endpoint: Address,
+}
+
+/// Ask the nodes of this cluster again what they serve.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Survey {
+    pub(crate) of: DatabaseId,
+    /// A node that another one has named, and that is not known.
+    pub(crate) sought: Option<Address>,
 }
 
 /// Stop everything. Commands under way get this grace.

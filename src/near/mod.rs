@@ -81,6 +81,14 @@ impl Keeping {
 
     /// Ends with the database.
     pub(crate) async fn run(self) {
+        if self.engine.state.settings.load().address.is_cluster() {
+            keep_nodes(&self.engine).await;
+        } else {
+            self.keep().await;
+        }
+    }
+
+    async fn keep(self) {
         let (engine, cache) = (&self.engine, &self.cache.0);
         let mut pause = FIRST_PAUSE;
         loop {
@@ -114,6 +122,25 @@ impl Keeping {
             let _ = timeout(spread(pause), cache.changed.notified()).await;
             pause = (2 * pause).min(LAST_PAUSE.max(pause));
         }
+    }
+}
+
+/// Keeps the caches of all nodes of a cluster alive. That of the cluster itself stays empty.
+async fn keep_nodes(engine: &CallEngine) {
+    let cluster = &engine.state.cluster;
+    let mut seen = None;
+    while !engine.state.gate.state().is_final() {
+        let table = cluster.table.present().clone();
+        for node in table.iter().flat_map(|table| table.serving()) {
+            let node = CallEngine::new(node.state.clone());
+            if let Some(keeping) = Keeping::of(&node) {
+                // Otherwise its reads go to the server.
+                let _ = engine.state.executor.spawn_apart(keeping.keep());
+            }
+        }
+        seen = table.or(seen);
+        let until = clock::now() + LAST_PAUSE;
+        cluster.table.next(seen.as_ref(), until).await;
     }
 }
 

@@ -4,7 +4,7 @@ use std::{fmt, future::Future, io, pin::Pin, sync::Arc};
 
 use arc_swap::ArcSwapOption;
 
-use super::{sentinel::Directory, transport::Connector};
+use super::{nodes::Nodes, sentinel::Directory, transport::Connector};
 use crate::config::{Address, DatabaseSettings, ServiceRegistry};
 
 pub(crate) type Locating<'a> = Pin<Box<dyn Future<Output = io::Result<Address>> + Send + 'a>>;
@@ -17,6 +17,11 @@ pub(crate) trait Locate: fmt::Debug + Send + Sync + 'static {
 
     /// The server is not at this address, or does not answer there. Whoever keeps what it was told asks again.
     fn doubt(&self, _: &DatabaseSettings, _: &Address) {}
+
+    /// How many addresses one dial tries in turn, of which each is doubted when it fails.
+    fn choices(&self, _: &DatabaseSettings) -> usize {
+        1
+    }
 
     /// Whether the server is at this address, as far as is known.
     fn is_present(&self, _: &DatabaseSettings, _: &Address) -> bool {
@@ -36,11 +41,13 @@ impl Locate for FixedAddress {
     }
 }
 
-/// The server is at the address of the settings, or where a service registry or sentinels say.
+/// The server is at the address of the settings, or where a service registry or sentinels say, or any node of a cluster.
 pub(crate) struct Services {
     registry: ArcSwapOption<Arc<dyn ServiceRegistry>>,
     /// The services of sentinels.
     pub(crate) sentinels: Directory,
+    /// The nodes of clusters.
+    pub(crate) nodes: Nodes,
 }
 
 impl Services {
@@ -49,6 +56,7 @@ impl Services {
         Self {
             registry: ArcSwapOption::empty(),
             sentinels: Directory::new(connector),
+            nodes: Nodes::default(),
         }
     }
 
@@ -95,14 +103,25 @@ impl Locate for Arc<Services> {
                     Some(service) => service.locate(settings).await,
                     None => unreachable!("BUG: sentinels have no service"),
                 },
+                Address::Cluster(seeds) => Ok(self.nodes.present(seeds)),
                 address => Ok(address.clone()),
             }
         })
     }
 
     fn doubt(&self, settings: &DatabaseSettings, address: &Address) {
+        if let Address::Cluster(seeds) = &settings.address {
+            self.nodes.doubt(seeds, address);
+        }
         if let Some(service) = self.sentinels.known(settings) {
             service.doubt(address);
+        }
+    }
+
+    fn choices(&self, settings: &DatabaseSettings) -> usize {
+        match &settings.address {
+            Address::Cluster(seeds) => self.nodes.count(seeds),
+            _ => 1,
         }
     }
 

@@ -15,10 +15,12 @@ pub(crate) mod transport;
 
 mod client_id;
 mod close;
+mod cluster;
 mod confirmation;
 #[cfg(test)]
 pub(crate) mod hanging_names;
 mod negotiation;
+mod nodes;
 mod question;
 mod race;
 #[cfg(feature = "__tls")]
@@ -26,6 +28,7 @@ mod tls;
 
 pub(crate) use client_id::ClientId;
 pub(crate) use close::CloseReason;
+pub(crate) use cluster::{has_primary, read_epoch, read_slots};
 pub(crate) use confirmation::Confirmation;
 pub(crate) use connection::{
     Activity, Connection, ConnectionExit, Latencies, Link, PushInlet, PushSink, PushSlot, Tally,

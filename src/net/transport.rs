@@ -138,7 +138,7 @@ impl Connector for SocketConnector {
                 }
                 Address::Unix(path) => Box::new(UnixStream::connect(path).await?),
                 Address::Memory(store) => Box::new(MemoryStream::connect(store)?),
-                Address::Service(_) | Address::Sentinel(_) => {
+                Address::Service(_) | Address::Sentinel(_) | Address::Cluster(_) => {
                     unreachable!("BUG: a service was not located")
                 }
             };
@@ -149,9 +149,11 @@ impl Connector for SocketConnector {
     fn is_looking_up(&self, address: &Address) -> bool {
         match address {
             Address::Tcp { host, .. } => self.resolver.is_looking_up(host),
-            Address::Unix(_) | Address::Memory(_) | Address::Service(_) | Address::Sentinel(_) => {
-                false
-            }
+            Address::Unix(_)
+            | Address::Memory(_)
+            | Address::Service(_)
+            | Address::Sentinel(_)
+            | Address::Cluster(_) => false,
         }
     }
 }

@@ -3,7 +3,6 @@
 
 pub(crate) mod backoff;
 pub(crate) mod breaker;
-#[cfg_attr(not(test), expect(dead_code, reason = "calls are not routed yet"))]
 pub(crate) mod cluster;
 pub(crate) mod command;
 pub(crate) mod consumer;
@@ -20,7 +19,6 @@ pub(crate) mod replicas;
 pub(crate) mod restarts;
 pub(crate) mod retry;
 pub(crate) mod session;
-#[cfg_attr(not(test), expect(dead_code, reason = "calls are not routed yet"))]
 pub(crate) mod slots;
 pub(crate) mod subscriptions;
 mod window;

@@ -117,6 +117,7 @@ impl Counters {
         DatabaseStats {
             id,
             replica_of: None,
+            node_of: None,
             encryption,
             health: history.health,
             health_for: history.present_for,

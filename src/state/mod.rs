@@ -4,6 +4,7 @@
 //! the addresses of the actors. Callers read. Decisions are made elsewhere.
 
 pub(crate) mod clock;
+mod cluster;
 mod counters;
 mod durations;
 mod gate;
@@ -14,6 +15,7 @@ mod near_cache;
 mod outage;
 mod parking;
 mod permits;
+mod published;
 mod replicas;
 mod roster;
 mod routes;
@@ -22,6 +24,7 @@ mod settings;
 mod subscribers;
 mod survey;
 
+pub(crate) use cluster::{Cluster, ClusterNode, SlotTable};
 pub(crate) use counters::{Counters, count};
 pub(crate) use gate::{Admitted, Gate, NotAdmitted};
 pub(crate) use keeper::{Keeper, Kept};
@@ -31,6 +34,7 @@ pub(crate) use near_cache::{Filling, Missed, NearCache, Tracking, as_resp2, is_o
 pub(crate) use outage::Outage;
 pub(crate) use parking::Parking;
 pub(crate) use permits::{Permit, Permits};
+pub(crate) use published::Published;
 pub(crate) use replicas::{Replica, Replicas, View};
 pub(crate) use roster::Roster;
 pub(crate) use routes::{Route, Routes};
@@ -56,7 +60,7 @@ use crate::{
     config::{Changes, DatabaseSettings},
     events::{EndCause, Reason, Recovery},
     execution::Execution,
-    identity::DatabaseId,
+    identity::{DatabaseId, PartOf},
     messages::{Evidence, Execute, PoolLink, Report},
     net::{DialError, Dialler, Executor, Failure, InFlight, ServerProgram},
     policy::{gate_state::GateState, retry::Budget},
@@ -68,8 +72,8 @@ use crate::{
 pub(crate) struct DatabaseState {
     pub(crate) name: Arc<str>,
     pub(crate) id: DatabaseId,
-    /// The database of which this one is a replica. The configuration does not name it then.
-    pub(crate) replica_of: Option<DatabaseId>,
+    /// What it is of another database. The configuration does not name it then.
+    pub(crate) part_of: Option<PartOf>,
     /// All databases that there are; this one is not among them once it is removed.
     roster: Arc<Roster>,
     pub(crate) settings: SettingsCell,
@@ -91,7 +95,9 @@ pub(crate) struct DatabaseState {
     /// Stands in for the server during an outage, if that is wanted.
     pub(crate) local: LocalStore,
     /// Those that serve its reads, if that is wanted.
-    pub(crate) replicas: Arc<Replicas>,
+    pub(crate) replicas: Replicas,
+    /// Its nodes, if it is a cluster.
+    pub(crate) cluster: Cluster,
     /// Replies that are kept until their keys change, once a handle wants that.
     near_cache: OnceLock<Arc<NearCache>>,
     /// What was read, if it is to be remembered for an outage.
@@ -124,7 +130,7 @@ pub(crate) struct DatabaseState {
 impl DatabaseState {
     pub(crate) fn new(
         settings: Arc<DatabaseSettings>,
-        replica_of: Option<DatabaseId>,
+        part_of: Option<PartOf>,
         dialler: Dialler,
         executor: Arc<Executor>,
         roster: Arc<Roster>,
@@ -145,8 +151,9 @@ impl DatabaseState {
             subscribers: Subscribers::new(id.clone(), executor.clone()),
             lessees: Lessees::new(executor.clone()),
             replicas: Replicas::new(executor.clone()),
+            cluster: Cluster::new(executor.clone()),
             executor,
-            replica_of,
+            part_of,
             gate,
             in_flight: InFlight::new(settings.max_in_flight, settings.max_in_flight_bytes),
             counters,
@@ -214,6 +221,7 @@ impl DatabaseState {
         }
         if changes.lead_elsewhere() {
             self.is_moving.store(true, Relaxed);
+            self.cluster.table.withdraw();
         }
         self.subscribers.look();
     }
@@ -304,7 +312,8 @@ impl DatabaseState {
     pub(crate) fn answer_waiting(&self) {
         self.gate.admit_waiting();
         if self.gate.state().is_final() {
-            self.replicas.tell_waiting();
+            self.replicas.view.tell_waiting();
+            self.cluster.table.tell_waiting();
         }
         if self.refuses_impatient(self.gate.state()) {
             self.parking.refuse_impatient(true);
@@ -368,7 +377,8 @@ impl DatabaseState {
         self.gate.keeper().stop();
         self.parking.keeper().stop();
         self.lessees.keeper().stop();
-        self.replicas.end();
+        self.replicas.view.end();
+        self.cluster.table.end();
         self.subscribers.keeper().stop();
     }
 

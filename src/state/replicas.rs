@@ -2,18 +2,16 @@
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{
             AtomicBool,
-            Ordering::{AcqRel, Relaxed, SeqCst},
+            Ordering::{AcqRel, Relaxed},
         },
     },
     time::{Duration, Instant},
 };
 
-use arc_swap::{ArcSwapOption, Guard};
-
-use super::{DatabaseState, Keeper, Kept};
+use super::{DatabaseState, Published};
 use crate::{
     net::Executor,
     policy::{
@@ -23,15 +21,11 @@ use crate::{
     rounded::Rounded,
 };
 
-/// The replicas of one database, and the callers that wait for one. The replicas actor publishes, reads look.
+/// The replicas of one database. The replicas actor publishes, reads look.
 #[derive(Debug)]
 pub(crate) struct Replicas {
-    /// `None` until they have been looked at.
-    present: ArcSwapOption<View>,
+    pub(crate) view: Arc<Published<View>>,
     is_wanted: AtomicBool,
-    is_over: AtomicBool,
-    waiting: Mutex<Vec<Waiting>>,
-    keeper: Keeper,
 }
 
 /// What was found.
@@ -55,21 +49,12 @@ pub(crate) struct Replica {
     pub(crate) complete_until: Option<Instant>,
 }
 
-#[derive(Debug)]
-struct Waiting {
-    deadline: tokio::time::Instant,
-    answer: oneshot::Sender<()>,
-}
-
 impl Replicas {
-    pub(super) fn new(executor: Arc<Executor>) -> Arc<Self> {
-        Arc::new(Self {
-            present: ArcSwapOption::empty(),
+    pub(super) fn new(executor: Arc<Executor>) -> Self {
+        Self {
+            view: Published::new(executor),
             is_wanted: AtomicBool::new(false),
-            is_over: AtomicBool::new(false),
-            waiting: Mutex::default(),
-            keeper: Keeper::new(executor),
-        })
+        }
     }
 
     /// From now on they are looked at. Tells whether they were not before.
@@ -80,58 +65,6 @@ impl Replicas {
 
     pub(crate) fn is_wanted(&self) -> bool {
         self.is_wanted.load(Relaxed)
-    }
-
-    pub(crate) fn present(&self) -> Guard<Option<Arc<View>>> {
-        self.present.load()
-    }
-
-    pub(crate) fn publish(&self, view: View) {
-        self.present.store(Some(Arc::new(view)));
-        self.tell_waiting();
-    }
-
-    /// There are none any more.
-    pub(super) fn end(&self) {
-        self.is_over.store(true, SeqCst);
-        self.keeper.stop();
-        self.present.store(None);
-        self.tell_waiting();
-    }
-
-    /// Has those who wait look again.
-    pub(super) fn tell_waiting(&self) {
-        let waiting = std::mem::take(&mut *self.waiting());
-        for waiting in waiting {
-            // It may have gone.
-            let _ = waiting.answer.send(());
-        }
-    }
-
-    /// Waits until another view is published than this, or the time has come.
-    pub(crate) async fn next(
-        self: &Arc<Self>,
-        seen: Option<&Arc<View>>,
-        deadline: tokio::time::Instant,
-    ) {
-        let (answer, answered) = oneshot::async_channel();
-        self.waiting().push(Waiting { deadline, answer });
-        if self.is_over.load(SeqCst) {
-            return;
-        }
-        let present = self.present.load();
-        if present.as_ref().map(Arc::as_ptr) != seen.map(Arc::as_ptr) {
-            return;
-        }
-        drop(present);
-        Keeper::arm(self, deadline);
-        // An error says that everything ends.
-        let _ = answered.await;
-    }
-
-    fn waiting(&self) -> MutexGuard<'_, Vec<Waiting>> {
-        // A panic elsewhere cannot have left it half-changed.
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -206,30 +139,6 @@ impl Replica {
         Candidate {
             round_trip: self.round_trip,
             outstanding,
-        }
-    }
-}
-
-impl Kept for Replicas {
-    fn keeper(&self) -> &Keeper {
-        &self.keeper
-    }
-
-    fn expire(self: &Arc<Self>, now: tokio::time::Instant) {
-        let (over, next) = {
-            let mut waiting = self.waiting();
-            waiting.retain(|waiting| !waiting.answer.is_closed());
-            let over: Vec<_> = waiting
-                .extract_if(.., |waiting| waiting.deadline <= now)
-                .collect();
-            (over, waiting.iter().map(|waiting| waiting.deadline).min())
-        };
-        if let Some(next) = next {
-            Keeper::arm(self, next);
-        }
-        for waiting in over {
-            // It may have gone.
-            let _ = waiting.answer.send(());
         }
     }
 }

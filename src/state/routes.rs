@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::net::{Activity, Mailbox, Request};
+use crate::{
+    config::Address,
+    net::{Activity, Mailbox, Request},
+};
 
 /// The connections that all callers share. Never empty.
 #[derive(Debug)]
@@ -14,6 +17,8 @@ pub(crate) struct Route {
     /// The connection's id, given by its pool.
     pub(crate) id: u64,
     pub(crate) mailbox: Mailbox,
+    /// Where it leads.
+    pub(crate) address: Address,
     pub(crate) activity: Arc<Activity>,
     /// The number under which a shared connection gives back the requests that it has not sent.
     pub(crate) number: Option<u64>,
@@ -79,6 +84,7 @@ mod tests {
             Arc::new(Route {
                 id,
                 mailbox,
+                address: Address::default(),
                 activity: Arc::new(activity),
                 number: None,
             })

@@ -36,6 +36,8 @@ pub(crate) struct CallSettings {
     pub(crate) is_patient: bool,
     /// What calls read is remembered for an outage.
     pub(crate) remembers: bool,
+    /// Each key has a node of a cluster.
+    pub(crate) is_cluster: bool,
 }
 
 struct Versioned {
@@ -104,11 +106,13 @@ impl CallSettings {
             remembers: settings
                 .fallback
                 .is_some_and(|fallback| fallback.stale.is_some()),
+            is_cluster: settings.address.is_cluster(),
         }
     }
 
     fn encode(self) -> u64 {
-        (self.command_timeout.as_micros() as u64) << 3
+        (self.command_timeout.as_micros() as u64) << 4
+            | u64::from(self.is_cluster) << 3
             | u64::from(self.remembers) << 2
             | u64::from(self.is_patient) << 1
             | u64::from(self.allow_admin)
@@ -116,7 +120,8 @@ impl CallSettings {
 
     fn decode(word: u64) -> Self {
         Self {
-            command_timeout: Duration::from_micros(word >> 3),
+            command_timeout: Duration::from_micros(word >> 4),
+            is_cluster: word >> 3 & 1 == 1,
             remembers: word >> 2 & 1 == 1,
             is_patient: word >> 1 & 1 == 1,
             allow_admin: word & 1 == 1,
@@ -248,12 +253,13 @@ mod tests {
             Duration::from_micros(1_500),
             MAX_WAIT,
         ] {
-            for bits in 0..8 {
+            for bits in 0..16 {
                 let settings = CallSettings {
                     command_timeout,
                     allow_admin: bits & 1 > 0,
                     is_patient: bits & 2 > 0,
                     remembers: bits & 4 > 0,
+                    is_cluster: bits & 8 > 0,
                 };
                 assert_eq!(CallSettings::decode(settings.encode()), settings);
             }

@@ -36,7 +36,6 @@ impl Survey {
     }
 
     /// Where its keys are.
-    #[cfg_attr(not(test), expect(dead_code, reason = "calls are not routed yet"))]
     pub(crate) fn keys(&self, name: &[u8]) -> Option<KeyRange> {
         self.0.load().get(name)?.keys
     }

@@ -62,6 +62,7 @@ impl DatabaseStats {
         Self {
             id: later.id.clone(),
             replica_of: later.replica_of.clone(),
+            node_of: later.node_of.clone(),
             encryption: later.encryption,
             health: later.health.clone(),
             health_for: later.health_for,

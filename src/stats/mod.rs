@@ -63,7 +63,8 @@ impl SupervisorStats {
         rate(succeeded, self.commands())
     }
 
-    /// The number of databases that are healthy, without [replicas](DatabaseStats::replica_of).
+    /// The number of databases that are healthy, without [replicas](DatabaseStats::replica_of) and
+    /// [nodes](DatabaseStats::node_of).
     pub fn healthy(&self) -> usize {
         self.count(|health| *health == HealthState::Healthy)
     }
@@ -81,7 +82,8 @@ impl SupervisorStats {
 
     fn count(&self, is_meant: impl Fn(&HealthState) -> bool) -> usize {
         let databases = self.databases.values();
-        let configured = databases.filter(|stats| stats.replica_of.is_none());
+        let configured =
+            databases.filter(|stats| stats.replica_of.is_none() && stats.node_of.is_none());
         configured.filter(|stats| is_meant(&stats.health)).count()
     }
 }
@@ -117,6 +119,9 @@ pub struct DatabaseStats {
     pub(crate) id: DatabaseId,
     /// The database of which it is a [replica](crate::Replica); `None` for one that the configuration names.
     pub replica_of: Option<Arc<str>>,
+    /// The cluster of which it is a node; `None` for one that the configuration names. Commands of the cluster are counted at
+    /// the nodes where they ran.
+    pub node_of: Option<Arc<str>>,
     /// Whether its connections are encrypted.
     pub encryption: Encryption,
     /// Health of the database, as in its last [`HealthEvent`](crate::HealthEvent).

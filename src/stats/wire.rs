@@ -47,6 +47,7 @@ impl Serialize for DatabaseStats {
         map.serialize_entry("cause", &self.cause.as_deref())?;
         map.serialize_entry("circuit_state", &self.circuit)?;
         map.serialize_entry("replica_of", &self.replica_of.as_deref())?;
+        map.serialize_entry("node_of", &self.node_of.as_deref())?;
         map.serialize_entry("encryption", &self.encryption)?;
         map.serialize_entry("uptime_seconds", &self.uptime().as_secs_f64())?;
         map.serialize_entry("time_in_seconds", &self.time_in)?;

@@ -89,6 +89,7 @@ impl HealthActor {
             Evidence::CommandSucceeded => Event::CommandSucceeded,
             Evidence::CommandRefused { reason } => Event::CommandRefused(reason),
             Evidence::TrialSucceeded { epoch } => Event::TrialSucceeded { epoch },
+            Evidence::Shards(shards) => Event::Shards(shards),
             Evidence::Restarted => Event::Restarted,
             Evidence::GivenUp => Event::GivenUp,
         };

@@ -47,6 +47,7 @@ impl Watched {
             is_given_up: database.gate.state() == GateState::Failed,
             is_connected: database.parking.has_routes(),
             is_stood_in: database.local.is_standing_in(),
+            is_cluster: settings.address.is_cluster(),
             counts: counts(&database),
         };
         let now = Instant::now().into_std();

@@ -102,6 +102,7 @@ impl PoolActor {
         let route = Route {
             id,
             mailbox,
+            address: address.clone(),
             activity,
             number,
         };

@@ -18,8 +18,10 @@ use crate::{
     applied::{Applied, DatabaseChange},
     config::{Changes, DatabaseSettings, Settings},
     events::HealthState,
-    identity::DatabaseId,
+    execution::Execution,
+    identity::PartOf,
     messages::{Apply, Child, Drain, Reconfigured},
+    net::Failure,
     policy::{gate_state::GateState, plan::Plan},
     state::DatabaseState,
 };
@@ -79,11 +81,11 @@ impl SupervisorActor {
             report
                 .databases
                 .insert(state.name(), DatabaseChange::Removed);
-            let replicas = self.registry.replicas_of(&state.id);
+            let parts = self.registry.all_parts(&state.id);
             drains.extend(self.remove(state));
-            for replica in replicas {
-                self.registry.take(&replica.name);
-                drains.extend(self.remove(replica));
+            for part in parts {
+                self.registry.take(&part.name);
+                drains.extend(self.remove(part));
             }
         }
         self.tell_of_changes();
@@ -96,6 +98,7 @@ impl SupervisorActor {
         send(self.janitor.as_ref());
         send(self.sentinels.as_ref());
         send(self.replicas.as_ref());
+        send(self.clusters.as_ref());
         send(self.subscribers.as_ref());
     }
 
@@ -118,16 +121,17 @@ impl SupervisorActor {
         }
     }
 
-    /// Adds a database, or a replica of one.
+    /// Adds a database, or a part of one.
     pub(super) fn add(
         &mut self,
         settings: &Arc<DatabaseSettings>,
-        replica_of: Option<&DatabaseId>,
+        part_of: Option<&PartOf>,
         ctx: &mut Context<Self>,
     ) {
-        let state = self.registry.create(settings, replica_of);
+        let state = self.registry.create(settings, part_of);
         self.registry.announce(&state, HealthState::Starting, None);
         self.connect_health(&state);
+        self.connect_clusters(&state);
         self.connect_subscribers(&state);
         self.start_pool(&state, ctx);
         self.start_relay(&state, ctx);
@@ -141,6 +145,10 @@ impl SupervisorActor {
         let recovery = state.local.abandon();
         self.registry
             .announce(&state, HealthState::Removed, recovery);
+        if matches!(state.part_of, Some(PartOf::Nodes(_))) {
+            // What waits for a connection to it runs at the node that has its slots now.
+            state.close(Failure::ShuttingDown(Execution::NotSent));
+        }
         state.health.store(None);
         self.relays.remove(&state.id);
         for child in [

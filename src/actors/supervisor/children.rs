@@ -8,8 +8,8 @@ use tokio::time::Instant;
 use super::SupervisorActor;
 use crate::{
     actors::{
-        exit_guard::ExitGuard, health::HealthActor, janitor::JanitorActor, pool::PoolActor,
-        relay::RelayActor, replicas::ReplicasActor, sentinels::SentinelsActor,
+        clusters::ClustersActor, exit_guard::ExitGuard, health::HealthActor, janitor::JanitorActor,
+        pool::PoolActor, relay::RelayActor, replicas::ReplicasActor, sentinels::SentinelsActor,
         subscribers::SubscribersActor,
     },
     execution::Execution,
@@ -35,6 +35,7 @@ impl SupervisorActor {
         self.start_janitor(ctx);
         self.start_sentinels(ctx);
         self.start_replicas(ctx);
+        self.start_clusters(ctx);
         self.start_subscribers(ctx);
     }
 
@@ -99,6 +100,24 @@ impl SupervisorActor {
         self.replicas = Some(replicas.start());
     }
 
+    fn start_clusters(&mut self, ctx: &mut Context<Self>) {
+        let guard = ExitGuard::new(Child::Clusters, ctx.address().recipient());
+        let supervisor = ctx.address().recipient();
+        let clusters = ClustersActor::new(self.registry.clone(), supervisor, guard);
+        self.clusters = Some(clusters.start());
+        for state in self.registry.states() {
+            self.connect_clusters(&state);
+        }
+    }
+
+    /// From now on calls get through that say that the cluster has changed.
+    pub(super) fn connect_clusters(&self, state: &DatabaseState) {
+        if let Some(clusters) = &self.clusters {
+            let actor = clusters.clone().recipient();
+            state.cluster.actor.store(Some(Arc::new(actor)));
+        }
+    }
+
     fn start_subscribers(&mut self, ctx: &mut Context<Self>) {
         let guard = ExitGuard::new(Child::Subscribers, ctx.address().recipient());
         let subscribers = SubscribersActor::new(self.registry.clone(), guard);
@@ -125,6 +144,7 @@ impl SupervisorActor {
             Child::Janitor => self.start_janitor(ctx),
             Child::Sentinels => self.start_sentinels(ctx),
             Child::Replicas => self.start_replicas(ctx),
+            Child::Clusters => self.start_clusters(ctx),
             Child::Subscribers => self.start_subscribers(ctx),
             Child::Relay(id) => {
                 if let Some(state) = self.registry.state(id) {
@@ -148,6 +168,7 @@ impl SupervisorActor {
             | Child::Janitor
             | Child::Sentinels
             | Child::Replicas
+            | Child::Clusters
             | Child::Subscribers => true,
             Child::Pool(id) | Child::Relay(id) => self.registry.state(id).is_some(),
         }
@@ -196,12 +217,13 @@ impl Handler<ChildExited> for SupervisorActor {
                 Child::Pool(id) => self.give_up(id),
                 // These are never given up: without the health actor no circuit would change again, without
                 // the janitor no idle connection would be closed, without the sentinels actor no failover noticed, without
-                // the replicas actor no replica found, without that of subscribers nothing heard, and without the relay no message
+                // the replicas actor no replica found, without that of clusters no moved slot, without that of subscribers nothing heard, and without the relay no message
                 // handled.
                 Child::Health
                 | Child::Janitor
                 | Child::Sentinels
                 | Child::Replicas
+                | Child::Clusters
                 | Child::Subscribers
                 | Child::Relay(_) => {
                     let crashed = child.clone();

@@ -3,7 +3,7 @@
 mod applying;
 mod children;
 mod operating;
-mod replicating;
+mod parts;
 mod stopping;
 mod watching;
 
@@ -14,8 +14,9 @@ use tokio::{sync::oneshot, task::JoinHandle};
 
 use self::applying::Leaving;
 use super::{
-    health::HealthActor, janitor::JanitorActor, pool::PoolActor, readiness, relay::RelayActor,
-    replicas::ReplicasActor, sentinels::SentinelsActor, subscribers::SubscribersActor,
+    clusters::ClustersActor, health::HealthActor, janitor::JanitorActor, pool::PoolActor,
+    readiness, relay::RelayActor, replicas::ReplicasActor, sentinels::SentinelsActor,
+    subscribers::SubscribersActor,
 };
 use crate::{
     error::Error,
@@ -34,6 +35,7 @@ pub(crate) struct SupervisorActor {
     pub(super) janitor: Option<Addr<JanitorActor>>,
     pub(super) sentinels: Option<Addr<SentinelsActor>>,
     pub(super) replicas: Option<Addr<ReplicasActor>>,
+    pub(super) clusters: Option<Addr<ClustersActor>>,
     pub(super) subscribers: Option<Addr<SubscribersActor>>,
     pub(super) pools: HashMap<DatabaseId, Addr<PoolActor>>,
     pub(super) relays: HashMap<DatabaseId, Addr<RelayActor>>,
@@ -80,6 +82,7 @@ impl SupervisorActor {
                 janitor: None,
                 sentinels: None,
                 replicas: None,
+                clusters: None,
                 subscribers: None,
                 pools: HashMap::new(),
                 relays: HashMap::new(),

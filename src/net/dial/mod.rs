@@ -116,15 +116,19 @@ impl Dialler {
             None => (settings, None),
         };
         let mut pause = SENTINELS_POLL;
+        let mut others = self.locator.choices(settings) - 1;
         loop {
             let address = self.locate(settings, time).await?;
-            let dialled = self.dial_at(&address, settings, while_loading, time);
+            let time_here = time.share(others);
+            let dialled = self.dial_at(&address, settings, while_loading, time_here);
             let dialled = dialled.await;
             if dialled.is_err() {
                 self.locator.doubt(settings, &address);
             }
             let is_early = Instant::now() + pause < time.deadline;
             match dialled {
+                // Another node of the cluster may be well.
+                Err(_) if others > 0 => others -= 1,
                 // A failover is under way, or a sentinel lags behind.
                 Err(DialError::NotPrimary(_)) if is_early => {
                     sleep(pause).await;
@@ -278,12 +282,23 @@ impl Dialler {
         settings: &DatabaseSettings,
     ) -> Result<(), DialError> {
         let time = Allowance::of(settings);
-        let address = self.locate(settings, time).await?;
-        let manner = self.memory.for_check(courtesies(settings));
-        let greeting = Greeting::new(settings, manner);
-        match self.attempt(&address, &greeting, true, time).await {
-            Err(Failed { error, .. }) if !error.is_an_answer() => Err(error),
-            _ => Ok(()),
+        let mut others = self.locator.choices(settings) - 1;
+        loop {
+            let address = self.locate(settings, time).await?;
+            let manner = self.memory.for_check(courtesies(settings));
+            let greeting = Greeting::new(settings, manner);
+            let attempted = self.attempt(&address, &greeting, true, time.share(others));
+            match attempted.await {
+                Err(Failed { error, .. }) if !error.is_an_answer() => {
+                    // Another node of the cluster may answer.
+                    if others == 0 {
+                        return Err(error);
+                    }
+                    self.locator.doubt(settings, &address);
+                    others -= 1;
+                }
+                _ => return Ok(()),
+            }
         }
     }
 
@@ -376,6 +391,18 @@ impl Allowance {
     fn half_of_rest(&self) -> Instant {
         let now = Instant::now();
         now + self.deadline.saturating_duration_since(now) / 2
+    }
+
+    /// A part of what is left, if so many others are to be tried in the same time. That is at least a quarter, since most
+    /// of those that are down refuse at once.
+    fn share(self, others: usize) -> Self {
+        let now = Instant::now();
+        let rest = self.deadline.saturating_duration_since(now);
+        let part = rest / (others.min(3) as u32 + 1);
+        Self {
+            limit: self.limit,
+            deadline: now + part,
+        }
     }
 
     fn over(&self, step: &'static str) -> DialError {

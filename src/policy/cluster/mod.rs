@@ -1,21 +1,24 @@
-//! A database that is a Redis Cluster: where each command goes, and how one is split.
+//! The decisions about a cluster, as values.
 //!
-//! # Layout
 //! - `route`: where a command, or an atomic pipeline, goes · `keyless`: the same for commands without keys
 //! - `split`: the parts of a command whose keys are in several slots
+//! - `redirect`: where a node sends a client
+//! - `topology`: what nodes say of their cluster, and which of them to believe · `asking`: when the nodes are asked
 
+mod asking;
 mod keyless;
+mod redirect;
 mod route;
 #[cfg(test)]
 mod route_tests;
 mod split;
+mod topology;
 
 pub(crate) use self::{
-    keyless::Merge,
-    split::{Part, Split},
-};
-#[expect(unused_imports, reason = "calls are not routed yet")]
-pub(crate) use self::{
-    keyless::Unroutable,
+    asking::Asking,
+    keyless::{Merge, Unroutable},
+    redirect::Redirect,
     route::{Atomic, KeyPlace, Route},
+    split::{Part, Split},
+    topology::{Shards, SlotList, Told, Topology, agreed},
 };

@@ -38,7 +38,7 @@ pub(crate) use block::Block;
 pub(crate) use class::Class;
 pub(crate) use key_patterns::KeyRange;
 pub(crate) use keys::keys;
-pub use refusal::Refusal;
+pub use refusal::{KeySlot, Refusal};
 pub(crate) use upper::Upper;
 
 /// The place where a plain handle runs a command.

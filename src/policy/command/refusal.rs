@@ -34,14 +34,45 @@ pub enum Refusal {
     /// The command may write, and replicas only read. Run it on the [`Database`](crate::Database) itself. Commands that
     /// are on no list count as writes.
     Writes,
+    /// The keys of the command are in several slots of a cluster, and it is none that can be split. Keys with a common
+    /// [hash tag](https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/#hash-tags) are in one slot:
+    /// `{user:1}:name` and `{user:1}:visits`.
+    Slots {
+        /// A key, and its slot.
+        first: KeySlot,
+        /// A key in another slot.
+        other: KeySlot,
+    },
+    /// `SCAN` in a cluster: a cursor is one of a single node. [`Database::scan`](crate::Database::scan) goes through all.
+    Cursor,
+    /// In a cluster the command concerns a single node or a single connection, and nothing says which:
+    /// `CONFIG SET`, `CLUSTER FAILOVER`, `CLIENT KILL` … Send it to that node by a database of its own.
+    Node,
+    /// In a cluster the command goes to all nodes, and so is none for a transaction: `FLUSHALL`, `DBSIZE` …
+    EachNode,
     /// The command has no name, or the pipeline no command. The server does not answer an empty command, so
     /// that every later reply would reach the wrong caller. As a [`redis::RedisError`] it is the one of the
     /// `redis` crate: "empty command", of [`ErrorKind::Client`](redis::ErrorKind::Client).
     Empty,
 }
 
+/// A key among the words of a command, and its slot in a cluster. The key itself may be a secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct KeySlot {
+    /// The position of the command in its pipeline, counted from 0; 0 for a single command.
+    pub command: usize,
+    /// The position of the key among the words of its command, counted from 0, which is the name.
+    pub word: usize,
+    /// The slot of the key.
+    pub slot: u16,
+}
+
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Self::Slots { first, other } = self {
+            return slots(f, first, other);
+        }
         f.write_str(match self {
             Self::Session => {
                 "it would change a connection that other callers share; run it on a lease, or use an \
@@ -64,7 +95,32 @@ impl fmt::Display for Refusal {
             Self::Writes => {
                 "it may write, and replicas only read; run it on the database itself"
             }
+            Self::Cursor => {
+                "its cursor would be one of a single node of the cluster; go through all keys with Database::scan"
+            }
+            Self::Node => {
+                "it concerns a single node or a single connection of the cluster; send it to that node by a database \
+                 of its own"
+            }
+            Self::EachNode => {
+                "it goes to all nodes of the cluster, and a transaction runs at one; run it on its own"
+            }
+            Self::Slots { .. } => "its keys are in several slots",
             Self::Empty => "there is nothing to send, and the server would not answer",
         })
     }
+}
+
+fn slots(f: &mut fmt::Formatter<'_>, first: &KeySlot, other: &KeySlot) -> fmt::Result {
+    f.write_str("its keys are in several slots of the cluster: ")?;
+    for (at, key) in [first, other].into_iter().enumerate() {
+        if at > 0 {
+            f.write_str(", ")?;
+        }
+        if first.command != other.command {
+            write!(f, "of command {} ", key.command)?;
+        }
+        write!(f, "word {} in slot {}", key.word, key.slot)?;
+    }
+    f.write_str("; give them a common hash tag, as in {user:1}:name, or make several calls")
 }

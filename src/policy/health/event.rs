@@ -6,7 +6,10 @@ use std::{
 };
 
 use super::Limits;
-use crate::events::{Reason, Recovery};
+use crate::{
+    events::{Reason, Recovery},
+    policy::cluster::Shards,
+};
 
 /// Something that concerns the health of a database.
 #[derive(Clone, Debug)]
@@ -45,6 +48,8 @@ pub(crate) enum Event {
     Recovered(Recovery),
     /// Not all that is kept for the server could be carried out.
     RecoveryFailed,
+    /// How much of the cluster can be used.
+    Shards(Shards),
     /// The pool crashed, or was given up, and there is a new one.
     Restarted,
     /// The pool crashed too often and was given up.

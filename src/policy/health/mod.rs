@@ -24,7 +24,9 @@ use std::{
 };
 
 use self::{evidence::LIMIT_CHECK, standing_in::StandIn, status::Condition};
-use super::{backoff::Backoff, breaker::Breaker, gate_state::GateState, pace::Pace};
+use super::{
+    backoff::Backoff, breaker::Breaker, cluster::Shards, gate_state::GateState, pace::Pace,
+};
 use crate::events::{CircuitState, Reason, Recovery};
 
 /// One database under observation: its breaker, the last evidence, and the attempts to reach it.
@@ -42,6 +44,8 @@ pub(crate) struct DatabaseHealth {
     cause: Option<Arc<str>>,
     /// A kind of command that it refuses while it runs others, and since when.
     limit: Option<(Reason, Instant)>,
+    /// How much of it can be used, if it is a cluster.
+    shards: Shards,
     given_up: bool,
     stand_in: StandIn,
     /// What is kept for the server is to be carried out there.
@@ -106,6 +110,8 @@ pub(crate) struct Found {
     pub(crate) is_connected: bool,
     /// A local store stands in for it.
     pub(crate) is_stood_in: bool,
+    /// It is a cluster, whose nodes are to be learnt.
+    pub(crate) is_cluster: bool,
     pub(crate) counts: Counts,
 }
 
@@ -168,6 +174,11 @@ impl DatabaseHealth {
             },
             cause: None,
             limit: None,
+            shards: if found.is_cluster {
+                Shards::Unknown
+            } else {
+                Shards::Whole
+            },
             given_up: found.is_given_up,
             stand_in: if found.is_stood_in {
                 StandIn::Serving
@@ -234,6 +245,7 @@ impl DatabaseHealth {
             }
             Event::Recovered(recovery) => self.recovered(recovery),
             Event::RecoveryFailed => self.recovery_failed(now),
+            Event::Shards(shards) => self.shards = shards,
             Event::Restarted => self.restarted(now, jitter),
             Event::GivenUp => self.give_up(),
             Event::Isolate => self.isolate(now),

@@ -1,9 +1,15 @@
 //! The state of a database as subscribers are told it.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use super::DatabaseHealth;
-use crate::events::{CircuitState, HealthState, Reason, Recovery};
+use crate::{
+    events::{CircuitState, HealthState, Reason, Recovery},
+    policy::cluster::Shards,
+};
 
 /// The last word of the evidence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +46,10 @@ impl DatabaseHealth {
                 Some(self.cause.clone().unwrap_or_else(reason))
             }
             Condition::Ill(_) => self.cause.clone(),
-            Condition::Well | Condition::Unknown => None,
+            Condition::Well | Condition::Unknown => match &self.shards {
+                Shards::Part(cause) | Shards::None(cause) => Some(cause.clone()),
+                Shards::Unknown | Shards::Whole => None,
+            },
         };
         Status {
             state: self.state(now),
@@ -57,9 +66,18 @@ impl DatabaseHealth {
             _ if self.is_stood_in() => HealthState::Degraded {
                 reason: Reason::MemoryFallback,
             },
-            (CircuitState::Closed, Condition::Well) => match self.limit {
-                Some((reason, _)) => HealthState::Degraded { reason },
-                None => HealthState::Healthy,
+            (CircuitState::Closed, Condition::Well) => match (&self.shards, self.limit) {
+                // It is not known yet whether its nodes can be reached.
+                (Shards::Unknown, _) => HealthState::Starting,
+                (Shards::None(_), _) => HealthState::Down {
+                    reason: Reason::ShardDown,
+                    retry_after: Duration::ZERO,
+                },
+                (Shards::Part(_), _) => HealthState::Degraded {
+                    reason: Reason::ShardDown,
+                },
+                (Shards::Whole, Some((reason, _))) => HealthState::Degraded { reason },
+                (Shards::Whole, None) => HealthState::Healthy,
             },
             (CircuitState::Closed, Condition::Unknown) => HealthState::Starting,
             (_, Condition::Ill(Reason::Loading)) => HealthState::Degraded {

@@ -1,0 +1,98 @@
+//! Exclusive connections to the nodes of keys.
+
+use std::{panic::Location, time::Duration};
+
+use redis::Cmd;
+
+use super::{
+    super::{CallEngine, CallOptions, Overrides},
+    refusal,
+    way::{Way, is_passing},
+};
+use crate::{
+    backend::Backend,
+    config::Address,
+    error::Error,
+    messages::Grant,
+    policy::cluster::{Redirect, Route},
+    state::clock,
+};
+
+/// The pause before another lease, while a slot is on its way.
+const PAUSE: Duration = Duration::from_millis(20);
+
+impl<B: Backend> CallEngine<B> {
+    /// An exclusive connection to the node of the keys of a `WATCH`, as soon as there is one. If this is no cluster, it is
+    /// one like any other.
+    pub(crate) async fn acquire_for(
+        self,
+        watch: &Cmd,
+        overrides: Overrides,
+        by: &'static Location<'static>,
+    ) -> Result<(Self, Grant), Error> {
+        let options = self.options(overrides);
+        if !options.is_in_cluster {
+            let grant = self.acquire(options, Some(by)).await?;
+            return Ok((self, grant));
+        }
+        let slot = match self.route(watch) {
+            Route::Slot(slot) => slot,
+            Route::Crossed(first, other) => return Err(self.crossed(watch, first, other)),
+            Route::Refused(why) => return Err(self.forbidden(watch, refusal(why))),
+            // It has no keys.
+            Route::Any | Route::Split(_) | Route::EachPrimary(_) => {
+                let grant = self.acquire(options.at_node(), Some(by)).await?;
+                return Ok((self, grant));
+            }
+        };
+        let wait = options.acquire_timeout(self.state.settings.load().acquire_timeout);
+        let deadline = options.deadline(clock::now(), wait);
+        let mut way = Way::until(&self, Some(slot), deadline, options);
+        let mut stop = way.first().await?;
+        loop {
+            match stop.engine.acquire(stop.options, Some(by)).await {
+                Ok(grant) => return Ok((stop.engine, grant)),
+                Err(error) => stop = way.after(stop, error).await?,
+            }
+        }
+    }
+}
+
+impl<B: Backend> CallEngine<B> {
+    /// Whether a lease failed because its keys are at another node, or on their way there. Returns when another lease is
+    /// worth a trial; or `false`, if this is no such error or no time is left.
+    pub(crate) async fn is_sent_away(&self, error: &Error, options: &CallOptions) -> bool {
+        let Some(errors) = error.server_errors().filter(|_| error.has_not_run()) else {
+            return false;
+        };
+        let table = self.state.cluster.table.present().clone();
+        let (Some(table), now) = (table, clock::now()) else {
+            return false;
+        };
+        let (mut is_away, mut is_on_its_way) = (false, false);
+        for (_, error) in errors.iter() {
+            let text = error.details().unwrap_or_default();
+            match Redirect::of(error.code(), text) {
+                Some(redirect) if !redirect.is_ask => {
+                    is_away = true;
+                    // Without a host it is that of the node of the lease, which is not known here.
+                    if let Some(address) = Address::of_host(redirect.host, redirect.port) {
+                        table.moved(redirect.slot, &address);
+                    }
+                }
+                Some(_) => is_on_its_way = true,
+                None => is_on_its_way |= is_passing(error.code()),
+            }
+        }
+        if !is_away && !is_on_its_way {
+            return false;
+        }
+        self.state.cluster.ask_again(&self.state.id);
+        let deadline = options.end(now);
+        if is_on_its_way {
+            let until = (now + PAUSE).min(deadline);
+            self.state.cluster.table.next(Some(&table), until).await;
+        }
+        clock::now() < deadline
+    }
+}

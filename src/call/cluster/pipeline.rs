@@ -1,0 +1,327 @@
+//! Pipelines of a cluster: a transaction runs at one node, and the commands of any other pipeline at the nodes of their
+//! keys, those for one node in one write.
+
+use std::collections::BTreeMap;
+
+use futures_util::future::{join, join_all};
+use redis::{Cmd, Pipeline, Value};
+
+use super::{
+    super::{CallEngine, CallOptions, args, attempts::Attempts, work::Batch},
+    refusal,
+    several::Ended,
+    way::{Way, sends_away},
+};
+use crate::{
+    backend::Backend,
+    error::Error,
+    net::Reply,
+    policy::{
+        cluster::{Atomic, KeyPlace, Route},
+        command::{Block, Class},
+        slots::Slot,
+    },
+    state::clock,
+};
+
+/// A command of a pipeline: its position, and where it goes.
+#[derive(Clone, Copy)]
+struct Sent<'a> {
+    at: usize,
+    command: &'a Cmd,
+    class: Class,
+    slot: Slot,
+}
+
+/// The commands of one part, with their replies.
+type Replied = Vec<(usize, Value)>;
+
+impl<B: Backend> CallEngine<B> {
+    /// As [`execute_pipeline`](Self::execute_pipeline), in a cluster.
+    pub(in crate::call) async fn execute_pipeline_in_cluster(
+        &self,
+        pipeline: &Pipeline,
+        options: CallOptions,
+    ) -> Result<(Vec<Value>, Attempts), Error> {
+        if options.is_to_be_traced() {
+            let call = self.execute_pipeline_in_cluster(pipeline, options.traced());
+            return Box::pin(self.in_span_of(pipeline, call)).await;
+        }
+        let place = |command: &Cmd, class| self.place(command, class, &options);
+        let (work, block, options) = self.prepare(pipeline, options, place).await?;
+        if pipeline.is_transaction() {
+            return self.transact_at_slot(&work, options).await;
+        }
+        let began = clock::now();
+        let options = options.ending_unless(options.end(began), block.is_some());
+        let (mut sent, mut apart) = (Vec::new(), Vec::new());
+        // Commands without keys go along with the others.
+        let mut slot = Slot::default();
+        for (at, (command, class)) in work.commands().enumerate() {
+            match self.route(command) {
+                Route::Slot(of_key) => slot = of_key,
+                Route::Any => {}
+                Route::Split(_) | Route::EachPrimary(_) => {
+                    apart.push((at, command));
+                    continue;
+                }
+                Route::Crossed(first, other) => {
+                    let at = |key| KeyPlace { command: at, ..key };
+                    return Err(self.crossed(command, at(first), at(other)));
+                }
+                Route::Refused(why) => return Err(self.forbidden(command, refusal(why))),
+            }
+            sent.push(Sent {
+                at,
+                command,
+                class,
+                slot,
+            });
+        }
+        let apart = apart.into_iter().map(|(at, command)| async move {
+            let run = Box::pin(self.execute_in_cluster(command, options)).await;
+            self.part(vec![at], run.map(|(reply, _)| vec![(at, reply)]))
+        });
+        let (mut ended, apart) = join(
+            self.scatter(&sent, block, options),
+            join_all(apart.collect::<Vec<_>>()),
+        )
+        .await;
+        ended.extend(apart);
+        let mut replies = vec![Value::Nil; work.replies()];
+        for (at, reply) in self.joined(ended)?.into_iter().flatten() {
+            replies[at] = reply;
+        }
+        Ok((replies, Attempts::first_try(&options)))
+    }
+
+    /// Runs commands at their nodes: first those for one node in one write, and then those that are at another node after
+    /// all, by their slots.
+    async fn scatter(
+        &self,
+        sent: &[Sent<'_>],
+        block: Option<Block>,
+        options: CallOptions,
+    ) -> Vec<Ended<Replied>> {
+        let one_slot = sent.first().map(|first| first.slot);
+        let is_of_one = |slot: Slot| sent.iter().all(|sent| sent.slot == slot);
+        if let Some(slot) = one_slot.filter(|slot| is_of_one(*slot)) {
+            return self.batch_at(slot, sent.to_vec(), block, options).await;
+        }
+        let deadline = options.deadline(clock::now(), options.time_limit(block));
+        let table = match self.table(deadline, &options).await {
+            Ok(table) => table,
+            Err(_) if sent.is_empty() => return Vec::new(),
+            Err(error) => return vec![self.part(positions(sent), Err(error))],
+        };
+        let mut by_node = BTreeMap::<usize, Vec<Sent<'_>>>::new();
+        for sent in sent {
+            by_node
+                .entry(table.position(sent.slot))
+                .or_default()
+                .push(*sent);
+        }
+        let running = by_node.into_values().map(|group| async {
+            let slot = group[0].slot;
+            let Some(node) = table.owner(slot) else {
+                // Each says what is wrong with its slot.
+                return (group, Vec::new(), None);
+            };
+            let engine = CallEngine::on(node.state.clone(), self.backend.clone());
+            let options = options.at_node().ending_unless(deadline, block.is_some());
+            match engine.run(&group, false, block, options).await {
+                Ok((replies, _)) => {
+                    let (away, here): (Vec<_>, Vec<_>) = group
+                        .into_iter()
+                        .zip(replies)
+                        .partition(|(_, reply)| sends_away(reply));
+                    let away = away.into_iter().map(|(sent, _)| sent).collect();
+                    let here = here.into_iter().map(|(sent, reply)| (sent.at, reply));
+                    (away, here.collect(), None)
+                }
+                Err(error) if error.has_not_run() => (group, Vec::new(), None),
+                Err(error) => {
+                    let failed = Ended {
+                        node: engine.state.name(),
+                        positions: positions(&group),
+                        result: Err(error),
+                    };
+                    (Vec::new(), Vec::new(), Some(failed))
+                }
+            }
+        });
+        let (mut ended, mut by_slot) = (Vec::new(), BTreeMap::<Slot, Vec<Sent<'_>>>::new());
+        for (away, here, failed) in join_all(running.collect::<Vec<_>>()).await {
+            ended.extend(failed);
+            if !here.is_empty() {
+                ended.push(self.replied(here));
+            }
+            for sent in away {
+                by_slot.entry(sent.slot).or_default().push(sent);
+            }
+        }
+        let rest = by_slot.into_iter();
+        let rest = rest.map(|(slot, group)| self.batch_at(slot, group, block, options));
+        let rest = join_all(rest.collect::<Vec<_>>()).await;
+        ended.extend(rest.into_iter().flatten());
+        ended
+    }
+
+    /// Runs commands of one slot at its node, wherever that is by then. Those that have moved are sent again, and no others.
+    async fn batch_at(
+        &self,
+        slot: Slot,
+        mut sent: Vec<Sent<'_>>,
+        block: Option<Block>,
+        options: CallOptions,
+    ) -> Vec<Ended<Replied>> {
+        let mut way = Way::new(self, Some(slot), &batch(&sent), block, options);
+        let mut stop = match way.first().await {
+            Ok(stop) => stop,
+            Err(error) => return vec![self.part(positions(&sent), Err(error))],
+        };
+        let mut replied = Vec::new();
+        loop {
+            let run = stop
+                .engine
+                .run(&sent, stop.is_asking, block, stop.options)
+                .await;
+            let (error, last) = match run {
+                Ok((replies, attempts)) => {
+                    let answered = sent.iter().map(|sent| sent.at).zip(replies);
+                    let (away, here): (Replied, Replied) =
+                        answered.partition(|(_, reply)| sends_away(reply));
+                    replied.extend(here);
+                    let Some((_, first)) = away.first() else {
+                        return vec![self.replied(replied)];
+                    };
+                    let first = Reply::One(first.clone());
+                    let Err(error) = stop.engine.unless_error(first, attempts) else {
+                        unreachable!("BUG: no error sends a client away")
+                    };
+                    sent.retain(|sent| away.iter().any(|(at, _)| *at == sent.at));
+                    (error, away)
+                }
+                Err(error) => (error, Vec::new()),
+            };
+            match way.after(stop, error).await {
+                Ok(next) => stop = next,
+                // The caller is told of each command what its last answer was.
+                Err(_) if !last.is_empty() => {
+                    replied.extend(last);
+                    return vec![self.replied(replied)];
+                }
+                Err(error) => {
+                    let failed = self.part(positions(&sent), Err(error));
+                    let replied = (!replied.is_empty()).then(|| self.replied(replied));
+                    return replied.into_iter().chain([failed]).collect();
+                }
+            }
+        }
+    }
+
+    /// Runs commands at this node in one write.
+    async fn run(
+        &self,
+        sent: &[Sent<'_>],
+        is_asking: bool,
+        block: Option<Block>,
+        options: CallOptions,
+    ) -> Result<(Vec<Value>, Attempts), Error> {
+        let batch = batch(sent).asking(is_asking);
+        self.run_batch(&batch, block, options).await
+    }
+
+    pub(super) async fn run_batch(
+        &self,
+        batch: &Batch<'_>,
+        block: Option<Block>,
+        options: CallOptions,
+    ) -> Result<(Vec<Value>, Attempts), Error> {
+        let commands = batch.commands().map(|(command, _)| command);
+        let _write = options.has_near_cache.then(|| self.writes(commands));
+        let options = options.without_near_cache();
+        let (reply, attempts) = match block {
+            None => self.call(batch, &options).await?,
+            Some(block) => Box::pin(self.call_leased(batch, block, &options)).await?,
+        };
+        Ok((batch.without_asking(reply.into_many()), attempts))
+    }
+
+    /// Runs a transaction at the node of its keys.
+    async fn transact_at_slot(
+        &self,
+        work: &Batch<'_>,
+        options: CallOptions,
+    ) -> Result<(Vec<Value>, Attempts), Error> {
+        let slot = self.slot_of(work)?;
+        let mut way = Way::new(self, Some(slot), work, None, options);
+        let mut stop = way.first().await?;
+        loop {
+            let batch = work.clone().asking(stop.is_asking);
+            let run = stop.engine.run_batch(&batch, None, stop.options);
+            let error = match run.await {
+                Ok((replies, attempts)) => {
+                    let is_discarded = replies.last().is_some_and(is_error);
+                    let away = replies.iter().find(|reply| sends_away(reply));
+                    let Some(away) = away.filter(|_| is_discarded) else {
+                        return Ok((replies, attempts));
+                    };
+                    let away = Reply::One(away.clone());
+                    match stop.engine.unless_error(away, attempts) {
+                        Err(error) => error,
+                        Ok(_) => return Ok((replies, attempts)),
+                    }
+                }
+                Err(error) => error,
+            };
+            stop = way.after(stop, error).await?;
+        }
+    }
+
+    /// The slot of all commands of a transaction. Those without keys go along.
+    fn slot_of(&self, work: &Batch<'_>) -> Result<Slot, Error> {
+        let command = |at: usize| {
+            let command = work.commands().nth(at).map(|(command, _)| command);
+            command.expect("BUG: a command beyond all")
+        };
+        let words = work.commands().map(|(command, _)| args(command));
+        match Atomic::of(words, |name| self.state.survey.keys(name)) {
+            Atomic::Slot(slot) => Ok(slot),
+            // Any node will do.
+            Atomic::Any => Ok(Slot::default()),
+            Atomic::Crossed(first, other) => {
+                Err(self.crossed(command(other.command), first, other))
+            }
+            Atomic::Refused {
+                command: at,
+                reason,
+            } => Err(self.forbidden(command(at), refusal(reason))),
+        }
+    }
+
+    fn replied(&self, replied: Replied) -> Ended<Replied> {
+        let positions = replied.iter().map(|(at, _)| *at).collect();
+        self.part(positions, Ok(replied))
+    }
+
+    fn part(&self, positions: Vec<usize>, result: Result<Replied, Error>) -> Ended<Replied> {
+        Ended {
+            node: self.state.name(),
+            positions,
+            result,
+        }
+    }
+}
+
+fn batch<'a>(sent: &[Sent<'a>]) -> Batch<'a> {
+    Batch::of(sent.iter().map(|sent| (sent.command, sent.class)).collect())
+}
+
+fn positions(sent: &[Sent<'_>]) -> Vec<usize> {
+    sent.iter().map(|sent| sent.at).collect()
+}
+
+fn is_error(reply: &Value) -> bool {
+    matches!(reply, Value::ServerError(_))
+}

@@ -1,0 +1,133 @@
+//! Calls that go to several nodes at once.
+
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use redis::{Cmd, ErrorKind, Value};
+use tokio::time::Instant;
+
+use super::super::{
+    CallEngine, CallOptions, args,
+    merged::{Misfit, merge as merge_replies, merge_parts},
+};
+use crate::{
+    backend::Backend,
+    error::{CallPart, Error},
+    policy::{
+        cluster::{Merge, Split},
+        command::Class,
+        slots::Slot,
+    },
+    state::clock,
+};
+
+/// The end of a part of a call.
+pub(super) struct Ended<T> {
+    pub(super) node: Arc<str>,
+    pub(super) positions: Vec<usize>,
+    pub(super) result: Result<T, Error>,
+}
+
+impl<B: Backend> CallEngine<B> {
+    /// Runs a command whose keys are in several slots, in as many parts at once.
+    pub(super) async fn execute_split(
+        &self,
+        split: Split,
+        command: &Cmd,
+        class: Class,
+        options: CallOptions,
+    ) -> Result<Value, Error> {
+        let options = options.counted_from(clock::now());
+        let words: Vec<_> = args(command).collect();
+        // All run at once, whoever has them.
+        let parts = split.parts(words.iter().copied(), |_| 0);
+        let running = parts.iter().map(|part| async {
+            let mut command = Cmd::new();
+            for word in split.words(part, &words) {
+                command.arg(word);
+            }
+            let node = self.name_of(part.slot);
+            let run = self
+                .execute_at(Some(part.slot), &command, class, options)
+                .await;
+            Ended {
+                node,
+                positions: part.keys.clone(),
+                result: run.map(|(reply, _)| reply),
+            }
+        });
+        let replies = self.joined(join_all(running).await)?;
+        let merged = merge_parts(split, &parts, replies);
+        merged.map_err(|misfit| self.unexpected(misfit))
+    }
+
+    /// Runs a command at each node that has slots, and puts the replies together.
+    pub(super) async fn execute_at_each(
+        &self,
+        merge: Merge,
+        command: &Cmd,
+        options: CallOptions,
+    ) -> Result<Value, Error> {
+        let options = options.counted_from(clock::now()).at_node();
+        let table = self.table(self.call_deadline(&options), &options).await?;
+        let running = table.serving().map(|node| async {
+            let engine = CallEngine::on(node.state.clone(), self.backend.clone());
+            let run = engine.execute_from(command, options).await;
+            Ended {
+                node: engine.state.name(),
+                positions: Vec::new(),
+                result: run.map(|(reply, _)| reply),
+            }
+        });
+        let mut ended = join_all(running).await;
+        if merge == Merge::OneSucceeded && ended.iter().any(|part| part.result.is_ok()) {
+            ended.retain(|part| part.result.is_ok());
+        }
+        let merged = merge_replies(merge, self.joined(ended)?);
+        merged.map_err(|misfit| self.unexpected(misfit))
+    }
+
+    fn unexpected(&self, _: Misfit) -> Error {
+        let why = "the replies of the nodes do not fit together";
+        let error = (ErrorKind::UnexpectedReturnType, why).into();
+        let database = self.state.name();
+        Error::Conversion { database, error }
+    }
+
+    /// All results; or the error of the only part, or of all of them.
+    pub(super) fn joined<T>(&self, ended: Vec<Ended<T>>) -> Result<Vec<T>, Error> {
+        if ended.iter().all(|part| part.result.is_ok()) {
+            return Ok(ended
+                .into_iter()
+                .filter_map(|part| part.result.ok())
+                .collect());
+        }
+        if ended.len() == 1 {
+            let mut ended = ended;
+            return match ended.pop().map(|part| part.result) {
+                Some(Err(error)) => Err(error),
+                _ => unreachable!("BUG: a part has failed and succeeded"),
+            };
+        }
+        let parts = ended.into_iter().map(|part| CallPart {
+            node: part.node,
+            positions: part.positions,
+            error: part.result.err(),
+        });
+        Err(Error::InParts {
+            database: self.state.name(),
+            parts: parts.collect(),
+        })
+    }
+
+    /// The name of the node that has a slot.
+    fn name_of(&self, slot: Slot) -> Arc<str> {
+        let table = self.state.cluster.table.present();
+        let owner = table.as_ref().and_then(|table| table.owner(slot));
+        owner.map_or_else(|| self.state.name(), |node| node.state.name())
+    }
+
+    pub(super) fn call_deadline(&self, options: &CallOptions) -> Instant {
+        options.end(clock::now())
+    }
+}

@@ -1,0 +1,305 @@
+//! The way of one command, or of several that go together, to the node that runs them.
+
+use std::{sync::Arc, time::Duration};
+
+use redis::Value;
+use tokio::time::Instant;
+
+use super::super::{CallEngine, CallOptions, attempts::Attempts, work::Work};
+use crate::{
+    backend::Backend,
+    config::Address,
+    error::Error,
+    events::Reason,
+    execution::Stage,
+    policy::{
+        cluster::Redirect, command::Block, gate_state::GateState, retry::Idempotence, slots::Slot,
+    },
+    state::{ClusterNode, SlotTable, clock, count},
+};
+
+/// A key moves once in a reshuffle, and nodes that have not heard of it send a client around a few times.
+const MAX_REDIRECTS: u32 = 16;
+/// The pauses while a slot is being moved, or the cluster finds a new primary. They double.
+const FIRST_PAUSE: Duration = Duration::from_millis(2);
+const LAST_PAUSE: Duration = Duration::from_millis(50);
+
+/// The attempts of a call at nodes, one after the other.
+pub(super) struct Way<'a, B> {
+    engine: &'a CallEngine<B>,
+    /// `None` for commands that any node may run.
+    slot: Option<Slot>,
+    options: CallOptions,
+    deadline: Instant,
+    /// It may run twice.
+    may_repeat: bool,
+    may_block: bool,
+    redirects: u32,
+    pauses: u32,
+    /// An attempt that may have run.
+    earlier: Option<Error>,
+}
+
+/// Where an attempt is made.
+pub(super) struct Stop<B> {
+    pub(super) engine: CallEngine<B>,
+    pub(super) options: CallOptions,
+    /// The node takes the slot over, and has to be asked to run the command nevertheless.
+    pub(super) is_asking: bool,
+    address: Address,
+    table: Arc<SlotTable>,
+}
+
+impl<'a, B: Backend> Way<'a, B> {
+    pub(super) fn new(
+        engine: &'a CallEngine<B>,
+        slot: Option<Slot>,
+        work: &impl Work,
+        block: Option<Block>,
+        options: CallOptions,
+    ) -> Self {
+        let deadline = options.deadline(clock::now(), options.time_limit(block));
+        let may_repeat = match options.idempotence {
+            Idempotence::Yes => true,
+            Idempotence::ByCommand => work.only_reads(),
+            Idempotence::No => false,
+        };
+        Self {
+            may_repeat,
+            may_block: block.is_some(),
+            ..Self::until(engine, slot, deadline, options)
+        }
+    }
+
+    /// The way of something that leaves nothing behind if it fails.
+    pub(super) fn until(
+        engine: &'a CallEngine<B>,
+        slot: Option<Slot>,
+        deadline: Instant,
+        options: CallOptions,
+    ) -> Self {
+        Self {
+            engine,
+            slot,
+            options: options.at_node(),
+            deadline,
+            may_repeat: true,
+            may_block: false,
+            redirects: 0,
+            pauses: 0,
+            earlier: None,
+        }
+    }
+
+    /// The node that has the slot, as far as is known.
+    pub(super) async fn first(&self) -> Result<Stop<B>, Error> {
+        let table = self.engine.table(self.deadline, &self.options).await?;
+        self.at_owner(table)
+    }
+
+    fn at_owner(&self, table: Arc<SlotTable>) -> Result<Stop<B>, Error> {
+        match self.owner(&table) {
+            Some(node) => Ok(self.stop(node.clone(), table, false)),
+            None => Err(self.engine.unserved(self.slot, &table)),
+        }
+    }
+
+    fn owner<'t>(&self, table: &'t SlotTable) -> Option<&'t ClusterNode> {
+        match self.slot {
+            Some(slot) => table.owner(slot),
+            None => table.any(clock::jitter()),
+        }
+    }
+
+    fn stop(&self, node: ClusterNode, table: Arc<SlotTable>, is_asking: bool) -> Stop<B> {
+        Stop {
+            engine: CallEngine::on(node.state, self.engine.backend.clone()),
+            options: self.options.ending_unless(self.deadline, self.may_block),
+            is_asking,
+            address: node.address,
+            table,
+        }
+    }
+
+    /// The next stop after an attempt that has failed, if there is one.
+    ///
+    /// # Errors
+    /// The end of the call.
+    pub(super) async fn after(&mut self, last: Stop<B>, error: Error) -> Result<Stop<B>, Error> {
+        let is_unexecuted = error.has_not_run();
+        if !is_unexecuted && !self.may_repeat {
+            return Err(self.ended(error));
+        }
+        let followed = self.follow(&last, &error).await;
+        match followed {
+            Some(Ok(stop)) => {
+                if !is_unexecuted {
+                    self.earlier = Some(error);
+                }
+                Ok(stop)
+            }
+            Some(Err(other)) if is_unexecuted => Err(self.ended(other)),
+            Some(Err(_)) | None => Err(self.ended(error)),
+        }
+    }
+
+    /// `None` if the error is the end.
+    async fn follow(&mut self, last: &Stop<B>, error: &Error) -> Option<Result<Stop<B>, Error>> {
+        if let Some(redirect) = redirect(error) {
+            self.redirects += 1;
+            self.slot = Some(redirect.slot);
+            if self.redirects > MAX_REDIRECTS || clock::now() >= self.deadline {
+                return None;
+            }
+            return self.redirected(last, redirect).await;
+        }
+        let cluster = &self.engine.state.cluster;
+        match error {
+            // Keys of one command are at two nodes, or the cluster finds a new primary.
+            Error::Server { code, .. } if is_passing(code) => {
+                cluster.ask_again(&self.engine.state.id);
+                self.pause(&last.table).await?;
+            }
+            // The node may have lost the slot meanwhile.
+            Error::CircuitOpen { .. }
+            | Error::UnknownDatabase { .. }
+            | Error::ShuttingDown { .. }
+            | Error::ConnectionLost { .. }
+            | Error::Abandoned { .. }
+            | Error::Failed { .. } => {
+                let table = cluster.table.present().clone()?;
+                if Arc::ptr_eq(&table, &last.table) {
+                    return None;
+                }
+                let owner = self.owner(&table)?;
+                if Arc::ptr_eq(&owner.state, &last.engine.state) {
+                    return None;
+                }
+            }
+            _ => return None,
+        }
+        let table = cluster.table.present().clone()?;
+        Some(self.at_owner(table))
+    }
+
+    async fn redirected(
+        &mut self,
+        last: &Stop<B>,
+        redirect: Redirect<'_>,
+    ) -> Option<Result<Stop<B>, Error>> {
+        let cluster = &self.engine.state.cluster;
+        let host = match (redirect.host, &last.address) {
+            ("", Address::Tcp { host, .. }) => host,
+            (host, _) => host,
+        };
+        let address = Address::of_host(host, redirect.port)?;
+        let mut table = cluster.table.present().clone()?;
+        // One that no node confirms is waited for in vain.
+        loop {
+            if !redirect.is_ask {
+                table.moved(redirect.slot, &address);
+            }
+            cluster.ask_again(&self.engine.state.id);
+            if let Some(node) = table.at(&address) {
+                return Some(Ok(self.stop(node.clone(), table, redirect.is_ask)));
+            }
+            if clock::now() >= self.deadline {
+                return None;
+            }
+            cluster.seek(&self.engine.state.id, address.clone());
+            cluster.table.next(Some(&table), self.deadline).await;
+            table = cluster.table.present().clone()?;
+        }
+    }
+
+    /// `None` if no time is left.
+    async fn pause(&mut self, table: &Arc<SlotTable>) -> Option<()> {
+        let now = clock::now();
+        if now >= self.deadline {
+            return None;
+        }
+        let longest = (FIRST_PAUSE * 2_u32.pow(self.pauses.min(8))).min(LAST_PAUSE);
+        self.pauses += 1;
+        let until = now + longest.mul_f64(0.5 + clock::jitter() / 2.0);
+        let until = until.min(self.deadline);
+        let cluster = &self.engine.state.cluster;
+        cluster.table.next(Some(table), until).await;
+        Some(())
+    }
+
+    /// The error of the call. If the last attempt did not run and an earlier one may have, that tells more.
+    fn ended(&mut self, last: Error) -> Error {
+        match self.earlier.take() {
+            Some(earlier) if last.has_not_run() => earlier,
+            _ => last,
+        }
+    }
+}
+
+impl<B: Backend> CallEngine<B> {
+    /// Which node has which slot; the first time it is waited for.
+    pub(super) async fn table(
+        &self,
+        deadline: Instant,
+        options: &CallOptions,
+    ) -> Result<Arc<SlotTable>, Error> {
+        loop {
+            let gate_state = self.state.gate.state();
+            if gate_state.is_final() || gate_state == GateState::Isolated {
+                return Err(self.refused(gate_state));
+            }
+            if let Some(table) = &*self.state.cluster.table.present() {
+                return Ok(table.clone());
+            }
+            if gate_state == GateState::Open && !options.is_patient {
+                return Err(self.refused(gate_state));
+            }
+            if clock::now() >= deadline {
+                return Err(self.timed_out(
+                    Stage::Connect,
+                    Attempts::not_sent(options.timeout),
+                    self.state.dial_error.load().as_deref().cloned(),
+                ));
+            }
+            // Boxed, so that the future of this rare case does not enlarge that of every call.
+            Box::pin(self.state.cluster.table.next(None, deadline)).await;
+        }
+    }
+
+    fn unserved(&self, slot: Option<Slot>, table: &SlotTable) -> Error {
+        count(&self.state.counters.refused);
+        self.state.cluster.ask_again(&self.state.id);
+        Error::CircuitOpen {
+            database: self.state.name(),
+            reason: Reason::ShardDown,
+            retry_after: LAST_PAUSE,
+            last_error: Some(match (&table.trouble, slot) {
+                (Some(trouble), _) => trouble.clone(),
+                (None, Some(slot)) => format!("no node serves the slot {slot}").into(),
+                (None, None) => "no node serves slots".into(),
+            }),
+        }
+    }
+}
+
+/// Whether the reply says that the command is to run elsewhere, or here in a moment.
+pub(super) fn sends_away(reply: &Value) -> bool {
+    match reply {
+        Value::ServerError(error) => {
+            let text = error.details().unwrap_or_default();
+            Redirect::of(error.code(), text).is_some() || is_passing(error.code())
+        }
+        _ => false,
+    }
+}
+
+pub(super) fn is_passing(code: &str) -> bool {
+    matches!(code, "TRYAGAIN" | "CLUSTERDOWN")
+}
+
+fn redirect(error: &Error) -> Option<Redirect<'_>> {
+    match error {
+        Error::Server { code, error, .. } => Redirect::of(code, error.detail()?),
+        _ => None,
+    }
+}
