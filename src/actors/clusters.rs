@@ -1,6 +1,10 @@
 //! The clusters actor: learns the nodes of each cluster from some of them, and has a database for each that serves keys.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
 
 use actix::{Actor, AsyncContext, Context, Handler, Message, Recipient, SpawnHandle};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
@@ -199,7 +203,9 @@ impl Followed {
 
     fn has_place(&self, table: Option<&SlotTable>) -> bool {
         let nodes = table.into_iter().flat_map(SlotTable::serving);
-        self.database.parking.has_routes() || nodes.into_iter().any(|node| node.is_reachable())
+        let leads_there = !self.database.is_moving.load(Relaxed);
+        leads_there && self.database.parking.has_routes()
+            || nodes.into_iter().any(|node| node.is_reachable())
     }
 
     /// Some nodes at random, and that of the connection of the cluster itself if there are too few.
@@ -208,7 +214,9 @@ impl Followed {
         let mut open: Vec<_> = nodes.filter(|node| node.is_reachable()).collect();
         fastrand::shuffle(&mut open);
         let nodes = open.into_iter().map(|node| &node.state);
-        let states = nodes.chain([&self.database]);
+        // Connections to the place before serve until they are replaced.
+        let control = (!self.database.is_moving.load(Relaxed)).then_some(&self.database);
+        let states = nodes.chain(control);
         states
             .filter_map(|state| place(state))
             .take(ASKED)

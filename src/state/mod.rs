@@ -203,10 +203,17 @@ impl DatabaseState {
             .resize(settings.max_in_flight, settings.max_in_flight_bytes);
         self.gate.resize(settings.max_parked);
         self.parking.resize(settings.max_parked);
-        let needs_new_connections = {
+        let (needs_new_connections, is_of_another_kind) = {
             let present = self.settings.load();
-            present.needs_new_connections(changes, settings)
+            (
+                present.needs_new_connections(changes, settings),
+                present.address.is_cluster() != settings.address.is_cluster(),
+            )
         };
+        if is_of_another_kind {
+            // A node of a cluster sends commands for one server away, and the reverse. They wait for the new connection.
+            self.publish_routes(&[]);
+        }
         // Before an outage can end, which looks for them there.
         self.settings.store(settings.clone());
         if let Some(near_cache) = self.near_cache.get() {

@@ -31,7 +31,7 @@ async fn until_healthy(rig: &Rig) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_killed_primary_concerns_its_slots_alone_until_its_replica_takes_over() {
+async fn row_224_a_killed_primary_concerns_its_slots_alone() {
     if left_out_on_embedded() {
         return;
     }
@@ -67,7 +67,7 @@ async fn a_killed_primary_concerns_its_slots_alone_until_its_replica_takes_over(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn patient_callers_wait_until_the_replica_has_taken_over() {
+async fn row_224_patient_callers_wait_for_the_replica() {
     if left_out_on_embedded() {
         return;
     }
@@ -87,7 +87,7 @@ async fn patient_callers_wait_until_the_replica_has_taken_over() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_replica_that_is_promoted_by_hand_costs_no_call() {
+async fn row_225_a_replica_that_is_promoted_by_hand_costs_no_call() {
     if left_out_on_embedded() {
         return;
     }
@@ -110,7 +110,7 @@ async fn a_replica_that_is_promoted_by_hand_costs_no_call() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_frozen_node_does_not_hold_up_the_others() {
+async fn row_226_a_frozen_node_does_not_hold_up_the_others() {
     if left_out_on_embedded() {
         return;
     }
@@ -139,7 +139,7 @@ async fn a_frozen_node_does_not_hold_up_the_others() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn all_nodes_are_restarted() {
+async fn row_227_all_nodes_are_restarted() {
     if left_out_on_embedded() {
         return;
     }
@@ -159,7 +159,7 @@ async fn all_nodes_are_restarted() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_seed_that_is_up_is_enough() {
+async fn row_228_one_seed_that_is_up_is_enough() {
     if left_out_on_embedded() {
         return;
     }
@@ -186,7 +186,7 @@ async fn one_seed_that_is_up_is_enough() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_no_node_of_a_cluster_is_told() {
+async fn row_229_a_server_that_is_no_node_of_a_cluster() {
     if left_out_on_embedded() {
         return;
     }

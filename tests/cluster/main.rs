@@ -8,6 +8,7 @@ mod failing;
 mod fixture;
 mod load;
 mod moving;
+mod parts;
 mod pipelines;
 
 use redis_steward::{Database, DatabaseConfig, Supervisor};

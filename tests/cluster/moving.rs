@@ -12,7 +12,7 @@ use crate::common::{cluster::Cluster, eventually_async, left_out_on_embedded};
 const SOON: Duration = Duration::from_secs(20);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn counters_are_exact_while_slots_move_under_load() {
+async fn row_220_counters_are_exact_while_slots_move_under_load() {
     if left_out_on_embedded() {
         return;
     }
@@ -43,7 +43,7 @@ async fn counters_are_exact_while_slots_move_under_load() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn all_kinds_of_calls_are_served_in_the_middle_of_a_move() {
+async fn row_221_all_kinds_of_calls_are_served_in_the_middle_of_a_move() {
     if left_out_on_embedded() {
         return;
     }
@@ -123,7 +123,7 @@ async fn all_kinds_of_calls_are_served_in_the_middle_of_a_move() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_blocking_command_follows_its_key() {
+async fn row_222_a_blocking_command_follows_its_key() {
     if left_out_on_embedded() {
         return;
     }
@@ -150,7 +150,7 @@ async fn a_blocking_command_follows_its_key() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_new_node_gets_slots_and_an_old_one_leaves() {
+async fn row_223_a_new_node_gets_slots_and_an_old_one_leaves() {
     if left_out_on_embedded() {
         return;
     }

@@ -283,7 +283,8 @@ impl Cluster {
             let mut members: Vec<_> = all
                 .into_iter()
                 .filter(is_present)
-                .map(|view| (view.id, view.primary, view.slots))
+                // With another epoch, a node may take one that is not the newest.
+                .map(|view| (view.id, view.primary, view.slots, view.epoch))
                 .collect();
             members.sort_by(|one, other| one.0.cmp(&other.0));
             Some(members)
@@ -295,7 +296,7 @@ impl Cluster {
         if !views.all(|view| view.as_ref() == Some(&first)) {
             return false;
         }
-        let is_shown = |(_, primary, slots): &&(String, Option<String>, Vec<_>)| {
+        let is_shown = |(_, primary, slots, _): &&(String, Option<String>, Vec<_>, u64)| {
             primary.is_some() || !slots.is_empty()
         };
         let shown: Vec<_> = first.iter().filter(is_shown).map(|(id, ..)| id).collect();
