@@ -68,6 +68,7 @@ struct Surveyed {
     told: Vec<Result<Told<Address>, String>>,
     /// The nodes that were sought, and that others know.
     found: Vec<Address>,
+    took: Duration,
 }
 
 /// A node to ask: the way to it, and where that leads.
@@ -195,6 +196,7 @@ impl Followed {
                     seeds,
                     told,
                     found,
+                    took: now.elapsed(),
                 });
             });
         }
@@ -226,13 +228,17 @@ impl Followed {
     /// Takes what nodes have told.
     fn surveyed(
         &mut self,
-        told: Vec<Result<Told<Address>, String>>,
-        found: Vec<Address>,
+        Surveyed {
+            told, found, took, ..
+        }: Surveyed,
         registry: &Registry,
         supervisor: &Recipient<HaveNodes>,
     ) {
         let now = Instant::now();
-        self.asking.ended(now.into_std(), fastrand::f64());
+        let known = self.made_from.as_ref();
+        let nodes = known.map_or(1, |(topology, _)| topology.shards.len());
+        self.asking
+            .ended(now.into_std(), took, nodes, fastrand::f64());
         self.sought.retain(|sought| !found.contains(sought));
         self.extra.retain(|(_, until)| *until > now);
         self.extra.retain(|(extra, _)| !found.contains(extra));
@@ -440,8 +446,7 @@ impl Handler<Surveyed> for ClustersActor {
         if let Some(followed) = self.followed.get_mut(&surveyed.cluster)
             && followed.seeds == surveyed.seeds
         {
-            let (told, found) = (surveyed.told, surveyed.found);
-            followed.surveyed(told, found, &self.registry, &self.supervisor);
+            followed.surveyed(surveyed, &self.registry, &self.supervisor);
         }
         self.look(ctx);
     }

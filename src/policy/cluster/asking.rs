@@ -23,6 +23,10 @@ const INTERVAL: Duration = Duration::from_secs(30);
 const LONGEST_WISH: Duration = Duration::from_secs(1);
 const SHORTEST: Duration = Duration::from_millis(20);
 const LONGEST: Duration = Duration::from_secs(1);
+/// The part of the shortest pause for each node.
+const PER_NODE: Duration = Duration::from_millis(1);
+/// A pause is at least so many times as long as the answer took.
+const SHARE: u32 = 10;
 
 impl Asking {
     pub(crate) fn new(now: Instant) -> Self {
@@ -65,13 +69,19 @@ impl Asking {
         begins
     }
 
-    /// The answers are there, or there are none. `jitter` is a random number from 0 to 1.
-    pub(crate) fn ended(&mut self, now: Instant, jitter: f64) {
+    /// The answers are there, or there are none. They took so long, and the cluster has so many nodes. `jitter` is a random
+    /// number from 0 to 1.
+    pub(crate) fn ended(&mut self, now: Instant, took: Duration, nodes: usize, jitter: f64) {
         self.is_under_way = false;
         let pause = match self.down_since {
             None => INTERVAL,
-            // About a hundredth of the time that it has taken.
-            Some(since) => (now.saturating_duration_since(since) / 100).clamp(SHORTEST, LONGEST),
+            Some(since) => {
+                // About a hundredth of the time that it has taken.
+                let usual = now.saturating_duration_since(since) / 100;
+                // Many clients of a large cluster ask at the same time, and each answer has all nodes in it.
+                let cost = (PER_NODE * nodes as u32).max(SHARE * took);
+                usual.max(cost).clamp(SHORTEST, LONGEST)
+            }
         };
         // Many clients notice the same change.
         self.next = now + pause.mul_f64(0.75 + jitter / 2.0);
@@ -97,12 +107,12 @@ mod tests {
         assert!(asking.begin(start));
         assert!(!asking.begin(start), "one at a time");
         asking.seen(true, start);
-        asking.ended(start, 0.5);
+        asking.ended(start, Duration::ZERO, 6, 0.5);
         let before = start + Duration::from_secs(29);
         assert!(!asking.begin(before));
         asking.wanted(before);
         assert!(asking.begin(before));
-        asking.ended(before, 0.5);
+        asking.ended(before, Duration::ZERO, 6, 0.5);
         asking.wanted(before);
         assert!(!asking.begin(before), "wishes are paced");
         assert!(asking.begin(before + LONGEST_WISH));
@@ -117,7 +127,7 @@ mod tests {
             asking.seen(false, now);
             if asking.begin(now) {
                 asked.push(now - start);
-                asking.ended(now, 0.5);
+                asking.ended(now, Duration::ZERO, 6, 0.5);
             }
             now += Duration::from_millis(1);
         }
@@ -128,5 +138,20 @@ mod tests {
         asking.seen(true, now);
         asking.seen(false, now);
         assert!(asking.begin(now), "another loss");
+    }
+
+    #[test]
+    fn a_large_cluster_and_a_busy_one_are_spared() {
+        let start = Instant::now();
+        let pause = |took: u64, nodes| {
+            let mut asking = Asking::new(start);
+            assert!(asking.begin(start));
+            asking.ended(start, Duration::from_millis(took), nodes, 0.5);
+            asking.next().expect("none is under way") - start
+        };
+        assert_eq!(pause(1, 6), SHORTEST);
+        assert_eq!(pause(1, 500), Duration::from_millis(500));
+        assert_eq!(pause(30, 6), Duration::from_millis(300));
+        assert_eq!(pause(1, 5_000), LONGEST);
     }
 }
