@@ -38,6 +38,7 @@ use crate::{
 /// | commands that change a connection (`SELECT` …) | [`lease`](Self::lease) | leased |
 /// | a handler for each entry of a stream | [`consumer`](Self::consumer) | shared; leased while it waits |
 /// | commands on threads without a runtime | [`blocking`](Self::blocking) | the same |
+/// | all keys | [`scan`](Self::scan) | shared |
 /// | messages of channels | [`subscribe`](Self::subscribe) and its like | one for all subscribers |
 /// | commands of other actix actors | [`recipient`](Self::recipient) | the same |
 ///

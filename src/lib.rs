@@ -114,6 +114,7 @@ mod registry;
 mod reply_code;
 mod rounded;
 mod sanitize;
+mod scan;
 mod span;
 mod state;
 #[cfg(feature = "status-page")]
@@ -172,6 +173,7 @@ pub use policy::command::{KeySlot, Refusal};
 pub use preset::{PresetDatabases, RedisDatabase, UnknownRedisDatabase};
 pub use pubsub::{Subscription, SubscriptionBuilder};
 pub use replica::{Replica, ReplicaStatus};
+pub use scan::{InvalidScanCursor, Scan, ScanCursor};
 pub use shared_lease::SharedLease;
 pub use stats::{
     DatabaseStats, DurationHistogram, Encryption, Evictions, FallbackStats, LastError,

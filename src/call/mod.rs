@@ -10,7 +10,7 @@
 //!   remembered for that
 //! - `leased`: calls on an exclusive connection · `subscribing`: the wait for the confirmation of subscriptions · `survey`: commands that are on no list ·
 //!   `unheard`: commands that want no reply · `places`: reads that replicas may serve · `near`: calls with a near cache
-//! - `cluster/`: calls at the nodes of a cluster · `merged`: replies of several nodes as one
+//! - `scanning`: scans of all keys · `cluster/`: calls at the nodes of a cluster · `merged`: replies of several nodes as one
 //! - `pipeline`: pipelines on their way through the `redis` crate · `aborted`: the error of a transaction ·
 //!   `errors`: the errors of calls · `traced`: calls as traces tell of them · `front`: what a front asks for its clients · `underway`: a command of such a client
 
@@ -27,6 +27,7 @@ mod options;
 mod pipeline;
 mod places;
 mod retry;
+mod scanning;
 mod stand_in;
 mod subscribing;
 mod survey;
@@ -40,6 +41,7 @@ mod work;
 pub(crate) use options::{CallOptions, Overrides};
 pub(crate) use pipeline::PipelineRun;
 pub(crate) use places::{Places, Reading};
+pub(crate) use scanning::Wanted;
 pub(crate) use underway::Underway;
 pub(crate) use work::args;
 

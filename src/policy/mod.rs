@@ -18,6 +18,7 @@ mod refusals;
 pub(crate) mod replicas;
 pub(crate) mod restarts;
 pub(crate) mod retry;
+pub(crate) mod scan;
 pub(crate) mod session;
 pub(crate) mod slots;
 pub(crate) mod subscriptions;

@@ -24,6 +24,10 @@ impl Slot {
         Self(crc16(hash_tag(key).unwrap_or(key)) % Self::COUNT)
     }
 
+    pub(crate) fn all() -> impl Iterator<Item = Self> + Clone {
+        (0..Self::COUNT).map(Self)
+    }
+
     pub(crate) const fn number(self) -> u16 {
         self.0
     }

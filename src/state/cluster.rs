@@ -129,7 +129,7 @@ impl SlotTable {
         usize::from(owner).min(self.nodes.len())
     }
 
-    /// The nodes that serve keys.
+    /// The nodes that serve keys, those without a slot at the time of the table left out.
     pub(crate) fn serving(&self) -> impl Iterator<Item = &ClusterNode> {
         self.nodes.iter().filter(|node| node.has_slots)
     }

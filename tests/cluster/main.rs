@@ -10,6 +10,7 @@ mod load;
 mod moving;
 mod parts;
 mod pipelines;
+mod scans;
 
 use redis_steward::{Database, DatabaseConfig, Supervisor};
 

@@ -212,6 +212,6 @@ async fn a_fallback_is_refused() {
     let main = DatabaseConfig::cluster(["localhost"]);
     let main = main.fallback(redis_steward::Fallback::memory());
     let refused = Supervisor::spawn(Config::new().database("main", main)).await;
-    let error = refused.err().expect("a fallback of a cluster").to_string();
+    let error = refused.expect_err("a fallback of a cluster").to_string();
     assert!(error.contains("cannot stand in for a cluster"), "{error}");
 }

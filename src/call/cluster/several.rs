@@ -127,7 +127,7 @@ impl<B: Backend> CallEngine<B> {
         owner.map_or_else(|| self.state.name(), |node| node.state.name())
     }
 
-    pub(super) fn call_deadline(&self, options: &CallOptions) -> Instant {
+    pub(in crate::call) fn call_deadline(&self, options: &CallOptions) -> Instant {
         options.end(clock::now())
     }
 }

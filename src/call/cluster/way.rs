@@ -238,7 +238,7 @@ impl<'a, B: Backend> Way<'a, B> {
 
 impl<B: Backend> CallEngine<B> {
     /// Which node has which slot; the first time it is waited for.
-    pub(super) async fn table(
+    pub(in crate::call) async fn table(
         &self,
         deadline: Instant,
         options: &CallOptions,
@@ -266,7 +266,7 @@ impl<B: Backend> CallEngine<B> {
         }
     }
 
-    fn unserved(&self, slot: Option<Slot>, table: &SlotTable) -> Error {
+    pub(in crate::call) fn unserved(&self, slot: Option<Slot>, table: &SlotTable) -> Error {
         count(&self.state.counters.refused);
         self.state.cluster.ask_again(&self.state.id);
         Error::CircuitOpen {
