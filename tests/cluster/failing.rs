@@ -49,7 +49,7 @@ async fn row_224_a_killed_primary_concerns_its_slots_alone() {
     assert_ne!(promoted, 0);
     of_first.more(100).await;
     until_healthy(&rig).await;
-    let tallies = of_first.end(&rig.main).await;
+    let tallies = of_first.end_after_losses(&rig.main, 1).await;
     for (_, error) in &tallies[0].failed {
         let is_expected = matches!(
             error,
@@ -77,7 +77,7 @@ async fn row_224_patient_callers_wait_for_the_replica() {
     load.more(100).await;
     block_in_place(|| rig.cluster.kill(0));
     load.more(100).await;
-    let tallies = load.end(&rig.main).await;
+    let tallies = load.end_after_losses(&rig.main, 1).await;
     let unexpected = tallies[0].failed.iter().map(|(_, error)| error);
     let unexpected: Vec<_> = unexpected
         .filter(|error| !matches!(error, Error::ConnectionLost { .. }))
@@ -132,7 +132,7 @@ async fn row_226_a_frozen_node_does_not_hold_up_the_others() {
     of_first.more(100).await;
     block_in_place(|| rig.cluster.thaw(0));
     until_healthy(&rig).await;
-    of_first.end(&rig.main).await;
+    of_first.end_after_losses(&rig.main, 1).await;
     for tally in of_others.end(&rig.main).await {
         assert!(tally.failed.is_empty(), "{tally:?}");
     }

@@ -215,6 +215,16 @@ impl Cluster {
             .unwrap_or_else(|| panic!("no replica of node {of} was promoted:\n{}", self.views()))
     }
 
+    /// A replica that this primary has now, if one is there.
+    pub fn replica_now(&self, primary: usize) -> Option<usize> {
+        let id = self.id(primary);
+        let follows = |node: &usize| {
+            let own = NodeView::own(self.node(*node));
+            own.is_some_and(|own| own.primary.as_deref() == Some(id))
+        };
+        self.present().find(follows)
+    }
+
     /// The primary at the start that this node is, or is a replica of.
     fn shard_of(&self, node: usize) -> usize {
         let Self { settings, .. } = self;

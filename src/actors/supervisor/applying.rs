@@ -4,7 +4,7 @@
 //! is waited for. What the other actors have to do they find out by themselves, from the settings in the state:
 //! the message that they get says only that they have to look. So one that crashes meanwhile ends in the new state.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use actix::{
     Actor, ActorFutureExt as _, Addr, AsyncContext as _, Context, Handler, ResponseFuture,
@@ -25,6 +25,9 @@ use crate::{
     policy::{gate_state::GateState, plan::Plan},
     state::DatabaseState,
 };
+
+/// A node without slots may answer what is under way for so long.
+const NODE_GRACE: Duration = Duration::from_millis(250);
 
 /// A database that was removed and is finishing what was under way.
 pub(in crate::actors) struct Leaving {
@@ -158,8 +161,13 @@ impl SupervisorActor {
             self.restarts.remove(&child);
         }
         let pool = self.pools.remove(&state.id)?;
-        // By then each command under way has reached its own deadline, unless it blocks.
-        let deadline = Instant::now() + state.settings.load().command_timeout;
+        let grace = match &state.part_of {
+            // Its slots are at another node. What it still answers after a freeze would be lost there.
+            Some(PartOf::Nodes(_)) => NODE_GRACE,
+            // By then each command under way has reached its own deadline, unless it blocks.
+            _ => state.settings.load().command_timeout,
+        };
+        let deadline = Instant::now() + grace;
         let drained = pool.send(Drain { deadline });
         self.leaving.push(Leaving {
             state: state.clone(),
