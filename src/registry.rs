@@ -71,10 +71,15 @@ impl Registry {
         settings: &Arc<DatabaseSettings>,
         part_of: Option<&PartOf>,
     ) -> Arc<DatabaseState> {
+        let dialler = Dialler::new(self.services.clone(), self.connector.clone());
+        let dialler = match part_of {
+            Some(part_of) => dialler.of_part(part_of.whole().name().clone()),
+            None => dialler,
+        };
         DatabaseState::new(
             settings.clone(),
             part_of.cloned(),
-            Dialler::new(self.services.clone(), self.connector.clone()),
+            dialler,
             self.executor.clone(),
             self.roster.clone(),
             clock::now().into_std(),

@@ -166,7 +166,9 @@ impl Database {
         by: &'static Location<'static>,
     ) -> Result<(), Error> {
         let (_, options) = lease.options();
-        if !self.engine.is_sent_away(&error, &options).await {
+        let has_keys = watch.args_iter().count() > 1;
+        // Without keys it is not known where else it could run.
+        if !has_keys || !self.engine.is_sent_away(&error, &options).await {
             return Err(error);
         }
         let next = self.lease_of(watch, by).await?;

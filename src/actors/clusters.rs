@@ -2,7 +2,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, atomic::Ordering::Relaxed},
+    sync::{
+        Arc,
+        atomic::Ordering::{Relaxed, Release},
+    },
     time::Duration,
 };
 
@@ -15,7 +18,7 @@ use super::exit_guard::ExitGuard;
 use crate::{
     config::{Address, ClusterSeeds, DatabaseSettings},
     identity::DatabaseId,
-    messages::{Evidence, HaveNodes, Reconfigured, Survey},
+    messages::{Evidence, HaveNodes, Reconfigured, Retire, Survey},
     net::{Mailbox, Reply, has_primary, put_question, read_epoch, read_slots},
     policy::cluster::{Asking, Shards, Told, Topology, agreed},
     registry::Registry,
@@ -32,6 +35,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const SHORT_PATIENCE: Duration = Duration::from_millis(20);
 /// So many nodes are sought at a time. More are named only by one that makes them up.
 const MOST_SOUGHT: usize = 64;
+/// A node that none confirms is sought for so long.
+const SOUGHT_FOR: Duration = Duration::from_secs(5);
 /// A node without slots is kept for so long after another one has sent a command there.
 const EXTRA_FOR: Duration = Duration::from_secs(60);
 
@@ -51,8 +56,8 @@ struct Followed {
     asking: Asking,
     /// What was told last, and the settings from which its nodes were made.
     made_from: Option<(Topology<Address>, Arc<DatabaseSettings>)>,
-    /// Nodes that others have named, and that are not known.
-    sought: Vec<Address>,
+    /// Nodes that others have named and that are not known, and until when they are looked for.
+    sought: Vec<(Address, Instant)>,
     /// Nodes without slots that were found in this way, and until when they are kept.
     extra: Vec<(Address, Instant)>,
 }
@@ -151,6 +156,8 @@ impl ClustersActor {
 
 impl Followed {
     fn new(database: &Arc<DatabaseState>, seeds: &Arc<ClusterSeeds>) -> Self {
+        // A predecessor may not have come to it.
+        database.cluster.is_asked.store(false, Release);
         Self {
             database: database.clone(),
             seeds: seeds.clone(),
@@ -187,7 +194,12 @@ impl Followed {
         if self.asking.begin(now.into_std()) {
             let places = self.places(table.as_deref());
             let (cluster, seeds) = (self.database.id.clone(), self.seeds.clone());
-            let sought = self.sought.clone();
+            self.sought.retain(|(_, until)| *until > now);
+            let sought: Vec<_> = self
+                .sought
+                .iter()
+                .map(|(sought, _)| sought.clone())
+                .collect();
             let actor = ctx.address();
             actix_rt::spawn(async move {
                 let (told, found) = ask(places, &sought).await;
@@ -239,7 +251,7 @@ impl Followed {
         let nodes = known.map_or(1, |(topology, _)| topology.shards.len());
         self.asking
             .ended(now.into_std(), took, nodes, fastrand::f64());
-        self.sought.retain(|sought| !found.contains(sought));
+        self.sought.retain(|(sought, _)| !found.contains(sought));
         self.extra.retain(|(_, until)| *until > now);
         self.extra.retain(|(extra, _)| !found.contains(extra));
         let found = found.into_iter().map(|found| (found, now + EXTRA_FOR));
@@ -265,7 +277,13 @@ impl Followed {
         let settings = self.database.settings.share();
         let primaries = topology.shards.iter().map(|shard| &shard.primary);
         let known: Vec<_> = primaries.clone().cloned().collect();
-        registry.services.nodes.learn(&self.seeds, &known);
+        let replicas = topology
+            .shards
+            .iter()
+            .flat_map(|shard| shard.replicas.iter().cloned());
+        if registry.services.nodes.learn(&self.seeds, &known, replicas) {
+            self.leave_strangers(&settings);
+        }
         self.extra.retain(|(extra, _)| !known.contains(extra));
         let extra = self.extra.iter().map(|(extra, _)| extra);
         let nodes: Vec<_> = primaries
@@ -274,6 +292,16 @@ impl Followed {
             .collect();
         supervisor.do_send(self.have(&topology, &nodes));
         self.made_from = Some((topology, settings));
+    }
+
+    /// Connections of the cluster itself do not stay at what is no node of it any more.
+    fn leave_strangers(&self, settings: &DatabaseSettings) {
+        self.database.subscribers.look();
+        let is_stranger = place(&self.database)
+            .is_some_and(|(_, address)| !self.database.dialler.is_present(settings, &address));
+        if let (true, Some(pool)) = (is_stranger, &*self.database.pool.load()) {
+            pool.retire.do_send(Retire { only: None });
+        }
     }
 
     fn have(&self, topology: &Topology<Address>, nodes: &[Arc<DatabaseSettings>]) -> HaveNodes {
@@ -425,17 +453,21 @@ impl Handler<Survey> for ClustersActor {
     type Result = ();
 
     fn handle(&mut self, Survey { of, sought }: Survey, ctx: &mut Self::Context) {
+        let now = Instant::now();
         let Some(followed) = self.followed.get_mut(&of) else {
             return;
         };
-        if let Some(sought) = sought
-            && !followed.sought.contains(&sought)
+        followed.database.cluster.is_asked.store(false, Release);
+        if let Some(address) = sought
+            && !followed.sought.iter().any(|(sought, _)| *sought == address)
             && followed.sought.len() < MOST_SOUGHT
         {
-            followed.sought.push(sought);
+            followed.sought.push((address, now + SOUGHT_FOR));
         }
-        followed.asking.wanted(Instant::now().into_std());
-        self.look(ctx);
+        followed.asking.wanted(now.into_std());
+        if followed.asking.is_due(now.into_std()) {
+            self.look(ctx);
+        }
     }
 }
 

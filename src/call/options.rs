@@ -175,6 +175,11 @@ impl CallOptions {
         }
     }
 
+    /// Whether the timeout is the caller's own, which holds for all that the call does.
+    pub(super) fn is_strict(&self) -> bool {
+        self.is_strict
+    }
+
     /// The same, for a node of the cluster.
     pub(crate) fn at_node(self) -> Self {
         Self {

@@ -381,6 +381,13 @@ impl Error {
         }
     }
 
+    /// Whether both say the same to a caller: they are of one kind, and of one execution.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        self.variant() == other.variant()
+            && self.code() == other.code()
+            && self.execution() == other.execution()
+    }
+
     /// Whether the command had no effect.
     pub(crate) fn has_not_run(&self) -> bool {
         matches!(

@@ -81,19 +81,23 @@ impl Keeping {
 
     /// Ends with the database.
     pub(crate) async fn run(self) {
-        if self.engine.state.settings.load().address.is_cluster() {
-            keep_nodes(&self.engine).await;
-        } else {
-            self.keep().await;
+        // It may become a cluster, or one server again.
+        while !self.engine.state.gate.state().is_final() {
+            if is_cluster(&self.engine) {
+                keep_nodes(&self.engine).await;
+            } else {
+                self.keep().await;
+            }
         }
     }
 
-    async fn keep(self) {
+    /// Ends with the database, or when it becomes a cluster.
+    async fn keep(&self) {
         let (engine, cache) = (&self.engine, &self.cache.0);
         let mut pause = FIRST_PAUSE;
         loop {
             let gate_state = engine.state.gate.state();
-            if gate_state.is_final() {
+            if gate_state.is_final() || is_cluster(engine) {
                 return;
             }
             if gate_state == GateState::Free {
@@ -128,20 +132,23 @@ impl Keeping {
 /// Keeps the caches of all nodes of a cluster alive. That of the cluster itself stays empty.
 async fn keep_nodes(engine: &CallEngine) {
     let cluster = &engine.state.cluster;
-    let mut seen = None;
-    while !engine.state.gate.state().is_final() {
+    while is_cluster(engine) && !engine.state.gate.state().is_final() {
         let table = cluster.table.present().clone();
         for node in table.iter().flat_map(|table| table.serving()) {
             let node = CallEngine::new(node.state.clone());
             if let Some(keeping) = Keeping::of(&node) {
                 // Otherwise its reads go to the server.
-                let _ = engine.state.executor.spawn_apart(keeping.keep());
+                let keeping = async move { keeping.keep().await };
+                let _ = engine.state.executor.spawn_apart(keeping);
             }
         }
-        seen = table.or(seen);
         let until = clock::now() + LAST_PAUSE;
-        cluster.table.next(seen.as_ref(), until).await;
+        cluster.table.next(table.as_ref(), until).await;
     }
+}
+
+fn is_cluster(engine: &CallEngine) -> bool {
+    engine.state.settings.load().address.is_cluster()
 }
 
 fn spread(pause: Duration) -> Duration {

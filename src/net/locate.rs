@@ -126,6 +126,9 @@ impl Locate for Arc<Services> {
     }
 
     fn is_present(&self, settings: &DatabaseSettings, address: &Address) -> bool {
+        if let Address::Cluster(seeds) = &settings.address {
+            return self.nodes.is_member(seeds, address);
+        }
         let service = self.sentinels.known(settings);
         service.is_none_or(|service| service.is_present(address))
     }

@@ -16,12 +16,23 @@ struct Known {
     /// Those that the cluster has told, and after them the seeds that are none of them.
     addresses: Vec<Address>,
     next: usize,
+    /// All nodes that the cluster has told, replicas included; none before it has told any.
+    members: Vec<Address>,
 }
 
 impl Nodes {
-    /// These are the nodes of a cluster from now on. A dial prefers those that come first.
-    pub(crate) fn learn(&self, seeds: &Arc<ClusterSeeds>, nodes: &[Address]) {
+    /// These are the nodes of a cluster from now on. Dials lead to the primaries, and to seeds if need be. Tells whether there
+    /// are other nodes than before.
+    pub(crate) fn learn(
+        &self,
+        seeds: &Arc<ClusterSeeds>,
+        nodes: &[Address],
+        replicas: impl IntoIterator<Item = Address>,
+    ) -> bool {
         self.with(seeds, |known| {
+            let members: Vec<_> = nodes.iter().cloned().chain(replicas).collect();
+            let has_changed = members != known.members;
+            known.members = members;
             let before = known.addresses.get(known.next).cloned();
             let others = seeds.seeds.iter().filter(|seed| !nodes.contains(seed));
             known.addresses = nodes.iter().chain(others).cloned().collect();
@@ -29,7 +40,18 @@ impl Nodes {
             // Otherwise all clients would have their connections to the same one.
             let random = || fastrand::usize(..nodes.len().max(1));
             known.next = before.and_then(at).unwrap_or_else(random);
-        });
+            has_changed
+        })
+    }
+
+    /// Whether a node is one of the cluster, as far as is known. A seed counts as well while dials to those that the cluster
+    /// tells have failed, which may be addresses that cannot be reached from here.
+    pub(super) fn is_member(&self, seeds: &Arc<ClusterSeeds>, address: &Address) -> bool {
+        self.with(seeds, |known| {
+            known.members.is_empty()
+                || known.members.contains(address)
+                || known.addresses.get(known.next) == Some(address)
+        })
     }
 
     /// The node to dial now.
@@ -65,6 +87,7 @@ impl Nodes {
                 seeds: seeds.clone(),
                 addresses: seeds.seeds.clone(),
                 next: 0,
+                members: Vec::new(),
             });
             clusters.len() - 1
         });
@@ -92,7 +115,21 @@ mod tests {
         nodes.doubt(&seeds, &address(1));
         assert_eq!(nodes.present(&seeds), address(2));
 
-        nodes.learn(&seeds, &[address(3), address(2)]);
+        assert!(nodes.is_member(&seeds, &address(9)), "none is known yet");
+        assert!(nodes.learn(&seeds, &[address(3), address(2)], [address(4)]));
+        assert!(!nodes.learn(&seeds, &[address(3), address(2)], [address(4)]));
+        assert!(nodes.is_member(&seeds, &address(4)));
+        assert!(
+            !nodes.is_member(&seeds, &address(1)),
+            "a seed that is no node"
+        );
+        nodes.doubt(&seeds, &address(2));
+        assert!(
+            nodes.is_member(&seeds, &address(1)),
+            "no other can be reached"
+        );
+        nodes.doubt(&seeds, &address(1));
+        nodes.doubt(&seeds, &address(3));
         assert_eq!(nodes.count(&seeds), 3);
         assert_eq!(nodes.present(&seeds), address(2), "it stays");
         let mut seen = vec![];
@@ -102,7 +139,7 @@ mod tests {
             seen.push(present);
         }
         assert_eq!(seen, [address(2), address(1), address(3)]);
-        nodes.learn(&seeds, &[]);
+        nodes.learn(&seeds, &[], []);
         assert_eq!(nodes.count(&seeds), 2);
         assert!(seeds.seeds.contains(&nodes.present(&seeds)));
     }

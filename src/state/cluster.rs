@@ -4,7 +4,10 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicU16, Ordering::Relaxed},
+        atomic::{
+            AtomicBool, AtomicU16,
+            Ordering::{AcqRel, Relaxed},
+        },
     },
 };
 
@@ -26,6 +29,8 @@ pub(crate) struct Cluster {
     /// `None` until its nodes have told.
     pub(crate) table: Arc<Published<SlotTable>>,
     pub(crate) actor: ArcSwapOption<Recipient<Ask>>,
+    /// The actor was asked, and has not looked yet.
+    pub(crate) is_asked: AtomicBool,
 }
 
 /// Which node has each slot. Each node is a database of its own.
@@ -43,8 +48,8 @@ pub(crate) struct SlotTable {
 pub(crate) struct ClusterNode {
     pub(crate) address: Address,
     pub(crate) state: Arc<DatabaseState>,
-    /// It serves keys, as far as was known when the table was made.
-    pub(crate) has_slots: bool,
+    /// It serves keys, as far as is known.
+    pub(crate) has_slots: Arc<AtomicBool>,
 }
 
 const NOBODY: u16 = u16::MAX;
@@ -54,13 +59,17 @@ impl Cluster {
         Self {
             table: Published::new(executor),
             actor: ArcSwapOption::empty(),
+            is_asked: AtomicBool::new(false),
         }
     }
 
     /// Has the clusters actor ask the nodes again, since something is not as they have told. Between its crash and its
     /// restart that is lost, and a fresh one asks anyway.
     pub(crate) fn ask_again(&self, cluster: &DatabaseId) {
-        self.ask(cluster, None);
+        // Thousands of calls may notice the same change.
+        if !self.is_asked.swap(true, AcqRel) {
+            self.ask(cluster, None);
+        }
     }
 
     /// The same, with a look for this node, which is not known.
@@ -129,9 +138,11 @@ impl SlotTable {
         usize::from(owner).min(self.nodes.len())
     }
 
-    /// The nodes that serve keys, those without a slot at the time of the table left out.
+    /// The nodes that serve keys.
     pub(crate) fn serving(&self) -> impl Iterator<Item = &ClusterNode> {
-        self.nodes.iter().filter(|node| node.has_slots)
+        self.nodes
+            .iter()
+            .filter(|node| node.has_slots.load(Relaxed))
     }
 
     /// Any node that serves keys, by a random number from 0 to 1; one with an open connection, if there is one.
@@ -139,7 +150,7 @@ impl SlotTable {
         let from = (random * self.nodes.len() as f64) as usize;
         let (before, behind) = self.nodes.split_at(from.min(self.nodes.len()));
         let nodes = behind.iter().chain(before);
-        let mut serving = nodes.filter(|node| node.has_slots);
+        let mut serving = nodes.filter(|node| node.has_slots.load(Relaxed));
         let open = serving.clone().find(|node| node.is_reachable());
         open.or_else(|| serving.next())
     }
@@ -148,15 +159,18 @@ impl SlotTable {
         self.nodes.iter().find(|node| node.address == *address)
     }
 
-    /// A slot is at this node from now on, if that is known.
-    pub(crate) fn moved(&self, slot: Slot, to: &Address) {
+    /// A slot is at this node from now on, if that is known. Tells whether it was at another one.
+    pub(crate) fn moved(&self, slot: Slot, to: &Address) -> bool {
         let at = self.nodes.iter().position(|node| node.address == *to);
         if let Some(at) = at {
+            self.nodes[at].has_slots.store(true, Relaxed);
             let before = self.owners[slot.index()].swap(at as u16, Relaxed);
             if usize::from(before) != at {
                 self.left(before);
+                return true;
             }
         }
+        false
     }
 
     /// This table replaces another one.

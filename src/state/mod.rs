@@ -320,6 +320,8 @@ impl DatabaseState {
         self.gate.admit_waiting();
         if self.gate.state().is_final() {
             self.replicas.view.tell_waiting();
+        }
+        if self.gate.state() != GateState::Free {
             self.cluster.table.tell_waiting();
         }
         if self.refuses_impatient(self.gate.state()) {

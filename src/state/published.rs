@@ -73,19 +73,25 @@ impl<T: fmt::Debug + Send + Sync + 'static> Published<T> {
 
     /// Waits until another value is published than this, or the time has come.
     pub(crate) async fn next(self: &Arc<Self>, seen: Option<&Arc<T>>, deadline: Instant) {
+        if self.is_other(seen) {
+            return;
+        }
         let (answer, answered) = oneshot::async_channel();
         self.waiting().push(Waiting { deadline, answer });
-        if self.is_over.load(SeqCst) {
+        if self.is_other(seen) {
+            drop(answered);
+            self.waiting().retain(|waiting| !waiting.answer.is_closed());
             return;
         }
-        let present = self.present.load();
-        if present.as_ref().map(Arc::as_ptr) != seen.map(Arc::as_ptr) {
-            return;
-        }
-        drop(present);
         Keeper::arm(self, deadline);
         // An error says that everything ends.
         let _ = answered.await;
+    }
+
+    /// Whether there is another value than this, or none will come.
+    fn is_other(&self, seen: Option<&Arc<T>>) -> bool {
+        let present = self.present.load();
+        self.is_over.load(SeqCst) || present.as_ref().map(Arc::as_ptr) != seen.map(Arc::as_ptr)
     }
 
     fn waiting(&self) -> MutexGuard<'_, Vec<Waiting>> {

@@ -17,7 +17,7 @@ use redis_steward::{Database, HealthState};
 use tokio::task::{JoinHandle, block_in_place};
 
 use super::{Rig, load::Load, slot_of};
-use crate::common::{cluster::Cluster, eventually_async, left_out_on_embedded};
+use crate::common::{cluster::Cluster, eventually, eventually_async, left_out_on_embedded};
 
 const SOON: Duration = Duration::from_secs(60);
 const COUNTERS: usize = 48;
@@ -41,7 +41,7 @@ async fn row_230_random_faults_make_no_result_a_lie() {
     let began = Instant::now();
     let (mut deaths, mut played) = (0, Vec::new());
     while began.elapsed() < length {
-        let fault = block_in_place(|| play(&rig.cluster, &mut rng));
+        let fault = block_in_place(|| play(&rig, &mut rng));
         deaths += fault.deaths();
         played.push(fault);
     }
@@ -82,7 +82,8 @@ impl Fault {
 }
 
 /// Injects a fault, and waits for the end of what it does to the nodes.
-fn play(cluster: &Cluster, rng: &mut Rng) -> Fault {
+fn play(rig: &Rig, rng: &mut Rng) -> Fault {
+    let cluster = &rig.cluster;
     let slot = slot_of(cluster, &format!("counter:{}", rng.usize(..COUNTERS)));
     let primary = cluster.primary_of(slot);
     let fault = [
@@ -120,6 +121,10 @@ fn play(cluster: &Cluster, rng: &mut Rng) -> Fault {
         Fault::Freeze => {
             cluster.freeze(primary);
             cluster.await_promotion(primary);
+            // Before it has heard of its successor it would take writes, and lose them.
+            let name = format!("main (127.0.0.1:{})", cluster.node(primary).port());
+            let is_left = || !rig.supervisor.statistics().databases.contains_key(&name);
+            eventually(SOON, "the successor is found", is_left);
             cluster.thaw(primary);
         }
         Fault::Disconnect => {

@@ -86,6 +86,21 @@ async fn row_221_all_kinds_of_calls_are_served_in_the_middle_of_a_move() {
     transaction.atomic().get(key(15)).incr(key(15), 1);
     let (before, after): (usize, usize) = main.pipeline(&transaction).await.expect("moved keys");
     assert_eq!((before, after), (15, 16));
+    // Writes are told apart as well: those that ran are not sent again.
+    let mut writes = pipe();
+    writes
+        .incr(key(2), 10)
+        .incr(key(13), 10)
+        .incr(key(3), 10)
+        .incr(key(14), 10);
+    let written: Vec<usize> = main.pipeline(&writes).await.expect("writes at both nodes");
+    assert_eq!(written, [12, 23, 13, 24]);
+    // So are scripts, whose errors mostly prove nothing.
+    let script = "return redis.call('INCRBY', KEYS[1], ARGV[1])";
+    for (n, expected) in [(4, 14), (17, 27), (30, 10)] {
+        let eval = cmd("EVAL").arg(script).arg(1).arg(key(n)).arg(10).take();
+        assert_eq!(main.query::<usize>(eval).await.expect("a script"), expected);
+    }
     // Keys at two nodes cannot be read at once. The call waits for the end of the move.
     let mget = cmd("MGET").arg(key(1)).arg(key(12)).take();
     let waiting = tokio::spawn({
@@ -120,6 +135,12 @@ async fn row_221_all_kinds_of_calls_are_served_in_the_middle_of_a_move() {
         .await
         .expect("a transaction");
     assert_eq!((before, after), (2, 2));
+    // Nothing has told of the end of the move but a script.
+    let eval = cmd("EVAL").arg(script).arg(1).arg(key(4)).arg(10).take();
+    assert_eq!(
+        main.query::<usize>(eval).await.expect("at the new node"),
+        24
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -197,7 +197,11 @@ async fn an_isolated_cluster_refuses_all_commands() {
     let rig = Rig::start(2, 0).await;
     let get = || rig.main.query::<Option<i64>>(cmd("GET").arg("a").take());
     get().await.expect("GET");
+    let mut lease = rig.main.lease_for("a").await.expect("a lease");
     rig.supervisor.isolate("main").await.expect("isolated");
+    let error = lease.query::<Option<i64>>(cmd("GET").arg("a")).await;
+    let error = error.expect_err("a lease of a node");
+    assert!(matches!(error, Error::Isolated { .. }), "{error}");
     let error = get().await.expect_err("isolated");
     assert!(matches!(error, Error::Isolated { .. }), "{error}");
     rig.supervisor.reset("main").await.expect("reset");

@@ -79,3 +79,64 @@ async fn a_transaction_needs_one_slot() {
     };
     assert_eq!((first.command, other.command), (0, 1));
 }
+
+#[tokio::test]
+async fn commands_at_several_nodes_run_behind_those_before_them() {
+    if left_out_on_embedded() {
+        return;
+    }
+    let rig = Rig::start(3, 0).await;
+    let main = &rig.main;
+    let mut pipeline = pipe();
+    for n in 0..20 {
+        pipeline.set(format!("key:{n}"), n).ignore();
+    }
+    let mut mget = cmd("MGET");
+    let mut del = cmd("DEL");
+    for n in 0..20 {
+        mget.arg(format!("key:{n}"));
+        del.arg(format!("key:{n}"));
+    }
+    pipeline.add_command(mget).add_command(del);
+    pipeline.set("key:1", "again").ignore();
+    pipeline.get("key:1").get("key:2");
+    for _ in 0..20 {
+        let (values, deleted, one, two): (Vec<usize>, usize, String, Option<String>) =
+            main.pipeline(&pipeline).await.expect("a pipeline");
+        assert_eq!(values, (0..20).collect::<Vec<_>>());
+        assert_eq!((deleted, &*one, two), (20, "again", None));
+    }
+}
+
+#[tokio::test]
+async fn a_wait_needs_its_writes_at_one_node() {
+    if left_out_on_embedded() {
+        return;
+    }
+    let rig = Rig::start(3, 0).await;
+    let main = &rig.main;
+    let wait = cmd("WAIT").arg(0).arg(100).take();
+    let is_alone = |error: &Error| {
+        matches!(
+            error,
+            Error::CommandRefused {
+                refusal: Refusal::Alone,
+                ..
+            }
+        )
+    };
+    let error = main.query::<i64>(&wait).await.expect_err("alone");
+    assert!(is_alone(&error), "{error}");
+    let mut one = pipe();
+    one.set("a", 1).ignore().add_command(wait.clone());
+    let (replicas,): (i64,) = main.pipeline(&one).await.expect("behind its write");
+    assert_eq!(replicas, 0);
+    let mut several = pipe();
+    several.set("a", 2).set("b", 2).add_command(wait);
+    let error = main.pipeline::<()>(&several).await.expect_err("two nodes");
+    assert!(is_alone(&error), "{error}");
+    assert_eq!(
+        main.query::<i64>(cmd("GET").arg("a")).await.expect("GET"),
+        1
+    );
+}

@@ -4,7 +4,11 @@
 //! is waited for. What the other actors have to do they find out by themselves, from the settings in the state:
 //! the message that they get says only that they have to look. So one that crashes meanwhile ends in the new state.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
 
 use actix::{
     Actor, ActorFutureExt as _, Addr, AsyncContext as _, Context, Handler, ResponseFuture,
@@ -132,6 +136,11 @@ impl SupervisorActor {
         ctx: &mut Context<Self>,
     ) {
         let state = self.registry.create(settings, part_of);
+        let whole = part_of.and_then(|part_of| self.registry.state(part_of.whole()));
+        if whole.is_some_and(|whole| whole.is_isolated.load(Relaxed)) {
+            state.is_isolated.store(true, Relaxed);
+            state.set_gate(GateState::Isolated);
+        }
         self.registry.announce(&state, HealthState::Starting, None);
         self.connect_health(&state);
         self.connect_clusters(&state);

@@ -15,18 +15,31 @@ use crate::{
 impl Handler<Operate> for SupervisorActor {
     type Result = ResponseFuture<()>;
 
+    /// Its parts are operated as well: they have gates of their own.
     fn handle(&mut self, operate: Operate, _: &mut Self::Context) -> Self::Result {
+        let mut operated = Vec::new();
         if let Some(state) = self.registry.state(&operate.database) {
             let isolates = matches!(operate.operation, Operation::Isolate);
-            state.is_isolated.store(isolates, Relaxed);
-            // The health actor sets the gate as well. If it has just crashed, its successor finds it set.
-            if state.gate.state() != GateState::Failed {
-                state.set_gate(free_unless_isolated(&state));
+            let parts = self.registry.all_parts(&state.id);
+            for state in [state].into_iter().chain(parts) {
+                state.is_isolated.store(isolates, Relaxed);
+                // The health actor sets the gate as well. If it has just crashed, its successor finds it set.
+                if state.gate.state() != GateState::Failed {
+                    state.set_gate(free_unless_isolated(&state));
+                }
+                let operation = operate.operation;
+                let database = state.id.clone();
+                let health = self.health.as_ref();
+                operated.extend(health.map(|health| {
+                    health.send(Operate {
+                        database,
+                        operation,
+                    })
+                }));
             }
         }
-        let operated = self.health.as_ref().map(|health| health.send(operate));
         Box::pin(async move {
-            if let Some(operated) = operated {
+            for operated in operated {
                 // An error means that the health actor has crashed; its successor reads the state.
                 let _ = operated.await;
             }

@@ -1,7 +1,10 @@
 //! The parts of databases, which are replicas or nodes of a cluster: each is a database of its own, with a pool and a
 //! circuit, which no configuration names.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::AtomicBool},
+};
 
 use actix::{Context, Handler};
 
@@ -84,7 +87,7 @@ impl Handler<HaveNodes> for SupervisorActor {
                 Some(ClusterNode {
                     address: settings.address.clone(),
                     state: registry.find(&settings.name)?,
-                    has_slots: at < have.serving,
+                    has_slots: Arc::new(AtomicBool::new(at < have.serving)),
                 })
             });
             let table = SlotTable::new(nodes.collect(), &have.owners, have.trouble.clone());

@@ -7,7 +7,7 @@ use redis::Cmd;
 use super::{
     super::{CallEngine, CallOptions, Overrides},
     refusal,
-    way::{Way, is_passing},
+    way::{Way, is_away},
 };
 use crate::{
     backend::Backend,
@@ -69,27 +69,26 @@ impl<B: Backend> CallEngine<B> {
         let (Some(table), now) = (table, clock::now()) else {
             return false;
         };
-        let (mut is_away, mut is_on_its_way) = (false, false);
+        let (mut is_sent_away, mut has_moved) = (false, false);
         for (_, error) in errors.iter() {
             let text = error.details().unwrap_or_default();
-            match Redirect::of(error.code(), text) {
-                Some(redirect) if !redirect.is_ask => {
-                    is_away = true;
-                    // Without a host it is that of the node of the lease, which is not known here.
-                    if let Some(address) = Address::of_host(redirect.host, redirect.port) {
-                        table.moved(redirect.slot, &address);
-                    }
+            is_sent_away |= is_away(error.code(), text);
+            if let Some(redirect) = Redirect::of(error.code(), text)
+                && let Some(address) = Address::of_host(redirect.host, redirect.port)
+            {
+                has_moved |= !redirect.is_ask && table.moved(redirect.slot, &address);
+                if table.at(&address).is_none() {
+                    self.state.cluster.seek(&self.state.id, address);
                 }
-                Some(_) => is_on_its_way = true,
-                None => is_on_its_way |= is_passing(error.code()),
             }
         }
-        if !is_away && !is_on_its_way {
+        if !is_sent_away {
             return false;
         }
         self.state.cluster.ask_again(&self.state.id);
         let deadline = options.end(now);
-        if is_on_its_way {
+        // Otherwise the next lease would lead to the same node.
+        if !has_moved {
             let until = (now + PAUSE).min(deadline);
             self.state.cluster.table.next(Some(&table), until).await;
         }

@@ -39,6 +39,7 @@ impl<B: Backend> CallEngine<B> {
             Class::Unknown => Box::pin(self.ask(command, options)).await?,
             class => (class, options),
         };
+        self.refuse_alone(command, class)?;
         match self.route(command) {
             Route::Slot(slot) => self.execute_at(Some(slot), command, class, options).await,
             Route::Split(split) => {

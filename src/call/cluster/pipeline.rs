@@ -1,9 +1,9 @@
 //! Pipelines of a cluster: a transaction runs at one node, and the commands of any other pipeline at the nodes of their
 //! keys, those for one node in one write.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use futures_util::future::{join, join_all};
+use futures_util::future::join_all;
 use redis::{Cmd, Pipeline, Value};
 
 use super::{
@@ -15,10 +15,11 @@ use super::{
 use crate::{
     backend::Backend,
     error::Error,
+    execution::Execution,
     net::Reply,
     policy::{
         cluster::{Atomic, KeyPlace, Route},
-        command::{Block, Class},
+        command::{Block, Class, Refusal},
         slots::Slot,
     },
     state::clock,
@@ -31,6 +32,13 @@ struct Sent<'a> {
     command: &'a Cmd,
     class: Class,
     slot: Slot,
+}
+
+/// Commands that run at once, and one that follows them at several nodes.
+#[derive(Default)]
+struct Stage<'a> {
+    sent: Vec<Sent<'a>>,
+    apart: Option<(usize, &'a Cmd)>,
 }
 
 /// The commands of one part, with their replies.
@@ -54,15 +62,22 @@ impl<B: Backend> CallEngine<B> {
         }
         let began = clock::now();
         let options = options.ending_unless(options.end(began), block.is_some());
-        let (mut sent, mut apart) = (Vec::new(), Vec::new());
+        let mut stages = vec![Stage::default()];
         // Commands without keys go along with the others.
         let mut slot = Slot::default();
+        let mut slots = BTreeSet::new();
         for (at, (command, class)) in work.commands().enumerate() {
             match self.route(command) {
+                // It asks about the writes before it.
+                _ if class.looks_back() => {}
                 Route::Slot(of_key) => slot = of_key,
                 Route::Any => {}
                 Route::Split(_) | Route::EachPrimary(_) => {
-                    apart.push((at, command));
+                    if let Some(last) = stages.last_mut() {
+                        last.apart = Some((at, command));
+                    }
+                    stages.push(Stage::default());
+                    slots.insert(Slot::default());
                     continue;
                 }
                 Route::Crossed(first, other) => {
@@ -71,23 +86,29 @@ impl<B: Backend> CallEngine<B> {
                 }
                 Route::Refused(why) => return Err(self.forbidden(command, refusal(why))),
             }
-            sent.push(Sent {
-                at,
-                command,
-                class,
-                slot,
-            });
+            slots.insert(slot);
+            if class.looks_back() && slots.len() > 1 {
+                return Err(self.forbidden(command, Refusal::Alone));
+            }
+            if let Some(last) = stages.last_mut() {
+                last.sent.push(Sent {
+                    at,
+                    command,
+                    class,
+                    slot,
+                });
+            }
         }
-        let apart = apart.into_iter().map(|(at, command)| async move {
-            let run = Box::pin(self.execute_in_cluster(command, options)).await;
-            self.part(vec![at], run.map(|(reply, _)| vec![(at, reply)]))
-        });
-        let (mut ended, apart) = join(
-            self.scatter(&sent, block, options),
-            join_all(apart.collect::<Vec<_>>()),
-        )
-        .await;
-        ended.extend(apart);
+        let mut ended = Vec::new();
+        for Stage { sent, apart } in stages {
+            if !sent.is_empty() {
+                ended.extend(self.scatter(&sent, block, options).await);
+            }
+            if let Some((at, command)) = apart {
+                let run = Box::pin(self.execute_in_cluster(command, options)).await;
+                ended.push(self.part(vec![at], run.map(|(reply, _)| vec![(at, reply)])));
+            }
+        }
         let mut replies = vec![Value::Nil; work.replies()];
         for (at, reply) in self.joined(ended)?.into_iter().flatten() {
             replies[at] = reply;
@@ -182,6 +203,7 @@ impl<B: Backend> CallEngine<B> {
         };
         let mut replied = Vec::new();
         loop {
+            let node = stop.engine.state.name();
             let run = stop
                 .engine
                 .run(&sent, stop.is_asking, block, stop.options)
@@ -196,6 +218,11 @@ impl<B: Backend> CallEngine<B> {
                         return vec![self.replied(replied)];
                     };
                     let first = Reply::One(first.clone());
+                    // Others may have run, and these have not.
+                    let attempts = Attempts {
+                        execution: Execution::NotExecuted,
+                        ..attempts
+                    };
                     let Err(error) = stop.engine.unless_error(first, attempts) else {
                         unreachable!("BUG: no error sends a client away")
                     };
@@ -212,7 +239,11 @@ impl<B: Backend> CallEngine<B> {
                     return vec![self.replied(replied)];
                 }
                 Err(error) => {
-                    let failed = self.part(positions(&sent), Err(error));
+                    let failed = Ended {
+                        node,
+                        positions: positions(&sent),
+                        result: Err(error),
+                    };
                     let replied = (!replied.is_empty()).then(|| self.replied(replied));
                     return replied.into_iter().chain([failed]).collect();
                 }

@@ -102,12 +102,11 @@ impl<B: Backend> CallEngine<B> {
                 .filter_map(|part| part.result.ok())
                 .collect());
         }
-        if ended.len() == 1 {
-            let mut ended = ended;
-            return match ended.pop().map(|part| part.result) {
-                Some(Err(error)) => Err(error),
-                _ => unreachable!("BUG: a part has failed and succeeded"),
-            };
+        let mut errors = ended.iter().map(|part| part.result.as_ref().err());
+        if let Some(Some(first)) = errors.next()
+            && errors.all(|error| error.is_some_and(|error| error.is_like(first)))
+        {
+            return Err(first.clone());
         }
         let parts = ended.into_iter().map(|part| CallPart {
             node: part.node,

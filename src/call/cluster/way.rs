@@ -18,9 +18,7 @@ use crate::{
     state::{ClusterNode, SlotTable, clock, count},
 };
 
-/// A key moves once in a reshuffle, and nodes that have not heard of it send a client around a few times.
-const MAX_REDIRECTS: u32 = 16;
-/// The pauses while a slot is being moved, or the cluster finds a new primary. They double.
+/// The pauses while a client is sent around by nodes that do not agree, while a slot is being moved, or the cluster finds a new primary. They double.
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
 const LAST_PAUSE: Duration = Duration::from_millis(50);
 
@@ -34,7 +32,7 @@ pub(super) struct Way<'a, B> {
     /// It may run twice.
     may_repeat: bool,
     may_block: bool,
-    redirects: u32,
+    was_redirected: bool,
     pauses: u32,
     /// An attempt that may have run.
     earlier: Option<Error>,
@@ -66,7 +64,8 @@ impl<'a, B: Backend> Way<'a, B> {
         };
         Self {
             may_repeat,
-            may_block: block.is_some(),
+            // A timeout that the caller has set is for all attempts together.
+            may_block: block.is_some() && !options.is_strict(),
             ..Self::until(engine, slot, deadline, options)
         }
     }
@@ -85,7 +84,7 @@ impl<'a, B: Backend> Way<'a, B> {
             deadline,
             may_repeat: true,
             may_block: false,
-            redirects: 0,
+            was_redirected: false,
             pauses: 0,
             earlier: None,
         }
@@ -93,14 +92,17 @@ impl<'a, B: Backend> Way<'a, B> {
 
     /// The node that has the slot, as far as is known.
     pub(super) async fn first(&self) -> Result<Stop<B>, Error> {
-        let table = self.engine.table(self.deadline, &self.options).await?;
-        self.at_owner(table)
-    }
-
-    fn at_owner(&self, table: Arc<SlotTable>) -> Result<Stop<B>, Error> {
-        match self.owner(&table) {
-            Some(node) => Ok(self.stop(node.clone(), table, false)),
-            None => Err(self.engine.unserved(self.slot, &table)),
+        loop {
+            let table = self.engine.table(self.deadline, &self.options).await?;
+            if let Some(node) = self.owner(&table) {
+                return Ok(self.stop(node.clone(), table, false));
+            }
+            let unserved = self.engine.unserved(self.slot, &table);
+            if !self.options.is_patient || clock::now() >= self.deadline {
+                return Err(unserved);
+            }
+            let cluster = &self.engine.state.cluster;
+            cluster.table.next(Some(&table), self.deadline).await;
         }
     }
 
@@ -126,7 +128,7 @@ impl<'a, B: Backend> Way<'a, B> {
     /// # Errors
     /// The end of the call.
     pub(super) async fn after(&mut self, last: Stop<B>, error: Error) -> Result<Stop<B>, Error> {
-        let is_unexecuted = error.has_not_run();
+        let is_unexecuted = error.has_not_run() || self.is_refusal(&error);
         if !is_unexecuted && !self.may_repeat {
             return Err(self.ended(error));
         }
@@ -143,20 +145,28 @@ impl<'a, B: Backend> Way<'a, B> {
         }
     }
 
+    /// Whether the node itself has refused a script: for this slot, or in its own words. What scripts answer proves nothing
+    /// otherwise.
+    fn is_refusal(&self, error: &Error) -> bool {
+        match redirect(error) {
+            Some(redirect) => self.slot.is_none_or(|slot| slot == redirect.slot),
+            None => is_passing(error),
+        }
+    }
+
     /// `None` if the error is the end.
     async fn follow(&mut self, last: &Stop<B>, error: &Error) -> Option<Result<Stop<B>, Error>> {
+        let cluster = &self.engine.state.cluster;
         if let Some(redirect) = redirect(error) {
-            self.redirects += 1;
             self.slot = Some(redirect.slot);
-            if self.redirects > MAX_REDIRECTS || clock::now() >= self.deadline {
-                return None;
+            if std::mem::replace(&mut self.was_redirected, true) {
+                self.pause(&last.table).await?;
             }
             return self.redirected(last, redirect).await;
         }
-        let cluster = &self.engine.state.cluster;
         match error {
             // Keys of one command are at two nodes, or the cluster finds a new primary.
-            Error::Server { code, .. } if is_passing(code) => {
+            error if is_passing(error) => {
                 cluster.ask_again(&self.engine.state.id);
                 self.pause(&last.table).await?;
             }
@@ -167,7 +177,11 @@ impl<'a, B: Backend> Way<'a, B> {
             | Error::ConnectionLost { .. }
             | Error::Abandoned { .. }
             | Error::Failed { .. } => {
-                let table = cluster.table.present().clone()?;
+                let table = self.engine.table(self.deadline, &self.options).await;
+                let table = match table {
+                    Ok(table) => table,
+                    Err(error) => return Some(Err(error)),
+                };
                 if Arc::ptr_eq(&table, &last.table) {
                     return None;
                 }
@@ -178,12 +192,11 @@ impl<'a, B: Backend> Way<'a, B> {
             }
             _ => return None,
         }
-        let table = cluster.table.present().clone()?;
-        Some(self.at_owner(table))
+        Some(self.first().await)
     }
 
     async fn redirected(
-        &mut self,
+        &self,
         last: &Stop<B>,
         redirect: Redirect<'_>,
     ) -> Option<Result<Stop<B>, Error>> {
@@ -193,9 +206,13 @@ impl<'a, B: Backend> Way<'a, B> {
             (host, _) => host,
         };
         let address = Address::of_host(host, redirect.port)?;
-        let mut table = cluster.table.present().clone()?;
         // One that no node confirms is waited for in vain.
         loop {
+            let table = self.engine.table(self.deadline, &self.options).await;
+            let table = match table {
+                Ok(table) => table,
+                Err(error) => return Some(Err(error)),
+            };
             if !redirect.is_ask {
                 table.moved(redirect.slot, &address);
             }
@@ -208,7 +225,6 @@ impl<'a, B: Backend> Way<'a, B> {
             }
             cluster.seek(&self.engine.state.id, address.clone());
             cluster.table.next(Some(&table), self.deadline).await;
-            table = cluster.table.present().clone()?;
         }
     }
 
@@ -285,16 +301,35 @@ impl<B: Backend> CallEngine<B> {
 /// Whether the reply says that the command is to run elsewhere, or here in a moment.
 pub(super) fn sends_away(reply: &Value) -> bool {
     match reply {
-        Value::ServerError(error) => {
-            let text = error.details().unwrap_or_default();
-            Redirect::of(error.code(), text).is_some() || is_passing(error.code())
-        }
+        Value::ServerError(error) => is_away(error.code(), error.details().unwrap_or_default()),
         _ => false,
     }
 }
 
-pub(super) fn is_passing(code: &str) -> bool {
-    matches!(code, "TRYAGAIN" | "CLUSTERDOWN")
+/// Whether an error reply says so.
+pub(super) fn is_away(code: &str, text: &str) -> bool {
+    Redirect::of(code, text).is_some() || will_pass(code, text)
+}
+
+/// Whether the command will be accepted in a moment, here or at another node. The server's own words are asked for, since a
+/// script may answer with the code.
+fn will_pass(code: &str, text: &str) -> bool {
+    match code {
+        "TRYAGAIN" => text.starts_with("Multiple keys request during rehashing"),
+        "CLUSTERDOWN" => ["The cluster is down", "Hash slot not served"]
+            .iter()
+            .any(|own| text.starts_with(own)),
+        // A command that blocked at a primary that is a replica now.
+        "UNBLOCKED" => text.contains("instance state changed"),
+        _ => false,
+    }
+}
+
+fn is_passing(error: &Error) -> bool {
+    match error {
+        Error::Server { code, error, .. } => will_pass(code, error.detail().unwrap_or_default()),
+        _ => false,
+    }
 }
 
 fn redirect(error: &Error) -> Option<Redirect<'_>> {

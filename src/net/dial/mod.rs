@@ -72,6 +72,8 @@ pub(crate) struct Dialler {
     connector: Arc<dyn Connector>,
     memory: Arc<Memory>,
     logins: Arc<LoginCell>,
+    /// The database by whose name a provider is asked for credentials; `None` for that of the settings.
+    whole: Option<Arc<str>>,
 }
 
 /// The time that a dial has.
@@ -88,6 +90,15 @@ impl Dialler {
             connector,
             memory: Arc::default(),
             logins: Arc::default(),
+            whole: None,
+        }
+    }
+
+    /// The same for a part of this database.
+    pub(crate) fn of_part(self, whole: Arc<str>) -> Self {
+        Self {
+            whole: Some(whole),
+            ..self
         }
     }
 
@@ -226,7 +237,8 @@ impl Dialler {
         let Some(source) = &settings.credentials else {
             return Ok(None);
         };
-        let fetching = self.logins.fetch(source, &settings.name);
+        let name = self.whole.as_ref().unwrap_or(&settings.name);
+        let fetching = self.logins.fetch(source, name);
         let late = |_| {
             let limit = Rounded(time.limit);
             Err(format!("no answer of their provider within {limit}"))

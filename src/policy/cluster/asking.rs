@@ -61,7 +61,7 @@ impl Asking {
 
     /// Whether the nodes are to be asked now. Then the question is under way.
     pub(crate) fn begin(&mut self, now: Instant) -> bool {
-        let begins = !self.is_under_way && self.next <= now;
+        let begins = self.is_due(now);
         if begins {
             self.is_under_way = true;
             self.is_wanted = false;
@@ -88,6 +88,11 @@ impl Asking {
         if self.is_wanted {
             self.next = self.next.min(now + LONGEST_WISH.mul_f64(jitter));
         }
+    }
+
+    /// Whether the nodes are to be asked now.
+    pub(crate) fn is_due(&self, now: Instant) -> bool {
+        !self.is_under_way && self.next <= now
     }
 
     /// When to look again; `None` while a question is under way.
