@@ -50,7 +50,8 @@ type End = Option<Result<(), ConsumerError>>;
 /// a consumer that has died. After [`max_deliveries`](crate::ConsumerBuilder::max_deliveries) an entry goes to the
 /// [dead letters](crate::ConsumerBuilder::dead_letters), in the same transaction in which it is acknowledged, so it is
 /// there once. While a handler runs, or an entry waits for its turn, the claim to it is renewed. So a handler may take
-/// longer than `claim_idle`.
+/// longer than `claim_idle`. An entry that another consumer has taken over all the same, after a pause of this process for
+/// instance, is left to it.
 ///
 /// An entry that is deleted from the stream while it is pending, for instance by `XTRIM`, cannot be handled any more. It
 /// counts as [trimmed](ConsumerStats::trimmed).
