@@ -115,7 +115,8 @@ impl Subscription {
     ///
     /// # Errors
     ///
-    /// As [`Database::subscribe`]. Then none of the channels is added; the others go on.
+    /// As [`Database::subscribe`]; then none of the channels is added, and the others go on. [`Error::Overloaded`] if the
+    /// subscription has ended with [`EndCause::Overflowed`](crate::EndCause::Overflowed).
     pub async fn subscribe(
         &mut self,
         channels: impl IntoIterator<Item = impl AsRef<[u8]>>,
