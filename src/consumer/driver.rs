@@ -25,7 +25,7 @@ use crate::{
     error::Error,
     execution::Stage,
     policy::consumer::{Action, Duties, EntryId, Errand, Event, Question, Terms, Trouble},
-    state::clock,
+    state::{ConsumerShare, clock},
 };
 
 /// How long a consumer whose handler has gone tries to acknowledge what was handled before.
@@ -53,6 +53,7 @@ pub(super) struct Driver {
     deadline: Option<Instant>,
     timer: Pin<Box<Sleep>>,
     statistics: watch::Sender<ConsumerStats>,
+    share: ConsumerShare,
     /// The last error, and the errand that is yet to succeed.
     last_error: Option<(Errand, String)>,
     /// Why it ends by itself, if it does.
@@ -67,6 +68,7 @@ impl Driver {
         handlers: Handlers,
         stop: oneshot::Receiver<Instant>,
         statistics: watch::Sender<ConsumerStats>,
+        share: ConsumerShare,
     ) -> Self {
         Self {
             duties: Duties::new(terms),
@@ -77,6 +79,7 @@ impl Driver {
             deadline: None,
             timer: Box::pin(sleep_until(clock::now())),
             statistics,
+            share,
             last_error: None,
             why_ended: None,
         }
@@ -200,11 +203,17 @@ impl Driver {
         Poll::Pending
     }
 
-    fn publish(&self) {
-        self.statistics.send_replace(ConsumerStats::new(
+    fn publish(&mut self) {
+        let (tally, running, held) = (
             self.duties.tally(),
             self.duties.running(),
             self.duties.held(),
+        );
+        self.share.update(tally, running, held);
+        self.statistics.send_replace(ConsumerStats::new(
+            tally,
+            running,
+            held,
             self.last_error.as_ref().map(|(_, text)| text.clone()),
         ));
     }

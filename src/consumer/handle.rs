@@ -69,6 +69,13 @@ type End = Option<Result<(), ConsumerError>>;
 /// While the stream is empty, one [leased](crate::Database#connections) connection waits for entries. All else runs on
 /// the shared connections, except for a move to the dead letters, which takes a lease.
 ///
+/// # Shutdown
+///
+/// [Stop](Self::stop) all consumers before [`Supervisor::shutdown`](crate::Supervisor::shutdown), which lets no further
+/// command through: what is handled from then on cannot be acknowledged and is handled again, and handlers that still run
+/// at its end are cancelled. A consumer that is left ends with
+/// [`ConsumerError::Database`](crate::ConsumerError::Database).
+///
 /// It needs Redis 6.2 or later (`XAUTOCLAIM`).
 #[must_use = "the consumer stops when this is dropped"]
 pub struct Consumer {
@@ -93,10 +100,11 @@ impl Consumer {
         let cancelled = CancellationToken::new();
         let cancels_on_drop = cancelled.clone().drop_guard();
         let application = Handle::try_current();
+        let share = database.engine.state.consumers.join();
         let driver = async move {
             let runtime = application.unwrap_or_else(|_| Handle::current());
             let handlers = Handlers::new(handler, runtime);
-            Driver::new(terms, group, handlers, stopped, publisher)
+            Driver::new(terms, group, handlers, stopped, publisher, share)
                 .run()
                 .await
         };
