@@ -176,8 +176,8 @@ pub use replica::{Replica, ReplicaStatus};
 pub use scan::{InvalidScanCursor, Scan, ScanCursor};
 pub use shared_lease::SharedLease;
 pub use stats::{
-    DatabaseStats, DurationHistogram, Encryption, Evictions, FallbackStats, LastError,
-    NearCacheStats, PoolStats, SubscriptionStats, SupervisorStats,
+    ConsumerTotals, DatabaseStats, DurationHistogram, Encryption, Evictions, FallbackStats,
+    LastError, NearCacheStats, PoolStats, SubscriptionStats, SupervisorStats,
 };
 #[cfg(feature = "status-page")]
 pub use status_page::{StatusBody, StatusEvents, StatusPage, StatusRequest, StatusResponse};

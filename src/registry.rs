@@ -371,6 +371,7 @@ impl Registry {
             replica_of,
             node_of,
             near_cache: state.near_cache_figures(),
+            consumers: state.consumers.stats(),
             ..counters.snapshot(id, encryption, history, in_flight, fallback, connections)
         }
     }

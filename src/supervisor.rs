@@ -416,6 +416,8 @@ impl Supervisor {
     /// to finish, at most a year. Commands that do not finish get an error that tells whether they may have
     /// run. With a grace of zero, they end at once.
     ///
+    /// [Consumers](crate::Consumer#shutdown) of streams are to be stopped before.
+    ///
     /// What would use up the grace for nothing does not:
     /// - Commands that block (`BLPOP`, `XREAD BLOCK` …) are unblocked by `CLIENT UNBLOCK`, and return as if
     ///   their own timeouts had passed, with nil. An element that is popped at that moment is delivered. On

@@ -5,7 +5,7 @@ use redis::ServerError;
 use super::{CallEngine, CallOptions, attempts::Attempts};
 use crate::{
     backend::Backend,
-    error::Error,
+    error::{Error, Limit},
     events::Topic,
     execution::{Execution, Stage},
     policy::{gate_state::GateState, subscriptions::SubscriberId},
@@ -30,6 +30,9 @@ impl<B: Backend> CallEngine<B> {
         joining.await.map_err(|why| match why {
             NotJoined::Refused(error) => self.subscription_refused(error),
             NotJoined::CircuitOpened => self.refused(GateState::Open),
+            NotJoined::Overflowed { max_messages } => {
+                self.overloaded(Limit::Subscription(max_messages))
+            }
             NotJoined::Ended => self.over(Execution::NotSent, 1),
             NotJoined::TimedOut {
                 is_connected,

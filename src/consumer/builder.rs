@@ -140,7 +140,8 @@ impl ConsumerBuilder {
     }
 
     /// An entry that was delivered so often, and never acknowledged, goes to the
-    /// [dead letters](Self::dead_letters). Default: 5. Deliveries to consumers that died count.
+    /// [dead letters](Self::dead_letters). Default: 5. Deliveries to consumers that died count, and so do those in a reply
+    /// that was too large to be read: with less than 3, the neighbours of a very large entry may end there, too.
     pub fn max_deliveries(mut self, deliveries: NonZeroU64) -> Self {
         self.max_deliveries = Some(deliveries);
         self
@@ -158,6 +159,10 @@ impl ConsumerBuilder {
     /// A dead letter has the fields of the entry and `dead:stream`, `dead:group`, `dead:id`, `dead:deliveries`, and
     /// `dead:failure` with the beginning of the handler's last error, if it failed in the same process. The stream grows
     /// until somebody trims it.
+    ///
+    /// An entry that alone is larger than [`max_reply_bytes`](crate::DatabaseConfig::max_reply_bytes) permits cannot be
+    /// read. When it was delivered often enough, its dead letter has none of its fields: `dead:id` tells where they are in
+    /// the stream, and `dead:failure` the reason.
     pub fn dead_letters(mut self, stream: impl Into<String>) -> Self {
         self.dead_letters = Some(stream.into());
         self
@@ -206,7 +211,8 @@ impl ConsumerBuilder {
 
     /// Starts the consumer, as [`run`](Self::run), with an actor as its handler. An entry is acknowledged when the actor
     /// has replied with `Ok`; at most [`concurrency`](Self::concurrency) messages wait for their replies. When the actor
-    /// has stopped, the consumer ends with
+    /// has stopped, the consumer acknowledges what the actor has handled, for which it takes up to ten seconds, gives back
+    /// what it has not begun, and ends with
     /// [`ConsumerError::RecipientStopped`](crate::ConsumerError::RecipientStopped).
     pub fn deliver_to(self, recipient: Recipient<HandleEntry>) -> Consumer {
         self.start(handler_of(recipient))

@@ -5,6 +5,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
@@ -17,15 +18,18 @@ use super::{
     entry::StreamEntry,
     error::ConsumerError,
     group::Group,
-    handler::{Ended, Handlers},
+    handler::{Ended, Handlers, Verdict},
     statistics::ConsumerStats,
 };
 use crate::{
     error::Error,
     execution::Stage,
-    policy::consumer::{Action, Duties, Errand, Event, Question, Terms, Trouble},
-    state::clock,
+    policy::consumer::{Action, Duties, EntryId, Errand, Event, Question, Terms, Trouble},
+    state::{ConsumerShare, clock},
 };
+
+/// How long a consumer whose handler has gone tries to acknowledge what was handled before.
+const LAST_ACKNOWLEDGEMENTS: Duration = Duration::from_secs(10);
 
 /// How an errand ended.
 type Answer = (Errand, Result<Event<StreamEntry>, Error>);
@@ -35,7 +39,7 @@ enum Happening {
     /// The grace of the stop ends at this time.
     StopAsked(Instant),
     Answered(Answer),
-    HandlerEnded(Result<Ended, ConsumerError>),
+    HandlerEnded(Ended),
     Woken,
 }
 
@@ -49,10 +53,11 @@ pub(super) struct Driver {
     deadline: Option<Instant>,
     timer: Pin<Box<Sleep>>,
     statistics: watch::Sender<ConsumerStats>,
+    share: ConsumerShare,
     /// The last error, and the errand that is yet to succeed.
     last_error: Option<(Errand, String)>,
-    /// Why no further errand can succeed.
-    cut_off: Option<ConsumerError>,
+    /// Why it ends by itself, if it does.
+    why_ended: Option<ConsumerError>,
 }
 
 impl Driver {
@@ -63,6 +68,7 @@ impl Driver {
         handlers: Handlers,
         stop: oneshot::Receiver<Instant>,
         statistics: watch::Sender<ConsumerStats>,
+        share: ConsumerShare,
     ) -> Self {
         Self {
             duties: Duties::new(terms),
@@ -73,8 +79,9 @@ impl Driver {
             deadline: None,
             timer: Box::pin(sleep_until(clock::now())),
             statistics,
+            share,
             last_error: None,
-            cut_off: None,
+            why_ended: None,
         }
     }
 
@@ -96,20 +103,20 @@ impl Driver {
             }
             let has_no_grace = self.deadline.is_some_and(|at| at <= now);
             if self.duties.is_over() || has_no_grace {
-                return self.cut_off.take().map_or(Ok(()), Err);
+                return self.why_ended.take().map_or(Ok(()), Err);
             }
             self.publish();
             match self.next(now).await {
                 Happening::StopAsked(deadline) => {
-                    self.deadline = Some(deadline);
+                    self.deadline = Some(self.deadline.map_or(deadline, |at| at.min(deadline)));
                     self.tell(Event::Stop);
                 }
                 Happening::Answered(answer) => self.answered(answer),
                 Happening::HandlerEnded(ended) => {
-                    self.handled(ended?);
+                    self.handled(ended);
                     // Those that have ended as well are acknowledged together.
                     while let Some(ended) = self.handlers.try_ended().await {
-                        self.handled(ended?);
+                        self.handled(ended);
                     }
                 }
                 Happening::Woken => {}
@@ -130,8 +137,24 @@ impl Driver {
     }
 
     fn handled(&mut self, ended: Ended) {
-        let Ended { id, failure } = ended;
+        let Ended { id, verdict } = ended;
+        let failure = match verdict {
+            Verdict::Handled => None,
+            Verdict::Failed(failure) => Some(failure),
+            Verdict::Gone(why) => return self.has_no_handler(id, why),
+        };
         self.tell(Event::Handled { id, failure });
+    }
+
+    /// Nothing handles entries any more. What was handled before is still acknowledged.
+    fn has_no_handler(&mut self, id: EntryId, why: ConsumerError) {
+        if self.why_ended.is_none() {
+            self.why_ended = Some(why);
+            let latest = clock::now() + LAST_ACKNOWLEDGEMENTS;
+            self.deadline = Some(self.deadline.map_or(latest, |at| at.min(latest)));
+            self.tell(Event::Stop);
+        }
+        self.tell(Event::Abandoned { id });
     }
 
     fn answered(&mut self, (errand, answer): Answer) {
@@ -145,8 +168,8 @@ impl Driver {
         let trouble = trouble(errand, &error);
         self.last_error = Some((errand, error.to_string()));
         self.tell(Event::Failed { errand, trouble });
-        if self.duties.is_cut_off() && self.cut_off.is_none() {
-            self.cut_off = Some(self.group.explain(trouble, error));
+        if self.duties.is_cut_off() && self.why_ended.is_none() {
+            self.why_ended = Some(self.group.explain(trouble, error));
         }
     }
 
@@ -180,11 +203,17 @@ impl Driver {
         Poll::Pending
     }
 
-    fn publish(&self) {
-        self.statistics.send_replace(ConsumerStats::new(
+    fn publish(&mut self) {
+        let (tally, running, held) = (
             self.duties.tally(),
             self.duties.running(),
             self.duties.held(),
+        );
+        self.share.update(tally, running, held);
+        self.statistics.send_replace(ConsumerStats::new(
+            tally,
+            running,
+            held,
             self.last_error.as_ref().map(|(_, text)| text.clone()),
         ));
     }
@@ -225,10 +254,10 @@ async fn ask(group: &Group, question: Question<StreamEntry>) -> Result<Event<Str
             }
             Event::Buried { was_pending }
         }
-        Question::Renew(ids) => Event::Renewed {
-            ids: group.renew(&ids).await?,
-            since,
-        },
+        Question::Renew(ids) => {
+            let (ids, lost) = group.renew(ids).await?;
+            Event::Renewed { ids, lost, since }
+        }
         Question::Release(entries) => {
             group.release(&entries).await?;
             Event::Released

@@ -50,7 +50,8 @@ type End = Option<Result<(), ConsumerError>>;
 /// a consumer that has died. After [`max_deliveries`](crate::ConsumerBuilder::max_deliveries) an entry goes to the
 /// [dead letters](crate::ConsumerBuilder::dead_letters), in the same transaction in which it is acknowledged, so it is
 /// there once. While a handler runs, or an entry waits for its turn, the claim to it is renewed. So a handler may take
-/// longer than `claim_idle`.
+/// longer than `claim_idle`. An entry that another consumer has taken over all the same, after a pause of this process for
+/// instance, is left to it.
 ///
 /// An entry that is deleted from the stream while it is pending, for instance by `XTRIM`, cannot be handled any more. It
 /// counts as [trimmed](ConsumerStats::trimmed).
@@ -67,6 +68,13 @@ type End = Option<Result<(), ConsumerError>>;
 ///
 /// While the stream is empty, one [leased](crate::Database#connections) connection waits for entries. All else runs on
 /// the shared connections, except for a move to the dead letters, which takes a lease.
+///
+/// # Shutdown
+///
+/// [Stop](Self::stop) all consumers before [`Supervisor::shutdown`](crate::Supervisor::shutdown), which lets no further
+/// command through: what is handled from then on cannot be acknowledged and is handled again, and handlers that still run
+/// at its end are cancelled. A consumer that is left ends with
+/// [`ConsumerError::Database`](crate::ConsumerError::Database).
 ///
 /// It needs Redis 6.2 or later (`XAUTOCLAIM`).
 #[must_use = "the consumer stops when this is dropped"]
@@ -92,10 +100,11 @@ impl Consumer {
         let cancelled = CancellationToken::new();
         let cancels_on_drop = cancelled.clone().drop_guard();
         let application = Handle::try_current();
+        let share = database.engine.state.consumers.join();
         let driver = async move {
             let runtime = application.unwrap_or_else(|_| Handle::current());
             let handlers = Handlers::new(handler, runtime);
-            Driver::new(terms, group, handlers, stopped, publisher)
+            Driver::new(terms, group, handlers, stopped, publisher, share)
                 .run()
                 .await
         };

@@ -20,14 +20,14 @@ use crate::policy::consumer::EntryId;
 pub(super) enum Verdict {
     Handled,
     Failed(Box<str>),
-    /// There is nothing to handle entries any more.
-    Gone,
+    /// There is nothing to handle entries any more, for this reason.
+    Gone(ConsumerError),
 }
 
-/// A handler that has ended, with the reason of its failure.
+/// A handler that has ended.
 pub(super) struct Ended {
     pub(super) id: EntryId,
-    pub(super) failure: Option<Box<str>>,
+    pub(super) verdict: Verdict,
 }
 
 pub(super) type Handling = Pin<Box<dyn Future<Output = Verdict> + Send>>;
@@ -60,28 +60,25 @@ impl Handlers {
         self.entries.insert(task.id(), id);
     }
 
-    /// The next handler that has ended. The error is one of the whole consumer.
-    pub(super) fn poll_ended(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<Ended, ConsumerError>> {
+    /// The next handler that has ended.
+    pub(super) fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
         let Some(ended) = ready!(self.tasks.poll_join_next_with_id(cx)) else {
             return Poll::Pending;
         };
-        let (task, failure) = match ended {
-            Ok((task, Verdict::Handled)) => (task, None),
-            Ok((task, Verdict::Failed(failure))) => (task, Some(failure)),
-            Ok((_, Verdict::Gone)) => return Poll::Ready(Err(ConsumerError::RecipientStopped)),
-            Err(error) if error.is_cancelled() => return Poll::Ready(Err(ConsumerError::Runtime)),
-            Err(error) => (error.id(), Some(panic_of(error))),
+        let (task, verdict) = match ended {
+            Ok(ended) => ended,
+            Err(error) if error.is_cancelled() => {
+                (error.id(), Verdict::Gone(ConsumerError::Runtime))
+            }
+            Err(error) => (error.id(), Verdict::Failed(panic_of(error))),
         };
         let id = self.entries.remove(&task);
         let id = id.expect("BUG: each task has an entry");
-        Poll::Ready(Ok(Ended { id, failure }))
+        Poll::Ready(Ended { id, verdict })
     }
 
     /// The next handler that has ended already.
-    pub(super) async fn try_ended(&mut self) -> Option<Result<Ended, ConsumerError>> {
+    pub(super) async fn try_ended(&mut self) -> Option<Ended> {
         poll_fn(|cx| {
             Poll::Ready(match self.poll_ended(cx) {
                 Poll::Ready(ended) => Some(ended),

@@ -6,6 +6,7 @@ use actix::{MailboxError, Message, Recipient};
 
 use super::{
     entry::StreamEntry,
+    error::ConsumerError,
     handler::{Handler, Verdict},
 };
 
@@ -33,7 +34,9 @@ pub(super) fn handler_of(recipient: Recipient<HandleEntry>) -> Handler {
                 Ok(Ok(())) => Verdict::Handled,
                 Ok(Err(error)) => Verdict::Failed(error.to_string().into()),
                 // An actor that was restarted has the same address.
-                Err(MailboxError::Closed) if !recipient.connected() => Verdict::Gone,
+                Err(MailboxError::Closed) if !recipient.connected() => {
+                    Verdict::Gone(ConsumerError::RecipientStopped)
+                }
                 Err(error) => Verdict::Failed(error.to_string().into()),
             }
         })

@@ -25,6 +25,10 @@ pub enum Limit {
     /// by default. The shared connections use them all, so none can ever be leased. Waiting would not
     /// help; the configuration has to change.
     Connections(usize),
+    /// Messages that a subscription may leave unread:
+    /// [`SubscriptionBuilder::max_messages`](crate::SubscriptionBuilder::max_messages), beside its bound of bytes. The
+    /// subscription has ended with [`EndCause::Overflowed`](crate::EndCause::Overflowed), so nothing can be added to it.
+    Subscription(usize),
 }
 
 impl fmt::Display for Limit {
@@ -37,6 +41,10 @@ impl fmt::Display for Limit {
                 f,
                 "max_connections = {limit}, and the shared connections leave none to lease; raise \
                  max_connections"
+            ),
+            Self::Subscription(limit) => write!(
+                f,
+                "max_messages = {limit} of the subscription, which has ended with it"
             ),
         }
     }

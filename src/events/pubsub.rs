@@ -61,6 +61,14 @@ pub enum PubSubEvent {
     Ended(EndCause),
 }
 
+impl PubSubEvent {
+    /// Whether messages may be missing here: a [`Gap`](Self::Gap) or a [`Lagged`](Self::Lagged). A state that is kept by
+    /// means of the messages is to be [read anew](crate::Subscription#a-state-and-its-changes) then.
+    pub fn misses_messages(&self) -> bool {
+        matches!(self, Self::Gap { .. } | Self::Lagged(_))
+    }
+}
+
 impl actix::Message for PubSubEvent {
     type Result = ();
 }

@@ -53,6 +53,8 @@ use crate::{registry::Registry, stats::SupervisorStats};
 /// | `redis_steward.near_cache_bytes` | gauge | about the memory of what it keeps |
 /// | `redis_steward.subscribers`, `.topics` | gauge | subscriptions, and the channels and patterns that they listen to |
 /// | `redis_steward.pubsub` | counter, `event` | messages `received`, `delivered` and `dropped`, `gaps`, channels `refused`, and connections `opened`, `failed` and `lost`, as in [`SubscriptionStats`](crate::SubscriptionStats) |
+/// | `redis_steward.consumers`, `.entries_held` | gauge | consumers of streams that run, and the entries that they have and did not acknowledge yet |
+/// | `redis_steward.entries` | counter, `event` | entries `read`, `claimed`, `handled`, `failed`, `acknowledged`, `dead_lettered` and `trimmed`, as in [`ConsumerTotals`](crate::ConsumerTotals) |
 ///
 /// A histogram gets each duration as the middle of its [bucket](crate::DurationHistogram): the counts of buckets are exact
 /// if the metrics system has the bounds of

@@ -38,6 +38,9 @@ pub(super) const NEAR_CACHE_BYTES: &str = "redis_steward.near_cache_bytes";
 pub(super) const PUBSUB: &str = "redis_steward.pubsub";
 pub(super) const SUBSCRIBERS: &str = "redis_steward.subscribers";
 pub(super) const TOPICS: &str = "redis_steward.topics";
+pub(super) const CONSUMERS: &str = "redis_steward.consumers";
+pub(super) const ENTRIES: &str = "redis_steward.entries";
+pub(super) const ENTRIES_HELD: &str = "redis_steward.entries_held";
 
 /// Tells the recorder of the program what they mean.
 pub(super) fn describe() {
@@ -76,6 +79,11 @@ pub(super) fn describe() {
         (LEASES, "Connections that are leased."),
         (SUBSCRIBERS, "Subscriptions that exist."),
         (TOPICS, "Channels and patterns with a subscriber."),
+        (CONSUMERS, "Consumers of streams that run."),
+        (
+            ENTRIES_HELD,
+            "Entries of streams that were delivered and are not acknowledged.",
+        ),
     ] {
         describe_gauge!(name, Unit::Count, meaning);
     }
@@ -113,6 +121,7 @@ pub(super) fn describe() {
             PUBSUB,
             "Messages of subscribers, their gaps, and the fate of their connection.",
         ),
+        (ENTRIES, "Entries of streams, and what became of them."),
         (FALLBACK, "What a fallback has done in place of the server."),
         (NEAR_CACHE, "Reads and keys of the near cache."),
     ] {

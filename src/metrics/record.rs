@@ -4,14 +4,14 @@ use metrics::{Label, counter, gauge, histogram};
 
 use super::names::{
     BYTES, CIRCUIT, CIRCUIT_CHANGES, CONNECTION_COUNT, CONNECTION_IDLE_MAX, CONNECTION_MAX,
-    CONNECTION_STATE, CONNECTIONS, CREATE_TIME, EVENTS, EVICTIONS, FALLBACK, IN_FLIGHT,
-    IN_FLIGHT_BYTES, LEASES, NEAR_CACHE, NEAR_CACHE_BYTES, OPERATION_DURATION, OPERATIONS, PARKED,
-    PENDING_REQUESTS, POOL, PUBSUB, RETRIES, RETRIES_DENIED, SLOW, STATE, SUBSCRIBERS, SYSTEM,
-    TIMEOUTS, TOPICS, TRIPS, USE_TIME, WAIT_TIME,
+    CONNECTION_STATE, CONNECTIONS, CONSUMERS, CREATE_TIME, ENTRIES, ENTRIES_HELD, EVENTS,
+    EVICTIONS, FALLBACK, IN_FLIGHT, IN_FLIGHT_BYTES, LEASES, NEAR_CACHE, NEAR_CACHE_BYTES,
+    OPERATION_DURATION, OPERATIONS, PARKED, PENDING_REQUESTS, POOL, PUBSUB, RETRIES,
+    RETRIES_DENIED, SLOW, STATE, SUBSCRIBERS, SYSTEM, TIMEOUTS, TOPICS, TRIPS, USE_TIME, WAIT_TIME,
 };
 use crate::{
     events::CircuitState,
-    stats::{DatabaseStats, DurationHistogram, SubscriptionStats, SupervisorStats},
+    stats::{ConsumerTotals, DatabaseStats, DurationHistogram, SubscriptionStats, SupervisorStats},
 };
 
 const STATES: [&str; 6] = [
@@ -128,6 +128,22 @@ fn record_database(labels: &Labels<'_>, added: &DatabaseStats) {
         labels.gauge(NEAR_CACHE_BYTES, near_cache.bytes as usize);
     }
     record_subscriptions(labels, &added.subscriptions);
+    record_consumers(labels, &added.consumers);
+}
+
+fn record_consumers(labels: &Labels<'_>, added: &ConsumerTotals) {
+    labels.gauge(CONSUMERS, added.running);
+    labels.gauge(ENTRIES_HELD, added.held);
+    let events = [
+        ("read", added.read),
+        ("claimed", added.claimed),
+        ("handled", added.handled),
+        ("failed", added.failed),
+        ("acknowledged", added.acknowledged),
+        ("dead_lettered", added.dead_lettered),
+        ("trimmed", added.trimmed),
+    ];
+    labels.counter_of(ENTRIES, "event", &events);
 }
 
 fn record_subscriptions(labels: &Labels<'_>, added: &SubscriptionStats) {
@@ -162,6 +178,8 @@ pub(super) fn record_removed(database: &str) {
         LEASES,
         SUBSCRIBERS,
         TOPICS,
+        CONSUMERS,
+        ENTRIES_HELD,
         CIRCUIT,
     ] {
         labels.gauge(name, 0);

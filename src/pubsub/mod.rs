@@ -56,6 +56,52 @@ use crate::{
 /// [`reset`](crate::Supervisor::reset). While the circuit is open no connection is opened, and one that works stays. The
 /// stream ends with [`PubSubEvent::Ended`].
 ///
+/// # A state and its changes
+///
+/// To follow a state that the server holds, subscribe first and read it then: the subscription is confirmed, so each later
+/// change comes as a message. Read it again where messages may be missing. Messages that were on their way during a read
+/// tell of changes that the state has already, so it must do no harm to apply one again: send new values, not differences.
+///
+/// ```no_run
+/// # async fn example(main: redis_steward::Database) -> Result<(), redis_steward::Error> {
+/// use redis_steward::PubSubEvent;
+///
+/// let mut changes = main.subscribe(["price:changed"]).await?;
+/// // A patient handle reads also right after an outage.
+/// let reader = main.patient();
+/// let mut price: Option<String> = reader.query(redis::cmd("GET").arg("price")).await?;
+/// while let Some(event) = changes.next().await {
+///     if event.misses_messages() {
+///         price = reader.query(redis::cmd("GET").arg("price")).await?;
+///     } else if let PubSubEvent::Message { payload, .. } = event {
+///         price = Some(String::from_utf8_lossy(&payload).into_owned());
+///     }
+///     println!("the price is {price:?}");
+/// }
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Changes of keys
+///
+/// The server can publish each change of a key itself, if its setting `notify-keyspace-events` says so, for instance `KA`.
+/// By default it does not, and this crate never changes settings of a server. Where it is off, nothing comes, and nothing
+/// else tells. A program finds out by a change of its own:
+///
+/// ```no_run
+/// # async fn example(main: redis_steward::Database) -> Result<(), Box<dyn std::error::Error>> {
+/// use std::time::Duration;
+///
+/// let mut changes = main.psubscribe(["__keyspace@0__:session:*"]).await?;
+/// main.query::<()>(redis::cmd("SET").arg("session:probe").arg("").arg("PX").arg(1)).await?;
+/// let first = tokio::time::timeout(Duration::from_secs(1), changes.next()).await;
+/// if first.is_err() {
+///     return Err("the server does not tell of changed keys: set its notify-keyspace-events to KA".into());
+/// }
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Slow subscribers
 ///
 /// Each subscriber has a queue, by default of 4,096 messages and 16 MiB, whichever is reached first. A slow one delays
@@ -115,7 +161,8 @@ impl Subscription {
     ///
     /// # Errors
     ///
-    /// As [`Database::subscribe`]. Then none of the channels is added; the others go on.
+    /// As [`Database::subscribe`]; then none of the channels is added, and the others go on. [`Error::Overloaded`] if the
+    /// subscription has ended with [`EndCause::Overflowed`](crate::EndCause::Overflowed).
     pub async fn subscribe(
         &mut self,
         channels: impl IntoIterator<Item = impl AsRef<[u8]>>,

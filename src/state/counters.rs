@@ -19,7 +19,7 @@ use crate::{
     net::{Tally, TallySink},
     policy::pool::{Eviction, Lane, State},
     stats::{
-        DatabaseStats, Encryption, Evictions, FallbackStats, LastError, PoolStats,
+        ConsumerTotals, DatabaseStats, Encryption, Evictions, FallbackStats, LastError, PoolStats,
         SubscriptionStats,
     },
 };
@@ -145,6 +145,7 @@ impl Counters {
             fallback,
             near_cache: None,
             subscriptions,
+            consumers: ConsumerTotals::default(),
             pool,
         }
     }

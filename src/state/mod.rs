@@ -5,6 +5,7 @@
 
 pub(crate) mod clock;
 mod cluster;
+mod consumers;
 mod counters;
 mod durations;
 mod gate;
@@ -25,6 +26,7 @@ mod subscribers;
 mod survey;
 
 pub(crate) use cluster::{Cluster, ClusterNode, SlotTable};
+pub(crate) use consumers::{ConsumerShare, Consumers};
 pub(crate) use counters::{Counters, count};
 pub(crate) use gate::{Admitted, Gate, NotAdmitted};
 pub(crate) use keeper::{Keeper, Kept};
@@ -104,6 +106,8 @@ pub(crate) struct DatabaseState {
     pub(crate) seen: SeenValues,
     /// The subscribers of channels, which share one connection.
     pub(crate) subscribers: Arc<Subscribers>,
+    /// What the consumers of streams have done.
+    pub(crate) consumers: Arc<Consumers>,
     /// The reason of an open circuit, and the time of its next probe.
     pub(crate) outage: ArcSwapOption<Outage>,
     /// The error of the last attempt to connect, until one succeeds.
@@ -149,6 +153,7 @@ impl DatabaseState {
             dialler,
             parking,
             subscribers: Subscribers::new(id.clone(), executor.clone()),
+            consumers: Arc::default(),
             lessees: Lessees::new(executor.clone()),
             replicas: Replicas::new(executor.clone()),
             cluster: Cluster::new(executor.clone()),

@@ -1,7 +1,8 @@
 //! What happened between two snapshots.
 
 use super::{
-    DatabaseStats, Evictions, FallbackStats, PoolStats, SubscriptionStats, SupervisorStats,
+    ConsumerTotals, DatabaseStats, Evictions, FallbackStats, PoolStats, SubscriptionStats,
+    SupervisorStats,
 };
 use crate::events::Recovery;
 
@@ -96,6 +97,7 @@ impl DatabaseStats {
                 .as_ref()
                 .map(|cache| cache.since(earlier.near_cache.as_ref())),
             subscriptions: later.subscriptions.since(&earlier.subscriptions),
+            consumers: later.consumers.since(&earlier.consumers),
             pool: later.pool.since(&earlier.pool),
         }
     }
@@ -136,6 +138,23 @@ impl SubscriptionStats {
             opened: less(self.opened, earlier.opened),
             dial_failures: less(self.dial_failures, earlier.dial_failures),
             lost: less(self.lost, earlier.lost),
+        }
+    }
+}
+
+impl ConsumerTotals {
+    fn since(&self, earlier: &Self) -> Self {
+        Self {
+            running: self.running,
+            in_progress: self.in_progress,
+            held: self.held,
+            read: less(self.read, earlier.read),
+            claimed: less(self.claimed, earlier.claimed),
+            handled: less(self.handled, earlier.handled),
+            failed: less(self.failed, earlier.failed),
+            acknowledged: less(self.acknowledged, earlier.acknowledged),
+            dead_lettered: less(self.dead_lettered, earlier.dead_lettered),
+            trimmed: less(self.trimmed, earlier.trimmed),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Snapshots of the counters, as plain data.
 
+mod consumers;
 mod display;
 mod encryption;
 mod fallback;
@@ -12,6 +13,7 @@ mod subscriptions;
 #[cfg(feature = "serde")]
 mod wire;
 
+pub use consumers::ConsumerTotals;
 pub use encryption::Encryption;
 pub use fallback::FallbackStats;
 pub use histogram::DurationHistogram;
@@ -190,6 +192,8 @@ pub struct DatabaseStats {
     pub near_cache: Option<NearCacheStats>,
     /// The subscribers of channels, and their connection.
     pub subscriptions: SubscriptionStats,
+    /// The consumers of streams.
+    pub consumers: ConsumerTotals,
     /// The connections of the database.
     pub pool: PoolStats,
 }

@@ -79,6 +79,7 @@ impl Serialize for DatabaseStats {
         map.serialize_entry("fallback", &self.fallback)?;
         map.serialize_entry("near_cache", &self.near_cache)?;
         map.serialize_entry("subscriptions", &self.subscriptions)?;
+        map.serialize_entry("consumers", &self.consumers)?;
         map.serialize_entry("pool", &self.pool)?;
         map.end()
     }

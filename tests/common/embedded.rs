@@ -5,6 +5,10 @@
 /// `left_out_on_embedded` before anything else.
 pub(super) const LEFT_OUT: &[(&str, &[&str])] = &[
     (
+        "messages about changed keys",
+        &["pubsub/keyspace.rs::changes_of_keys_are_messages_where_the_server_tells_of_them"],
+    ),
+    (
         "data that survive a kill",
         &[
             "chaos/main.rs::random_faults_violate_no_invariant",

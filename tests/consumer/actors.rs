@@ -5,7 +5,7 @@ use redis_steward::{ConsumerError, HandleEntry};
 
 use crate::{
     common::{Rig, eventually_async},
-    record::{Record, SOON, add, assert_done, lacks_claims, number, pending, quick},
+    record::{Record, SOON, add, assert_done, lacks_claims, many, number, pending, quick},
 };
 
 struct Biller {
@@ -78,6 +78,35 @@ fn a_consumer_ends_with_its_actor() {
         assert!(pending(&rig.main).await >= 1, "what was not handled stays");
         let statistics = consumer.statistics();
         assert_eq!(statistics.dead_lettered, 0);
+        drop(consumer);
+        rig.end().await;
+    });
+}
+
+/// What the actor has answered a moment before its end must not be handled again.
+#[test]
+fn row_184_what_an_actor_has_handled_is_acknowledged_when_it_stops() {
+    if lacks_claims() {
+        return;
+    }
+    actix_rt::System::new().block_on(async {
+        let rig = Rig::start().await;
+        add(&rig.main, 0..50).await;
+        let record = Record::default();
+        let biller = Biller {
+            record: record.clone(),
+            stops_at: Some(5),
+        };
+        let consumer = quick(&rig.main)
+            .claim_idle(SOON)
+            .concurrency(many(50))
+            .deliver_to(biller.start().recipient());
+        let error = consumer.ended().await;
+        assert!(matches!(error, ConsumerError::RecipientStopped), "{error}");
+        let statistics = consumer.statistics();
+        // The second one has answered with an error.
+        assert_eq!((statistics.handled, statistics.acknowledged), (4, 4));
+        assert_eq!((record.len(), pending(&rig.main).await), (5, 46));
         drop(consumer);
         rig.end().await;
     });

@@ -7,7 +7,9 @@ use redis_steward::StreamEntry;
 
 use crate::{
     common::{Rig, eventually_async, words},
-    record::{DEAD, Record, SOON, add, assert_done, lacks_claims, number, pending, quick, times},
+    record::{
+        DEAD, Record, SOON, add, assert_done, lacks_claims, many, number, pending, quick, times,
+    },
 };
 
 /// The dead letters, as lists of fields and values.
@@ -179,6 +181,50 @@ async fn row_181_dead_letters_that_cannot_be_written_wait() {
     let is_dead = || consumer.statistics().dead_lettered == 1;
     eventually_async(SOON, "it is dead", is_dead).await;
     assert_eq!(dead_letters(&rig).await.len(), 1);
+    consumer.stop(SOON).await.expect("a consumer that runs");
+    assert_done(&rig).await;
+    rig.end().await;
+}
+
+/// It cannot be read, whoever takes it over, so no handler ever sees it.
+#[tokio::test]
+async fn row_185_an_entry_that_is_too_large_goes_to_the_dead_letters() {
+    if lacks_claims() {
+        return;
+    }
+    let rig = Rig::with(|main| main.max_reply_bytes(100_000)).await;
+    add(&rig.main, 0..10).await;
+    let large = redis::cmd("XADD")
+        .arg("orders")
+        .arg("*")
+        .arg("number")
+        .arg("x".repeat(300_000))
+        .take();
+    let id: String = rig.main.query(large).await.expect("an id");
+    add(&rig.main, 10..30).await;
+    let record = Record::default();
+    let noted = record.clone();
+    let consumer = quick(&rig.main)
+        .batch(many(8))
+        .max_deliveries(times(4))
+        .run(move |entry: StreamEntry| {
+            noted.note(&entry);
+            async { Ok::<_, Infallible>(()) }
+        });
+    let is_done = || {
+        let statistics = consumer.statistics();
+        (statistics.acknowledged, statistics.dead_lettered) == (30, 1)
+    };
+    eventually_async(SOON, "all are handled or dead", is_done).await;
+    assert_eq!(record.times().len(), 30);
+    assert_eq!(record.len(), 30, "each once");
+    let letters = dead_letters(&rig).await;
+    assert_eq!(letters.len(), 1);
+    assert_eq!(value(&letters[0], "dead:id"), id);
+    assert_eq!(value(&letters[0], "dead:deliveries"), "4");
+    let failure = value(&letters[0], "dead:failure");
+    assert!(failure.contains("max_reply_bytes"), "{failure}");
+    assert_eq!(value(&letters[0], "number"), "");
     consumer.stop(SOON).await.expect("a consumer that runs");
     assert_done(&rig).await;
     rig.end().await;

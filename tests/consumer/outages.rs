@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, time::Duration};
 
-use redis_steward::{Consumer, Database, StreamEntry};
+use redis_steward::{Consumer, Database, HealthState, StreamEntry};
 use tokio::time::sleep;
 
 use crate::{
@@ -69,8 +69,9 @@ async fn row_183_a_server_that_dies_costs_no_entry() {
         let half = (first + 60) as usize;
         eventually_async(SOON, "some are handled", || record.times().len() > half).await;
         rig.server.kill();
-        // Longer than a quick restart, so that the circuit opens.
-        sleep(Duration::from_millis(1_500)).await;
+        // A longer outage than a quick restart.
+        let is_down = || matches!(rig.main.state(), HealthState::Down { .. });
+        eventually_async(SOON, "the circuit opens", is_down).await;
         rig.server.restart();
         all_acknowledged(&rig, &consumers, first + 200, &record).await;
     }

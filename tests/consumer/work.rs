@@ -54,6 +54,40 @@ async fn entries_are_read_and_acknowledged_in_batches() {
 }
 
 #[tokio::test]
+async fn the_statistics_of_a_database_have_its_consumers() {
+    if lacks_claims() {
+        return;
+    }
+    let rig = Rig::start().await;
+    add(&rig.main, 0..20).await;
+    let consumers: Vec<_> = (0..2)
+        .map(|_| {
+            quick(&rig.main)
+                .max_deliveries(times(1))
+                .batch(many(2))
+                .run(|entry: StreamEntry| async move {
+                    match number(&entry) {
+                        3 => Err("no"),
+                        7 => std::future::pending().await,
+                        _ => Ok(()),
+                    }
+                })
+        })
+        .collect();
+    let totals = || rig.stats().consumers;
+    let is_done = || (totals().acknowledged, totals().dead_lettered) == (18, 1);
+    eventually_async(SOON, "all but one have ended", is_done).await;
+    let now = totals();
+    assert_eq!((now.running, now.in_progress, now.held), (2, 1, 1));
+    assert_eq!((now.read, now.handled, now.failed), (20, 18, 1));
+    drop(consumers);
+    eventually_async(SOON, "they end", || totals().running == 0).await;
+    let now = totals();
+    assert_eq!((now.in_progress, now.held, now.handled), (0, 0, 18));
+    rig.end().await;
+}
+
+#[tokio::test]
 async fn no_more_handlers_run_at_a_time_than_permitted() {
     if lacks_claims() {
         return;

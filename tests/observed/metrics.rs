@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    convert::Infallible,
     io::{Read, Write},
     net::{Ipv4Addr, SocketAddr, TcpStream},
     time::Duration,
@@ -10,11 +11,11 @@ use std::{
 use metrics_exporter_prometheus::PrometheusBuilder;
 use prometheus_parse::{Scrape, Value};
 use redis::cmd;
-use redis_steward::{DatabaseConfig, DurationHistogram, HealthState};
+use redis_steward::{Database, DatabaseConfig, DurationHistogram, HealthState, StartFrom};
 
 use crate::{
     SOON,
-    common::{RedisServer, eventually_async, ports::free_port, spawn},
+    common::{RedisServer, eventually_async, older_than, ports::free_port, spawn},
 };
 
 const NAME: &str = "main";
@@ -124,6 +125,7 @@ async fn a_scrape_agrees_with_the_statistics() {
         assert!(sum > 0, "{name}");
     }
 
+    let is_handled = handle_an_entry(&main).await;
     // The last flush is that of a shutdown.
     let running = tokio::spawn(metrics.run(Duration::from_secs(3_600)));
     supervisor.shutdown(SOON).await;
@@ -144,4 +146,26 @@ async fn a_scrape_agrees_with_the_statistics() {
         matches!(healthy, Some(Value::Gauge(healthy)) if *healthy == 0.0),
         "{healthy:?}"
     );
+    let handled = scraped.get(&("redis_steward_entries".into(), "acknowledged".into()));
+    assert!(
+        matches!(handled, Some(Value::Counter(handled)) if *handled == f64::from(is_handled)),
+        "{handled:?}"
+    );
+}
+
+/// Has a consumer handle one entry of a stream, unless the server is too old.
+async fn handle_an_entry(main: &Database) -> bool {
+    if older_than(6, 2, "XAUTOCLAIM") {
+        return false;
+    }
+    let add = cmd("XADD").arg("s").arg("*").arg("a").arg(1).take();
+    main.query::<()>(add).await.expect("added");
+    let consumer = main
+        .consumer("s", "g")
+        .create_group(StartFrom::Beginning)
+        .run(|_| async { Ok::<_, Infallible>(()) });
+    let is_done = || consumer.statistics().acknowledged == 1;
+    eventually_async(SOON, "it is handled", is_done).await;
+    consumer.stop(SOON).await.expect("a consumer that runs");
+    true
 }

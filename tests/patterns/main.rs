@@ -11,6 +11,7 @@ mod costs;
 mod fate;
 mod feature_flags;
 mod jobs;
+mod live_updates;
 mod locks;
 mod rate_limits;
 mod results;

@@ -2,7 +2,7 @@
 
 use std::{thread, time::Duration};
 
-use actix::{Actor, Context, Handler};
+use actix::{Actor, Arbiter, Context, Handler, ResponseFuture};
 use futures_util::StreamExt as _;
 use redis_steward::{EndCause, Error, PubSubEvent};
 use tokio::sync::mpsc;
@@ -48,6 +48,89 @@ async fn an_actor_gets_all_events_and_the_last_one() {
     rig.supervisor.shutdown(SOON).await;
     let last = events.recv().await.expect("an event");
     assert_eq!(last, PubSubEvent::Ended(EndCause::ShuttingDown));
+}
+
+/// An actor that has never handled its first event.
+struct Stuck(mpsc::UnboundedSender<PubSubEvent>);
+
+impl Actor for Stuck {
+    type Context = Context<Self>;
+}
+
+impl Handler<PubSubEvent> for Stuck {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, event: PubSubEvent, _: &mut Self::Context) -> Self::Result {
+        let _ = self.0.send(event);
+        Box::pin(std::future::pending())
+    }
+}
+
+#[actix_rt::test]
+async fn a_slow_actor_does_not_hold_a_shutdown() {
+    let rig = Rig::start().await;
+    let (seen, mut events) = mpsc::unbounded_channel();
+    let news = rig.main.subscribe(["news"]).await.expect("confirmed");
+    news.deliver_to(Stuck(seen).start().recipient());
+    for number in ["1", "2", "3"] {
+        publish(&rig.server, "news", number);
+    }
+    assert_eq!(payload(events.recv().await.expect("an event")), "1");
+    let have_come = || rig.stats().subscriptions.messages == 3;
+    eventually_async(SOON, "all have come", have_come).await;
+    rig.supervisor.shutdown(SOON).await;
+    assert_eq!(rig.stats().subscriptions.subscribers, 0, "delivered");
+    for number in ["2", "3"] {
+        assert_eq!(payload(events.recv().await.expect("an event")), number);
+    }
+    let last = events.recv().await.expect("an event");
+    assert_eq!(last, PubSubEvent::Ended(EndCause::ShuttingDown));
+}
+
+/// An actor that handles no event before it is let go.
+struct Busy {
+    seen: mpsc::UnboundedSender<PubSubEvent>,
+    go: std::sync::mpsc::Receiver<()>,
+}
+
+impl Actor for Busy {
+    type Context = Context<Self>;
+
+    fn started(&mut self, _: &mut Self::Context) {
+        self.go.recv().expect("let go");
+    }
+}
+
+impl Handler<PubSubEvent> for Busy {
+    type Result = ();
+
+    fn handle(&mut self, event: PubSubEvent, _: &mut Self::Context) {
+        let _ = self.seen.send(event);
+    }
+}
+
+#[actix_rt::test]
+async fn an_actor_that_is_busy_during_a_shutdown_gets_all_events_afterwards() {
+    let rig = Rig::start().await;
+    let (seen, mut events) = mpsc::unbounded_channel();
+    let (let_go, go) = std::sync::mpsc::channel();
+    let arbiter = Arbiter::new();
+    let busy = Busy::start_in_arbiter(&arbiter.handle(), |_| Busy { seen, go });
+    let news = rig.main.subscribe(["news"]).await.expect("confirmed");
+    news.deliver_to(busy.recipient());
+    for number in ["1", "2"] {
+        publish(&rig.server, "news", number);
+    }
+    let have_come = || rig.stats().subscriptions.messages == 2;
+    eventually_async(SOON, "both have come", have_come).await;
+    rig.supervisor.shutdown(SOON).await;
+    let_go.send(()).expect("it waits");
+    for number in ["1", "2"] {
+        assert_eq!(payload(events.recv().await.expect("an event")), number);
+    }
+    let last = events.recv().await.expect("an event");
+    assert_eq!(last, PubSubEvent::Ended(EndCause::ShuttingDown));
+    arbiter.stop();
 }
 
 #[actix_rt::test]

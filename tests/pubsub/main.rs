@@ -9,6 +9,7 @@ mod delivery;
 mod embedded;
 mod endings;
 mod failover;
+mod keyspace;
 mod losses;
 mod refusals;
 mod sharing;

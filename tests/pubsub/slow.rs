@@ -1,7 +1,7 @@
 //! Goal: a slow subscriber loses what its policy says, is told exactly how much, and slows no other. Method: subscribers
 //! that do not read while many messages are published.
 
-use redis_steward::{EndCause, PubSubEvent, Subscription, WhenFull};
+use redis_steward::{EndCause, Error, PubSubEvent, Subscription, WhenFull};
 
 use super::{SOON, message, next};
 use crate::common::{Rig, eventually_async};
@@ -54,6 +54,8 @@ async fn row_207_each_policy_counts_exactly() {
         PubSubEvent::Ended(EndCause::Overflowed)
     );
     assert_eq!(ends.next().await, None);
+    let late = ends.subscribe(["more"]).await.expect_err("it has ended");
+    assert!(matches!(late, Error::Overloaded { .. }), "{late:?}");
     take_numbers(&mut quick, 1, 100).await;
 
     let stats = rig.stats().subscriptions;

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `POST /sessions` with `{"user": "ada"}`, `GET` and `DELETE /sessions/ID` | a session, which ends half an hour after its last use |
 //! | `GET /primes/1000` | a result that is computed once in a minute; the rate of callers is limited |
+//! | `GET /updates`, `POST /updates/5` | a WebSocket that follows an experiment, and its next step |
 //! | `GET /live`, `/ready`, `/health/redis` | for an orchestrator, and for people |
 //! | `GET /metrics` | the statistics, for Prometheus |
 //! | `GET /` | the status page |
@@ -19,6 +20,7 @@ mod results;
 mod sessions;
 mod shutdown;
 mod status;
+mod updates;
 
 use std::{env, error::Error, net::TcpListener, time::Duration};
 
@@ -34,6 +36,7 @@ fn config() -> Config {
     let database = || DatabaseConfig::from_url(url.clone()).command_timeout(Duration::from_secs(1));
     Config::new()
         .database("sessions", database())
+        .database("updates", database())
         // These may fail soon: the answer is computed, or the caller let through.
         .database("results", database().failure_threshold(3))
         .database("limits", database().failure_threshold(3))
@@ -48,7 +51,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let exporter = exporter::Exporter::install(&supervisor)?;
     actix_web::rt::spawn(exporter.clone().run());
 
-    let (state, shown) = (supervisor.clone(), page.clone());
+    let viewers = web::Data::new(updates::Viewers::new());
+
+    let (state, shown, followed) = (supervisor.clone(), page.clone(), viewers.clone());
     let server = HttpServer::new(move || {
         let limited = web::scope("/primes")
             .wrap(from_fn(rate_limit::limit))
@@ -57,6 +62,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             .app_data(web::Data::new(state.clone()))
             .app_data(web::Data::new(shown.clone()))
             .app_data(web::Data::new(exporter.clone()))
+            .app_data(followed.clone())
             .route("/live", web::get().to(health::live))
             .route("/ready", web::get().to(health::ready))
             .route("/health/redis", web::get().to(health::redis))
@@ -64,6 +70,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
             .route("/sessions", web::post().to(sessions::open))
             .route("/sessions/{id}", web::get().to(sessions::read))
             .route("/sessions/{id}", web::delete().to(sessions::close))
+            .route("/updates", web::get().to(updates::follow))
+            .route("/updates/{step}", web::post().to(updates::publish))
             .service(limited)
             // All else is below the path of the status page.
             .default_service(web::to(status::respond))
@@ -71,5 +79,5 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // The end of the program is in `shutdown`.
     let server = server.disable_signals().listen(listener)?.run();
     println!("The status page is at http://{address}/");
-    shutdown::run(server, page, supervisor).await
+    shutdown::run(server, page, viewers, supervisor).await
 }

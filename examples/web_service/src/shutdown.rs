@@ -2,9 +2,11 @@
 
 use std::{error::Error, time::Duration};
 
-use actix_web::{dev::Server, rt};
+use actix_web::{dev::Server, rt, web::Data};
 use redis_steward::{StatusPage, Supervisor};
 use tokio::signal::unix::{SignalKind, signal};
+
+use crate::updates::Viewers;
 
 /// The time that commands in flight have.
 const GRACE: Duration = Duration::from_secs(10);
@@ -14,6 +16,7 @@ const GRACE: Duration = Duration::from_secs(10);
 pub async fn run(
     server: Server,
     page: StatusPage,
+    viewers: Data<Viewers>,
     supervisor: Supervisor,
 ) -> Result<(), Box<dyn Error>> {
     let handle = server.handle();
@@ -26,6 +29,7 @@ pub async fn run(
         }
         // The server would wait for the open streams.
         page.close_streams();
+        viewers.close();
         handle.stop(true).await;
     });
     server.await?;

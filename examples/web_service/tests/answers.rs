@@ -8,9 +8,13 @@ mod service;
 use std::{
     io::{Read, Write},
     net::TcpStream,
+    time::Duration,
 };
 
+use futures_util::{SinkExt as _, StreamExt as _};
 use service::Service;
+use tokio::time::timeout;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async, tungstenite::Message};
 
 /// The status and the body.
 fn get(service: &Service, request: &str) -> (u16, String) {
@@ -64,4 +68,33 @@ fn it_answers_orchestrators_callers_and_prometheus() {
         assert!(has, "{name}: {metrics}");
     }
     assert!(service.terminate(), "it ends well");
+}
+
+#[tokio::test]
+async fn a_page_follows_an_experiment_and_the_end_of_the_program_closes_its_socket() {
+    let program = env!("CARGO_BIN_EXE_web-service");
+    let service = Service::start(program, "memory://updates", "127.0.0.1:0");
+    let url = format!("ws://{}/updates", service.bind());
+    let (mut page, _) = connect_async(url).await.expect("an upgrade");
+    assert_eq!(next(&mut page).await, Message::text(r#"{"step":0}"#));
+    for step in 1..4 {
+        let (status, _) = get(&service, &format!("POST /updates/{step}"));
+        assert_eq!(status, 204);
+        let shown = Message::text(format!(r#"{{"step":{step}}}"#));
+        assert_eq!(next(&mut page).await, shown);
+    }
+    page.send(Message::Ping("hello".into()))
+        .await
+        .expect("sent");
+    assert_eq!(next(&mut page).await, Message::Pong("hello".into()));
+    let ends = tokio::task::spawn_blocking(|| service.terminate());
+    assert!(matches!(next(&mut page).await, Message::Close(Some(_))));
+    drop(page);
+    assert!(ends.await.expect("no panic"), "it ends well");
+}
+
+async fn next(page: &mut WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>) -> Message {
+    let next = timeout(Duration::from_secs(60), page.next()).await;
+    let next = next.expect("a message in time").expect("an open socket");
+    next.expect("a message")
 }

@@ -24,7 +24,7 @@ fn found(number: u64, deliveries: u64) -> Found<u64> {
         id: id(number),
         deliveries,
         key: None,
-        entry: Some(number),
+        content: Content::Whole(number),
     }
 }
 
@@ -72,6 +72,31 @@ impl Course {
     fn handled(&mut self, number: u64, failure: Option<&str>) {
         let (id, failure) = (id(number), failure.map(Box::from));
         self.on(Event::Handled { id, failure });
+    }
+
+    fn renewed(&mut self, ids: impl Into<Vec<EntryId>>, lost: impl Into<Vec<EntryId>>) {
+        let (ids, lost, since) = (ids.into(), lost.into(), self.now);
+        self.on(Event::Renewed { ids, lost, since });
+    }
+
+    /// Entries are taken over, after which there are no more.
+    fn claimed(&mut self, found: impl Into<Vec<Found<u64>>>) {
+        let (found, since) = (found.into(), self.now);
+        self.on(Event::Claimed {
+            found,
+            trimmed: 0,
+            next: EntryId::ZERO,
+            since,
+        });
+    }
+
+    /// The size of the next claim.
+    fn claims(&mut self) -> Option<usize> {
+        self.pass(IDLE);
+        self.actions().into_iter().find_map(|action| match action {
+            Action::Ask(Question::Claim { count, .. }) => Some(count),
+            _ => None,
+        })
     }
 
     fn fails(&mut self, errand: Errand, trouble: Trouble) {
@@ -203,7 +228,7 @@ fn a_failed_entry_is_left_to_be_taken_over_and_the_last_time_buried() {
     let burial = |number, deliveries, failure: Option<&str>| {
         Action::Ask(Question::Bury(Burial {
             id: id(number),
-            entry: number,
+            entry: Some(number),
             deliveries,
             failure: failure.map(Box::from),
         }))
@@ -234,8 +259,7 @@ fn claims_are_renewed_before_others_may_take_the_entries() {
         for action in course.actions() {
             if let Action::Ask(Question::Renew(ids)) = action {
                 renewed.push((course.now - began, ids.len()));
-                let since = course.now;
-                course.on(Event::Renewed { ids, since });
+                course.renewed(ids, []);
             } else if let Action::Ask(Question::Claim { .. }) = action {
                 course.fails(Errand::Claim, Trouble::Refused);
             }
@@ -346,7 +370,7 @@ fn an_entry_that_is_held_is_not_taken_twice() {
     course.pass(IDLE);
     course.actions();
     let trimmed = Found {
-        entry: None,
+        content: Content::Deleted,
         ..found(1, 2)
     };
     course.on(Event::Claimed {
@@ -377,6 +401,131 @@ fn batches_that_are_too_large_become_smaller() {
         }
     }
     assert_eq!(counts, [5, 3, 2, 1, 1]);
+}
+
+#[test]
+fn what_was_too_large_together_is_taken_over_one_by_one() {
+    let mut course = Course::waiting(Terms {
+        batch: 6,
+        ..terms()
+    });
+    course.fails(Errand::Read, Trouble::TooLarge);
+    assert_eq!(course.claims(), Some(1));
+    course.claimed([found(1, 2)]);
+    assert_eq!(course.claims(), Some(2));
+    course.fails(Errand::Claim, Trouble::TooLarge);
+    let mut counts = Vec::new();
+    for number in 2..6 {
+        counts.extend(course.claims());
+        course.claimed([found(number, 2)]);
+        course.handled(number - 1, None);
+        course.on(Event::Acknowledged);
+        course.actions();
+        course.on(Event::Acknowledged);
+    }
+    assert_eq!(counts, [1, 2, 4, 6], "and more at a time when all is well");
+}
+
+#[test]
+fn an_entry_that_is_too_large_by_itself_is_buried_after_its_last_delivery() {
+    let mut course = Course::waiting(terms());
+    let too_large = |deliveries| Found {
+        content: Content::TooLarge,
+        ..found(7, deliveries)
+    };
+    course.claims();
+    course.claimed([too_large(1)]);
+    assert_eq!(course.duties.held(), 0, "it stays pending");
+    course.claims();
+    course.claimed([too_large(2)]);
+    let burial = Action::Ask(Question::Bury(Burial {
+        id: id(7),
+        entry: None,
+        deliveries: 2,
+        failure: None,
+    }));
+    let actions = course.actions();
+    assert!(actions.contains(&burial), "{actions:?}");
+    course.on(Event::Buried { was_pending: true });
+    let tally = course.duties.tally();
+    assert_eq!((tally.dead_lettered, tally.failed), (1, 0));
+    assert_eq!(course.duties.held(), 0);
+}
+
+#[test]
+fn waiting_entries_that_others_have_taken_over_are_dropped() {
+    let mut course = Course::waiting(Terms {
+        batch: 4,
+        ..terms()
+    });
+    let keyed = |number| Found {
+        key: Some(Key::from(*b"k")),
+        ..found(number, 1)
+    };
+    course.read([keyed(1), keyed(2), keyed(3), found(4, 1), found(5, 1)]);
+    assert_eq!(course.runs(), [1, 4]);
+    course.renewed([id(1), id(3)], [id(2), id(5)]);
+    assert_eq!(course.duties.held(), 3);
+    course.handled(1, None);
+    course.handled(4, None);
+    assert_eq!(course.runs(), [3], "the key is not blocked");
+}
+
+#[test]
+fn a_claim_that_was_lost_is_not_taken_back() {
+    let mut course = Course::waiting(terms());
+    course.read([found(1, 2), found(2, 1)]);
+    course.actions();
+    course.renewed([id(2)], [id(1)]);
+    course.pass(IDLE);
+    let actions = course.actions();
+    let renewal = Action::Ask(Question::Renew(vec![id(2)]));
+    assert!(actions.contains(&renewal), "{actions:?}");
+    // It would be buried otherwise.
+    course.handled(1, Some("no"));
+    assert_eq!(course.questions(), []);
+    assert_eq!(course.duties.held(), 1);
+    // It comes back by itself, and is a claim like any other.
+    course.claimed([found(2, 2)]);
+    course.renewed([id(2)], []);
+    course.pass(IDLE);
+    assert!(course.questions().contains(&Errand::Renew));
+}
+
+#[test]
+fn what_is_given_back_is_not_renewed() {
+    let mut course = Course::waiting(terms());
+    course.read([found(1, 1), found(2, 1), found(3, 1)]);
+    assert_eq!(course.runs(), [1, 2]);
+    course.on(Event::Stop);
+    assert_eq!(course.questions(), [Errand::Release]);
+    course.fails(Errand::Release, Trouble::Unavailable);
+    course.pass(IDLE);
+    let actions = course.actions();
+    let renewal = Action::Ask(Question::Renew(vec![id(1), id(2)]));
+    assert!(actions.contains(&renewal), "{actions:?}");
+    // Lost while it was to be released: nothing is left to release.
+    course.renewed([id(1), id(2)], [id(3)]);
+    course.fails(Errand::Release, Trouble::Unavailable);
+    course.pass(IDLE);
+    assert_eq!(course.questions(), [Errand::Renew]);
+    assert_eq!(course.duties.held(), 2);
+}
+
+#[test]
+fn an_entry_whose_handler_has_gone_stays_pending() {
+    let mut course = Course::waiting(terms());
+    course.read([found(1, 2), found(2, 2)]);
+    assert_eq!(course.runs(), [1, 2]);
+    course.handled(2, None);
+    course.on(Event::Stop);
+    course.on(Event::Abandoned { id: id(1) });
+    assert_eq!(course.questions(), [Errand::Acknowledge]);
+    course.on(Event::Acknowledged);
+    course.read([]);
+    assert_eq!(course.questions(), [Errand::Leave]);
+    let tally = course.duties.tally();
+    assert_eq!((tally.acknowledged, tally.failed), (1, 0));
 }
 
 /// The server has answered the claim before the acknowledgement, and the answers come the other way round.

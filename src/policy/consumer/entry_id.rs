@@ -16,6 +16,25 @@ impl EntryId {
         number: 0,
     };
 
+    /// The first id behind this one; [`ZERO`](Self::ZERO) behind the last one.
+    pub(crate) fn next(self) -> Self {
+        let Self {
+            milliseconds,
+            number,
+        } = self;
+        match (number.checked_add(1), milliseconds.checked_add(1)) {
+            (Some(number), _) => Self {
+                milliseconds,
+                number,
+            },
+            (None, Some(milliseconds)) => Self {
+                milliseconds,
+                number: 0,
+            },
+            (None, None) => Self::ZERO,
+        }
+    }
+
     /// `None` if the text is no id of an entry.
     pub(crate) fn parse(text: &[u8]) -> Option<Self> {
         let (milliseconds, number) = str::from_utf8(text).ok()?.split_once('-')?;
@@ -35,6 +54,15 @@ impl fmt::Display for EntryId {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn behind_each_id_is_another_one() {
+        let next = |text: &str| EntryId::parse(text.as_bytes()).map(|id| id.next().to_string());
+        assert_eq!(next("5-7").as_deref(), Some("5-8"));
+        assert_eq!(next("5-18446744073709551615").as_deref(), Some("6-0"));
+        let last = "18446744073709551615-18446744073709551615";
+        assert_eq!(next(last).as_deref(), Some("0-0"));
+    }
 
     #[test]
     fn ids_order_as_numbers_and_come_back_as_they_were() {

@@ -26,8 +26,23 @@ pub(crate) struct Found<E> {
     /// How often it was delivered, this time included.
     pub(crate) deliveries: u64,
     pub(crate) key: Option<Key>,
-    /// `None` if the entry was deleted from its stream, while it was pending.
-    pub(crate) entry: Option<E>,
+    pub(crate) content: Content<E>,
+}
+
+impl<E> Found<E> {
+    pub(crate) fn is_too_large(&self) -> bool {
+        matches!(self.content, Content::TooLarge)
+    }
+}
+
+/// What an entry contains.
+#[derive(Clone, Debug)]
+pub(crate) enum Content<E> {
+    Whole(E),
+    /// It was deleted from its stream, while it was pending.
+    Deleted,
+    /// It alone is larger than a reply may be.
+    TooLarge,
 }
 
 /// Something that has happened. `since` is when the question was put.
@@ -53,13 +68,19 @@ pub(crate) enum Event<E> {
         id: EntryId,
         failure: Option<Box<str>>,
     },
+    /// The handler will never end: there is nothing that handles entries any more.
+    Abandoned {
+        id: EntryId,
+    },
     Acknowledged,
-    /// The claims of these entries were renewed.
+    /// The claims of these entries were renewed. Those that are `lost` are not claimed by this consumer any more.
     Renewed {
         ids: Vec<EntryId>,
+        lost: Vec<EntryId>,
         since: Instant,
     },
-    /// An entry is among the dead letters; unless it `was_pending`, somebody has put it there or acknowledged it before.
+    /// An entry is among the dead letters; unless it `was_pending` for this consumer, another one has taken it over, or
+    /// it was acknowledged or put there before.
     Buried {
         was_pending: bool,
     },
@@ -133,7 +154,8 @@ impl<E> Question<E> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Burial<E> {
     pub(crate) id: EntryId,
-    pub(crate) entry: E,
+    /// `None` if it is too large to be read.
+    pub(crate) entry: Option<E>,
     pub(crate) deliveries: u64,
     /// Why its handler failed last, if it did so here.
     pub(crate) failure: Option<Box<str>>,

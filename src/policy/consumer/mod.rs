@@ -14,11 +14,12 @@ mod errand;
 mod held;
 mod interface;
 mod questions;
+mod sizes;
 mod turns;
 
 pub(crate) use entry_id::EntryId;
 pub(crate) use errand::{Errand, Trouble};
-pub(crate) use interface::{Action, Burial, Event, Found, Question, Tally, Terms};
+pub(crate) use interface::{Action, Burial, Content, Event, Found, Question, Tally, Terms};
 pub(crate) use turns::Key;
 
 use std::{
@@ -26,7 +27,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use self::{errand::Course, held::Held, turns::Turns};
+use self::{errand::Course, held::Held, sizes::Sizes, turns::Turns};
 
 /// The duties of one consumer, whose entries are `E`.
 #[derive(Debug)]
@@ -43,6 +44,7 @@ pub(crate) struct Duties<E> {
     unwanted: Vec<EntryId>,
     releasing: Vec<EntryId>,
     courses: [Course; ERRANDS],
+    sizes: Sizes,
     /// Entries that the questions under way may bring.
     asked: Asked,
     needs_group: bool,
@@ -84,6 +86,7 @@ impl<E: Clone> Duties<E> {
             unwanted: Vec::new(),
             releasing: Vec::new(),
             courses: Default::default(),
+            sizes: Sizes::new(&terms),
             asked: Asked::default(),
             needs_group: terms.creates_group,
             own_after: Some(EntryId::ZERO),
@@ -119,15 +122,21 @@ impl<E: Clone> Duties<E> {
                 self.tally.trimmed += trimmed;
                 let mut found = found;
                 found.retain(|found| !self.done_during_claim.contains(&found.id));
+                if found.iter().any(Found::is_too_large) {
+                    self.sizes.claim_one_by_one(now);
+                }
                 self.tally.claimed += self.take(found, since);
                 self.claim_from = next;
                 if next == EntryId::ZERO {
-                    // About half the time after which entries may be taken over, spread so that several
-                    // consumers do not look all at once.
-                    self.claim_after(now, self.terms.claim_idle.mul_f64(0.4 + 0.2 * jitter));
+                    self.has_claimed_all(now, jitter);
                 }
             }
             Event::Handled { id, failure } => self.ran(id, failure),
+            Event::Abandoned { id } => {
+                // It stays pending, since it may have been handled in part.
+                self.settle(id);
+                self.held.forget(id);
+            }
             Event::Acknowledged => {
                 self.succeeded(Errand::Acknowledge, now);
                 for id in std::mem::take(&mut self.acknowledging) {
@@ -135,10 +144,13 @@ impl<E: Clone> Duties<E> {
                     self.note_done(id);
                 }
             }
-            Event::Renewed { ids, since } => {
+            Event::Renewed { ids, lost, since } => {
                 self.succeeded(Errand::Renew, now);
                 for id in ids {
                     self.held.renewed(id, since);
+                }
+                for id in lost {
+                    self.lose(id);
                 }
             }
             Event::Buried { was_pending } => {
@@ -223,20 +235,27 @@ impl<E: Clone> Duties<E> {
     /// Holds what was found, and returns how many entries are held newly.
     fn take(&mut self, found: Vec<Found<E>>, since: Instant) -> u64 {
         let mut taken = 0;
-        for mut found in found {
-            let Some(entry) = found.entry.take() else {
-                self.take_trimmed(found.id);
-                continue;
+        for found in found {
+            // One that cannot be read fails each time.
+            let (entry, is_last) = match &found.content {
+                Content::Whole(entry) => (Some(entry.clone()), self.is_worn_out(found.deliveries)),
+                Content::TooLarge if self.is_last(found.deliveries) => (None, true),
+                // It stays pending, until it was delivered often enough.
+                Content::TooLarge => continue,
+                Content::Deleted => {
+                    self.take_trimmed(found.id);
+                    continue;
+                }
             };
             if !self.held.take(&found, entry, since) {
                 continue;
             }
             taken += 1;
-            let is_worn_out = |max| found.deliveries > max;
-            if self.terms.max_deliveries.is_some_and(is_worn_out) {
+            if is_last {
                 self.held.settle(found.id);
                 self.dead.push_back((found.id, None));
             } else if self.is_stopping {
+                self.held.give_back(found.id);
                 self.unwanted.push(found.id);
             } else {
                 self.turns.join(found.id, found.key.as_ref());
@@ -248,6 +267,18 @@ impl<E: Clone> Duties<E> {
         taken
     }
 
+    /// Whether it must not be delivered again.
+    fn is_last(&self, deliveries: u64) -> bool {
+        let max = self.terms.max_deliveries;
+        max.is_some_and(|max| deliveries >= max)
+    }
+
+    /// Whether it should not have been delivered any more.
+    fn is_worn_out(&self, deliveries: u64) -> bool {
+        let max = self.terms.max_deliveries;
+        max.is_some_and(|max| deliveries > max)
+    }
+
     /// There is nothing to handle. It would be pending for ever.
     fn take_trimmed(&mut self, id: EntryId) {
         if !self.held.has(id) {
@@ -257,20 +288,16 @@ impl<E: Clone> Duties<E> {
     }
 
     fn ran(&mut self, id: EntryId, failure: Option<Box<str>>) {
-        self.held.settle(id);
-        self.turns.done(self.held.get(id).key.as_ref());
+        self.settle(id);
         let Some(failure) = failure else {
             self.tally.handled += 1;
             self.handled.push(id);
             return;
         };
         self.tally.failed += 1;
-        let deliveries = self.held.get(id).deliveries;
-        if self
-            .terms
-            .max_deliveries
-            .is_some_and(|max| deliveries >= max)
-        {
+        let held = self.held.get(id);
+        // Another consumer that has it decides for itself.
+        if self.is_last(held.deliveries) && !held.is_lost {
             self.dead.push_back((id, Some(failure)));
         } else {
             // It stays pending, and is taken over when it has been idle for long enough.
@@ -278,11 +305,25 @@ impl<E: Clone> Duties<E> {
         }
     }
 
+    /// The entry runs no more.
+    fn settle(&mut self, id: EntryId) {
+        self.held.settle(id);
+        self.turns.done(self.held.get(id).key.as_ref());
+    }
+
     fn buried(&mut self, was_pending: bool) {
         let (id, _) = self.dead.pop_front().expect("BUG: it was to be buried");
         self.held.forget(id);
         self.note_done(id);
         self.tally.dead_lettered += u64::from(was_pending);
+    }
+
+    /// Another consumer has taken the entry over. One that runs here goes on.
+    fn lose(&mut self, id: EntryId) {
+        if let Some(held) = self.held.lose(id) {
+            self.turns.leave(id, held.key.as_ref());
+            self.unwanted.retain(|other| *other != id);
+        }
     }
 
     fn note_done(&mut self, id: EntryId) {
@@ -304,7 +345,7 @@ impl<E: Clone> Duties<E> {
         self.is_stopping = true;
         self.claim_at = None;
         self.turns.end();
-        self.unwanted = self.held.waiting();
+        self.unwanted = self.held.give_back_waiting();
     }
 
     fn failed(&mut self, errand: Errand, trouble: Trouble, now: Instant, jitter: f64) {
@@ -317,13 +358,12 @@ impl<E: Clone> Duties<E> {
             Trouble::NoGroup if self.terms.creates_group => self.needs_group = true,
             Trouble::NoGroup => self.is_cut_off = true,
             Trouble::Unavailable => self.is_troubled = true,
-            // What was read is pending, and is taken over in smaller batches.
             Trouble::TooLarge => {
-                if errand == Errand::Read && self.terms.batch == 1 {
-                    // One that is too large by itself holds up no others: they are claimed later.
-                    self.own_after = None;
+                self.sizes.claim_one_by_one(now);
+                // Own entries that are too large together are left to the claims as well.
+                if errand == Errand::Read && self.own_after.take().is_none() {
+                    self.sizes.halve_reads();
                 }
-                self.terms.batch = self.terms.batch.div_ceil(2);
             }
             Trouble::Refused => {}
         }
@@ -335,7 +375,11 @@ impl<E: Clone> Duties<E> {
             }
             Errand::Claim => self.asked.by_claim = 0,
             Errand::Acknowledge => self.handled.append(&mut self.acknowledging),
-            Errand::Release => self.unwanted.append(&mut self.releasing),
+            Errand::Release => {
+                let releasing = std::mem::take(&mut self.releasing);
+                let left = releasing.into_iter().filter(|id| self.held.has(*id));
+                self.unwanted.extend(left);
+            }
             Errand::Renew => self.renew_at = Some(now),
             // The consumer may stay: it does no harm.
             Errand::Leave => self.has_left = true,
@@ -353,6 +397,14 @@ impl<E: Clone> Duties<E> {
             self.renew_at = Some(now);
             self.claim_after(now, self.terms.claim_idle / 2);
         }
+    }
+
+    /// There is nothing more to take over for now.
+    fn has_claimed_all(&mut self, now: Instant, jitter: f64) {
+        // About half the time after which entries may be taken over, spread so that several consumers do not look all at
+        // once.
+        self.claim_after(now, self.terms.claim_idle.mul_f64(0.4 + 0.2 * jitter));
+        self.sizes.end_round();
     }
 
     fn claim_after(&mut self, now: Instant, pause: Duration) {

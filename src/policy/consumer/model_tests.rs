@@ -118,7 +118,7 @@ impl Server {
             id,
             deliveries,
             key: entry.and_then(key),
-            entry,
+            content: entry.map_or(Content::Deleted, Content::Whole),
         }
     }
 
@@ -137,12 +137,16 @@ impl Server {
         self.found(id, deliveries)
     }
 
-    fn acknowledge(&mut self, id: EntryId) -> bool {
+    fn acknowledge(&mut self, id: EntryId) {
         let was_pending = self.pending.remove(&id).is_some();
         if was_pending && !self.trimmed.contains(&id) {
             self.acknowledged.insert(id);
         }
-        was_pending
+    }
+
+    fn is_of(&self, id: EntryId, owner: usize) -> bool {
+        let pending = self.pending.get(&id);
+        pending.is_some_and(|pending| pending.owner == owner)
     }
 
     /// Carries out a question, as the server does.
@@ -200,28 +204,32 @@ impl Server {
                 Event::Acknowledged
             }
             Question::Bury(burial) => {
-                let was_pending = self.pending.remove(&burial.id).is_some();
+                let was_pending = self.is_of(burial.id, asker);
                 if was_pending {
+                    self.pending.remove(&burial.id);
                     assert!(burial.deliveries >= MAX_DELIVERIES, "{burial:?}");
                     self.buried.push(burial.id);
                 }
                 Event::Buried { was_pending }
             }
             Question::Renew(ids) => {
-                let mut renewed = Vec::new();
-                for id in ids {
+                let ids = ids.iter().copied();
+                let (mut own, lost): (Vec<_>, _) = ids.partition(|id| self.is_of(*id, asker));
+                own.retain(|id| {
                     let pending = self.pending.get_mut(id);
-                    if let Some(pending) = pending.filter(|one| now - one.since >= IDLE / 4) {
-                        (pending.owner, pending.since) = (asker, now);
-                        renewed.push(*id);
-                    }
+                    let pending = pending.filter(|one| now - one.since >= IDLE / 4);
+                    pending.map(|pending| pending.since = now).is_some()
+                });
+                Event::Renewed {
+                    ids: own,
+                    lost,
+                    since,
                 }
-                let ids = renewed;
-                Event::Renewed { ids, since }
             }
             Question::Release(entries) => {
                 for (id, deliveries) in entries {
-                    if let Some(pending) = self.pending.get_mut(id) {
+                    let pending = self.pending.get_mut(id);
+                    if let Some(pending) = pending.filter(|pending| pending.owner == asker) {
                         pending.since = now.checked_sub(IDLE).expect("a time before");
                         pending.deliveries = deliveries - 1;
                     }

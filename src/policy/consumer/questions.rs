@@ -82,11 +82,15 @@ impl<E: Clone> Duties<E> {
         if comes_first || !is_due || !self.has_room() || !self.may_begin(Errand::Claim, now) {
             return None;
         }
-        self.asked.by_claim = self.terms.batch;
+        let count = self.sizes.claim;
+        self.asked.by_claim = count;
+        if self.claim_from == EntryId::ZERO {
+            self.sizes.begin_round(now);
+        }
         self.done_during_claim.clear();
         Some(Question::Claim {
             from: self.claim_from,
-            count: self.terms.batch,
+            count,
         })
     }
 
@@ -94,7 +98,7 @@ impl<E: Clone> Duties<E> {
         if self.needs_group || !self.has_room() || !self.may_begin(Errand::Read, now) {
             return None;
         }
-        let count = self.terms.batch;
+        let count = self.sizes.read;
         self.asked.by_read = count;
         Some(match self.own_after {
             Some(after) => Question::ReadOwn { after, count },

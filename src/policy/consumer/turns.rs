@@ -54,6 +54,21 @@ impl Turns {
     /// An entry with this key has run.
     pub(super) fn done(&mut self, key: Option<&Key>) {
         self.running -= 1;
+        self.advance(key);
+    }
+
+    /// An entry that waits has no turn any more.
+    pub(super) fn leave(&mut self, id: EntryId, key: Option<&Key>) {
+        if let Some(at) = self.ready.iter().position(|ready| *ready == id) {
+            self.ready.remove(at);
+            self.advance(key);
+        } else if let Some(behind) = key.and_then(|key| self.lanes.get_mut(key)) {
+            behind.retain(|other| *other != id);
+        }
+    }
+
+    /// The next entry with this key has its turn.
+    fn advance(&mut self, key: Option<&Key>) {
         let Some(key) = key else {
             return;
         };

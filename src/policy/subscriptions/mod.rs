@@ -165,6 +165,13 @@ impl Subscriptions {
         }
     }
 
+    /// The requests of a subscriber that are not confirmed.
+    pub(crate) fn tickets(&self, subscriber: SubscriberId) -> Vec<Ticket> {
+        let of_it = self.requests.iter();
+        let of_it = of_it.filter(|(_, request)| request.subscriber == subscriber);
+        of_it.map(|(ticket, _)| *ticket).collect()
+    }
+
     /// Whether a connection is of use.
     pub(crate) fn wants_connection(&self) -> bool {
         self.wanted > 0

@@ -332,11 +332,22 @@ impl Room {
             }
         }
         for subscriber in overflowed {
-            let (cause, now) = (EndCause::Overflowed, SystemTime::now());
-            self.change(subscriber, wakers, |backlog| backlog.end(cause, now));
-            self.subscriptions.remove(subscriber);
-            self.tell(wakers);
+            self.end_overflowed(subscriber, wakers);
         }
+    }
+
+    fn end_overflowed(&mut self, subscriber: SubscriberId, wakers: &mut Wakers) {
+        let (cause, now) = (EndCause::Overflowed, SystemTime::now());
+        self.change(subscriber, wakers, |backlog| backlog.end(cause, now));
+        // Taken back before the channels, which would pass for confirmed otherwise.
+        for ticket in self.subscriptions.tickets(subscriber) {
+            self.subscriptions.cancel(ticket);
+            let waiting = self.waiting.remove(&ticket);
+            let answer = waiting.map(|waiting| (waiting, Err(self.overflowed(subscriber))));
+            wakers.answers.extend(answer);
+        }
+        self.subscriptions.remove(subscriber);
+        self.tell(wakers);
     }
 }
 

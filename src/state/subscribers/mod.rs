@@ -9,6 +9,8 @@ mod backlog;
 mod backlog_tests;
 mod figures;
 mod listening;
+#[cfg(test)]
+mod overflow_tests;
 mod queue;
 mod request;
 
@@ -138,6 +140,10 @@ impl Subscribers {
         let mut room = self.room();
         let ticket = if room.end.is_some() {
             wakers.answers.push((waiting, Err(NotJoined::Ended)));
+            None
+        } else if room.has_overflowed(subscriber) {
+            let overflowed = room.overflowed(subscriber);
+            wakers.answers.push((waiting, Err(overflowed)));
             None
         } else if room.refuses_impatient && !is_patient && !room.is_connected {
             // It passed the gate before the circuit opened.
@@ -294,6 +300,18 @@ impl Room {
 
     fn tell_one(&self, subscriber: SubscriberId, event: PubSubEvent, wakers: &mut Wakers) {
         self.change(subscriber, wakers, |backlog| backlog.tell(event));
+    }
+
+    /// Whether its queue was too full, so that its subscription is over.
+    fn has_overflowed(&self, subscriber: SubscriberId) -> bool {
+        let queue = self.queues.get(&subscriber);
+        queue.is_some_and(|queue| queue.is_over())
+    }
+
+    fn overflowed(&self, subscriber: SubscriberId) -> NotJoined {
+        let queue = self.queues.get(&subscriber);
+        let max_messages = queue.map_or(0, |queue| queue.bounds().max_messages);
+        NotJoined::Overflowed { max_messages }
     }
 
     /// Ends the wait of some callers, with all that they have asked for.

@@ -42,6 +42,15 @@ impl SubscriberQueue {
         }
     }
 
+    /// Whether no event comes any more, beside those that wait.
+    pub(super) fn is_over(&self) -> bool {
+        self.lock().backlog.is_over()
+    }
+
+    pub(super) fn bounds(&self) -> Bounds {
+        self.lock().backlog.bounds()
+    }
+
     /// Changes the queue. The waker of the reader, if it waits, is to be called when no lock is held.
     pub(super) fn change<T>(
         &self,

@@ -26,6 +26,11 @@ pub(crate) enum NotJoined {
         last_error: Option<Arc<str>>,
     },
     CircuitOpened,
+    /// The queue of the subscriber was too full, so that its subscription is over.
+    Overflowed {
+        max_messages: usize,
+    },
+    /// The database has ended.
     Ended,
 }
 

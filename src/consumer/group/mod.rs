@@ -1,4 +1,10 @@
 //! The commands of a consumer, on its stream and its group.
+//!
+//! - this file: the group, its reads and acknowledgements · `claims`: whose entries are whose · `dead_letters`: entries that
+//!   are given up
+
+mod claims;
+mod dead_letters;
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -6,27 +12,24 @@ use std::{
     time::Duration,
 };
 
-use redis::{Cmd, Pipeline, Value, cmd};
+use redis::{Cmd, cmd};
 use tokio::sync::OnceCell;
 
 use super::{
     entry::StreamEntry,
     error::ConsumerError,
-    replies::{ClaimReply, Id, RawEntry, ReadReply},
+    replies::{RawEntry, ReadReply},
 };
 use crate::{
     database::Database,
     error::Error,
     log::log_line,
-    policy::consumer::{Burial, EntryId, Found, Key, Trouble},
+    policy::consumer::{Content, EntryId, Found, Key, Trouble},
 };
 
 /// How long the server keeps a read waiting. A consumer that is stopped waits for the end of its read, since an entry
 /// that came with a reply that nobody reads would stay pending.
 const BLOCK: Duration = Duration::from_secs(1);
-
-/// The longest text of a failure that goes with a dead letter, in characters.
-const MAX_FAILURE: usize = 512;
 
 /// Deletes the consumer, unless something is pending for it. As a script, because entries could be delivered between
 /// a question and the deletion, by a read whose reply was lost.
@@ -144,27 +147,6 @@ impl Group {
         Ok(found.collect())
     }
 
-    /// Takes over entries of any consumer that are idle for too long. Returns those, how many more were deleted from
-    /// the stream, and where to look on.
-    pub(super) async fn claim(
-        &self,
-        from: EntryId,
-        count: usize,
-    ) -> Result<(Vec<Found<StreamEntry>>, u64, EntryId), Error> {
-        let claim = cmd("XAUTOCLAIM")
-            .arg(&self.names.stream)
-            .arg(&self.names.group)
-            .arg(&self.names.consumer)
-            .arg(milliseconds(self.claim_idle))
-            .arg(from.to_string())
-            .arg("COUNT")
-            .arg(count)
-            .take();
-        let claimed: ClaimReply = self.once.query(claim).await?;
-        let found = self.with_deliveries(claimed.entries).await?;
-        Ok((found, claimed.deleted as u64, claimed.next))
-    }
-
     pub(super) async fn acknowledge(&self, ids: &[EntryId]) -> Result<(), Error> {
         let mut acknowledge = cmd("XACK");
         acknowledge.arg(&self.names.stream).arg(&self.names.group);
@@ -172,59 +154,6 @@ impl Group {
             acknowledge.arg(id.to_string());
         }
         self.repeatable.query(acknowledge).await
-    }
-
-    /// Claims entries for this consumer, to which they belong already. If another one has taken one over, that is left
-    /// alone: it was claimed just now.
-    pub(super) async fn renew(&self, ids: &[EntryId]) -> Result<Vec<EntryId>, Error> {
-        let renew = self.claim_for_itself(self.claim_idle / 4, ids);
-        let renewed: Vec<Id> = self.repeatable.query(renew.clone().arg("JUSTID")).await?;
-        Ok(renewed.into_iter().map(|id| id.0).collect())
-    }
-
-    /// Lets any consumer take over these entries at once, as if they had not been delivered this time.
-    pub(super) async fn release(&self, entries: &[(EntryId, u64)]) -> Result<(), Error> {
-        let mut pipeline = Pipeline::with_capacity(entries.len());
-        for (id, deliveries) in entries {
-            let release = self
-                .claim_for_itself(Duration::ZERO, &[*id])
-                .arg("IDLE")
-                .arg(milliseconds(self.claim_idle))
-                .arg("RETRYCOUNT")
-                .arg(deliveries.saturating_sub(1))
-                .arg("JUSTID")
-                .take();
-            pipeline.add_command(release).ignore();
-        }
-        self.repeatable.pipeline(pipeline).await
-    }
-
-    /// Moves an entry to the dead letters, in the transaction that acknowledges it. Returns whether it was pending.
-    ///
-    /// Of several consumers that try, one succeeds: each watches the dead letters before it asks whether the entry is
-    /// still pending. The same holds for an attempt after one whose end is not known.
-    pub(super) async fn bury(&self, burial: &Burial<StreamEntry>) -> Result<bool, Error> {
-        let dead_letters = &self.names.dead_letters;
-        let replies: Vec<Value> = self
-            .once
-            .transaction::<_, _, Error, _, _>(&[dead_letters], |mut lease, mut pipe| {
-                let question = self.pending(burial.id);
-                let commands = self.burial(burial);
-                async move {
-                    // A transaction goes on after an error. A key that is no stream must show itself before, or the entry
-                    // would be acknowledged and nowhere.
-                    lease.query::<()>(cmd("XLEN").arg(dead_letters)).await?;
-                    let pending: PendingReply = lease.query(question).await?;
-                    if !pending.is_empty() {
-                        for command in commands {
-                            pipe.add_command(command);
-                        }
-                    }
-                    Ok(())
-                }
-            })
-            .await?;
-        Ok(!replies.is_empty())
     }
 
     /// Deletes the consumer, unless something is pending for it.
@@ -239,7 +168,7 @@ impl Group {
         self.repeatable.query(leave).await
     }
 
-    pub(super) fn log_buried(&self, id: EntryId) {
+    fn log_entry(&self, id: EntryId, text: &'static str) {
         let (database, names) = (&self.once, &self.names);
         let (name, stream) = (database.name().to_owned(), names.stream.clone());
         log_line!(
@@ -248,7 +177,7 @@ impl Group {
             database = name,
             ?stream,
             %id,
-            "an entry of a stream was moved to the dead letters"
+            "{text}"
         );
     }
 
@@ -280,31 +209,17 @@ impl Group {
         read
     }
 
-    /// The replies that hand over pending entries do not say how often these were delivered. An entry that does not
-    /// belong to this consumer any more is left out.
-    async fn with_deliveries(
-        &self,
-        entries: Vec<RawEntry>,
-    ) -> Result<Vec<Found<StreamEntry>>, Error> {
-        if entries.is_empty() {
-            return Ok(Vec::new());
-        }
-        let mut questions = Pipeline::with_capacity(entries.len());
-        for entry in &entries {
-            questions.add_command(self.pending(entry.id));
-        }
-        let pending: Vec<PendingReply> = self.repeatable.pipeline(questions).await?;
-        let known = entries.into_iter().zip(pending);
-        let own = known.filter_map(|(entry, pending)| {
-            let (_, owner, _, deliveries) = pending.into_iter().next()?;
-            (owner == self.names.consumer).then(|| self.found(entry, deliveries))
-        });
-        Ok(own.collect())
-    }
-
     fn found(&self, entry: RawEntry, deliveries: u64) -> Found<StreamEntry> {
         let RawEntry { id, fields } = entry;
-        let entry = fields.map(|fields| StreamEntry::new(id, deliveries, fields));
+        let Some(fields) = fields else {
+            return Found {
+                id,
+                deliveries,
+                key: None,
+                content: Content::Deleted,
+            };
+        };
+        let entry = StreamEntry::new(id, deliveries, fields);
         let key = |entry: &StreamEntry| {
             let key_of = self.key_of.as_ref()?;
             // An entry that it cannot bear has no key, and is handled all the same.
@@ -314,58 +229,11 @@ impl Group {
         Found {
             id,
             deliveries,
-            key: entry.as_ref().and_then(key),
-            entry,
+            key: key(&entry),
+            content: Content::Whole(entry),
         }
-    }
-
-    /// Asks whether an entry is pending, for which consumer, since when, and how often it was delivered.
-    fn pending(&self, id: EntryId) -> Cmd {
-        let id = id.to_string();
-        cmd("XPENDING")
-            .arg(&self.names.stream)
-            .arg(&self.names.group)
-            .arg(&[&id, &id])
-            .arg(1)
-            .take()
-    }
-
-    fn claim_for_itself(&self, min_idle: Duration, ids: &[EntryId]) -> Cmd {
-        let mut claim = cmd("XCLAIM");
-        claim
-            .arg(&self.names.stream)
-            .arg(&self.names.group)
-            .arg(&self.names.consumer)
-            .arg(milliseconds(min_idle));
-        for id in ids {
-            claim.arg(id.to_string());
-        }
-        claim
-    }
-
-    /// The fields of an entry and those that tell where it comes from, and its acknowledgement.
-    fn burial(&self, burial: &Burial<StreamEntry>) -> [Cmd; 2] {
-        let Names { stream, group, .. } = &self.names;
-        let id = burial.id.to_string();
-        let mut add = cmd("XADD");
-        add.arg(&self.names.dead_letters).arg("*");
-        for (name, value) in burial.entry.fields() {
-            add.arg(name).arg(value);
-        }
-        add.arg("dead:stream").arg(stream);
-        add.arg("dead:group").arg(group);
-        add.arg("dead:id").arg(&id);
-        add.arg("dead:deliveries").arg(burial.deliveries);
-        if let Some(failure) = &burial.failure {
-            let beginning: String = failure.chars().take(MAX_FAILURE).collect();
-            add.arg("dead:failure").arg(beginning);
-        }
-        [add, cmd("XACK").arg(stream).arg(group).arg(id).take()]
     }
 }
-
-/// For each pending entry its id, its consumer, the milliseconds since its delivery, and their number.
-type PendingReply = Vec<(String, String, u64, u64)>;
 
 fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
