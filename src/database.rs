@@ -265,6 +265,12 @@ impl Database {
         self.with_overrides(self.overrides.with_patience(false))
     }
 
+    /// Whether its keys are at the nodes of a cluster.
+    pub(crate) fn is_cluster(&self) -> bool {
+        let settings = self.engine.state.settings.load();
+        settings.address.is_cluster()
+    }
+
     /// A handle whose errors keep the texts of the server: for a front, which sends them to whoever sent the
     /// command.
     pub(crate) fn with_texts(&self) -> Self {

@@ -18,7 +18,12 @@ use super::{
     handler::{Handler, Verdict},
     recipient::{HandleEntry, handler_of},
 };
-use crate::{config::MAX_WAIT, database::Database, policy::consumer::Terms, state::clock};
+use crate::{
+    config::MAX_WAIT,
+    database::Database,
+    policy::{consumer::Terms, slots::has_hash_tag},
+    state::clock,
+};
 
 /// The settings of a [`Consumer`], from [`Database::consumer`] on.
 #[derive(Clone)]
@@ -154,7 +159,9 @@ impl ConsumerBuilder {
         self
     }
 
-    /// The stream of the dead letters. Default: the name of the stream with `:dead` at its end.
+    /// The stream of the dead letters. Default: the name of the stream with `:dead` at its end. In a
+    /// [cluster](crate::DatabaseConfig::cluster) it has the stream's name in braces, as in `{orders}:dead`, so that both are in one slot;
+    /// another name has to be in the slot of the stream as well.
     ///
     /// A dead letter has the fields of the entry and `dead:stream`, `dead:group`, `dead:id`, `dead:deliveries`, and
     /// `dead:failure` with the beginning of the handler's last error, if it failed in the same process. The stream grows
@@ -227,9 +234,14 @@ impl ConsumerBuilder {
             max_deliveries: self.max_deliveries.map(NonZeroU64::get),
             creates_group: self.start.is_some(),
         };
-        let dead_letters = self
-            .dead_letters
-            .unwrap_or_else(|| format!("{}:dead", self.stream));
+        let dead_letters = self.dead_letters.unwrap_or_else(|| {
+            // In a cluster both have to be in one slot.
+            if self.database.is_cluster() && !has_hash_tag(&self.stream) {
+                format!("{{{}}}:dead", self.stream)
+            } else {
+                format!("{}:dead", self.stream)
+            }
+        });
         let names = Names {
             stream: self.stream,
             group: self.group,

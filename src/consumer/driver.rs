@@ -87,7 +87,10 @@ impl Driver {
 
     /// Runs until the consumer is stopped, or cannot go on. The future may be dropped: what is held stays pending.
     pub(super) async fn run(mut self) -> Result<(), ConsumerError> {
-        let end = self.drive().await;
+        let end = match self.group.check_names() {
+            Ok(()) => self.drive().await,
+            Err(error) => Err(error),
+        };
         self.publish();
         end
     }

@@ -19,6 +19,18 @@ pub enum ConsumerError {
         /// Name of the group.
         group: Box<str>,
     },
+    /// The database is a cluster, and the stream and its dead letters are in different slots, so that no transaction can
+    /// move an entry. Give both a common hash tag, or leave the name of the dead letters to the consumer.
+    #[error(
+        "the dead letters {dead_letters:?} and the stream {stream:?} are in different slots of the cluster; give them a \
+         common hash tag, as in {{orders}} and {{orders}}:dead"
+    )]
+    DeadLettersElsewhere {
+        /// Name of the stream.
+        stream: Box<str>,
+        /// Name of the stream of the dead letters.
+        dead_letters: Box<str>,
+    },
     /// The database will run no further command: it was removed, or the supervisor has been shut down; or the key is
     /// no stream.
     #[error(transparent)]

@@ -43,6 +43,11 @@ impl fmt::Display for Slot {
     }
 }
 
+/// Whether a part of the key alone decides about its slot.
+pub(crate) fn has_hash_tag(key: &str) -> bool {
+    hash_tag(key.as_bytes()).is_some()
+}
+
 fn hash_tag(key: &[u8]) -> Option<&[u8]> {
     let open = key.iter().position(|byte| *byte == b'{')?;
     let behind = &key[open + 1..];

@@ -1,10 +1,10 @@
 //! What else a handle can do, at the node of its keys.
 
-use std::time::Duration;
+use std::{num::NonZeroU64, time::Duration};
 
 use redis::{AsyncCommands, cmd};
 use redis_steward::{
-    Config, DatabaseConfig, Error, HealthState, PubSubEvent, Refusal, Source, Supervisor,
+    Config, DatabaseConfig, Error, HealthState, PubSubEvent, Refusal, Source, StartFrom, Supervisor,
 };
 use tokio::task::block_in_place;
 
@@ -218,4 +218,47 @@ async fn a_fallback_is_refused() {
     let refused = Supervisor::spawn(Config::new().database("main", main)).await;
     let error = refused.expect_err("a fallback of a cluster").to_string();
     assert!(error.contains("cannot stand in for a cluster"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_consumer_works_at_the_node_of_its_stream_and_buries_there() {
+    if left_out_on_embedded() {
+        return;
+    }
+    let rig = Rig::start(3, 0).await;
+    let main = &rig.main;
+    let consumer = main
+        .consumer("orders", "billing")
+        .create_group(StartFrom::Beginning)
+        .claim_idle(Duration::from_millis(200))
+        .max_deliveries(NonZeroU64::MIN.saturating_add(1))
+        .run(|entry| async move {
+            match entry.text("kind") {
+                Some("poison") => Err("poison"),
+                _ => Ok(()),
+            }
+        });
+    for kind in ["good", "poison", "good"] {
+        let add = cmd("XADD")
+            .arg("orders")
+            .arg("*")
+            .arg("kind")
+            .arg(kind)
+            .take();
+        main.query::<String>(add).await.expect("XADD");
+    }
+    let is_buried = || async {
+        let dead = main.query::<usize>(cmd("XLEN").arg("{orders}:dead")).await;
+        dead.is_ok_and(|dead| dead == 1)
+    };
+    eventually_asked(SOON, "a dead letter", is_buried).await;
+    consumer.stop(SOON).await.expect("stopped");
+
+    let elsewhere = main.consumer("orders", "billing").dead_letters("lost");
+    let ended = elsewhere
+        .run(|_| async { Ok::<_, Error>(()) })
+        .ended()
+        .await;
+    let error = ended.to_string();
+    assert!(error.contains("different slots"), "{error}");
 }

@@ -24,7 +24,10 @@ use crate::{
     database::Database,
     error::Error,
     log::log_line,
-    policy::consumer::{Content, EntryId, Found, Key, Trouble},
+    policy::{
+        consumer::{Content, EntryId, Found, Key, Trouble},
+        slots::Slot,
+    },
 };
 
 /// How long the server keeps a read waiting. A consumer that is stopped waits for the end of its read, since an entry
@@ -91,6 +94,23 @@ impl Group {
             key_of,
             resume: OnceCell::new(),
         }
+    }
+
+    /// In a cluster, a transaction can move entries only within a slot.
+    pub(super) fn check_names(&self) -> Result<(), ConsumerError> {
+        let Names {
+            stream,
+            dead_letters,
+            ..
+        } = &self.names;
+        let is_elsewhere = Slot::of(stream.as_bytes()) != Slot::of(dead_letters.as_bytes());
+        if self.once.is_cluster() && is_elsewhere {
+            return Err(ConsumerError::DeadLettersElsewhere {
+                stream: stream.as_str().into(),
+                dead_letters: dead_letters.as_str().into(),
+            });
+        }
+        Ok(())
     }
 
     /// The reason why the consumer ends by itself.
