@@ -4,7 +4,8 @@ use std::{num::NonZeroU64, time::Duration};
 
 use redis::{AsyncCommands, cmd};
 use redis_steward::{
-    Config, DatabaseConfig, Error, HealthState, PubSubEvent, Refusal, Source, StartFrom, Supervisor,
+    Config, DatabaseConfig, Encryption, Error, HealthState, PubSubEvent, Refusal, Source,
+    StartFrom, Supervisor,
 };
 use tokio::task::block_in_place;
 
@@ -162,6 +163,34 @@ async fn nodes_ask_for_the_password_of_the_cluster() {
     for n in 0..10 {
         let set = cmd("SET").arg(format!("key:{n}")).arg(n).take();
         rig.main.query::<()>(set).await.expect("SET");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_are_reached_over_tls() {
+    if left_out_on_embedded() {
+        return;
+    }
+    let cluster = Cluster::builder(2, 0).tls().start();
+    let (supervisor, main) = spawn(DatabaseConfig::from_url(cluster.tls_url())).await;
+    for n in 0..20 {
+        let set = cmd("SET").arg(format!("key:{n}")).arg(n).take();
+        main.query::<()>(set).await.expect("SET");
+    }
+    let slot = slot_of(&cluster, "key:1");
+    block_in_place(|| {
+        let from = cluster.primary_of(slot);
+        cluster.migrate_slot(slot, from, 1 - from);
+    });
+    let read: i64 = main
+        .query(cmd("GET").arg("key:1"))
+        .await
+        .expect("at the other node");
+    assert_eq!(read, 1);
+    let nodes = supervisor.statistics().databases;
+    assert_eq!(nodes.len(), 3);
+    for (name, node) in nodes {
+        assert_eq!(node.encryption, Encryption::Verified, "{name}");
     }
 }
 

@@ -11,6 +11,7 @@ use std::{
 use super::{
     RedisServer,
     cluster_view::NodeView,
+    over_tls,
     server::percent_encoded,
     version::version,
     wait::{eventually, poll},
@@ -29,6 +30,7 @@ pub struct ClusterBuilder {
     primaries: usize,
     replicas: usize,
     pub(super) password: Option<String>,
+    tls: bool,
     args: Vec<(String, String)>,
 }
 
@@ -36,6 +38,12 @@ impl ClusterBuilder {
     /// Asks clients, and the nodes each other, for this password.
     pub fn requirepass(mut self, password: &str) -> Self {
         self.password = Some(password.to_owned());
+        self
+    }
+
+    /// Has the nodes speak TLS with each other and with clients. The fixture asks them without it.
+    pub fn tls(mut self) -> Self {
+        self.tls = true;
         self
     }
 
@@ -88,6 +96,7 @@ impl Cluster {
             primaries,
             replicas,
             password: None,
+            tls: false,
             args: Vec::new(),
         }
     }
@@ -128,6 +137,29 @@ impl Cluster {
             format!(":{}@", percent_encoded(password))
         });
         format!("redis+cluster://{user}{}", self.seeds().join(","))
+    }
+
+    /// The same over TLS.
+    pub fn tls_url(&self) -> String {
+        let servers = self.nodes.iter().map(|node| &node.server);
+        let seeds = servers.map(|server| format!("127.0.0.1:{}", server.tls_port()));
+        let seeds: Vec<_> = seeds.collect();
+        let ca = over_tls::ca_file();
+        format!(
+            "rediss+cluster://{}?ca_file={}",
+            seeds.join(","),
+            ca.display()
+        )
+    }
+
+    /// The port at which other nodes reach a node.
+    pub(super) fn data_port(&self, node: usize) -> u16 {
+        let server = self.node(node);
+        if self.settings.tls {
+            server.tls_port()
+        } else {
+            server.port()
+        }
     }
 
     /// The replicas that this primary had at the start.
@@ -424,6 +456,9 @@ impl Node {
         if version() >= (7, 0) {
             // A primary that has lost its last slot stays one.
             builder = builder.arg("cluster-allow-replica-migration", "no");
+        }
+        if settings.tls {
+            builder = builder.tls().arg("tls-cluster", "yes");
         }
         if let Some(password) = &settings.password {
             builder = builder.requirepass(password).arg("masterauth", password);

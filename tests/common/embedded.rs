@@ -138,6 +138,7 @@ pub(super) const LEFT_OUT: &[(&str, &[&str])] = &[
             "cluster/parts.rs::channels_are_heard_wherever_they_are_published",
             "cluster/parts.rs::each_node_has_a_near_cache_and_a_key_that_moves_is_not_read_from_the_old_one",
             "cluster/parts.rs::leases_and_transactions_run_at_the_node_of_their_keys",
+            "cluster/parts.rs::nodes_are_reached_over_tls",
             "cluster/parts.rs::nodes_ask_for_the_password_of_the_cluster",
             "cluster/pipelines.rs::a_pipeline_runs_at_many_nodes_and_its_replies_come_in_order",
             "cluster/pipelines.rs::a_transaction_needs_one_slot",

@@ -52,6 +52,11 @@ pub fn is_tls(port: u16) -> bool {
     ports.as_ref().is_some_and(|ports| ports.contains(&port))
 }
 
+/// The authority that has signed the certificates of servers.
+pub fn ca_file() -> std::path::PathBuf {
+    site().authority.file()
+}
+
 /// The URL of a place, with what it needs for TLS.
 pub fn url(is_tls: bool, place: &str) -> String {
     if !is_tls {

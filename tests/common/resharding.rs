@@ -22,7 +22,7 @@ impl Cluster {
     /// Moves the keys that the slot has now.
     pub fn move_keys(&self, slot: u16, from: usize, to: usize) {
         let source = self.node(from);
-        let port = self.node(to).port().to_string();
+        let port = self.data_port(to).to_string();
         loop {
             let question = ["CLUSTER", "GETKEYSINSLOT", &slot.to_string(), KEYS_AT_ONCE];
             let keys: Vec<String> = match source.command(&question) {
