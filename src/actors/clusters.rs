@@ -252,6 +252,9 @@ impl Followed {
         self.asking
             .ended(now.into_std(), took, nodes, fastrand::f64());
         self.sought.retain(|(sought, _)| !found.contains(sought));
+        let settings = self.database.settings.share();
+        let reached = |address| settings.cluster_addresses.reached(address);
+        let found: Vec<_> = found.into_iter().map(reached).collect();
         self.extra.retain(|(_, until)| *until > now);
         self.extra.retain(|(extra, _)| !found.contains(extra));
         let found = found.into_iter().map(|found| (found, now + EXTRA_FOR));
@@ -264,7 +267,7 @@ impl Followed {
                 Err(why) => trouble = Some(why),
             }
         }
-        let Some(topology) = agreed(answers) else {
+        let Some(topology) = agreed(answers).map(|told| told.map(reached)) else {
             // What was known before is better than nothing.
             if let (Some(why), None) = (trouble, &self.made_from) {
                 supervisor.do_send(HaveNodes {
@@ -274,7 +277,6 @@ impl Followed {
             }
             return;
         };
-        let settings = self.database.settings.share();
         let primaries = topology.shards.iter().map(|shard| &shard.primary);
         let known: Vec<_> = primaries.clone().cloned().collect();
         let replicas = topology

@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{Address, Fallback, Keepalive, Protocol, WhenDown, username::Username};
+use super::{Address, AddressMap, Fallback, Keepalive, Protocol, WhenDown, username::Username};
 use crate::{credentials::CredentialsSource, tls::TlsClient};
 
 /// The settings that have changed, by their keys in the order of the table.
@@ -82,8 +82,8 @@ macro_rules! compared {
 }
 
 compared!(
-    Address, Duration, Fallback, Keepalive, Protocol, String, Username, WhenDown, bool, i64, u32,
-    usize
+    Address, AddressMap, Duration, Fallback, Keepalive, Protocol, String, Username, WhenDown, bool,
+    i64, u32, usize
 );
 
 impl Compared for SecretString {

@@ -151,6 +151,10 @@ fn of_database(name: &str, config: &DatabaseConfig, all: &Config) -> Vec<Explain
             config.url.origin(),
         )),
     }
+    if let Some(pairs) = config.cluster_addresses.get() {
+        let origin = config.cluster_addresses.origin();
+        rows.push(row("cluster_addresses", pairs.clone(), origin));
+    }
     let client_name = config.client_name.get().clone();
     let client_name = client_name.unwrap_or_else(|| default_client_name(name));
     rows.push(row("client_name", client_name, config.client_name.origin()));

@@ -19,6 +19,7 @@
 //!   unknown origin in messages
 
 mod address;
+mod address_map;
 mod alias;
 mod changes;
 mod database;
@@ -56,6 +57,7 @@ mod username;
 mod when_down;
 
 pub(crate) use address::{Address, ClusterSeeds};
+pub(crate) use address_map::AddressMap;
 use alias::Alias;
 pub(crate) use changes::Changes;
 pub use error::{ConfigError, Problem};

@@ -9,7 +9,7 @@ use std::{
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{
-    Address, Config, ConfigError, DatabaseConfig, Io, Problem, Settings,
+    Address, AddressMap, Config, ConfigError, DatabaseConfig, Io, Problem, Settings,
     address::Host,
     alias::{self, Alias},
     excerpt::quoted,
@@ -144,6 +144,7 @@ fn check_name(name: &str, report: &mut Report<'_>) {
 fn login(name: &str, config: &DatabaseConfig, report: &mut Report<'_>) -> Option<Login> {
     check_texts(config, report);
     let client_name = client_name(name, config, report);
+    let cluster_addresses = cluster_addresses(config, report);
     let merged = match Merged::of(config) {
         Ok(merged) => merged,
         Err(messages) => {
@@ -197,6 +198,7 @@ fn login(name: &str, config: &DatabaseConfig, report: &mut Report<'_>) -> Option
         password: merged.password.into_value(),
         sentinel_username: config.sentinel_username.get().clone(),
         sentinel_password: config.sentinel_password.get().clone(),
+        cluster_addresses,
         client_name,
         // Without HELLO there is no way to another one.
         protocol: merged
@@ -358,6 +360,14 @@ fn address(of_url: Address, config: &DatabaseConfig) -> Layered<Address> {
         }
         (of_url, None, _) => Layered::given(of_url, url.clone()),
     }
+}
+
+fn cluster_addresses(config: &DatabaseConfig, report: &mut Report<'_>) -> AddressMap {
+    let text = config.cluster_addresses.get().as_deref();
+    AddressMap::parse(text.unwrap_or_default()).unwrap_or_else(|message| {
+        report.add("cluster_addresses", message);
+        AddressMap::default()
+    })
 }
 
 fn is_visible(c: char) -> bool {

@@ -78,6 +78,13 @@ const CASES: &[(&str, Adjust, bool, Seen)] = &[
         true,
         unseen,
     ),
+    // Only a cluster has addresses of nodes.
+    (
+        "cluster_addresses",
+        |_, main| main.cluster_addresses("10.0.0.1=localhost"),
+        false,
+        unseen,
+    ),
     (
         "client_name",
         |_, main| main.client_name("changed"),

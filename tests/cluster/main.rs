@@ -11,6 +11,7 @@ mod load;
 mod moving;
 mod parts;
 mod pipelines;
+mod places;
 mod scans;
 
 use redis_steward::{Database, DatabaseConfig, Supervisor};

@@ -145,6 +145,8 @@ pub(super) const LEFT_OUT: &[(&str, &[&str])] = &[
             "cluster/pipelines.rs::a_wait_needs_its_writes_at_one_node",
             "cluster/pipelines.rs::an_error_of_one_command_is_told_with_its_position",
             "cluster/pipelines.rs::commands_at_several_nodes_run_behind_those_before_them",
+            "cluster/places.rs::nodes_behind_port_forwarding_are_reached_through_it",
+            "cluster/places.rs::row_231_a_node_behind_a_black_hole_concerns_its_slots_alone",
             "cluster/scans.rs::all_keys_come_while_slots_move",
             "cluster/scans.rs::one_server_is_scanned_in_the_same_way",
         ],

@@ -74,11 +74,13 @@ impl<B: Backend> CallEngine<B> {
             let text = error.details().unwrap_or_default();
             is_sent_away |= is_away(error.code(), text);
             if let Some(redirect) = Redirect::of(error.code(), text)
-                && let Some(address) = Address::of_host(redirect.host, redirect.port)
+                && let Some(told) = Address::of_host(redirect.host, redirect.port)
             {
+                let settings = self.state.settings.load();
+                let address = settings.cluster_addresses.reached(told.clone());
                 has_moved |= !redirect.is_ask && table.moved(redirect.slot, &address);
                 if table.at(&address).is_none() {
-                    self.state.cluster.seek(&self.state.id, address);
+                    self.state.cluster.seek(&self.state.id, told);
                 }
             }
         }

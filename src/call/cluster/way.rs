@@ -205,7 +205,9 @@ impl<'a, B: Backend> Way<'a, B> {
             ("", Address::Tcp { host, .. }) => host,
             (host, _) => host,
         };
-        let address = Address::of_host(host, redirect.port)?;
+        let told = Address::of_host(host, redirect.port)?;
+        let settings = self.engine.state.settings.share();
+        let address = settings.cluster_addresses.reached(told.clone());
         // One that no node confirms is waited for in vain.
         loop {
             let table = self.engine.table(self.deadline, &self.options).await;
@@ -223,7 +225,7 @@ impl<'a, B: Backend> Way<'a, B> {
             if clock::now() >= self.deadline {
                 return None;
             }
-            cluster.seek(&self.engine.state.id, address.clone());
+            cluster.seek(&self.engine.state.id, told.clone());
             cluster.table.next(Some(&table), self.deadline).await;
         }
     }

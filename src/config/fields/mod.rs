@@ -18,7 +18,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use secrecy::SecretString;
 
 use super::{
-    Address, Config, Fallback, Keepalive, Protocol, WhenDown,
+    Address, AddressMap, Config, Fallback, Keepalive, Protocol, WhenDown,
     address::Host,
     changes::{Changes, Compared as _},
     field::Field,
@@ -122,6 +122,17 @@ fields! {
             default("none"),
             range("not empty"),
             variable("REDIS_SENTINEL_PASSWORD");
+
+        /// Addresses under which the nodes of a cluster are reached from here, if they are not those that the nodes tell: behind
+        /// port forwarding, or in containers.
+        ///
+        /// Pairs of the address that is told and the one that leads there, as in
+        /// `"10.0.0.1:7000=localhost:17000, 10.0.0.2:7000=localhost:17001"`. A pair without ports, `10.0.0.1=gateway`, holds for all
+        /// ports of the host. The seeds of the URL are used as they are.
+        cluster_addresses(pairs: impl Into<String>) via Into::<String>::into:
+            Option<String> => cluster_addresses: AddressMap,
+            default("those that the nodes tell"),
+            range("pairs of addresses");
 
         /// The name of the connections in the server's `CLIENT LIST`.
         ///

@@ -46,6 +46,18 @@ impl<A: Hash + Eq + Clone + fmt::Display> Topology<A> {
         Self { shards }
     }
 
+    /// The same with other addresses.
+    pub(crate) fn map(self, address: impl Fn(A) -> A) -> Self {
+        let shards = self.shards.into_iter().map(|shard| Shard {
+            primary: address(shard.primary),
+            replicas: shard.replicas.into_iter().map(&address).collect(),
+            slots: shard.slots,
+        });
+        Self {
+            shards: shards.collect(),
+        }
+    }
+
     /// For each slot the position of its shard.
     pub(crate) fn owners(&self) -> Vec<Option<u16>> {
         let mut owners = vec![None; usize::from(Slot::COUNT)];
