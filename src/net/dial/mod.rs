@@ -302,11 +302,11 @@ impl Dialler {
             let attempted = self.attempt(&address, &greeting, true, time.share(others));
             match attempted.await {
                 Err(Failed { error, .. }) if !error.is_an_answer() => {
+                    self.locator.doubt(settings, &address);
                     // Another node of the cluster may answer.
                     if others == 0 {
                         return Err(error);
                     }
-                    self.locator.doubt(settings, &address);
                     others -= 1;
                 }
                 _ => return Ok(()),
