@@ -29,12 +29,16 @@ use crate::{
 const TICK: Duration = Duration::from_millis(250);
 /// So many nodes are asked at a time.
 const ASKED: usize = 3;
+/// The same while a part of the cluster is down, and they are asked often.
+const ASKED_OFTEN: usize = 2;
 /// A node that does not answer for so long is not waited for.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Once a node has answered, the others get so long, or twice as long as that one took.
 const SHORT_PATIENCE: Duration = Duration::from_millis(20);
 /// So many nodes are sought at a time. More are named only by one that makes them up.
 const MOST_SOUGHT: usize = 64;
+/// After so long without an answer of this epoch, one of an earlier epoch is believed.
+const BELIEVED_FOR: Duration = Duration::from_secs(10);
 /// A node that none confirms is sought for so long.
 const SOUGHT_FOR: Duration = Duration::from_secs(5);
 /// A node without slots is kept for so long after another one has sent a command there.
@@ -56,6 +60,8 @@ struct Followed {
     asking: Asking,
     /// What was told last, and the settings from which its nodes were made.
     made_from: Option<(Topology<Address>, Arc<DatabaseSettings>)>,
+    /// The epoch of that, and when it was told.
+    believed: (u64, Instant),
     /// Nodes that others have named and that are not known, and until when they are looked for.
     sought: Vec<(Address, Instant)>,
     /// Nodes without slots that were found in this way, and until when they are kept.
@@ -163,6 +169,7 @@ impl Followed {
             seeds: seeds.clone(),
             asking: Asking::new(Instant::now().into_std()),
             made_from: None,
+            believed: (0, Instant::now()),
             sought: Vec::new(),
             extra: Vec::new(),
         }
@@ -231,9 +238,14 @@ impl Followed {
         // Connections to the place before serve until they are replaced.
         let control = (!self.database.is_moving.load(Relaxed)).then_some(&self.database);
         let states = nodes.chain(control);
+        let asked = if self.asking.is_down() {
+            ASKED_OFTEN
+        } else {
+            ASKED
+        };
         states
             .filter_map(|state| place(state))
-            .take(ASKED)
+            .take(asked)
             .collect()
     }
 
@@ -261,13 +273,23 @@ impl Followed {
         self.extra.extend(found);
         let mut trouble = None;
         let mut answers = Vec::new();
+        let (epoch, told_at) = self.believed;
         for one in told {
             match one {
+                // A primary that was cut off or stopped, and has not heard of its successor yet. But a cluster that was made
+                // anew begins with low epochs.
+                Ok(one) if one.epoch < epoch && now < told_at + BELIEVED_FOR => {
+                    self.asking.wanted(now.into_std());
+                }
                 Ok(one) => answers.push(one),
                 Err(why) => trouble = Some(why),
             }
         }
-        let Some(topology) = agreed(answers).map(|told| told.map(reached)) else {
+        let agreed = agreed(answers);
+        if let Some(Told { epoch, .. }) = agreed {
+            self.believed = (epoch, now);
+        }
+        let Some(topology) = agreed.map(|told| told.topology.map(reached)) else {
             // What was known before is better than nothing.
             if let (Some(why), None) = (trouble, &self.made_from) {
                 supervisor.do_send(HaveNodes {

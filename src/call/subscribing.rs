@@ -1,5 +1,11 @@
 //! The wait for the server's confirmation of subscriptions.
 
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use bytes::Bytes;
 use redis::ServerError;
 
 use super::{CallEngine, CallOptions, attempts::Attempts};
@@ -8,8 +14,8 @@ use crate::{
     error::{Error, Limit},
     events::Topic,
     execution::{Execution, Stage},
-    policy::{gate_state::GateState, subscriptions::SubscriberId},
-    state::{NotJoined, clock, count},
+    policy::{gate_state::GateState, slots::Slot, subscriptions::SubscriberId},
+    state::{DatabaseState, NotJoined, clock, count},
 };
 
 impl<B: Backend> CallEngine<B> {
@@ -54,6 +60,29 @@ impl<B: Backend> CallEngine<B> {
                 error
             }
         })
+    }
+
+    /// The nodes of sharded channels, each with its channels; the database itself if it is no cluster.
+    pub(crate) async fn nodes_of(
+        &self,
+        channels: &BTreeSet<Bytes>,
+        options: &CallOptions,
+    ) -> Result<Vec<(Arc<DatabaseState>, BTreeSet<Bytes>)>, Error> {
+        if !options.is_in_cluster {
+            return Ok(vec![(self.state.clone(), channels.clone())]);
+        }
+        let table = self.table(self.call_deadline(options), options).await?;
+        let mut nodes = BTreeMap::<_, (_, BTreeSet<_>)>::new();
+        for channel in channels {
+            let slot = Slot::of(channel);
+            let Some(node) = table.owner(slot) else {
+                return Err(self.unserved(Some(slot), &table));
+            };
+            let of_node = nodes.entry(table.position(slot));
+            let of_node = of_node.or_insert_with(|| (node.state.clone(), BTreeSet::new()));
+            of_node.1.insert(channel.clone());
+        }
+        Ok(nodes.into_values().collect())
     }
 
     fn subscription_refused(&self, error: ServerError) -> Error {

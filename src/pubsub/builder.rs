@@ -56,7 +56,7 @@ impl Database {
     }
 
     /// Subscribes to sharded channels (`SSUBSCRIBE`, since Redis 7.0), as [`subscribe`](Self::subscribe) does to channels.
-    /// A channel whose slot another node of a cluster serves is refused.
+    /// In a cluster each is heard at the node of its slot.
     ///
     /// # Errors
     ///

@@ -1,10 +1,12 @@
 //! Pub/sub as applications use it. What happens behind is in `state/subscribers/`, `policy/subscriptions/` and
 //! `actors/subscribers/`.
 //!
-//! - this file: [`Subscription`] · `builder`: how one begins · `delivery`: its events as messages of actix
+//! - this file: [`Subscription`] · `builder`: how one begins · `delivery`: its events as messages of actix · `shards`: sharded
+//!   channels in a cluster
 
 mod builder;
 mod delivery;
+mod shards;
 
 pub use builder::SubscriptionBuilder;
 
@@ -18,6 +20,7 @@ use std::{
 use bytes::Bytes;
 use futures_core::Stream;
 
+use self::shards::Shards;
 use crate::{
     database::Database,
     error::Error,
@@ -37,6 +40,10 @@ use crate::{
 /// exists.
 ///
 /// # Its connection
+///
+/// In a [cluster](crate::DatabaseConfig::cluster), sharded channels are heard at the nodes of their slots, over one connection to
+/// each, and follow their slots to other nodes, with a gap in the stream that lasts until the next event is asked for. The bounds of the queue hold for each node. All other
+/// channels are heard at any node.
 ///
 /// All subscriptions of a database share one connection. It is opened with the first and closed after the last. A channel
 /// is subscribed once, however many listen to it. The connection is one more than
@@ -132,6 +139,10 @@ pub struct Subscription {
     database: Database,
     id: SubscriberId,
     queue: Arc<SubscriberQueue>,
+    /// Its sharded channels, if the database is a cluster.
+    shards: Shards,
+    asks_shards_first: bool,
+    bounds: Bounds,
 }
 
 /// Which kind of channel a name is of.
@@ -144,6 +155,9 @@ impl Subscription {
             database,
             id,
             queue,
+            shards: Shards::default(),
+            asks_shards_first: false,
+            bounds,
         }
     }
 
@@ -152,7 +166,7 @@ impl Subscription {
     /// The future may be dropped at any point without losing an event, for instance in a `select!`. It needs no
     /// particular runtime.
     pub async fn next(&mut self) -> Option<PubSubEvent> {
-        std::future::poll_fn(|cx| self.queue.poll(cx)).await
+        std::future::poll_fn(|cx| self.poll(cx)).await
     }
 
     /// Adds channels, and returns when the server has confirmed them. Those that it has already cost nothing.
@@ -219,19 +233,43 @@ impl Subscription {
         &self.database
     }
 
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<PubSubEvent>> {
+        // In turns, so that neither hides the other.
+        self.asks_shards_first = !self.asks_shards_first;
+        for asks_shards in [self.asks_shards_first, !self.asks_shards_first] {
+            let event = if asks_shards {
+                self.shards.poll(&self.database, self.bounds, cx).map(Some)
+            } else {
+                self.queue.poll(cx)
+            };
+            if event.is_ready() {
+                return event;
+            }
+        }
+        Poll::Pending
+    }
+
     async fn add(
         &mut self,
         names: impl IntoIterator<Item = impl AsRef<[u8]>>,
         kind: Kind,
     ) -> Result<(), Error> {
         let topics = topics(names, kind);
+        if self.database.is_cluster() && kind(Bytes::new()) == Topic::ShardChannel(Bytes::new()) {
+            let channels = topics.iter().map(|topic| topic.name().clone());
+            return self.shards.add(&self.database, self.bounds, channels).await;
+        }
         let (engine, options) = (&self.database.engine, self.database.options());
         engine.subscribe(options, self.id, topics).await
     }
 
     fn drop_topics(&mut self, names: impl IntoIterator<Item = impl AsRef<[u8]>>, kind: Kind) {
+        let topics = topics(names, kind);
         let subscribers = &self.database.engine.state.subscribers;
-        subscribers.leave(self.id, &topics(names, kind));
+        subscribers.leave(self.id, &topics);
+        let is_sharded = |topic: &Topic| matches!(topic, Topic::ShardChannel(_));
+        let sharded = topics.iter().filter(|topic| is_sharded(topic));
+        self.shards.leave(sharded.map(|topic| topic.name().clone()));
     }
 }
 
@@ -246,7 +284,7 @@ impl Stream for Subscription {
     type Item = PubSubEvent;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<PubSubEvent>> {
-        self.queue.poll(cx)
+        self.get_mut().poll(cx)
     }
 }
 

@@ -43,13 +43,13 @@ async fn row_224_a_killed_primary_concerns_its_slots_alone() {
     );
     of_first.more(100).await;
     of_others.more(100).await;
-    block_in_place(|| rig.cluster.kill(0));
+    block_in_place(|| rig.cluster.kill_in_step(0));
     eventually_async(SOON, "ShardDown", || is_degraded(&rig)).await;
     let promoted = block_in_place(|| rig.cluster.await_promotion(0));
     assert_ne!(promoted, 0);
     of_first.more(100).await;
     until_healthy(&rig).await;
-    let tallies = of_first.end_after_losses(&rig.main, 1).await;
+    let tallies = of_first.end(&rig.main).await;
     for (_, error) in &tallies[0].failed {
         let is_expected = matches!(
             error,
@@ -75,9 +75,9 @@ async fn row_224_patient_callers_wait_for_the_replica() {
     let patient = rig.main.patient().with_timeout(SOON);
     let load = Load::on(&patient, [key_of(&rig.cluster, 0)]);
     load.more(100).await;
-    block_in_place(|| rig.cluster.kill(0));
+    block_in_place(|| rig.cluster.kill_in_step(0));
     load.more(100).await;
-    let tallies = load.end_after_losses(&rig.main, 1).await;
+    let tallies = load.end(&rig.main).await;
     let unexpected = tallies[0].failed.iter().map(|(_, error)| error);
     let unexpected: Vec<_> = unexpected
         .filter(|error| !matches!(error, Error::ConnectionLost { .. }))
@@ -127,12 +127,12 @@ async fn row_226_a_frozen_node_does_not_hold_up_the_others() {
         Load::on(&rig.main, keys[1..].to_vec()),
     );
     of_first.more(100).await;
-    block_in_place(|| rig.cluster.freeze(0));
+    block_in_place(|| rig.cluster.freeze_in_step(0));
     of_others.more(2_000).await;
     of_first.more(100).await;
     block_in_place(|| rig.cluster.thaw(0));
     until_healthy(&rig).await;
-    of_first.end_after_losses(&rig.main, 1).await;
+    of_first.end(&rig.main).await;
     for tally in of_others.end(&rig.main).await {
         assert!(tally.failed.is_empty(), "{tally:?}");
     }

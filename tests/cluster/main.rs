@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod channels;
 mod chaos;
 mod commands;
 mod failing;

@@ -196,6 +196,30 @@ impl Cluster {
         self.node(node).kill();
     }
 
+    /// Kills a primary once its replicas have all that it has answered, so that nothing which was acknowledged is lost.
+    pub fn kill_in_step(&self, node: usize) {
+        self.hold_writes(node);
+        self.kill(node);
+    }
+
+    /// The same with a freeze. Once it goes on, it is a replica.
+    pub fn freeze_in_step(&self, node: usize) {
+        self.hold_writes(node);
+        self.freeze(node);
+    }
+
+    /// The node answers no writes from now on, and its replicas have all those that it has answered.
+    fn hold_writes(&self, node: usize) {
+        let server = self.node(node);
+        assert_eq!(server.cli(&["CLIENT", "PAUSE", "20000", "WRITE"]), "OK");
+        let offset = |server: &RedisServer, key: &str| server.info("replication").get(key).cloned();
+        eventually(BOUND, "the replicas have all writes", || {
+            let all = offset(server, "master_repl_offset");
+            let mut replicas = self.all_replicas_now(node);
+            replicas.all(|replica| offset(self.node(replica), "slave_repl_offset") == all)
+        });
+    }
+
     /// Starts a node again with what it knew of the cluster. Its data are gone, unless the cluster was started with
     /// persistence.
     pub fn restart(&self, node: usize) {
@@ -249,12 +273,16 @@ impl Cluster {
 
     /// A replica that this primary has now, if one is there.
     pub fn replica_now(&self, primary: usize) -> Option<usize> {
+        self.all_replicas_now(primary).next()
+    }
+
+    fn all_replicas_now(&self, primary: usize) -> impl Iterator<Item = usize> {
         let id = self.id(primary);
-        let follows = |node: &usize| {
+        let follows = move |node: &usize| {
             let own = NodeView::own(self.node(*node));
             own.is_some_and(|own| own.primary.as_deref() == Some(id))
         };
-        self.present().find(follows)
+        self.present().filter(follows)
     }
 
     /// The primary at the start that this node is, or is a replica of.

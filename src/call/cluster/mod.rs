@@ -83,10 +83,18 @@ impl<B: Backend> CallEngine<B> {
             _ => None,
         };
         let work = Single { command, class };
+        // A plain command needs no second look at the node.
+        let is_plain = block.is_none()
+            && !command.is_no_response()
+            && !options.has_near_cache
+            && !options.is_to_be_traced();
         let mut way = Way::new(self, slot, &work, block, options);
         let mut stop = way.first().await?;
         loop {
-            let ended = if stop.is_asking {
+            let ended = if is_plain && !stop.is_asking {
+                let called = stop.engine.call(&work, &stop.options).await;
+                called.map(|(reply, attempts)| (single(reply), attempts.source))
+            } else if stop.is_asking {
                 let asked = stop
                     .engine
                     .execute_asking(command, class, block, stop.options);
@@ -112,10 +120,15 @@ impl<B: Backend> CallEngine<B> {
         let batch = Batch::of(vec![(command, class)]).asking(true);
         let (mut replies, attempts) = self.run_batch(&batch, block, options).await?;
         let reply = Reply::One(replies.pop().unwrap_or(Value::Nil));
-        match self.unless_error(reply, attempts)?.0 {
-            Reply::One(value) => Ok(value),
-            Reply::Many(_) => unreachable!("BUG: one reply was expected and many came"),
-        }
+        Ok(single(self.unless_error(reply, attempts)?.0))
+    }
+}
+
+/// The reply to one command.
+fn single(reply: Reply) -> Value {
+    match reply {
+        Reply::One(value) => value,
+        Reply::Many(_) => unreachable!("BUG: one reply was expected and many came"),
     }
 }
 

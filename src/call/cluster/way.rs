@@ -15,7 +15,7 @@ use crate::{
     policy::{
         cluster::Redirect, command::Block, gate_state::GateState, retry::Idempotence, slots::Slot,
     },
-    state::{ClusterNode, SlotTable, clock, count},
+    state::{ClusterNode, DatabaseState, SlotTable, clock, count},
 };
 
 /// The pauses while a client is sent around by nodes that do not agree, while a slot is being moved, or the cluster finds a new primary. They double.
@@ -44,7 +44,6 @@ pub(super) struct Stop<B> {
     pub(super) options: CallOptions,
     /// The node takes the slot over, and has to be asked to run the command nevertheless.
     pub(super) is_asking: bool,
-    address: Address,
     table: Arc<SlotTable>,
 }
 
@@ -95,7 +94,7 @@ impl<'a, B: Backend> Way<'a, B> {
         loop {
             let table = self.engine.table(self.deadline, &self.options).await?;
             if let Some(node) = self.owner(&table) {
-                return Ok(self.stop(node.clone(), table, false));
+                return Ok(self.stop(node.state.clone(), table, false));
             }
             let unserved = self.engine.unserved(self.slot, &table);
             if !self.options.is_patient || clock::now() >= self.deadline {
@@ -113,12 +112,11 @@ impl<'a, B: Backend> Way<'a, B> {
         }
     }
 
-    fn stop(&self, node: ClusterNode, table: Arc<SlotTable>, is_asking: bool) -> Stop<B> {
+    fn stop(&self, node: Arc<DatabaseState>, table: Arc<SlotTable>, is_asking: bool) -> Stop<B> {
         Stop {
-            engine: CallEngine::on(node.state, self.engine.backend.clone()),
+            engine: CallEngine::on(node, self.engine.backend.clone()),
             options: self.options.ending_unless(self.deadline, self.may_block),
             is_asking,
-            address: node.address,
             table,
         }
     }
@@ -201,7 +199,8 @@ impl<'a, B: Backend> Way<'a, B> {
         redirect: Redirect<'_>,
     ) -> Option<Result<Stop<B>, Error>> {
         let cluster = &self.engine.state.cluster;
-        let host = match (redirect.host, &last.address) {
+        let asked = last.engine.state.settings.share();
+        let host = match (redirect.host, &asked.address) {
             ("", Address::Tcp { host, .. }) => host,
             (host, _) => host,
         };
@@ -220,7 +219,8 @@ impl<'a, B: Backend> Way<'a, B> {
             }
             cluster.ask_again(&self.engine.state.id);
             if let Some(node) = table.at(&address) {
-                return Some(Ok(self.stop(node.clone(), table, redirect.is_ask)));
+                let state = node.state.clone();
+                return Some(Ok(self.stop(state, table, redirect.is_ask)));
             }
             if clock::now() >= self.deadline {
                 return None;

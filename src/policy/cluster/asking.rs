@@ -21,7 +21,7 @@ pub(crate) struct Asking {
 const INTERVAL: Duration = Duration::from_secs(30);
 /// The longest pause between questions that commands ask for.
 const LONGEST_WISH: Duration = Duration::from_secs(1);
-const SHORTEST: Duration = Duration::from_millis(20);
+const SHORTEST: Duration = Duration::from_millis(10);
 const LONGEST: Duration = Duration::from_secs(1);
 /// The part of the shortest pause for each node.
 const PER_NODE: Duration = Duration::from_millis(1);
@@ -76,8 +76,8 @@ impl Asking {
         let pause = match self.down_since {
             None => INTERVAL,
             Some(since) => {
-                // About a hundredth of the time that it has taken.
-                let usual = now.saturating_duration_since(since) / 100;
+                // A small part of the time that it has taken.
+                let usual = now.saturating_duration_since(since) / 200;
                 // Many clients of a large cluster ask at the same time, and each answer has all nodes in it.
                 let cost = (PER_NODE * nodes as u32).max(SHARE * took);
                 usual.max(cost).clamp(SHORTEST, LONGEST)
@@ -88,6 +88,11 @@ impl Asking {
         if self.is_wanted {
             self.next = self.next.min(now + LONGEST_WISH.mul_f64(jitter));
         }
+    }
+
+    /// Whether a part of the cluster is down.
+    pub(crate) fn is_down(&self) -> bool {
+        self.down_since.is_some()
     }
 
     /// Whether the nodes are to be asked now.
@@ -128,7 +133,7 @@ mod tests {
         let start = Instant::now();
         let mut asking = Asking::new(start);
         let (mut now, mut asked) = (start, Vec::new());
-        while now < start + Duration::from_secs(100) {
+        while now < start + Duration::from_secs(200) {
             asking.seen(false, now);
             if asking.begin(now) {
                 asked.push(now - start);

@@ -93,7 +93,7 @@ pub(crate) struct Told<A> {
 /// The answer to believe: that of the newest epoch, if more than half of those who were asked give it; otherwise one of the
 /// newest epoch, and of these the one that most give. A node that was cut off from the others knows an
 /// older epoch, and a cluster in the middle of a change differs from node to node for moments.
-pub(crate) fn agreed<A: Eq + Clone>(told: Vec<Told<A>>) -> Option<Topology<A>> {
+pub(crate) fn agreed<A: Eq + Clone>(told: Vec<Told<A>>) -> Option<Told<A>> {
     let all = told.len();
     let votes = |one: &Told<A>| {
         let same = told.iter().filter(|other| other.topology == one.topology);
@@ -106,7 +106,7 @@ pub(crate) fn agreed<A: Eq + Clone>(told: Vec<Told<A>>) -> Option<Topology<A>> {
         // A majority that has not heard of the last election is behind it.
         (one.epoch == newest && has_majority, one.epoch, votes)
     })?;
-    Some(best.topology.clone())
+    Some(best.clone())
 }
 
 /// Slots as people write them: `0-100, 7000`.
@@ -191,8 +191,8 @@ mod tests {
     #[test]
     fn a_stale_node_is_not_believed() {
         let of = |told: Vec<Told<&'static str>>| {
-            let topology = agreed(told).expect("an answer");
-            topology.shards[0].primary
+            let agreed = agreed(told).expect("an answer");
+            agreed.topology.shards[0].primary
         };
         let (old, new) = (
             |epoch| told(epoch, halves("old", "b")),

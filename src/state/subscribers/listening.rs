@@ -250,11 +250,12 @@ impl Driver {
         }
         let refused = room.subscriptions.refused();
         let refused = refused.map_err(|_| Unusable::Closed(CloseReason::Unsolicited))?;
-        // Gaps end before the refusal.
-        room.tell(wakers);
         match refused {
             Refused::Nothing => {}
-            Refused::Login => return Err(Unusable::LoginRefused(error)),
+            Refused::Login => {
+                room.tell(wakers);
+                return Err(Unusable::LoginRefused(error));
+            }
             Refused::Topic {
                 topic,
                 subscribers,
@@ -276,6 +277,8 @@ impl Driver {
                 }
             }
         }
+        // A gap that ends with the refusal has its place before it already, and both can be read from now on.
+        room.tell(wakers);
         Ok(())
     }
 

@@ -1,0 +1,119 @@
+//! Sharded channels: heard at the nodes of their slots, wherever these are by then.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use redis::cmd;
+use redis_steward::{PubSubEvent, Subscription};
+use tokio::{task::block_in_place, time::timeout};
+
+use super::{Rig, slot_of};
+use crate::common::{cluster::Cluster, left_out_on_embedded};
+
+const SOON: Duration = Duration::from_secs(30);
+
+async fn event(subscription: &mut Subscription) -> PubSubEvent {
+    let next = timeout(SOON, subscription.next()).await;
+    next.expect("an event").expect("the subscription goes on")
+}
+
+async fn message(subscription: &mut Subscription) -> (String, String) {
+    match event(subscription).await {
+        PubSubEvent::Message {
+            channel, payload, ..
+        } => {
+            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+            (text(&channel), text(&payload))
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The events up to the gap that covers a move.
+async fn until_gap(subscription: &mut Subscription) {
+    loop {
+        match event(subscription).await {
+            PubSubEvent::Gap { .. } => return,
+            PubSubEvent::Interrupted { .. } => {}
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+async fn publish(rig: &Rig, channel: &str, payload: &str) {
+    let publish = cmd("SPUBLISH").arg(channel).arg(payload).take();
+    let receivers: i64 = rig.main.query(publish).await.expect("SPUBLISH");
+    assert_eq!(receivers, 1, "{channel} {payload}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn row_232_sharded_channels_follow_their_slots() {
+    if left_out_on_embedded() || crate::common::version::version() < (7, 0) {
+        return;
+    }
+    let rig = Rig::start(3, 0).await;
+    let channels: Vec<_> = (0..12).map(|n| format!("channel:{n}")).collect();
+    let mut heard = rig.main.ssubscribe(&channels).await.expect("subscribed");
+    let mut told = BTreeSet::new();
+    for channel in &channels {
+        publish(&rig, channel, "one").await;
+        told.insert(message(&mut heard).await.0);
+    }
+    assert_eq!(told.len(), 12);
+
+    let (moved, slot) = (&channels[0], slot_of(&rig.cluster, &channels[0]));
+    for _ in 0..3 {
+        block_in_place(|| {
+            let from = rig.cluster.primary_of(slot);
+            rig.cluster.migrate_slot(slot, from, (from + 1) % 3);
+            rig.cluster.until_settled();
+        });
+        until_gap(&mut heard).await;
+        publish(&rig, moved, "two").await;
+        let expected = (moved.clone(), "two".to_owned());
+        let mut next = event(&mut heard).await;
+        // The server may tell of the move more than once.
+        while matches!(
+            next,
+            PubSubEvent::Gap { .. } | PubSubEvent::Interrupted { .. }
+        ) {
+            next = event(&mut heard).await;
+        }
+        let PubSubEvent::Message { channel, .. } = next else {
+            panic!("{next:?}");
+        };
+        assert_eq!(channel, expected.0);
+        // The others were not disturbed.
+        publish(&rig, &channels[1], "three").await;
+        assert_eq!(message(&mut heard).await.0, channels[1]);
+    }
+    heard.sunsubscribe([moved]);
+    let publish_unheard = cmd("SPUBLISH").arg(moved).arg("four").take();
+    let is_left = || async {
+        let receivers = rig.main.query::<i64>(&publish_unheard).await;
+        receivers.is_ok_and(|receivers| receivers == 0)
+    };
+    crate::common::eventually_asked(SOON, "nobody listens", is_left).await;
+    publish(&rig, &channels[1], "five").await;
+    assert_eq!(message(&mut heard).await.1, "five");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn row_233_sharded_channels_survive_the_death_of_their_node() {
+    if left_out_on_embedded() || crate::common::version::version() < (7, 0) {
+        return;
+    }
+    let cluster = Cluster::builder(3, 1);
+    let cluster = cluster.arg("cluster-require-full-coverage", "no").start();
+    let rig = Rig::with(cluster, |main| main).await;
+    let channel = super::key_of(&rig.cluster, 0);
+    let mut heard = rig.main.ssubscribe([&channel]).await.expect("subscribed");
+    publish(&rig, &channel, "one").await;
+    assert_eq!(message(&mut heard).await.1, "one");
+    block_in_place(|| {
+        rig.cluster.kill(0);
+        rig.cluster.await_promotion(0);
+    });
+    until_gap(&mut heard).await;
+    publish(&rig, &channel, "two").await;
+    assert_eq!(message(&mut heard).await.1, "two");
+}
