@@ -28,6 +28,7 @@ mod report;
 mod runtime;
 mod sentinel;
 mod server;
+mod spread;
 mod usage;
 
 use std::process::ExitCode;
