@@ -9,7 +9,7 @@ pub mod clients;
 pub mod count;
 mod fault;
 pub mod load;
-mod outcome;
+pub mod outcome;
 mod table;
 
 use std::{thread, time::Duration};

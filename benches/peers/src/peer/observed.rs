@@ -51,6 +51,10 @@ impl Peer for Observed {
         self.0.pipeline(keys).await
     }
 
+    async fn mget(&mut self, keys: &[String]) -> Result<Vec<Vec<u8>>> {
+        self.0.mget(keys).await
+    }
+
     async fn disconnect(self) -> Result<()> {
         self.0.disconnect().await
     }
