@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{CommandFactory, Parser, Subcommand, error::ErrorKind, value_parser};
 
-use crate::{case::Case, contender::Name, faults, measure::Settings, sentinel};
+use crate::{case::Case, cluster, contender::Name, faults, measure::Settings, sentinel};
 
 const FULL_ROUND_MILLIS: u64 = 120;
 const QUICK_ROUND_MILLIS: u64 = 55;
@@ -63,6 +63,8 @@ pub enum Task {
     Faults(faults::Arguments),
     /// Measures how long clients are without a primary when Redis Sentinel fails over
     Sentinel(sentinel::Arguments),
+    /// Measures how long clients are without a shard of a Redis Cluster when its primary is killed
+    Cluster(cluster::Arguments),
 }
 
 impl Arguments {
@@ -143,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn faults_and_sentinel_have_flags_of_their_own() {
+    fn faults_sentinel_and_cluster_have_flags_of_their_own() {
         let parse = |line: &[&str]| Arguments::try_parse_from(line);
         let faults = parse(&["peers", "faults", "--peer", "fred", "--fault", "kill"]);
         assert!(matches!(
@@ -155,6 +157,11 @@ mod tests {
         assert!(matches!(
             sentinel.map(|it| it.task),
             Ok(Some(Task::Sentinel(_)))
+        ));
+        let cluster = parse(&["peers", "cluster", "--peer", "rustis", "--rounds", "1"]);
+        assert!(matches!(
+            cluster.map(|it| it.task),
+            Ok(Some(Task::Cluster(_)))
         ));
         assert!(parse(&["peers", "--quick", "faults"]).is_err());
         assert!(parse(&["peers", "--quick", "sentinel"]).is_err());
@@ -179,6 +186,16 @@ mod tests {
         let tls = names(&["tls"]).expect("cases");
         assert_eq!(tls.len(), 18);
         assert!(tls.iter().all(has_tls), "{tls:?}");
+    }
+
+    #[test]
+    fn a_pattern_without_cluster_fits_no_case_at_a_cluster() {
+        let has_cluster = |name: &String| name.contains("/cluster/");
+        let plain = names(&["get-16B/64", "incr/64"]).expect("cases");
+        assert!(!plain.iter().any(has_cluster), "{plain:?}");
+        let cluster = names(&["cluster"]).expect("cases");
+        assert_eq!(cluster.len(), 20);
+        assert!(cluster.iter().all(has_cluster), "{cluster:?}");
     }
 
     #[test]

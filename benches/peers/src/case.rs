@@ -1,4 +1,5 @@
-//! What is measured: one command, with so many calls outstanding, on one runtime, with or without TLS.
+//! What is measured: one command, with so many calls outstanding, on one runtime, at one server, with or without TLS, or
+//! at a cluster.
 
 use serde::Serialize;
 
@@ -6,6 +7,11 @@ use crate::runtime::Flavour;
 
 /// Commands in one pipeline.
 pub const PIPELINE: usize = 100;
+
+/// Keys of one MGET.
+const MGET: usize = 10;
+/// Keys that each task of a cluster's case takes in turns, so that it alone asks more than one node.
+const IN_TURNS: usize = 8;
 
 const KIB: usize = 1024;
 const LARGE: usize = 16 * KIB;
@@ -18,6 +24,19 @@ pub enum Command {
     Incr,
     /// [`PIPELINE`] GETs in one round trip.
     Pipeline,
+    /// One for [`MGET`] keys. Measured at a cluster only, where they lie on several nodes.
+    Mget,
+}
+
+/// What the clients are connected to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Service {
+    Server,
+    /// The same server, over TLS.
+    Tls,
+    /// Three primaries, with the slots spread over them.
+    Cluster,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,11 +47,11 @@ pub struct Case {
     /// Calls under way at any time; a pipeline is one call.
     pub outstanding: usize,
     pub flavour: Flavour,
-    pub is_tls: bool,
+    pub service: Service,
 }
 
 /// Each is measured with every number of outstanding calls.
-const COMMANDS: [(Command, usize); 8] = [
+const COMMANDS: [(Command, usize); 9] = [
     (Command::Get, 16),
     (Command::Get, KIB),
     (Command::Get, LARGE),
@@ -41,13 +60,14 @@ const COMMANDS: [(Command, usize); 8] = [
     (Command::Set, LARGE),
     (Command::Incr, 0),
     (Command::Pipeline, 16),
+    (Command::Mget, 16),
 ];
 
 impl Case {
     /// Every case, in the order in which it is measured and reported.
     pub fn all() -> Vec<Self> {
         let mut cases = Vec::new();
-        for is_tls in [false, true] {
+        for service in [Service::Server, Service::Tls, Service::Cluster] {
             for flavour in Flavour::ALL {
                 for (command, bytes) in COMMANDS {
                     cases.extend(command.outstanding().iter().map(|&outstanding| Self {
@@ -55,7 +75,7 @@ impl Case {
                         bytes,
                         outstanding,
                         flavour,
-                        is_tls,
+                        service,
                     }));
                 }
             }
@@ -65,10 +85,10 @@ impl Case {
     }
 
     /// The cases of a run of about a minute: how it scales for the smallest command, and every
-    /// other command once, without TLS.
+    /// other command once, without TLS and without a cluster.
     pub fn quick() -> Vec<Self> {
         let mut cases = Self::all();
-        cases.retain(|case| !case.is_tls);
+        cases.retain(|case| case.service == Service::Server);
         cases.retain(|case| match (case.command, case.bytes) {
             (Command::Get, 16) => case.flavour != Flavour::Actix || case.outstanding == 64,
             (Command::Pipeline, _) => case.outstanding == 16,
@@ -81,14 +101,23 @@ impl Case {
 
     /// Such as `get-16B/256/current-thread`, and over TLS `get-16B/tls/256/current-thread`, of which the other is no part.
     pub fn name(&self) -> String {
-        let tls = if self.is_tls { "/tls" } else { "" };
-        format!("{}{tls}/{}/{}", self.work(), self.outstanding, self.flavour)
+        let service = match self.service {
+            Service::Server => "",
+            Service::Tls => "/tls",
+            Service::Cluster => "/cluster",
+        };
+        let (work, outstanding) = (self.work(), self.outstanding);
+        format!("{work}{service}/{outstanding}/{}", self.flavour)
     }
 
     /// Where it runs, such as `current-thread over TLS`.
     pub fn setting(&self) -> String {
-        let tls = if self.is_tls { " over TLS" } else { "" };
-        format!("{}{tls}", self.flavour)
+        let service = match self.service {
+            Service::Server => "",
+            Service::Tls => " over TLS",
+            Service::Cluster => " at a cluster",
+        };
+        format!("{}{service}", self.flavour)
     }
 
     /// The command and its size, such as `get-16B`.
@@ -102,17 +131,42 @@ impl Case {
             Command::Set => format!("set-{size}"),
             Command::Incr => "incr".into(),
             Command::Pipeline => format!("pipeline-{PIPELINE}"),
+            Command::Mget => format!("mget-{MGET}"),
         }
     }
 
-    /// On actix there are two series only, because its runtime is tokio's current-thread one. And over TLS one, and some
-    /// single cases.
-    fn is_measured(&self) -> bool {
-        if self.is_tls {
-            return self.flavour != Flavour::Actix && self.is_measured_over_tls();
+    /// The keys that each task has: those of one call, or those that its calls take in turns.
+    pub fn keys_per_task(&self) -> usize {
+        match self.command {
+            Command::Pipeline => PIPELINE,
+            Command::Mget => MGET,
+            Command::Get | Command::Set | Command::Incr => self.turns(),
         }
-        self.flavour != Flavour::Actix
-            || (self.command, self.bytes) == (Command::Get, 16)
+    }
+
+    /// The keys that the calls of a task take in turns.
+    pub fn turns(&self) -> usize {
+        match (self.command, self.service) {
+            (Command::Get | Command::Set | Command::Incr, Service::Cluster) => IN_TURNS,
+            _ => 1,
+        }
+    }
+
+    /// On actix there are two series only, because its runtime is tokio's current-thread one. And over TLS and at a cluster
+    /// one each, and some single cases.
+    fn is_measured(&self) -> bool {
+        let is_actix = self.flavour == Flavour::Actix;
+        match self.service {
+            Service::Server => {
+                self.command != Command::Mget && (!is_actix || self.is_measured_on_actix())
+            }
+            Service::Tls => !is_actix && self.is_measured_over_tls(),
+            Service::Cluster => !is_actix && self.is_measured_at_a_cluster(),
+        }
+    }
+
+    fn is_measured_on_actix(&self) -> bool {
+        (self.command, self.bytes) == (Command::Get, 16)
             || (self.command, self.bytes, self.outstanding) == (Command::Set, KIB, 64)
     }
 
@@ -121,6 +175,15 @@ impl Case {
             (Command::Get, 16) => true,
             (Command::Get | Command::Set, LARGE) | (Command::Set, KIB) => self.outstanding == 64,
             (Command::Pipeline, _) => self.outstanding == 16,
+            _ => false,
+        }
+    }
+
+    fn is_measured_at_a_cluster(&self) -> bool {
+        match (self.command, self.bytes) {
+            (Command::Get, 16) => true,
+            (Command::Get, KIB) | (Command::Set, 16) | (Command::Incr, _) => self.outstanding == 64,
+            (Command::Pipeline | Command::Mget, _) => self.outstanding == 16,
             _ => false,
         }
     }
@@ -160,16 +223,22 @@ mod tests {
             bytes: 16 * KIB,
             outstanding: 256,
             flavour: Flavour::CurrentThread,
-            is_tls: false,
+            service: Service::Server,
         };
         assert_eq!(case.name(), "set-16KiB/256/current-thread");
         assert_eq!(case.setting(), "current-thread");
         let over_tls = Case {
-            is_tls: true,
+            service: Service::Tls,
             ..case
         };
         assert_eq!(over_tls.name(), "set-16KiB/tls/256/current-thread");
         assert_eq!(over_tls.setting(), "current-thread over TLS");
+        let at_a_cluster = Case {
+            service: Service::Cluster,
+            ..case
+        };
+        assert_eq!(at_a_cluster.name(), "set-16KiB/cluster/256/current-thread");
+        assert_eq!(at_a_cluster.setting(), "current-thread at a cluster");
         let names: Vec<_> = Case::all().iter().map(Case::name).collect();
         assert!(names.contains(&"pipeline-100/64/multi-thread".into()));
         assert!(names.contains(&"incr/1/multi-thread".into()));
@@ -184,31 +253,41 @@ mod tests {
     #[test]
     fn a_full_run_has_the_series_on_each_runtime() {
         let all = Case::all();
-        let plain: Vec<_> = all.iter().filter(|case| !case.is_tls).collect();
+        let plain: Vec<_> = all
+            .iter()
+            .filter(|case| case.service == Service::Server)
+            .collect();
         let count = |flavour| plain.iter().filter(|case| case.flavour == flavour).count();
         assert_eq!(count(Flavour::MultiThread), 7 * 5 + 3);
         assert_eq!(count(Flavour::CurrentThread), 7 * 5 + 3);
         assert_eq!(count(Flavour::Actix), 5 + 1);
     }
 
+    /// The names of the cases at a service, on one runtime.
+    fn names(service: Service, flavour: Flavour) -> Vec<String> {
+        let cases = Case::all().into_iter();
+        let cases = cases.filter(|case| (case.service, case.flavour) == (service, flavour));
+        cases.map(|case| case.name()).collect()
+    }
+
     #[test]
     fn over_tls_there_are_nine_cases_on_each_of_two_runtimes() {
-        let cases = Case::all();
-        let on = |flavour| {
-            let on = cases
-                .iter()
-                .filter(move |case| case.is_tls && case.flavour == flavour);
-            on.map(Case::name).collect::<Vec<_>>()
-        };
-        let threads = on(Flavour::MultiThread);
-        let counts = [
-            threads.len(),
-            on(Flavour::CurrentThread).len(),
-            on(Flavour::Actix).len(),
-        ];
+        let counts = Flavour::ALL.map(|flavour| names(Service::Tls, flavour).len());
         assert_eq!(counts, [9, 9, 0]);
+        let threads = names(Service::Tls, Flavour::MultiThread);
         let large = "set-16KiB/tls/64/multi-thread";
         assert!(threads.contains(&large.into()), "{threads:?}");
+    }
+
+    #[test]
+    fn at_a_cluster_there_are_ten_cases_on_each_of_two_runtimes() {
+        let counts = Flavour::ALL.map(|flavour| names(Service::Cluster, flavour).len());
+        assert_eq!(counts, [10, 10, 0]);
+        let threads = names(Service::Cluster, Flavour::MultiThread);
+        for name in ["get-16B/cluster/1024", "mget-10/cluster/16"] {
+            let name = format!("{name}/multi-thread");
+            assert!(threads.contains(&name), "{threads:?}");
+        }
     }
 
     #[test]

@@ -1,13 +1,10 @@
 //! A run, from its arguments to its report.
 
-use std::sync::Arc;
-
-use anyhow::Result;
+use anyhow::{Result, bail};
 use serde::Serialize;
 
 use crate::{
     arguments::Arguments,
-    authority::Authority,
     case::Case,
     contender::Name,
     interrupt,
@@ -16,7 +13,7 @@ use crate::{
     program::Programs,
     progress::Progress,
     report,
-    server::Server,
+    site::Site,
 };
 
 /// Everything that was found out.
@@ -34,8 +31,12 @@ pub struct Measured {
 }
 
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let cases = arguments.cases();
     let peers = arguments.peers();
+    let mut cases = arguments.cases();
+    cases.retain(|&case| peers.iter().any(|name| name.is_able_to(case)));
+    if cases.is_empty() {
+        bail!("none of the clients that were asked for can do what is measured in these cases");
+    }
     if arguments.list {
         return report::print(&list(&cases, &peers));
     }
@@ -48,15 +49,21 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 fn compare(cases: Vec<Case>, peers: &[Name], settings: Settings) -> Result<Comparison> {
     let programs = Programs::default();
     interrupt::end_on_signal(programs.clone())?;
-    let server = match cases.iter().any(|case| case.is_tls) {
-        true => Server::start_with_tls(&programs, &Arc::new(Authority::new(&programs)?))?,
-        false => Server::start(&programs)?,
+    let mut site = Site::start(&programs, &cases)?;
+    let able = |case: Case| {
+        peers
+            .iter()
+            .copied()
+            .filter(move |name| name.is_able_to(case))
     };
+    let turns: usize = cases.iter().map(|&case| able(case).count()).sum();
     // Each contender warms up once in each case.
-    let progress = Progress::new(cases.len() * peers.len() * (settings.rounds + 1));
+    let progress = Progress::new(turns * (settings.rounds + 1));
     let mut measured = Vec::with_capacity(cases.len());
     for case in cases {
-        let outcomes = measure(&server, case, peers, settings, &progress)?;
+        site.prepare(case)?;
+        let peers: Vec<_> = able(case).collect();
+        let outcomes = measure(&site, case, &peers, settings, &progress)?;
         measured.push(Measured { case, outcomes });
     }
     Ok(Comparison {

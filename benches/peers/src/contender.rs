@@ -11,14 +11,14 @@ use serde::{Serialize, Serializer};
 
 use crate::{
     address::Address,
-    case::Case,
+    case::{Case, Command, Service},
     dataset::Records,
     figures::Figures,
     limit::Limit,
     load,
     peer::{
-        Bb8, Deadpool, Fred, FredPool, Glide, Manager, Multiplexed, Observed, Peer, Rustis,
-        Steward, Tower,
+        Bb8, Deadpool, Fred, FredPool, Glide, GlideCluster, Manager, Multiplexed, Observed, Peer,
+        RedisRsCluster, Rustis, Steward, Tower, TowerCluster,
     },
     program::Programs,
 };
@@ -88,6 +88,44 @@ impl Name {
         .into_iter()
     }
 
+    /// Those that know Redis Cluster. redis-rs is its client for that.
+    pub fn with_cluster() -> impl Iterator<Item = Self> {
+        [
+            Self::RedisSteward,
+            Self::RedisStewardPatient,
+            Self::RedisRs,
+            Self::Fred,
+            Self::Rustis,
+            Self::RedisTower,
+            Self::ValkeyGlide,
+        ]
+        .into_iter()
+    }
+
+    /// Whether it can do what is measured. All can, if it is no cluster.
+    pub fn is_able_to(self, case: Case) -> bool {
+        if case.service != Service::Cluster {
+            return true;
+        }
+        match self {
+            Self::RedisSteward
+            | Self::RedisStewardObserved
+            | Self::Rustis
+            | Self::RedisTower
+            | Self::ValkeyGlide => true,
+            // The keys of a pipeline have to be in one slot.
+            Self::RedisRs => case.command != Command::Pipeline,
+            // Those of a command, too.
+            Self::Fred | Self::FredPool => case.command != Command::Mget,
+            // They know no clusters; redis-benchmark asks for one key, and so one node.
+            Self::RedisRsManager
+            | Self::DeadpoolRedis
+            | Self::Bb8Redis
+            | Self::RedisBenchmark
+            | Self::RedisStewardPatient => false,
+        }
+    }
+
     /// Takes one of `names` from the command line.
     pub fn one_of(names: impl Iterator<Item = Self>) -> impl TypedValueParser<Value = Self> {
         let values = names.filter_map(|name| name.to_possible_value());
@@ -117,6 +155,18 @@ impl Name {
         case: Case,
         records: &Arc<[Records]>,
     ) -> Result<Box<dyn Contender>> {
+        match (self, case.service) {
+            (Self::RedisRs, Service::Cluster) => {
+                return client::<RedisRsCluster>(address, case, records).await;
+            }
+            (Self::RedisTower, Service::Cluster) => {
+                return client::<TowerCluster>(address, case, records).await;
+            }
+            (Self::ValkeyGlide, Service::Cluster) => {
+                return client::<GlideCluster>(address, case, records).await;
+            }
+            _ => {}
+        }
         match self {
             Self::RedisSteward => client::<Steward>(address, case, records).await,
             Self::RedisStewardObserved => client::<Observed>(address, case, records).await,
@@ -193,7 +243,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        authority::Authority, case::Command, dataset::Dataset, runtime::Flavour, server::Server,
+        authority::Authority, dataset::Dataset, runtime::Flavour, server::Server, site::Site,
     };
 
     const CASE: Case = Case {
@@ -201,7 +251,7 @@ mod tests {
         bytes: 16,
         outstanding: 2,
         flavour: Flavour::CurrentThread,
-        is_tls: true,
+        service: Service::Tls,
     };
     /// On a busy machine.
     const CONNECTED_WITHIN: Duration = Duration::from_secs(30);
@@ -217,7 +267,7 @@ mod tests {
     ) -> (Vec<(Name, Result<()>)>, bool) {
         let programs = Programs::default();
         let server = Server::start_with_tls(&programs, shown).expect("a server");
-        let dataset = Dataset::write(&server.url(), CASE).expect("a data set");
+        let dataset = Dataset::write(&server.address(), CASE).expect("a data set");
         let mut address = server.tls_address().expect("a port for TLS");
         address.authority = Some(trusted.clone());
         let outcomes = CASE.flavour.block_on(async {
@@ -263,5 +313,48 @@ mod tests {
             assert!(outcome.is_err(), "{name} does not verify the server");
         }
         assert!(!are_seen, "a client does not verify the server");
+    }
+
+    #[test]
+    fn every_client_gets_its_replies_from_a_cluster_and_who_is_left_out_cannot() {
+        let programs = Programs::default();
+        let mut site = Site::start(&programs, &[]).expect("a server");
+        for (command, bytes) in [
+            (Command::Get, 16),
+            (Command::Set, 16),
+            (Command::Incr, 0),
+            (Command::Pipeline, 16),
+            (Command::Mget, 16),
+        ] {
+            let case = Case {
+                command,
+                bytes,
+                outstanding: 2,
+                flavour: Flavour::CurrentThread,
+                service: Service::Cluster,
+            };
+            site.prepare(case).expect("a cluster");
+            let address = site.address(case).expect("its address");
+            let mut dataset = Dataset::write(&address, case).expect("a data set");
+            for name in Name::with_cluster().filter(|name| *name != Name::RedisStewardPatient) {
+                dataset.renew().expect("renewed");
+                let once = case.flavour.block_on(async {
+                    let connecting =
+                        name.connect(address.clone(), &programs, case, &dataset.records);
+                    let mut contender = connecting.await?;
+                    contender.round(Duration::from_millis(10)).await?;
+                    contender.disconnect().await
+                });
+                let is_able = once.is_ok();
+                assert_eq!(
+                    is_able,
+                    name.is_able_to(case),
+                    "{name}, {command:?}: {once:?}"
+                );
+                if is_able {
+                    dataset.check().expect("what it wrote is there");
+                }
+            }
+        }
     }
 }

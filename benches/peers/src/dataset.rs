@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
-use redis::{Connection, pipe};
+use redis::{Connection, ConnectionLike, cluster, pipe};
 
 use crate::{
+    address::Address,
     case::{Case, Command},
     peer::expect_value,
 };
 
-/// What one task asks for: a key and its value, or as many as a pipeline has.
+/// What one task asks for: a key and its value, or as many as one call has, or as it takes in turns.
 pub struct Records {
     pub keys: Vec<String>,
     pub values: Vec<Bytes>,
@@ -22,20 +23,24 @@ pub struct Records {
 pub struct Dataset {
     pub records: Arc<[Records]>,
     case: Case,
-    connection: Connection,
+    store: Store,
+}
+
+/// Where they are written.
+enum Store {
+    Server(Connection),
+    Cluster(Box<cluster::ClusterConnection>),
 }
 
 impl Dataset {
     /// Empties the server and writes what the case will read.
-    pub fn write(url: &str, case: Case) -> Result<Self> {
-        let per_task = case.command.operations();
+    pub fn write(address: &Address, case: Case) -> Result<Self> {
+        let per_task = case.keys_per_task();
         let tasks = (0..case.outstanding).map(|task| Records::of(task, per_task, case.bytes));
-        let client = redis::Client::open(url).context("the server's address")?;
-        let connection = client.get_connection().context("writing the data set")?;
         let mut dataset = Self {
             records: tasks.collect(),
             case,
-            connection,
+            store: Store::open(address).context("writing the data set")?,
         };
         dataset.reset().context("writing the data set")?;
         Ok(dataset)
@@ -47,7 +52,7 @@ impl Dataset {
         match self.case.command {
             Command::Incr => self.reset().context("resetting the counters"),
             Command::Set => self.clear().context("removing what was written"),
-            Command::Get | Command::Pipeline => Ok(()),
+            Command::Get | Command::Pipeline | Command::Mget => Ok(()),
         }
     }
 
@@ -56,32 +61,70 @@ impl Dataset {
         if self.case.command != Command::Set {
             return Ok(());
         }
-        for Records { keys, values } in self.records.iter() {
-            let get = redis::cmd("GET").arg(&keys[0]).take();
-            let stored: Option<Vec<u8>> = get.query(&mut self.connection)?;
-            expect_value(&values[0], &stored.unwrap_or_default())
-                .with_context(|| format!("what is stored as {}", keys[0]))?;
+        let records = self.records.iter();
+        for (key, value) in records.flat_map(|it| it.keys.iter().zip(&it.values)) {
+            let get = redis::cmd("GET").arg(key).take();
+            let stored: Option<Vec<u8>> = get.query(self.store.connection())?;
+            expect_value(value, &stored.unwrap_or_default())
+                .with_context(|| format!("what is stored as {key}"))?;
         }
         Ok(())
     }
 
     fn clear(&mut self) -> Result<()> {
-        Ok(redis::cmd("FLUSHALL").exec(&mut self.connection)?)
+        Ok(redis::cmd("FLUSHALL").exec(self.store.connection())?)
     }
 
     fn reset(&mut self) -> Result<()> {
         self.clear()?;
-        for (task, records) in self.records.iter().enumerate() {
-            let mut writes = pipe();
+        for (task, Records { keys, values }) in self.records.iter().enumerate() {
             if self.case.command == Command::Incr {
-                writes.set(&records.keys[0], count_start(task)).ignore();
-                writes.exec(&mut self.connection)?;
+                let start = count_start(task).to_string();
+                self.store
+                    .set(keys.iter().map(|key| (key, start.as_bytes())))?;
                 continue;
             }
-            for (key, value) in records.keys.iter().zip(&records.values) {
-                writes.set(key, value.as_ref()).ignore();
+            let values = values.iter().map(Bytes::as_ref);
+            self.store.set(keys.iter().zip(values))?;
+        }
+        Ok(())
+    }
+}
+
+impl Store {
+    fn open(address: &Address) -> Result<Self> {
+        if address.nodes.is_some() {
+            let client = cluster::ClusterClient::new(address.node_urls())?;
+            return Ok(Self::Cluster(client.get_connection()?.into()));
+        }
+        let client = redis::Client::open(address.url())?;
+        Ok(Self::Server(client.get_connection()?))
+    }
+
+    fn connection(&mut self) -> &mut dyn ConnectionLike {
+        match self {
+            Self::Server(connection) => connection,
+            Self::Cluster(connection) => connection.as_mut(),
+        }
+    }
+
+    /// In one round trip, or one to each node.
+    fn set<'a>(&mut self, pairs: impl Iterator<Item = (&'a String, &'a [u8])>) -> Result<()> {
+        match self {
+            Self::Server(connection) => {
+                let mut writes = pipe();
+                for (key, value) in pairs {
+                    writes.set(key, value).ignore();
+                }
+                writes.exec(connection)?;
             }
-            writes.exec(&mut self.connection)?;
+            Self::Cluster(connection) => {
+                let mut writes = cluster::cluster_pipe();
+                for (key, value) in pairs {
+                    writes.set(key, value).ignore();
+                }
+                writes.exec(connection)?;
+            }
         }
         Ok(())
     }
@@ -119,7 +162,11 @@ mod tests {
 
     use super::*;
     use crate::{
-        case::PIPELINE, peer::WrongReply, program::Programs, runtime::Flavour, server::Server,
+        case::{PIPELINE, Service},
+        peer::WrongReply,
+        program::Programs,
+        runtime::Flavour,
+        server::Server,
     };
 
     #[test]
@@ -138,9 +185,9 @@ mod tests {
             bytes: 16,
             outstanding: 2,
             flavour: Flavour::CurrentThread,
-            is_tls: false,
+            service: Service::Server,
         };
-        let mut dataset = Dataset::write(&server.url(), case).expect("a data set");
+        let mut dataset = Dataset::write(&server.address(), case).expect("a data set");
         dataset.check().expect("it has just been written");
         let swapped = dataset.records[0].values[0].clone();
         let mut connection = redis::Client::open(server.url())

@@ -143,7 +143,7 @@ impl Shape {
 fn arguments(case: Case) -> Vec<String> {
     let key = dataset::key(0);
     match case.command {
-        Command::Get | Command::Pipeline => vec!["GET".into(), key],
+        Command::Get | Command::Pipeline | Command::Mget => vec!["GET".into(), key],
         Command::Incr => vec!["INCR".into(), key],
         Command::Set => {
             let value = dataset::value(0, case.bytes);
@@ -195,7 +195,10 @@ fn unexpected(output: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{case::PIPELINE, runtime::Flavour};
+    use crate::{
+        case::{PIPELINE, Service},
+        runtime::Flavour,
+    };
 
     const OUTPUT: &str = concat!(
         r#""test","rps","avg_latency_ms","min_latency_ms","p50_latency_ms","p95_latency_ms","p99_latency_ms","max_latency_ms""#,
@@ -230,7 +233,7 @@ mod tests {
                 bytes: 16,
                 outstanding,
                 flavour: Flavour::MultiThread,
-                is_tls: false,
+                service: Service::Server,
             })
         };
         let expected = |connections, pipeline| Shape {

@@ -9,6 +9,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use bytes::Bytes;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
@@ -71,7 +72,7 @@ struct Tally {
 }
 
 impl<P: Peer> Caller<P> {
-    /// At least once. Somebody else looks at the clock for the end of the round, so that a call which is not
+    /// At least once for each key. Somebody else looks at the clock for the end of the round, so that a call which is not
     /// timed costs no look at it.
     async fn call_until(mut self, stop: Arc<AtomicBool>) -> Result<Tally> {
         let every = if self.case.outstanding == 1 {
@@ -89,7 +90,7 @@ impl<P: Peer> Caller<P> {
                 latencies.push(start.elapsed().as_nanos() as u64);
             }
             calls += 1;
-            if stop.load(Ordering::Relaxed) {
+            if calls >= self.case.turns() && stop.load(Ordering::Relaxed) {
                 return Ok(Tally { calls, latencies });
             }
         }
@@ -98,21 +99,24 @@ impl<P: Peer> Caller<P> {
     async fn call(&mut self, earlier: usize) -> Result<()> {
         let Records { keys, values } = &self.records[self.task];
         let peer = &mut self.peer;
+        let (place, before) = (earlier % self.case.turns(), earlier / self.case.turns());
         match self.case.command {
-            Command::Get => expect_value(&values[0], peer.get(&keys[0]).await?.as_ref()),
-            Command::Set => peer.set(&keys[0], &values[0]).await,
+            Command::Get => expect_value(&values[place], peer.get(&keys[place]).await?.as_ref()),
+            Command::Set => peer.set(&keys[place], &values[place]).await,
             Command::Incr => {
-                let expected = count_start(self.task) + earlier as i64 + 1;
-                expect(expected, peer.incr(&keys[0]).await?)
+                let expected = count_start(self.task) + before as i64 + 1;
+                expect(expected, peer.incr(&keys[place]).await?)
             }
-            Command::Pipeline => {
-                let replies = peer.pipeline(keys).await?;
-                expect(values.len(), replies.len())?;
-                let mut pairs = values.iter().zip(&replies);
-                pairs.try_for_each(|(value, reply)| expect_value(value, reply.as_ref()))
-            }
+            Command::Pipeline => expect_values(values, &peer.pipeline(keys).await?),
+            Command::Mget => expect_values(values, &peer.mget(keys).await?),
         }
     }
+}
+
+fn expect_values<R: AsRef<[u8]>>(values: &[Bytes], replies: &[R]) -> Result<()> {
+    expect(values.len(), replies.len())?;
+    let mut pairs = values.iter().zip(replies);
+    pairs.try_for_each(|(value, reply)| expect_value(value, reply.as_ref()))
 }
 
 fn summed(case: Case, tallies: &[Tally], elapsed: Duration, cpu: Duration) -> Figures {
@@ -135,10 +139,8 @@ fn summed(case: Case, tallies: &[Tally], elapsed: Duration, cpu: Duration) -> Fi
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-
     use super::*;
-    use crate::{address::Address, peer::WrongReply, runtime::Flavour};
+    use crate::{address::Address, case::Service, peer::WrongReply, runtime::Flavour};
 
     /// A client without a server, which gives every caller what the caller before it should get.
     #[derive(Clone)]
@@ -178,25 +180,32 @@ mod tests {
         }
 
         async fn incr(&mut self, key: &str) -> Result<i64> {
-            let task = self.records.iter().position(|it| it.keys[0] == key);
+            let task = self
+                .records
+                .iter()
+                .position(|it| it.keys.iter().any(|own| own == key));
             Ok(count_start(task.expect("a key of the case") + self.by) + 1)
         }
 
         async fn pipeline(&mut self, keys: &[String]) -> Result<Vec<Bytes>> {
             Ok(keys.iter().map(|key| self.value(key)).collect())
         }
+
+        async fn mget(&mut self, keys: &[String]) -> Result<Vec<Bytes>> {
+            self.pipeline(keys).await
+        }
     }
 
-    fn one_call(command: Command, by: usize) -> Result<()> {
+    fn one_call(command: Command, service: Service, by: usize) -> Result<()> {
         let case = Case {
             command,
             bytes: 16,
             outstanding: 2,
             flavour: Flavour::CurrentThread,
-            is_tls: false,
+            service,
         };
         let records: Arc<[Records]> = (0..case.outstanding)
-            .map(|task| Records::of(task, command.operations(), case.bytes))
+            .map(|task| Records::of(task, case.keys_per_task(), case.bytes))
             .collect();
         let mut caller = Caller {
             peer: Swapping {
@@ -213,8 +222,17 @@ mod tests {
     #[test]
     fn a_reply_that_belongs_to_another_caller_is_wrong() {
         for command in [Command::Get, Command::Incr, Command::Pipeline] {
-            one_call(command, 0).expect("the right reply");
-            let error = one_call(command, 1).expect_err("another's reply");
+            one_call(command, Service::Server, 0).expect("the right reply");
+            let error = one_call(command, Service::Server, 1).expect_err("another's reply");
+            assert!(error.is::<WrongReply>(), "{error:#}");
+        }
+    }
+
+    #[test]
+    fn a_reply_that_belongs_to_another_key_of_the_cluster_is_wrong() {
+        for command in [Command::Get, Command::Pipeline, Command::Mget] {
+            one_call(command, Service::Cluster, 0).expect("the right reply");
+            let error = one_call(command, Service::Cluster, 1).expect_err("another's reply");
             assert!(error.is::<WrongReply>(), "{error:#}");
         }
     }

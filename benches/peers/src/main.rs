@@ -2,7 +2,8 @@
 //!
 //! A run is a comparison: it starts a server, takes the clients through the cases in alternating
 //! order, checks every reply, and reports medians. With `faults` it does harm to the server instead,
-//! and reports what callers got to feel of it, and with `sentinel` a service of Redis Sentinel fails over. See the README for what the figures mean.
+//! and reports what callers got to feel of it, with `sentinel` a service of Redis Sentinel fails over, and with `cluster` a
+//! shard of a Redis Cluster. See the README for what the figures mean.
 
 #![forbid(unsafe_code)]
 
@@ -10,6 +11,7 @@ mod address;
 mod arguments;
 mod authority;
 mod case;
+mod cluster;
 mod comparison;
 mod contender;
 mod dataset;
@@ -28,6 +30,8 @@ mod report;
 mod runtime;
 mod sentinel;
 mod server;
+mod site;
+mod spread;
 mod usage;
 
 use std::process::ExitCode;
@@ -42,6 +46,7 @@ fn main() -> ExitCode {
         None => comparison::run(&arguments),
         Some(Task::Faults(arguments)) => faults::run(arguments),
         Some(Task::Sentinel(arguments)) => sentinel::run(arguments),
+        Some(Task::Cluster(arguments)) => cluster::run(arguments),
     };
     match run {
         Ok(()) => ExitCode::SUCCESS,

@@ -13,7 +13,7 @@ use crate::{
     figures::Figures,
     peer::WrongReply,
     progress::Progress,
-    server::Server,
+    site::Site,
 };
 
 /// A turn, or a connection, that takes so much longer than it should will never end.
@@ -56,19 +56,19 @@ impl Outcome {
 /// Measures all of `names` in one case. Whatever goes wrong is reported with who and where, and
 /// as the end of the server if that is what it was.
 pub fn measure(
-    server: &Server,
+    site: &Site,
     case: Case,
     names: &[Name],
     settings: Settings,
     progress: &Progress,
 ) -> Result<Vec<Outcome>> {
-    let measured = Dataset::write(&server.url(), case).and_then(|dataset| {
+    let measured = Dataset::write(&site.address(case)?, case).and_then(|dataset| {
         case.flavour.block_on(async {
-            let entries = connect(server, case, names, &dataset.records).await?;
+            let entries = connect(site, case, names, &dataset.records).await?;
             in_turns(case, entries, dataset, settings, progress).await
         })
     });
-    measured.map_err(|error| explain(server, case, error))
+    measured.map_err(|error| explain(site, case, error))
 }
 
 struct Entry {
@@ -79,18 +79,15 @@ struct Entry {
 }
 
 async fn connect(
-    server: &Server,
+    site: &Site,
     case: Case,
     names: &[Name],
     records: &Arc<[Records]>,
 ) -> Result<Vec<Entry>> {
-    let address = match case.is_tls {
-        true => server.tls_address().context("the server has no TLS")?,
-        false => server.address(),
-    };
+    let address = site.address(case)?;
     let mut entries = Vec::with_capacity(names.len());
     for &name in names {
-        let connecting = name.connect(address.clone(), &server.programs, case, records);
+        let connecting = name.connect(address.clone(), site.programs(), case, records);
         let connected = within("connecting", connecting).await;
         entries.push(Entry {
             name,
@@ -197,10 +194,10 @@ fn common_divisor(a: usize, b: usize) -> usize {
     }
 }
 
-fn explain(server: &Server, case: Case, error: Error) -> Error {
+fn explain(site: &Site, case: Case, error: Error) -> Error {
     // The clients notice its end a moment before the system reports it.
     std::thread::sleep(Duration::from_millis(100));
-    let error = match server.check() {
+    let error = match site.check() {
         Ok(()) => error,
         Err(gone) => error.context(gone),
     };
@@ -218,7 +215,7 @@ mod tests {
     use anyhow::bail;
 
     use super::*;
-    use crate::{contender::Turn, peer::expect, program::Programs};
+    use crate::{contender::Turn, peer::expect, program::Programs, server::Server};
 
     #[test]
     fn everybody_has_one_turn_in_a_round() {
@@ -274,7 +271,7 @@ mod tests {
     fn turn(contender: Unlucky) -> (Result<Figures>, Vec<String>) {
         let server = Server::start(&Programs::default()).expect("a server");
         let case = Case::quick()[0];
-        let mut dataset = Dataset::write(&server.url(), case).expect("a data set");
+        let mut dataset = Dataset::write(&server.address(), case).expect("a data set");
         let mut entry = Entry {
             name: Name::Bb8Redis,
             contender: Box::new(contender),

@@ -40,6 +40,16 @@ pub struct Server {
 struct Setup {
     storage: Storage,
     tls: Option<Tls>,
+    node: Option<Node>,
+}
+
+/// It is a node of a cluster.
+struct Node {
+    /// Where the others talk to it.
+    port: u16,
+    /// With the file in which it keeps what it knows of the others.
+    folder: Arc<Folder>,
+    timeout: Duration,
 }
 
 /// It listens for TLS as well.
@@ -75,6 +85,22 @@ impl Server {
         })
     }
 
+    /// The same as a node of a cluster, which knows no other yet, and takes one that is silent for so long for dead.
+    pub fn start_node(programs: &Programs, timeout: Duration) -> Result<Self> {
+        Self::start_with(programs, || {
+            let folder = programs.folder().context("making a folder for a node")?;
+            let node = Node {
+                port: free_port().context("looking for a free port on 127.0.0.1")?,
+                folder,
+                timeout,
+            };
+            Ok(Setup {
+                node: Some(node),
+                ..Setup::in_memory()
+            })
+        })
+    }
+
     /// The same with each write in a file, and synced, before its reply.
     pub fn start_synced(programs: &Programs) -> Result<Self> {
         Self::start_with(programs, || {
@@ -83,7 +109,7 @@ impl Server {
                 .context("making a folder for the server")?;
             Ok(Setup {
                 storage: Storage::Synced(folder),
-                tls: None,
+                ..Setup::in_memory()
             })
         })
     }
@@ -94,18 +120,29 @@ impl Server {
     }
 
     pub fn address(&self) -> Address {
-        Address {
-            port: self.port,
-            authority: None,
-        }
+        Address::of_server(self.port)
     }
 
     /// Of the port for TLS, if it has one.
     pub fn tls_address(&self) -> Option<Address> {
         self.setup.tls.as_ref().map(|tls| Address {
-            port: tls.port,
             authority: Some(tls.authority.clone()),
+            ..Address::of_server(tls.port)
         })
+    }
+
+    /// Where the other nodes of its cluster talk to it.
+    ///
+    /// # Panics
+    ///
+    /// When it is no node of one.
+    pub fn node_port(&self) -> u16 {
+        self.setup.node.as_ref().expect("BUG: no node").port
+    }
+
+    pub fn connect(&self) -> Result<redis::Connection> {
+        let connection = redis::Client::open(self.url())?.get_connection();
+        connection.context("connecting to redis-server")
     }
 
     /// An error if the server is gone, which explains whatever the clients had to say.
@@ -178,6 +215,7 @@ impl Setup {
         Self {
             storage: Storage::Nothing,
             tls: None,
+            node: None,
         }
     }
 
@@ -185,6 +223,9 @@ impl Setup {
         let mut arguments = self.storage.arguments();
         if let Some(tls) = &self.tls {
             arguments.extend(tls.arguments());
+        }
+        if let Some(node) = &self.node {
+            arguments.extend(node.arguments());
         }
         arguments
     }
@@ -202,6 +243,28 @@ impl Storage {
                 arguments
             }
         }
+    }
+}
+
+impl Node {
+    fn arguments(&self) -> Vec<OsString> {
+        let timeout = self.timeout.as_millis().to_string();
+        let mut arguments: Vec<OsString> = [
+            ("--cluster-enabled", "yes"),
+            ("--cluster-port", &self.port.to_string()),
+            ("--cluster-node-timeout", &timeout),
+            ("--cluster-require-full-coverage", "no"),
+            // A replica waits for no others, and writes no file.
+            ("--repl-diskless-sync-delay", "0"),
+            ("--repl-diskless-load", "swapdb"),
+            // CLUSTER SLOTS shows no replica that has not had a ping of its primary.
+            ("--repl-ping-replica-period", "1"),
+        ]
+        .iter()
+        .flat_map(|(flag, value)| [flag.into(), value.into()])
+        .collect();
+        arguments.extend(["--dir".into(), self.folder.path().into()]);
+        arguments
     }
 }
 

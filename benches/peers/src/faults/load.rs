@@ -45,7 +45,13 @@ impl Call {
 }
 
 /// Calls until it is told to stop, and returns when all calls have ended, or were given up at `bound`.
-pub async fn run<C: Client>(client: C, bound: Duration, mut stopped: Receiver<()>) -> Vec<Call> {
+/// Each call counts in a key of its own, which `key` makes of its number.
+pub async fn run<C: Client>(
+    client: C,
+    key: impl Fn(usize) -> String,
+    bound: Duration,
+    mut stopped: Receiver<()>,
+) -> Vec<Call> {
     let start = Instant::now();
     let mut tasks = Vec::new();
     loop {
@@ -55,7 +61,7 @@ pub async fn run<C: Client>(client: C, bound: Duration, mut stopped: Receiver<()
             _ = &mut stopped => break,
             () = sleep_until(due(start, number).into()) => {}
         }
-        tasks.push(tokio::spawn(call(client.clone(), bound, number)));
+        tasks.push(tokio::spawn(call(client.clone(), key(number), bound)));
     }
     let mut calls = Vec::with_capacity(tasks.len());
     for task in tasks {
@@ -69,9 +75,9 @@ fn due(start: Instant, number: usize) -> Instant {
     start + EVERY * u32::try_from(number).expect("a run is too short for so many calls")
 }
 
-async fn call<C: Client>(client: C, bound: Duration, number: usize) -> Call {
+async fn call<C: Client>(client: C, key: String, bound: Duration) -> Call {
     let started = Instant::now();
-    let end = match timeout(bound, client.increment(&Call::key(number))).await {
+    let end = match timeout(bound, client.increment(&key)).await {
         Ok(Ok(_)) => End::Acknowledged,
         Ok(Err(failure)) => End::Failed(failure),
         Err(_) => End::Hung,
@@ -130,7 +136,7 @@ mod tests {
         let bound = EVERY * (ENOUGH as u32) * 10;
         let calls = Flavour::CurrentThread.block_on(async {
             let (stop, stopped) = oneshot::channel();
-            let load = tokio::spawn(run(client.clone(), bound, stopped));
+            let load = tokio::spawn(run(client.clone(), Call::key, bound, stopped));
             client.enough.notified().await;
             stop.send(()).expect("the load runs");
             Ok(load.await?)

@@ -9,7 +9,7 @@ pub mod clients;
 pub mod count;
 mod fault;
 pub mod load;
-mod outcome;
+pub mod outcome;
 mod table;
 
 use std::{thread, time::Duration};
@@ -31,6 +31,7 @@ pub use self::arguments::{Arguments, asked};
 use self::{
     client::Connect,
     fault::{Fault, Span},
+    load::Call,
     outcome::Outcome,
 };
 
@@ -145,7 +146,7 @@ impl Experiment {
         let client = timeout(PATIENCE, C::connect(&url));
         let client = client.await.context("connecting takes too long")??;
         let (stop, stopped) = oneshot::channel();
-        let load = tokio::spawn(load::run(client.clone(), BOUND, stopped));
+        let load = tokio::spawn(load::run(client.clone(), Call::key, BOUND, stopped));
         sleep(BEFORE).await;
         let fault = self.fault;
         let (server, spans) = spawn_blocking(move || strike(fault, server)).await??;
@@ -158,7 +159,7 @@ impl Experiment {
         let keys = calls.len();
         let runs = spawn_blocking(move || {
             server.check()?;
-            count::runs(&server, keys)
+            count::runs(&server, (0..keys).map(Call::key))
         });
         let runs = runs.await??;
         Ok(Outcome::of(

@@ -162,7 +162,8 @@ fn first_success(span: &Span, calls: &[Call]) -> Option<Instant> {
     ends.filter(|&end| end >= span.lifted).min()
 }
 
-fn told(calls: &[Call], runs: &[u64]) -> Told {
+/// `runs` says how often each of the calls ran.
+pub fn told(calls: &[Call], runs: &[u64]) -> Told {
     let mut told = Told::default();
     for (call, runs) in pairs(calls, runs) {
         let Some(execution) = call.execution() else {
@@ -187,7 +188,8 @@ fn pairs<'a>(calls: &'a [Call], runs: &'a [u64]) -> impl Iterator<Item = (&'a Ca
     calls.iter().zip(runs.iter().copied())
 }
 
-fn errors(calls: &[Call]) -> BTreeMap<String, usize> {
+/// How often calls failed with what.
+pub fn errors<'a>(calls: impl IntoIterator<Item = &'a Call>) -> BTreeMap<String, usize> {
     let mut errors = BTreeMap::new();
     for call in calls {
         if let End::Failed(failure) = &call.end {

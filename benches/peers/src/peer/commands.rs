@@ -19,6 +19,13 @@ pub async fn incr<C: AsyncCommands>(connection: &mut C, key: &str) -> Result<i64
     Ok(cmd("INCR").arg(key).query_async(connection).await?)
 }
 
+pub async fn mget<C>(connection: &mut C, keys: &[String]) -> Result<Vec<Vec<u8>>>
+where
+    C: ConnectionLike + Send,
+{
+    Ok(cmd("MGET").arg(keys).query_async(connection).await?)
+}
+
 pub async fn pipeline<C>(connection: &mut C, keys: &[String]) -> Result<Vec<Vec<u8>>>
 where
     C: ConnectionLike + Send,

@@ -57,8 +57,15 @@ impl<C: Handle + Send + 'static> Peer for Shared<C> {
     type Reply = Bytes;
 
     async fn connect(address: &Address) -> Result<Self> {
+        let server = match &address.nodes {
+            None => ServerConfig::new_centralized("127.0.0.1", address.port),
+            Some(nodes) => {
+                let nodes = nodes.iter().map(|&port| ("127.0.0.1", port));
+                ServerConfig::new_clustered(nodes.collect())
+            }
+        };
         let mut config = Config {
-            server: ServerConfig::new_centralized("127.0.0.1", address.port),
+            server,
             ..Config::default()
         };
         if let Some(authority) = &address.authority {
@@ -91,6 +98,10 @@ impl<C: Handle + Send + 'static> Peer for Shared<C> {
             let () = pipeline.get(key).await?;
         }
         Ok(pipeline.all().await?)
+    }
+
+    async fn mget(&mut self, keys: &[String]) -> Result<Vec<Bytes>> {
+        Ok(self.0.mget(keys.to_vec()).await?)
     }
 
     async fn disconnect(self) -> Result<()> {

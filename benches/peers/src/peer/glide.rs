@@ -16,8 +16,8 @@ use tracing_subscriber::filter::LevelFilter;
 use super::{Peer, expect};
 use crate::address::Address;
 
-const IN_FLIGHT: u32 = 4096;
-const REPLY_WITHIN: Duration = Duration::from_secs(10);
+pub(super) const IN_FLIGHT: u32 = 4096;
+pub(super) const REPLY_WITHIN: Duration = Duration::from_secs(10);
 
 #[derive(Clone)]
 pub struct Glide(GlideClient);

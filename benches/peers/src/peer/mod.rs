@@ -6,11 +6,13 @@ mod commands;
 mod deadpool;
 mod fred;
 mod glide;
+mod glide_cluster;
 mod observed;
 mod redis_rs;
 mod rustis;
 mod steward;
 mod tower;
+mod tower_cluster;
 
 use std::{
     error::Error,
@@ -18,7 +20,7 @@ use std::{
     future::Future,
 };
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use bytes::Bytes;
 
 use crate::address::Address;
@@ -28,11 +30,13 @@ pub use self::{
     deadpool::Deadpool,
     fred::{Fred, FredPool},
     glide::{Glide, keep_log_out},
+    glide_cluster::GlideCluster,
     observed::Observed,
-    redis_rs::{Manager, Multiplexed, with_nodelay},
+    redis_rs::{Cluster as RedisRsCluster, Manager, Multiplexed, with_nodelay},
     rustis::Rustis,
     steward::Steward,
     tower::Tower,
+    tower_cluster::TowerCluster,
 };
 
 /// Connections of each pool that lends them out.
@@ -58,6 +62,11 @@ pub trait Peer: Clone + Send + Sync + 'static {
         &mut self,
         keys: &[String],
     ) -> impl Future<Output = Result<Vec<Self::Reply>>> + Send;
+
+    /// One MGET of all keys. Asked only of those clients for which the keys may be in several slots of a cluster.
+    fn mget(&mut self, _keys: &[String]) -> impl Future<Output = Result<Vec<Self::Reply>>> + Send {
+        async { bail!("BUG: it cannot") }
+    }
 
     /// Called on the last handle, after all calls.
     fn disconnect(self) -> impl Future<Output = Result<()>> {

@@ -1,18 +1,21 @@
-//! redis-rs: its multiplexed connection, and the connection manager that also reconnects.
+//! redis-rs: its multiplexed connection, the connection manager that also reconnects, and its client for clusters.
 //!
 //! Set on both, and on the pools of redis-rs connections where they let one: `TCP_NODELAY`, which
 //! is off by default; no response timeout, instead of the default of 500 ms, which saves a timer
 //! for each call; a queue for every call that this bench has outstanding, and a write buffer of
 //! 64 KiB, as the documentation suggests for high concurrency (the defaults are 50 and 8 KiB). Over TLS, the authority.
+//! At a cluster it is `TCP_NODELAY` and the write buffer; there is no response timeout by default.
 
 use std::future::Future;
 
 use anyhow::Result;
 use bytes::Bytes;
 use redis::{
-    AsyncConnectionConfig, Client, ConnectionInfo, IntoConnectionInfo, RedisResult,
-    TlsCertificates,
+    AsyncConnectionConfig, Client, ConnectionInfo, IntoConnectionInfo, TlsCertificates,
     aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig, MultiplexedConnection},
+    cluster::ClusterClient,
+    cluster_async::ClusterConnection,
+    io::tcp::TcpSettings,
 };
 
 use super::{Peer, commands};
@@ -23,13 +26,14 @@ const WRITE_BUFFER: usize = 64 * 1024;
 
 pub type Multiplexed = RedisRs<MultiplexedConnection>;
 pub type Manager = RedisRs<ConnectionManager>;
+pub type Cluster = RedisRs<ClusterConnection>;
 
 /// One connection, of which each caller has a clone.
 #[derive(Clone)]
 pub struct RedisRs<C>(C);
 
 pub trait Connect: ConnectionLike + Clone + Send + Sync + 'static {
-    fn connect(client: &Client) -> impl Future<Output = RedisResult<Self>>;
+    fn connect(address: &Address) -> impl Future<Output = Result<Self>>;
 }
 
 /// An address with the socket's settings.
@@ -61,21 +65,30 @@ pub(super) fn config() -> AsyncConnectionConfig {
 }
 
 impl Connect for MultiplexedConnection {
-    async fn connect(client: &Client) -> RedisResult<Self> {
-        let config = config();
-        client
-            .get_multiplexed_async_connection_with_config(&config)
-            .await
+    async fn connect(address: &Address) -> Result<Self> {
+        let (client, config) = (Client::open(info(address)?)?, config());
+        let connection = client.get_multiplexed_async_connection_with_config(&config);
+        Ok(connection.await?)
     }
 }
 
 impl Connect for ConnectionManager {
-    async fn connect(client: &Client) -> RedisResult<Self> {
+    async fn connect(address: &Address) -> Result<Self> {
+        let client = Client::open(info(address)?)?;
         let config = ConnectionManagerConfig::new()
             .set_response_timeout(None)
             .set_pipeline_buffer_size(QUEUE)
             .set_write_backpressure_boundary(WRITE_BUFFER);
-        client.get_connection_manager_with_config(config).await
+        Ok(client.get_connection_manager_with_config(config).await?)
+    }
+}
+
+impl Connect for ClusterConnection {
+    async fn connect(address: &Address) -> Result<Self> {
+        let builder = ClusterClient::builder(address.node_urls())
+            .tcp_settings(TcpSettings::default().set_nodelay(true))
+            .write_backpressure_boundary(WRITE_BUFFER);
+        Ok(builder.build()?.get_async_connection().await?)
     }
 }
 
@@ -83,8 +96,7 @@ impl<C: Connect> Peer for RedisRs<C> {
     type Reply = Vec<u8>;
 
     async fn connect(address: &Address) -> Result<Self> {
-        let client = Client::open(info(address)?)?;
-        Ok(Self(C::connect(&client).await?))
+        Ok(Self(C::connect(address).await?))
     }
 
     async fn get(&mut self, key: &str) -> Result<Vec<u8>> {
@@ -101,5 +113,9 @@ impl<C: Connect> Peer for RedisRs<C> {
 
     async fn pipeline(&mut self, keys: &[String]) -> Result<Vec<Vec<u8>>> {
         commands::pipeline(&mut self.0, keys).await
+    }
+
+    async fn mget(&mut self, keys: &[String]) -> Result<Vec<Vec<u8>>> {
+        commands::mget(&mut self.0, keys).await
     }
 }

@@ -59,6 +59,11 @@ impl Peer for Rustis {
         Ok(replies.into_iter().map(Value).collect())
     }
 
+    async fn mget(&mut self, keys: &[String]) -> Result<Vec<Value>> {
+        let replies: Vec<BulkString> = self.0.mget(keys).await?;
+        Ok(replies.into_iter().map(Value).collect())
+    }
+
     async fn disconnect(self) -> Result<()> {
         self.0.close().await?;
         Ok(())

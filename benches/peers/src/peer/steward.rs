@@ -57,6 +57,10 @@ impl Peer for Steward {
         commands::pipeline(&mut self.database, keys).await
     }
 
+    async fn mget(&mut self, keys: &[String]) -> Result<Vec<Vec<u8>>> {
+        commands::mget(&mut self.database, keys).await
+    }
+
     async fn disconnect(self) -> Result<()> {
         self.supervisor.shutdown(GRACE).await;
         Ok(())

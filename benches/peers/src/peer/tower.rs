@@ -17,7 +17,7 @@ use crate::address::Address;
 pub struct Tower(MultiplexedClient);
 
 /// A value, or none.
-pub struct Value(Option<Bytes>);
+pub struct Value(pub(super) Option<Bytes>);
 
 impl Peer for Tower {
     type Reply = Value;

@@ -4,7 +4,7 @@ use anyhow::Result;
 use serde::{Serialize, Serializer};
 
 use crate::{
-    case::Command,
+    case::{Command, Service},
     comparison::{Comparison, Measured},
     measure::Outcome,
     runtime::Flavour,
@@ -22,7 +22,7 @@ struct Record<'a> {
     bytes: usize,
     outstanding: usize,
     runtime: Flavour,
-    tls: bool,
+    service: Service,
     results: &'a [Outcome],
 }
 
@@ -34,7 +34,7 @@ impl Serialize for Measured {
             bytes: self.case.bytes,
             outstanding: self.case.outstanding,
             runtime: self.case.flavour,
-            tls: self.case.is_tls,
+            service: self.case.service,
             results: &self.outcomes,
         };
         record.serialize(serializer)

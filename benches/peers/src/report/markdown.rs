@@ -66,7 +66,9 @@ fn ratios_to_the_best(measured: &Measured) -> Option<[f64; 3]> {
 }
 
 fn beside_each(group: &[Measured]) -> String {
-    let others = group[0].outcomes.iter().map(|outcome| outcome.peer);
+    // Not everybody is in each case.
+    let is_there = |name: &Name| group.iter().any(|measured| measured.of(*name).is_some());
+    let others = Name::measured().filter(is_there);
     let others: Vec<_> = others.filter(|&name| name != Name::RedisSteward).collect();
     let titles: String = others.iter().map(|name| format!(" {name} |")).collect();
     let rules = "---:|".repeat(others.len() + 1);

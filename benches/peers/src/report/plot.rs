@@ -10,7 +10,7 @@ use plotters::{
 
 use super::line::Line;
 use crate::{
-    case::{Case, Command},
+    case::{Case, Command, Service},
     comparison::Measured,
     contender::Name,
     measure::Outcome,
@@ -29,7 +29,7 @@ type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 /// Whether a case is a point of the plot.
 pub fn shows(case: &Case) -> bool {
-    !case.is_tls
+    case.service == Service::Server
         && (case.command, case.bytes) == (Command::Get, 16)
         && FLAVOURS.contains(&case.flavour)
 }

@@ -1,7 +1,9 @@
 //! How redis-steward stands against the best of the others, over all cases.
 
 use super::groups;
-use crate::{comparison::Measured, contender::Name, figures::median, measure::Outcome};
+use crate::{
+    case::Service, comparison::Measured, contender::Name, figures::median, measure::Outcome,
+};
 
 /// Worst cases that are listed for each aim.
 const LISTED: usize = 10;
@@ -10,18 +12,18 @@ const MANY: usize = 64;
 
 type Figure = fn(&Outcome) -> f64;
 
-/// A part without TLS and one with it. Empty if redis-steward, or everybody else, was not measured.
+/// A part for each service. Empty if redis-steward, or everybody else, was not measured.
 pub fn summary(cases: &[Measured]) -> String {
-    let parts = groups(cases, |measured| measured.case.is_tls).map(part);
+    let parts = groups(cases, |measured| measured.case.service).map(part);
     let parts: Vec<_> = parts.filter(|part| !part.is_empty()).collect();
     parts.join("\n")
 }
 
 fn part(cases: &[Measured]) -> String {
-    let over_tls = if cases[0].case.is_tls {
-        ", over TLS"
-    } else {
-        ""
+    let place = match cases[0].case.service {
+        Service::Server => "",
+        Service::Tls => ", over TLS",
+        Service::Cluster => ", at a cluster",
     };
     let throughput = against(cases, Outcome::throughput, |case| {
         case.most(Outcome::throughput)
@@ -37,7 +39,7 @@ fn part(cases: &[Measured]) -> String {
         return String::new();
     }
     [
-        format!("redis-steward, as a multiple of the best of its peers in each case{over_tls}\n\n"),
+        format!("redis-steward, as a multiple of the best of its peers in each case{place}\n\n"),
         Aim::at_least(1.0, "throughput of the best peer").told(throughput),
         Aim::at_least(1.3, "the same, with 64 or more outstanding").told(many),
         Aim::at_most(0.8, "CPU per operation of the leanest peer").told(cpu),

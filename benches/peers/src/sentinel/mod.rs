@@ -26,7 +26,8 @@ use crate::{
     faults::{
         client::{Client, Connect},
         clients::{PatientSteward, Rustis, Steward},
-        count, load,
+        count,
+        load::{self, Call},
     },
     interrupt,
     machine::Machine,
@@ -130,7 +131,7 @@ async fn watch<C: Client>(
     let client = timeout(PATIENCE, connecting);
     let client = client.await.context("connecting takes too long")??;
     let (stop, stopped) = oneshot::channel();
-    let load = tokio::spawn(load::run(client.clone(), BOUND, stopped));
+    let load = tokio::spawn(load::run(client.clone(), Call::key, BOUND, stopped));
     sleep(BEFORE).await;
     let struck = service.clone();
     let switch = spawn_blocking(move || failover.strike(&struck)).await??;
@@ -141,6 +142,8 @@ async fn watch<C: Client>(
     // Nothing that a client still holds back may reach the server after it was asked.
     let _ = timeout(PATIENCE, client.disconnect()).await;
     let (asked, keys, primary) = (service.clone(), calls.len(), switch.primary);
-    let runs = spawn_blocking(move || count::runs(asked.server(primary)?, keys)).await??;
+    let runs =
+        spawn_blocking(move || count::runs(asked.server(primary)?, (0..keys).map(Call::key)))
+            .await??;
     Ok(Round::of(failover, &switch, &calls, &runs))
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{failover::Failover, round::Round};
-use crate::{contender::Name, figures::median};
+use crate::{contender::Name, spread::Spread};
 
 #[derive(Debug, Serialize)]
 pub struct Outcome {
@@ -12,24 +12,9 @@ pub struct Outcome {
     pub rounds: Vec<Round>,
 }
 
-/// One figure over the rounds.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Spread {
-    pub median: f64,
-    pub least: f64,
-    pub most: f64,
-}
-
 impl Outcome {
-    /// A round without the figure counts as one that lasts for ever.
     pub fn spread(&self, figure: impl Fn(&Round) -> Option<f64>) -> Spread {
-        let values = self.rounds.iter().map(figure);
-        let values: Vec<_> = values.map(|value| value.unwrap_or(f64::INFINITY)).collect();
-        Spread {
-            least: values.iter().copied().fold(f64::INFINITY, f64::min),
-            most: values.iter().copied().fold(f64::NEG_INFINITY, f64::max),
-            median: median(values),
-        }
+        Spread::of(self.rounds.iter().map(figure))
     }
 
     pub fn sum(&self, figure: impl Fn(&Round) -> usize) -> usize {

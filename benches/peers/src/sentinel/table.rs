@@ -4,10 +4,7 @@ use std::fmt::Write;
 
 use comfy_table::{CellAlignment, Table, presets::UTF8_HORIZONTAL_ONLY};
 
-use super::{
-    Findings,
-    outcome::{Outcome, Spread},
-};
+use super::{Findings, outcome::Outcome};
 
 const HEADER: [&str; 9] = [
     "client",
@@ -71,35 +68,23 @@ fn title(group: &[Outcome]) -> String {
 fn cells(outcome: &Outcome) -> [String; HEADER.len()] {
     [
         outcome.client.to_string(),
-        told(outcome.spread(|round| Some(round.switch_millis))),
-        told(outcome.spread(|round| round.without_write_millis)),
-        told(outcome.spread(|round| round.after_switch_millis)),
-        told(outcome.spread(|round| Some(round.failed as f64))),
+        outcome
+            .spread(|round| Some(round.switch_millis))
+            .to_string(),
+        outcome
+            .spread(|round| round.without_write_millis)
+            .to_string(),
+        outcome
+            .spread(|round| round.after_switch_millis)
+            .to_string(),
+        outcome
+            .spread(|round| Some(round.failed as f64))
+            .to_string(),
         outcome.sum(|round| round.hung).to_string(),
         outcome.sum(|round| round.lost_after_switch).to_string(),
         outcome.sum(|round| round.lost).to_string(),
         outcome.sum(|round| round.ran_twice as usize).to_string(),
     ]
-}
-
-/// Such as `2051 (2040 to 2212)`.
-fn told(spread: Spread) -> String {
-    let Spread {
-        median,
-        least,
-        most,
-    } = spread;
-    match least == most {
-        true => number(median),
-        false => format!("{} ({} to {})", number(median), number(least), number(most)),
-    }
-}
-
-fn number(value: f64) -> String {
-    if value.is_infinite() {
-        return "never".into();
-    }
-    format!("{value:.0}")
 }
 
 #[cfg(test)]
