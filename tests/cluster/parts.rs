@@ -12,6 +12,7 @@ use tokio::task::block_in_place;
 use super::{Rig, key_of, slot_of};
 use crate::common::{
     cluster::Cluster, eventually_asked, eventually_async, left_out_on_embedded, steward::spawn,
+    version::lacks_tls,
 };
 
 const SOON: Duration = Duration::from_secs(20);
@@ -169,6 +170,9 @@ async fn nodes_ask_for_the_password_of_the_cluster() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nodes_are_reached_over_tls() {
     if left_out_on_embedded() {
+        return;
+    }
+    if lacks_tls() {
         return;
     }
     let cluster = Cluster::builder(2, 0).tls().start();

@@ -123,9 +123,9 @@ fields! {
             range("not empty"),
             variable("REDIS_SENTINEL_PASSWORD");
 
-        /// Addresses under which the nodes of a cluster are reached from here, if they are not those that the nodes tell: behind
-        /// port forwarding, or in containers.
+        /// Addresses under which the nodes of a cluster are reached from here.
         ///
+        /// For when these are not those that the nodes tell: behind port forwarding, or in containers.
         /// Pairs of the address that is told and the one that leads there, as in
         /// `"10.0.0.1:7000=localhost:17000, 10.0.0.2:7000=localhost:17001"`. A pair without ports, `10.0.0.1=gateway`, holds for all
         /// ports of the host. The seeds of the URL are used as they are.
