@@ -283,14 +283,12 @@ async fn ask_one(database: &DatabaseState) -> Answer {
     }
 }
 
-/// The settings of a replica. Its name is none that a configuration can have.
+/// The settings of a replica.
 fn of_replica(settings: &DatabaseSettings, address: &Address) -> DatabaseSettings {
     DatabaseSettings {
-        name: format!("{} ({address})", settings.name).into(),
-        address: address.clone(),
         when_down: WhenDown::Refuse,
         fallback: None,
-        ..settings.clone()
+        ..settings.of_part(address)
     }
 }
 

@@ -144,10 +144,7 @@ impl<B: Backend> CallEngine<B> {
                 Box::pin(self.call_leased(&work, block, &options)).await?
             }
         };
-        match reply {
-            Reply::One(value) => Ok((value, attempts.source)),
-            Reply::Many(_) => unreachable!("BUG: one reply was expected and many came"),
-        }
+        Ok((reply.into_one(), attempts.source))
     }
 
     /// Runs a pipeline as one contiguous write. Returns all its replies, including the replies to MULTI and

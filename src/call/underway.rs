@@ -18,7 +18,7 @@ use super::{
 use crate::{
     backend::{Backend, Server},
     error::Error,
-    net::{Answer, Reply},
+    net::Answer,
     policy::command::{Class, Place},
     state::clock,
 };
@@ -87,7 +87,7 @@ impl<B: Backend> Underway<B> {
             .map(|answer| match received(answer) {
                 Ok(answered) if !answered.reply.has_error() => {
                     self.engine.succeeded(&self.attempt.admitted);
-                    Ok(single(answered.reply))
+                    Ok(answered.reply.into_one())
                 }
                 answer => Err(answer),
             })
@@ -103,14 +103,6 @@ impl<B: Backend> Underway<B> {
             .engine
             .call_again(&work, &self.options, self.attempt, answer)
             .await;
-        Ok(single(ended?.0))
-    }
-}
-
-/// The reply to one command.
-fn single(reply: Reply) -> Value {
-    match reply {
-        Reply::One(value) => value,
-        Reply::Many(_) => unreachable!("BUG: one reply was expected and many came"),
+        Ok(ended?.0.into_one())
     }
 }

@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    Changes, ConfigNote, Io, Protocol, ServiceRegistry, changes::Compared as _,
+    Address, Changes, ConfigNote, Io, Protocol, ServiceRegistry, changes::Compared as _,
     fields::DatabaseSettings,
 };
 
@@ -37,6 +37,15 @@ impl DatabaseSettings {
             Arc::make_mut(&mut next).address = self.address.clone();
         }
         next
+    }
+
+    /// The same for a part of the database at this address. Its name is none that a configuration can have.
+    pub(crate) fn of_part(&self, address: &Address) -> Self {
+        Self {
+            name: format!("{} ({address})", self.name).into(),
+            address: address.clone(),
+            ..self.clone()
+        }
     }
 
     /// Whether open connections cannot have these changes, so that they are to be replaced.

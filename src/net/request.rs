@@ -78,6 +78,18 @@ pub(crate) enum Reply {
 }
 
 impl Reply {
+    /// The reply to one command.
+    ///
+    /// # Panics
+    ///
+    /// When many replies were expected, which is a bug.
+    pub(crate) fn into_one(self) -> Value {
+        match self {
+            Self::One(value) => value,
+            Self::Many(_) => unreachable!("BUG: one reply was expected and many came"),
+        }
+    }
+
     /// The replies of a pipeline.
     ///
     /// # Panics

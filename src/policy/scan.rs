@@ -1,8 +1,8 @@
 //! How far a scan of all keys is.
 
-use std::{fmt, ops::RangeInclusive, str::FromStr};
+use std::{fmt, str::FromStr};
 
-use super::slots::Slot;
+use super::slots::{Slot, ranges, write_range};
 
 /// How far a scan is: the slots that are done, and a node with a cursor there. A server that is no node of a cluster is a
 /// node without a name, and has all slots.
@@ -103,17 +103,6 @@ impl SlotSet {
     fn iter(&self) -> impl Iterator<Item = Slot> {
         Slot::all().filter(|slot| self.has(*slot))
     }
-
-    fn ranges(&self) -> Vec<RangeInclusive<u16>> {
-        let mut ranges = Vec::<RangeInclusive<u16>>::new();
-        for slot in self.iter().map(Slot::number) {
-            match ranges.last_mut() {
-                Some(last) if *last.end() + 1 == slot => *last = *last.start()..=slot,
-                _ => ranges.push(slot..=slot),
-            }
-        }
-        ranges
-    }
 }
 
 impl Default for SlotSet {
@@ -133,16 +122,15 @@ impl FromIterator<Slot> for SlotSet {
 /// `0-5460,7000`, or `-` for none.
 impl fmt::Display for SlotSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ranges = self.ranges();
+        let ranges = ranges(self.iter().map(Slot::number));
         if ranges.is_empty() {
             return f.write_str("-");
         }
         for (at, slots) in ranges.iter().enumerate() {
-            let comma = if at > 0 { "," } else { "" };
-            match (slots.start(), slots.end()) {
-                (first, last) if first == last => write!(f, "{comma}{first}")?,
-                (first, last) => write!(f, "{comma}{first}-{last}")?,
+            if at > 0 {
+                f.write_str(",")?;
             }
+            write_range(f, slots)?;
         }
         Ok(())
     }

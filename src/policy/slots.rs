@@ -1,6 +1,6 @@
 //! The slot of a key in a Redis Cluster.
 
-use std::fmt;
+use std::{fmt, ops::RangeInclusive};
 
 /// One of the 16,384 parts of a cluster's key space.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,6 +40,26 @@ impl Slot {
 impl fmt::Display for Slot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+/// Slots, which come in order, in as few ranges as can be.
+pub(crate) fn ranges(slots: impl IntoIterator<Item = u16>) -> Vec<RangeInclusive<u16>> {
+    let mut ranges = Vec::<RangeInclusive<u16>>::new();
+    for slot in slots {
+        match ranges.last_mut() {
+            Some(last) if *last.end() + 1 == slot => *last = *last.start()..=slot,
+            _ => ranges.push(slot..=slot),
+        }
+    }
+    ranges
+}
+
+/// A range as people write it: `7000`, or `0-5460`.
+pub(crate) fn write_range(f: &mut fmt::Formatter<'_>, slots: &RangeInclusive<u16>) -> fmt::Result {
+    match (slots.start(), slots.end()) {
+        (first, last) if first == last => write!(f, "{first}"),
+        (first, last) => write!(f, "{first}-{last}"),
     }
 }
 

@@ -17,6 +17,7 @@ mod contender;
 mod dataset;
 mod faults;
 mod figures;
+mod files;
 mod folder;
 mod interrupt;
 mod limit;

@@ -93,7 +93,7 @@ impl<B: Backend> CallEngine<B> {
         loop {
             let ended = if is_plain && !stop.is_asking {
                 let called = stop.engine.call(&work, &stop.options).await;
-                called.map(|(reply, attempts)| (single(reply), attempts.source))
+                called.map(|(reply, attempts)| (reply.into_one(), attempts.source))
             } else if stop.is_asking {
                 let asked = stop
                     .engine
@@ -120,15 +120,7 @@ impl<B: Backend> CallEngine<B> {
         let batch = Batch::of(vec![(command, class)]).asking(true);
         let (mut replies, attempts) = self.run_batch(&batch, block, options).await?;
         let reply = Reply::One(replies.pop().unwrap_or(Value::Nil));
-        Ok(single(self.unless_error(reply, attempts)?.0))
-    }
-}
-
-/// The reply to one command.
-fn single(reply: Reply) -> Value {
-    match reply {
-        Reply::One(value) => value,
-        Reply::Many(_) => unreachable!("BUG: one reply was expected and many came"),
+        Ok(self.unless_error(reply, attempts)?.0.into_one())
     }
 }
 

@@ -59,14 +59,10 @@ impl Asking {
         }
     }
 
-    /// Whether the nodes are to be asked now. Then the question is under way.
-    pub(crate) fn begin(&mut self, now: Instant) -> bool {
-        let begins = self.is_due(now);
-        if begins {
-            self.is_under_way = true;
-            self.is_wanted = false;
-        }
-        begins
+    /// The nodes are asked.
+    pub(crate) fn begin(&mut self) {
+        self.is_under_way = true;
+        self.is_wanted = false;
     }
 
     /// The answers are there, or there are none. They took so long, and the cluster has so many nodes. `jitter` is a random
@@ -110,22 +106,30 @@ impl Asking {
 mod tests {
     use super::*;
 
+    fn begins(asking: &mut Asking, now: Instant) -> bool {
+        let is_due = asking.is_due(now);
+        if is_due {
+            asking.begin();
+        }
+        is_due
+    }
+
     #[test]
     fn a_whole_cluster_is_asked_seldom_and_after_a_wish_at_once() {
         let start = Instant::now();
         let mut asking = Asking::new(start);
-        assert!(asking.begin(start));
-        assert!(!asking.begin(start), "one at a time");
+        assert!(begins(&mut asking, start));
+        assert!(!begins(&mut asking, start), "one at a time");
         asking.seen(true, start);
         asking.ended(start, Duration::ZERO, 6, 0.5);
         let before = start + Duration::from_secs(29);
-        assert!(!asking.begin(before));
+        assert!(!begins(&mut asking, before));
         asking.wanted(before);
-        assert!(asking.begin(before));
+        assert!(begins(&mut asking, before));
         asking.ended(before, Duration::ZERO, 6, 0.5);
         asking.wanted(before);
-        assert!(!asking.begin(before), "wishes are paced");
-        assert!(asking.begin(before + LONGEST_WISH));
+        assert!(!begins(&mut asking, before), "wishes are paced");
+        assert!(begins(&mut asking, before + LONGEST_WISH));
     }
 
     #[test]
@@ -135,7 +139,7 @@ mod tests {
         let (mut now, mut asked) = (start, Vec::new());
         while now < start + Duration::from_secs(200) {
             asking.seen(false, now);
-            if asking.begin(now) {
+            if begins(&mut asking, now) {
                 asked.push(now - start);
                 asking.ended(now, Duration::ZERO, 6, 0.5);
             }
@@ -147,7 +151,7 @@ mod tests {
         assert!(pauses.last().is_some_and(|last| *last > LONGEST * 9 / 10));
         asking.seen(true, now);
         asking.seen(false, now);
-        assert!(asking.begin(now), "another loss");
+        assert!(begins(&mut asking, now), "another loss");
     }
 
     #[test]
@@ -155,7 +159,7 @@ mod tests {
         let start = Instant::now();
         let pause = |took: u64, nodes| {
             let mut asking = Asking::new(start);
-            assert!(asking.begin(start));
+            assert!(begins(&mut asking, start));
             asking.ended(start, Duration::from_millis(took), nodes, 0.5);
             asking.next().expect("none is under way") - start
         };

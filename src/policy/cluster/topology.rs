@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, fmt, hash::Hash, ops::RangeInclusive, sync::Arc};
 
-use crate::policy::slots::Slot;
+use crate::policy::slots::{Slot, ranges, write_range};
 
 /// What a node says of its cluster. `A` is an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,14 +115,7 @@ pub(crate) struct SlotList(Vec<RangeInclusive<u16>>);
 impl SlotList {
     /// The slots, which are in order, in as few ranges as can be.
     pub(crate) fn of(slots: impl IntoIterator<Item = u16>) -> Self {
-        let mut ranges = Vec::<RangeInclusive<u16>>::new();
-        for slot in slots {
-            match ranges.last_mut() {
-                Some(last) if *last.end() + 1 == slot => *last = *last.start()..=slot,
-                _ => ranges.push(slot..=slot),
-            }
-        }
-        Self(ranges)
+        Self(ranges(slots))
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -139,10 +132,7 @@ impl fmt::Display for SlotList {
             if at > 0 {
                 f.write_str(", ")?;
             }
-            match (slots.start(), slots.end()) {
-                (first, last) if first == last => first.fmt(f)?,
-                (first, last) => write!(f, "{first}-{last}")?,
-            }
+            write_range(f, slots)?;
         }
         match self.0.len().checked_sub(SHOWN) {
             Some(1..) => f.write_str(" …"),

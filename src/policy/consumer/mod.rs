@@ -412,6 +412,14 @@ impl<E: Clone> Duties<E> {
     }
 }
 #[cfg(test)]
+#[path = "claim_tests.rs"]
+mod claiming;
+
+#[cfg(test)]
+#[path = "case_tests.rs"]
+mod case;
+
+#[cfg(test)]
 #[path = "decision_tests.rs"]
 mod decisions;
 

@@ -1,10 +1,8 @@
 //! What can be asked for after `cluster`.
 
-use std::path::PathBuf;
-
 use clap::{Args, value_parser};
 
-use crate::{contender::Name, faults};
+use crate::{contender::Name, faults, files::Files};
 
 #[derive(Args, Debug)]
 pub struct Arguments {
@@ -16,13 +14,8 @@ pub struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = value_parser!(u16).range(1..=100))]
     rounds: u16,
 
-    /// Write all figures, those of each round too, to FILE
-    #[arg(long, value_name = "FILE")]
-    pub json: Option<PathBuf>,
-
-    /// Write the table to FILE
-    #[arg(long, value_name = "FILE")]
-    pub markdown: Option<PathBuf>,
+    #[command(flatten)]
+    pub files: Files,
 }
 
 impl Arguments {

@@ -65,17 +65,9 @@ struct Findings {
 }
 
 pub fn run(arguments: &Arguments) -> Result<()> {
-    report::check_files(&[
-        ("--json", &arguments.json),
-        ("--markdown", &arguments.markdown),
-    ])?;
-    let findings = find_out(arguments)?;
-    if let Some(path) = &arguments.json {
-        report::write(path, &(serde_json::to_string_pretty(&findings)? + "\n"))?;
-    }
-    if let Some(path) = &arguments.markdown {
-        report::write(path, &table::markdown(&findings))?;
-    }
+    let findings = arguments
+        .files
+        .take(|| find_out(arguments), table::markdown)?;
     report::print(&table::text(&findings))
 }
 

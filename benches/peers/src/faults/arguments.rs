@@ -1,11 +1,9 @@
 //! What can be asked for after `faults`.
 
-use std::path::PathBuf;
-
 use clap::{Args, ValueEnum};
 
 use super::fault::Fault;
-use crate::contender::Name;
+use crate::{contender::Name, files::Files};
 
 #[derive(Args, Debug)]
 pub struct Arguments {
@@ -17,13 +15,8 @@ pub struct Arguments {
     #[arg(long = "fault", value_name = "NAME")]
     faults: Vec<Fault>,
 
-    /// Write all figures to FILE
-    #[arg(long, value_name = "FILE")]
-    pub json: Option<PathBuf>,
-
-    /// Write the tables to FILE
-    #[arg(long, value_name = "FILE")]
-    pub markdown: Option<PathBuf>,
+    #[command(flatten)]
+    pub files: Files,
 }
 
 impl Arguments {

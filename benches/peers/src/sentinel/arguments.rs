@@ -1,11 +1,9 @@
 //! What can be asked for after `sentinel`.
 
-use std::path::PathBuf;
-
 use clap::{Args, ValueEnum, value_parser};
 
 use super::failover::Failover;
-use crate::{contender::Name, faults};
+use crate::{contender::Name, faults, files::Files};
 
 #[derive(Args, Debug)]
 pub struct Arguments {
@@ -21,13 +19,8 @@ pub struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = value_parser!(u16).range(1..=100))]
     rounds: u16,
 
-    /// Write all figures, those of each round too, to FILE
-    #[arg(long, value_name = "FILE")]
-    pub json: Option<PathBuf>,
-
-    /// Write the tables to FILE
-    #[arg(long, value_name = "FILE")]
-    pub markdown: Option<PathBuf>,
+    #[command(flatten)]
+    pub files: Files,
 }
 
 impl Arguments {
