@@ -262,7 +262,9 @@ impl Engine {
     /// The time at which a reply can be read: that of the end of a sleep, and of the fault.
     fn reply_time(&self) -> Option<Millis> {
         let now = || self.clock.millis();
-        let late = self.faults.delay().map(|delay| now().saturating_add(delay));
+        // The present millisecond may be nearly over, and does not count.
+        let late = self.faults.delay();
+        let late = late.map(|delay| now().saturating_add(1).saturating_add(delay));
         self.faults.sleep.max(late)
     }
 
