@@ -52,6 +52,8 @@ struct Watched {
 #[rtype(result = "()")]
 struct Looked {
     database: DatabaseId,
+    /// Where the database led when they were asked.
+    endpoint: Address,
     primary: Answer,
     replicas: Vec<(Arc<DatabaseState>, Answer)>,
 }
@@ -129,7 +131,7 @@ impl Watched {
             // No sentinel has answered yet.
             return self.database.is_connected();
         };
-        self.have(addresses, settings, supervisor);
+        self.have(addresses, settings.clone(), supervisor);
         let replicas = registry.parts(&PartOf::Replicas(self.database.id.clone()));
         let is_new = |replica: &Arc<DatabaseState>| {
             replica.parking.routes().is_none() && replica.dial_error.load().is_none()
@@ -140,7 +142,11 @@ impl Watched {
         if !self.is_asking && !has_new {
             self.is_asking = true;
             let (database, actor) = (self.database.clone(), ctx.address());
-            actix_rt::spawn(async move { actor.do_send(ask(&database, replicas).await) });
+            let endpoint = settings.address.clone();
+            actix_rt::spawn(async move {
+                let looked = ask(&database, endpoint, replicas).await;
+                actor.do_send(looked);
+            });
         }
         has_new
     }
@@ -208,8 +214,20 @@ impl Watched {
         }
     }
 
-    fn looked(&mut self, primary: &Answer, replicas: Vec<(Arc<DatabaseState>, Answer)>) {
+    fn looked(
+        &mut self,
+        Looked {
+            endpoint,
+            primary,
+            replicas,
+            ..
+        }: Looked,
+    ) {
         self.is_asking = false;
+        let is_elsewhere = |(_, from): &(_, Arc<DatabaseSettings>)| from.address != endpoint;
+        if self.made_from.as_ref().is_none_or(is_elsewhere) {
+            return;
+        }
         if let Ok(said) = &primary.said {
             self.progress
                 .primary_answered(primary.asked.into_std(), said);
@@ -251,11 +269,16 @@ impl Watched {
     }
 }
 
-async fn ask(database: &DatabaseState, replicas: Vec<Arc<DatabaseState>>) -> Looked {
+async fn ask(
+    database: &DatabaseState,
+    endpoint: Address,
+    replicas: Vec<Arc<DatabaseState>>,
+) -> Looked {
     let primary = ask_one(database).await;
     let answers = join_all(replicas.iter().map(|replica| ask_one(replica))).await;
     Looked {
         database: database.id.clone(),
+        endpoint,
         primary,
         replicas: replicas.into_iter().zip(answers).collect(),
     }
@@ -313,7 +336,7 @@ impl Handler<Looked> for ReplicasActor {
 
     fn handle(&mut self, looked: Looked, _: &mut Self::Context) {
         if let Some(watched) = self.watched.get_mut(&looked.database) {
-            watched.looked(&looked.primary, looked.replicas);
+            watched.looked(looked);
         }
     }
 }

@@ -366,7 +366,16 @@ async fn replicas_end_with_their_database() {
         .await
         .expect("its replica has changed");
 
-    // Those of another place serve no more.
+    // Those of another place serve no more, also if they were being asked at that moment. A frozen one makes that long.
+    site.servers[2].freeze();
+    let asked = || site.servers[1].commandstat("info");
+    let before = asked();
+    let mut own = 0;
+    let is_asked = || {
+        own += 1;
+        asked() > before + own
+    };
+    eventually_async(SOON, "they are asked", is_asked).await;
     let elsewhere = DatabaseConfig::from_url(site.servers[0].url()).password("app");
     let config = Config::new()
         .database("main", elsewhere)
@@ -375,7 +384,13 @@ async fn replicas_end_with_their_database() {
     let are_gone = || supervisor.statistics().databases.len() == 2;
     eventually_async(SOON, "they are removed", are_gone).await;
     let serve = |replica: &redis_steward::ReplicaStatus| replica.unusable.is_none();
-    assert!(!reads.status().iter().any(serve));
+    let answered = Instant::now() + Duration::from_millis(1500);
+    while Instant::now() < answered {
+        let status = reads.status();
+        assert!(!status.iter().any(serve), "{status:?}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    site.servers[2].thaw();
     get(&reads).await.expect("the primary");
 
     supervisor
