@@ -6,8 +6,8 @@
 //! ```
 //!
 //! It takes arguments as redis-server does, `--name value`: `port`, `bind`, `unixsocket`, and what `CONFIG SET` takes, such
-//! as `requirepass` or `maxmemory`. Others, such as `dir` or `save`, have no meaning for a server that keeps nothing on
-//! disk, and are ignored. Its data ends with it.
+//! as `requirepass` or `maxmemory`; with `--cluster-enabled yes` it is the only node of a cluster. Others, such as `dir` or
+//! `save`, have no meaning for a server that keeps nothing on disk, and are ignored. Its data ends with it.
 
 use std::{collections::BTreeMap, error::Error, time::Duration};
 
@@ -25,7 +25,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
         return Ok(());
     }
     let mut settings = settings(&arguments)?;
-    let server = MemoryServer::new();
+    let is_cluster = settings.remove("cluster-enabled");
+    let server = match is_cluster.as_deref() {
+        Some("yes") => MemoryServer::new_cluster(),
+        _ => MemoryServer::new(),
+    };
     let addresses = addresses(&mut settings);
     configure(&server, settings).await?;
     let _listeners = listen(&server, &addresses).await?;

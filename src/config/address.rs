@@ -24,13 +24,16 @@ pub(crate) enum Address {
 /// The nodes of a cluster that are asked first.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct ClusterSeeds {
-    /// TCP addresses, at least one, each once.
+    /// TCP addresses, at least one, each once; or a server in this process, which is all of the cluster.
     pub(crate) seeds: Vec<Address>,
 }
 
 /// The URL, without a login.
 impl fmt::Display for ClusterSeeds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let [seed @ Address::Memory(_)] = &self.seeds[..] {
+            return seed.fmt(f);
+        }
         f.write_str("redis+cluster://")?;
         write_list(f, &self.seeds)
     }
@@ -106,9 +109,28 @@ impl Address {
         matches!(self, Self::Cluster(_))
     }
 
-    /// Whether it is an embedded server that has no name, so that each mention of it is another one.
-    pub(super) fn is_unnamed(&self) -> bool {
-        matches!(self, Self::Memory(store) if store.is_unnamed())
+    /// The server in this process that is there, or that is the cluster there.
+    fn in_process(&self) -> Option<&Store> {
+        match self {
+            Self::Memory(store) => Some(store),
+            Self::Cluster(cluster) => cluster.seeds.iter().find_map(Self::in_process),
+            _ => None,
+        }
+    }
+
+    /// Whether what is sent there stays on this machine.
+    pub(super) fn is_local(&self) -> bool {
+        matches!(self, Self::Unix(_)) || self.in_process().is_some()
+    }
+
+    /// Whether both are embedded servers of the same kind that have no name, so that each mention of one is another one.
+    pub(super) fn are_unnamed(&self, other: &Self) -> bool {
+        match (self.in_process(), other.in_process()) {
+            (Some(one), Some(other)) => {
+                one.is_unnamed() && other.is_unnamed() && one.mode() == other.mode()
+            }
+            _ => false,
+        }
     }
 }
 

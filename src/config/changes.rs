@@ -155,6 +155,10 @@ mod tests {
         let next = of("memory://");
         assert_eq!(present.changes(&next).keys(), ["url"]);
         assert!(present.changes(&present.precede(next.into())).is_empty());
+        let cluster = present.precede(of("memory+cluster://").into());
+        assert!(cluster.address != present.address && cluster.address.is_cluster());
+        let same = cluster.precede(of("memory+cluster://").into());
+        assert_eq!(same.address, cluster.address);
         let named = present.precede(of("memory://change-tests").into());
         assert_eq!(present.changes(&named).keys(), ["url"]);
     }

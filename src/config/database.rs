@@ -24,7 +24,9 @@ impl DatabaseConfig {
     /// - `redis+cluster://[[user]:password@]host[:port][,host[:port]…][/number]`, or `valkey+cluster://…`: a cluster, whose
     ///   nodes are learnt from these hosts (see [`cluster`](Self::cluster)); `rediss+cluster://…` reaches all by TLS;
     /// - `memory://[[[user]:password@]name][/number]`: a server inside the process ([`MemoryServer`](crate::MemoryServer));
-    ///   without a name it is this database's own.
+    ///   without a name it is this database's own;
+    /// - `memory+cluster://[[[user]:password@]name]`: the same as the only node of a cluster, as a stand-in for `redis+cluster://`
+    ///   ([`MemoryServer::new_cluster`](crate::MemoryServer::new_cluster)).
     ///
     /// The port is 6379 and the number 0 unless given. Special characters in a user name or a
     /// password are percent-encoded; in the query of a `unix` URL a plus sign stands for a space.

@@ -233,7 +233,7 @@ fn open_tls(merged: &Merged, report: &mut Report<'_>) -> Option<TlsClient> {
             return None;
         }
     };
-    if matches!(merged.address.get(), Address::Unix(_) | Address::Memory(_)) {
+    if merged.address.get().is_local() {
         return None;
     }
     match TlsClient::open(tls) {

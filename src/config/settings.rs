@@ -33,7 +33,7 @@ impl DatabaseSettings {
         if self.tls.is_some() && self.tls.is_same(&next.tls) {
             Arc::make_mut(&mut next).tls = self.tls.clone();
         }
-        if self.address.is_unnamed() && next.address.is_unnamed() {
+        if self.address.are_unnamed(&next.address) {
             Arc::make_mut(&mut next).address = self.address.clone();
         }
         next

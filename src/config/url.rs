@@ -12,7 +12,10 @@ use super::{
     url_options::{Common, Without, options},
     username::Username,
 };
-use crate::{memory::Store, tls::Tls};
+use crate::{
+    memory::{Mode, Store},
+    tls::Tls,
+};
 
 /// A URL as it was given. It may hold a password, so all of it is a secret.
 #[derive(Clone)]
@@ -101,7 +104,8 @@ impl Location {
             "redis" | "valkey" => tcp(text, None),
             "rediss" | "valkeys" => tcp(text, Some(Tls::new())),
             "unix" | "redis+unix" | "valkey+unix" => unix(text),
-            "memory" => memory(text),
+            "memory" => memory(text, Mode::Alone),
+            "memory+cluster" => memory(text, Mode::Cluster),
             "redis+sentinel" | "redis-sentinel" | "valkey+sentinel" => sentinels(text, None),
             "rediss+sentinel" | "rediss-sentinel" | "valkeys+sentinel" => {
                 sentinels(text, Some(Tls::new()))
@@ -298,32 +302,33 @@ fn unix(text: &str) -> Result<Location, Vec<String>> {
     )
 }
 
-/// `memory://[[user[:password]@]name][/number]`
-fn memory(text: &str) -> Result<Location, Vec<String>> {
-    const EXAMPLES: &str = "write it as memory:// or memory://name/0";
+/// `memory://[[user[:password]@]name][/number]`, or `memory+cluster://`
+fn memory(text: &str, mode: Mode) -> Result<Location, Vec<String>> {
+    const EXAMPLES: &str = "write it as memory://, memory://name/0 or memory+cluster://name";
     let url = Url::parse(text)
         .map_err(|error| vec![format!("is not a valid URL ({error}); {EXAMPLES}")])?;
     let mut problems = Vec::new();
     let store = match url.host_str() {
-        None | Some("") => Store::private(),
-        Some(name) if is_host_name(name) => Store::named(name),
+        None | Some("") => Store::private(mode),
+        Some(name) if is_host_name(name) => Store::named(name, mode),
         Some(_) => {
             problems.push(format!(
                 "has a name with other characters than letters, digits, - _ and .; {EXAMPLES}"
             ));
-            Store::private()
+            Store::private(mode)
         }
+    };
+    let address = Address::Memory(store);
+    let address = match mode {
+        Mode::Alone => address,
+        Mode::Cluster => Address::Cluster(Arc::new(ClusterSeeds {
+            seeds: vec![address],
+        })),
     };
     if url.port().is_some() {
         problems.push(format!("has a port, which memory:// has not; {EXAMPLES}"));
     }
-    location(
-        &url,
-        Address::Memory(store),
-        None,
-        "after the name",
-        problems,
-    )
+    location(&url, address, None, "after the name", problems)
 }
 
 /// The location of an address with what else the URL has: a login, options, and a number as its path.

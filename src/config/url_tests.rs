@@ -123,6 +123,8 @@ fn cluster_urls() {
             "redis+cluster://a:1,[::1]:6379/3",
         ),
         ("rediss-cluster://:w@h/0/", "rediss+cluster://h:6379/0"),
+        ("memory+cluster://", "memory+cluster://"),
+        ("memory+cluster://:w@c/0", "memory+cluster://c/0"),
     ] {
         let location = Location::parse(url);
         let location = location.unwrap_or_else(|problems| panic!("{url}: {problems:?}"));
@@ -150,6 +152,10 @@ fn a_name_stands_for_one_server_and_no_name_for_a_new_one() {
     assert_eq!(named, address("memory://of-this-test/3"));
     assert_ne!(named, address("memory://another"));
     assert_ne!(address("memory://"), address("memory://"));
+    let cluster = address("memory+cluster://of-this-test");
+    assert_eq!(cluster, address("memory+cluster://of-this-test/0"));
+    assert_ne!(cluster, named);
+    assert_ne!(address("memory+cluster://"), address("memory+cluster://"));
 }
 
 #[test]
@@ -160,6 +166,7 @@ fn bad_urls_name_the_correction() {
         ("http://h", "known scheme"),
         ("memory://a%20b", "other characters than letters"),
         ("memory://name:1", "has a port"),
+        ("memory+cluster://a,b", "other characters than letters"),
         ("memory://name/x", "other than a database number"),
         ("redis+sentinel://h", "names no service"),
         ("redis+sentinel://h/a%20b", "names no service"),

@@ -44,6 +44,7 @@ impl Engine {
             let text = denial.text(self.user_of(id));
             return Err(Halt::error(format!("NOPERM {text}")));
         }
+        self.check_slots(id, command, request)?;
         if let Some(error) = self.faults.failure(command) {
             return Err(Halt::error(error));
         }
@@ -92,7 +93,7 @@ impl Engine {
 }
 
 /// The transaction that a command executes.
-fn executed<'a>(command: &Signature, session: &'a Session) -> Option<&'a Transaction> {
+pub(super) fn executed<'a>(command: &Signature, session: &'a Session) -> Option<&'a Transaction> {
     let transaction = session.transaction.as_ref();
     transaction.filter(|_| command.name == "exec")
 }

@@ -17,6 +17,7 @@ use super::{
     clock::Clock,
     faults::Faults,
     keyspace::{Keyspace, Millis},
+    node::Node,
     reply::Reply,
     request::Decoder,
     session::{ClientId, Replies, Session},
@@ -47,6 +48,8 @@ pub(super) struct Engine {
     pub(super) started_at: Millis,
     /// A name of this run of the server: 40 hexadecimal digits.
     pub(super) run_id: String,
+    /// What it is in a cluster; `None` if it is in none.
+    pub(super) cluster: Option<Node>,
     last_id: ClientId,
     pub(super) waiters: Waiters,
     /// Clients that watch keys.
@@ -70,6 +73,7 @@ impl Engine {
             table,
             started_at: clock.millis(),
             run_id: (0..40).map(|_| random.digit(16)).collect(),
+            cluster: None,
             keyspace: Keyspace::new(),
             sessions: BTreeMap::new(),
             channels: Channels::default(),

@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::{
     arguments::is,
+    cluster::slot_of,
     engine::Engine,
     halt::{Evaluation, Halt, Outcome},
     keyspace::Millis,
@@ -15,6 +16,7 @@ use super::{
     session::{ClientId, OPERATOR},
     signature::{Signature, flags},
 };
+use crate::policy::slots::Slot;
 
 impl Engine {
     /// Runs a script for a client. The database and the protocol that it chooses end with it.
@@ -30,11 +32,19 @@ impl Engine {
             // Whether there is memory is settled at the beginning.
             is_full: id != OPERATOR && self.lacks_memory(true, false),
             has_written: false,
+            slot: evaluation.keys.first().map(|key| Slot::of(key)),
+            // As in Redis, a script that declares nothing is not bound to one slot.
+            crosses_slots: declared.is_none_or(|declared| declared.crosses_slots),
             engine: self,
             client: id,
             now,
         };
         if let Some(declared) = declared {
+            if declared.refuses_clusters {
+                run.engine.refuse_in_cluster(
+                    "ERR Can not run script on cluster, 'no-cluster' flag is set.",
+                )?;
+            }
             let needs_memory = !declared.needs_no_memory && !declared.writes_nothing;
             if run.is_full && needs_memory {
                 return Err(Halt::OUT_OF_MEMORY);
@@ -59,6 +69,9 @@ struct Run<'a> {
     is_read_only: bool,
     is_full: bool,
     has_written: bool,
+    /// That of the keys so far.
+    slot: Option<Slot>,
+    crosses_slots: bool,
 }
 
 impl Run<'_> {
@@ -118,7 +131,27 @@ impl Run<'_> {
                 "ERR {name} command is not allowed with BLOCK option from scripts"
             )));
         }
+        self.check_slots(command, request)?;
         Ok(command)
+    }
+
+    /// Whether a node of a cluster permits the keys of a command.
+    fn check_slots(&mut self, command: &Signature, request: &[Bytes]) -> Result<(), Halt> {
+        if self.engine.cluster.is_none() {
+            return Ok(());
+        }
+        let slot = slot_of(command, request).map_err(|_| {
+            Halt::error("ERR Script attempted to access a non local key in a cluster node")
+        })?;
+        if let Some(slot) = slot
+            && !self.crosses_slots
+            && *self.slot.get_or_insert(slot) != slot
+        {
+            return Err(Halt::error(
+                "ERR Script attempted to access keys that do not hash to the same slot",
+            ));
+        }
+        Ok(())
     }
 
     fn find(&self, request: &[Bytes]) -> Option<&'static Signature> {

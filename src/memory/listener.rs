@@ -18,7 +18,11 @@ use tokio::{
     time::sleep,
 };
 
-use super::{pump::pump, store::Store, stream::MemoryStream};
+use super::{
+    pump::pump,
+    store::{Mode, Store},
+    stream::MemoryStream,
+};
 
 /// The pause after a failure to accept, for example for want of file descriptors, and between attempts to listen
 /// again after [`MemoryServer::start`](crate::MemoryServer::start).
@@ -57,10 +61,14 @@ impl MemoryListener {
         })
     }
 
-    /// The URL of the socket, such as `redis://127.0.0.1:6379` or `unix:///tmp/redis.sock`, without a password.
+    /// The URL of the socket, such as `redis://127.0.0.1:6379` or `unix:///tmp/redis.sock`, without a password. That of a
+    /// [cluster](crate::MemoryServer::new_cluster) on TCP begins with `redis+cluster://`.
     #[must_use]
     pub fn url(&self) -> String {
         match &self.endpoint {
+            Endpoint::Tcp(address) if self.store.mode() == Mode::Cluster => {
+                format!("redis+cluster://{address}")
+            }
             Endpoint::Tcp(address) => format!("redis://{address}"),
             Endpoint::Unix(path) => format!("unix://{}", path.display()),
         }

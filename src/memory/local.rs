@@ -2,7 +2,12 @@
 
 use bytes::BytesMut;
 
-use super::{keyspace::Millis, session::ClientId, settings::Eviction, store::Store};
+use super::{
+    keyspace::Millis,
+    session::ClientId,
+    settings::Eviction,
+    store::{Mode, Store},
+};
 
 /// The only client of a server that only it can reach.
 #[derive(Debug)]
@@ -24,7 +29,7 @@ impl LocalClient {
     /// A new server that holds at most so many keys and bytes. Beyond that the keys go that were not used for
     /// longest.
     pub(crate) fn of_new_server(max_keys: usize, max_bytes: usize) -> Self {
-        let store = Store::private();
+        let store = Store::private(Mode::Alone);
         let id = store.with(|engine| {
             // The engine makes room before a command, for one key more.
             engine.settings.max_keys = max_keys.saturating_add(1);

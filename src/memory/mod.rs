@@ -6,7 +6,7 @@
 //!   `waiters`, `waits`: clients that wait for keys, or watch them · `channels`, `subscriptions`: subscribers
 //! - `glob`: patterns · `signature`, `command`: the table of commands · `categories`, `keys`: what else is known of them ·
 //!   `check`: whether a command may run · `permission`: whether its user may run it · `acl/`: users and their rights ·
-//!   `context`: what a command sees · `arguments`: the words of a command · `commands/`: the
+//!   `node`, `cluster`: a node of a cluster, and what it refuses · `context`: what a command sees · `arguments`: the words of a command · `commands/`: the
 //!   commands, by family
 //! - `scripts/`: scripts in Lua, with the feature `memory-lua` · `evaluation`: a script that runs
 //! - `keyspace/`: the data · `hyperloglog`: estimates of counts · `settings`, `output_limits`, `statistics`, `faults`, `clock`,
@@ -19,6 +19,7 @@ mod channels;
 mod check;
 mod client_info;
 mod clock;
+mod cluster;
 mod command;
 mod commands;
 mod context;
@@ -35,6 +36,7 @@ mod keys;
 mod keyspace;
 mod listener;
 mod local;
+mod node;
 mod operator;
 mod output_limits;
 mod permission;
@@ -61,7 +63,7 @@ pub use dump::{MemoryEntry, MemoryValue};
 pub use listener::MemoryListener;
 pub(crate) use local::{Held, LocalClient};
 pub use server::{EvictionPolicy, MemoryServer};
-pub(crate) use store::Store;
+pub(crate) use store::{Mode, Store};
 pub(crate) use stream::MemoryStream;
 
 #[cfg(test)]

@@ -196,6 +196,10 @@ impl Engine {
         if let Some(transaction) = &mut session.transaction
             && !RUNS_IN_TRANSACTION.contains(&command.name)
         {
+            // As in Redis, one that will not run takes no more commands.
+            if transaction.is_refused || session.is_outdated {
+                return Ok(Reply::Status("QUEUED".into()));
+            }
             if !transaction.queue(command, request, most) {
                 return Err(Halt::error(
                     "ERR the transaction has more bytes than client-query-buffer-limit",
@@ -229,10 +233,13 @@ impl Engine {
     /// A command that was refused: the transaction that it belongs to is refused as well.
     fn refuse(&mut self, id: ClientId, command: Option<&Signature>, halt: Halt) -> Halt {
         let is_exec = command.is_some_and(|command| command.name == "exec");
+        if is_exec {
+            self.session(id).transaction = None;
+            self.unwatch(id);
+        }
         let halt = match halt {
-            Halt::Error(text) if is_exec => {
-                self.session(id).transaction = None;
-                self.unwatch(id);
+            // Of slots, a cluster tells the same as without a transaction.
+            Halt::Error(text) if is_exec && !text.starts_with("CROSSSLOT ") => {
                 let reason = text.strip_prefix("ERR ").unwrap_or(&text);
                 Halt::error(format!(
                     "EXECABORT Transaction discarded because of: {reason}"

@@ -6,8 +6,13 @@ use bytes::{Bytes, BytesMut};
 use redis::{Arg, Cmd, FromRedisValue, RedisResult};
 
 use super::{
-    acl::DEFAULT_USER, dump::MemoryValue, listener::MemoryListener, reply::Protocol,
-    request::Request, settings::Eviction, store::Store,
+    acl::DEFAULT_USER,
+    dump::MemoryValue,
+    listener::MemoryListener,
+    reply::Protocol,
+    request::Request,
+    settings::Eviction,
+    store::{Mode, Store},
 };
 
 /// A Redis-compatible server inside the process: for tests, examples, and programs that need no other.
@@ -73,7 +78,35 @@ impl MemoryServer {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            store: Store::with_new_name(),
+            store: Store::with_new_name(Mode::Alone),
+        }
+    }
+
+    /// A new server, with a name that no other one has, which is the only node of a Redis Cluster: a stand-in for
+    /// `redis+cluster://…`. Its [`url`](Self::url) begins with `memory+cluster://`.
+    ///
+    /// A database with that URL is a cluster in all respects: it learns the node, and splits, routes and refuses
+    /// commands as in production. The server has one database and serves all 16,384 slots, and refuses commands whose
+    /// keys are of several ones (`CROSSSLOT`). No slot ever moves, and there are no replicas.
+    ///
+    /// ```
+    /// use redis_steward::{Config, MemoryServer, Supervisor};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let server = MemoryServer::new_cluster();
+    /// let supervisor = Supervisor::spawn(Config::single(&server.url())).await?;
+    /// let main = supervisor.database("main")?;
+    /// let () = main.query(redis::cmd("MSET").arg(&["a", "1", "b", "2"])).await?;
+    /// let rename = redis::cmd("RENAME").arg("a").arg("b").take();
+    /// assert!(main.query::<()>(rename).await.is_err(), "two slots");
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn new_cluster() -> Self {
+        Self {
+            store: Store::with_new_name(Mode::Cluster),
         }
     }
 
@@ -85,17 +118,34 @@ impl MemoryServer {
     #[must_use]
     #[track_caller]
     pub fn named(name: &str) -> Self {
+        Self::of_name(name, Mode::Alone)
+    }
+
+    /// The server of `memory+cluster://name` in this process, which is [a cluster](Self::new_cluster); a new one if there
+    /// is none. It is another one than that of `memory://name`.
+    ///
+    /// # Panics
+    ///
+    /// As [`named`](Self::named).
+    #[must_use]
+    #[track_caller]
+    pub fn named_cluster(name: &str) -> Self {
+        Self::of_name(name, Mode::Cluster)
+    }
+
+    #[track_caller]
+    fn of_name(name: &str, mode: Mode) -> Self {
         let is_usual = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
         assert!(
             !name.is_empty() && name.bytes().all(is_usual),
             "the name of a memory server is made of letters, digits, - _ and ., and not {name:?}"
         );
         Self {
-            store: Store::named(name),
+            store: Store::named(name, mode),
         }
     }
 
-    /// The URL of this server, such as `memory://server-1`, without a password.
+    /// The URL of this server, such as `memory://server-1` or `memory+cluster://server-1`, without a password.
     #[must_use]
     pub fn url(&self) -> String {
         self.store.to_string()

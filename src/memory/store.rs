@@ -9,64 +9,93 @@ use std::{
 
 use tokio::sync::watch;
 
-use super::{commands, engine::Engine};
+use super::{commands, engine::Engine, node::Node};
 
 /// A reference to a server. It lives as long as there is one. Two are equal if they are of the same server.
 #[derive(Clone)]
 pub(crate) struct Store(Arc<Inner>);
 
+/// What a server is from its beginning to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    Alone,
+    /// It is the only node of a cluster.
+    Cluster,
+}
+
+impl Mode {
+    fn scheme(self) -> &'static str {
+        match self {
+            Self::Alone => "memory://",
+            Self::Cluster => "memory+cluster://",
+        }
+    }
+}
+
 struct Inner {
     name: String,
+    mode: Mode,
     engine: Mutex<Engine>,
     /// Whether clients are accepted.
     is_open: watch::Sender<bool>,
 }
 
-/// The servers with a name that are alive.
+/// The servers with a name that are alive, by their URLs.
 static NAMED: LazyLock<Mutex<HashMap<String, Weak<Inner>>>> = LazyLock::new(Mutex::default);
 
 impl Store {
     /// A server that only its holders reach.
-    pub(crate) fn private() -> Self {
-        Self::new(String::new())
+    pub(crate) fn private(mode: Mode) -> Self {
+        Self::new(String::new(), mode)
     }
 
-    /// The server of this name in this process. It ends with its last holder.
-    pub(crate) fn named(name: &str) -> Self {
+    /// The server of this name in this process. It ends with its last holder. A cluster and another server may have the
+    /// same name.
+    pub(crate) fn named(name: &str, mode: Mode) -> Self {
+        let url = format!("{}{name}", mode.scheme());
         let mut named = NAMED.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(present) = named.get(name).and_then(Weak::upgrade) {
+        if let Some(present) = named.get(&url).and_then(Weak::upgrade) {
             return Self(present);
         }
         named.retain(|_, server| server.strong_count() > 0);
-        let new = Self::new(name.into());
-        named.insert(name.into(), Arc::downgrade(&new.0));
+        let new = Self::new(name.into(), mode);
+        named.insert(url, Arc::downgrade(&new.0));
         new
     }
 
     /// A server with a name that no other one has.
-    pub(super) fn with_new_name() -> Self {
+    pub(super) fn with_new_name(mode: Mode) -> Self {
         let mut named = NAMED.lock().unwrap_or_else(PoisonError::into_inner);
         let mut number = named.len() + 1;
-        let name = loop {
+        let (name, url) = loop {
             let name = format!("server-{number}");
-            if !named.contains_key(&name) {
-                break name;
+            let url = format!("{}{name}", mode.scheme());
+            if !named.contains_key(&url) {
+                break (name, url);
             }
             number += 1;
         };
-        let new = Self::new(name.clone());
-        named.insert(name, Arc::downgrade(&new.0));
+        let new = Self::new(name, mode);
+        named.insert(url, Arc::downgrade(&new.0));
         new
     }
 
-    pub(super) fn new(name: String) -> Self {
+    pub(super) fn new(name: String, mode: Mode) -> Self {
         let mut engine = Engine::new(commands::table());
         engine.settings.address = format!("memory:{name}");
+        if mode == Mode::Cluster {
+            engine.cluster = Some(Node::new(&mut engine.random));
+        }
         Self(Arc::new(Inner {
             name,
+            mode,
             engine: Mutex::new(engine),
             is_open: watch::Sender::new(true),
         }))
+    }
+
+    pub(crate) fn mode(&self) -> Mode {
+        self.0.mode
     }
 
     pub(crate) fn is_unnamed(&self) -> bool {
@@ -112,7 +141,7 @@ impl Hash for Store {
 
 impl fmt::Display for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "memory://{}", self.0.name)
+        write!(f, "{}{}", self.0.mode.scheme(), self.0.name)
     }
 }
 

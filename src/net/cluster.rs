@@ -59,6 +59,8 @@ fn read_node(node: &Value, asked: &Address) -> Option<Address> {
 fn at(host: Option<&str>, port: u16, asked: &Address) -> Option<Address> {
     match (host, asked) {
         (None | Some("" | "?"), Address::Tcp { host, .. }) => Address::of_host(host, port),
+        // A server in this process is all of its cluster.
+        (_, Address::Memory(_)) => Some(asked.clone()),
         (Some(host), _) => Address::of_host(host, port),
         (None, _) => None,
     }

@@ -1,7 +1,7 @@
 //! Single commands: each runs at the node of its keys, or at all that it concerns.
 
 use redis::{AsyncCommands, cmd};
-use redis_steward::{Error, Execution, HealthState, Refusal};
+use redis_steward::{Database, Error, Execution, HealthState, Refusal};
 
 use super::Rig;
 use crate::common::left_out_on_embedded;
@@ -12,16 +12,7 @@ async fn commands_run_at_the_nodes_of_their_keys() {
         return;
     }
     let rig = Rig::start(3, 0).await;
-    let mut main = rig.main.clone();
-    for n in 0..300 {
-        let (key, other) = (format!("key:{n}"), format!("list:{n}"));
-        main.set::<_, _, ()>(&key, n).await.expect("SET");
-        assert_eq!(main.get::<_, i64>(&key).await.expect("GET"), n);
-        assert_eq!(main.incr::<_, _, i64>(&key, 1).await.expect("INCR"), n + 1);
-        main.rpush::<_, _, i64>(&other, n).await.expect("RPUSH");
-        let popped: (String, i64) = main.blpop(&other, 1.0).await.expect("BLPOP");
-        assert_eq!(popped, (other, n));
-    }
+    commands_of_one_key(&rig.main).await;
     let statistics = rig.supervisor.statistics();
     let nodes = statistics.databases.values();
     let nodes: Vec<_> = nodes
@@ -36,13 +27,31 @@ async fn commands_run_at_the_nodes_of_their_keys() {
     }
 }
 
+/// At a cluster without keys.
+pub(super) async fn commands_of_one_key(main: &Database) {
+    let mut main = main.clone();
+    for n in 0..300 {
+        let (key, other) = (format!("key:{n}"), format!("list:{n}"));
+        main.set::<_, _, ()>(&key, n).await.expect("SET");
+        assert_eq!(main.get::<_, i64>(&key).await.expect("GET"), n);
+        assert_eq!(main.incr::<_, _, i64>(&key, 1).await.expect("INCR"), n + 1);
+        main.rpush::<_, _, i64>(&other, n).await.expect("RPUSH");
+        let popped: (String, i64) = main.blpop(&other, 1.0).await.expect("BLPOP");
+        assert_eq!(popped, (other, n));
+    }
+}
+
 #[tokio::test]
 async fn keys_of_several_nodes_are_read_and_written_at_once_and_come_in_the_order_of_the_caller() {
     if left_out_on_embedded() {
         return;
     }
     let rig = Rig::start(3, 0).await;
-    let main = &rig.main;
+    split_commands(&rig.main).await;
+}
+
+/// At a cluster without keys.
+pub(super) async fn split_commands(main: &Database) {
     let keys: Vec<_> = (0..100).map(|n| format!("key:{n}")).collect();
     let mut mset = cmd("MSET");
     for (n, key) in keys.iter().enumerate() {
@@ -77,7 +86,11 @@ async fn what_cannot_be_split_is_refused_before_it_is_sent_and_a_hash_tag_helps(
         return;
     }
     let rig = Rig::start(3, 0).await;
-    let main = &rig.main;
+    refusals(&rig.main).await;
+}
+
+/// At any cluster.
+pub(super) async fn refusals(main: &Database) {
     let rename = |from: &str, to: &str| {
         let rename = cmd("RENAME").arg(from).arg(to).take();
         async move { main.query::<String>(rename).await }
@@ -121,7 +134,11 @@ async fn commands_without_keys_run_at_one_node_or_at_all() {
         return;
     }
     let rig = Rig::start(3, 0).await;
-    let main = &rig.main;
+    commands_without_keys(&rig.main).await;
+}
+
+/// At a cluster without keys.
+pub(super) async fn commands_without_keys(main: &Database) {
     for _ in 0..20 {
         assert_eq!(
             main.query::<String>(cmd("PING")).await.expect("PING"),

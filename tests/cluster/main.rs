@@ -10,6 +10,7 @@ mod failing;
 mod fixture;
 mod load;
 mod moving;
+mod one_node;
 mod parts;
 mod pipelines;
 mod places;

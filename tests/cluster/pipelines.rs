@@ -1,7 +1,7 @@
 //! Pipelines and transactions.
 
 use redis::{cmd, pipe};
-use redis_steward::{Error, Refusal};
+use redis_steward::{Database, Error, Refusal};
 
 use super::Rig;
 use crate::common::left_out_on_embedded;
@@ -12,7 +12,11 @@ async fn a_pipeline_runs_at_many_nodes_and_its_replies_come_in_order() {
         return;
     }
     let rig = Rig::start(3, 0).await;
-    let main = &rig.main;
+    many_slots(&rig.main).await;
+}
+
+/// At a cluster without keys.
+pub(super) async fn many_slots(main: &Database) {
     let mut pipeline = pipe();
     for n in 0..100 {
         pipeline.set(format!("key:{n}"), n).ignore();
@@ -43,7 +47,11 @@ async fn an_error_of_one_command_is_told_with_its_position() {
         return;
     }
     let rig = Rig::start(3, 0).await;
-    let main = &rig.main;
+    an_error(&rig.main).await;
+}
+
+/// At a cluster without keys.
+pub(super) async fn an_error(main: &Database) {
     let mut pipeline = pipe();
     pipeline.set("a", 1).set("b", 2).lpush("b", 3).set("c", 4);
     let error = main.pipeline::<()>(&pipeline).await.expect_err("WRONGTYPE");
@@ -61,7 +69,11 @@ async fn a_transaction_needs_one_slot() {
         return;
     }
     let rig = Rig::start(3, 0).await;
-    let main = &rig.main;
+    atomic(&rig.main).await;
+}
+
+/// At a cluster without keys.
+pub(super) async fn atomic(main: &Database) {
     let mut good = pipe();
     good.atomic().set("{t}:a", 1).incr("{t}:a", 1).get("{t}:b");
     let (_, incremented, missing): ((), i64, Option<i64>) =
@@ -86,7 +98,11 @@ async fn commands_at_several_nodes_run_behind_those_before_them() {
         return;
     }
     let rig = Rig::start(3, 0).await;
-    let main = &rig.main;
+    order(&rig.main).await;
+}
+
+/// At a cluster without keys.
+pub(super) async fn order(main: &Database) {
     let mut pipeline = pipe();
     for n in 0..20 {
         pipeline.set(format!("key:{n}"), n).ignore();

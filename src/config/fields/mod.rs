@@ -58,7 +58,7 @@ fields! {
         /// The URL of the database.
         url: SecretUrl => address: Address,
             default("redis://localhost:6379/0"),
-            range("a redis, rediss, valkey, valkeys, redis+sentinel, redis+cluster, unix or memory URL"),
+            range("a redis, rediss, valkey, valkeys, redis+sentinel, redis+cluster, unix, memory or memory+cluster URL"),
             variable("REDIS_URL");
 
         /// The number of the database on its server.

@@ -74,6 +74,8 @@ fn hello(cx: &mut Context<'_>, args: &[Bytes]) -> Outcome {
         session.name = name.clone();
     }
     session.protocol = protocol;
+    let id = session.id;
+    let mode = cx.engine.mode();
     Ok(Reply::Map(vec![
         (Reply::text("server"), Reply::text("redis")),
         (Reply::text("version"), Reply::text(VERSION)),
@@ -84,8 +86,8 @@ fn hello(cx: &mut Context<'_>, args: &[Bytes]) -> Outcome {
                 Protocol::Resp3 => 3,
             }),
         ),
-        (Reply::text("id"), Reply::Integer(session.id as i64)),
-        (Reply::text("mode"), Reply::text("standalone")),
+        (Reply::text("id"), Reply::Integer(id as i64)),
+        (Reply::text("mode"), Reply::text(mode)),
         (Reply::text("role"), Reply::text("master")),
         (Reply::text("modules"), Reply::Array(Vec::new())),
     ]))
@@ -168,6 +170,10 @@ fn select(cx: &mut Context<'_>, args: &[Bytes]) -> Outcome {
     let number = i32::try_from(integer(&args[1])?).map_err(|_| {
         Halt::error("ERR value is out of range, value must between -2147483648 and 2147483647")
     })?;
+    if number != 0 {
+        cx.engine
+            .refuse_in_cluster("ERR SELECT is not allowed in cluster mode")?;
+    }
     let number = usize::try_from(number).ok();
     let number = number.filter(|number| *number < DATABASES);
     cx.session().database = number.ok_or(Halt::error("ERR DB index is out of range"))?;

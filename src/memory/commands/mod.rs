@@ -3,6 +3,7 @@
 mod acl;
 mod bits;
 mod client;
+mod cluster;
 mod connection;
 mod geo;
 mod hashes;
@@ -33,6 +34,7 @@ const FAMILIES: &[&[Command]] = &[
     acl::COMMANDS,
     bits::COMMANDS,
     client::COMMANDS,
+    cluster::COMMANDS,
     connection::COMMANDS,
     geo::COMMANDS,
     hashes::COMMANDS,

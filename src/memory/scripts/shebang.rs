@@ -6,6 +6,10 @@ pub(in crate::memory) struct Declared {
     pub(in crate::memory) writes_nothing: bool,
     /// It also runs when the memory is full.
     pub(in crate::memory) needs_no_memory: bool,
+    /// It does not run at a node of a cluster.
+    pub(in crate::memory) refuses_clusters: bool,
+    /// The keys of its commands may be of several slots.
+    pub(in crate::memory) crosses_slots: bool,
 }
 
 /// What a script declares, if it has such a line, and its code, which keeps its numbers of lines.
@@ -35,8 +39,10 @@ pub(super) fn split(source: &[u8]) -> Result<(Option<Declared>, &[u8]), String> 
             match flag {
                 "no-writes" => declared.writes_nothing = true,
                 "allow-oom" => declared.needs_no_memory = true,
-                // This server is never stale, and in no cluster.
-                "allow-stale" | "no-cluster" | "allow-cross-slot-keys" => {}
+                "no-cluster" => declared.refuses_clusters = true,
+                "allow-cross-slot-keys" => declared.crosses_slots = true,
+                // This server is never stale.
+                "allow-stale" => {}
                 _ => return Err(format!("ERR Unexpected flag in script shebang: {flag}")),
             }
         }
@@ -54,7 +60,7 @@ mod tests {
         let (declared, code) = split(source).expect("a line");
         let expected = Declared {
             writes_nothing: true,
-            needs_no_memory: false,
+            ..Declared::default()
         };
         assert_eq!((declared, code), (Some(expected), &b"\nreturn 1"[..]));
         assert_eq!(split(b"return 1"), Ok((None, &b"return 1"[..])));

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::memory::{session::ClientId, store::Store};
+use crate::memory::{
+    session::ClientId,
+    store::{Mode, Store},
+};
 
 /// Sends commands to a server of its own, or of another client, and reads replies as they are on the wire.
 pub(in crate::memory) struct Client {
@@ -14,7 +17,11 @@ pub(in crate::memory) struct Client {
 
 impl Client {
     pub(in crate::memory) fn new() -> Self {
-        Self::of(&Store::new("test".into()))
+        Self::of_new_server(Mode::Alone)
+    }
+
+    pub(in crate::memory) fn of_new_server(mode: Mode) -> Self {
+        Self::of(&Store::new("test".into(), mode))
     }
 
     pub(in crate::memory) fn of(store: &Store) -> Self {

@@ -58,6 +58,10 @@ pub(super) fn copy(cx: &mut Context<'_>, args: &[Bytes]) -> Outcome {
             return Err(Halt::SYNTAX);
         }
     }
+    if target != cx.database {
+        cx.engine
+            .refuse_in_cluster("ERR Copying to another database is not allowed in cluster mode")?;
+    }
     if target == cx.database && from == to {
         return Err(SAME);
     }
@@ -75,6 +79,8 @@ pub(super) fn copy(cx: &mut Context<'_>, args: &[Bytes]) -> Outcome {
 }
 
 pub(super) fn move_key(cx: &mut Context<'_>, args: &[Bytes]) -> Outcome {
+    cx.engine
+        .refuse_in_cluster("ERR MOVE is not allowed in cluster mode")?;
     let key = &args[1];
     let target = database(&args[2])?;
     let Some((source, target)) = cx.engine.keyspace.pair(cx.database, target) else {
@@ -91,6 +97,8 @@ pub(super) fn move_key(cx: &mut Context<'_>, args: &[Bytes]) -> Outcome {
 }
 
 pub(super) fn swapdb(cx: &mut Context<'_>, args: &[Bytes]) -> Outcome {
+    cx.engine
+        .refuse_in_cluster("ERR SWAPDB is not allowed in cluster mode")?;
     const FIRST: Halt = Halt::Error(std::borrow::Cow::Borrowed("ERR invalid first DB index"));
     const SECOND: Halt = Halt::Error(std::borrow::Cow::Borrowed("ERR invalid second DB index"));
     let index = |argument: &[u8]| number::integer(argument).filter(|index| is_int(*index));

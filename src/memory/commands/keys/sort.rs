@@ -36,12 +36,14 @@ enum Weight {
 
 pub(super) fn sort(cx: &mut Context<'_>, args: &[Bytes]) -> Outcome {
     let options = Options::parse(&args[2..], true)?;
+    check_cluster(cx, &options)?;
     check_rights(cx, args, &options)?;
     run(cx.db(), &args[1], options)
 }
 
 pub(super) fn sort_ro(cx: &mut Context<'_>, args: &[Bytes]) -> Outcome {
     let options = Options::parse(&args[2..], false)?;
+    check_cluster(cx, &options)?;
     check_rights(cx, args, &options)?;
     run(cx.db(), &args[1], options)
 }
@@ -65,6 +67,19 @@ fn check_rights(cx: &Context<'_>, args: &[Bytes], options: &Options<'_>) -> Resu
     Err(Halt::error(format!(
         "ERR {option} option of SORT denied due to insufficient ACL permissions."
     )))
+}
+
+/// Keys that BY and GET name may be of any slot.
+fn check_cluster(cx: &Context<'_>, options: &Options<'_>) -> Result<(), Halt> {
+    if options.by.is_some_and(|pattern| pattern.contains(&b'*')) {
+        cx.engine
+            .refuse_in_cluster("ERR BY option of SORT denied in Cluster mode.")?;
+    }
+    if !options.gets.is_empty() {
+        cx.engine
+            .refuse_in_cluster("ERR GET option of SORT denied in Cluster mode.")?;
+    }
+    Ok(())
 }
 
 fn run(database: &mut Database, key: &Bytes, mut options: Options<'_>) -> Outcome {

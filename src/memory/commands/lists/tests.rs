@@ -5,11 +5,15 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use crate::memory::{store::Store, stream::MemoryStream, tests::client::Client};
+use crate::memory::{
+    store::{Mode, Store},
+    stream::MemoryStream,
+    tests::client::Client,
+};
 
 /// Clients of one server.
 fn clients<const N: usize>() -> [Client; N] {
-    let store = Store::new("test".into());
+    let store = Store::new("test".into(), Mode::Alone);
     std::array::from_fn(|_| Client::of(&store))
 }
 
@@ -119,7 +123,7 @@ fn a_served_client_goes_on_with_its_input() {
 
 #[tokio::test(start_paused = true)]
 async fn a_wait_ends_at_its_time() {
-    let store = Store::new("test".into());
+    let store = Store::new("test".into(), Mode::Alone);
     let mut stream = MemoryStream::connect(&store).expect("an open server");
     let began = Instant::now();
     let mut buffer = [0; 64];
@@ -138,7 +142,7 @@ async fn a_wait_ends_at_its_time() {
 
 #[tokio::test(start_paused = true)]
 async fn a_push_wakes_the_task_of_a_waiting_client() {
-    let store = Store::new("test".into());
+    let store = Store::new("test".into(), Mode::Alone);
     let mut stream = MemoryStream::connect(&store).expect("an open server");
     stream.write_all(b"BLPOP l 0\r\n").await.expect("written");
     let reader = tokio::spawn(async move {

@@ -34,12 +34,11 @@ pub(in crate::memory::commands) const COMMANDS: &[Command] = &[
 ];
 
 /// Parameters with a value that cannot be changed.
-const FIXED: [(&str, &str); 14] = [
+const FIXED: [(&str, &str); 13] = [
     ("acl-pubsub-default", "resetchannels"),
     ("acllog-max-len", "128"),
     ("activedefrag", "no"),
     ("appendonly", "no"),
-    ("cluster-enabled", "no"),
     ("databases", "16"),
     ("enable-debug-command", "yes"),
     ("io-threads", "1"),
@@ -100,6 +99,7 @@ fn all(engine: &Engine) -> Vec<(&'static str, Bytes)> {
             "client-query-buffer-limit",
             settings.max_query.to_string().into(),
         ),
+        ("cluster-enabled", enabled(engine.cluster.is_some())),
         ("maxclients", settings.max_clients.to_string().into()),
         ("maxmemory", settings.max_bytes.to_string().into()),
         ("maxmemory-policy", policy(settings).into()),
@@ -113,6 +113,10 @@ fn all(engine: &Engine) -> Vec<(&'static str, Bytes)> {
         all.push((name, millis.to_string().into()));
     }
     all
+}
+
+fn enabled(is_so: bool) -> Bytes {
+    Bytes::from_static(if is_so { b"yes" } else { b"no" })
 }
 
 fn get(cx: &mut Context<'_>, args: &[Bytes]) -> Outcome {

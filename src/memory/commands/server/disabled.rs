@@ -1,5 +1,5 @@
-//! Features of Redis that are off by default, and always here: the cluster, modules, and the monitor of latency.
-//! Clients ask about them when they connect, and get the replies of a server where they are off.
+//! Features of Redis that are off by default, and always here: modules, and the monitor of latency. Clients ask about
+//! them, and get the replies of a server where they are off.
 
 use bytes::Bytes;
 
@@ -7,7 +7,7 @@ use super::super::help::help;
 use crate::memory::{
     command::{
         Command,
-        flags::{ADMIN, FAST, LOADING, NOSCRIPT, STALE},
+        flags::{ADMIN, LOADING, NOSCRIPT, STALE},
     },
     context::Context,
     halt::{Halt, Outcome, text_of},
@@ -19,21 +19,6 @@ const OPERATOR: u32 = ADMIN | NOSCRIPT | ALWAYS;
 
 #[rustfmt::skip]
 pub(in crate::memory::commands) const COMMANDS: &[Command] = &[
-    Command::new("readonly", 1, ALWAYS | FAST, (0, 0, 0), no_cluster),
-    Command::new("readwrite", 1, ALWAYS | FAST, (0, 0, 0), no_cluster),
-    Command::new("asking", 1, FAST, (0, 0, 0), no_cluster),
-    Command::new("cluster", -2, 0, (0, 0, 0), no_cluster),
-    Command::new("cluster|countkeysinslot", 3, STALE, (0, 0, 0), no_cluster),
-    Command::new("cluster|getkeysinslot", 4, STALE, (0, 0, 0), no_cluster),
-    Command::new("cluster|help", 2, ALWAYS, (0, 0, 0), no_cluster),
-    Command::new("cluster|info", 2, STALE, (0, 0, 0), no_cluster),
-    Command::new("cluster|keyslot", 3, STALE, (0, 0, 0), no_cluster),
-    Command::new("cluster|links", 2, STALE, (0, 0, 0), no_cluster),
-    Command::new("cluster|myid", 2, STALE, (0, 0, 0), no_cluster),
-    Command::new("cluster|myshardid", 2, STALE, (0, 0, 0), no_cluster),
-    Command::new("cluster|nodes", 2, STALE, (0, 0, 0), no_cluster),
-    Command::new("cluster|shards", 2, STALE, (0, 0, 0), no_cluster),
-    Command::new("cluster|slots", 2, STALE, (0, 0, 0), no_cluster),
     Command::new("module", -2, 0, (0, 0, 0), about_modules),
     Command::new("module|list", 2, ADMIN | NOSCRIPT, (0, 0, 0), nothing),
     Command::new("module|help", 2, ALWAYS, (0, 0, 0), about_modules),
@@ -44,12 +29,6 @@ pub(in crate::memory::commands) const COMMANDS: &[Command] = &[
     Command::new("latency|reset", -2, OPERATOR, (0, 0, 0), reset_latency),
     Command::new("latency|help", 2, ALWAYS, (0, 0, 0), about_latency),
 ];
-
-fn no_cluster(_: &mut Context<'_>, _: &[Bytes]) -> Outcome {
-    Err(Halt::error(
-        "ERR This instance has cluster support disabled",
-    ))
-}
 
 fn nothing(_: &mut Context<'_>, _: &[Bytes]) -> Outcome {
     Ok(Reply::Array(Vec::new()))

@@ -88,7 +88,7 @@ fn server(engine: &Engine, now: Millis) -> String {
     let uptime = now.saturating_sub(engine.started_at) / 1000;
     lines(&[
         ("redis_version", &VERSION),
-        ("redis_mode", &"standalone"),
+        ("redis_mode", &engine.mode()),
         ("os", &std::env::consts::OS),
         ("arch_bits", &usize::BITS),
         ("process_id", &std::process::id()),
@@ -231,8 +231,8 @@ fn errorstats(engine: &Engine, _: Millis) -> String {
         .collect()
 }
 
-fn cluster(_: &Engine, _: Millis) -> String {
-    lines(&[("cluster_enabled", &0)])
+fn cluster(engine: &Engine, _: Millis) -> String {
+    lines(&[("cluster_enabled", &u8::from(engine.cluster.is_some()))])
 }
 
 fn keyspace(engine: &Engine, _: Millis) -> String {

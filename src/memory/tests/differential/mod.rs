@@ -5,6 +5,7 @@
 mod acl;
 mod bits;
 mod blocking;
+mod cluster;
 mod dump;
 mod geo;
 mod hashes;
@@ -28,7 +29,7 @@ use std::env;
 
 use fastrand::Rng;
 
-use self::pair::Pair;
+use self::pair::{Kind, Pair};
 
 /// Commands in one sequence, after which the data is compared and removed.
 const COMMANDS: usize = 60;
@@ -74,7 +75,11 @@ fn compare(family: &str, generate: Generate) {
 }
 
 fn compare_sequences(family: &str, count: u64, run: impl Fn(&mut Pair, &mut Rng)) {
-    let Some(mut pair) = Pair::start() else {
+    compare_with(Kind::Alone, family, count, run);
+}
+
+fn compare_with(kind: Kind, family: &str, count: u64, run: impl Fn(&mut Pair, &mut Rng)) {
+    let Some(mut pair) = Pair::of(kind) else {
         return;
     };
     for mut random in sequences(family, count) {
@@ -90,12 +95,14 @@ fn compare_lines(lines: &[&str]) {
     for protocol in ["2", "3"] {
         pair.begin(protocol);
         for line in lines {
-            let words: Vec<Vec<u8>> = line
-                .split(' ')
-                .map(|word| word.as_bytes().to_vec())
-                .collect();
-            pair.check(&words);
+            pair.check(&words_of(line));
         }
         pair.check_data();
     }
+}
+
+/// The words of a line.
+fn words_of(line: &str) -> Vec<Vec<u8>> {
+    let words = line.split(' ');
+    words.map(|word| word.as_bytes().to_vec()).collect()
 }

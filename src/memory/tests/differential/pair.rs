@@ -11,9 +11,12 @@ use redis::{Parser, Value};
 
 use super::{dump, streams};
 use crate::{
-    common::RedisServer,
+    common::{RedisServer, eventually},
     memory::tests::{client::Client, is_comparable},
 };
+
+/// What the servers are.
+pub(super) use crate::memory::store::Mode as Kind;
 
 pub(super) struct Pair {
     server: RedisServer,
@@ -29,16 +32,38 @@ pub(super) const TOLERANCE: i64 = 500;
 impl Pair {
     /// None if the real server is of another version than the one whose replies are known.
     pub(super) fn start() -> Option<Self> {
+        Self::of(Kind::Alone)
+    }
+
+    pub(super) fn of(kind: Kind) -> Option<Self> {
         if !is_comparable() {
             return None;
         }
-        let server = RedisServer::start();
-        Some(Self {
+        let server = match kind {
+            Kind::Alone => RedisServer::start(),
+            Kind::Cluster => node(),
+        };
+        let mut pair = Self {
             real: connect(&server),
             server,
-            embedded: Client::new(),
+            embedded: Client::of_new_server(kind),
             history: Vec::new(),
-        })
+        };
+        if kind == Kind::Cluster {
+            pair.name_alike();
+        }
+        Some(pair)
+    }
+
+    /// The names of the nodes are random, and their ports those of the servers.
+    fn name_alike(&mut self) {
+        let id = self.ask_real(&[b"CLUSTER".into(), b"MYID".into()]);
+        let id: String = redis::from_redis_value(id).expect("text");
+        let port = self.server.port();
+        self.embedded.store.with(|engine| {
+            engine.settings.port = port;
+            engine.cluster.as_mut().expect("a node").id = id;
+        });
     }
 
     /// Another client of both servers.
@@ -167,6 +192,18 @@ impl Pair {
             .collect();
         self.embedded.ask_bytes(&words)
     }
+}
+
+/// A cluster of one node, which serves all slots.
+fn node() -> RedisServer {
+    let server = RedisServer::builder().cluster().start();
+    server.cli(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
+    eventually(Duration::from_secs(20), "the cluster is complete", || {
+        server
+            .cli(&["CLUSTER", "INFO"])
+            .contains("cluster_state:ok")
+    });
+    server
 }
 
 fn connect(server: &RedisServer) -> TcpStream {
