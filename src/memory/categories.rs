@@ -83,7 +83,7 @@ const NAMES: [(&str, &str); 15] = [
     ),
     (
         "connection",
-        "asking auth client|getname client|getredir client|help client|id client|info client|kill \
+        "asking auth client|caching client|getname client|getredir client|help client|id client|info client|kill \
          client|list client|no-evict client|no-touch client|pause client|reply client|setinfo \
          client|setname client|tracking client|trackinginfo client|unblock client|unpause \
          command command|count command|getkeys command|help command|info command|list echo hello \

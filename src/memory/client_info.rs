@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::{
     acl::DEFAULT_USER, keyspace::Millis, reply::Protocol, session::Session, subscriptions::Kind,
+    tracking::Tracking,
 };
 
 /// The description of a client, with the end of the line.
@@ -50,9 +51,10 @@ pub(super) fn line(session: &Session, local: &str, now: Millis) -> String {
     let (library, version) = &session.library;
     let _ = writeln!(
         line,
-        " events=r cmd={} user={} redir=-1 resp={} lib-name={} lib-ver={}",
+        " events=r cmd={} user={} redir={} resp={} lib-name={} lib-ver={}",
         session.last_command,
         text(session.user.as_deref().unwrap_or(DEFAULT_USER)),
+        redirect(session.tracking.as_ref()),
         match session.protocol {
             Protocol::Resp2 => 2,
             Protocol::Resp3 => 3,
@@ -63,11 +65,21 @@ pub(super) fn line(session: &Session, local: &str, now: Millis) -> String {
     line
 }
 
+/// The client that is told of changed keys instead; 0 if there is none, and -1 without tracking.
+pub(super) fn redirect(tracking: Option<&Tracking>) -> i64 {
+    let redirect = tracking.map(|tracking| tracking.redirect.unwrap_or(0));
+    redirect.map_or(-1, |id| id as i64)
+}
+
 fn flags(session: &Session) -> String {
+    let tracks = |is_so: fn(&Tracking) -> bool| session.tracking.as_ref().is_some_and(is_so);
     let flags = [
         (!session.subscriptions.is_empty(), 'P'),
         (session.transaction.is_some(), 'x'),
         (session.waiting.is_some() || session.held.is_some(), 'b'),
+        (session.tracking.is_some(), 't'),
+        (tracks(|tracking| tracking.is_redirect_broken), 'R'),
+        (tracks(Tracking::broadcasts), 'B'),
         (session.is_outdated, 'd'),
         (session.is_closing, 'c'),
         (session.exemptions.from_eviction, 'e'),

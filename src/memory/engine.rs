@@ -24,6 +24,7 @@ use super::{
     settings::Settings,
     signature::Table,
     statistics::Statistics,
+    trackers::Trackers,
     waiters::Waiters,
 };
 
@@ -54,6 +55,7 @@ pub(super) struct Engine {
     pub(super) waiters: Waiters,
     /// Clients that watch keys.
     pub(super) watchers: Waiters,
+    pub(super) trackers: Trackers,
     /// The client whose command runs now.
     pub(super) running: Option<ClientId>,
     /// It runs in a transaction that is executed.
@@ -89,6 +91,7 @@ impl Engine {
             last_id: 0,
             waiters: Waiters::new(),
             watchers: Waiters::new(),
+            trackers: Trackers::default(),
             running: None,
             is_executing: false,
             messages: Vec::new(),
@@ -148,6 +151,10 @@ impl Engine {
             }
         }
         self.unwatch(id);
+        if self.session(id).tracking.take().is_some() {
+            self.trackers.forget(id);
+            self.note_for_trackers();
+        }
     }
 
     /// The client watches a key from now on.
@@ -229,10 +236,15 @@ impl Engine {
     /// Ends a command with its reply, and with the messages that the client got through it.
     pub(super) fn end(&mut self, id: ClientId, reply: &Reply) {
         self.reply(id, reply);
+        self.push_messages(id);
+        self.session(id).end_command();
+    }
+
+    /// Sends the messages that a client has got through its own command.
+    pub(super) fn push_messages(&mut self, id: ClientId) {
         for message in mem::take(&mut self.messages) {
             self.push(id, &message);
         }
-        self.session(id).end_command();
     }
 
     /// Sends a reply or a push to a client. One that leaves too much unread is disconnected.
@@ -311,6 +323,7 @@ impl Engine {
                 }
             }
         }
+        self.check_trackers();
         assert!(self.waiters.has_same(&waiters) && self.watchers.has_same(&watchers));
     }
 

@@ -3,7 +3,8 @@
 //! - `server`, `remote_faults`: the handle that applications have · `operator`: its commands · `listener`, `pump`: sockets · `dump`: values as tests see them ·
 //!   `store`: a server that its clients share · `engine`: the server as one value · `processing`: what it does with
 //!   input · `local`: a client without a stream · `stream`: a client's end of a connection · `session`: a client ·
-//!   `waiters`, `waits`: clients that wait for keys, or watch them · `channels`, `subscriptions`: subscribers
+//!   `waiters`, `waits`: clients that wait for keys, or watch them · `trackers`, `tracking`, `invalidation`: clients
+//!   that are told of changed keys · `channels`, `subscriptions`: subscribers
 //! - `glob`: patterns · `signature`, `command`: the table of commands · `categories`, `keys`: what else is known of them ·
 //!   `check`: whether a command may run · `permission`: whether its user may run it · `acl/`: users and their rights ·
 //!   `node`, `cluster`: a node of a cluster, and what it refuses · `context`: what a command sees · `arguments`: the words of a command · `commands/`: the
@@ -32,6 +33,7 @@ mod faults;
 mod glob;
 mod halt;
 mod hyperloglog;
+mod invalidation;
 mod keys;
 mod keyspace;
 mod listener;
@@ -53,6 +55,8 @@ mod statistics;
 mod store;
 mod stream;
 mod subscriptions;
+mod trackers;
+mod tracking;
 mod waiters;
 mod waits;
 

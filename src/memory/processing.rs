@@ -74,6 +74,7 @@ impl Engine {
         while let Some(id) = self.runnable.pop_first() {
             self.work(id);
         }
+        self.broadcast();
     }
 
     /// Processes a client's input for as long as it may go on.
@@ -151,6 +152,11 @@ impl Engine {
         if ignores_uses {
             self.keyspace.count_uses(false);
         }
+        if self.trackers.are_any() {
+            // Keys may have been evicted to make room.
+            self.invalidate(None);
+            self.bound_trackers();
+        }
         self.running = Some(id);
         let outcome = match checked {
             Ok(command) => self.execute(id, command, &request, now),
@@ -173,8 +179,9 @@ impl Engine {
         if ignores_uses {
             self.keyspace.count_uses(true);
         }
-        if let Some(reply) = reply {
-            self.end(id, &reply);
+        match reply {
+            Some(reply) => self.end(id, &reply),
+            None => self.push_messages(id),
         }
         if self.session(id).is_closing {
             self.kill(id);
@@ -277,6 +284,9 @@ impl Engine {
         };
         if id != OPERATOR {
             self.statistics.note(command, &outcome);
+        }
+        if self.trackers.are_any() {
+            self.follow(id, command, request);
         }
         outcome
     }

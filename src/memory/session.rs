@@ -13,6 +13,7 @@ use super::{
     request::{Decoder, Request},
     signature::Signature,
     subscriptions::Subscriptions,
+    tracking::Tracking,
 };
 
 /// Clients have a number each, from 1 on, as in CLIENT ID.
@@ -46,6 +47,7 @@ pub(super) struct Session {
     /// A watched key has changed.
     pub(super) is_outdated: bool,
     pub(super) subscriptions: Subscriptions,
+    pub(super) tracking: Option<Tracking>,
     pub(super) waiting: Option<Waiting>,
     pub(super) replies: Replies,
     /// Set by CLIENT NO-EVICT and CLIENT NO-TOUCH.
@@ -154,6 +156,7 @@ impl Session {
             watched: IndexSet::new(),
             is_outdated: false,
             subscriptions: Subscriptions::default(),
+            tracking: None,
             waiting: None,
             replies: Replies::default(),
             exemptions: Exemptions::default(),
@@ -200,6 +203,13 @@ impl Session {
             Replies::Skip => Replies::On,
             other => other,
         };
+        // CLIENT CACHING is about one command that is no CLIENT, or about a whole transaction.
+        let is_over = self.transaction.is_none() && !self.last_command.starts_with("client|");
+        if let Some(tracking) = &mut self.tracking
+            && is_over
+        {
+            tracking.is_caching_set = false;
+        }
     }
 
     /// Whether no more input is to be taken.

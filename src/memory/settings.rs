@@ -24,6 +24,8 @@ pub(super) struct Settings {
     /// The bound on the number of keys; 0 is none.
     pub(super) max_keys: usize,
     pub(super) eviction: Eviction,
+    /// The bound on the keys that are remembered for clients that track them; 0 is none.
+    pub(super) tracked_keys: usize,
     /// A script that runs for longer is ended; zero is no limit.
     #[cfg(feature = "memory-lua")]
     pub(super) script_time_limit: Duration,
@@ -59,6 +61,7 @@ impl Default for Settings {
             max_bytes: 0,
             max_keys: 0,
             eviction: Eviction::default(),
+            tracked_keys: 1_000_000,
             #[cfg(feature = "memory-lua")]
             script_time_limit: Duration::from_secs(5),
             evicted: 0,

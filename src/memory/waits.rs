@@ -41,6 +41,9 @@ impl Engine {
     /// Does what follows from the changes of keys: transactions that watch them are outdated, and commands that
     /// wait for them run, in the order in which they came, until nothing follows any more.
     pub(super) fn settle(&mut self, now: Millis) {
+        if self.trackers.are_any() {
+            self.invalidate(None);
+        }
         loop {
             let mut changed = Vec::new();
             for (number, database) in self.keyspace.all().enumerate() {

@@ -7,6 +7,7 @@ mod faults;
 mod handles;
 mod hostile_input;
 mod listening;
+mod near_cache;
 mod time;
 
 use redis_steward::Database;

@@ -5,14 +5,11 @@ use redis_steward::DatabaseConfig;
 
 use crate::{
     Rig, SOON,
-    common::{RedisServer, eventually_async, left_out_on_embedded, spawn},
+    common::{RedisServer, eventually_async, spawn},
 };
 
 #[tokio::test]
 async fn bytes_and_entries_are_bounded() {
-    if left_out_on_embedded() {
-        return;
-    }
     let bytes = 256 * 1024;
     let rig = Rig::with(|main| main.near_cache_max_bytes(bytes).near_cache_max_entries(500)).await;
     for key in 0..1_000 {
@@ -47,9 +44,6 @@ async fn bytes_and_entries_are_bounded() {
 
 #[tokio::test]
 async fn without_tracking_reads_go_to_the_server() {
-    if left_out_on_embedded() {
-        return;
-    }
     let server = RedisServer::start();
     let acl = [
         "ACL", "SETUSER", "app", "on", ">app", "~*", "+@all", "-client",

@@ -7,15 +7,12 @@ use redis_steward::{Config, DatabaseConfig};
 
 use crate::{
     Rig, SOON,
-    common::{FaultProxy, Mode, RedisServer, eventually_async, left_out_on_embedded},
+    common::{FaultProxy, Mode, RedisServer, eventually_async},
     until_read,
 };
 
 #[tokio::test]
 async fn changes_by_others_are_seen() {
-    if left_out_on_embedded() {
-        return;
-    }
     let rig = Rig::start().await;
     rig.server.cli(&["SET", "a", "1"]);
     assert_eq!(rig.get_from_cache("a").await.as_deref(), Some("1"));
@@ -34,9 +31,6 @@ async fn changes_by_others_are_seen() {
 
 #[tokio::test]
 async fn own_writes_are_seen_at_once() {
-    if left_out_on_embedded() {
-        return;
-    }
     let rig = Rig::start().await;
     for round in 0..200 {
         let set = cmd("SET").arg("a").arg(round).take();
@@ -68,9 +62,6 @@ async fn own_writes_are_seen_at_once() {
 
 #[tokio::test]
 async fn replies_live_no_longer_than_their_keys() {
-    if left_out_on_embedded() {
-        return;
-    }
     let rig = Rig::start().await;
     rig.server.cli(&["SET", "a", "1", "PX", "400"]);
     let set = Instant::now();
@@ -97,9 +88,6 @@ async fn replies_live_no_longer_than_their_keys() {
 
 #[tokio::test]
 async fn replies_get_no_older_than_the_maximum() {
-    if left_out_on_embedded() {
-        return;
-    }
     let max_age = Duration::from_millis(300);
     let rig = Rig::with(|main| main.near_cache_max_age(max_age)).await;
     rig.server.cli(&["SET", "a", "1"]);
@@ -119,9 +107,6 @@ async fn replies_get_no_older_than_the_maximum() {
 
 #[tokio::test]
 async fn transactions_and_leases_of_a_cached_handle_are_seen_at_once() {
-    if left_out_on_embedded() {
-        return;
-    }
     let rig = Rig::start().await;
     for round in 0..50 {
         let set = async |_, mut pipe: redis_steward::Loan<redis::Pipeline>| {
@@ -141,9 +126,6 @@ async fn transactions_and_leases_of_a_cached_handle_are_seen_at_once() {
 
 #[tokio::test]
 async fn a_slow_move_leaves_nobody_at_the_old_place() {
-    if left_out_on_embedded() {
-        return;
-    }
     let rig = Rig::start().await;
     rig.server.cli(&["SET", "a", "here"]);
     let other = RedisServer::start();
@@ -172,9 +154,6 @@ async fn a_slow_move_leaves_nobody_at_the_old_place() {
 
 #[tokio::test]
 async fn a_change_of_the_place_empties_it() {
-    if left_out_on_embedded() {
-        return;
-    }
     let rig = Rig::start().await;
     rig.server.cli(&["SET", "a", "here"]);
     let other = RedisServer::start();

@@ -7,7 +7,7 @@ use redis_steward::DatabaseConfig;
 
 use crate::{
     Rig, SOON,
-    common::{FaultProxy, Mode, RedisServer, eventually_async, left_out_on_embedded, spawn},
+    common::{FaultProxy, Mode, RedisServer, eventually_async, spawn},
     until_read,
 };
 
@@ -21,9 +21,6 @@ fn kill_tracking(server: &RedisServer) {
 
 #[tokio::test]
 async fn row_160_a_lost_connection_empties_the_cache() {
-    if left_out_on_embedded() {
-        return;
-    }
     let rig = Rig::start().await;
     for round in 0..10 {
         let before = format!("before {round}");
@@ -44,9 +41,6 @@ async fn row_160_a_lost_connection_empties_the_cache() {
 
 #[tokio::test]
 async fn row_161_a_restarted_server_is_asked_again() {
-    if left_out_on_embedded() {
-        return;
-    }
     let rig = Rig::with(|main| main.command_timeout(SOON)).await;
     rig.server.cli(&["SET", "a", "1"]);
     rig.get_from_cache("a").await;
@@ -72,9 +66,6 @@ async fn row_161_a_restarted_server_is_asked_again() {
 
 #[tokio::test]
 async fn row_162_a_silent_server_is_not_trusted_for_long() {
-    if left_out_on_embedded() {
-        return;
-    }
     let server = RedisServer::start();
     let proxy = FaultProxy::start(server.port());
     let main = DatabaseConfig::from_url(proxy.url()).command_timeout(Duration::from_secs(2));

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use redis::{AsyncCommands as _, Cmd, Value, cmd};
 use redis_steward::{DatabaseConfig, Protocol, Source};
 
-use crate::{Rig, SOON, common::left_out_on_embedded};
+use crate::{Rig, SOON};
 
 /// Commands that are kept, about keys of every type.
 fn reads() -> Vec<Cmd> {
@@ -88,25 +88,16 @@ async fn replies_are_those_of_the_server(protocol: Protocol) {
 
 #[tokio::test]
 async fn kept_replies_are_those_of_the_server_in_resp2() {
-    if left_out_on_embedded() {
-        return;
-    }
     replies_are_those_of_the_server(Protocol::Resp2).await;
 }
 
 #[tokio::test]
 async fn kept_replies_are_those_of_the_server_in_resp3() {
-    if left_out_on_embedded() {
-        return;
-    }
     replies_are_those_of_the_server(Protocol::Resp3).await;
 }
 
 #[tokio::test]
 async fn hits_ask_no_server() {
-    if left_out_on_embedded() {
-        return;
-    }
     let rig = Rig::start().await;
     rig.server.cli(&["SET", "s", "text"]);
     let mut cached = rig.cached.clone();
@@ -132,9 +123,6 @@ async fn hits_ask_no_server() {
 
 #[tokio::test]
 async fn misses_at_the_same_time_ask_once() {
-    if left_out_on_embedded() {
-        return;
-    }
     let rig = Rig::start().await;
     rig.server.cli(&["SET", "s", "text"]);
     let before = rig.calls("get");
@@ -163,9 +151,6 @@ async fn misses_at_the_same_time_ask_once() {
 
 #[tokio::test]
 async fn an_mget_asks_for_what_is_missing() {
-    if left_out_on_embedded() {
-        return;
-    }
     let rig = Rig::start().await;
     for key in ["a", "b", "c"] {
         rig.server.cli(&["SET", key, key]);
@@ -198,9 +183,6 @@ async fn an_mget_asks_for_what_is_missing() {
 
 #[tokio::test]
 async fn errors_and_other_commands_go_the_usual_way() {
-    if left_out_on_embedded() {
-        return;
-    }
     let rig = Rig::start().await;
     fill(&rig).await;
     for _ in 0..2 {

@@ -11,7 +11,7 @@ use std::{
 use redis::cmd;
 use redis_steward::Database;
 
-use crate::{Rig, SOON, common::left_out_on_embedded};
+use crate::{Rig, SOON};
 
 const KEYS: usize = 4;
 
@@ -62,9 +62,6 @@ async fn read(database: Database, known: Known, is_over: Arc<AtomicBool>) -> u64
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn row_163_no_read_is_older_than_what_its_caller_knows() {
-    if left_out_on_embedded() {
-        return;
-    }
     let rig = Rig::start().await;
     let known: Known = Arc::default();
     let is_over = Arc::<AtomicBool>::default();

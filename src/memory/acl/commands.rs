@@ -10,7 +10,7 @@ use crate::memory::{
 
 /// Commands of Redis that the server does not have. Rules may name them.
 const ABSENT: &str = "\
-bgrewriteaof bgsave client|caching client|tracking cluster|addslots cluster|addslotsrange \
+bgrewriteaof bgsave cluster|addslots cluster|addslotsrange \
 cluster|bumpepoch cluster|count-failure-reports cluster|delslots cluster|delslotsrange cluster|failover \
 cluster|flushslots cluster|forget cluster|meet cluster|replicas cluster|replicate cluster|reset \
 cluster|saveconfig cluster|set-config-epoch cluster|setslot cluster|slaves command|docs \

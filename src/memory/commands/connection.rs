@@ -189,6 +189,7 @@ fn quit(cx: &mut Context<'_>, _: &[Bytes]) -> Outcome {
 fn reset(cx: &mut Context<'_>, _: &[Bytes]) -> Outcome {
     let id = cx.client;
     cx.engine.unwatch(id);
+    cx.engine.untrack(id);
     let user = cx.engine.users.without_login();
     let session = cx.session();
     session.transaction = None;

@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 
 use super::{Kind, Millis, Value, capacity, changes::Changes, entry::Entry};
 use crate::memory::halt::Halt;
@@ -175,7 +175,9 @@ impl Database {
 
     pub(in crate::memory) fn clear(&mut self) {
         let entries = std::mem::take(&mut self.entries);
-        entries.keys().for_each(|key| self.changes.note(key));
+        entries
+            .keys()
+            .for_each(|key| self.changes.note_cleared(key));
         self.expiries.clear();
         self.field_expiries.clear();
         self.bytes = 0;
@@ -245,6 +247,16 @@ impl Database {
     /// Whether changes are to be noted from now on.
     pub(in crate::memory) fn want_changes(&mut self, is_wanted: bool) {
         self.changes.set_wanted(is_wanted);
+    }
+
+    /// Whether changes are to be noted from now on for clients that track keys.
+    pub(in crate::memory) fn track_changes(&mut self, is_tracked: bool) {
+        self.changes.set_tracked(is_tracked);
+    }
+
+    /// Keys whose values have changed since the last call, for clients that track keys.
+    pub(in crate::memory) fn take_tracked(&mut self) -> IndexSet<Bytes> {
+        self.changes.take_tracked()
     }
 
     /// Keys for which clients wait or which they watch, since the last call; and whether their values have changed.

@@ -4,6 +4,7 @@ pub(super) mod client;
 mod differential;
 mod invariants;
 mod page;
+mod tracking;
 
 use crate::common::{skip_notice, version};
 

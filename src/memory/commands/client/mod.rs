@@ -2,6 +2,7 @@
 
 mod kill;
 mod list;
+mod tracking;
 
 use bytes::Bytes;
 
@@ -36,8 +37,16 @@ pub(super) const COMMANDS: &[Command] = &[
     Command::new("client|no-evict", 3, OPERATOR, (0, 0, 0), no_evict),
     Command::new("client|no-touch", 3, USER, (0, 0, 0), no_touch),
     Command::new("client|reply", 3, USER, (0, 0, 0), reply),
-    Command::new("client|getredir", 2, USER, (0, 0, 0), getredir),
-    Command::new("client|trackinginfo", 2, USER, (0, 0, 0), trackinginfo),
+    Command::new("client|caching", 3, USER, (0, 0, 0), tracking::caching),
+    Command::new("client|getredir", 2, USER, (0, 0, 0), tracking::getredir),
+    Command::new("client|tracking", -3, USER, (0, 0, 0), tracking::tracking),
+    Command::new(
+        "client|trackinginfo",
+        2,
+        USER,
+        (0, 0, 0),
+        tracking::trackinginfo,
+    ),
     Command::new("client|help", 2, LOADING | STALE, (0, 0, 0), about),
 ];
 
@@ -151,24 +160,13 @@ fn reply(cx: &mut Context<'_>, args: &[Bytes]) -> Outcome {
     Ok(Reply::Several(Vec::new()))
 }
 
-/// The server does not track keys for clients.
-fn getredir(_: &mut Context<'_>, _: &[Bytes]) -> Outcome {
-    Ok(Reply::Integer(-1))
-}
-
-fn trackinginfo(_: &mut Context<'_>, _: &[Bytes]) -> Outcome {
-    Ok(Reply::Map(vec![
-        (Reply::text("flags"), Reply::Set(vec![Reply::text("off")])),
-        (Reply::text("redirect"), Reply::Integer(-1)),
-        (Reply::text("prefixes"), Reply::Array(Vec::new())),
-    ]))
-}
-
 fn about(_: &mut Context<'_>, args: &[Bytes]) -> Outcome {
     Ok(help(args, HELP))
 }
 
 const HELP: &[&str] = &[
+    "CACHING (YES|NO)",
+    "    Enable/disable tracking of the keys for next command in OPTIN/OPTOUT modes.",
     "GETREDIR",
     "    Return the client ID we are redirecting to when tracking is enabled.",
     "GETNAME",
@@ -213,6 +211,9 @@ const HELP: &[&str] = &[
     "    * LIB-VER: the client lib version.",
     "UNBLOCK <clientid> [TIMEOUT|ERROR]",
     "    Unblock the specified blocked client.",
+    "TRACKING (ON|OFF) [REDIRECT <id>] [BCAST] [PREFIX <prefix> [...]]",
+    "         [OPTIN] [OPTOUT] [NOLOOP]",
+    "    Control server assisted client side caching.",
     "TRACKINGINFO",
     "    Report tracking status for the current connection.",
     "NO-EVICT (ON|OFF)",

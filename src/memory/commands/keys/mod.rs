@@ -130,6 +130,7 @@ fn dbsize(cx: &mut Context<'_>, _: &[Bytes]) -> Outcome {
 fn flushdb(cx: &mut Context<'_>, args: &[Bytes]) -> Outcome {
     check_flush(args)?;
     cx.db().clear();
+    cx.engine.invalidate_all();
     Ok(Reply::OK)
 }
 
@@ -138,6 +139,7 @@ fn flushall(cx: &mut Context<'_>, args: &[Bytes]) -> Outcome {
     for database in cx.engine.keyspace.all() {
         database.clear();
     }
+    cx.engine.invalidate_all();
     Ok(Reply::OK)
 }
 

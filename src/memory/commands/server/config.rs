@@ -70,6 +70,7 @@ enum Change {
     MaxQuery(usize),
     Policy(Eviction),
     Password(Bytes),
+    TrackedKeys(usize),
     #[cfg(feature = "memory-lua")]
     ScriptTimeLimit(Duration),
     /// To the value that it has.
@@ -106,6 +107,10 @@ fn all(engine: &Engine) -> Vec<(&'static str, Bytes)> {
         ("port", settings.port.to_string().into()),
         ("requirepass", engine.users.password().clone()),
         ("timeout", settings.idle_timeout.to_string().into()),
+        (
+            "tracking-table-max-keys",
+            settings.tracked_keys.to_string().into(),
+        ),
     ]);
     #[cfg(feature = "memory-lua")]
     for name in SCRIPT_TIME_LIMIT {
@@ -233,6 +238,10 @@ fn read(settings: &Settings, name: &str, value: &Bytes) -> Result<Change, String
                 millis as u64,
             )))
         }
+        "tracking-table-max-keys" => {
+            let number = within(value, 0, i64::MAX)?;
+            Ok(Change::TrackedKeys(number as usize))
+        }
         "requirepass" => Ok(Change::Password(value.clone())),
         _ => {
             let present = FIXED.iter().find(|(known, _)| *known == name);
@@ -273,6 +282,7 @@ fn apply(engine: &mut Engine, change: Change) {
         // Requests of clients that connect later; transactions at once.
         Change::MaxQuery(bytes) => settings.max_query = bytes,
         Change::Policy(policy) => settings.eviction = policy,
+        Change::TrackedKeys(number) => settings.tracked_keys = number,
         Change::Password(password) => engine.users.set_password(password),
         #[cfg(feature = "memory-lua")]
         Change::ScriptTimeLimit(limit) => settings.script_time_limit = limit,

@@ -115,7 +115,7 @@ fn clients(engine: &Engine, _: Millis) -> String {
             "blocked_clients",
             &engine.clients().filter(is_blocked).count(),
         ),
-        ("tracking_clients", &0),
+        ("tracking_clients", &engine.trackers.clients().len()),
         (
             "clients_in_timeout_table",
             &engine.clients().filter(has_deadline).count(),
@@ -186,7 +186,8 @@ fn stats(engine: &Engine, _: Millis) -> String {
         ("pubsubshard_channels", &channels(Kind::Shard)),
         ("latest_fork_usec", &0),
         ("total_forks", &0),
-        ("tracking_total_keys", &0),
+        ("tracking_total_keys", &engine.trackers.keys()),
+        ("tracking_total_items", &engine.trackers.items()),
         ("unexpected_error_replies", &0),
         ("total_error_replies", &statistics.error_replies),
     ])

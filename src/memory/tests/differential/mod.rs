@@ -22,6 +22,7 @@ mod sets;
 mod sorted_sets;
 mod streams;
 mod strings;
+mod tracking;
 mod watch;
 mod words;
 
