@@ -1,6 +1,6 @@
 //! The databases and services that the actors and the public handles share.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use dashmap::DashMap;
 use tokio::time::{Instant, timeout};
@@ -72,9 +72,14 @@ impl Registry {
         part_of: Option<&PartOf>,
     ) -> Arc<DatabaseState> {
         let dialler = Dialler::new(self.services.clone(), self.connector.clone());
-        let dialler = match part_of {
-            Some(part_of) => dialler.of_part(part_of.whole().name().clone()),
-            None => dialler,
+        let outer = part_of.and_then(|part_of| self.state(part_of.whole())?.part_of.clone());
+        let dialler = match (part_of, outer) {
+            // Of a node of a cluster.
+            (Some(PartOf::Replicas(_)), Some(outer)) => {
+                dialler.of_part(outer.whole().name().clone()).of_replica()
+            }
+            (Some(part_of), _) => dialler.of_part(part_of.whole().name().clone()),
+            (None, _) => dialler,
         };
         DatabaseState::new(
             settings.clone(),
@@ -305,10 +310,18 @@ impl Registry {
         states
     }
 
-    /// All parts of a database.
+    /// All parts of a database, and the parts of these.
     pub(crate) fn all_parts(&self, whole: &DatabaseId) -> Vec<Arc<DatabaseState>> {
         let mut states = self.states();
-        states.retain(|state| state.part_of.as_ref().map(PartOf::whole) == Some(whole));
+        let outer = |state: &Arc<DatabaseState>| Some(state.part_of.as_ref()?.whole().clone());
+        let direct = states
+            .iter()
+            .filter(|state| outer(state).as_ref() == Some(whole));
+        let wholes: HashSet<_> = direct
+            .map(|state| state.id.clone())
+            .chain([whole.clone()])
+            .collect();
+        states.retain(|state| outer(state).is_some_and(|outer| wholes.contains(&outer)));
         states
     }
 

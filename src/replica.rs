@@ -5,7 +5,7 @@ use std::{borrow::Borrow, fmt, time::Duration};
 use redis::{Cmd, FromRedisValue, Pipeline, RedisFuture, Value, aio::ConnectionLike};
 
 use crate::{
-    call::{PipelineRun, Places, Reading},
+    call::{PipelineRun, Reading},
     database::Database,
     error::Error,
     state::{View, clock},
@@ -14,7 +14,7 @@ use crate::{
 /// A handle of a database whose reads are served by its replicas.
 ///
 /// [`Database::replica`] returns it, for a database whose address names sentinels
-/// (`redis+sentinel://…`), which tell where the replicas are. It is cheap to clone and safe to share, and is a
+/// (`redis+sentinel://…`) or a cluster (`redis+cluster://…`), which tell where the replicas are. It is cheap to clone and safe to share, and is a
 /// [`redis::aio::ConnectionLike`], as the [`Database`] is.
 ///
 /// It runs commands that only read; others are refused with
@@ -39,10 +39,22 @@ use crate::{
 /// two replicas, so that the second one sees an older state. Use the [`Database`] where that matters.
 /// [`max_staleness`](Self::max_staleness) bounds the age.
 ///
+/// # In a cluster
+///
+/// Each key is read at a replica of the node that has its slot, and after the replicas at the node that has it by then.
+/// Commands of several slots and pipelines are split as by the [`Database`]; the replies of one pipeline may come from
+/// several servers. Where a command concerns all nodes (`DBSIZE`), a replica of each answers.
+///
+/// While slots move from one node to another, a replica may say of a key that is there already that there is none: the server tells
+/// its replicas only of what it has. With [`max_staleness`](Self::max_staleness), such a reply is therefore asked
+/// for once more at the primary, and commands of several keys other than `MGET` run there from the start;
+/// with [`without_primary`](Self::without_primary), too, that cannot be done.
+///
 /// # Connections, health, statistics
 ///
 /// Each replica is a database of its own, with connections and a circuit. Its name is that of its database with the
-/// address, such as `main (10.0.0.2:6379)`. Under it, it has events and statistics;
+/// address, such as `main (10.0.0.2:6379)`, and in a cluster that of its node with the address, such as
+/// `main (10.0.0.1:6379) (10.0.0.2:6379)`. Under it, it has events and statistics;
 /// [`Supervisor::isolate`](crate::Supervisor::isolate) takes it out of use. It is none of the
 /// [`databases`](crate::Supervisor::databases), and [`ready`](crate::Supervisor::ready) does not wait for it. Its
 /// settings are those of its database, without a [fallback](crate::Fallback).
@@ -86,7 +98,8 @@ pub struct ReplicaStatus {
 impl Database {
     /// A handle that reads from the replicas of this database, with the timeout and the patience of this handle.
     ///
-    /// Replicas are known if the address of the database names sentinels. Otherwise all reads go to the primary.
+    /// Replicas are known if the address of the database names sentinels or a cluster. Otherwise all reads go to the
+    /// primary.
     pub fn replica(&self) -> Replica {
         if self.engine.state.replicas.want() {
             self.lifeline().replicate();
@@ -140,18 +153,15 @@ impl Replica {
         self
     }
 
-    /// The replicas as they were found when they were last looked at; none before that.
+    /// The replicas as they were found when they were last looked at; none before that. In a cluster these are the replicas
+    /// of all nodes.
     pub fn status(&self) -> Vec<ReplicaStatus> {
-        match &*self.database.engine.state.replicas.view.present() {
-            Some(view) => describe(view),
-            None => Vec::new(),
-        }
-    }
-
-    /// The places where these commands may run.
-    async fn places(&self, commands: impl IntoIterator<Item = &Cmd>) -> Result<Places, Error> {
-        let (engine, overrides) = (&self.database.engine, self.database.overrides);
-        engine.places(commands, self.reading, overrides).await
+        let state = &self.database.engine.state;
+        let table = state.cluster.table.present();
+        let nodes = table.iter().flat_map(|table| table.serving());
+        let all = [state].into_iter().chain(nodes.map(|node| &node.state));
+        let views = all.filter_map(|state| state.replicas.view.present().clone());
+        views.flat_map(|view| describe(&view)).collect()
     }
 
     /// Runs one command and returns its reply unconverted. An error reply is an error.
@@ -160,14 +170,8 @@ impl Replica {
     ///
     /// Those of [`Database::execute`], with the name of the server that has failed last, and [`Error::NoReplica`].
     pub async fn execute(&self, command: &Cmd) -> Result<Value, Error> {
-        let mut places = self.places([command]).await?;
-        loop {
-            let (engine, options) = places.next();
-            match engine.execute(command, options).await {
-                Err(error) if places.lead_on(&error) => {}
-                ended => return ended,
-            }
-        }
+        let (engine, overrides) = (&self.database.engine, self.database.overrides);
+        engine.read(command, self.reading, overrides).await
     }
 
     /// Runs one command and converts its reply.
@@ -180,7 +184,8 @@ impl Replica {
         self.database.engine.convert(value)
     }
 
-    /// Runs a pipeline in one round trip and converts its replies, one per command. All of them come from one server.
+    /// Runs a pipeline in one round trip and converts its replies, one per command. All of them come from one server, unless
+    /// they are of several nodes of a cluster.
     ///
     /// # Errors
     ///
@@ -189,21 +194,13 @@ impl Replica {
         &self,
         pipeline: impl Borrow<Pipeline>,
     ) -> Result<T, Error> {
-        let pipeline = pipeline.borrow();
-        let mut places = self.places(pipeline.cmd_iter()).await?;
-        loop {
-            let (engine, options) = places.next();
-            let mut run = PipelineRun::new(&engine, options);
-            match pipeline.query_async(&mut run).await {
-                Ok(replies) => return Ok(replies),
-                Err(error) => {
-                    let error = run.explain(error);
-                    if !places.lead_on(&error) {
-                        return Err(error);
-                    }
-                }
-            }
-        }
+        let mut run = self.run();
+        let converted = pipeline.borrow().query_async(&mut run).await;
+        converted.map_err(|error| run.explain(error))
+    }
+
+    fn run(&self) -> PipelineRun<'_> {
+        PipelineRun::reading(&self.database.engine, self.reading, self.database.overrides)
     }
 }
 
@@ -221,15 +218,8 @@ impl ConnectionLike for Replica {
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
         Box::pin(async move {
-            let mut places = self.places(pipeline.cmd_iter()).await?;
-            loop {
-                let (engine, options) = places.next();
-                let mut run = PipelineRun::new(&engine, options);
-                match run.req_packed_commands(pipeline, offset, count).await {
-                    Err(error) if places.lead_on(&run.explain(error.clone())) => {}
-                    ended => return ended,
-                }
-            }
+            let mut run = self.run();
+            run.req_packed_commands(pipeline, offset, count).await
         })
     }
 

@@ -1,4 +1,5 @@
-//! The replicas actor: has a database for each replica that serves reads, and looks at all of them once per second.
+//! The replicas actor: has a database for each replica that serves reads, of a service or of a node of a cluster, and looks
+//! at all of them once per second.
 //!
 //! A look is a question to the primary how far it is, and after its answer one to each replica. In this order a replica
 //! that keeps up has reached where the primary was.
@@ -16,7 +17,7 @@ use crate::{
     identity::{DatabaseId, PartOf},
     messages::{HaveReplicas, Reconfigured},
     net::Reply,
-    policy::replicas::{Progress, Replication, RoundTrip},
+    policy::replicas::{Census, Progress, Replication, RoundTrip},
     registry::Registry,
     state::{DatabaseState, Replica, View},
 };
@@ -43,8 +44,20 @@ struct Watched {
     /// What its replicas were made from.
     made_from: Option<(Vec<Address>, Arc<DatabaseSettings>)>,
     progress: Progress,
+    census: Census,
     round_trips: HashMap<DatabaseId, RoundTrip>,
     is_asking: bool,
+}
+
+/// What is known of where the replicas of a database are.
+enum Whereabouts {
+    At(Vec<Address>),
+    /// It will be known.
+    Awaited,
+    /// It will not, for this reason.
+    Unknown(&'static str),
+    /// Those of a cluster are with its nodes, each of which is a database.
+    AtNodes,
 }
 
 /// What a database and its replicas have said of their replication.
@@ -81,17 +94,13 @@ impl ReplicasActor {
     }
 
     fn look_at_all(&mut self, ctx: &mut Context<Self>) {
-        let mut wanting = self.registry.configured();
-        wanting.retain(|state| state.replicas.is_wanted());
         self.watched
             .retain(|_, watched| !watched.database.is_removed());
-        for state in wanting {
-            let watched = self.watched.entry(state.id.clone());
-            watched.or_insert_with(|| Watched::new(state));
-        }
         let mut has_new = false;
-        for watched in self.watched.values_mut() {
-            has_new |= watched.look(&self.registry, &self.supervisor, ctx);
+        for (state, whereabouts) in self.wanted() {
+            let watched = self.watched.entry(state.id.clone());
+            let watched = watched.or_insert_with(|| Watched::new(state));
+            has_new |= watched.look(whereabouts, &self.registry, &self.supervisor, ctx);
         }
         if let Some(alarm) = self.alarm.take() {
             ctx.cancel_future(alarm);
@@ -101,6 +110,38 @@ impl ReplicasActor {
             self.alarm = Some(ctx.run_later(pause, Self::look_at_all));
         }
     }
+
+    /// The databases whose replicas are wanted, nodes of clusters among them.
+    fn wanted(&self) -> Vec<(Arc<DatabaseState>, Whereabouts)> {
+        let mut configured = self.registry.configured();
+        configured.retain(|state| state.replicas.is_wanted());
+        let mut wanted = Vec::new();
+        for state in configured {
+            let settings = state.settings.share();
+            if matches!(settings.address, Address::Cluster(_)) {
+                let table = state.cluster.table.present();
+                for node in table.iter().flat_map(|table| table.serving()) {
+                    let replicas = Whereabouts::At(node.replicas.to_vec());
+                    wanted.push((node.state.clone(), replicas));
+                }
+            }
+            wanted.push((state.clone(), self.whereabouts(&settings)));
+        }
+        wanted
+    }
+
+    fn whereabouts(&self, settings: &DatabaseSettings) -> Whereabouts {
+        if matches!(settings.address, Address::Cluster(_)) {
+            return Whereabouts::AtNodes;
+        }
+        if !settings.address.is_of_sentinels() {
+            return Whereabouts::Unknown(
+                "its address names no sentinels and no cluster, which tell where the replicas are",
+            );
+        }
+        let told = self.registry.services.replicas(settings);
+        told.map_or(Whereabouts::Awaited, Whereabouts::At)
+    }
 }
 
 impl Watched {
@@ -109,6 +150,7 @@ impl Watched {
             database,
             made_from: None,
             progress: Progress::default(),
+            census: Census::default(),
             round_trips: HashMap::new(),
             is_asking: false,
         }
@@ -117,19 +159,21 @@ impl Watched {
     /// Asks how far the servers are. Tells whether some of them are new, and their answers are still to come.
     fn look(
         &mut self,
+        whereabouts: Whereabouts,
         registry: &Registry,
         supervisor: &Recipient<HaveReplicas>,
         ctx: &mut Context<ReplicasActor>,
     ) -> bool {
         let settings = self.database.settings.share();
         self.leave_if_elsewhere(&settings, supervisor);
-        if !settings.address.is_of_sentinels() {
-            self.publish_none("its address names no sentinels, which tell where the replicas are");
-            return false;
-        }
-        let Some(addresses) = registry.services.replicas(&settings) else {
-            // No sentinel has answered yet.
-            return self.database.is_connected();
+        let addresses = match whereabouts {
+            Whereabouts::At(addresses) => addresses,
+            Whereabouts::Awaited => return self.database.is_connected(),
+            Whereabouts::AtNodes => return self.database.cluster.table.present().is_none(),
+            Whereabouts::Unknown(why) => {
+                self.publish_none(why);
+                return false;
+            }
         };
         self.have(addresses, settings.clone(), supervisor);
         let replicas = registry.parts(&PartOf::Replicas(self.database.id.clone()));
@@ -222,6 +266,7 @@ impl Watched {
             replicas,
             ..
         }: Looked,
+        registry: &Registry,
     ) {
         self.is_asking = false;
         let is_elsewhere = |(_, from): &(_, Arc<DatabaseSettings>)| from.address != endpoint;
@@ -231,6 +276,12 @@ impl Watched {
         if let Ok(said) = &primary.said {
             self.progress
                 .primary_answered(primary.asked.into_std(), said);
+            if let Some(PartOf::Nodes(cluster)) = &self.database.part_of
+                && self.census.is_outdated(said, replicas.len())
+                && let Some(cluster) = registry.state(cluster)
+            {
+                cluster.cluster.ask_again(&cluster.id);
+            }
         }
         let mut view = View::default();
         let mut round_trips = HashMap::new();
@@ -336,7 +387,7 @@ impl Handler<Looked> for ReplicasActor {
 
     fn handle(&mut self, looked: Looked, _: &mut Self::Context) {
         if let Some(watched) = self.watched.get_mut(&looked.database) {
-            watched.looked(looked);
+            watched.looked(looked, &self.registry);
         }
     }
 }

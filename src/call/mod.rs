@@ -40,7 +40,7 @@ mod work;
 
 pub(crate) use options::{CallOptions, Overrides};
 pub(crate) use pipeline::PipelineRun;
-pub(crate) use places::{Places, Reading};
+pub(crate) use places::Reading;
 pub(crate) use scanning::Wanted;
 pub(crate) use underway::Underway;
 pub(crate) use work::args;

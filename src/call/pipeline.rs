@@ -2,7 +2,10 @@
 
 use redis::{Cmd, Pipeline, RedisError, RedisFuture, RedisResult, Value, aio::ConnectionLike};
 
-use super::{CallEngine, CallOptions, aborted::aborted, attempts::Attempts, errors::conversion};
+use super::{
+    CallEngine, CallOptions, Overrides, Reading, aborted::aborted, attempts::Attempts,
+    errors::conversion,
+};
 use crate::{
     backend::{Backend, Server},
     error::Error,
@@ -14,32 +17,45 @@ use crate::{
 /// state, so this keeps it.
 pub(crate) struct PipelineRun<'a, B = Server> {
     engine: &'a CallEngine<B>,
-    /// The leased connection to run it on; `None` for a shared one.
-    grant: Option<&'a mut Grant>,
-    options: CallOptions,
+    at: At<'a>,
     /// The attempts that the replies took, or the error for which there are none.
     ended: Option<Result<Attempts, Error>>,
 }
 
+/// Where it runs.
+enum At<'a> {
+    Shared(CallOptions),
+    Leased(&'a mut Grant, CallOptions),
+    /// On replicas, if they may serve it.
+    Replicas(Reading, Overrides),
+}
+
 impl<'a, B: Backend> PipelineRun<'a, B> {
     pub(crate) fn new(engine: &'a CallEngine<B>, options: CallOptions) -> Self {
-        Self {
-            engine,
-            grant: None,
-            options,
-            ended: None,
-        }
+        Self::at(engine, At::Shared(options))
     }
 
+    /// On a leased connection.
     pub(crate) fn on(
         engine: &'a CallEngine<B>,
         grant: &'a mut Grant,
         options: CallOptions,
     ) -> Self {
-        Self {
-            grant: Some(grant),
-            ..Self::new(engine, options)
-        }
+        Self::at(engine, At::Leased(grant, options))
+    }
+
+    /// Of commands that only read, on a replica if one may serve them.
+    pub(crate) fn reading(
+        engine: &'a CallEngine<B>,
+        reading: Reading,
+        overrides: Overrides,
+    ) -> Self {
+        Self::at(engine, At::Replicas(reading, overrides))
+    }
+
+    fn at(engine: &'a CallEngine<B>, at: At<'a>) -> Self {
+        let ended = None;
+        Self { engine, at, ended }
     }
 
     /// Where the replies come from.
@@ -79,11 +95,14 @@ impl<'a, B: Backend> PipelineRun<'a, B> {
 
 impl<B: Backend> ConnectionLike for PipelineRun<'_, B> {
     fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
-        let (engine, options) = (self.engine, self.options);
+        let engine = self.engine;
         Box::pin(async move {
-            Ok(match &mut self.grant {
-                Some(grant) => engine.execute_on(grant, command, options).await?,
-                None => engine.execute(command, options).await?,
+            Ok(match &mut self.at {
+                At::Shared(options) => engine.execute(command, *options).await?,
+                At::Leased(grant, options) => engine.execute_on(grant, command, *options).await?,
+                At::Replicas(reading, overrides) => {
+                    engine.read(command, *reading, *overrides).await?
+                }
             })
         })
     }
@@ -95,10 +114,15 @@ impl<B: Backend> ConnectionLike for PipelineRun<'_, B> {
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
         Box::pin(async move {
-            let (engine, options) = (self.engine, self.options);
-            let ended = match &mut self.grant {
-                Some(grant) => engine.execute_pipeline_on(grant, pipeline, options).await,
-                None => engine.execute_pipeline(pipeline, options).await,
+            let engine = self.engine;
+            let ended = match &mut self.at {
+                At::Shared(options) => engine.execute_pipeline(pipeline, *options).await,
+                At::Leased(grant, options) => {
+                    engine.execute_pipeline_on(grant, pipeline, *options).await
+                }
+                At::Replicas(reading, overrides) => {
+                    engine.read_pipeline(pipeline, *reading, *overrides).await
+                }
             };
             match ended {
                 Ok((replies, attempts)) => {

@@ -5,18 +5,20 @@ use std::{
     time::{Duration, Instant},
 };
 
-use redis::Cmd;
+use redis::{Cmd, Pipeline, Value};
 
-use super::{CallEngine, CallOptions, Overrides};
+use super::{CallEngine, CallOptions, Overrides, attempts::Attempts};
 use crate::{
+    backend::Backend,
     error::Error,
     policy::{
+        cluster::is_away,
         command::{Class, Refusal},
         gate_state::GateState,
         outcome::{AttemptEnd, RetryAdvice, Verdict, classify},
     },
     reply_code::ErrorReply,
-    state::{DatabaseState, clock, count},
+    state::{DatabaseState, clock, count, is_of_none},
 };
 
 /// What the caller of a replica handle wants.
@@ -28,25 +30,64 @@ pub(crate) struct Reading {
     pub(crate) without_primary: bool,
 }
 
-/// The places of one read, one after the other: two replicas at most, and the primary unless that is not wanted.
-#[derive(Debug)]
-pub(crate) struct Places {
-    replicas: [Option<Arc<DatabaseState>>; 2],
-    primary: Option<CallEngine>,
-    overrides: Overrides,
-    deadline: tokio::time::Instant,
+/// A call that reads.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Read {
+    pub(super) reading: Reading,
+    pub(super) overrides: Overrides,
+    pub(super) deadline: tokio::time::Instant,
     may_block: bool,
 }
 
-impl CallEngine {
-    /// The places where a read of these commands may run, if all of them only read. Without one, it waits for a replica
-    /// where the options want that.
-    pub(crate) async fn places(
+/// The places of one read, one after the other: two replicas at most, and the primary unless that is not wanted.
+#[derive(Debug)]
+pub(super) struct Places<B> {
+    replicas: [Option<Arc<DatabaseState>>; 2],
+    primary: Option<CallEngine<B>>,
+    backend: B,
+    read: Read,
+    /// Keys move from server to server, so that a replica may say of one that there is none.
+    keys_move: bool,
+}
+
+impl<B: Backend> CallEngine<B> {
+    /// Runs a command that only reads, on a replica if one may serve it.
+    pub(crate) async fn read(
         &self,
-        commands: impl IntoIterator<Item = &Cmd>,
+        command: &Cmd,
         reading: Reading,
         overrides: Overrides,
-    ) -> Result<Places, Error> {
+    ) -> Result<Value, Error> {
+        let (read, options) = self.begin_read([command], reading, overrides)?;
+        if options.is_in_cluster {
+            return Box::pin(self.read_in_cluster(command, read)).await;
+        }
+        let mut places = self.places(&self.state, read).await?;
+        places.execute(command).await
+    }
+
+    /// The same for a pipeline of commands that only read.
+    pub(super) async fn read_pipeline(
+        &self,
+        pipeline: &Pipeline,
+        reading: Reading,
+        overrides: Overrides,
+    ) -> Result<(Vec<Value>, Attempts), Error> {
+        let (read, options) = self.begin_read(pipeline.cmd_iter(), reading, overrides)?;
+        if options.is_in_cluster {
+            return Box::pin(self.read_pipeline_in_cluster(pipeline, read)).await;
+        }
+        let mut places = self.places(&self.state, read).await?;
+        places.execute_pipeline(pipeline).await
+    }
+
+    /// Refuses commands that do not only read.
+    fn begin_read<'a>(
+        &self,
+        commands: impl IntoIterator<Item = &'a Cmd>,
+        reading: Reading,
+        overrides: Overrides,
+    ) -> Result<(Read, CallOptions), Error> {
         let mut may_block = false;
         for command in commands {
             let class = self.class(command);
@@ -60,22 +101,49 @@ impl CallEngine {
             return Err(self.refused(gate_state));
         }
         let options = self.options(overrides);
-        let began = clock::now();
-        let deadline = options.end(began);
-        let places = |replicas| Places {
-            replicas,
-            primary: (!reading.without_primary).then(|| self.clone()),
+        let read = Read {
+            reading,
             overrides,
-            deadline,
+            deadline: options.end(clock::now()),
             may_block,
         };
-        let chosen = self.replicas(reading, began.into_std());
-        if !reading.without_primary || chosen[0].is_some() {
+        Ok((read, options))
+    }
+
+    /// The places where a read may run: replicas of this server, and after them here. Without one, it waits for a replica
+    /// where the options want that.
+    pub(super) async fn places(
+        &self,
+        server: &Arc<DatabaseState>,
+        read: Read,
+    ) -> Result<Places<B>, Error> {
+        let places = |replicas| Places {
+            replicas,
+            primary: (!read.reading.without_primary).then(|| self.clone()),
+            backend: self.backend.clone(),
+            read,
+            keys_move: false,
+        };
+        let server = Self::on(server.clone(), self.backend.clone());
+        let chosen = server.replicas(read.reading, clock::now().into_std());
+        if !read.reading.without_primary || chosen[0].is_some() {
             return Ok(places(chosen));
         }
+        let is_patient = self.options(read.overrides).is_patient;
         // Boxed, so that the future of this rare case does not enlarge that of every call.
-        let waited = Box::pin(self.wait_for_replica(reading, deadline, options.is_patient));
+        let waited = Box::pin(server.wait_for_replica(read.reading, read.deadline, is_patient));
         waited.await.map(places)
+    }
+
+    /// The only place of a read that no replica may serve.
+    pub(super) fn only_here(&self, read: Read) -> Places<B> {
+        Places {
+            replicas: [None, None],
+            primary: Some(self.clone()),
+            backend: self.backend.clone(),
+            read,
+            keys_move: false,
+        }
     }
 
     fn replicas(&self, reading: Reading, now: Instant) -> [Option<Arc<DatabaseState>>; 2] {
@@ -110,7 +178,7 @@ impl CallEngine {
                 let now = now.into_std();
                 let why = match seen {
                     Some(view) => view.explain(reading.oldest(now), now),
-                    None => "its sentinels have not told them yet".to_owned(),
+                    None => "they have not been looked at yet".to_owned(),
                 };
                 count(&self.state.counters.refused);
                 return Err(Error::NoReplica {
@@ -132,39 +200,113 @@ impl Reading {
     }
 }
 
-impl Places {
+impl Read {
+    /// The options of a call for this read on a server, with this time for it at most.
+    fn options_at<B: Backend>(
+        &self,
+        engine: &CallEngine<B>,
+        overrides: Overrides,
+        until: tokio::time::Instant,
+    ) -> CallOptions {
+        let options = engine.options(overrides);
+        options.ending_unless(until.min(self.deadline), self.may_block)
+    }
+}
+
+impl<B: Backend> Places<B> {
+    /// Replies about nothing are no proof, since the keys of these servers move to others.
+    pub(super) fn where_keys_move(self) -> Self {
+        Self {
+            keys_move: self.read.reading.max_staleness.is_some(),
+            ..self
+        }
+    }
+
     /// The next place. There is always one, as long as the one before [leads on](Self::lead_on).
-    pub(crate) fn next(&mut self) -> (CallEngine, CallOptions) {
+    pub(super) fn next(&mut self) -> (CallEngine<B>, CallOptions) {
         let [first, second] = &mut self.replicas;
         let Some(replica) = first.take().or_else(|| second.take()) else {
             let primary = self.primary.take();
             let primary = primary.expect("BUG: a read has no place left");
-            let options = primary
-                .options(self.overrides)
-                .ending_unless(self.deadline, self.may_block);
+            let Read {
+                overrides,
+                deadline,
+                ..
+            } = self.read;
+            let options = self.read.options_at(&primary, overrides, deadline);
             return (primary, options);
         };
-        let engine = CallEngine::new(replica);
-        let mut options = engine.options(self.overrides.with_patience(false));
+        let engine = CallEngine::on(replica, self.backend.clone());
+        let mut until = self.read.deadline;
         if self.has_next() {
             // So that time is left for the next one.
             let now = clock::now();
-            let rest = self.deadline.saturating_duration_since(now);
-            let limit = engine.state.settings.load().attempt_timeout.min(rest / 2);
-            options = options.ending_unless(now + limit, self.may_block);
-        } else {
-            options = options.ending_unless(self.deadline, self.may_block);
+            let rest = until.saturating_duration_since(now);
+            until = now + engine.state.settings.load().attempt_timeout.min(rest / 2);
         }
+        let overrides = self.read.overrides.with_patience(false);
+        let options = self.read.options_at(&engine, overrides, until);
         (engine, options)
     }
 
     /// Whether a read that has failed in this way is to run at the next place. A read may run twice.
-    pub(crate) fn lead_on(&self, failed: &Error) -> bool {
+    pub(super) fn lead_on(&self, failed: &Error) -> bool {
         self.has_next() && is_fault_of_server(failed)
+    }
+
+    /// Whether a read with this reply is to run at the next place.
+    pub(super) fn lead_on_after(&mut self, reply: &Value) -> bool {
+        if !self.has_next() {
+            return false;
+        }
+        if let Value::ServerError(error) = reply {
+            return is_fault(error.code(), error.details().unwrap_or_default());
+        }
+        let is_doubtful = self.keys_move && self.primary.is_some() && has_gaps(reply);
+        if is_doubtful {
+            // The other replica would say the same.
+            self.replicas = [None, None];
+        }
+        is_doubtful
+    }
+
+    /// Runs a command at one place after the other.
+    pub(super) async fn execute(&mut self, command: &Cmd) -> Result<Value, Error> {
+        loop {
+            let (engine, options) = self.next();
+            match engine.execute(command, options).await {
+                Ok(reply) if self.lead_on_after(&reply) => {}
+                Err(error) if self.lead_on(&error) => {}
+                ended => return ended,
+            }
+        }
+    }
+
+    /// Runs a pipeline at one place after the other.
+    pub(super) async fn execute_pipeline(
+        &mut self,
+        pipeline: &Pipeline,
+    ) -> Result<(Vec<Value>, Attempts), Error> {
+        loop {
+            let (engine, options) = self.next();
+            match engine.execute_pipeline(pipeline, options).await {
+                Ok((replies, _)) if replies.iter().any(|reply| self.lead_on_after(reply)) => {}
+                Err(error) if self.lead_on(&error) => {}
+                ended => return ended,
+            }
+        }
     }
 
     fn has_next(&self) -> bool {
         self.replicas.iter().any(Option::is_some) || self.primary.is_some()
+    }
+}
+
+/// Whether a reply says of a key that there is none, or of one of several.
+fn has_gaps(reply: &Value) -> bool {
+    match reply {
+        Value::Array(values) if values.contains(&Value::Nil) => true,
+        reply => is_of_none(reply),
     }
 }
 
@@ -181,12 +323,18 @@ fn is_fault_of_server(failed: &Error) -> bool {
         | Error::Isolated { .. }
         // The replica was removed.
         | Error::UnknownDatabase { .. } => true,
-        Error::Server { code, .. } => {
-            let reply = ErrorReply { code, text: "" };
-            let outcome = classify(AttemptEnd::ErrorReply(reply));
-            let is_failing = matches!(outcome.verdict, Verdict::Failing(_));
-            is_failing || matches!(outcome.again, RetryAdvice::Always | RetryAdvice::Elsewhere | RetryAdvice::OnceReady)
-        }
+        Error::Server { code, error, .. } => is_fault(code, error.detail().unwrap_or_default()),
         _ => false,
     }
+}
+
+/// Whether an error reply is about the server, or about the place of a key.
+fn is_fault(code: &str, text: &str) -> bool {
+    let outcome = classify(AttemptEnd::ErrorReply(ErrorReply { code, text }));
+    let is_failing = matches!(outcome.verdict, Verdict::Failing(_));
+    let advises = matches!(
+        outcome.again,
+        RetryAdvice::Always | RetryAdvice::Elsewhere | RetryAdvice::OnceReady
+    );
+    is_failing || advises || is_away(code, text)
 }

@@ -119,6 +119,8 @@ pub(crate) struct HaveNodes {
     pub(crate) owners: Vec<Option<u16>>,
     /// How many of the nodes serve slots; the others come after them.
     pub(crate) serving: usize,
+    /// The replicas of each node that serves slots.
+    pub(crate) replicas: Vec<Arc<[Address]>>,
     /// Why there are none.
     pub(crate) trouble: Option<Arc<str>>,
     /// The address of the cluster that has told.

@@ -14,6 +14,8 @@ pub(crate) struct Replication {
     pub(crate) is_linked: bool,
     /// Of a replica: it is loading all data of its primary, and has no other.
     pub(crate) is_syncing: bool,
+    /// So many replicas are connected to it.
+    pub(crate) connected: usize,
     /// How far it is.
     position: Position,
 }
@@ -42,6 +44,7 @@ impl Replication {
             is_replica,
             is_linked: field("master_link_status") == Some("up"),
             is_syncing: field("master_sync_in_progress") == Some("1"),
+            connected: field("connected_slaves").map_or(Some(0), |number| number.parse().ok())?,
             position: Position {
                 stream: field("master_replid")?.into(),
                 offset: offset?.parse().ok()?,
@@ -101,6 +104,31 @@ impl Progress {
     /// Whether a replica follows the primary, or has followed it, as far as is known.
     pub(crate) fn is_followed_by(&self, replica: &Replication) -> bool {
         self.marks.is_empty() || replica.position.stream == self.stream
+    }
+}
+
+/// How many replicas are connected to a primary, for a cluster that tells of new ones only when it is asked.
+#[derive(Debug, Default)]
+pub(crate) struct Census {
+    connected: usize,
+    /// The looks since their number has changed.
+    looks: u32,
+}
+
+/// The nodes of a cluster take so long to hear of a replica: looks, which are seconds.
+const HEARSAY: u32 = 10;
+
+impl Census {
+    /// Whether the cluster is to be asked where its replicas are, by what its primary says and how many are known.
+    pub(crate) fn is_outdated(&mut self, primary: &Replication, known: usize) -> bool {
+        if primary.connected != self.connected {
+            *self = Self {
+                connected: primary.connected,
+                looks: 0,
+            };
+        }
+        self.looks = self.looks.saturating_add(1);
+        self.connected > known && self.looks <= HEARSAY
     }
 }
 
@@ -212,6 +240,23 @@ mod tests {
         progress.primary_answered(at(5), &primary("b", 5));
         assert_eq!(progress.complete_until(&replica("a", 30)), None);
         assert_eq!(progress.complete_until(&replica("b", 5)), Some(at(5)));
+    }
+
+    #[test]
+    fn a_cluster_is_asked_for_a_new_replica_until_it_should_know_it() {
+        let mut census = Census::default();
+        let one = primary("a", 1);
+        assert!(!census.is_outdated(&one, 1));
+        assert!(census.is_outdated(&one, 0));
+        assert!(!census.is_outdated(&one, 1));
+        let asked = (0..20).filter(|_| census.is_outdated(&one, 0)).count();
+        assert!(asked < 10, "one that is no node is not sought for ever");
+        let none = Replication {
+            connected: 0,
+            ..one.clone()
+        };
+        assert!(!census.is_outdated(&none, 0));
+        assert!(census.is_outdated(&one, 0), "it is there again");
     }
 
     #[test]

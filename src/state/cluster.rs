@@ -50,6 +50,8 @@ pub(crate) struct ClusterNode {
     pub(crate) state: Arc<DatabaseState>,
     /// It serves keys, as far as is known.
     pub(crate) has_slots: Arc<AtomicBool>,
+    /// Where its replicas are.
+    pub(crate) replicas: Arc<[Address]>,
 }
 
 const NOBODY: u16 = u16::MAX;

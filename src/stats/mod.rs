@@ -119,7 +119,8 @@ impl SupervisorStats {
 #[non_exhaustive]
 pub struct DatabaseStats {
     pub(crate) id: DatabaseId,
-    /// The database of which it is a [replica](crate::Replica); `None` for one that the configuration names.
+    /// The database of which it is a [replica](crate::Replica), or the node of a cluster; `None` for one that the configuration
+    /// names.
     pub replica_of: Option<Arc<str>>,
     /// The cluster of which it is a node; `None` for one that the configuration names. Commands of the cluster are counted at
     /// the nodes where they ran.

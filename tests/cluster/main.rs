@@ -14,6 +14,7 @@ mod one_node;
 mod parts;
 mod pipelines;
 mod places;
+mod replicas;
 mod scans;
 
 use redis_steward::{Database, DatabaseConfig, Supervisor};

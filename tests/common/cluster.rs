@@ -212,6 +212,12 @@ impl Cluster {
     fn hold_writes(&self, node: usize) {
         let server = self.node(node);
         assert_eq!(server.cli(&["CLIENT", "PAUSE", "20000", "WRITE"]), "OK");
+        self.until_replicated(node);
+    }
+
+    /// Waits until the replicas of a primary have all that it has answered.
+    pub fn until_replicated(&self, node: usize) {
+        let server = self.node(node);
         let offset = |server: &RedisServer, key: &str| server.info("replication").get(key).cloned();
         eventually(BOUND, "the replicas have all writes", || {
             let all = offset(server, "master_repl_offset");

@@ -240,6 +240,11 @@ impl Followed {
             nodes: nodes.to_vec(),
             owners: topology.owners(),
             serving: topology.shards.len(),
+            replicas: topology
+                .shards
+                .iter()
+                .map(|shard| shard.replicas.as_slice().into())
+                .collect(),
             trouble: topology
                 .shards
                 .is_empty()

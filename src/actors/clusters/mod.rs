@@ -79,6 +79,7 @@ impl ClustersActor {
                             nodes: Vec::new(),
                             owners: Vec::new(),
                             serving: 0,
+                            replicas: Vec::new(),
                             trouble: None,
                             endpoint: settings.address.clone(),
                         });

@@ -88,12 +88,7 @@ impl SupervisorActor {
             report
                 .databases
                 .insert(state.name(), DatabaseChange::Removed);
-            let parts = self.registry.all_parts(&state.id);
-            drains.extend(self.remove(state));
-            for part in parts {
-                self.registry.take(&part.name);
-                drains.extend(self.remove(part));
-            }
+            drains.extend(self.remove_whole(state));
         }
         self.tell_of_changes();
         (report, drains)
@@ -149,6 +144,16 @@ impl SupervisorActor {
         self.start_relay(&state, ctx);
         // Last, so that no handle is there before all that it needs.
         self.registry.add(state);
+    }
+
+    /// Removes a database, which the registry has no more, and its parts.
+    pub(super) fn remove_whole(&mut self, state: Arc<DatabaseState>) -> Vec<Draining> {
+        let parts = self.registry.all_parts(&state.id);
+        for part in &parts {
+            self.registry.take(&part.name);
+        }
+        let all = [state].into_iter().chain(parts);
+        all.filter_map(|state| self.remove(state)).collect()
     }
 
     /// Lets no command pass any more, and ends its actors when what is under way has ended.

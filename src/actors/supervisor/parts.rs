@@ -50,7 +50,7 @@ impl SupervisorActor {
         let mut drains = Vec::new();
         for name in &plan.removed {
             if let Some(state) = self.registry.take(name) {
-                drains.extend(self.remove(state));
+                drains.extend(self.remove_whole(state));
             }
         }
         // Nobody waits for the end of those that were removed.
@@ -88,6 +88,7 @@ impl Handler<HaveNodes> for SupervisorActor {
                     address: settings.address.clone(),
                     state: registry.find(&settings.name)?,
                     has_slots: Arc::new(AtomicBool::new(at < have.serving)),
+                    replicas: have.replicas.get(at).cloned().unwrap_or_default(),
                 })
             });
             let table = SlotTable::new(nodes.collect(), &have.owners, have.trouble.clone());

@@ -7,14 +7,14 @@ use redis::Cmd;
 use super::{
     super::{CallEngine, CallOptions, Overrides},
     refusal,
-    way::{Way, is_away},
+    way::Way,
 };
 use crate::{
     backend::Backend,
     config::Address,
     error::Error,
     messages::Grant,
-    policy::cluster::{Redirect, Route},
+    policy::cluster::{Redirect, Route, is_away},
     state::clock,
 };
 

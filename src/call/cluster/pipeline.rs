@@ -27,11 +27,11 @@ use crate::{
 
 /// A command of a pipeline: its position, and where it goes.
 #[derive(Clone, Copy)]
-struct Sent<'a> {
-    at: usize,
-    command: &'a Cmd,
-    class: Class,
-    slot: Slot,
+pub(super) struct Sent<'a> {
+    pub(super) at: usize,
+    pub(super) command: &'a Cmd,
+    pub(super) class: Class,
+    pub(super) slot: Slot,
 }
 
 /// Commands that run at once, and one that follows them at several nodes.
@@ -42,7 +42,7 @@ struct Stage<'a> {
 }
 
 /// The commands of one part, with their replies.
-type Replied = Vec<(usize, Value)>;
+pub(super) type Replied = Vec<(usize, Value)>;
 
 impl<B: Backend> CallEngine<B> {
     /// As [`execute_pipeline`](Self::execute_pipeline), in a cluster.
@@ -118,7 +118,7 @@ impl<B: Backend> CallEngine<B> {
 
     /// Runs commands at their nodes: first those for one node in one write, and then those that are at another node after
     /// all, by their slots.
-    async fn scatter(
+    pub(super) async fn scatter(
         &self,
         sent: &[Sent<'_>],
         block: Option<Block>,
@@ -252,7 +252,7 @@ impl<B: Backend> CallEngine<B> {
     }
 
     /// Runs commands at this node in one write.
-    async fn run(
+    pub(super) async fn run(
         &self,
         sent: &[Sent<'_>],
         is_asking: bool,
@@ -311,7 +311,7 @@ impl<B: Backend> CallEngine<B> {
     }
 
     /// The slot of all commands of a transaction. Those without keys go along.
-    fn slot_of(&self, work: &Batch<'_>) -> Result<Slot, Error> {
+    pub(super) fn slot_of(&self, work: &Batch<'_>) -> Result<Slot, Error> {
         let command = |at: usize| {
             let command = work.commands().nth(at).map(|(command, _)| command);
             command.expect("BUG: a command beyond all")
@@ -331,12 +331,16 @@ impl<B: Backend> CallEngine<B> {
         }
     }
 
-    fn replied(&self, replied: Replied) -> Ended<Replied> {
+    pub(super) fn replied(&self, replied: Replied) -> Ended<Replied> {
         let positions = replied.iter().map(|(at, _)| *at).collect();
         self.part(positions, Ok(replied))
     }
 
-    fn part(&self, positions: Vec<usize>, result: Result<Replied, Error>) -> Ended<Replied> {
+    pub(super) fn part(
+        &self,
+        positions: Vec<usize>,
+        result: Result<Replied, Error>,
+    ) -> Ended<Replied> {
         Ended {
             node: self.state.name(),
             positions,
@@ -349,7 +353,7 @@ fn batch<'a>(sent: &[Sent<'a>]) -> Batch<'a> {
     Batch::of(sent.iter().map(|sent| (sent.command, sent.class)).collect())
 }
 
-fn positions(sent: &[Sent<'_>]) -> Vec<usize> {
+pub(super) fn positions(sent: &[Sent<'_>]) -> Vec<usize> {
     sent.iter().map(|sent| sent.at).collect()
 }
 

@@ -14,11 +14,11 @@ use crate::{
     backend::Backend,
     error::{CallPart, Error},
     policy::{
-        cluster::{Merge, Split},
+        cluster::{Merge, Part, Split},
         command::Class,
         slots::Slot,
     },
-    state::clock,
+    state::{DatabaseState, clock},
 };
 
 /// The end of a part of a call.
@@ -38,26 +38,25 @@ impl<B: Backend> CallEngine<B> {
         options: CallOptions,
     ) -> Result<Value, Error> {
         let options = options.counted_from(clock::now());
-        let words: Vec<_> = args(command).collect();
-        // All run at once, whoever has them.
-        let parts = split.parts(words.iter().copied(), |_| 0);
-        let running = parts.iter().map(|part| async {
-            let mut command = Cmd::new();
-            for word in split.words(part, &words) {
-                command.arg(word);
-            }
+        let (parts, commands) = parts(split, command);
+        let running = parts.iter().zip(&commands).map(|(part, command)| async {
             let node = self.name_of(part.slot);
             let run = self
-                .execute_at(Some(part.slot), &command, class, options)
+                .execute_at(Some(part.slot), command, class, options)
                 .await;
-            Ended {
-                node,
-                positions: part.keys.clone(),
-                result: run.map(|(reply, _)| reply),
-            }
+            ended(node, part, run.map(|(reply, _)| reply))
         });
-        let replies = self.joined(join_all(running).await)?;
-        let merged = merge_parts(split, &parts, replies);
+        self.put_together(split, &parts, join_all(running).await)
+    }
+
+    /// The reply to a command that was split.
+    pub(super) fn put_together(
+        &self,
+        split: Split,
+        parts: &[Part],
+        ended: Vec<Ended<Value>>,
+    ) -> Result<Value, Error> {
+        let merged = merge_parts(split, parts, self.joined(ended)?);
         merged.map_err(|misfit| self.unexpected(misfit))
     }
 
@@ -73,13 +72,17 @@ impl<B: Backend> CallEngine<B> {
         let running = table.serving().map(|node| async {
             let engine = CallEngine::on(node.state.clone(), self.backend.clone());
             let run = engine.execute_from(command, options).await;
-            Ended {
-                node: engine.state.name(),
-                positions: Vec::new(),
-                result: run.map(|(reply, _)| reply),
-            }
+            at_node(&node.state, run.map(|(reply, _)| reply))
         });
-        let mut ended = join_all(running).await;
+        self.merged(merge, join_all(running).await)
+    }
+
+    /// The reply to a command that ran at several nodes.
+    pub(super) fn merged(
+        &self,
+        merge: Merge,
+        mut ended: Vec<Ended<Value>>,
+    ) -> Result<Value, Error> {
         if merge == Merge::OneSucceeded && ended.iter().any(|part| part.result.is_ok()) {
             ended.retain(|part| part.result.is_ok());
         }
@@ -120,7 +123,7 @@ impl<B: Backend> CallEngine<B> {
     }
 
     /// The name of the node that has a slot.
-    fn name_of(&self, slot: Slot) -> Arc<str> {
+    pub(super) fn name_of(&self, slot: Slot) -> Arc<str> {
         let table = self.state.cluster.table.present();
         let owner = table.as_ref().and_then(|table| table.owner(slot));
         owner.map_or_else(|| self.state.name(), |node| node.state.name())
@@ -128,5 +131,36 @@ impl<B: Backend> CallEngine<B> {
 
     pub(in crate::call) fn call_deadline(&self, options: &CallOptions) -> Instant {
         options.end(clock::now())
+    }
+}
+
+/// The parts of a command, and each as a command. All run at once, whoever has them.
+pub(super) fn parts(split: Split, command: &Cmd) -> (Vec<Part>, Vec<Cmd>) {
+    let words: Vec<_> = args(command).collect();
+    let parts = split.parts(words.iter().copied(), |_| 0);
+    let commands = parts.iter().map(|part| {
+        let mut command = Cmd::new();
+        for word in split.words(part, &words) {
+            command.arg(word);
+        }
+        command
+    });
+    let commands = commands.collect();
+    (parts, commands)
+}
+
+pub(super) fn ended(node: Arc<str>, part: &Part, result: Result<Value, Error>) -> Ended<Value> {
+    Ended {
+        node,
+        positions: part.keys.clone(),
+        result,
+    }
+}
+
+pub(super) fn at_node(node: &DatabaseState, result: Result<Value, Error>) -> Ended<Value> {
+    Ended {
+        node: node.name(),
+        positions: Vec::new(),
+        result,
     }
 }

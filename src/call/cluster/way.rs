@@ -13,7 +13,11 @@ use crate::{
     events::Reason,
     execution::Stage,
     policy::{
-        cluster::Redirect, command::Block, gate_state::GateState, retry::Idempotence, slots::Slot,
+        cluster::{Redirect, is_away, will_pass},
+        command::Block,
+        gate_state::GateState,
+        retry::Idempotence,
+        slots::Slot,
     },
     state::{ClusterNode, DatabaseState, SlotTable, clock, count},
 };
@@ -304,25 +308,6 @@ impl<B: Backend> CallEngine<B> {
 pub(super) fn sends_away(reply: &Value) -> bool {
     match reply {
         Value::ServerError(error) => is_away(error.code(), error.details().unwrap_or_default()),
-        _ => false,
-    }
-}
-
-/// Whether an error reply says so.
-pub(super) fn is_away(code: &str, text: &str) -> bool {
-    Redirect::of(code, text).is_some() || will_pass(code, text)
-}
-
-/// Whether the command will be accepted in a moment, here or at another node. The server's own words are asked for, since a
-/// script may answer with the code.
-fn will_pass(code: &str, text: &str) -> bool {
-    match code {
-        "TRYAGAIN" => text.starts_with("Multiple keys request during rehashing"),
-        "CLUSTERDOWN" => ["The cluster is down", "Hash slot not served"]
-            .iter()
-            .any(|own| text.starts_with(own)),
-        // A command that blocked at a primary that is a replica now.
-        "UNBLOCKED" => text.contains("instance state changed"),
         _ => false,
     }
 }

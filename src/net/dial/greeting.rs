@@ -26,6 +26,8 @@ use crate::{
 pub(super) struct Greeting<'a> {
     settings: &'a DatabaseSettings,
     manner: Manner,
+    /// The server is a replica of a cluster.
+    is_replica: bool,
     nonce: String,
 }
 
@@ -86,10 +88,11 @@ fn necessities(settings: &DatabaseSettings) -> Steps {
 }
 
 impl<'a> Greeting<'a> {
-    pub(super) fn new(settings: &'a DatabaseSettings, manner: Manner) -> Self {
+    pub(super) fn new(settings: &'a DatabaseSettings, manner: Manner, is_replica: bool) -> Self {
         Self {
             settings,
             manner,
+            is_replica,
             nonce: format!("{:016x}", fastrand::u64(..)),
         }
     }
@@ -152,7 +155,10 @@ impl<'a> Greeting<'a> {
     fn steps(&self) -> Vec<Step> {
         // A role that the server does not tell this user is not asked for again.
         let needed = necessities(self.settings).without(self.manner.refused);
-        let steps = self.manner.asked.with(needed);
+        let mut steps = self.manner.asked.with(needed);
+        if self.is_replica {
+            steps = steps.with(Steps::of(&[Step::ReadOnly]));
+        }
         let steps = if steps.is_empty() { Steps::READ } else { steps };
         steps.iter().collect()
     }
@@ -175,6 +181,7 @@ impl<'a> Greeting<'a> {
                 words(["CLIENT", "SETINFO", "LIB-VER", env!("CARGO_PKG_VERSION")])
             }
             Step::Role => words(["ROLE"]),
+            Step::ReadOnly => words(["READONLY"]),
             Step::Ping => words(["PING", &self.nonce]),
             Step::Read => words(["GET", &self.nonce]),
         }
@@ -208,7 +215,9 @@ impl<'a> Greeting<'a> {
         greeted: &mut Greeted,
     ) -> Result<(), Failed> {
         match (step, self.reply(handshake, step).await?) {
-            (Step::Select, Value::ServerError(error)) => Err(refused(step, &error)),
+            (Step::Select | Step::ReadOnly, Value::ServerError(error)) => {
+                Err(refused(step, &error))
+            }
             (Step::Ping | Step::Read, Value::ServerError(error)) => {
                 self.refused_proof(step, &error, greeted)
             }
@@ -238,9 +247,14 @@ impl<'a> Greeting<'a> {
                 Ok(())
             }
             (Step::Read, Value::Nil | Value::BulkString(_)) => Ok(()),
-            (Step::Select | Step::Name | Step::LibraryName | Step::LibraryVersion, Value::Okay) => {
-                Ok(())
-            }
+            (
+                Step::Select
+                | Step::Name
+                | Step::LibraryName
+                | Step::LibraryVersion
+                | Step::ReadOnly,
+                Value::Okay,
+            ) => Ok(()),
             _ => Err(misfit(step)),
         }
     }

@@ -74,6 +74,8 @@ pub(crate) struct Dialler {
     logins: Arc<LoginCell>,
     /// The database by whose name a provider is asked for credentials; `None` for that of the settings.
     whole: Option<Arc<str>>,
+    /// It leads to a replica of a cluster, which sends reads to its primary unless it is asked to serve them.
+    is_replica: bool,
 }
 
 /// The time that a dial has.
@@ -91,6 +93,7 @@ impl Dialler {
             memory: Arc::default(),
             logins: Arc::default(),
             whole: None,
+            is_replica: false,
         }
     }
 
@@ -98,6 +101,14 @@ impl Dialler {
     pub(crate) fn of_part(self, whole: Arc<str>) -> Self {
         Self {
             whole: Some(whole),
+            ..self
+        }
+    }
+
+    /// The same for a replica of a cluster, which is to serve reads.
+    pub(crate) fn of_replica(self) -> Self {
+        Self {
+            is_replica: true,
             ..self
         }
     }
@@ -176,7 +187,7 @@ impl Dialler {
         let (mut course, mut manner) = self.plan(address, settings, is_probe);
         loop {
             manner.asked = course.asked();
-            let greeting = Greeting::new(settings, manner);
+            let greeting = Greeting::new(settings, manner, self.is_replica);
             let is_last = !course.has_another();
             match self.attempt(address, &greeting, is_last, time).await {
                 Ok((handshake, greeted)) => {
@@ -298,7 +309,7 @@ impl Dialler {
         loop {
             let address = self.locate(settings, time).await?;
             let manner = self.memory.for_check(courtesies(settings));
-            let greeting = Greeting::new(settings, manner);
+            let greeting = Greeting::new(settings, manner, self.is_replica);
             let attempted = self.attempt(&address, &greeting, true, time.share(others));
             match attempted.await {
                 Err(Failed { error, .. }) if !error.is_an_answer() => {

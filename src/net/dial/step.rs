@@ -13,6 +13,8 @@ pub(super) enum Step {
     LibraryVersion,
     /// The question whether the server is a primary, of a server that sentinels have named.
     Role,
+    /// The request to serve reads, of a replica of a cluster.
+    ReadOnly,
     Ping,
     /// A read of a key that does not exist. It proves a connection to a server that does not answer PING.
     Read,
@@ -20,7 +22,7 @@ pub(super) enum Step {
 
 impl Step {
     /// Most servers answer the PING, so the other commands come before it.
-    pub(super) const ORDER: [Self; 9] = [
+    pub(super) const ORDER: [Self; 10] = [
         Self::Login,
         Self::Hello,
         Self::Select,
@@ -28,6 +30,7 @@ impl Step {
         Self::LibraryName,
         Self::LibraryVersion,
         Self::Role,
+        Self::ReadOnly,
         Self::Ping,
         Self::Read,
     ];
@@ -49,6 +52,7 @@ impl Step {
             Self::Name => "CLIENT SETNAME",
             Self::LibraryName | Self::LibraryVersion => "CLIENT SETINFO",
             Self::Role => "ROLE",
+            Self::ReadOnly => "READONLY",
             Self::Ping => "PING",
             Self::Read => "GET",
         }

@@ -17,7 +17,7 @@ mod topology;
 pub(crate) use self::{
     asking::Asking,
     keyless::{Merge, Unroutable},
-    redirect::Redirect,
+    redirect::{Redirect, is_away, will_pass},
     route::{Atomic, KeyPlace, Route},
     split::{Part, Split},
     topology::{Shards, SlotList, Told, Topology, agreed},

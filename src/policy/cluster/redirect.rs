@@ -34,6 +34,25 @@ impl<'a> Redirect<'a> {
     }
 }
 
+/// Whether an error reply says that the command is to run elsewhere, or here in a moment.
+pub(crate) fn is_away(code: &str, text: &str) -> bool {
+    Redirect::of(code, text).is_some() || will_pass(code, text)
+}
+
+/// Whether the command will be accepted in a moment, here or at another node. The server's own words are asked for, since a
+/// script may answer with the code.
+pub(crate) fn will_pass(code: &str, text: &str) -> bool {
+    match code {
+        "TRYAGAIN" => text.starts_with("Multiple keys request during rehashing"),
+        "CLUSTERDOWN" => ["The cluster is down", "Hash slot not served"]
+            .iter()
+            .any(|own| text.starts_with(own)),
+        // A command that blocked at a primary that is a replica now.
+        "UNBLOCKED" => text.contains("instance state changed"),
+        _ => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -30,7 +30,7 @@ pub(crate) struct Part {
 
 impl Split {
     /// How a command is split, by its words; `None` if it is not. `MSETNX` and its like set all keys or none.
-    pub(super) fn of<'a>(mut words: impl Iterator<Item = &'a [u8]>) -> Option<Self> {
+    pub(crate) fn of<'a>(mut words: impl Iterator<Item = &'a [u8]>) -> Option<Self> {
         let name = Upper::of(words.next()?);
         match name.as_bytes() {
             b"MGET" => Some(Self::Values),

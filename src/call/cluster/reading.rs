@@ -1,0 +1,242 @@
+//! Reads that replicas of a cluster may serve: each runs at a replica of the node that has its slot, and otherwise as any
+//! other call.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use futures_util::future::join_all;
+use redis::{Cmd, Pipeline, Value};
+
+use super::{
+    super::{
+        CallEngine, args,
+        attempts::Attempts,
+        places::{Places, Read},
+    },
+    pipeline::{Replied, Sent, positions},
+    refusal,
+    several::{Ended, at_node, ended, parts},
+};
+use crate::{
+    backend::Backend,
+    error::Error,
+    policy::{
+        cluster::{KeyPlace, Route, Split},
+        command::{Block, keys},
+        slots::Slot,
+    },
+    state::{DatabaseState, clock},
+};
+
+impl<B: Backend> CallEngine<B> {
+    /// As [`read`](Self::read), in a cluster.
+    pub(in crate::call) async fn read_in_cluster(
+        &self,
+        command: &Cmd,
+        read: Read,
+    ) -> Result<Value, Error> {
+        match self.route(command) {
+            Route::Slot(slot) => self.read_at(Some(slot), command, read).await,
+            Route::Any => self.read_at(None, command, read).await,
+            Route::Split(split) => {
+                let (parts, commands) = parts(split, command);
+                let running = parts.iter().zip(&commands).map(|(part, command)| async {
+                    let node = self.name_of(part.slot);
+                    let run = self.read_at(Some(part.slot), command, read).await;
+                    ended(node, part, run)
+                });
+                self.put_together(split, &parts, join_all(running).await)
+            }
+            Route::EachPrimary(merge) => {
+                let options = self.options(read.overrides);
+                let table = self.table(read.deadline, &options).await?;
+                let running = table.serving().map(|node| async {
+                    let engine = Self::on(node.state.clone(), self.backend.clone());
+                    let run = match engine.places(&node.state, read).await {
+                        Ok(mut places) => places.execute(command).await,
+                        Err(error) => Err(error),
+                    };
+                    at_node(&node.state, run)
+                });
+                self.merged(merge, join_all(running).await)
+            }
+            Route::Crossed(first, other) => Err(self.crossed(command, first, other)),
+            Route::Refused(why) => Err(self.forbidden(command, refusal(why))),
+        }
+    }
+
+    async fn read_at(&self, slot: Option<Slot>, command: &Cmd, read: Read) -> Result<Value, Error> {
+        if self.needs_primary(command, read) {
+            return self.only_here(read).execute(command).await;
+        }
+        let mut places = self.places_of(slot, read).await?;
+        places.execute(command).await
+    }
+
+    /// Whether no replica may serve a command: while its keys move, a replica has only some of them, and does not say so. The
+    /// values of `MGET` show which.
+    fn needs_primary(&self, command: &Cmd, Read { reading, .. }: Read) -> bool {
+        let has_bound = reading.max_staleness.is_some() && !reading.without_primary;
+        let has_several = || {
+            let mut keys = keys(args(command), |name| self.state.survey.keys(name));
+            keys.nth(1).is_some()
+        };
+        has_bound && has_several() && Split::of(args(command)) != Some(Split::Values)
+    }
+
+    /// The places of a read of this slot: replicas of its node, and then the node that has it by then.
+    async fn places_of(&self, slot: Option<Slot>, read: Read) -> Result<Places<B>, Error> {
+        let mut before: Option<Arc<DatabaseState>> = None;
+        loop {
+            let Some(node) = self.node_of(slot, read).await? else {
+                return Ok(self.only_here(read));
+            };
+            let is_same = before.is_some_and(|before| Arc::ptr_eq(&before, &node));
+            match self.places(&node, read).await {
+                Ok(places) => return Ok(places.where_keys_move()),
+                // Another node has the slot by now.
+                Err(_) if node.is_removed() && !is_same => before = Some(node),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// The node that has a slot, as far as is known; `None` if nobody has it, and the read waits for that as any other call.
+    async fn node_of(
+        &self,
+        slot: Option<Slot>,
+        read: Read,
+    ) -> Result<Option<Arc<DatabaseState>>, Error> {
+        let options = self.options(read.overrides);
+        loop {
+            let table = self.table(read.deadline, &options).await?;
+            let node = match slot {
+                Some(slot) => table.owner(slot),
+                None => table.any(clock::jitter()),
+            };
+            if node.is_some() || !read.reading.without_primary {
+                return Ok(node.map(|node| node.state.clone()));
+            }
+            if !options.is_patient || clock::now() >= read.deadline {
+                return Err(self.unserved(slot, &table));
+            }
+            let cluster = &self.state.cluster;
+            cluster.table.next(Some(&table), read.deadline).await;
+        }
+    }
+
+    /// As [`read_pipeline`](Self::read_pipeline), in a cluster. Reads have no order among each other, so all run at once: those
+    /// of one node in one write, and those of several nodes on their own.
+    pub(in crate::call) async fn read_pipeline_in_cluster(
+        &self,
+        pipeline: &Pipeline,
+        read: Read,
+    ) -> Result<(Vec<Value>, Attempts), Error> {
+        let options = self.options(read.overrides).ending(read.deadline);
+        let place = |command: &Cmd, class| self.place(command, class, &options);
+        let (work, block, options) = self.prepare(pipeline, options, place).await?;
+        if pipeline.is_transaction() {
+            let slot = self.slot_of(&work)?;
+            let mut places = self.places_of(Some(slot), read).await?;
+            return places.execute_pipeline(pipeline).await;
+        }
+        let (mut together, mut alone) = (Vec::new(), Vec::new());
+        // Commands without keys go along with the others.
+        let mut slot = Slot::default();
+        for (at, (command, class)) in work.commands().enumerate() {
+            match self.route(command) {
+                _ if self.needs_primary(command, read) => {
+                    alone.push((at, command));
+                    continue;
+                }
+                Route::Slot(of_key) => slot = of_key,
+                Route::Any => {}
+                Route::Split(_) | Route::EachPrimary(_) => {
+                    alone.push((at, command));
+                    continue;
+                }
+                Route::Crossed(first, other) => {
+                    let at = |key| KeyPlace { command: at, ..key };
+                    return Err(self.crossed(command, at(first), at(other)));
+                }
+                Route::Refused(why) => return Err(self.forbidden(command, refusal(why))),
+            }
+            together.push(Sent {
+                at,
+                command,
+                class,
+                slot,
+            });
+        }
+        let table = self.table(read.deadline, &options).await?;
+        let mut by_node = BTreeMap::<usize, Vec<Sent<'_>>>::new();
+        for sent in together {
+            let node = by_node.entry(table.position(sent.slot));
+            node.or_default().push(sent);
+        }
+        let groups = by_node
+            .into_values()
+            .map(|group| self.read_together(group, block, read));
+        let alone = alone.into_iter().map(|(at, command)| async move {
+            let run = self.read_in_cluster(command, read).await;
+            self.part(vec![at], run.map(|reply| vec![(at, reply)]))
+        });
+        let groups = join_all(groups.collect::<Vec<_>>());
+        let alone = join_all(alone.collect::<Vec<_>>());
+        let (mut ended, alone) = futures_util::future::join(groups, alone).await;
+        ended.push(alone);
+        let mut replies = vec![Value::Nil; work.replies()];
+        let ended = ended.into_iter().flatten().collect();
+        for (at, reply) in self.joined(ended)?.into_iter().flatten() {
+            replies[at] = reply;
+        }
+        Ok((replies, Attempts::first_try(&options)))
+    }
+
+    /// Runs commands of one node in one write at its replicas, and those that they do not serve at the nodes.
+    async fn read_together(
+        &self,
+        mut sent: Vec<Sent<'_>>,
+        block: Option<Block>,
+        read: Read,
+    ) -> Vec<Ended<Replied>> {
+        let mut places = match self.places_of(Some(sent[0].slot), read).await {
+            Ok(places) => places,
+            Err(error) => return vec![self.part(positions(&sent), Err(error))],
+        };
+        let mut ended = Vec::new();
+        loop {
+            let (engine, options) = places.next();
+            if Arc::ptr_eq(&engine.state, &self.state) {
+                ended.extend(self.scatter(&sent, block, options).await);
+                return ended;
+            }
+            match engine.run(&sent, false, block, options).await {
+                Ok((replies, _)) => {
+                    let answered = sent.into_iter().zip(replies);
+                    let (again, here): (Vec<_>, Vec<_>) =
+                        answered.partition(|(_, reply)| places.lead_on_after(reply));
+                    let here: Vec<_> = here
+                        .into_iter()
+                        .map(|(sent, reply)| (sent.at, reply))
+                        .collect();
+                    if !here.is_empty() {
+                        ended.push(self.replied(here));
+                    }
+                    sent = again.into_iter().map(|(sent, _)| sent).collect();
+                    if sent.is_empty() {
+                        return ended;
+                    }
+                }
+                Err(error) if places.lead_on(&error) => {}
+                Err(error) => {
+                    ended.push(Ended {
+                        node: engine.state.name(),
+                        positions: positions(&sent),
+                        result: Err(error),
+                    });
+                    return ended;
+                }
+            }
+        }
+    }
+}
