@@ -15,7 +15,7 @@ use crate::{
     events::Topic,
     execution::{Execution, Stage},
     policy::{gate_state::GateState, slots::Slot, subscriptions::SubscriberId},
-    state::{DatabaseState, NotJoined, clock, count},
+    state::{DatabaseState, NotJoined, SlotTable, clock, count},
 };
 
 impl<B: Backend> CallEngine<B> {
@@ -83,6 +83,11 @@ impl<B: Backend> CallEngine<B> {
             of_node.1.insert(channel.clone());
         }
         Ok(nodes.into_values().collect())
+    }
+
+    /// Which node has each slot, as far as is known.
+    pub(crate) async fn slot_table(&self, options: &CallOptions) -> Result<Arc<SlotTable>, Error> {
+        self.table(self.call_deadline(options), options).await
     }
 
     fn subscription_refused(&self, error: ServerError) -> Error {

@@ -118,7 +118,7 @@ pub enum GapCause {
     Isolated,
     /// The pool of the database was given up.
     Failed,
-    /// The sentinels have named another primary.
+    /// The sentinels have named another primary; or in a cluster, a slot has moved, or a node has come.
     Moved,
     /// [`Supervisor::apply`](crate::Supervisor::apply) has changed settings that a connection has from its opening on.
     Reconfigured,

@@ -1,11 +1,13 @@
 //! Pub/sub as applications use it. What happens behind is in `state/subscribers/`, `policy/subscriptions/` and
 //! `actors/subscribers/`.
 //!
-//! - this file: [`Subscription`] · `builder`: how one begins · `delivery`: its events as messages of actix · `shards`: sharded
-//!   channels in a cluster
+//! - this file: [`Subscription`] · `builder`: how one begins · `delivery`: its events as messages of actix
+//! - in a cluster: `shards`: sharded channels · `keyspace`: channels that tell of changed keys · `listener`: both at one node
 
 mod builder;
 mod delivery;
+mod keyspace;
+mod listener;
 mod shards;
 
 pub use builder::SubscriptionBuilder;
@@ -20,7 +22,10 @@ use std::{
 use bytes::Bytes;
 use futures_core::Stream;
 
-use self::shards::Shards;
+use self::{
+    keyspace::{Keyspace, is_of_keyspace},
+    shards::Shards,
+};
 use crate::{
     database::Database,
     error::Error,
@@ -42,8 +47,9 @@ use crate::{
 /// # Its connection
 ///
 /// In a [cluster](crate::DatabaseConfig::cluster), sharded channels are heard at the nodes of their slots, over one connection to
-/// each, and follow their slots to other nodes, with a gap in the stream that lasts until the next event is asked for. The bounds of the queue hold for each node. All other
-/// channels are heard at any node.
+/// each, and follow their slots to other nodes, with a gap in the stream that lasts until the next event is asked for. Channels that
+/// tell of [changed keys](#changes-of-keys) are heard at all primaries. The bounds of the queue hold for each node. All
+/// other channels are heard at any node.
 ///
 /// All subscriptions of a database share one connection. It is opened with the first and closed after the last. A channel
 /// is subscribed once, however many listen to it. The connection is one more than
@@ -109,6 +115,10 @@ use crate::{
 /// # }
 /// ```
 ///
+/// In a cluster each node publishes the changes of its own keys, and only to those who listen to that node. So a channel or a
+/// pattern whose name begins with `__key` is heard at each primary, also at those that come later, from which changes may be missing
+/// until then: a gap is told. All of them have to confirm it.
+///
 /// # Slow subscribers
 ///
 /// Each subscriber has a queue, by default of 4,096 messages and 16 MiB, whichever is reached first. A slow one delays
@@ -141,7 +151,11 @@ pub struct Subscription {
     queue: Arc<SubscriberQueue>,
     /// Its sharded channels, if the database is a cluster.
     shards: Shards,
-    asks_shards_first: bool,
+    /// And those that tell of changed keys.
+    keyspace: Keyspace,
+    /// Whom to ask first.
+    turn: usize,
+    is_over: bool,
     bounds: Bounds,
 }
 
@@ -156,7 +170,9 @@ impl Subscription {
             id,
             queue,
             shards: Shards::default(),
-            asks_shards_first: false,
+            keyspace: Keyspace::default(),
+            turn: 0,
+            is_over: false,
             bounds,
         }
     }
@@ -234,16 +250,24 @@ impl Subscription {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<PubSubEvent>> {
-        // In turns, so that neither hides the other.
-        self.asks_shards_first = !self.asks_shards_first;
-        for asks_shards in [self.asks_shards_first, !self.asks_shards_first] {
-            let event = if asks_shards {
-                self.shards.poll(&self.database, self.bounds, cx).map(Some)
-            } else {
-                self.queue.poll(cx)
+        if self.is_over {
+            return Poll::Ready(None);
+        }
+        // In turns, so that none hides the others.
+        self.turn = self.turn.wrapping_add(1);
+        for place in 0..3 {
+            let event = match (self.turn + place) % 3 {
+                0 => self.shards.poll(&self.database, self.bounds, cx).map(Some),
+                1 => {
+                    let keyspace = &mut self.keyspace;
+                    keyspace.poll(&self.database, self.bounds, cx).map(Some)
+                }
+                _ => self.queue.poll(cx),
             };
-            if event.is_ready() {
-                return event;
+            if let Poll::Ready(event) = event {
+                // The queue of a node may have overflowed.
+                self.is_over = matches!(event, None | Some(PubSubEvent::Ended(_)));
+                return Poll::Ready(event);
             }
         }
         Poll::Pending
@@ -255,12 +279,29 @@ impl Subscription {
         kind: Kind,
     ) -> Result<(), Error> {
         let topics = topics(names, kind);
-        if self.database.is_cluster() && kind(Bytes::new()) == Topic::ShardChannel(Bytes::new()) {
+        let (engine, options) = (&self.database.engine, self.database.options());
+        if !self.database.is_cluster() {
+            return engine.subscribe(options, self.id, topics).await;
+        }
+        if kind(Bytes::new()) == Topic::ShardChannel(Bytes::new()) {
             let channels = topics.iter().map(|topic| topic.name().clone());
             return self.shards.add(&self.database, self.bounds, channels).await;
         }
-        let (engine, options) = (&self.database.engine, self.database.options());
-        engine.subscribe(options, self.id, topics).await
+        let (of_keyspace, others) = topics.into_iter().partition::<Vec<_>, _>(is_of_keyspace);
+        if of_keyspace.is_empty() {
+            return engine.subscribe(options, self.id, others).await;
+        }
+        let keyspace = &mut self.keyspace;
+        let new = keyspace.without_present(&of_keyspace);
+        keyspace
+            .add(&self.database, self.bounds, of_keyspace)
+            .await?;
+        if others.is_empty() {
+            return Ok(());
+        }
+        // All or none.
+        let added = engine.subscribe(options, self.id, others).await;
+        added.inspect_err(|_| keyspace.leave(&new))
     }
 
     fn drop_topics(&mut self, names: impl IntoIterator<Item = impl AsRef<[u8]>>, kind: Kind) {
@@ -270,6 +311,7 @@ impl Subscription {
         let is_sharded = |topic: &Topic| matches!(topic, Topic::ShardChannel(_));
         let sharded = topics.iter().filter(|topic| is_sharded(topic));
         self.shards.leave(sharded.map(|topic| topic.name().clone()));
+        self.keyspace.leave(&topics);
     }
 }
 

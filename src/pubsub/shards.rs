@@ -5,20 +5,20 @@ use std::{
     collections::{BTreeSet, VecDeque},
     fmt,
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Mutex, PoisonError},
     task::{Context, Poll},
     time::{Duration, SystemTime},
 };
 
 use bytes::Bytes;
 
+use super::listener::Listener;
 use crate::{
-    call::CallEngine,
     database::Database,
     error::Error,
     events::{EndCause, GapCause, PubSubEvent, Topic},
-    policy::{cluster::Redirect, subscriptions::SubscriberId},
-    state::{Bounds, DatabaseState, SubscriberQueue, clock},
+    policy::cluster::Redirect,
+    state::{Bounds, clock},
 };
 
 /// The pauses while channels have no node. They double.
@@ -40,12 +40,8 @@ pub(super) struct Shards {
 
 /// Channels at one node.
 struct Part {
-    node: Arc<DatabaseState>,
-    id: SubscriberId,
-    queue: Arc<SubscriberQueue>,
+    listener: Listener,
     channels: BTreeSet<Bytes>,
-    /// An event that was taken to see what follows a gap.
-    peeked: Option<PubSubEvent>,
 }
 
 /// Channels on their way to another node.
@@ -83,7 +79,7 @@ impl Shards {
             let topic = [Topic::ShardChannel(channel.clone())];
             for part in &mut self.parts {
                 if part.channels.remove(&channel) {
-                    part.node.subscribers.leave(part.id, &topic);
+                    part.listener.leave(&topic);
                 }
             }
         }
@@ -126,7 +122,7 @@ impl Shards {
             self.first = (self.first + 1) % self.parts.len().max(1);
             loop {
                 let part = &mut self.parts[self.first];
-                let Poll::Ready(event) = part.poll(cx) else {
+                let Poll::Ready(event) = part.listener.poll(cx) else {
                     break;
                 };
                 match event {
@@ -204,44 +200,18 @@ impl Shards {
 }
 
 impl Part {
-    fn at(node: Arc<DatabaseState>, bounds: Bounds) -> Self {
-        let (id, queue) = node.subscribers.add(bounds);
-        Self {
-            node,
-            id,
-            queue,
-            channels: BTreeSet::new(),
-            peeked: None,
-        }
-    }
-
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<PubSubEvent>> {
-        match self.peeked.take() {
-            Some(event) => Poll::Ready(Some(event)),
-            None => self.queue.poll(cx),
-        }
-    }
-
     /// Whether a gap that has ended here is none to tell, since its channel has to be heard elsewhere.
     fn is_left_behind(&mut self, cx: &mut Context<'_>) -> bool {
-        let Poll::Ready(next) = self.poll(cx) else {
-            return false;
-        };
-        let is_left = next.as_ref().is_none_or(leaves);
-        self.peeked = next;
-        is_left
-    }
-}
-
-impl Drop for Part {
-    fn drop(&mut self) {
-        self.node.subscribers.remove(self.id);
+        match self.listener.peek(cx) {
+            Poll::Ready(next) => next.is_none_or(leaves),
+            Poll::Pending => false,
+        }
     }
 }
 
 impl fmt::Debug for Shards {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let nodes = self.parts.iter().map(|part| &part.node.name);
+        let nodes = self.parts.iter().map(|part| &part.listener.node.name);
         f.debug_list().entries(nodes).finish()
     }
 }
@@ -257,15 +227,12 @@ async fn subscribe(
     let mut parts = Vec::new();
     while !left.is_empty() {
         for (node, channels) in engine.nodes_of(&left, &options).await? {
-            let mut part = Part::at(node.clone(), bounds);
+            let listener = Listener::at(node, bounds);
             let topics = channels.iter().cloned().map(Topic::ShardChannel);
-            let node = CallEngine::new(node);
-            let subscribing = node.subscribe(options.at_node(), part.id, topics.collect());
-            match subscribing.await {
+            match listener.subscribe(options, topics.collect()).await {
                 Ok(()) => {
                     left.retain(|channel| !channels.contains(channel));
-                    part.channels = channels;
-                    parts.push(part);
+                    parts.push(Part { listener, channels });
                 }
                 Err(error) => {
                     if !engine.is_sent_away(&error, &options).await {

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use redis::cmd;
-use redis_steward::{PubSubEvent, Subscription};
+use redis_steward::{GapCause, PubSubEvent, Subscription};
 use tokio::{task::block_in_place, time::timeout};
 
 use super::{Rig, slot_of};
@@ -124,4 +124,95 @@ async fn row_233_sharded_channels_survive_the_death_of_their_node() {
     until_gap(&mut heard).await;
     publish(&rig, &channel, "two").await;
     assert_eq!(message(&mut heard).await.1, "two");
+}
+
+/// The key and the node of a change, by its channel.
+async fn changed(subscription: &mut Subscription) -> String {
+    let (channel, operation) = message(subscription).await;
+    assert_eq!(operation, "set");
+    let key = channel.strip_prefix("__keyspace@0__:");
+    key.unwrap_or_else(|| panic!("{channel}")).to_owned()
+}
+
+async fn set_all(rig: &Rig, keys: &[String]) {
+    for key in keys {
+        let set = cmd("SET").arg(key).arg("value").take();
+        let patient = rig.main.patient().with_timeout(SOON);
+        patient.query::<()>(set).await.expect("SET");
+    }
+}
+
+async fn hears_all(subscription: &mut Subscription, keys: &[String]) {
+    let mut heard = BTreeSet::new();
+    while heard.len() < keys.len() {
+        assert!(heard.insert(changed(subscription).await), "told once");
+    }
+    assert!(keys.iter().all(|key| heard.contains(key)), "{heard:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn row_237_changes_of_keys_are_heard_from_every_primary() {
+    if left_out_on_embedded() {
+        return;
+    }
+    let cluster = Cluster::builder(3, 1)
+        .arg("notify-keyspace-events", "KEA")
+        .arg("cluster-require-full-coverage", "no");
+    let mut rig = Rig::with(cluster.start(), |main| main).await;
+    let keys: Vec<_> = (0..30).map(|n| format!("key:{n}")).collect();
+    let changes = rig.main.psubscribe(["__keyspace@0__:key:*"]);
+    let mut changes = changes.await.expect("all nodes have confirmed");
+    set_all(&rig, &keys).await;
+    hears_all(&mut changes, &keys).await;
+
+    // Another primary.
+    block_in_place(|| rig.cluster.kill_in_step(0));
+    block_in_place(|| rig.cluster.await_promotion(0));
+    until_told(&mut changes).await;
+    set_all(&rig, &keys).await;
+    hears_all(&mut changes, &keys).await;
+
+    // One more.
+    let slot = slot_of(&rig.cluster, &keys[0]);
+    block_in_place(|| {
+        let added = rig.cluster.add_primary();
+        let from = rig.cluster.primary_of(slot);
+        rig.cluster.migrate_slot(slot, from, added);
+        rig.cluster.until_settled();
+    });
+    // A call finds that the slot has moved.
+    set_all(&rig, &keys[..1]).await;
+    until_told(&mut changes).await;
+    set_all(&rig, &keys).await;
+    hears_all(&mut changes, &keys).await;
+
+    changes
+        .subscribe(["__keyevent@0__:del"])
+        .await
+        .expect("added");
+    changes.punsubscribe(["__keyspace@0__:key:*"]);
+    set_all(&rig, &keys).await;
+    rig.main
+        .query::<i64>(cmd("DEL").arg(&keys))
+        .await
+        .expect("DEL");
+    let mut deleted = BTreeSet::new();
+    while deleted.len() < keys.len() {
+        let (channel, key) = message(&mut changes).await;
+        assert_eq!(channel, "__keyevent@0__:del");
+        assert!(deleted.insert(key));
+    }
+}
+
+/// Skips what was heard before the gap, and the gap. Parts of it may be told of each node.
+async fn until_told(subscription: &mut Subscription) {
+    loop {
+        if let PubSubEvent::Gap {
+            cause: GapCause::Moved,
+            ..
+        } = event(subscription).await
+        {
+            return;
+        }
+    }
 }
