@@ -1,6 +1,6 @@
-//! Goal: under random moves of slots, failovers, deaths and freezes of nodes, every result is truthful, and the database is
-//! well again afterwards. Method: callers with a counter each, others that read and write across all nodes, and a seeded
-//! script. `CHAOS_SECONDS` sets its duration (20) and `CHAOS_SEED` the seed, which is printed.
+//! Goal: under random moves of slots, failovers, deaths and freezes of nodes, every result is truthful, the database is
+//! well again afterwards, and another database of the same supervisor does not notice. Method: callers with a counter each,
+//! others that read and write across all nodes and read from replicas, and a seeded script. `CHAOS_SECONDS` sets its duration (20) and `CHAOS_SEED` the seed, which is printed.
 
 use std::{
     env,
@@ -13,11 +13,13 @@ use std::{
 
 use fastrand::Rng;
 use redis::{cmd, pipe};
-use redis_steward::{Database, HealthState};
+use redis_steward::{Config, Database, DatabaseConfig, HealthState, Supervisor};
 use tokio::task::{JoinHandle, block_in_place};
 
 use super::{Rig, load::Load, slot_of};
-use crate::common::{cluster::Cluster, eventually, eventually_async, left_out_on_embedded};
+use crate::common::{
+    RedisServer, cluster::Cluster, eventually, eventually_async, left_out_on_embedded,
+};
 
 const SOON: Duration = Duration::from_secs(60);
 const COUNTERS: usize = 48;
@@ -35,7 +37,19 @@ async fn row_230_random_faults_make_no_result_a_lie() {
 
     let cluster = Cluster::builder(3, 1);
     let cluster = cluster.arg("cluster-require-full-coverage", "no").start();
-    let rig = Rig::with(cluster, |main| main.command_timeout(Duration::from_secs(2))).await;
+    let beside = RedisServer::start();
+    let main = DatabaseConfig::from_url(cluster.url()).command_timeout(Duration::from_secs(2));
+    let config = Config::new()
+        .database("main", main)
+        .database("beside", DatabaseConfig::from_url(beside.url()));
+    let supervisor = Supervisor::spawn(config).await.expect("a supervisor");
+    let rig = Rig {
+        cluster,
+        main: supervisor.database("main").expect("configured"),
+        supervisor,
+    };
+    let beside = rig.supervisor.database("beside").expect("configured");
+    let undisturbed = Load::on(&beside, (0..8).map(|n| format!("counter:{n}")));
     let load = Load::on(&rig.main, (0..COUNTERS).map(|n| format!("counter:{n}")));
     let wide = Wide::start(&rig.main);
     let began = Instant::now();
@@ -48,6 +62,9 @@ async fn row_230_random_faults_make_no_result_a_lie() {
     let is_well = || rig.main.state() == HealthState::Healthy;
     eventually_async(SOON, "healthy again", is_well).await;
     wide.end().await;
+    for tally in undisturbed.end(&beside).await {
+        assert!(tally.failed.is_empty(), "{tally:?}");
+    }
     for tally in load.end(&rig.main).await {
         assert!(tally.acknowledged > 0, "{tally:?}");
     }
@@ -187,6 +204,10 @@ async fn round(main: &Database, caller: usize) {
         assert!(is_right(&values), "{values:?}");
     }
     if let Ok(values) = main.pipeline::<Vec<Option<String>>>(&pipeline).await {
+        assert!(is_right(&values), "{values:?}");
+    }
+    let replicas = main.replica();
+    if let Ok(values) = replicas.pipeline::<Vec<Option<String>>>(&pipeline).await {
         assert!(is_right(&values), "{values:?}");
     }
     tokio::time::sleep(Duration::from_millis(1)).await;
