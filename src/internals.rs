@@ -219,6 +219,7 @@ impl Line {
         let state = DatabaseState::new(
             settings,
             None,
+            None,
             dialler,
             executor,
             Arc::default(),

@@ -73,6 +73,12 @@ impl Registry {
     ) -> Arc<DatabaseState> {
         let dialler = Dialler::new(self.services.clone(), self.connector.clone());
         let outer = part_of.and_then(|part_of| self.state(part_of.whole())?.part_of.clone());
+        let cluster = match (part_of, &outer) {
+            (Some(PartOf::Nodes(cluster)), _) => Some(cluster),
+            (Some(PartOf::Replicas(_)), Some(outer)) => Some(outer.whole()),
+            _ => None,
+        };
+        let cluster = cluster.and_then(|cluster| self.state(cluster));
         let dialler = match (part_of, outer) {
             // Of a node of a cluster.
             (Some(PartOf::Replicas(_)), Some(outer)) => {
@@ -84,6 +90,7 @@ impl Registry {
         DatabaseState::new(
             settings.clone(),
             part_of.cloned(),
+            cluster.map(|cluster| cluster.in_flight.clone()),
             dialler,
             self.executor.clone(),
             self.roster.clone(),

@@ -54,6 +54,7 @@ impl Script {
         let state = DatabaseState::new(
             settings,
             None,
+            None,
             dialler,
             Arc::new(Executor::new(Handle::try_current().ok())),
             Arc::default(),

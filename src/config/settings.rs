@@ -11,6 +11,12 @@ use super::{
 /// The longest deadline, grace or interval, a year: an endless one would overflow the clock.
 pub(crate) const MAX_WAIT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
+/// All nodes of a cluster together may have so many times the commands in flight that one may have.
+const NODES_IN_FLIGHT: usize = 4;
+/// The largest bounds of commands and bytes in flight; see [`InFlight`](crate::net::InFlight).
+pub(super) const MAX_IN_FLIGHT: usize = 8_388_607;
+pub(super) const MAX_IN_FLIGHT_BYTES: usize = 512 << 30;
+
 /// At least one database, with distinct names, in the order in which they were given.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
@@ -70,6 +76,21 @@ impl DatabaseSettings {
             && self.sentinel_username.is_same(&other.sentinel_username)
             && self.sentinel_password.is_same(&other.sentinel_password)
             && self.tls.is_same(&other.tls)
+    }
+
+    /// The most commands and bytes in flight. The settings of a cluster are those of each of its nodes, and so that a
+    /// node that hangs does not use up the room of the others, there is more for all of them together.
+    pub(crate) fn most_in_flight(&self) -> (usize, usize) {
+        let (commands, bytes) = (self.max_in_flight, self.max_in_flight_bytes);
+        if self.address.is_cluster() {
+            let most = |one: usize, most: usize| (NODES_IN_FLIGHT * one).min(most);
+            (
+                most(commands, MAX_IN_FLIGHT),
+                most(bytes, MAX_IN_FLIGHT_BYTES),
+            )
+        } else {
+            (commands, bytes)
+        }
     }
 
     /// Whether more shared connections than the minimum may be opened.

@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
 };
 
-/// Commands and bytes in flight of one database, bounded.
+/// Commands and bytes in flight of one database, bounded. Those of the nodes of a cluster are within those of the whole.
 ///
 /// Both live in one word, so that entering and leaving cost one atomic operation each: the upper 24 bits
 /// count commands, the lower 40 bits bytes. The configuration keeps both bounds below half of that, so
@@ -15,6 +15,7 @@ pub(crate) struct InFlight {
     word: AtomicU64,
     max_commands: AtomicUsize,
     max_bytes: AtomicUsize,
+    whole: Option<Arc<InFlight>>,
 }
 
 const BYTES_BITS: u32 = 40;
@@ -30,10 +31,20 @@ pub(crate) enum AtLimit {
 
 impl InFlight {
     pub(crate) fn new(max_commands: usize, max_bytes: usize) -> Arc<Self> {
+        Self::within(None, max_commands, max_bytes)
+    }
+
+    /// The same for a part of a whole, whose bounds hold as well.
+    pub(crate) fn within(
+        whole: Option<Arc<Self>>,
+        max_commands: usize,
+        max_bytes: usize,
+    ) -> Arc<Self> {
         Arc::new(Self {
             word: AtomicU64::new(0),
             max_commands: AtomicUsize::new(max_commands),
             max_bytes: AtomicUsize::new(max_bytes),
+            whole,
         })
     }
 
@@ -50,23 +61,33 @@ impl InFlight {
 
     /// Takes room for one command of so many bytes, until the permit is dropped.
     pub(crate) fn enter(self: &Arc<Self>, bytes: usize) -> Result<InFlightPermit, AtLimit> {
+        self.add(bytes)?;
+        if let Some(whole) = &self.whole {
+            whole.add(bytes).inspect_err(|_| {
+                self.word.fetch_sub(weight(bytes), Relaxed);
+            })?;
+        }
+        Ok(InFlightPermit {
+            in_flight: self.clone(),
+            weight: weight(bytes),
+        })
+    }
+
+    fn add(&self, bytes: usize) -> Result<(), AtLimit> {
         let (max_commands, max_bytes) = (self.max_commands(), self.max_bytes.load(Relaxed));
         if bytes > max_bytes {
             return Err(AtLimit::Bytes(max_bytes));
         }
-        let weight = ONE_COMMAND | bytes as u64;
-        let before = self.word.fetch_add(weight, Relaxed);
-        let permit = InFlightPermit {
-            in_flight: self.clone(),
-            weight,
-        };
-        if commands(before) >= max_commands {
-            Err(AtLimit::Commands(max_commands))
+        let before = self.word.fetch_add(weight(bytes), Relaxed);
+        let limit = if commands(before) >= max_commands {
+            AtLimit::Commands(max_commands)
         } else if self::bytes(before) + bytes > max_bytes {
-            Err(AtLimit::Bytes(max_bytes))
+            AtLimit::Bytes(max_bytes)
         } else {
-            Ok(permit)
-        }
+            return Ok(());
+        };
+        self.word.fetch_sub(weight(bytes), Relaxed);
+        Err(limit)
     }
 
     /// Commands and bytes in flight now.
@@ -87,7 +108,14 @@ pub(crate) struct InFlightPermit {
 impl Drop for InFlightPermit {
     fn drop(&mut self) {
         self.in_flight.word.fetch_sub(self.weight, Relaxed);
+        if let Some(whole) = &self.in_flight.whole {
+            whole.word.fetch_sub(self.weight, Relaxed);
+        }
     }
+}
+
+fn weight(bytes: usize) -> u64 {
+    ONE_COMMAND | bytes as u64
 }
 
 fn commands(word: u64) -> usize {
@@ -113,6 +141,22 @@ mod tests {
         assert_eq!(in_flight.enter(41).err(), Some(AtLimit::Bytes(100)));
         drop(second);
         assert_eq!(in_flight.now(), (0, 0));
+    }
+
+    #[test]
+    fn what_enters_a_part_is_in_the_whole() {
+        let whole = InFlight::new(3, 100);
+        let parts = [2, 2].map(|most| InFlight::within(Some(whole.clone()), most, 60));
+        let first = [parts[0].enter(10), parts[0].enter(20)];
+        assert_eq!(parts[0].enter(0).err(), Some(AtLimit::Commands(2)));
+        assert_eq!(parts[1].enter(61).err(), Some(AtLimit::Bytes(60)));
+        assert_eq!(whole.now(), (2, 30), "what was refused is in neither");
+        let other = parts[1].enter(60).expect("room");
+        assert_eq!(parts[1].enter(0).err(), Some(AtLimit::Commands(3)));
+        assert_eq!((parts[1].now(), whole.now()), ((1, 60), (3, 90)));
+        drop(first);
+        drop(other);
+        assert_eq!(whole.now(), (0, 0));
     }
 
     #[test]

@@ -135,12 +135,14 @@ impl DatabaseState {
     pub(crate) fn new(
         settings: Arc<DatabaseSettings>,
         part_of: Option<PartOf>,
+        whole: Option<Arc<InFlight>>,
         dialler: Dialler,
         executor: Arc<Executor>,
         roster: Arc<Roster>,
         now: Instant,
     ) -> Arc<Self> {
         let gate = Gate::new(settings.max_parked, executor.clone());
+        let (max_commands, max_bytes) = settings.most_in_flight();
         let id = roster.identify(settings.name.clone());
         let (counters, pool) = (Arc::<Counters>::default(), Arc::default());
         let parking = Parking::new(
@@ -160,7 +162,7 @@ impl DatabaseState {
             executor,
             part_of,
             gate,
-            in_flight: InFlight::new(settings.max_in_flight, settings.max_in_flight_bytes),
+            in_flight: InFlight::within(whole, max_commands, max_bytes),
             counters,
             permits: Permits::new(settings.max_connections, settings.shared_min),
             pool,
@@ -204,8 +206,8 @@ impl DatabaseState {
     pub(crate) fn change(&self, settings: &Arc<DatabaseSettings>, changes: &Changes) {
         self.permits
             .resize(settings.max_connections, settings.shared_min);
-        self.in_flight
-            .resize(settings.max_in_flight, settings.max_in_flight_bytes);
+        let (max_commands, max_bytes) = settings.most_in_flight();
+        self.in_flight.resize(max_commands, max_bytes);
         self.gate.resize(settings.max_parked);
         self.parking.resize(settings.max_parked);
         let (needs_new_connections, is_of_another_kind) = {

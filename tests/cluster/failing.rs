@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use redis::cmd;
-use redis_steward::{DatabaseConfig, Error, HealthState, Reason};
+use redis_steward::{DatabaseConfig, Error, HealthState, Limit, Reason};
 use tokio::task::block_in_place;
 
 use super::{Rig, key_of, load::Load};
@@ -205,4 +205,54 @@ async fn row_229_a_server_that_is_no_node_of_a_cluster() {
         .expect_err("no cluster");
     let text = error.to_string();
     assert!(text.contains("cluster support disabled"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_in_flight_are_bounded_for_each_node_and_for_all() {
+    if left_out_on_embedded() {
+        return;
+    }
+    // Four nodes would be within four times the bound of one.
+    let rig = Rig::with(Cluster::start(5, 0), |main| main.max_in_flight(1)).await;
+    let keys: Vec<_> = (0..5).map(|node| key_of(&rig.cluster, node)).collect();
+    for key in &keys {
+        let set = cmd("SET").arg(key).arg(1).take();
+        rig.main.query::<()>(set).await.expect("one at a time");
+    }
+    for node in 0..5 {
+        rig.cluster.freeze(node);
+    }
+    let get = |key: &String| {
+        let (main, get) = (rig.main.clone(), cmd("GET").arg(key).take());
+        tokio::spawn(async move { main.query::<i64>(get).await })
+    };
+    let under_way = || {
+        let statistics = rig.supervisor.statistics();
+        statistics.databases["main"].in_flight
+    };
+    let mut calls = Vec::new();
+    for (n, key) in keys[..4].iter().enumerate() {
+        calls.push(get(key));
+        eventually_async(SOON, "it is in flight", || under_way() == n + 1).await;
+    }
+    let limit = |result: Result<i64, Error>| match result.expect_err("no room") {
+        Error::Overloaded { limit, .. } => limit,
+        other => panic!("{other}"),
+    };
+    assert_eq!(
+        limit(get(&keys[0]).await.expect("no panic")),
+        Limit::Commands(1)
+    );
+    assert_eq!(
+        limit(get(&keys[4]).await.expect("no panic")),
+        Limit::Commands(4)
+    );
+    for node in 0..5 {
+        rig.cluster.thaw(node);
+    }
+    for call in calls {
+        let value = call.await.expect("no panic").expect("a reply");
+        assert_eq!(value, 1);
+    }
+    eventually_async(SOON, "all have ended", || under_way() == 0).await;
 }

@@ -96,6 +96,7 @@ pub(super) const LEFT_OUT: &[(&str, &[&str])] = &[
             "cluster/commands.rs::commands_without_keys_run_at_one_node_or_at_all",
             "cluster/commands.rs::keys_of_several_nodes_are_read_and_written_at_once_and_come_in_the_order_of_the_caller",
             "cluster/commands.rs::what_cannot_be_split_is_refused_before_it_is_sent_and_a_hash_tag_helps",
+            "cluster/failing.rs::calls_in_flight_are_bounded_for_each_node_and_for_all",
             "cluster/failing.rs::row_224_a_killed_primary_concerns_its_slots_alone",
             "cluster/failing.rs::row_224_patient_callers_wait_for_the_replica",
             "cluster/failing.rs::row_225_a_replica_that_is_promoted_by_hand_costs_no_call",

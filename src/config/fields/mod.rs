@@ -367,7 +367,8 @@ fields! {
         /// The most commands in flight at once; further ones are refused as overload.
         ///
         /// It bounds the memory and the delay that a slow server can cause in this process. A
-        /// refused command has not run. Lower it to shed load earlier.
+        /// refused command has not run. Lower it to shed load earlier. In a cluster it is the bound of each node; all
+        /// nodes together have four times as much room.
         // They are counted in 24 bits, of which one is room for callers that are refused
         // (`net/in_flight.rs`).
         fixed max_in_flight(commands): usize, default(65_536), range(1..=8_388_607);
@@ -375,7 +376,8 @@ fields! {
         /// The most bytes of requests in flight at once; further commands are refused as overload.
         ///
         /// The arguments of commands make up most of it. Lower it where memory is scarce, and raise
-        /// it above the largest pipeline that you send.
+        /// it above the largest pipeline that you send. In a cluster it is the bound of each node; all nodes together have
+        /// four times as much room.
         // They are counted in 40 bits.
         fixed max_in_flight_bytes(bytes): usize, default(512 MiB), range(1 KiB..=512 GiB);
 
