@@ -20,6 +20,7 @@ impl Config {
     /// | `REDIS_PORT` | `6379` | |
     /// | `REDIS_USERNAME` | | where the URL has none |
     /// | `REDIS_PASSWORD` | | where the URL has none |
+    /// | `REDIS_PASSWORD_FILE` | | a file with the password; see [`password_file`](crate::DatabaseConfig::password_file) |
     /// | `REDIS_SENTINEL_USERNAME` | | for the sentinels of a URL with some |
     /// | `REDIS_SENTINEL_PASSWORD` | | for the sentinels of a URL with some |
     /// | `REDIS_PROTOCOL` | `2` | `2`, `3`, `resp2` or `resp3`, where the URL has none |
@@ -118,6 +119,9 @@ pub(super) fn read(config: &mut Config, environment: &Environment) -> Vec<Proble
 /// The beginning of the variables that are this crate's own.
 const OWN: &str = "REDIS_STEWARD_";
 
+/// A file with the password, as images of databases take it.
+const PASSWORD_FILE: &str = "REDIS_PASSWORD_FILE";
+
 /// Variables of this crate that are no settings of databases.
 pub(super) const CONFIG_FILE: &str = "REDIS_STEWARD_CONFIG";
 pub(super) const ALLOW_READABLE_SECRETS: &str = "REDIS_STEWARD_ALLOW_READABLE_SECRETS";
@@ -147,7 +151,9 @@ impl Reading<'_> {
         let mut found = Vec::new();
         for field in fields::all() {
             let own = format!("{OWN}{}", spelled(field.key));
-            let names = field.variable.map(str::to_owned).into_iter().chain([own]);
+            let file = (field.key == "credentials").then(|| PASSWORD_FILE.to_owned());
+            let names = field.variable.map(str::to_owned).into_iter();
+            let names = names.chain(file).chain([own]);
             let is_ours =
                 |name: &str| !name.starts_with(OWN) || !is_of_others(self.environment, name);
             let is_left_out = |name: &String| {
@@ -361,7 +367,13 @@ impl Reading<'_> {
     fn value(&mut self, variable: &str, field: &Field) -> Option<String> {
         match self.environment.get(variable)? {
             Ok(text) if ["password", "sentinel_password"].contains(&field.key) => Some(text),
-            Ok(text) => Some(text.trim().to_owned()).filter(|text| !text.is_empty()),
+            Ok(text) => {
+                let text = Some(text.trim()).filter(|text| !text.is_empty())?;
+                Some(match variable {
+                    PASSWORD_FILE => format!("file:{text}"),
+                    _ => text.to_owned(),
+                })
+            }
             Err(message) => {
                 self.problems.push(Problem::new(None, variable, message));
                 None

@@ -3,7 +3,10 @@ use std::{collections::HashSet, ffi::OsStr};
 use secrecy::ExposeSecret;
 
 use super::*;
-use crate::config::{DatabaseConfig, Protocol, fields::FIELDS, resolve};
+use crate::{
+    config::{DatabaseConfig, Protocol, fields::FIELDS, resolve},
+    credentials::CredentialsSource,
+};
 
 fn read(variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
     from(&Environment::from_iter(variables.iter().copied()))
@@ -413,4 +416,34 @@ fn variables_set_tls_beside_a_url() {
         let shown = tls(variables);
         assert!(shown.starts_with(expected), "{variables:?}: {shown}");
     }
+}
+
+#[test]
+fn a_variable_names_the_file_of_the_password() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let [file, other] = ["redis", "other"].map(|name| folder.path().join(name));
+    for file in [&file, &other] {
+        std::fs::write(file, "canary").expect("written");
+    }
+    let first = |variables: &[(&str, &str)]| {
+        let settings = resolve(read(variables).unwrap()).unwrap();
+        settings.databases[0].credentials.clone()
+    };
+    let path = format!(" {}\n", file.display());
+    let variable = ("REDIS_PASSWORD_FILE", path.as_str());
+    let of_file = Some(CredentialsSource::file(&file));
+    assert_eq!(first(&[variable]), of_file);
+    assert_eq!(first(&[variable, ("REDIS_DB_CACHE", "1")]), of_file);
+    assert_eq!(first(&[("REDIS_PASSWORD_FILE", "")]), None);
+    let own = format!("file:{}", other.display());
+    let own = ("REDIS_STEWARD_CREDENTIALS", own.as_str());
+    let of_other = Some(CredentialsSource::file(&other));
+    assert_eq!(first(&[variable, own]), of_other, "the more specific one");
+    let missing = read(&[("REDIS_PASSWORD_FILE", "/nowhere")]).unwrap();
+    let error = resolve(missing).unwrap_err().to_string();
+    assert!(
+        error.contains("names /nowhere, which cannot be read"),
+        "{error}"
+    );
+    assert!(error.contains("REDIS_PASSWORD_FILE"), "{error}");
 }

@@ -96,8 +96,8 @@ fields! {
         ///
         /// It is asked at every dial, and again for open connections: see
         /// [`CredentialsProvider`](crate::CredentialsProvider). A [`password`](Self::password) of a stronger source, such as
-        /// a variable over a file, is used instead. Files and variables have
-        /// [`password_file`](Self::password_file) and [`password_command`](Self::password_command).
+        /// a variable over a file, is used instead. Files have [`password_file`](Self::password_file) and
+        /// [`password_command`](Self::password_command), and variables `REDIS_PASSWORD_FILE`.
         credentials(provider: impl CredentialsProvider) via CredentialsSource::provider:
             Option<CredentialsSource> => credentials: Option<CredentialsSource>,
             default("the user name and the password"),

@@ -292,6 +292,11 @@ impl<'a> Reader<'a> {
             target.offer_url(url, &origin(level, entry));
             return;
         }
+        let path = text.trim().strip_prefix("file:").map(str::trim);
+        let text = match path.filter(|path| field.key == "credentials" && !path.is_empty()) {
+            Some(path) => format!("file:{}", self.in_folder(path).display()),
+            None => text,
+        };
         self.set(target, field.key, &text, entry, level);
     }
 

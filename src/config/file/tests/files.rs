@@ -176,3 +176,17 @@ fn a_missing_file_is_an_error_and_no_file_is_the_environment() {
         "h:6379"
     );
 }
+
+#[test]
+fn files_of_credentials_start_at_the_folder_of_the_file() {
+    let folder = folder(&[
+        ("redis.yaml", "credentials: \"file: secret\"\n", 0o600),
+        ("secret", "canary\n", 0o600),
+    ]);
+    let path = folder.path().join("redis.yaml");
+    let no_variables = Environment::from_iter([("UNUSED", "")]);
+    let config = finish(read_file(&path, &no_variables)).expect("valid");
+    let settings = resolve(config).expect("valid");
+    let secret = CredentialsSource::file(folder.path().join("secret"));
+    assert_eq!(settings.databases[0].credentials, Some(secret));
+}
