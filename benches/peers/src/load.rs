@@ -96,7 +96,12 @@ impl<P: Peer> Caller<P> {
             1 => 1,
             _ => SAMPLE,
         };
-        let least = if is_near { 1 } else { self.case.turns() };
+        let least = match self.case.command {
+            // One of each kind.
+            Command::Mixed => FRESH_EVERY,
+            _ if is_near => 1,
+            _ => self.case.turns(),
+        };
         let mut calls = 0;
         let mut latencies = Vec::new();
         loop {

