@@ -12,6 +12,8 @@ pub struct Address {
     pub authority: Option<Arc<Authority>>,
     /// The ports of all nodes, if it is a cluster.
     pub nodes: Option<Arc<[u16]>>,
+    /// It reads through a near cache.
+    pub is_near: bool,
 }
 
 impl Address {
@@ -21,6 +23,7 @@ impl Address {
             port,
             authority: None,
             nodes: None,
+            is_near: false,
         }
     }
 
@@ -28,6 +31,14 @@ impl Address {
         Self {
             nodes: Some(nodes.clone()),
             ..Self::of_server(nodes[0])
+        }
+    }
+
+    /// The same, read through a near cache.
+    pub fn near(self) -> Self {
+        Self {
+            is_near: true,
+            ..self
         }
     }
 

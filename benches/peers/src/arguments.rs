@@ -199,6 +199,16 @@ mod tests {
     }
 
     #[test]
+    fn a_pattern_without_near_fits_no_case_with_a_near_cache() {
+        let is_near = |name: &String| name.contains("/near/");
+        let plain = names(&["get-16B/64", "get-1KiB/64"]).expect("cases");
+        assert!(!plain.iter().any(is_near), "{plain:?}");
+        let near = names(&["near"]).expect("cases");
+        assert_eq!(near.len(), 8);
+        assert!(near.iter().all(is_near), "{near:?}");
+    }
+
+    #[test]
     fn a_pattern_that_fits_nothing_is_answered_with_the_names() {
         let problem = names(&["get", "hget"]).expect_err("there is no hget");
         assert!(

@@ -1,5 +1,5 @@
-//! What is measured: one command, with so many calls outstanding, on one runtime, at one server, with or without TLS, or
-//! at a cluster.
+//! What is measured: one command, with so many calls outstanding, on one runtime, at one server, with or without TLS or a
+//! near cache, or at a cluster.
 
 use serde::Serialize;
 
@@ -12,6 +12,10 @@ pub const PIPELINE: usize = 100;
 const MGET: usize = 10;
 /// Keys that each task of a cluster's case takes in turns, so that it alone asks more than one node.
 const IN_TURNS: usize = 8;
+/// Keys that all tasks of a near cache's case read in turns.
+const NEAR_KEYS: usize = 1_000;
+/// Of so many calls of a mixed case, one asks for a key that no cache has.
+pub const FRESH_EVERY: usize = 10;
 
 const KIB: usize = 1024;
 const LARGE: usize = 16 * KIB;
@@ -26,6 +30,9 @@ pub enum Command {
     Pipeline,
     /// One for [`MGET`] keys. Measured at a cluster only, where they lie on several nodes.
     Mget,
+    /// GETs that a near cache answers while another connection changes their keys, and one in [`FRESH_EVERY`] that it cannot
+    /// answer. Measured with a near cache only.
+    Mixed,
 }
 
 /// What the clients are connected to.
@@ -37,6 +44,8 @@ pub enum Service {
     Tls,
     /// Three primaries, with the slots spread over them.
     Cluster,
+    /// The server, read through a cache of the client's that the server tells of changes.
+    Near,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +60,7 @@ pub struct Case {
 }
 
 /// Each is measured with every number of outstanding calls.
-const COMMANDS: [(Command, usize); 9] = [
+const COMMANDS: [(Command, usize); 10] = [
     (Command::Get, 16),
     (Command::Get, KIB),
     (Command::Get, LARGE),
@@ -61,13 +70,14 @@ const COMMANDS: [(Command, usize); 9] = [
     (Command::Incr, 0),
     (Command::Pipeline, 16),
     (Command::Mget, 16),
+    (Command::Mixed, 16),
 ];
 
 impl Case {
     /// Every case, in the order in which it is measured and reported.
     pub fn all() -> Vec<Self> {
         let mut cases = Vec::new();
-        for service in [Service::Server, Service::Tls, Service::Cluster] {
+        for service in Service::ALL {
             for flavour in Flavour::ALL {
                 for (command, bytes) in COMMANDS {
                     cases.extend(command.outstanding().iter().map(|&outstanding| Self {
@@ -85,7 +95,7 @@ impl Case {
     }
 
     /// The cases of a run of about a minute: how it scales for the smallest command, and every
-    /// other command once, without TLS and without a cluster.
+    /// other command once, without TLS, a cluster or a near cache.
     pub fn quick() -> Vec<Self> {
         let mut cases = Self::all();
         cases.retain(|case| case.service == Service::Server);
@@ -105,6 +115,7 @@ impl Case {
             Service::Server => "",
             Service::Tls => "/tls",
             Service::Cluster => "/cluster",
+            Service::Near => "/near",
         };
         let (work, outstanding) = (self.work(), self.outstanding);
         format!("{work}{service}/{outstanding}/{}", self.flavour)
@@ -116,6 +127,7 @@ impl Case {
             Service::Server => "",
             Service::Tls => " over TLS",
             Service::Cluster => " at a cluster",
+            Service::Near => " with a near cache",
         };
         format!("{}{service}", self.flavour)
     }
@@ -132,15 +144,24 @@ impl Case {
             Command::Incr => "incr".into(),
             Command::Pipeline => format!("pipeline-{PIPELINE}"),
             Command::Mget => format!("mget-{MGET}"),
+            Command::Mixed => format!("mixed-{size}"),
         }
     }
 
-    /// The keys that each task has: those of one call, or those that its calls take in turns.
-    pub fn keys_per_task(&self) -> usize {
+    /// The sets of keys that there are: one for each task, or one for all of them.
+    pub fn key_sets(&self) -> usize {
+        match self.service {
+            Service::Near => 1,
+            Service::Server | Service::Tls | Service::Cluster => self.outstanding,
+        }
+    }
+
+    /// The keys of a set: those of one call, or those that the calls of a task take in turns.
+    pub fn keys_per_set(&self) -> usize {
         match self.command {
             Command::Pipeline => PIPELINE,
             Command::Mget => MGET,
-            Command::Get | Command::Set | Command::Incr => self.turns(),
+            Command::Get | Command::Set | Command::Incr | Command::Mixed => self.turns(),
         }
     }
 
@@ -148,20 +169,23 @@ impl Case {
     pub fn turns(&self) -> usize {
         match (self.command, self.service) {
             (Command::Get | Command::Set | Command::Incr, Service::Cluster) => IN_TURNS,
+            (_, Service::Near) => NEAR_KEYS,
             _ => 1,
         }
     }
 
     /// On actix there are two series only, because its runtime is tokio's current-thread one. And over TLS and at a cluster
-    /// one each, and some single cases.
+    /// one each, and some single cases; with a near cache some single cases.
     fn is_measured(&self) -> bool {
         let is_actix = self.flavour == Flavour::Actix;
         match self.service {
             Service::Server => {
-                self.command != Command::Mget && (!is_actix || self.is_measured_on_actix())
+                !matches!(self.command, Command::Mget | Command::Mixed)
+                    && (!is_actix || self.is_measured_on_actix())
             }
             Service::Tls => !is_actix && self.is_measured_over_tls(),
             Service::Cluster => !is_actix && self.is_measured_at_a_cluster(),
+            Service::Near => !is_actix && self.is_measured_with_a_near_cache(),
         }
     }
 
@@ -188,9 +212,21 @@ impl Case {
         }
     }
 
+    fn is_measured_with_a_near_cache(&self) -> bool {
+        match (self.command, self.bytes) {
+            (Command::Get, 16) => matches!(self.outstanding, 1 | 64),
+            (Command::Get, KIB) | (Command::Mixed, _) => self.outstanding == 64,
+            _ => false,
+        }
+    }
+
     fn is_large_on_threads(&self) -> bool {
         self.bytes == LARGE && self.outstanding == 64 && self.flavour == Flavour::MultiThread
     }
+}
+
+impl Service {
+    const ALL: [Self; 4] = [Self::Server, Self::Tls, Self::Cluster, Self::Near];
 }
 
 impl Command {
@@ -239,6 +275,13 @@ mod tests {
         };
         assert_eq!(at_a_cluster.name(), "set-16KiB/cluster/256/current-thread");
         assert_eq!(at_a_cluster.setting(), "current-thread at a cluster");
+        let near = Case {
+            command: Command::Mixed,
+            service: Service::Near,
+            ..case
+        };
+        assert_eq!(near.name(), "mixed-16KiB/near/256/current-thread");
+        assert_eq!(near.setting(), "current-thread with a near cache");
         let names: Vec<_> = Case::all().iter().map(Case::name).collect();
         assert!(names.contains(&"pipeline-100/64/multi-thread".into()));
         assert!(names.contains(&"incr/1/multi-thread".into()));
@@ -285,6 +328,22 @@ mod tests {
         assert_eq!(counts, [10, 10, 0]);
         let threads = names(Service::Cluster, Flavour::MultiThread);
         for name in ["get-16B/cluster/1024", "mget-10/cluster/16"] {
+            let name = format!("{name}/multi-thread");
+            assert!(threads.contains(&name), "{threads:?}");
+        }
+    }
+
+    #[test]
+    fn with_a_near_cache_there_are_four_cases_on_each_of_two_runtimes() {
+        let counts = Flavour::ALL.map(|flavour| names(Service::Near, flavour).len());
+        assert_eq!(counts, [4, 4, 0]);
+        let threads = names(Service::Near, Flavour::MultiThread);
+        for name in [
+            "get-16B/near/1",
+            "get-16B/near/64",
+            "get-1KiB/near/64",
+            "mixed-16B/near/64",
+        ] {
             let name = format!("{name}/multi-thread");
             assert!(threads.contains(&name), "{threads:?}");
         }

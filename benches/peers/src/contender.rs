@@ -15,10 +15,10 @@ use crate::{
     dataset::Records,
     figures::Figures,
     limit::Limit,
-    load,
+    load, near,
     peer::{
         Bb8, Deadpool, Fred, FredPool, Glide, GlideCluster, Manager, Multiplexed, Observed, Peer,
-        RedisRsCluster, Rustis, Steward, Tower, TowerCluster,
+        RedisRsCluster, Rustis, RustisNear, Steward, Tower, TowerCluster, TowerNear,
     },
     program::Programs,
 };
@@ -102,11 +102,30 @@ impl Name {
         .into_iter()
     }
 
-    /// Whether it can do what is measured. All can, if it is no cluster.
+    /// Whether it can do what is measured. All can, if it is neither a cluster nor a near cache.
     pub fn is_able_to(self, case: Case) -> bool {
-        if case.service != Service::Cluster {
-            return true;
+        match case.service {
+            Service::Server | Service::Tls => true,
+            Service::Cluster => self.is_able_to_at_a_cluster(case.command),
+            Service::Near => self.has_a_near_cache(),
         }
+    }
+
+    /// The pools would have a cache for each connection, and the others have none: fred hands on what the server tells, and
+    /// redis-benchmark is no client.
+    fn has_a_near_cache(self) -> bool {
+        matches!(
+            self,
+            Self::RedisSteward
+                | Self::RedisStewardObserved
+                | Self::RedisRs
+                | Self::RedisRsManager
+                | Self::Rustis
+                | Self::RedisTower
+        )
+    }
+
+    fn is_able_to_at_a_cluster(self, command: Command) -> bool {
         match self {
             Self::RedisSteward
             | Self::RedisStewardObserved
@@ -114,9 +133,9 @@ impl Name {
             | Self::RedisTower
             | Self::ValkeyGlide => true,
             // The keys of a pipeline have to be in one slot.
-            Self::RedisRs => case.command != Command::Pipeline,
+            Self::RedisRs => command != Command::Pipeline,
             // Those of a command, too.
-            Self::Fred | Self::FredPool => case.command != Command::Mget,
+            Self::Fred | Self::FredPool => command != Command::Mget,
             // They know no clusters; redis-benchmark asks for one key, and so one node.
             Self::RedisRsManager
             | Self::DeadpoolRedis
@@ -165,6 +184,12 @@ impl Name {
             (Self::ValkeyGlide, Service::Cluster) => {
                 return client::<GlideCluster>(address, case, records).await;
             }
+            (Self::Rustis, Service::Near) => {
+                return client::<RustisNear>(address, case, records).await;
+            }
+            (Self::RedisTower, Service::Near) => {
+                return client::<TowerNear>(address, case, records).await;
+            }
             _ => {}
         }
         match self {
@@ -210,6 +235,7 @@ async fn client<P: Peer>(
         address,
         case,
         records: records.clone(),
+        turns: 0,
     }))
 }
 
@@ -218,11 +244,21 @@ struct Client<P> {
     address: Address,
     case: Case,
     records: Arc<[Records]>,
+    turns: usize,
 }
 
 impl<P: Peer> Contender for Client<P> {
     fn round(&mut self, length: Duration) -> Turn<'_> {
-        Box::pin(load::run(&self.peer, self.case, &self.records, length))
+        let turn = self.turns;
+        self.turns += 1;
+        Box::pin(async move {
+            if self.case.service == Service::Near {
+                let Self { peer, address, .. } = self;
+                return near::run(peer, address, self.case, &self.records, turn, length).await;
+            }
+            let round = load::run(&self.peer, self.case, &self.records, turn, length).await?;
+            Ok(round.figures)
+        })
     }
 
     fn reconnect(&mut self) -> Pin<Box<dyn Future<Output = Result<()>> + '_>> {

@@ -1,7 +1,7 @@
 //! The keys and values of a case, a set for each task, so that a reply that reaches the wrong
 //! caller is noticed.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::AtomicU32};
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
@@ -13,10 +13,12 @@ use crate::{
     peer::expect_value,
 };
 
-/// What one task asks for: a key and its value, or as many as one call has, or as it takes in turns.
+/// What one task asks for, or all: a key and its value, or as many as one call has, or as are taken in turns.
 pub struct Records {
     pub keys: Vec<String>,
     pub values: Vec<Bytes>,
+    /// How often another connection has changed each of them; empty if none does.
+    pub changes: Vec<AtomicU32>,
 }
 
 /// The records of all tasks, and the connection that writes them.
@@ -35,10 +37,9 @@ enum Store {
 impl Dataset {
     /// Empties the server and writes what the case will read.
     pub fn write(address: &Address, case: Case) -> Result<Self> {
-        let per_task = case.keys_per_task();
-        let tasks = (0..case.outstanding).map(|task| Records::of(task, per_task, case.bytes));
+        let sets = (0..case.key_sets()).map(|set| Records::of_case(set, case));
         let mut dataset = Self {
-            records: tasks.collect(),
+            records: sets.collect(),
             case,
             store: Store::open(address).context("writing the data set")?,
         };
@@ -52,7 +53,7 @@ impl Dataset {
         match self.case.command {
             Command::Incr => self.reset().context("resetting the counters"),
             Command::Set => self.clear().context("removing what was written"),
-            Command::Get | Command::Pipeline | Command::Mget => Ok(()),
+            Command::Get | Command::Pipeline | Command::Mget | Command::Mixed => Ok(()),
         }
     }
 
@@ -77,7 +78,7 @@ impl Dataset {
 
     fn reset(&mut self) -> Result<()> {
         self.clear()?;
-        for (task, Records { keys, values }) in self.records.iter().enumerate() {
+        for (task, Records { keys, values, .. }) in self.records.iter().enumerate() {
             if self.case.command == Command::Incr {
                 let start = count_start(task).to_string();
                 self.store
@@ -131,11 +132,31 @@ impl Store {
 }
 
 impl Records {
-    pub fn of(task: usize, count: usize, bytes: usize) -> Self {
-        let numbers = task * count..(task + 1) * count;
+    /// The set of a task, or of all, in a case.
+    pub fn of_case(set: usize, case: Case) -> Self {
+        let records = Self::of(set, case.keys_per_set(), case.bytes);
+        if case.command == Command::Mixed {
+            return records.changing();
+        }
+        records
+    }
+
+    pub fn of(set: usize, count: usize, bytes: usize) -> Self {
+        let numbers = set * count..(set + 1) * count;
         Self {
             keys: numbers.clone().map(key).collect(),
             values: numbers.map(|number| value(number, bytes)).collect(),
+            changes: Vec::new(),
+        }
+    }
+
+    /// With values that say which one of their key's they are.
+    fn changing(self) -> Self {
+        let places = 0..self.keys.len();
+        Self {
+            values: places.clone().map(|place| changed(place, 0)).collect(),
+            changes: places.map(|_| AtomicU32::new(0)).collect(),
+            ..self
         }
     }
 }
@@ -154,6 +175,18 @@ pub fn key(number: usize) -> String {
 pub fn value(number: usize, bytes: usize) -> Bytes {
     let pattern = format!("value{number:06}of");
     pattern.bytes().cycle().take(bytes).collect()
+}
+
+/// The value of a key after so many changes: 16 B.
+pub fn changed(place: usize, changes: u32) -> Bytes {
+    format!("{place:05}:{changes:010}").into()
+}
+
+/// After how many changes this is the value of a key; `None` if it never is.
+pub fn changes_of(place: usize, value: &[u8]) -> Option<u32> {
+    let (own, changes) = std::str::from_utf8(value).ok()?.split_once(':')?;
+    let is_whole = (own.len(), changes.len()) == (5, 10);
+    (is_whole && own.parse() == Ok(place)).then(|| changes.parse().ok())?
 }
 
 #[cfg(test)]
@@ -203,6 +236,16 @@ mod tests {
         assert!(error.is::<WrongReply>(), "{error:#}");
         dataset.renew().expect("emptied");
         assert!(dataset.check().is_err());
+    }
+
+    #[test]
+    fn a_value_that_changes_says_whose_it_is_and_after_how_many_changes() {
+        let value = changed(7, 42);
+        assert_eq!(value.len(), 16);
+        assert_eq!(changes_of(7, &value), Some(42));
+        assert_eq!(changes_of(8, &value), None);
+        assert_eq!(changes_of(7, &value[..15]), None);
+        assert_eq!(changes_of(7, b""), None);
     }
 
     #[test]

@@ -143,7 +143,9 @@ impl Shape {
 fn arguments(case: Case) -> Vec<String> {
     let key = dataset::key(0);
     match case.command {
-        Command::Get | Command::Pipeline | Command::Mget => vec!["GET".into(), key],
+        Command::Get | Command::Pipeline | Command::Mget | Command::Mixed => {
+            vec!["GET".into(), key]
+        }
         Command::Incr => vec!["INCR".into(), key],
         Command::Set => {
             let value = dataset::value(0, case.bytes);
@@ -180,6 +182,7 @@ fn parse(output: &str) -> Result<Figures> {
         p50_micros: p50_millis * 1e3,
         p99_micros: p99_millis * 1e3,
         p999_micros: None,
+        hit_share: None,
     })
 }
 

@@ -24,6 +24,7 @@ mod limit;
 mod load;
 mod machine;
 mod measure;
+mod near;
 mod peer;
 mod program;
 mod progress;

@@ -265,6 +265,7 @@ mod tests {
         p50_micros: 1.0,
         p99_micros: 1.0,
         p999_micros: None,
+        hit_share: None,
     };
 
     /// What the turn of such a contender gives, and why it was repeated.

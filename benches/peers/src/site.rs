@@ -47,6 +47,7 @@ impl Site {
     pub fn address(&self, case: Case) -> Result<Address> {
         match case.service {
             Service::Server => Ok(self.server.address()),
+            Service::Near => Ok(self.server.address().near()),
             Service::Tls => self.server.tls_address().context("the server has no TLS"),
             Service::Cluster => {
                 let cluster = self.cluster.as_ref().context("there is no cluster")?;

@@ -10,9 +10,11 @@ mod glide_cluster;
 mod observed;
 mod redis_rs;
 mod rustis;
+mod rustis_near;
 mod steward;
 mod tower;
 mod tower_cluster;
+mod tower_near;
 
 use std::{
     error::Error,
@@ -34,13 +36,17 @@ pub use self::{
     observed::Observed,
     redis_rs::{Cluster as RedisRsCluster, Manager, Multiplexed, with_nodelay},
     rustis::Rustis,
+    rustis_near::RustisNear,
     steward::Steward,
     tower::Tower,
     tower_cluster::TowerCluster,
+    tower_near::TowerNear,
 };
 
 /// Connections of each pool that lends them out.
 const POOL: usize = 16;
+/// Keys that each near cache has room for, so that none has to make room in a turn.
+const NEAR_KEYS: usize = 1 << 20;
 
 /// A client as its users see it: a handle that is cloned for each task. Calls are dispatched
 /// statically, so that the bench adds no allocation to any of them.

@@ -4,21 +4,24 @@
 //! is off by default; no response timeout, instead of the default of 500 ms, which saves a timer
 //! for each call; a queue for every call that this bench has outstanding, and a write buffer of
 //! 64 KiB, as the documentation suggests for high concurrency (the defaults are 50 and 8 KiB). Over TLS, the authority.
-//! At a cluster it is `TCP_NODELAY` and the write buffer; there is no response timeout by default.
+//! Through a near cache it is RESP3, which that needs, and room for [`NEAR_KEYS`] keys; all commands that can be are cached by
+//! default. At a cluster it is `TCP_NODELAY` and the write buffer; there is no response timeout by default.
 
-use std::future::Future;
+use std::{future::Future, num::NonZeroUsize};
 
 use anyhow::Result;
 use bytes::Bytes;
 use redis::{
-    AsyncConnectionConfig, Client, ConnectionInfo, IntoConnectionInfo, TlsCertificates,
+    AsyncConnectionConfig, Client, ConnectionInfo, IntoConnectionInfo, ProtocolVersion,
+    TlsCertificates,
     aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig, MultiplexedConnection},
+    caching::CacheConfig,
     cluster::ClusterClient,
     cluster_async::ClusterConnection,
     io::tcp::TcpSettings,
 };
 
-use super::{Peer, commands};
+use super::{NEAR_KEYS, Peer, commands};
 use crate::address::Address;
 
 const QUEUE: usize = 1024;
@@ -44,7 +47,11 @@ pub fn with_nodelay(address: impl IntoConnectionInfo) -> Result<ConnectionInfo> 
 }
 
 pub(super) fn info(address: &Address) -> Result<ConnectionInfo> {
-    let info = with_nodelay(address.url())?;
+    let mut info = with_nodelay(address.url())?;
+    if address.is_near {
+        let settings = info.redis_settings().clone();
+        info = info.set_redis_settings(settings.set_protocol(ProtocolVersion::RESP3));
+    }
     let Some(authority) = &address.authority else {
         return Ok(info);
     };
@@ -64,9 +71,17 @@ pub(super) fn config() -> AsyncConnectionConfig {
         .set_write_backpressure_boundary(WRITE_BUFFER)
 }
 
+fn cache() -> CacheConfig {
+    let room = NonZeroUsize::new(NEAR_KEYS).expect("BUG: there is room");
+    CacheConfig::new().set_size(room)
+}
+
 impl Connect for MultiplexedConnection {
     async fn connect(address: &Address) -> Result<Self> {
-        let (client, config) = (Client::open(info(address)?)?, config());
+        let (client, mut config) = (Client::open(info(address)?)?, config());
+        if address.is_near {
+            config = config.set_cache_config(cache());
+        }
         let connection = client.get_multiplexed_async_connection_with_config(&config);
         Ok(connection.await?)
     }
@@ -75,10 +90,13 @@ impl Connect for MultiplexedConnection {
 impl Connect for ConnectionManager {
     async fn connect(address: &Address) -> Result<Self> {
         let client = Client::open(info(address)?)?;
-        let config = ConnectionManagerConfig::new()
+        let mut config = ConnectionManagerConfig::new()
             .set_response_timeout(None)
             .set_pipeline_buffer_size(QUEUE)
             .set_write_backpressure_boundary(WRITE_BUFFER);
+        if address.is_near {
+            config = config.set_cache_config(cache());
+        }
         Ok(client.get_connection_manager_with_config(config).await?)
     }
 }

@@ -16,10 +16,10 @@ use super::{Peer, expect};
 use crate::address::Address;
 
 #[derive(Clone)]
-pub struct Rustis(Client);
+pub struct Rustis(pub(super) Client);
 
 /// Its byte string, which is a `Vec<u8>` to serde.
-pub struct Value(BulkString);
+pub struct Value(pub(super) BulkString);
 
 impl Peer for Rustis {
     type Reply = Value;

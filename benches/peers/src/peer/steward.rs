@@ -1,16 +1,18 @@
-//! redis-steward with its default settings, through the `redis` crate's `AsyncCommands`. Set: over TLS, the authority.
+//! redis-steward with its default settings, through the `redis` crate's `AsyncCommands`. Set: over TLS, the authority, and
+//! for a near cache room for [`NEAR_KEYS`] keys.
 
 use std::time::Duration;
 
 use anyhow::Result;
 use bytes::Bytes;
-use redis_steward::{Config, Database, Supervisor};
+use redis_steward::{Config, Database, DatabaseConfig, Supervisor};
 
-use super::{Peer, commands};
+use super::{NEAR_KEYS, Peer, commands};
 use crate::address::Address;
 
 const READY_WITHIN: Duration = Duration::from_secs(5);
 const GRACE: Duration = Duration::from_secs(5);
+const NEAR_BYTES: usize = 1 << 30;
 
 #[derive(Clone)]
 pub struct Steward {
@@ -32,9 +34,19 @@ impl Peer for Steward {
             None => address.url(),
             Some(authority) => format!("{}?ca_file={}", address.url(), authority.file().display()),
         };
-        let supervisor = Supervisor::spawn(Config::single(url)).await?;
+        let mut config = DatabaseConfig::from_url(url);
+        if address.is_near {
+            config = config
+                .near_cache_max_entries(NEAR_KEYS)
+                .near_cache_max_bytes(NEAR_BYTES);
+        }
+        let config = Config::new().database("main", config);
+        let supervisor = Supervisor::spawn(config).await?;
         supervisor.ready(READY_WITHIN).await?;
-        let database = supervisor.database("main")?;
+        let mut database = supervisor.database("main")?;
+        if address.is_near {
+            database = database.cached();
+        }
         Ok(Self {
             supervisor,
             database,

@@ -24,6 +24,7 @@ fn part(cases: &[Measured]) -> String {
         Service::Server => "",
         Service::Tls => ", over TLS",
         Service::Cluster => ", at a cluster",
+        Service::Near => ", with a near cache",
     };
     let throughput = against(cases, Outcome::throughput, |case| {
         case.most(Outcome::throughput)

@@ -25,11 +25,26 @@ pub fn tables(cases: &[Measured]) -> String {
 fn titled(group: &[Measured]) -> String {
     let case = group[0].case;
     format!(
-        "{} on {}\n{}\n\n",
+        "{} on {}\n{}\n{}\n",
         case.work(),
         case.setting(),
-        table(group)
+        table(group),
+        hits(group)
     )
+}
+
+/// What part of the calls was answered from memory, a line for each case with a near cache.
+fn hits(group: &[Measured]) -> String {
+    let line = |measured: &Measured| {
+        let shares = measured.outcomes.iter().filter_map(|outcome| {
+            let share = outcome.medians.hit_share?;
+            Some(format!("{} {:.1} %", outcome.peer, share * 100.0))
+        });
+        let shares: Vec<_> = shares.collect();
+        let outstanding = measured.case.outstanding;
+        (!shares.is_empty()).then(|| format!("Hits, {outstanding}: {}\n", shares.join(", ")))
+    };
+    group.iter().filter_map(line).collect()
 }
 
 fn table(group: &[Measured]) -> Table {
@@ -68,12 +83,19 @@ fn values(measured: &Measured, outcome: &Outcome) -> [String; HEADER.len() - 1] 
         ratio(outcome, fastest, Outcome::throughput),
         format!("{:.2}", figures.cpu_micros_per_operation),
         ratio(outcome, leanest, Outcome::cpu),
-        format!("{:.0}", figures.p50_micros),
-        format!("{:.0}", figures.p99_micros),
-        figures
-            .p999_micros
-            .map_or("-".into(), |micros| format!("{micros:.0}")),
+        micros(figures.p50_micros),
+        micros(figures.p99_micros),
+        figures.p999_micros.map_or("-".into(), micros),
     ]
+}
+
+/// With decimals where a near cache answers.
+fn micros(time: f64) -> String {
+    if time < 10.0 {
+        format!("{time:.2}")
+    } else {
+        format!("{time:.0}")
+    }
 }
 
 /// Nothing to compare with if no peer was asked for.
