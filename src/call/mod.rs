@@ -113,7 +113,15 @@ impl<B: Backend> CallEngine<B> {
         options: CallOptions,
     ) -> Result<(Value, Source), Error> {
         if options.is_in_cluster {
-            return Box::pin(self.execute_in_cluster(command, options)).await;
+            let Some((node, class, options)) = self.node_of_plain(command, &options) else {
+                return Box::pin(self.execute_in_cluster(command, options)).await;
+            };
+            // Most commands are such ones, so the large future of all others is none of theirs.
+            let work = Single { command, class };
+            return match node.call(&work, &options.at_node()).await {
+                Ok((reply, attempts)) => Ok((reply.into_one(), attempts.source)),
+                Err(error) => Box::pin(self.lead_on(command, class, options, node, error)).await,
+            };
         }
         if options.has_near_cache {
             if let Some(reply) = self.hit(command) {
@@ -264,7 +272,7 @@ impl<B: Backend> CallEngine<B> {
         if options.remembers && !options.is_watched {
             return Box::pin(self.call_watched(&self.state.seen, work, options)).await;
         }
-        let began = clock::now();
+        let began = options.began.unwrap_or_else(clock::now);
         let deadline = options.end(began);
         let admitted = match self.state.gate.try_enter() {
             Ok(admitted) => admitted,

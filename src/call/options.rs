@@ -96,6 +96,8 @@ pub(crate) struct CallOptions {
     is_traced: bool,
     /// A deadline for several calls together, if one was set before.
     until: Option<Instant>,
+    /// The call has begun then.
+    pub(super) began: Option<Instant>,
 }
 
 impl CallOptions {
@@ -113,6 +115,7 @@ impl CallOptions {
             is_watched: false,
             is_traced: false,
             until: None,
+            began: None,
         }
     }
 
@@ -223,6 +226,22 @@ impl CallOptions {
     pub(super) fn ending(self, deadline: Instant) -> Self {
         Self {
             until: Some(deadline),
+            ..self
+        }
+    }
+
+    /// A call that begins now.
+    pub(super) fn beginning(self, now: Instant) -> Self {
+        Self {
+            began: Some(now),
+            ..self.counted_from(now)
+        }
+    }
+
+    /// The same for a later attempt of the call.
+    pub(super) fn begun(self) -> Self {
+        Self {
+            began: None,
             ..self
         }
     }

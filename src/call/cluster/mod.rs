@@ -12,7 +12,7 @@ mod way;
 
 use redis::{Cmd, Value};
 
-use self::way::Way;
+use self::way::{Stop, Way};
 use super::{
     CallEngine, CallOptions, args,
     work::{Batch, Single},
@@ -24,9 +24,11 @@ use crate::{
     net::Reply,
     policy::{
         cluster::{KeyPlace, Route, Unroutable},
-        command::{Block, Class, KeySlot, Refusal},
+        command::{Block, Class, KeySlot, Place, Refusal},
+        gate_state::GateState,
         slots::Slot,
     },
+    state::clock,
 };
 
 impl<B: Backend> CallEngine<B> {
@@ -57,6 +59,53 @@ impl<B: Backend> CallEngine<B> {
         }
     }
 
+    /// The node of a plain command, if no more than a look at the table is needed for it.
+    pub(in crate::call) fn node_of_plain(
+        &self,
+        command: &Cmd,
+        options: &CallOptions,
+    ) -> Option<(Self, Class, CallOptions)> {
+        if options.has_near_cache || options.is_to_be_traced() || command.is_no_response() {
+            return None;
+        }
+        let class = Class::of(args(command));
+        if class.place(options.allow_admin) != Place::Shared || class.looks_back() {
+            return None;
+        }
+        let Route::Slot(slot) = self.route(command) else {
+            return None;
+        };
+        let gate_state = self.state.gate.state();
+        if gate_state.is_final() || gate_state == GateState::Isolated {
+            return None;
+        }
+        let table = self.state.cluster.table.present();
+        let node = table.as_ref()?.owner(slot)?.state.clone();
+        let options = options.beginning(clock::now());
+        Some((Self::on(node, self.backend.clone()), class, options))
+    }
+
+    /// Goes on with a plain command that has failed at this node.
+    pub(in crate::call) async fn lead_on(
+        &self,
+        command: &Cmd,
+        class: Class,
+        options: CallOptions,
+        node: Self,
+        error: Error,
+    ) -> Result<(Value, Source), Error> {
+        let Route::Slot(slot) = self.route(command) else {
+            return Err(error);
+        };
+        let work = Single { command, class };
+        let mut way = Way::new(self, Some(slot), &work, None, options);
+        let Some(last) = way.begun_at(node) else {
+            return Err(error);
+        };
+        let stop = way.after(last, error).await?;
+        self.go(way, stop, &work, None).await
+    }
+
     /// Where a command goes.
     fn route(&self, command: &Cmd) -> Route {
         Route::of(args(command), |name| self.state.survey.keys(name))
@@ -84,16 +133,28 @@ impl<B: Backend> CallEngine<B> {
             _ => None,
         };
         let work = Single { command, class };
-        // A plain command needs no second look at the node.
-        let is_plain = block.is_none()
-            && !command.is_no_response()
-            && !options.has_near_cache
-            && !options.is_to_be_traced();
-        let mut way = Way::new(self, slot, &work, block, options);
-        let mut stop = way.first().await?;
+        let way = Way::new(self, slot, &work, block, options);
+        let stop = way.first().await?;
+        self.go(way, stop, &work, block).await
+    }
+
+    /// Runs a command at one node after the other.
+    async fn go(
+        &self,
+        mut way: Way<'_, B>,
+        mut stop: Stop<B>,
+        work: &Single<'_>,
+        block: Option<Block>,
+    ) -> Result<(Value, Source), Error> {
+        let Single { command, class } = *work;
         loop {
+            // A plain command needs no second look at the node.
+            let is_plain = block.is_none()
+                && !command.is_no_response()
+                && !stop.options.has_near_cache
+                && !stop.options.is_to_be_traced();
             let ended = if is_plain && !stop.is_asking {
-                let called = stop.engine.call(&work, &stop.options).await;
+                let called = stop.engine.call(work, &stop.options).await;
                 called.map(|(reply, attempts)| (reply.into_one(), attempts.source))
             } else if stop.is_asking {
                 let asked = stop

@@ -83,7 +83,7 @@ impl<'a, B: Backend> Way<'a, B> {
         Self {
             engine,
             slot,
-            options: options.at_node(),
+            options: options.at_node().begun(),
             deadline,
             may_repeat: true,
             may_block: false,
@@ -123,6 +123,12 @@ impl<'a, B: Backend> Way<'a, B> {
             is_asking,
             table,
         }
+    }
+
+    /// The stop at a node that was found without this way.
+    pub(super) fn begun_at(&self, node: CallEngine<B>) -> Option<Stop<B>> {
+        let table = self.engine.state.cluster.table.present().clone()?;
+        Some(self.stop(node.state, table, false))
     }
 
     /// The next stop after an attempt that has failed, if there is one.
@@ -184,7 +190,8 @@ impl<'a, B: Backend> Way<'a, B> {
                     Ok(table) => table,
                     Err(error) => return Some(Err(error)),
                 };
-                if Arc::ptr_eq(&table, &last.table) {
+                // Any other node would do without a change, too, but then one after the other would be tried.
+                if self.slot.is_none() && Arc::ptr_eq(&table, &last.table) {
                     return None;
                 }
                 let owner = self.owner(&table)?;
