@@ -103,7 +103,7 @@ impl Admission {
     pub fn free() -> Self {
         Self {
             gate: Gate::new(0, Arc::new(Executor::new(None))),
-            in_flight: InFlight::new(65_536, 512 << 20),
+            in_flight: InFlight::new(None, 65_536, 512 << 20),
         }
     }
 

@@ -90,7 +90,7 @@ impl Registry {
         DatabaseState::new(
             settings.clone(),
             part_of.cloned(),
-            cluster.map(|cluster| cluster.in_flight.clone()),
+            cluster.map(|cluster| cluster.cluster.in_flight.clone()),
             dialler,
             self.executor.clone(),
             self.roster.clone(),

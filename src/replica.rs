@@ -46,9 +46,9 @@ use crate::{
 /// several servers. Where a command concerns all nodes (`DBSIZE`), a replica of each answers.
 ///
 /// While slots move from one node to another, a replica may say of a key that is there already that there is none: the server tells
-/// its replicas only of what it has. With [`max_staleness`](Self::max_staleness), such a reply is therefore asked
-/// for once more at the primary, and commands of several keys other than `MGET` run there from the start;
-/// with [`without_primary`](Self::without_primary), too, that cannot be done.
+/// its replicas only of what it has. With [`max_staleness`](Self::max_staleness), a reply that may say so is therefore asked for
+/// once more at the primary; and commands of several keys other than `MGET`, scripts and transactions run there from the
+/// start. With [`without_primary`](Self::without_primary), too, that cannot be done.
 ///
 /// # Connections, health, statistics
 ///

@@ -96,11 +96,18 @@ impl ReplicasActor {
     fn look_at_all(&mut self, ctx: &mut Context<Self>) {
         self.watched
             .retain(|_, watched| !watched.database.is_removed());
+        let mut replicas = HashMap::<DatabaseId, Vec<Arc<DatabaseState>>>::new();
+        for state in self.registry.states() {
+            if let Some(PartOf::Replicas(primary)) = &state.part_of {
+                replicas.entry(primary.clone()).or_default().push(state);
+            }
+        }
         let mut has_new = false;
         for (state, whereabouts) in self.wanted() {
+            let present = replicas.remove(&state.id).unwrap_or_default();
             let watched = self.watched.entry(state.id.clone());
             let watched = watched.or_insert_with(|| Watched::new(state));
-            has_new |= watched.look(whereabouts, &self.registry, &self.supervisor, ctx);
+            has_new |= watched.look(whereabouts, present, &self.supervisor, ctx);
         }
         if let Some(alarm) = self.alarm.take() {
             ctx.cancel_future(alarm);
@@ -160,7 +167,7 @@ impl Watched {
     fn look(
         &mut self,
         whereabouts: Whereabouts,
-        registry: &Registry,
+        replicas: Vec<Arc<DatabaseState>>,
         supervisor: &Recipient<HaveReplicas>,
         ctx: &mut Context<ReplicasActor>,
     ) -> bool {
@@ -169,14 +176,16 @@ impl Watched {
         let addresses = match whereabouts {
             Whereabouts::At(addresses) => addresses,
             Whereabouts::Awaited => return self.database.is_connected(),
-            Whereabouts::AtNodes => return self.database.cluster.table.present().is_none(),
+            Whereabouts::AtNodes => {
+                let is_known = self.database.cluster.table.present().is_some();
+                return !is_known && self.database.is_connected();
+            }
             Whereabouts::Unknown(why) => {
                 self.publish_none(why);
                 return false;
             }
         };
         self.have(addresses, settings.clone(), supervisor);
-        let replicas = registry.parts(&PartOf::Replicas(self.database.id.clone()));
         let is_new = |replica: &Arc<DatabaseState>| {
             replica.parking.routes().is_none() && replica.dial_error.load().is_none()
         };

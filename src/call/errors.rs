@@ -10,7 +10,7 @@ use crate::{
     error::{Error, Limit},
     events::{CircuitState, Reason},
     execution::{Execution, Source, Stage},
-    net::{AtLimit, CloseReason, Failure, Reply},
+    net::{AtLimit, CloseReason, Failure, Full, Reply},
     policy::{
         command::{self, Refusal},
         gate_state::GateState,
@@ -97,6 +97,26 @@ impl<B: Backend> CallEngine<B> {
 
     pub(super) fn overloaded(&self, limit: Limit) -> Error {
         self.overloaded_by(limit, self.state.parked())
+    }
+
+    /// The error of a call for which there is no room, at this server or in the cluster.
+    pub(super) fn full(
+        &self,
+        Full {
+            limit,
+            now,
+            is_of_whole,
+        }: Full,
+    ) -> Error {
+        count(&self.state.counters.refused);
+        let part_of = self.state.part_of.as_ref().filter(|_| is_of_whole);
+        Error::Overloaded {
+            database: part_of.map_or_else(|| self.state.name(), |part| part.whole().name().clone()),
+            in_flight: now.0,
+            in_flight_bytes: now.1,
+            parked: self.state.parked(),
+            limit: limit.into(),
+        }
     }
 
     /// The error of a limit that was reached with so many callers waiting.

@@ -295,7 +295,7 @@ impl<B: Backend> CallEngine<B> {
                     }
                 },
             );
-            let answer = sent.map_err(|limit| self.overloaded(limit.into()))?;
+            let answer = sent.map_err(|full| self.full(full))?;
             let answer = received(answer.await);
             let was_stale = matches!(answer, Err(Failure::Lost(_, Execution::NotSent)));
             if is_fresh && was_stale && attempts.count < self.state.settings.load().max_attempts {

@@ -60,7 +60,7 @@ use crate::{
     error::Error,
     execution::Source,
     messages::Evidence,
-    net::{Answer, AtLimit, Expected, Reply, Request, Responder},
+    net::{Answer, Expected, Full, Reply, Request, Responder},
     policy::command::{Block, Class, Place, Refusal},
     state::{Admitted, DatabaseState, clock},
 };
@@ -293,7 +293,7 @@ impl<B: Backend> CallEngine<B> {
                 self.backend.send(&self.state, request);
             },
         );
-        let answer = sent.map_err(|limit| self.overloaded(limit.into()))?;
+        let answer = sent.map_err(|full| self.full(full))?;
         match answer.await {
             Ok(Ok(answered)) if !answered.reply.has_error() => {
                 self.succeeded(&admitted);
@@ -318,7 +318,7 @@ impl<B: Backend> CallEngine<B> {
         options: &CallOptions,
         (began, deadline): (Instant, Instant),
         hand_over: impl FnOnce(Request),
-    ) -> Result<AsyncReceiver<Answer>, AtLimit> {
+    ) -> Result<AsyncReceiver<Answer>, Full> {
         let permit = self.state.in_flight.enter(bytes.len())?;
         let (mut responder, answer) = Responder::new(permit);
         responder.set_patience(options.is_patient);

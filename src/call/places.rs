@@ -46,7 +46,7 @@ pub(super) struct Places<B> {
     primary: Option<CallEngine<B>>,
     backend: B,
     read: Read,
-    /// Keys move from server to server, so that a replica may say of one that there is none.
+    /// Keys move from server to server, so that a replica may say of one that there is none, and that is to be checked.
     keys_move: bool,
 }
 
@@ -201,6 +201,11 @@ impl Reading {
 }
 
 impl Read {
+    /// Whether a bound of age is to hold, and the primary may serve where a replica cannot prove it.
+    pub(super) fn is_proven_by_primary(&self) -> bool {
+        self.reading.max_staleness.is_some() && !self.reading.without_primary
+    }
+
     /// The options of a call for this read on a server, with this time for it at most.
     fn options_at<B: Backend>(
         &self,
@@ -217,7 +222,7 @@ impl<B: Backend> Places<B> {
     /// Replies about nothing are no proof, since the keys of these servers move to others.
     pub(super) fn where_keys_move(self) -> Self {
         Self {
-            keys_move: self.read.reading.max_staleness.is_some(),
+            keys_move: self.read.is_proven_by_primary(),
             ..self
         }
     }
@@ -251,7 +256,8 @@ impl<B: Backend> Places<B> {
 
     /// Whether a read that has failed in this way is to run at the next place. A read may run twice.
     pub(super) fn lead_on(&self, failed: &Error) -> bool {
-        self.has_next() && is_fault_of_server(failed)
+        let is_doubtful = || self.is_checked() && matches!(failed, Error::Server { .. });
+        self.has_next() && (is_fault_of_server(failed) || is_doubtful())
     }
 
     /// Whether a read with this reply is to run at the next place.
@@ -260,14 +266,20 @@ impl<B: Backend> Places<B> {
             return false;
         }
         if let Value::ServerError(error) = reply {
-            return is_fault(error.code(), error.details().unwrap_or_default());
+            let text = error.details().unwrap_or_default();
+            return is_fault(error.code(), text) || self.is_checked();
         }
-        let is_doubtful = self.keys_move && self.primary.is_some() && has_gaps(reply);
+        let is_doubtful = self.is_checked() && has_gaps(reply);
         if is_doubtful {
             // The other replica would say the same.
             self.replicas = [None, None];
         }
         is_doubtful
+    }
+
+    /// Whether replies about nothing are asked for once more at the primary.
+    fn is_checked(&self) -> bool {
+        self.keys_move && self.primary.is_some()
     }
 
     /// Runs a command at one place after the other.
@@ -302,11 +314,19 @@ impl<B: Backend> Places<B> {
     }
 }
 
-/// Whether a reply says of a key that there is none, or of one of several.
+/// Whether a reply may say of a key that there is none, or of one of several: the values of `MGET` have nothing in one place,
+/// `TTL` answers with a negative number, and `HSCAN` with an empty page.
 fn has_gaps(reply: &Value) -> bool {
+    let is_gap = |item: &Value| match item {
+        Value::Nil => true,
+        Value::Int(number) => *number < 0,
+        Value::Array(items) | Value::Set(items) => items.is_empty(),
+        Value::Map(pairs) => pairs.is_empty(),
+        _ => false,
+    };
     match reply {
-        Value::Array(values) if values.contains(&Value::Nil) => true,
-        reply => is_of_none(reply),
+        Value::Array(items) => items.is_empty() || items.iter().any(is_gap),
+        reply => is_of_none(reply) || is_gap(reply),
     }
 }
 
@@ -337,4 +357,39 @@ fn is_fault(code: &str, text: &str) -> bool {
         RetryAdvice::Always | RetryAdvice::Elsewhere | RetryAdvice::OnceReady
     );
     is_failing || advises || is_away(code, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replies_about_a_key_that_may_be_elsewhere_have_gaps() {
+        let text = |text: &str| Value::BulkString(text.into());
+        let (empty, page) = (Value::Array(vec![]), Value::Array(vec![text("a")]));
+        let with_gaps = [
+            Value::Nil,
+            Value::Int(0),
+            Value::Int(-2),
+            empty.clone(),
+            Value::Map(vec![]),
+            Value::Array(vec![text("a"), Value::Nil]),
+            Value::Array(vec![Value::Int(-2)]),
+            Value::Array(vec![text("0"), empty]),
+            Value::SimpleString("none".into()),
+        ];
+        for reply in with_gaps {
+            assert!(has_gaps(&reply), "{reply:?}");
+        }
+        let whole = [
+            Value::Int(1),
+            text("a"),
+            Value::Array(vec![text("0"), page]),
+            Value::Map(vec![(text("a"), text(""))]),
+            Value::SimpleString("string".into()),
+        ];
+        for reply in whole {
+            assert!(!has_gaps(&reply), "{reply:?}");
+        }
+    }
 }

@@ -36,9 +36,7 @@ impl<B: Backend> CallEngine<B> {
         joining.await.map_err(|why| match why {
             NotJoined::Refused(error) => self.subscription_refused(error),
             NotJoined::CircuitOpened => self.refused(GateState::Open),
-            NotJoined::Overflowed { max_messages } => {
-                self.overloaded(Limit::Subscription(max_messages))
-            }
+            NotJoined::Overflowed { max_messages } => self.overflowed(max_messages),
             NotJoined::Ended => self.over(Execution::NotSent, 1),
             NotJoined::TimedOut {
                 is_connected,
@@ -88,6 +86,11 @@ impl<B: Backend> CallEngine<B> {
     /// Which node has each slot, as far as is known.
     pub(crate) async fn slot_table(&self, options: &CallOptions) -> Result<Arc<SlotTable>, Error> {
         self.table(self.call_deadline(options), options).await
+    }
+
+    /// The subscription has ended, since its queue has no room for more.
+    pub(crate) fn overflowed(&self, max_messages: usize) -> Error {
+        self.overloaded(Limit::Subscription(max_messages))
     }
 
     fn subscription_refused(&self, error: ServerError) -> Error {

@@ -70,7 +70,7 @@ impl<B: Backend> CallEngine<B> {
         deadline: Instant,
     ) -> Result<Request, Error> {
         let permit = self.state.in_flight.enter(bytes.len());
-        let permit = permit.map_err(|limit| self.overloaded(limit.into()))?;
+        let permit = permit.map_err(|full| self.full(full))?;
         let mut responder = Responder::unheard(permit);
         responder.set_patience(options.is_patient);
         Ok(Request::new(bytes, expected, deadline, responder))

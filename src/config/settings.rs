@@ -14,8 +14,8 @@ pub(crate) const MAX_WAIT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// All nodes of a cluster together may have so many times the commands in flight that one may have.
 const NODES_IN_FLIGHT: usize = 4;
 /// The largest bounds of commands and bytes in flight; see [`InFlight`](crate::net::InFlight).
-pub(super) const MAX_IN_FLIGHT: usize = 8_388_607;
-pub(super) const MAX_IN_FLIGHT_BYTES: usize = 512 << 30;
+const MAX_IN_FLIGHT: usize = 8_388_607;
+const MAX_IN_FLIGHT_BYTES: usize = 512 << 30;
 
 /// At least one database, with distinct names, in the order in which they were given.
 #[derive(Clone, Debug)]
@@ -78,19 +78,14 @@ impl DatabaseSettings {
             && self.tls.is_same(&other.tls)
     }
 
-    /// The most commands and bytes in flight. The settings of a cluster are those of each of its nodes, and so that a
-    /// node that hangs does not use up the room of the others, there is more for all of them together.
-    pub(crate) fn most_in_flight(&self) -> (usize, usize) {
-        let (commands, bytes) = (self.max_in_flight, self.max_in_flight_bytes);
-        if self.address.is_cluster() {
-            let most = |one: usize, most: usize| (NODES_IN_FLIGHT * one).min(most);
-            (
-                most(commands, MAX_IN_FLIGHT),
-                most(bytes, MAX_IN_FLIGHT_BYTES),
-            )
-        } else {
-            (commands, bytes)
-        }
+    /// The most commands and bytes in flight at all nodes of a cluster together. Each node has the room of the settings, and
+    /// all have more, so that one that hangs does not use up that of the others.
+    pub(crate) fn most_in_cluster(&self) -> (usize, usize) {
+        let most = |of_one: usize, most: usize| (NODES_IN_FLIGHT * of_one).min(most);
+        (
+            most(self.max_in_flight, MAX_IN_FLIGHT),
+            most(self.max_in_flight_bytes, MAX_IN_FLIGHT_BYTES),
+        )
     }
 
     /// Whether more shared connections than the minimum may be opened.

@@ -11,7 +11,8 @@ use std::fmt;
 #[non_exhaustive]
 pub enum Limit {
     /// Commands in flight:
-    /// [`DatabaseConfig::max_in_flight`](crate::DatabaseConfig::max_in_flight), 65,536 by default.
+    /// [`DatabaseConfig::max_in_flight`](crate::DatabaseConfig::max_in_flight), 65,536 by default. All nodes of a cluster together
+    /// may have four times as many; then the error names the cluster.
     Commands(usize),
     /// Bytes of requests in flight:
     /// [`DatabaseConfig::max_in_flight_bytes`](crate::DatabaseConfig::max_in_flight_bytes), 512 MiB

@@ -22,7 +22,16 @@ const BYTES_BITS: u32 = 40;
 const ONE_COMMAND: u64 = 1 << BYTES_BITS;
 const BYTES_MASK: u64 = ONE_COMMAND - 1;
 
-/// The bound that was reached.
+/// A bound that was reached.
+#[derive(Clone, Debug)]
+pub(crate) struct Full {
+    pub(crate) limit: AtLimit,
+    /// Commands and bytes in flight then.
+    pub(crate) now: (usize, usize),
+    /// The bound is that of the whole.
+    pub(crate) is_of_whole: bool,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AtLimit {
     Commands(usize),
@@ -30,12 +39,8 @@ pub(crate) enum AtLimit {
 }
 
 impl InFlight {
-    pub(crate) fn new(max_commands: usize, max_bytes: usize) -> Arc<Self> {
-        Self::within(None, max_commands, max_bytes)
-    }
-
-    /// The same for a part of a whole, whose bounds hold as well.
-    pub(crate) fn within(
+    /// Of a part of a whole, the bounds of the whole hold as well.
+    pub(crate) fn new(
         whole: Option<Arc<Self>>,
         max_commands: usize,
         max_bytes: usize,
@@ -60,17 +65,26 @@ impl InFlight {
     }
 
     /// Takes room for one command of so many bytes, until the permit is dropped.
-    pub(crate) fn enter(self: &Arc<Self>, bytes: usize) -> Result<InFlightPermit, AtLimit> {
-        self.add(bytes)?;
+    pub(crate) fn enter(self: &Arc<Self>, bytes: usize) -> Result<InFlightPermit, Full> {
+        self.add(bytes).map_err(|limit| self.full(limit, false))?;
         if let Some(whole) = &self.whole {
-            whole.add(bytes).inspect_err(|_| {
+            whole.add(bytes).map_err(|limit| {
                 self.word.fetch_sub(weight(bytes), Relaxed);
+                whole.full(limit, true)
             })?;
         }
         Ok(InFlightPermit {
             in_flight: self.clone(),
             weight: weight(bytes),
         })
+    }
+
+    fn full(&self, limit: AtLimit, is_of_whole: bool) -> Full {
+        Full {
+            limit,
+            now: self.now(),
+            is_of_whole,
+        }
     }
 
     fn add(&self, bytes: usize) -> Result<(), AtLimit> {
@@ -130,29 +144,33 @@ fn bytes(word: u64) -> usize {
 mod tests {
     use super::*;
 
+    fn limit(in_flight: &Arc<InFlight>, bytes: usize) -> Option<AtLimit> {
+        in_flight.enter(bytes).err().map(|full| full.limit)
+    }
+
     #[test]
     fn a_dropped_permit_gives_its_room_back() {
-        let in_flight = InFlight::new(2, 100);
+        let in_flight = InFlight::new(None, 2, 100);
         let first = in_flight.enter(40).expect("room for one");
         let second = in_flight.enter(60).expect("room for two");
         assert_eq!(in_flight.now(), (2, 100));
-        assert_eq!(in_flight.enter(0).err(), Some(AtLimit::Commands(2)));
+        assert_eq!(limit(&in_flight, 0), Some(AtLimit::Commands(2)));
         drop(first);
-        assert_eq!(in_flight.enter(41).err(), Some(AtLimit::Bytes(100)));
+        assert_eq!(limit(&in_flight, 41), Some(AtLimit::Bytes(100)));
         drop(second);
         assert_eq!(in_flight.now(), (0, 0));
     }
 
     #[test]
     fn what_enters_a_part_is_in_the_whole() {
-        let whole = InFlight::new(3, 100);
-        let parts = [2, 2].map(|most| InFlight::within(Some(whole.clone()), most, 60));
+        let whole = InFlight::new(None, 3, 100);
+        let parts = [2, 2].map(|most| InFlight::new(Some(whole.clone()), most, 60));
         let first = [parts[0].enter(10), parts[0].enter(20)];
-        assert_eq!(parts[0].enter(0).err(), Some(AtLimit::Commands(2)));
-        assert_eq!(parts[1].enter(61).err(), Some(AtLimit::Bytes(60)));
+        assert_eq!(limit(&parts[0], 0), Some(AtLimit::Commands(2)));
+        assert_eq!(limit(&parts[1], 61), Some(AtLimit::Bytes(60)));
         assert_eq!(whole.now(), (2, 30), "what was refused is in neither");
         let other = parts[1].enter(60).expect("room");
-        assert_eq!(parts[1].enter(0).err(), Some(AtLimit::Commands(3)));
+        assert_eq!(limit(&parts[1], 0), Some(AtLimit::Commands(3)));
         assert_eq!((parts[1].now(), whole.now()), ((1, 60), (3, 90)));
         drop(first);
         drop(other);
@@ -161,18 +179,18 @@ mod tests {
 
     #[test]
     fn a_request_larger_than_the_bound_never_enters() {
-        let in_flight = InFlight::new(10, 100);
-        assert_eq!(in_flight.enter(101).err(), Some(AtLimit::Bytes(100)));
+        let in_flight = InFlight::new(None, 10, 100);
+        assert_eq!(limit(&in_flight, 101), Some(AtLimit::Bytes(100)));
         assert_eq!(in_flight.now(), (0, 0));
     }
 
     #[test]
     fn new_bounds_hold_for_those_that_enter_later() {
-        let in_flight = InFlight::new(2, 100);
+        let in_flight = InFlight::new(None, 2, 100);
         let both = [in_flight.enter(50), in_flight.enter(50)];
         in_flight.resize(1, 10);
-        assert_eq!(in_flight.enter(11).err(), Some(AtLimit::Bytes(10)));
-        assert_eq!(in_flight.enter(0).err(), Some(AtLimit::Commands(1)));
+        assert_eq!(limit(&in_flight, 11), Some(AtLimit::Bytes(10)));
+        assert_eq!(limit(&in_flight, 0), Some(AtLimit::Commands(1)));
         in_flight.resize(3, 200);
         assert!(in_flight.enter(100).is_ok());
         drop(both);
@@ -181,7 +199,7 @@ mod tests {
 
     #[test]
     fn the_bound_holds_under_contention() {
-        let in_flight = InFlight::new(8, 1_000_000);
+        let in_flight = InFlight::new(None, 8, 1_000_000);
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {

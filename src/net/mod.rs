@@ -38,7 +38,7 @@ pub(crate) use dial::{
     DialError, Dialler, Established, LoginNote, ServerInfo, ServerProgram, WhileLoading,
 };
 pub(crate) use executor::Executor;
-pub(crate) use in_flight::{AtLimit, InFlight};
+pub(crate) use in_flight::{AtLimit, Full, InFlight};
 #[cfg(any(test, feature = "internals"))]
 pub(crate) use locate::FixedAddress;
 pub(crate) use locate::Services;

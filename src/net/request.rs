@@ -291,7 +291,7 @@ mod tests {
     #[test]
     fn the_bytes_of_a_request_are_not_shown() {
         let bytes = b"canary";
-        let permit = InFlight::new(1, 6).enter(6).expect("room");
+        let permit = InFlight::new(None, 1, 6).enter(6).expect("room");
         let responder = Responder::new(permit).0;
         let request = Request::new(bytes.to_vec(), Expected::One, Instant::now(), responder);
         let shown = format!("{request:?}");

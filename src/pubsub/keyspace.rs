@@ -3,7 +3,7 @@
 
 use std::{
     collections::{BTreeSet, VecDeque},
-    fmt,
+    fmt, mem,
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
@@ -14,6 +14,7 @@ use futures_util::future::join_all;
 
 use super::listener::Listener;
 use crate::{
+    call::CallOptions,
     database::Database,
     error::Error,
     events::{EndCause, GapCause, PubSubEvent, Topic},
@@ -24,7 +25,7 @@ use crate::{
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LAST_PAUSE: Duration = Duration::from_secs(1);
 /// The wait for another table begins anew after this.
-const LONG: Duration = Duration::from_secs(3600);
+const LONG: Duration = Duration::from_secs(60);
 
 /// The names of such channels begin so, and the patterns for them, such as `__key*__:*`.
 pub(super) fn is_of_keyspace(topic: &Topic) -> bool {
@@ -38,44 +39,56 @@ pub(super) fn is_of_keyspace(topic: &Topic) -> bool {
 #[derive(Default)]
 pub(super) struct Keyspace {
     topics: BTreeSet<Topic>,
-    listeners: Vec<Listener>,
-    /// The listener that is asked first, so that a busy one does not hide the others.
+    members: Vec<Member>,
+    /// The member that is asked first, so that a busy one does not hide the others.
     first: usize,
-    /// The nodes that are listened to are those of this table.
+    /// The members are the primaries of this table.
     seen: Option<Arc<SlotTable>>,
     change: Option<Waiting<()>>,
-    joining: Option<Joining>,
-    /// Since when events of a node may be missing.
+    /// Since when changes may be missing, as not all primaries are listened to.
     missing_since: Option<SystemTime>,
     /// Events that come before those of the nodes.
     events: VecDeque<PubSubEvent>,
 }
 
-/// Nodes that are not listened to yet.
+/// A primary.
+struct Member {
+    listener: Listener,
+    /// It has not confirmed all topics yet.
+    joining: Option<Joining>,
+}
+
 struct Joining {
     topics: Vec<Topic>,
-    listening: Waiting<Vec<Listener>>,
+    joined: Waiting<Joined>,
 }
+
+/// How a node was joined: `None` if it is none any more.
+type Joined = Option<Vec<Refused>>;
+
+/// A topic that a node does not permit, with its words.
+type Refused = (Topic, Arc<str>);
+
+/// Locked by none: that makes the subscription one that threads may share.
+type Waiting<T> = Mutex<Pin<Box<dyn Future<Output = T> + Send>>>;
 
 /// Topics that are dropped again if not all nodes have confirmed them.
 struct TakenBack<'a> {
-    listeners: &'a [Listener],
+    members: &'a [Member],
     topics: &'a [Topic],
 }
 
 impl Drop for TakenBack<'_> {
     fn drop(&mut self) {
-        for listener in self.listeners {
-            listener.leave(self.topics);
+        for member in self.members {
+            member.listener.leave(self.topics);
         }
     }
 }
 
-/// Locked by none: that makes the subscription one that threads may share.
-type Waiting<T> = Mutex<Pin<Box<dyn Future<Output = T> + Send>>>;
-
 impl Keyspace {
-    /// Adds topics, and returns when all primaries have confirmed them.
+    /// Adds topics, and returns when all primaries have confirmed them, but for those that have just come: the gap that is
+    /// told of these covers the new topics as well.
     ///
     /// # Errors
     /// That of the first node that refuses. Then none is added.
@@ -83,6 +96,7 @@ impl Keyspace {
         &mut self,
         database: &Database,
         bounds: Bounds,
+        options: CallOptions,
         topics: Vec<Topic>,
     ) -> Result<(), Error> {
         let mut new: BTreeSet<_> = topics.into_iter().collect();
@@ -90,41 +104,51 @@ impl Keyspace {
         if new.is_empty() {
             return Ok(());
         }
-        let options = database.options().counted_from(clock::now());
         let table = database.engine.slot_table(&options).await?;
-        // Those that are joining begin anew, with these topics.
-        self.joining = None;
-        let is_new = |node: &Arc<DatabaseState>| !self.listens_to(node);
-        let nodes = nodes(&table).filter(is_new);
-        let joining: Vec<_> = nodes.map(|node| Listener::at(node, bounds)).collect();
-        let all: Vec<_> = self.topics.union(&new).cloned().collect();
+        if self.topics.is_empty() {
+            self.members = primaries(database, Some(&table))
+                .map(|node| Member {
+                    listener: Listener::at(node, bounds),
+                    joining: None,
+                })
+                .collect();
+            (self.seen, self.change) = (Some(table), None);
+        } else {
+            self.compare(database, bounds);
+        }
         let new: Vec<_> = new.into_iter().collect();
         let mut unless_all = TakenBack {
-            listeners: &self.listeners,
+            members: &self.members,
             topics: &new,
         };
-        let added = self
-            .listeners
+        let asked = self
+            .members
             .iter()
-            .map(|listener| listener.subscribe(options, new.clone()));
-        let joined = joining
-            .iter()
-            .map(|listener| listener.subscribe(options, all.clone()));
-        let (added, joined) = futures_util::future::join(join_all(added), join_all(joined)).await;
-        // One that has gone meanwhile is left when its end is read.
-        let is_there = |(listener, _): &(&Listener, _)| !listener.node.is_removed();
-        let refused = self.listeners.iter().zip(added).filter(is_there);
-        let refused = refused.chain(joining.iter().zip(joined).filter(is_there));
-        if let Some(error) = refused.filter_map(|(_, ended)| ended.err()).next() {
-            return Err(error);
-        }
+            .filter(|member| member.joining.is_none());
+        let asked: Vec<_> = asked
+            .map(|member| async {
+                let listener = &member.listener;
+                let ended = listener.subscribe(options, new.clone()).await;
+                // One that has gone meanwhile is left when its end is read.
+                ended.or_else(|error| {
+                    let is_gone = listener.node.gate.state().is_final();
+                    if is_gone { Ok(()) } else { Err(error) }
+                })
+            })
+            .collect();
+        join_all(asked)
+            .await
+            .into_iter()
+            .collect::<Result<(), _>>()?;
         unless_all.topics = &[];
         drop(unless_all);
         self.topics.extend(new);
-        self.listeners.extend(joining);
-        // Where a gap is to be told, the tables are compared once more.
-        self.seen = self.missing_since.is_none().then_some(table);
-        self.change = None;
+        let all: Vec<_> = self.topics.iter().cloned().collect();
+        for member in &mut self.members {
+            if member.joining.is_some() {
+                member.join(database, all.clone());
+            }
+        }
         Ok(())
     }
 
@@ -135,15 +159,17 @@ impl Keyspace {
     }
 
     pub(super) fn leave(&mut self, topics: &[Topic]) {
-        for topic in topics {
-            self.topics.remove(topic);
+        let before = self.topics.len();
+        self.topics.retain(|topic| !topics.contains(topic));
+        if self.topics.len() == before {
+            return;
         }
-        for listener in &self.listeners {
-            listener.leave(topics);
+        for member in &self.members {
+            member.listener.leave(topics);
         }
         if self.topics.is_empty() {
-            self.listeners.clear();
-            self.joining = None;
+            self.members.clear();
+            self.tell_gap();
         }
     }
 
@@ -155,27 +181,18 @@ impl Keyspace {
         cx: &mut Context<'_>,
     ) -> Poll<PubSubEvent> {
         loop {
+            self.poll_joining(cx);
             if let Some(event) = self.events.pop_front() {
                 return Poll::Ready(event);
             }
             if self.topics.is_empty() {
                 return Poll::Pending;
             }
-            if let Some(event) = self.poll_listeners(cx) {
+            if let Some(event) = self.poll_members(cx) {
                 return Poll::Ready(event);
             }
-            let is_changed = match &mut self.joining {
-                Some(Joining { listening, .. }) => {
-                    let Poll::Ready(listeners) = poll(listening, cx) else {
-                        return Poll::Pending;
-                    };
-                    self.joined(listeners);
-                    // Others may have come meanwhile.
-                    true
-                }
-                None => self.poll_change(database, cx).is_ready(),
-            };
-            if !is_changed || database.engine.state.gate.state().is_final() {
+            let is_over = database.engine.state.gate.state().is_final();
+            if is_over || self.poll_change(database, cx).is_pending() {
                 return Poll::Pending;
             }
             self.compare(database, bounds);
@@ -198,18 +215,16 @@ impl Keyspace {
         changed
     }
 
-    /// Begins to listen to the primaries of the present table that are not listened to.
+    /// Begins to listen to the primaries that have come.
     fn compare(&mut self, database: &Database, bounds: Bounds) {
         let table = database.engine.state.cluster.table.present().clone();
-        (self.seen, self.change) = (table.clone(), None);
-        let Some(table) = table else {
-            return;
+        let is_new = |node: &Arc<DatabaseState>| {
+            let mut members = self.members.iter();
+            !members.any(|member| Arc::ptr_eq(&member.listener.node, node))
         };
-        let new: Vec<_> = nodes(&table)
-            .filter(|node| !self.listens_to(node))
-            .collect();
+        let new: Vec<_> = primaries(database, table.as_ref()).filter(is_new).collect();
+        (self.seen, self.change) = (table, None);
         if new.is_empty() {
-            self.tell_gap();
             return;
         }
         if self.missing_since.is_none() {
@@ -220,31 +235,47 @@ impl Keyspace {
                 .push_back(PubSubEvent::Interrupted { at, cause });
         }
         let topics: Vec<_> = self.topics.iter().cloned().collect();
-        let joining = new
-            .into_iter()
-            .map(|node| listen(database.clone(), node, bounds, topics.clone()));
-        let joining = join_all(joining.collect::<Vec<_>>());
-        self.joining = Some(Joining {
-            topics,
-            listening: Mutex::new(Box::pin(async move {
-                joining.await.into_iter().flatten().collect()
-            })),
-        });
-    }
-
-    fn joined(&mut self, listeners: Vec<Listener>) {
-        let Some(Joining { topics, .. }) = self.joining.take() else {
-            return;
-        };
-        let is_dropped = |topic: &Topic| !self.topics.contains(topic);
-        let dropped: Vec<_> = topics.into_iter().filter(is_dropped).collect();
-        for listener in &listeners {
-            listener.leave(&dropped);
+        for node in new {
+            let mut member = Member {
+                listener: Listener::at(node, bounds),
+                joining: None,
+            };
+            member.join(database, topics.clone());
+            self.members.push(member);
         }
-        self.listeners.extend(listeners);
     }
 
-    /// All are listened to again.
+    /// Looks which nodes have confirmed, and tells the end of the gap when all have.
+    fn poll_joining(&mut self, cx: &mut Context<'_>) {
+        let mut at = 0;
+        while let Some(member) = self.members.get_mut(at) {
+            let Some(joining) = &mut member.joining else {
+                at += 1;
+                continue;
+            };
+            let Poll::Ready(joined) = poll(&mut joining.joined, cx) else {
+                at += 1;
+                continue;
+            };
+            let topics = mem::take(&mut joining.topics);
+            member.joining = None;
+            let Some(refused) = joined else {
+                self.members.swap_remove(at);
+                continue;
+            };
+            let is_dropped = |topic: &Topic| !self.topics.contains(topic);
+            let dropped: Vec<_> = topics.into_iter().filter(is_dropped).collect();
+            member.listener.leave(&dropped);
+            for (topic, error) in refused {
+                self.refused(topic, error);
+            }
+            at += 1;
+        }
+        if self.members.iter().all(|member| member.joining.is_none()) {
+            self.tell_gap();
+        }
+    }
+
     fn tell_gap(&mut self) {
         if let Some(from) = self.missing_since.take() {
             self.events.push_back(PubSubEvent::Gap {
@@ -255,27 +286,36 @@ impl Keyspace {
         }
     }
 
-    fn listens_to(&self, node: &Arc<DatabaseState>) -> bool {
-        self.listeners
-            .iter()
-            .any(|listener| Arc::ptr_eq(&listener.node, node))
+    /// The others will refuse it as well, so it is told once.
+    fn refused(&mut self, topic: Topic, error: Arc<str>) {
+        if self.topics.contains(&topic) {
+            self.leave(std::slice::from_ref(&topic));
+            self.events.push_back(PubSubEvent::Refused { topic, error });
+        }
     }
 
     /// An event of a node.
-    fn poll_listeners(&mut self, cx: &mut Context<'_>) -> Option<PubSubEvent> {
-        for _ in 0..self.listeners.len() {
-            self.first = (self.first + 1) % self.listeners.len().max(1);
-            while let Poll::Ready(event) = self.listeners.get_mut(self.first)?.poll(cx) {
+    fn poll_members(&mut self, cx: &mut Context<'_>) -> Option<PubSubEvent> {
+        let mut asked = 0;
+        while asked < self.members.len() {
+            asked += 1;
+            self.first = (self.first + 1) % self.members.len();
+            while let Poll::Ready(event) = self.members[self.first].listener.poll(cx) {
                 match event {
-                    // The others will refuse it as well.
                     Some(PubSubEvent::Refused { topic, error }) => {
-                        if self.topics.contains(&topic) {
-                            self.leave(std::slice::from_ref(&topic));
-                            return Some(PubSubEvent::Refused { topic, error });
+                        self.refused(topic, error);
+                        if let Some(event) = self.events.pop_front() {
+                            return Some(event);
+                        }
+                        // It was the last topic, or another node has told.
+                        if self.members.is_empty() {
+                            return None;
                         }
                     }
                     Some(PubSubEvent::Ended(EndCause::Removed | EndCause::ShuttingDown)) | None => {
-                        self.listeners.swap_remove(self.first);
+                        self.members.swap_remove(self.first);
+                        // The places of the others are not what they were.
+                        asked = 0;
                         break;
                     }
                     Some(event) => return Some(event),
@@ -286,45 +326,77 @@ impl Keyspace {
     }
 }
 
+impl Member {
+    /// Asks for topics until the node confirms them, or is none any more.
+    fn join(&mut self, database: &Database, topics: Vec<Topic>) {
+        let (node, database) = (self.listener.node.clone(), database.clone());
+        let asked = topics.clone();
+        let subscriber = self.listener.subscriber();
+        let joined = async move {
+            let mut pause = FIRST_PAUSE;
+            loop {
+                let options = database.options().counted_from(clock::now());
+                let mut refused = Vec::new();
+                let ended = match subscriber.subscribe(options, asked.clone()).await {
+                    // One of them is refused, and the others may not be.
+                    Err(Error::Server { .. }) => {
+                        let mut ended = Ok(());
+                        for topic in &asked {
+                            match subscriber.subscribe(options, vec![topic.clone()]).await {
+                                Err(Error::Server { error, .. }) => {
+                                    refused.push((topic.clone(), error.to_string().into()));
+                                }
+                                Err(error) => ended = Err(error),
+                                Ok(()) => {}
+                            }
+                        }
+                        ended
+                    }
+                    ended => ended,
+                };
+                if ended.is_ok() {
+                    return Some(refused);
+                }
+                let whole = &database.engine.state;
+                if node.gate.state().is_final() || whole.gate.state().is_final() {
+                    return None;
+                }
+                let until = clock::now() + pause.mul_f64(0.5 + clock::jitter() / 2.0);
+                let table = whole.cluster.table.present().clone();
+                whole.cluster.table.next(table.as_ref(), until).await;
+                pause = (2 * pause).min(LAST_PAUSE);
+            }
+        };
+        self.joining = Some(Joining {
+            topics,
+            joined: Mutex::new(Box::pin(joined)),
+        });
+    }
+}
+
 impl fmt::Debug for Keyspace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let nodes = self.listeners.iter().map(|listener| &listener.node.name);
+        let nodes = self.members.iter().map(|member| &member.listener.node.name);
         f.debug_list().entries(nodes).finish()
     }
 }
 
-/// The primaries, as far as is known.
-fn nodes(table: &SlotTable) -> impl Iterator<Item = Arc<DatabaseState>> {
-    table.serving().map(|node| node.state.clone())
+/// The primaries, as far as is known; the server itself if the database is no cluster any more.
+fn primaries<'a>(
+    database: &'a Database,
+    table: Option<&'a Arc<SlotTable>>,
+) -> impl Iterator<Item = Arc<DatabaseState>> + use<'a> {
+    let is_cluster = database.is_cluster();
+    let alone = (!is_cluster).then(|| database.engine.state.clone());
+    let nodes = table.filter(|_| is_cluster).into_iter();
+    let nodes = nodes.flat_map(|table| table.serving());
+    alone
+        .into_iter()
+        .chain(nodes.map(|node| node.state.clone()))
 }
 
 fn poll<T>(waiting: &mut Waiting<T>, cx: &mut Context<'_>) -> Poll<T> {
     let waiting = waiting.get_mut();
     let waiting = waiting.unwrap_or_else(PoisonError::into_inner);
     waiting.as_mut().poll(cx)
-}
-
-/// Listens to a node, until that succeeds or it is none any more.
-async fn listen(
-    database: Database,
-    node: Arc<DatabaseState>,
-    bounds: Bounds,
-    topics: Vec<Topic>,
-) -> Option<Listener> {
-    let mut pause = FIRST_PAUSE;
-    loop {
-        let options = database.options().counted_from(clock::now());
-        let listener = Listener::at(node.clone(), bounds);
-        if listener.subscribe(options, topics.clone()).await.is_ok() {
-            return Some(listener);
-        }
-        let state = &database.engine.state;
-        if node.gate.state().is_final() || state.gate.state().is_final() {
-            return None;
-        }
-        let until = clock::now() + pause.mul_f64(0.5 + clock::jitter() / 2.0);
-        let table = state.cluster.table.present().clone();
-        state.cluster.table.next(table.as_ref(), until).await;
-        pause = (2 * pause).min(LAST_PAUSE);
-    }
 }

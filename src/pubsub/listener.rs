@@ -22,6 +22,25 @@ pub(super) struct Listener {
     peeked: Option<PubSubEvent>,
 }
 
+/// What subscribes for a listener. Without it, that has no effect.
+pub(super) struct Subscriber {
+    node: CallEngine,
+    id: SubscriberId,
+}
+
+impl Subscriber {
+    /// Returns when the node has confirmed all topics.
+    pub(super) async fn subscribe(
+        &self,
+        options: CallOptions,
+        topics: Vec<Topic>,
+    ) -> Result<(), Error> {
+        self.node
+            .subscribe(options.at_node(), self.id, topics)
+            .await
+    }
+}
+
 impl Listener {
     pub(super) fn at(node: Arc<DatabaseState>, bounds: Bounds) -> Self {
         let (id, queue) = node.subscribers.add(bounds);
@@ -33,14 +52,20 @@ impl Listener {
         }
     }
 
+    pub(super) fn subscriber(&self) -> Subscriber {
+        Subscriber {
+            node: CallEngine::new(self.node.clone()),
+            id: self.id,
+        }
+    }
+
     /// Returns when the node has confirmed all topics.
     pub(super) async fn subscribe(
         &self,
         options: CallOptions,
         topics: Vec<Topic>,
     ) -> Result<(), Error> {
-        let node = CallEngine::new(self.node.clone());
-        node.subscribe(options.at_node(), self.id, topics).await
+        self.subscriber().subscribe(options, topics).await
     }
 
     pub(super) fn leave(&self, topics: &[Topic]) {

@@ -31,7 +31,7 @@ use crate::{
     error::Error,
     events::{PubSubEvent, Topic},
     policy::subscriptions::SubscriberId,
-    state::{Bounds, SubscriberQueue},
+    state::{Bounds, SubscriberQueue, clock},
 };
 
 /// The messages of channels, as a stream that survives every loss of its connection.
@@ -279,7 +279,12 @@ impl Subscription {
         kind: Kind,
     ) -> Result<(), Error> {
         let topics = topics(names, kind);
-        let (engine, options) = (&self.database.engine, self.database.options());
+        let engine = &self.database.engine;
+        if self.is_over && self.database.is_cluster() {
+            // The queue of one node, and so all of it.
+            return Err(engine.overflowed(self.bounds.max_messages));
+        }
+        let options = self.database.options();
         if !self.database.is_cluster() {
             return engine.subscribe(options, self.id, topics).await;
         }
@@ -291,17 +296,21 @@ impl Subscription {
         if of_keyspace.is_empty() {
             return engine.subscribe(options, self.id, others).await;
         }
+        let options = options.counted_from(clock::now());
+        let (database, bounds) = (&self.database, self.bounds);
         let keyspace = &mut self.keyspace;
         let new = keyspace.without_present(&of_keyspace);
-        keyspace
-            .add(&self.database, self.bounds, of_keyspace)
-            .await?;
-        if others.is_empty() {
-            return Ok(());
-        }
+        keyspace.add(database, bounds, options, of_keyspace).await?;
         // All or none.
-        let added = engine.subscribe(options, self.id, others).await;
-        added.inspect_err(|_| keyspace.leave(&new))
+        let mut unless_all = Added {
+            keyspace,
+            topics: new,
+        };
+        if !others.is_empty() {
+            engine.subscribe(options, self.id, others).await?;
+        }
+        unless_all.topics.clear();
+        Ok(())
     }
 
     fn drop_topics(&mut self, names: impl IntoIterator<Item = impl AsRef<[u8]>>, kind: Kind) {
@@ -312,6 +321,18 @@ impl Subscription {
         let sharded = topics.iter().filter(|topic| is_sharded(topic));
         self.shards.leave(sharded.map(|topic| topic.name().clone()));
         self.keyspace.leave(&topics);
+    }
+}
+
+/// Topics that are dropped again if the others are not added.
+struct Added<'a> {
+    keyspace: &'a mut Keyspace,
+    topics: Vec<Topic>,
+}
+
+impl Drop for Added<'_> {
+    fn drop(&mut self) {
+        self.keyspace.leave(&self.topics);
     }
 }
 

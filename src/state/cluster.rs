@@ -16,10 +16,10 @@ use arc_swap::ArcSwapOption;
 
 use super::{DatabaseState, Published};
 use crate::{
-    config::Address,
+    config::{Address, DatabaseSettings},
     identity::DatabaseId,
     messages::Survey as Ask,
-    net::Executor,
+    net::{Executor, InFlight},
     policy::{cluster::SlotList, gate_state::GateState, slots::Slot},
 };
 
@@ -29,6 +29,8 @@ pub(crate) struct Cluster {
     /// `None` until its nodes have told.
     pub(crate) table: Arc<Published<SlotTable>>,
     pub(crate) actor: ArcSwapOption<Recipient<Ask>>,
+    /// Room for the commands in flight at all nodes together.
+    pub(crate) in_flight: Arc<InFlight>,
     /// The actor was asked, and has not looked yet.
     pub(crate) is_asked: AtomicBool,
 }
@@ -57,8 +59,10 @@ pub(crate) struct ClusterNode {
 const NOBODY: u16 = u16::MAX;
 
 impl Cluster {
-    pub(super) fn new(executor: Arc<Executor>) -> Self {
+    pub(super) fn new(executor: Arc<Executor>, settings: &DatabaseSettings) -> Self {
+        let (max_commands, max_bytes) = settings.most_in_cluster();
         Self {
+            in_flight: InFlight::new(None, max_commands, max_bytes),
             table: Published::new(executor),
             actor: ArcSwapOption::empty(),
             is_asked: AtomicBool::new(false),

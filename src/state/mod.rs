@@ -142,7 +142,6 @@ impl DatabaseState {
         now: Instant,
     ) -> Arc<Self> {
         let gate = Gate::new(settings.max_parked, executor.clone());
-        let (max_commands, max_bytes) = settings.most_in_flight();
         let id = roster.identify(settings.name.clone());
         let (counters, pool) = (Arc::<Counters>::default(), Arc::default());
         let parking = Parking::new(
@@ -158,11 +157,11 @@ impl DatabaseState {
             consumers: Arc::default(),
             lessees: Lessees::new(executor.clone()),
             replicas: Replicas::new(executor.clone()),
-            cluster: Cluster::new(executor.clone()),
+            cluster: Cluster::new(executor.clone(), &settings),
             executor,
             part_of,
             gate,
-            in_flight: InFlight::within(whole, max_commands, max_bytes),
+            in_flight: InFlight::new(whole, settings.max_in_flight, settings.max_in_flight_bytes),
             counters,
             permits: Permits::new(settings.max_connections, settings.shared_min),
             pool,
@@ -206,8 +205,10 @@ impl DatabaseState {
     pub(crate) fn change(&self, settings: &Arc<DatabaseSettings>, changes: &Changes) {
         self.permits
             .resize(settings.max_connections, settings.shared_min);
-        let (max_commands, max_bytes) = settings.most_in_flight();
-        self.in_flight.resize(max_commands, max_bytes);
+        self.in_flight
+            .resize(settings.max_in_flight, settings.max_in_flight_bytes);
+        let (max_commands, max_bytes) = settings.most_in_cluster();
+        self.cluster.in_flight.resize(max_commands, max_bytes);
         self.gate.resize(settings.max_parked);
         self.parking.resize(settings.max_parked);
         let (needs_new_connections, is_of_another_kind) = {

@@ -235,6 +235,12 @@ async fn row_236_keys_that_move_are_not_missing() {
     // A replica would find one of them.
     let mut both = cmd("EXISTS");
     both.arg(&keys[0]).arg(&keys[9]);
+    let ttl: i64 = recent.query(cmd("TTL").arg(&keys[9])).await.expect("TTL");
+    assert_eq!(ttl, -1, "it is there");
+    let mut transaction = pipe();
+    transaction.atomic().exists(&keys[9]).get(&keys[9]);
+    let found: (bool, usize) = recent.pipeline(&transaction).await.expect("moved");
+    assert_eq!(found, (true, 9));
     let short = recent.clone().with_timeout(Duration::from_millis(500));
     let error = short.query::<usize>(&both).await.expect_err("at two nodes");
     let is_waiting = match &error {
@@ -248,7 +254,8 @@ async fn row_236_keys_that_move_are_not_missing() {
         rig.cluster.until_settled();
         rig.cluster.until_replicated(to);
     });
-    // A replica that has lost a slot says where it is.
+    // A replica that has lost a slot says where it is, also where nobody else tells of the move.
+    read_all(&reads.clone().without_primary()).await;
     read_all(&reads).await;
     read_all(&recent).await;
     let before = calls(&rig.cluster, "get");

@@ -1,31 +1,35 @@
 //! Reads that replicas of a cluster may serve: each runs at a replica of the node that has its slot, and otherwise as any
 //! other call.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 use redis::{Cmd, Pipeline, Value};
 
 use super::{
     super::{
-        CallEngine, args,
+        CallEngine, CallOptions, args,
         attempts::Attempts,
         places::{Places, Read},
     },
     pipeline::{Replied, Sent, positions},
     refusal,
     several::{Ended, at_node, ended, parts},
+    way::sends_away,
 };
 use crate::{
     backend::Backend,
     error::Error,
     policy::{
         cluster::{KeyPlace, Route, Split},
-        command::{Block, keys},
+        command::{Block, Class, keys},
         slots::Slot,
     },
     state::{DatabaseState, clock},
 };
+
+/// The wait for the answer of the nodes when replicas have sent a read away.
+const LONGEST_WAIT: Duration = Duration::from_millis(50);
 
 impl<B: Backend> CallEngine<B> {
     /// As [`read`](Self::read), in a cluster.
@@ -68,19 +72,41 @@ impl<B: Backend> CallEngine<B> {
         if self.needs_primary(command, read) {
             return self.only_here(read).execute(command).await;
         }
-        let mut places = self.places_of(slot, read).await?;
-        places.execute(command).await
+        loop {
+            let mut places = self.places_of(slot, read).await?;
+            match places.execute(command).await {
+                Err(Error::Server { code, .. }) if self.may_go_on(&code, read).await => {}
+                ended => return ended,
+            }
+        }
+    }
+
+    /// Whether the replicas of another node may serve a read that replicas have sent away, and no primary is to serve. Waits for
+    /// what the cluster says of its nodes by now.
+    async fn may_go_on(&self, code: &str, read: Read) -> bool {
+        if code != "MOVED" || !read.reading.without_primary {
+            return false;
+        }
+        let cluster = &self.state.cluster;
+        let table = cluster.table.present().clone();
+        let until = read.deadline.min(clock::now() + LONGEST_WAIT);
+        cluster.ask_again(&self.state.id);
+        cluster.table.next(table.as_ref(), until).await;
+        clock::now() < read.deadline
     }
 
     /// Whether no replica may serve a command: while its keys move, a replica has only some of them, and does not say so. The
-    /// values of `MGET` show which.
-    fn needs_primary(&self, command: &Cmd, Read { reading, .. }: Read) -> bool {
-        let has_bound = reading.max_staleness.is_some() && !reading.without_primary;
+    /// values of `MGET` show which. A script may make anything of keys that it does not find.
+    fn needs_primary(&self, command: &Cmd, read: Read) -> bool {
+        if !read.is_proven_by_primary() {
+            return false;
+        }
         let has_several = || {
             let mut keys = keys(args(command), |name| self.state.survey.keys(name));
             keys.nth(1).is_some()
         };
-        has_bound && has_several() && Split::of(args(command)) != Some(Split::Values)
+        let shows_gaps = Split::of(args(command)) == Some(Split::Values);
+        Class::of(args(command)).runs_script() || has_several() && !shows_gaps
     }
 
     /// The places of a read of this slot: replicas of its node, and then the node that has it by then.
@@ -132,11 +158,29 @@ impl<B: Backend> CallEngine<B> {
         read: Read,
     ) -> Result<(Vec<Value>, Attempts), Error> {
         let options = self.options(read.overrides).ending(read.deadline);
+        if options.is_to_be_traced() {
+            let call = self.read_at_nodes(pipeline, read, options.traced());
+            return Box::pin(self.in_span_of(pipeline, call)).await;
+        }
+        self.read_at_nodes(pipeline, read, options).await
+    }
+
+    async fn read_at_nodes(
+        &self,
+        pipeline: &Pipeline,
+        read: Read,
+        options: CallOptions,
+    ) -> Result<(Vec<Value>, Attempts), Error> {
         let place = |command: &Cmd, class| self.place(command, class, &options);
         let (work, block, options) = self.prepare(pipeline, options, place).await?;
         if pipeline.is_transaction() {
             let slot = self.slot_of(&work)?;
-            let mut places = self.places_of(Some(slot), read).await?;
+            // Its replies are within one.
+            let mut places = if read.is_proven_by_primary() {
+                self.only_here(read)
+            } else {
+                self.places_of(Some(slot), read).await?
+            };
             return places.execute_pipeline(pipeline).await;
         }
         let (mut together, mut alone) = (Vec::new(), Vec::new());
@@ -215,6 +259,15 @@ impl<B: Backend> CallEngine<B> {
                     let answered = sent.into_iter().zip(replies);
                     let (again, here): (Vec<_>, Vec<_>) =
                         answered.partition(|(_, reply)| places.lead_on_after(reply));
+                    let is_away = |(_, reply): &(Sent<'_>, Value)| {
+                        read.reading.without_primary && sends_away(reply)
+                    };
+                    let (away, here): (Vec<_>, Vec<_>) = here.into_iter().partition(is_away);
+                    let away = away.into_iter().map(|(sent, _)| async move {
+                        let run = self.read_at(Some(sent.slot), sent.command, read).await;
+                        self.part(vec![sent.at], run.map(|reply| vec![(sent.at, reply)]))
+                    });
+                    ended.extend(join_all(away.collect::<Vec<_>>()).await);
                     let here: Vec<_> = here
                         .into_iter()
                         .map(|(sent, reply)| (sent.at, reply))

@@ -17,7 +17,7 @@ const SECOND: Duration = Duration::from_secs(1);
 /// The counts of one request with this deadline, slow after `slow`, whose caller goes at `goes`.
 fn counts(deadline: Duration, slow: Duration, goes: Duration) -> Tally {
     let start = Instant::now();
-    let permit = InFlight::new(1, 1).enter(1).expect("room");
+    let permit = InFlight::new(None, 1, 1).enter(1).expect("room");
     let (responder, answer) = Responder::new(permit);
     let mut answer = Some(answer);
     let mut pending = PendingReplies::new(Origin::Connection(0));
@@ -76,7 +76,7 @@ fn the_connection_reports_a_slow_command_whose_caller_goes_before_its_deadline()
 fn the_connection_reports_a_slow_command_whose_caller_wants_no_answer() {
     let start = Instant::now();
     for deadline in [EARLY, LATE] {
-        let permit = InFlight::new(1, 1).enter(1).expect("room");
+        let permit = InFlight::new(None, 1, 1).enter(1).expect("room");
         let responder = Responder::unheard(permit);
         let mut pending = PendingReplies::new(Origin::Connection(0));
         let (deadline, slow) = (start + deadline, start + SLOW);
@@ -103,7 +103,7 @@ fn a_command_that_may_block_is_never_unanswered() {
 /// The answer to the request at the head, once these values have come.
 fn answer_after(values: Vec<Value>, expected: Expected) -> (Reply, Option<Value>, Tally) {
     let now = Instant::now();
-    let permit = InFlight::new(1, 1).enter(1).expect("room");
+    let permit = InFlight::new(None, 1, 1).enter(1).expect("room");
     let (responder, answer) = Responder::new(permit);
     let mut pending = PendingReplies::new(Origin::Connection(0));
     pending.push(responder, expected, false, times(now + LATE, now + SLOW), 0);

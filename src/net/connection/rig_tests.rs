@@ -213,7 +213,7 @@ impl Rig {
         let mut rig = Self {
             wire,
             mailbox,
-            in_flight: InFlight::new(1_000, 1_000_000),
+            in_flight: InFlight::new(None, 1_000, 1_000_000),
             answers: Vec::new(),
             counted,
             attempt_timeout: settings.databases[0].attempt_timeout,
