@@ -56,6 +56,8 @@ struct Member {
     listener: Listener,
     /// It has not confirmed all topics yet.
     joining: Option<Joining>,
+    /// Since when no changes come from it, as it has told.
+    interrupted_since: Option<SystemTime>,
 }
 
 struct Joining {
@@ -107,10 +109,7 @@ impl Keyspace {
         let table = database.engine.slot_table(&options).await?;
         if self.topics.is_empty() {
             self.members = primaries(database, Some(&table))
-                .map(|node| Member {
-                    listener: Listener::at(node, bounds),
-                    joining: None,
-                })
+                .map(|node| Member::at(node, bounds))
                 .collect();
             (self.seen, self.change) = (Some(table), None);
         } else {
@@ -191,11 +190,14 @@ impl Keyspace {
             if let Some(event) = self.poll_members(cx) {
                 return Poll::Ready(event);
             }
-            let is_over = database.engine.state.gate.state().is_final();
-            if is_over || self.poll_change(database, cx).is_pending() {
+            if database.engine.state.gate.state().is_final() {
                 return Poll::Pending;
             }
-            self.compare(database, bounds);
+            if self.poll_change(database, cx).is_ready() {
+                self.compare(database, bounds);
+            } else if self.missing_since.is_none() || self.is_joining() {
+                return Poll::Pending;
+            }
         }
     }
 
@@ -236,10 +238,7 @@ impl Keyspace {
         }
         let topics: Vec<_> = self.topics.iter().cloned().collect();
         for node in new {
-            let mut member = Member {
-                listener: Listener::at(node, bounds),
-                joining: None,
-            };
+            let mut member = Member::at(node, bounds);
             member.join(database, topics.clone());
             self.members.push(member);
         }
@@ -260,7 +259,7 @@ impl Keyspace {
             let topics = mem::take(&mut joining.topics);
             member.joining = None;
             let Some(refused) = joined else {
-                self.members.swap_remove(at);
+                self.remove(at);
                 continue;
             };
             let is_dropped = |topic: &Topic| !self.topics.contains(topic);
@@ -271,9 +270,20 @@ impl Keyspace {
             }
             at += 1;
         }
-        if self.members.iter().all(|member| member.joining.is_none()) {
+        if !self.is_joining() {
             self.tell_gap();
         }
+    }
+
+    fn is_joining(&self) -> bool {
+        self.members.iter().any(|member| member.joining.is_some())
+    }
+
+    /// A node that is none any more. What it has interrupted ends when all others are listened to.
+    fn remove(&mut self, at: usize) {
+        let member = self.members.swap_remove(at);
+        let since = [self.missing_since, member.interrupted_since];
+        self.missing_since = since.into_iter().flatten().min();
     }
 
     fn tell_gap(&mut self) {
@@ -313,12 +323,18 @@ impl Keyspace {
                         }
                     }
                     Some(PubSubEvent::Ended(EndCause::Removed | EndCause::ShuttingDown)) | None => {
-                        self.members.swap_remove(self.first);
+                        self.remove(self.first);
+                        if self.members.is_empty() {
+                            return None;
+                        }
                         // The places of the others are not what they were.
                         asked = 0;
                         break;
                     }
-                    Some(event) => return Some(event),
+                    Some(event) => {
+                        self.members[self.first].note(&event);
+                        return Some(event);
+                    }
                 }
             }
         }
@@ -327,6 +343,24 @@ impl Keyspace {
 }
 
 impl Member {
+    fn at(node: Arc<DatabaseState>, bounds: Bounds) -> Self {
+        Self {
+            listener: Listener::at(node, bounds),
+            joining: None,
+            interrupted_since: None,
+        }
+    }
+
+    fn note(&mut self, event: &PubSubEvent) {
+        match event {
+            PubSubEvent::Interrupted { at, .. } => {
+                self.interrupted_since.get_or_insert(*at);
+            }
+            PubSubEvent::Gap { .. } => self.interrupted_since = None,
+            _ => {}
+        }
+    }
+
     /// Asks for topics until the node confirms them, or is none any more.
     fn join(&mut self, database: &Database, topics: Vec<Topic>) {
         let (node, database) = (self.listener.node.clone(), database.clone());
