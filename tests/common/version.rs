@@ -56,13 +56,13 @@ pub fn lacks_tls() -> bool {
         if is_embedded() {
             return true;
         }
-        // It complains of the first setting that it does not know, and ends.
+        // One that can misses the certificate, and all end: some know the setting and no TLS.
         let ended = Command::new(program())
-            .args(["--port", "0", "--tls-port", "0", "--no-such-setting", "1"])
+            .args(["--port", "0", "--tls-port", "1"])
             .output()
             .expect("it can be run");
         let said = [ended.stdout, ended.stderr].concat();
-        !String::from_utf8_lossy(&said).contains("no-such-setting \"1\"")
+        !String::from_utf8_lossy(&said).contains("Failed to configure TLS")
     });
     if cannot {
         skip_notice("the server was built without TLS");
