@@ -17,6 +17,7 @@ use super::{
     clock::Clock,
     faults::Faults,
     keyspace::{Keyspace, Millis},
+    message::Message,
     node::Node,
     reply::Reply,
     request::Decoder,
@@ -60,8 +61,8 @@ pub(super) struct Engine {
     pub(super) running: Option<ClientId>,
     /// It runs in a transaction that is executed.
     pub(super) is_executing: bool,
-    /// Messages to that client, which come after the reply.
-    messages: Vec<Reply>,
+    /// Messages to that client, which come after the reply, and those of a server that is frozen.
+    messages: Vec<(ClientId, Message)>,
     /// Clients that may go on with input that they have sent.
     pub(super) runnable: BTreeSet<ClientId>,
     /// Called once the engine is free again.
@@ -233,17 +234,34 @@ impl Engine {
         self.runnable.extend(self.sessions.keys());
     }
 
-    /// Ends a command with its reply, and with the messages that the client got through it.
+    /// Ends a command with its reply.
     pub(super) fn end(&mut self, id: ClientId, reply: &Reply) {
         self.reply(id, reply);
-        self.push_messages(id);
         self.session(id).end_command();
     }
 
-    /// Sends the messages that a client has got through its own command.
-    pub(super) fn push_messages(&mut self, id: ClientId) {
-        for message in mem::take(&mut self.messages) {
-            self.push(id, &message);
+    /// Sends a message to a client. If its own command has caused it, the message comes after the reply.
+    pub(super) fn push(&mut self, id: ClientId, message: &Message) {
+        if self.running == Some(id) || self.faults.is_frozen() {
+            self.messages.push((id, message.clone()));
+        } else {
+            self.deliver(id, message);
+        }
+    }
+
+    /// Sends the messages that had to wait: for the end of a command, or of a freeze.
+    pub(super) fn push_messages(&mut self) {
+        for (id, message) in mem::take(&mut self.messages) {
+            self.deliver(id, &message);
+        }
+    }
+
+    fn deliver(&mut self, id: ClientId, message: &Message) {
+        // Nothing comes after the end of a connection.
+        let session = self.sessions.get(&id);
+        let session = session.filter(|session| !session.is_closing);
+        if let Some(form) = session.and_then(|session| message.form(session)) {
+            self.reply(id, &form);
         }
     }
 
@@ -282,23 +300,6 @@ impl Engine {
         let late = self.faults.delay();
         let late = late.map(|delay| now().saturating_add(1).saturating_add(delay));
         self.faults.sleep.max(late)
-    }
-
-    /// Sends a message to a client. If its own command has caused it, the message comes after the reply.
-    pub(super) fn push(&mut self, id: ClientId, message: &Reply) {
-        if self.running == Some(id) {
-            self.messages.push(message.clone());
-            return;
-        }
-        // Nothing comes after the end of a connection.
-        if self
-            .sessions
-            .get(&id)
-            .is_none_or(|session| session.is_closing)
-        {
-            return;
-        }
-        self.reply(id, message);
     }
 
     /// Counts from 0 again.

@@ -5,15 +5,12 @@ use bytes::Bytes;
 use super::{
     engine::Engine,
     keys,
-    reply::{Protocol, Reply},
+    message::Message,
     session::ClientId,
     signature::{Signature, flags},
     trackers::with_prefix,
     tracking::Tracking,
 };
-
-/// The channel of clients without RESP3 that are told in the place of others.
-const CHANNEL: &str = "__redis__:invalidate";
 
 impl Engine {
     /// A client tracks keys from now on, or in another way.
@@ -138,23 +135,15 @@ impl Engine {
         let redirect = tracking.and_then(|tracking| tracking.redirect);
         let target = redirect.unwrap_or(id);
         let session = self.sessions.get(&target);
-        let Some(session) = session.filter(|session| !session.is_closing) else {
-            if redirect.is_some() {
-                self.tell_of_broken_redirect(id, target);
-            }
-            return;
-        };
-        let keys = keys.map_or(Reply::Null, Reply::bulks);
-        let is_resp3 = session.protocol == Protocol::Resp3;
-        let message = if is_resp3 {
-            vec![Reply::text("invalidate"), keys]
-        } else if redirect.is_some() && !session.subscriptions.is_empty() {
-            vec![Reply::text("message"), Reply::text(CHANNEL), keys]
-        } else {
-            // It could not tell it from a reply.
-            return;
-        };
-        self.push(target, &Reply::Push(message));
+        if session.is_some_and(|session| !session.is_closing) {
+            let message = Message::Invalidation {
+                keys,
+                is_redirected: redirect.is_some(),
+            };
+            self.push(target, &message);
+        } else if redirect.is_some() {
+            self.tell_of_broken_redirect(id, target);
+        }
     }
 
     /// Holds the lists of clients against the clients, and what is noted against what is of interest.
@@ -171,14 +160,9 @@ impl Engine {
     }
 
     fn tell_of_broken_redirect(&mut self, id: ClientId, target: ClientId) {
-        let session = self.session(id);
-        if let Some(tracking) = &mut session.tracking {
+        if let Some(tracking) = &mut self.session(id).tracking {
             tracking.is_redirect_broken = true;
         }
-        if session.protocol == Protocol::Resp3 {
-            let target = Reply::Integer(target as i64);
-            let message = vec![Reply::text("tracking-redir-broken"), target];
-            self.push(id, &Reply::Push(message));
-        }
+        self.push(id, &Message::BrokenRedirect(target));
     }
 }

@@ -4,7 +4,7 @@
 //!   `store`: a server that its clients share · `engine`: the server as one value · `processing`: what it does with
 //!   input · `local`: a client without a stream · `stream`: a client's end of a connection · `session`: a client ·
 //!   `waiters`, `waits`: clients that wait for keys, or watch them · `trackers`, `tracking`, `invalidation`: clients
-//!   that are told of changed keys · `channels`, `subscriptions`: subscribers
+//!   that are told of changed keys · `channels`, `subscriptions`: subscribers · `message`: what they all are sent
 //! - `glob`: patterns · `signature`, `command`: the table of commands · `categories`, `keys`: what else is known of them ·
 //!   `check`: whether a command may run · `permission`: whether its user may run it · `acl/`: users and their rights ·
 //!   `node`, `cluster`: a node of a cluster, and what it refuses · `context`: what a command sees · `arguments`: the words of a command · `commands/`: the
@@ -38,6 +38,7 @@ mod keys;
 mod keyspace;
 mod listener;
 mod local;
+mod message;
 mod node;
 mod operator;
 mod output_limits;

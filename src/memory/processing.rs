@@ -51,6 +51,9 @@ impl Engine {
     /// Does for all clients what is due: after the end of a freeze, or when the time was moved on.
     pub(super) fn tick_all(&mut self) {
         let now = self.clock.millis();
+        if !self.faults.is_frozen() {
+            self.push_messages();
+        }
         if !self.faults.is_asleep(now) {
             // Something may have changed while the server stood still.
             self.settle(now);
@@ -179,10 +182,10 @@ impl Engine {
         if ignores_uses {
             self.keyspace.count_uses(true);
         }
-        match reply {
-            Some(reply) => self.end(id, &reply),
-            None => self.push_messages(id),
+        if let Some(reply) = reply {
+            self.end(id, &reply);
         }
+        self.push_messages();
         if self.session(id).is_closing {
             self.kill(id);
         }

@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::{commands, faults::Failing, server::MemoryServer};
 
 impl MemoryServer {
-    /// Stops processing, as SIGSTOP does: clients can connect and send, and get no answer.
+    /// Stops processing, as SIGSTOP does: clients can connect and send, and get no answer. Messages to them, such as those
+    /// that [`query`](Self::query) causes, wait as well.
     pub fn freeze(&self) {
         self.store.with(|engine| engine.faults.is_frozen = true);
     }

@@ -11,6 +11,7 @@ use crate::memory::{
     context::Context,
     glob,
     halt::{Halt, Outcome},
+    message::Message,
     reply::Reply,
     subscriptions::Kind,
 };
@@ -121,12 +122,12 @@ fn publish(cx: &mut Context<'_>, args: &[Bytes]) -> Outcome {
     let (channel, text) = (&args[1], &args[2]);
     let mut receivers = deliver(cx, Kind::Channel, "message", channel, text);
     for (pattern, ids) in cx.engine.channels.matching(channel) {
-        let message = Reply::Push(vec![
+        let message = Message::Published(Reply::Push(vec![
             Reply::text("pmessage"),
             Reply::Bulk(pattern),
             Reply::Bulk(channel.clone()),
             Reply::Bulk(text.clone()),
-        ]);
+        ]));
         receivers += ids.len();
         for id in ids {
             cx.engine.push(id, &message);
@@ -149,11 +150,11 @@ fn deliver(
     text: &Bytes,
 ) -> usize {
     let ids = cx.engine.channels.subscribers(kind, channel);
-    let message = Reply::Push(vec![
+    let message = Message::Published(Reply::Push(vec![
         Reply::text(word),
         Reply::Bulk(channel.clone()),
         Reply::Bulk(text.clone()),
-    ]);
+    ]));
     for id in &ids {
         cx.engine.push(*id, &message);
     }

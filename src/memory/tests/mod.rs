@@ -2,6 +2,7 @@
 
 pub(super) mod client;
 mod differential;
+mod invalidations;
 mod invariants;
 mod page;
 mod tracking;
