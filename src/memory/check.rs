@@ -87,8 +87,14 @@ impl Engine {
 
     /// Evicts keys until the data fits the bounds of the settings. Tells whether it does.
     pub(super) fn make_room(&mut self) -> bool {
-        self.settings
-            .make_room(&mut self.keyspace, &mut self.random)
+        let has_room = self
+            .settings
+            .make_room(&mut self.keyspace, &mut self.random);
+        if self.trackers.are_any() {
+            // No client has changed these keys, not even the one whose command needs the room.
+            self.invalidate(None);
+        }
+        has_room
     }
 }
 

@@ -156,8 +156,6 @@ impl Engine {
             self.keyspace.count_uses(false);
         }
         if self.trackers.are_any() {
-            // Keys may have been evicted to make room.
-            self.invalidate(None);
             self.bound_trackers();
         }
         self.running = Some(id);

@@ -86,6 +86,35 @@ fn the_messages_of_a_transaction_go_to_no_client_that_it_unblocks() {
 }
 
 #[test]
+fn an_eviction_is_nobodys_own_change() {
+    for options in [" NOLOOP", " BCAST NOLOOP"] {
+        let client = tracker(Client::new(), options);
+        let evict = "CONFIG SET maxmemory-policy allkeys-lru maxmemory 1";
+        client.expect(&[
+            ("SET k 1", "+OK"),
+            ("GET k", "$1 1"),
+            (evict, &format!("+OK {OF_K}")),
+        ]);
+    }
+}
+
+#[cfg(feature = "memory-lua")]
+#[test]
+fn an_eviction_for_a_script_is_nobodys_own_change() {
+    for options in [" NOLOOP", " BCAST NOLOOP"] {
+        let client = tracker(Client::new(), options);
+        client.expect(&[
+            ("CONFIG SET maxmemory-policy allkeys-lru", "+OK"),
+            ("SET k 1", "+OK"),
+            ("GET k", "$1 1"),
+        ]);
+        client.store.with(|engine| engine.settings.max_bytes = 1);
+        let reply = client.ask("EVAL return(1) 0");
+        assert_eq!(reply, format!(":1 {OF_K}"));
+    }
+}
+
+#[test]
 fn a_frozen_server_tells_nothing() {
     for options in ["", " BCAST"] {
         let server = MemoryServer::new();

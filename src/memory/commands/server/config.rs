@@ -273,7 +273,7 @@ fn apply(engine: &mut Engine, change: Change) {
         Change::OutputLimits(limits) => settings.output_limits = limits,
         Change::MaxMemory(bytes) => {
             settings.max_bytes = bytes;
-            settings.make_room(&mut engine.keyspace, &mut engine.random);
+            engine.make_room();
         }
         Change::IdleTimeout(seconds) => {
             settings.idle_timeout = seconds;
