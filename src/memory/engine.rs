@@ -184,12 +184,20 @@ impl Engine {
         let deadline = session
             .waiting
             .as_ref()
-            .and_then(|waiting| waiting.deadline)
-            .map(|deadline| deadline.max(self.faults.sleep.unwrap_or(0)));
+            .and_then(|waiting| waiting.deadline);
+        let after_sleep = |at: Millis| at.max(self.faults.sleep.unwrap_or(0));
+        let deadline = deadline.map(after_sleep);
+        let expiry = self.expiry_to_tell(session).map(after_sleep);
         let wants_to_run =
             session.held.is_some() || session.waiting.is_some() || !session.input.is_empty();
         let pause = self.faults.pause_end().filter(|_| wants_to_run);
-        let times = [deadline, session.next_release(), pause, self.idle_end(id)];
+        let times = [
+            deadline,
+            expiry,
+            session.next_release(),
+            pause,
+            self.idle_end(id),
+        ];
         times.into_iter().flatten().min()
     }
 

@@ -5,18 +5,26 @@ use bytes::Bytes;
 use super::{
     engine::Engine,
     keys,
+    keyspace::Millis,
     message::Message,
-    session::ClientId,
+    session::{ClientId, Session},
     signature::{Signature, flags},
     trackers::with_prefix,
     tracking::Tracking,
 };
 
+/// Milliseconds. Keys that expire shortly after each other are told together.
+const EXPIRY_STEP: Millis = 10;
+
 impl Engine {
     /// A client tracks keys from now on, or in another way.
     pub(super) fn track(&mut self, id: ClientId, tracking: Tracking) {
         self.trackers.begin(id, &tracking);
-        self.session(id).tracking = Some(tracking);
+        let session = self.session(id);
+        session.tracking = Some(tracking);
+        // Its stream looks at the next expiry.
+        let reader = session.take_reader();
+        self.wakers.extend(reader);
         self.note_for_trackers();
     }
 
@@ -102,6 +110,24 @@ impl Engine {
                 return;
             };
             self.invalidate_key(&key, None);
+        }
+    }
+
+    /// The time at which a client that tracks keys looks which ones have expired: on a quiet server no command does.
+    pub(super) fn expiry_to_tell(&self, session: &Session) -> Option<Millis> {
+        let tracking = session.tracking.as_ref();
+        let next = tracking.and_then(|_| self.keyspace.next_expiry());
+        next.map(|at| at.next_multiple_of(EXPIRY_STEP))
+    }
+
+    /// Has the streams of clients that track keys look at the next expiry, if it is earlier than the one that they know.
+    pub(super) fn note_expiry(&mut self) {
+        if !self.trackers.are_any() || !self.trackers.note_expiry(self.keyspace.next_expiry()) {
+            return;
+        }
+        for id in self.trackers.clients() {
+            let session = self.sessions.get_mut(id);
+            self.wakers.extend(session.and_then(Session::take_reader));
         }
     }
 

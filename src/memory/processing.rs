@@ -13,7 +13,7 @@ use super::{
     keyspace::Millis,
     reply::Reply,
     request::Request,
-    session::{ClientId, OPERATOR, Waiting},
+    session::{ClientId, OPERATOR},
     signature::Signature,
 };
 
@@ -34,10 +34,12 @@ impl Engine {
             return;
         };
         session.release(now);
-        let is_over = |waiting: &Waiting| waiting.deadline.is_some_and(|deadline| deadline <= now);
-        let is_over = session.waiting.as_ref().is_some_and(is_over);
         if !self.faults.is_asleep(now) {
-            if is_over {
+            if self.keyspace.expire(now) {
+                self.settle(now);
+            }
+            let waiting = self.session(id).waiting.as_ref();
+            if waiting.is_some_and(|waiting| waiting.is_over(now)) {
                 self.end_wait(id, None);
             }
             if self.idle_end(id).is_some_and(|end| end <= now) {
@@ -55,6 +57,7 @@ impl Engine {
             self.push_messages();
         }
         if !self.faults.is_asleep(now) {
+            self.keyspace.expire(now);
             // Something may have changed while the server stood still.
             self.settle(now);
         }
@@ -77,6 +80,7 @@ impl Engine {
         while let Some(id) = self.runnable.pop_first() {
             self.work(id);
         }
+        self.note_expiry();
         self.broadcast();
     }
 

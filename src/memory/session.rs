@@ -139,6 +139,13 @@ pub(super) struct Waiting {
     pub(super) deadline: Option<Millis>,
 }
 
+impl Waiting {
+    /// Whether its time is over.
+    pub(super) fn is_over(&self, now: Millis) -> bool {
+        self.deadline.is_some_and(|deadline| deadline <= now)
+    }
+}
+
 impl Session {
     pub(super) fn new(id: ClientId, address: String, now: Millis, user: Option<Bytes>) -> Self {
         Self {

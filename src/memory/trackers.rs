@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use indexmap::IndexMap;
 
-use super::{session::ClientId, tracking::Tracking};
+use super::{keyspace::Millis, session::ClientId, tracking::Tracking};
 
 #[derive(Debug, Default)]
 pub(super) struct Trackers {
@@ -20,6 +20,8 @@ pub(super) struct Trackers {
     /// when a client ends its tracking: it may begin again.
     keys: IndexMap<Bytes, Vec<ClientId>>,
     changed: Changed,
+    /// The next expiry that the streams of clients know of. It may be over.
+    expiry: Option<Millis>,
 }
 
 /// Keys that have changed since the last broadcast; each with the client that has changed it, if it was one alone.
@@ -91,6 +93,12 @@ impl Trackers {
     pub(super) fn any_key(&self, random: &mut fastrand::Rng) -> Option<Bytes> {
         let at = random.usize(..self.keys.len().max(1));
         self.keys.get_index(at).map(|(key, _)| key.clone())
+    }
+
+    /// Something expires next at this time. Tells whether that is earlier than what was known.
+    pub(super) fn note_expiry(&mut self, next: Option<Millis>) -> bool {
+        let known = mem::replace(&mut self.expiry, next);
+        next.is_some_and(|next| known.is_none_or(|known| next < known))
     }
 
     /// A key has changed that may be in a broadcast.

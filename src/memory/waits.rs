@@ -94,8 +94,7 @@ impl Engine {
         else {
             return;
         };
-        let is_over = waiting.deadline.is_some_and(|deadline| deadline <= now);
-        let outcome = if is_over {
+        let outcome = if waiting.is_over(now) {
             Ok(waiting.wait.on_timeout.clone())
         } else {
             self.call(id, waiting.command, &waiting.request, now, waiting.database)

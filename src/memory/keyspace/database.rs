@@ -300,6 +300,12 @@ impl Database {
         }
     }
 
+    /// The time at which the next key expires, or the next field of a hash.
+    pub(super) fn next_expiry(&self) -> Option<Millis> {
+        let next = [self.expiries.first(), self.field_expiries.first()];
+        next.into_iter().flatten().map(|(at, _)| *at).min()
+    }
+
     /// The number of the last use, in the order of uses.
     pub(super) fn last_use(&self) -> u64 {
         self.last_use

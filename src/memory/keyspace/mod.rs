@@ -91,6 +91,12 @@ impl Keyspace {
         has_expired
     }
 
+    /// The time at which a key expires next, or a field of a hash.
+    pub(super) fn next_expiry(&self) -> Option<Millis> {
+        let databases = self.databases.iter();
+        databases.filter_map(Database::next_expiry).min()
+    }
+
     /// Holds every count and index against the data itself.
     #[cfg(test)]
     pub(super) fn check_counts(&self) {

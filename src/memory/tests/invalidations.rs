@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use redis::cmd;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::client::Client;
-use crate::memory::MemoryServer;
+use crate::memory::{MemoryServer, stream::MemoryStream};
 
 const OF_K: &str = ">2 $10 invalidate *1 $1 k";
 const OF_ALL: &str = ">2 $10 invalidate _";
@@ -112,6 +113,78 @@ fn an_eviction_for_a_script_is_nobodys_own_change() {
         let reply = client.ask("EVAL return(1) 0");
         assert_eq!(reply, format!(":1 {OF_K}"));
     }
+}
+
+#[test]
+fn a_key_that_expires_is_told_of_when_the_time_is_moved_on() {
+    for set in ["SET k 1 PX 1000", "HSET k f v"] {
+        let server = MemoryServer::new();
+        let client = tracker(Client::of(&server.store), "");
+        for line in [set, "HPEXPIRE k 1000 FIELDS 1 f", "TYPE k"] {
+            client.ask(line);
+        }
+        server.advance(Duration::from_secs(2));
+        assert_eq!(client.read(), OF_K, "{set}");
+    }
+}
+
+/// Reads until this has come, and nothing else.
+async fn expect(stream: &mut MemoryStream, text: &str) {
+    let mut read = vec![0; text.len()];
+    // The time stands still while there is something to do.
+    let limit = Duration::from_secs(3600);
+    let reading = tokio::time::timeout(limit, stream.read_exact(&mut read));
+    let reading = reading.await;
+    let seen = String::from_utf8_lossy(&read).into_owned();
+    reading.expect(&seen).expect("a connection");
+    assert_eq!(seen, text);
+}
+
+const WIRE: &str = ">2\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\nk\r\n";
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_expires_is_told_of_on_a_quiet_server() {
+    let server = MemoryServer::new();
+    let mut stream = MemoryStream::connect(&server.store).expect("a server that is open");
+    let lines = b"CLIENT REPLY OFF\r\nHELLO 3\r\nCLIENT TRACKING ON\r\nSET k 1 PX 100\r\nGET k\r\n";
+    stream.write_all(lines).await.expect("a connection");
+    let began = tokio::time::Instant::now();
+    expect(&mut stream, WIRE).await;
+    let lasted = began.elapsed();
+    assert!(
+        (Duration::from_millis(99)..Duration::from_millis(200)).contains(&lasted),
+        "{lasted:?}"
+    );
+}
+
+/// The client that tracks is not told itself, so that nothing but the time wakes it.
+#[tokio::test(start_paused = true)]
+async fn a_client_that_is_told_in_the_place_of_another_hears_of_what_expires() {
+    let server = MemoryServer::new();
+    let mut told = MemoryStream::connect(&server.store).expect("a server that is open");
+    let mut tracking = MemoryStream::connect(&server.store).expect("a server that is open");
+    told.write_all(b"HELLO 3\r\nCLIENT ID\r\n")
+        .await
+        .expect("OK");
+    let mut hello = [0; 1024];
+    let read = told.read(&mut hello).await.expect("a reply");
+    let hello = String::from_utf8_lossy(&hello[..read]).into_owned();
+    let (_, id) = hello.trim_end().rsplit_once(':').expect("an id");
+    let track = format!("CLIENT TRACKING ON BCAST REDIRECT {id}\r\n");
+    tracking.write_all(track.as_bytes()).await.expect("OK");
+    expect(&mut tracking, "+OK\r\n").await;
+    let waiting = tokio::spawn(async move { tracking.read(&mut [0; 1]).await });
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    for millis in [5000, 100] {
+        let set = cmd("SET").arg("k").arg(1).arg("PX").arg(millis).take();
+        server.query::<()>(set).expect("OK");
+        expect(&mut told, WIRE).await;
+    }
+    let began = tokio::time::Instant::now();
+    expect(&mut told, WIRE).await;
+    assert!(began.elapsed() < Duration::from_millis(200));
+    assert!(!waiting.is_finished());
+    waiting.abort();
 }
 
 #[test]
