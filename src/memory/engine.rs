@@ -152,7 +152,8 @@ impl Engine {
             }
         }
         self.unwatch(id);
-        if self.session(id).tracking.take().is_some() {
+        self.session(id).tracking = None;
+        if self.trackers.are_any() {
             self.trackers.forget(id);
             self.note_for_trackers();
         }

@@ -183,6 +183,8 @@ impl Engine {
         };
         assert_eq!(*self.trackers.clients(), ids(|_| true));
         assert_eq!(*self.trackers.broadcasting(), ids(Tracking::broadcasts));
+        let connected = self.clients().map(|session| session.id).collect();
+        self.trackers.check_keys(&connected);
     }
 
     fn tell_of_broken_redirect(&mut self, id: ClientId, target: ClientId) {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 
 use super::{keyspace::Millis, session::ClientId, tracking::Tracking};
 
@@ -19,6 +19,8 @@ pub(super) struct Trackers {
     /// The clients that have read a key since it was last told. As in Redis, databases are not told apart, and keys stay
     /// when a client ends its tracking: it may begin again.
     keys: IndexMap<Bytes, Vec<ClientId>>,
+    /// The same by client, so that one that goes is forgotten without a look at the keys of others.
+    by_client: BTreeMap<ClientId, IndexSet<Bytes>>,
     changed: Changed,
     /// The next expiry that the streams of clients know of. It may be over.
     expiry: Option<Millis>,
@@ -63,30 +65,47 @@ impl Trackers {
         self.broadcasting.remove(&id);
     }
 
-    /// A client has gone.
+    /// A client has gone. It may have ended its tracking before.
     pub(super) fn forget(&mut self, id: ClientId) {
         self.end(id);
-        self.keys.retain(|_, ids| {
+        for key in self.by_client.remove(&id).unwrap_or_default() {
+            let Some(ids) = self.keys.get_mut(&key) else {
+                continue;
+            };
             ids.retain(|reader| *reader != id);
-            !ids.is_empty()
-        });
+            if ids.is_empty() {
+                self.keys.swap_remove(&key);
+            }
+        }
     }
 
     /// A client has read a key.
     pub(super) fn remember(&mut self, id: ClientId, key: &Bytes) {
-        let ids = self.keys.entry(key.clone()).or_default();
-        if !ids.contains(&id) {
-            ids.push(id);
+        let keys = self.by_client.entry(id).or_default();
+        if !keys.contains(key) {
+            keys.insert(key.clone());
+            self.keys.entry(key.clone()).or_default().push(id);
         }
     }
 
     /// A key has changed. Returns the clients that have read it. It is forgotten.
     pub(super) fn take(&mut self, key: &[u8]) -> Vec<ClientId> {
-        self.keys.swap_remove(key).unwrap_or_default()
+        let ids = self.keys.swap_remove(key).unwrap_or_default();
+        for id in &ids {
+            let Some(keys) = self.by_client.get_mut(id) else {
+                continue;
+            };
+            keys.swap_remove(key);
+            if keys.is_empty() {
+                self.by_client.remove(id);
+            }
+        }
+        ids
     }
 
     pub(super) fn clear(&mut self) {
         self.keys.clear();
+        self.by_client.clear();
     }
 
     /// One of the keys.
@@ -99,6 +118,20 @@ impl Trackers {
     pub(super) fn note_expiry(&mut self, next: Option<Millis>) -> bool {
         let known = mem::replace(&mut self.expiry, next);
         next.is_some_and(|next| known.is_none_or(|known| next < known))
+    }
+
+    /// Holds the keys of the clients against the clients of the keys. All clients are to be of this list.
+    #[cfg(test)]
+    pub(super) fn check_keys(&self, connected: &BTreeSet<ClientId>) {
+        let mut by_client = BTreeMap::<ClientId, IndexSet<Bytes>>::new();
+        for (key, ids) in &self.keys {
+            assert!(!ids.is_empty(), "{key:?}");
+            for id in ids {
+                assert!(connected.contains(id), "{id} has gone");
+                assert!(by_client.entry(*id).or_default().insert(key.clone()));
+            }
+        }
+        assert_eq!(self.by_client, by_client);
     }
 
     /// A key has changed that may be in a broadcast.

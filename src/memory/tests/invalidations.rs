@@ -1,9 +1,12 @@
 //! Goal: each client is told of its own keys, in its own protocol, in time. Method: clients of one server, step by step.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use redis::cmd;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    time,
+};
 
 use super::client::Client;
 use crate::memory::{MemoryServer, stream::MemoryStream};
@@ -133,7 +136,7 @@ async fn expect(stream: &mut MemoryStream, text: &str) {
     let mut read = vec![0; text.len()];
     // The time stands still while there is something to do.
     let limit = Duration::from_secs(3600);
-    let reading = tokio::time::timeout(limit, stream.read_exact(&mut read));
+    let reading = time::timeout(limit, stream.read_exact(&mut read));
     let reading = reading.await;
     let seen = String::from_utf8_lossy(&read).into_owned();
     reading.expect(&seen).expect("a connection");
@@ -148,7 +151,7 @@ async fn a_key_that_expires_is_told_of_on_a_quiet_server() {
     let mut stream = MemoryStream::connect(&server.store).expect("a server that is open");
     let lines = b"CLIENT REPLY OFF\r\nHELLO 3\r\nCLIENT TRACKING ON\r\nSET k 1 PX 100\r\nGET k\r\n";
     stream.write_all(lines).await.expect("a connection");
-    let began = tokio::time::Instant::now();
+    let began = time::Instant::now();
     expect(&mut stream, WIRE).await;
     let lasted = began.elapsed();
     assert!(
@@ -174,13 +177,13 @@ async fn a_client_that_is_told_in_the_place_of_another_hears_of_what_expires() {
     tracking.write_all(track.as_bytes()).await.expect("OK");
     expect(&mut tracking, "+OK\r\n").await;
     let waiting = tokio::spawn(async move { tracking.read(&mut [0; 1]).await });
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    time::sleep(Duration::from_secs(1)).await;
     for millis in [5000, 100] {
         let set = cmd("SET").arg("k").arg(1).arg("PX").arg(millis).take();
         server.query::<()>(set).expect("OK");
         expect(&mut told, WIRE).await;
     }
-    let began = tokio::time::Instant::now();
+    let began = time::Instant::now();
     expect(&mut told, WIRE).await;
     assert!(began.elapsed() < Duration::from_millis(200));
     assert!(!waiting.is_finished());
@@ -209,4 +212,57 @@ fn a_frozen_server_tells_nothing() {
             assert_eq!(client.read(), told, "{words:?}");
         }
     }
+}
+
+fn remembered(client: &Client) -> (usize, usize) {
+    client
+        .store
+        .with(|engine| (engine.trackers.keys(), engine.trackers.items()))
+}
+
+#[test]
+fn keys_go_with_a_client_that_tracks_no_more() {
+    for end in ["CLIENT TRACKING OFF", "RESET"] {
+        let client = Client::new();
+        let other = tracker(Client::of(&client.store), "");
+        let reader = tracker(Client::of(&client.store), "");
+        reader.ask("GET a");
+        reader.ask(end);
+        // It may begin again.
+        assert_eq!(remembered(&client), (2, 3), "{end}");
+        drop(reader);
+        assert_eq!(remembered(&client), (1, 1), "{end}");
+        drop(other);
+        assert_eq!(remembered(&client), (0, 0), "{end}");
+        client
+            .store
+            .with(|engine| assert!(!engine.trackers.are_any()));
+    }
+}
+
+/// What it costs to forget a client is what that one has read: about as much as on a server where no other has read
+/// anything.
+#[test]
+fn clients_go_in_little_time_however_much_others_have_read() {
+    const KEYS: usize = 200_000;
+    let come_and_go = |client: &Client| {
+        let began = Instant::now();
+        for _ in 0..200 {
+            drop(tracker(Client::of(&client.store), ""));
+        }
+        began.elapsed()
+    };
+    let client = tracker(Client::new(), "");
+    let keys = (0..KEYS).map(|number| number.to_string().into());
+    let exists: Vec<_> = ["EXISTS".into()].into_iter().chain(keys).collect();
+    assert_eq!(&client.ask_bytes(&exists)[..], b":0\r\n");
+    let alone = Client::new();
+    // On a busy machine, one of several is undisturbed.
+    let least = |client| (0..5).map(|_| come_and_go(client)).min();
+    let (with_many, alone) = (least(&client), least(&alone));
+    assert!(
+        with_many < alone.map(|least| least * 20),
+        "{with_many:?} {alone:?}"
+    );
+    assert_eq!(remembered(&client), (KEYS + 1, KEYS + 1));
 }

@@ -35,6 +35,9 @@ fn other(random: &mut Rng) -> Vec<Vec<u8>> {
         "CONFIG SET maxmemory 0",
         "HPEXPIRE h0 20 FIELDS 1 a",
         "PEXPIRE z0 20",
+        "CLIENT TRACKING ON",
+        "CLIENT TRACKING ON BCAST",
+        "CLIENT TRACKING OFF",
         "RESET",
     ];
     let line = lines[random.usize(0..lines.len())];
