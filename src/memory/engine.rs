@@ -105,15 +105,16 @@ impl Engine {
         std::mem::take(&mut self.wakers)
     }
 
-    /// Accepts a client, which reaches the server from this address. One too many gets an error, and is
-    /// disconnected.
-    pub(super) fn accept(&mut self, address: String) -> ClientId {
+    /// Accepts a client, which reaches the server from this address, by a port if it has come by TCP. One too many
+    /// gets an error, and is disconnected.
+    pub(super) fn accept(&mut self, address: String, port: Option<u16>) -> ClientId {
         self.last_id += 1;
         let (id, now) = (self.last_id, self.clock.millis());
         let user = self.users.without_login();
         let is_one_too_many = self.sessions.len() >= self.settings.max_clients
             && self.clients().count() >= self.settings.max_clients;
         let mut session = Session::new(id, address, now, user);
+        session.port = port;
         session.decoder = Decoder::with_limit(self.settings.max_query);
         self.sessions.insert(id, session);
         self.statistics.connections += 1;

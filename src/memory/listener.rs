@@ -77,10 +77,7 @@ impl MemoryListener {
     /// The address and port of a TCP socket; `None` for a Unix socket.
     #[must_use]
     pub fn local_addr(&self) -> Option<SocketAddr> {
-        match self.endpoint {
-            Endpoint::Tcp(address) => Some(address),
-            Endpoint::Unix(_) => None,
-        }
+        self.endpoint.tcp()
     }
 }
 
@@ -101,6 +98,13 @@ impl Drop for MemoryListener {
 }
 
 impl Endpoint {
+    fn tcp(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(address) => Some(*address),
+            Self::Unix(_) => None,
+        }
+    }
+
     /// Reads an address. Without a password, only programs of this machine may be let in.
     async fn of(address: &str, store: &Store) -> io::Result<Self> {
         let path = address.strip_prefix("unix:").map(unslashed);
@@ -189,6 +193,7 @@ async fn bind_unix(path: &Path) -> io::Result<UnixListener> {
 
 /// Accepts clients, while the server is not stopped.
 async fn serve(store: Store, endpoint: Endpoint, socket: Socket) {
+    let port = endpoint.tcp().map(|address| address.port());
     let mut clients = JoinSet::new();
     let mut is_open = store.openness();
     let mut socket = Some(socket);
@@ -197,7 +202,7 @@ async fn serve(store: Store, endpoint: Endpoint, socket: Socket) {
             Some(socket) => socket,
             None => bind_again(&endpoint).await,
         };
-        accept_while_open(&store, &listening, &mut clients, &mut is_open).await;
+        accept_while_open(&store, port, &listening, &mut clients, &mut is_open).await;
         drop(listening);
         // It cannot fail: the store has the other end.
         let _ = is_open.wait_for(|is_open| *is_open).await;
@@ -206,6 +211,7 @@ async fn serve(store: Store, endpoint: Endpoint, socket: Socket) {
 
 async fn accept_while_open(
     store: &Store,
+    port: Option<u16>,
     socket: &Socket,
     clients: &mut JoinSet<()>,
     is_open: &mut watch::Receiver<bool>,
@@ -214,7 +220,7 @@ async fn accept_while_open(
     loop {
         match next(socket, clients, stopped.as_mut()).await {
             Event::Client(stream, address) => {
-                if let Ok(server) = MemoryStream::accept(store, address) {
+                if let Ok(server) = MemoryStream::accept(store, address, port) {
                     clients.spawn(pump(stream, server));
                 }
             }

@@ -35,7 +35,7 @@ impl LocalClient {
             engine.settings.max_keys = max_keys.saturating_add(1);
             engine.settings.max_bytes = max_bytes;
             engine.settings.eviction = Eviction::LeastRecentlyUsed;
-            engine.accept(String::new())
+            engine.accept(String::new(), None)
         });
         Self { store, id }
     }

@@ -31,6 +31,8 @@ const MAX_UNPROCESSED: usize = 1024 * 1024;
 pub(super) struct Session {
     pub(super) id: ClientId,
     pub(super) address: String,
+    /// The port of the server that it came by; `None` if it came by none.
+    pub(super) port: Option<u16>,
     pub(super) connected_at: Millis,
     pub(super) used_at: Millis,
     pub(super) last_command: &'static str,
@@ -151,6 +153,7 @@ impl Session {
         Self {
             id,
             address,
+            port: None,
             connected_at: now,
             used_at: now,
             last_command: "NULL",

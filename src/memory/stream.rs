@@ -30,13 +30,14 @@ pub(crate) struct MemoryStream {
 impl MemoryStream {
     /// Connects a client of this process.
     pub(crate) fn connect(store: &Store) -> io::Result<Self> {
-        Self::accept(store, store.to_string())
+        Self::accept(store, store.to_string(), None)
     }
 
-    /// Connects a client that comes from this address.
-    pub(super) fn accept(store: &Store, address: String) -> io::Result<Self> {
+    /// Connects a client that comes from this address, by a port if it has come by TCP.
+    pub(super) fn accept(store: &Store, address: String, port: Option<u16>) -> io::Result<Self> {
         // Asked under the lock: a stop closes the door before it disconnects all that are inside.
-        let id = store.with(|engine| (*store.openness().borrow()).then(|| engine.accept(address)));
+        let id =
+            store.with(|engine| (*store.openness().borrow()).then(|| engine.accept(address, port)));
         Ok(Self {
             store: store.clone(),
             id: id.ok_or(io::ErrorKind::ConnectionRefused)?,

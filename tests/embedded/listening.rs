@@ -7,7 +7,7 @@ use std::{
 };
 
 use redis::AsyncCommands;
-use redis_steward::MemoryServer;
+use redis_steward::{MemoryListener, MemoryServer};
 
 async fn cli(url: String, arguments: &'static [&'static str]) -> String {
     let run = move || {
@@ -77,6 +77,38 @@ async fn a_stopped_server_refuses_connections_until_it_is_started() {
     server.start();
     while tokio::net::TcpStream::connect(address).await.is_err() {}
     assert_eq!(cli(listener.url(), &["PING"]).await, "PONG");
+}
+
+/// A client of a cluster goes on at the port that the node names.
+#[tokio::test]
+async fn a_cluster_names_the_port_that_a_client_came_by() {
+    let server = MemoryServer::new_cluster();
+    let first = server.listen("127.0.0.1:0").await.expect("it listens");
+    let second = server.listen("127.0.0.1:0").await.expect("it listens");
+    let port = |listener: &MemoryListener| listener.local_addr().expect("an address").port();
+    names_its_port(port(&first)).await;
+    names_its_port(port(&second)).await;
+    drop(second);
+    names_its_port(port(&first)).await;
+}
+
+async fn names_its_port(port: u16) {
+    let url = format!("redis://127.0.0.1:{port}");
+    let client = redis::Client::open(url).expect("a URL");
+    let mut connection = client
+        .get_multiplexed_async_connection()
+        .await
+        .expect("a connection");
+    let mut ask = async |subcommand: &str| -> String {
+        let mut cluster = redis::cmd("CLUSTER");
+        let reply = cluster.arg(subcommand).query_async(&mut connection).await;
+        let reply: redis::Value = reply.expect("a reply");
+        format!("{reply:?}")
+    };
+    let number = format!("int({port})");
+    assert!(ask("SLOTS").await.contains(&number));
+    assert!(ask("SHARDS").await.contains(&number));
+    assert!(ask("NODES").await.contains(&format!(" :{port}@")));
 }
 
 #[tokio::test]

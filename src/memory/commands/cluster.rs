@@ -80,10 +80,17 @@ fn myshardid(cx: &mut Context<'_>, _: &[Bytes]) -> Outcome {
     Ok(Reply::bulk(node(cx)?.shard_id.clone()))
 }
 
+/// The port by which the client has reached the server, as it may have several; for a client that came by none, that of
+/// the latest socket.
+fn port(cx: &mut Context<'_>) -> u16 {
+    let port = cx.session().port;
+    port.unwrap_or(cx.engine.settings.port)
+}
+
 /// As in Redis, a node that no other one has met does not know its own host, so that clients take the one that they have
 /// reached it by.
 fn nodes(cx: &mut Context<'_>, _: &[Bytes]) -> Outcome {
-    let port = cx.engine.settings.port;
+    let port = port(cx);
     let bus_port = u32::from(port) + 10_000;
     let id = &node(cx)?.id;
     let line = format!("{id} :{port}@{bus_port} myself,master - 0 0 0 connected 0-{LAST}\n");
@@ -91,7 +98,7 @@ fn nodes(cx: &mut Context<'_>, _: &[Bytes]) -> Outcome {
 }
 
 fn slots(cx: &mut Context<'_>, _: &[Bytes]) -> Outcome {
-    let port = cx.engine.settings.port;
+    let port = port(cx);
     let node = Reply::Array(vec![
         Reply::text(""),
         Reply::Integer(port.into()),
@@ -103,7 +110,7 @@ fn slots(cx: &mut Context<'_>, _: &[Bytes]) -> Outcome {
 }
 
 fn shards(cx: &mut Context<'_>, _: &[Bytes]) -> Outcome {
-    let port = cx.engine.settings.port;
+    let port = port(cx);
     let node = Reply::Map(vec![
         (Reply::text("id"), Reply::bulk(node(cx)?.id.clone())),
         (Reply::text("port"), Reply::Integer(port.into())),

@@ -25,7 +25,7 @@ impl Client {
     }
 
     pub(in crate::memory) fn of(store: &Store) -> Self {
-        let id = store.with(|engine| engine.accept("test".into()));
+        let id = store.with(|engine| engine.accept("test".into(), None));
         Self {
             store: store.clone(),
             id,
