@@ -181,6 +181,26 @@ mod tests {
         assert_eq!(nothing, None);
     }
 
+    /// Data of several slots is written and read at once, though clients cannot do so.
+    #[test]
+    fn its_keys_may_be_of_several_slots() {
+        let server = MemoryServer::new_cluster();
+        let client = Client::of(&server.store);
+        assert!(client.ask("MSET a 1 b 2").starts_with("-CROSSSLOT "));
+        let set = cmd("MSET").arg(&["a", "1", "b", "2"]).take();
+        server.query::<()>(set).expect("OK");
+        assert_eq!(server.keys(0).len(), 2);
+        #[cfg(feature = "memory-lua")]
+        for source in [
+            "return redis.call('MGET', 'a', 'b')",
+            "#!lua\nreturn {redis.call('GET', 'a'), redis.call('GET', 'b')}",
+        ] {
+            let eval = cmd("EVAL").arg(source).arg(0).take();
+            let values = server.query::<Vec<i64>>(eval).expect("values");
+            assert_eq!(values, [1, 2]);
+        }
+    }
+
     #[cfg(feature = "memory-lua")]
     #[test]
     fn its_scripts_meet_no_fault_and_no_bound() {

@@ -230,7 +230,8 @@ impl MemoryServer {
 
     /// Runs a command on database 0 at once, without a connection: for data that a test begins with, and for questions
     /// that the other methods do not answer. No fault of this server affects it, nor does its memory bound, and
-    /// [`command_counts`](Self::command_counts) does not count it. A command that would wait does not.
+    /// [`command_counts`](Self::command_counts) does not count it. A command that would wait does not. In a
+    /// [cluster](Self::new_cluster) its keys may be of several slots, which the server refuses to clients.
     ///
     /// ```
     /// let server = redis_steward::MemoryServer::new();
