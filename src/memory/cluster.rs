@@ -20,8 +20,10 @@ impl Engine {
         command: &Signature,
         request: &[Bytes],
     ) -> Result<(), Halt> {
-        let session = self.sessions.get(&id).filter(|_| self.cluster.is_some());
-        let Some(session) = session else {
+        if self.cluster.is_none() {
+            return Ok(());
+        }
+        let Some(session) = self.sessions.get(&id) else {
             return Ok(());
         };
         let Some(transaction) = executed(command, session) else {
