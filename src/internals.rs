@@ -231,6 +231,9 @@ impl Line {
             decoder: codec::Decoder::new(codec::Limits::default()),
             seen: ServerInfo::default(),
             login: None,
+            input: bytes::BytesMut::new(),
+            early: Vec::new(),
+            announces: false,
         };
         // The connection is not stopped: it drains when its mailbox is dropped with the line.
         let (_, stop) = oneshot::channel();
@@ -244,6 +247,7 @@ impl Line {
                 saturated: None,
                 unsent: None,
                 pushes: PushSlot::default(),
+                announcements: None,
             },
         );
         tokio::spawn(connection.run());

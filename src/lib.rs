@@ -101,6 +101,7 @@ mod call;
 mod credentials;
 mod lifeline;
 mod log;
+mod maintenance;
 mod memory;
 mod messages;
 #[cfg(feature = "metrics")]
@@ -145,8 +146,8 @@ pub use applied::{Applied, DatabaseChange};
 pub use blocking::{BlockingDatabase, BlockingLease, BlockingSubscription};
 pub use config::{
     Config, ConfigError, ConfigNote, DatabaseConfig, EnvironmentRegistry, ExplainedSetting,
-    Explanation, Fallback, FilePosition, Io, Keepalive, OnRecovery, Problem, Protocol, Service,
-    ServiceFuture, ServiceRegistry, StaticRegistry, WhenDown,
+    Explanation, Fallback, FilePosition, Io, Keepalive, MaintenanceNotifications, OnRecovery,
+    Problem, Protocol, Service, ServiceFuture, ServiceRegistry, StaticRegistry, WhenDown,
 };
 pub use consumer::{
     Consumer, ConsumerBuilder, ConsumerError, ConsumerStats, HandleEntry, StartFrom, StreamEntry,
@@ -155,7 +156,7 @@ pub use credentials::{Credentials, CredentialsFn, CredentialsFuture, Credentials
 pub use database::Database;
 pub use error::{ApplyError, CallPart, Error, Limit, StartError};
 pub use events::{
-    CircuitState, EndCause, Failover, GapCause, HealthEvent, HealthEvents, HealthState,
+    CircuitState, EndCause, Failover, GapCause, Handoff, HealthEvent, HealthEvents, HealthState,
     PubSubEvent, Reason, Recovery, TimeInState, Topic, WhenFull,
 };
 pub use execution::{Execution, Source, Stage};

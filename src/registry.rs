@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::{Address, ConfigNote, DatabaseSettings, Io, Settings},
-    events::{Change, CircuitState, EventHub, Failover, HealthState, Reason, Recovery},
+    events::{Change, CircuitState, EventHub, Failover, Handoff, HealthState, Reason, Recovery},
     identity::{DatabaseId, PartOf},
     log::{Log, log_line},
     net::{Connector, Dialler, Executor, Services},
@@ -286,6 +286,25 @@ impl Registry {
                 from = &*failover.from,
                 to = &*failover.to,
                 "the primary is another server"
+            );
+        }
+    }
+
+    /// Tells all subscribers and the log that the server of a database has moved, as it has announced.
+    pub(crate) fn announce_handoff(&self, database: &Arc<str>, from: &Address, to: &Address) {
+        let text = |address: &Address| Arc::from(address.to_string());
+        let handoff = Handoff::new(text(from), text(to));
+        if let Some(event) = self
+            .hub
+            .publish_handoff(database, handoff.clone(), clock::now())
+        {
+            log_line!(
+                self.log,
+                INFO,
+                database = %event.database,
+                from = &*handoff.from,
+                to = &*handoff.to,
+                "the server has moved, and connections were handed off"
             );
         }
     }

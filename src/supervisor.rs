@@ -264,7 +264,7 @@ impl Supervisor {
     /// | `max_connections`, `shared_connections`, `min_idle`, `idle_timeout`, `max_lifetime`, `sweep_interval`, `leak_warning` | at once. Connections beyond a lower maximum are closed when they are free. A `leak_warning` that is switched on tells of leases that are taken later |
     /// | `failure_threshold`, `recovery_timeout`, `health_check_interval` | from the next failure, success or check on |
     /// | `fallback` | at once. A store that stands in at the time goes on under its terms until the outage is over |
-    /// | address, number, login, `client_name`, `protocol`, parts of the greeting, `attempt_timeout`, `keepalive`, `tcp_user_timeout`, `max_reply_bytes` | with new connections. So does the begin of growth, a maximum of shared connections above the minimum |
+    /// | address, number, login, `client_name`, `protocol`, parts of the greeting, `attempt_timeout`, `relaxed_timeout`, `maintenance_notifications`, `keepalive`, `tcp_user_timeout`, `max_reply_bytes` | with new connections. So does the begin of growth, a maximum of shared connections above the minimum |
     ///
     /// **New connections** are opened before the old ones are taken out of service. Until the first of them is open, the
     /// old ones serve as before, and from then on they finish only what was sent on them. Commands keep their

@@ -28,6 +28,7 @@ pub(crate) fn document(event: &HealthEvent) -> Value {
         "cause": event.cause.as_deref(),
         "changed": &*event.changed,
         "failover": event.failover.as_ref().map(ToString::to_string),
+        "handoff": event.handoff.as_ref().map(ToString::to_string),
         "recovery": event.recovery.as_ref().map(ToString::to_string),
         "sequence": event.sequence,
         "missed": event.missed,

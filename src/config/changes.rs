@@ -4,7 +4,10 @@ use std::{fmt, time::Duration};
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{Address, AddressMap, Fallback, Keepalive, Protocol, WhenDown, username::Username};
+use super::{
+    Address, AddressMap, Fallback, Keepalive, MaintenanceNotifications, Protocol, WhenDown,
+    username::Username,
+};
 use crate::{credentials::CredentialsSource, tls::TlsClient};
 
 /// The settings that have changed, by their keys in the order of the table.
@@ -61,6 +64,8 @@ const CARRIED: &[&str] = &[
     "without_client_name",
     "without_select",
     "attempt_timeout",
+    "relaxed_timeout",
+    "maintenance_notifications",
     "keepalive",
     "tcp_user_timeout",
     "max_reply_bytes",
@@ -82,8 +87,20 @@ macro_rules! compared {
 }
 
 compared!(
-    Address, AddressMap, Duration, Fallback, Keepalive, Protocol, String, Username, WhenDown, bool,
-    i64, u32, usize
+    Address,
+    AddressMap,
+    Duration,
+    Fallback,
+    Keepalive,
+    MaintenanceNotifications,
+    Protocol,
+    String,
+    Username,
+    WhenDown,
+    bool,
+    i64,
+    u32,
+    usize
 );
 
 impl Compared for SecretString {

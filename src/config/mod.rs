@@ -14,7 +14,7 @@
 //! - `explain`: where each value came from · `note`: what is worth knowing · `reference_tests`: the pages that
 //!   are generated from the table
 //! - `url`: reading a URL · `url_options`: its parameters · `percent`: its escapes · `address`: the endpoint of a server ·
-//!   `protocol`: [`Protocol`]
+//!   `protocol`: [`Protocol`] · `maintenance`: [`MaintenanceNotifications`]
 //! - `error`: [`ConfigError`] and its [`Problem`]s · `finding`: what problems and notes consist of · `excerpt`: texts of
 //!   unknown origin in messages
 
@@ -35,6 +35,7 @@ mod file;
 mod finding;
 mod keepalive;
 mod layer;
+mod maintenance;
 mod note;
 mod percent;
 mod position;
@@ -66,6 +67,7 @@ pub use fallback::{Fallback, OnRecovery};
 pub use fields::DatabaseConfig;
 pub(crate) use fields::DatabaseSettings;
 pub use keepalive::Keepalive;
+pub use maintenance::MaintenanceNotifications;
 pub use note::ConfigNote;
 pub use position::FilePosition;
 pub use protocol::Protocol;

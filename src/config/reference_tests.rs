@@ -311,6 +311,12 @@ fn in_a_file(text: &str) -> String {
         )
         .replace("`WhenDown::Refuse`", "`refuse`")
         .replace(
+            "`MaintenanceNotifications::Auto`, `Off`, `InternalIp`, `InternalFqdn`, `ExternalIp`, `ExternalFqdn` or \
+             `NoAddress`",
+            "`auto`, `off`, `internal-ip`, `internal-fqdn`, `external-ip`, `external-fqdn` or `no-address`",
+        )
+        .replace("`MaintenanceNotifications::Auto`", "`auto`")
+        .replace(
             "`Protocol::Resp2` or `Protocol::Resp3`",
             "`resp2` or `resp3`",
         )

@@ -5,7 +5,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use crate::config::{
-    Protocol, WhenDown,
+    MaintenanceNotifications, Protocol, WhenDown,
     address::Host,
     excerpt::shown,
     quantity::{self, Measure, Quantity},
@@ -290,6 +290,28 @@ impl Setting for WhenDown {
             Self::Refuse => "refuse".into(),
             Self::Wait => "wait".into(),
         }
+    }
+}
+
+impl Setting for MaintenanceNotifications {
+    const KIND: &'static str =
+        "auto, off, internal-ip, internal-fqdn, external-ip, external-fqdn or no-address";
+    const SCHEMA: Schema = Schema::Choices(&[
+        "auto",
+        "off",
+        "internal-ip",
+        "internal-fqdn",
+        "external-ip",
+        "external-fqdn",
+        "no-address",
+    ]);
+
+    fn read(text: &str) -> Result<Self, String> {
+        Self::from_text(&text.to_ascii_lowercase()).ok_or_else(|| not(text, Self::KIND))
+    }
+
+    fn shown(&self) -> String {
+        self.text().into()
     }
 }
 

@@ -4,8 +4,8 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    Address, Changes, ConfigNote, Io, Protocol, ServiceRegistry, changes::Compared as _,
-    fields::DatabaseSettings,
+    Address, Changes, ConfigNote, Io, MaintenanceNotifications, Protocol, ServiceRegistry,
+    changes::Compared as _, fields::DatabaseSettings,
 };
 
 /// The longest deadline, grace or interval, a year: an endless one would overflow the clock.
@@ -50,6 +50,11 @@ impl DatabaseSettings {
         Self {
             name: format!("{} ({address})", self.name).into(),
             address: address.clone(),
+            maintenance_notifications: match self.maintenance_notifications {
+                MaintenanceNotifications::Off => MaintenanceNotifications::Off,
+                // It is known by this address alone.
+                _ => MaintenanceNotifications::NoAddress,
+            },
             ..self.clone()
         }
     }
@@ -66,6 +71,8 @@ impl DatabaseSettings {
     pub(crate) fn for_subscribers(&self) -> Self {
         Self {
             protocol: Protocol::Resp3,
+            // Nobody hands their connection over: it is dialled again, and a gap is told.
+            maintenance_notifications: MaintenanceNotifications::Off,
             ..self.clone()
         }
     }

@@ -11,13 +11,21 @@ use std::{
 use tokio::time::Instant;
 
 use super::{
-    CircuitState, Failover, HealthEvent, HealthState, Recovery,
+    CircuitState, Failover, Handoff, HealthEvent, HealthState, Recovery,
     history::{History, Past, Present},
 };
 
 /// The most events that are kept. A subscriber that is further behind gets the present state of each database that
 /// has changed.
 pub(super) const CAPACITY: usize = 256;
+
+/// What an event tells beside the state.
+#[derive(Default)]
+pub(super) struct Told {
+    pub(super) changed: Arc<[&'static str]>,
+    pub(super) failover: Option<Failover>,
+    pub(super) handoff: Option<Handoff>,
+}
 
 /// The present states, the last events, and the subscribers that wait for the next event.
 ///
@@ -86,32 +94,16 @@ impl Feed {
         Some(event)
     }
 
-    /// Adds an event for settings that have changed. The state is the present one.
-    pub(super) fn add_changed(
+    /// Adds an event that tells something else. The state is the present one.
+    pub(super) fn add_told(
         &self,
         database: &Arc<str>,
-        changed: Arc<[&'static str]>,
+        told: Told,
         now: Instant,
     ) -> Option<HealthEvent> {
         let (event, waiting) = {
             let mut events = self.lock();
-            let event = events.add_changed(database, changed, now)?;
-            (event, std::mem::take(&mut events.waiting))
-        };
-        waiting.into_values().for_each(Waker::wake);
-        Some(event)
-    }
-
-    /// Adds an event for a failover. The state is the present one.
-    pub(super) fn add_failover(
-        &self,
-        database: &Arc<str>,
-        failover: Failover,
-        now: Instant,
-    ) -> Option<HealthEvent> {
-        let (event, waiting) = {
-            let mut events = self.lock();
-            let event = events.add_failover(database, failover, now)?;
+            let event = events.add_told(database, told, now)?;
             (event, std::mem::take(&mut events.waiting))
         };
         waiting.into_values().for_each(Waker::wake);
@@ -204,27 +196,12 @@ impl Events {
         if self.is_closed || is_known {
             return None;
         }
-        Some(self.push(change, Arc::default(), None))
+        Some(self.push(change, Told::default()))
     }
 
-    fn add_changed(
-        &mut self,
-        database: &Arc<str>,
-        changed: Arc<[&'static str]>,
-        now: Instant,
-    ) -> Option<HealthEvent> {
+    fn add_told(&mut self, database: &Arc<str>, told: Told, now: Instant) -> Option<HealthEvent> {
         let change = self.no_change(database, now)?;
-        Some(self.push(change, changed, None))
-    }
-
-    fn add_failover(
-        &mut self,
-        database: &Arc<str>,
-        failover: Failover,
-        now: Instant,
-    ) -> Option<HealthEvent> {
-        let change = self.no_change(database, now)?;
-        Some(self.push(change, Arc::default(), Some(failover)))
+        Some(self.push(change, told))
     }
 
     /// The present state once more, for an event that tells something else.
@@ -269,12 +246,7 @@ impl Events {
         }
     }
 
-    fn push(
-        &mut self,
-        change: Change,
-        changed: Arc<[&'static str]>,
-        failover: Option<Failover>,
-    ) -> HealthEvent {
+    fn push(&mut self, change: Change, told: Told) -> HealthEvent {
         self.sequence += 1;
         let event = HealthEvent {
             database: change.database,
@@ -282,8 +254,9 @@ impl Events {
             circuit: change.circuit,
             cause: change.cause,
             recovery: change.recovery,
-            changed,
-            failover,
+            changed: told.changed,
+            failover: told.failover,
+            handoff: told.handoff,
             at: SystemTime::now(),
             sequence: self.sequence,
             missed: 0,

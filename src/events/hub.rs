@@ -5,8 +5,8 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::{
-    Failover, HealthEvent, HealthEvents,
-    feed::{Change, Feed},
+    Failover, Handoff, HealthEvent, HealthEvents,
+    feed::{Change, Feed, Told},
     history::History,
 };
 
@@ -30,7 +30,11 @@ impl EventHub {
         changed: &[&'static str],
         now: Instant,
     ) -> Option<HealthEvent> {
-        self.0.add_changed(database, changed.into(), now)
+        let told = Told {
+            changed: changed.into(),
+            ..Told::default()
+        };
+        self.0.add_told(database, told, now)
     }
 
     /// Tells the subscribers of a failover, and returns the event.
@@ -40,7 +44,25 @@ impl EventHub {
         failover: Failover,
         now: Instant,
     ) -> Option<HealthEvent> {
-        self.0.add_failover(database, failover, now)
+        let told = Told {
+            failover: Some(failover),
+            ..Told::default()
+        };
+        self.0.add_told(database, told, now)
+    }
+
+    /// Tells the subscribers of a move that the server has announced, and returns the event.
+    pub(crate) fn publish_handoff(
+        &self,
+        database: &Arc<str>,
+        handoff: Handoff,
+        now: Instant,
+    ) -> Option<HealthEvent> {
+        let told = Told {
+            handoff: Some(handoff),
+            ..Told::default()
+        };
+        self.0.add_told(database, told, now)
     }
 
     /// A stream of the current states and all changes after them.

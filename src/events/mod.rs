@@ -2,13 +2,14 @@
 //!
 //! - this file: [`HealthState`], [`Reason`], [`CircuitState`], [`HealthEvent`] · `verdict`: whether a state is live and
 //!   ready
-//! - `failover`: [`Failover`], another primary
+//! - `failover`: [`Failover`], another primary · `handoff`: [`Handoff`], a move that the server has announced
 //! - `recovery`: [`Recovery`], the end of a fallback · `feed`: keeps the events, and `run` tells whose · `history`: [`TimeInState`], the time
 //!   in each state · `hub`: publishes them · `stream`: [`HealthEvents`], the events of one subscriber,
 //!   and `stream/place` where it is
 
 mod failover;
 mod feed;
+mod handoff;
 mod history;
 mod hub;
 mod pubsub;
@@ -26,6 +27,7 @@ use std::{
 
 pub use failover::Failover;
 pub(crate) use feed::Change;
+pub use handoff::Handoff;
 pub(crate) use history::History;
 pub use history::TimeInState;
 pub(crate) use hub::EventHub;
@@ -289,6 +291,8 @@ pub struct HealthEvent {
     pub changed: Arc<[&'static str]>,
     /// The failover that sentinels have announced, if that is what the event tells. State and circuit are those of before.
     pub failover: Option<Failover>,
+    /// The move of the server that it has announced, if that is what the event tells. State and circuit are those of before.
+    pub handoff: Option<Handoff>,
     /// The time at which the change was published.
     pub at: SystemTime,
     /// Sequence number of the change, counted from 1 over all databases of the supervisor.
@@ -320,6 +324,9 @@ impl fmt::Display for HealthEvent {
         }
         if let Some(failover) = &self.failover {
             write!(f, "; {failover}")?;
+        }
+        if let Some(handoff) = &self.handoff {
+            write!(f, "; {handoff}")?;
         }
         Ok(())
     }

@@ -19,6 +19,7 @@
 //! | `SweepAll` | the supervisor | janitor | make all pools do so now |
 //! | `Drain` | supervisor | pool | finish what is under way and stop |
 //! | `Dialled`, `ConnectionEnded`, `Verified`, `NotVerified` | the pool's tasks | the same pool | the result of a task |
+//! | `Announced` | connections | their pool | the server announces its maintenance |
 //! | `Saturated` | connections | their pool | a shared connection is saturated |
 //! | `Report` | handles and pools | health | evidence about a database |
 //! | `EndpointChecked`, `Probed`, `Asked`, `RecoveryEnded` | health's tasks | health | the result of a task |
@@ -51,8 +52,8 @@ pub(crate) use health::{
 pub(crate) use lending::{Acquire, Caller, Grant, LeaseAnswer, NoGrant, Released, Waiting};
 pub(crate) use links::{PoolLink, SupervisorLink};
 pub(crate) use pool::{
-    Authenticated, ConnectionEnded, Dialled, Drain, LoginFetched, Moved, NotVerified, Parked,
-    Redial, Release, Retire, Saturated, Sweep, Verified,
+    Announced, Authenticated, ConnectionEnded, Dialled, Drain, LoginFetched, Moved, NotVerified,
+    Parked, Redial, Release, Retire, Saturated, Sweep, Verified,
 };
 pub(crate) use subscribers::Listen;
 pub(crate) use supervision::{

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use crate::{
     config::{Address, DatabaseSettings},
+    maintenance::Announcement,
     net::{ConnectionExit, DialError, Established, LoginNote},
 };
 
@@ -27,6 +28,14 @@ pub(crate) struct Release {
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) struct Saturated;
+
+/// A server announces its maintenance on the connection with this id.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Announced {
+    pub(crate) id: u64,
+    pub(crate) announcement: Announcement,
+}
 
 /// Try to open a connection after this pause, unless there is one.
 #[derive(Debug, Message)]

@@ -221,6 +221,7 @@ fn record_pool(labels: &Labels<'_>, added: &DatabaseStats) {
         ("spare", pool.evicted.spare),
         ("displaced", pool.evicted.displaced),
         ("outdated", pool.evicted.outdated),
+        ("moved", pool.evicted.moved),
     ];
     labels.counter_of(EVICTIONS, "reason", &evictions);
 }

@@ -5,6 +5,7 @@ use std::{
     future::Future,
     io::{self, Read as _},
     mem::MaybeUninit,
+    net::IpAddr,
     pin::Pin,
     time::Duration,
 };
@@ -34,6 +35,11 @@ pub(crate) trait Transport: AsyncRead + AsyncWrite + Send + Unpin + 'static {
     /// does. It returns [`io::ErrorKind::WouldBlock`] if the system holds nothing.
     fn read_now(&mut self, buffer: &mut [u8]) -> io::Result<usize>;
 
+    /// The IP address of the peer, where it has one.
+    fn peer_ip(&self) -> Option<IpAddr> {
+        None
+    }
+
     /// Asks a silent peer for signs of life at these times, where the transport has keepalive.
     fn keep_alive(&self, _: &Keepalive) -> io::Result<()> {
         Ok(())
@@ -55,6 +61,10 @@ impl Transport for TcpStream {
 
     fn read_now(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         (&*SockRef::from(&*self)).read(buffer)
+    }
+
+    fn peer_ip(&self) -> Option<IpAddr> {
+        Some(self.peer_addr().ok()?.ip())
     }
 
     fn keep_alive(&self, keepalive: &Keepalive) -> io::Result<()> {

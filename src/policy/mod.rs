@@ -8,6 +8,7 @@ pub(crate) mod command;
 pub(crate) mod consumer;
 pub(crate) mod fallback;
 pub(crate) mod gate_state;
+pub(crate) mod handoff;
 pub(crate) mod health;
 pub(crate) mod near_cache;
 pub(crate) mod outcome;

@@ -57,11 +57,14 @@ pub(crate) struct Counters {
     pub(crate) connections_lost: AtomicU64,
     pub(crate) discarded: AtomicU64,
     pub(crate) restarts: AtomicU64,
+    /// Moves of the server that it has announced, and that were followed.
+    pub(crate) handoffs: AtomicU64,
     evicted_idle: AtomicU64,
     evicted_lifetime: AtomicU64,
     evicted_spare: AtomicU64,
     evicted_displaced: AtomicU64,
     evicted_outdated: AtomicU64,
+    evicted_moved: AtomicU64,
     // Written once per sweep, so there is no contention for the lock.
     last_sweep: Mutex<Option<Instant>>,
 }
@@ -74,6 +77,7 @@ impl Counters {
             Eviction::Spare => &self.evicted_spare,
             Eviction::Displaced => &self.evicted_displaced,
             Eviction::Outdated => &self.evicted_outdated,
+            Eviction::Moved => &self.evicted_moved,
         });
     }
 
@@ -177,10 +181,12 @@ impl Counters {
                 spare: self.evicted_spare.load(Relaxed),
                 displaced: self.evicted_displaced.load(Relaxed),
                 outdated: self.evicted_outdated.load(Relaxed),
+                moved: self.evicted_moved.load(Relaxed),
             },
             discarded: self.discarded.load(Relaxed),
             last_sweep: self.since_last_sweep(),
             restarts: self.restarts.load(Relaxed),
+            handoffs: self.handoffs.load(Relaxed),
         }
     }
 

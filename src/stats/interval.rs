@@ -176,9 +176,11 @@ impl PoolStats {
                 spare: less(evicted.spare, before.spare),
                 displaced: less(evicted.displaced, before.displaced),
                 outdated: less(evicted.outdated, before.outdated),
+                moved: less(evicted.moved, before.moved),
             },
             discarded: less(self.discarded, earlier.discarded),
             restarts: less(self.restarts, earlier.restarts),
+            handoffs: less(self.handoffs, earlier.handoffs),
             ..self.clone()
         }
     }

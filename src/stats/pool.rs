@@ -12,7 +12,7 @@ use super::DurationHistogram;
 /// The numbers of connections by state are of one moment: `open` is the sum of `shared`, `in_use`,
 /// `idle` and `closing`, and `open + opening <= max`. For a while after [`Supervisor::apply`](crate::Supervisor::apply)
 /// there may be more: one while connections are replaced, and those beyond a lower maximum until they are free. The
-/// counters (`opened`, `dial_failures`, `lost`, `evicted`, `discarded`, `restarts`, `acquire_timeouts`) and histograms
+/// counters (`opened`, `dial_failures`, `lost`, `evicted`, `discarded`, `restarts`, `handoffs`, `acquire_timeouts`) and histograms
 /// begin at 0 when the database is added, and are read one after the other.
 ///
 /// A pool that is too small shows as `waiting` above 0 and long `acquire_wait`: raise
@@ -59,7 +59,8 @@ pub struct PoolStats {
     /// Connections that broke: the server or the network ended them, they were silent for too long, or
     /// their input was malformed.
     pub lost: u64,
-    /// Working connections that were closed because they were idle, old, superfluous, or had old settings.
+    /// Working connections that were closed because they were idle, old, superfluous, had old settings, or led to
+    /// a server that was about to move.
     pub evicted: Evictions,
     /// Working connections that were closed for another reason: a lease had changed them or left a
     /// reply unread, they led to the wrong server, or the supervisor was shut down.
@@ -72,6 +73,9 @@ pub struct PoolStats {
     pub last_sweep: Option<Duration>,
     /// Restarts of the pool after a crash.
     pub restarts: u64,
+    /// Moves that the server has announced, for which connections to the new place were opened before: see
+    /// [`MaintenanceNotifications`](crate::MaintenanceNotifications).
+    pub handoffs: u64,
 }
 
 /// Working connections that were closed though nothing was wrong with them, by reason; see [`PoolStats::evicted`].
@@ -91,11 +95,13 @@ pub struct Evictions {
     /// Their settings were changed by [`Supervisor::apply`](crate::Supervisor::apply), and there was another
     /// connection with the new ones.
     pub outdated: u64,
+    /// The server had announced that it moves, and there was a connection to the new place.
+    pub moved: u64,
 }
 
 impl Evictions {
     /// The sum of all reasons.
     pub fn total(&self) -> u64 {
-        self.idle + self.lifetime + self.spare + self.displaced + self.outdated
+        self.idle + self.lifetime + self.spare + self.displaced + self.outdated + self.moved
     }
 }

@@ -5,7 +5,9 @@ use std::{collections::BTreeMap, time::UNIX_EPOCH};
 use serde::Serialize;
 
 use crate::{
-    events::{CircuitState, EventPlace, Failover, HealthEvent, HealthState, Reason, Recovery},
+    events::{
+        CircuitState, EventPlace, Failover, Handoff, HealthEvent, HealthState, Reason, Recovery,
+    },
     stats::{DatabaseStats, SupervisorStats},
 };
 
@@ -108,6 +110,7 @@ struct Event<'a> {
     recovery: Option<&'a Recovery>,
     changed: &'a [&'static str],
     failover: Option<&'a Failover>,
+    handoff: Option<&'a Handoff>,
     /// All of it for people.
     text: String,
 }
@@ -127,6 +130,7 @@ impl<'a> From<&'a HealthEvent> for Event<'a> {
             recovery: event.recovery.as_ref(),
             changed: &event.changed,
             failover: event.failover.as_ref(),
+            handoff: event.handoff.as_ref(),
             text: event.to_string(),
         }
     }

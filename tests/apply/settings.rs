@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use redis::cmd;
 use redis_steward::{
-    Database, DatabaseChange, DatabaseConfig, Fallback, Keepalive, Protocol, Supervisor, WhenDown,
+    Database, DatabaseChange, DatabaseConfig, Fallback, Keepalive, MaintenanceNotifications,
+    Protocol, Supervisor, WhenDown,
 };
 
 use crate::{
@@ -193,6 +194,18 @@ const CASES: &[(&str, Adjust, bool, Seen)] = &[
             tokio::spawn(async move { sweep.sweep().await });
             evicted > 0
         },
+    ),
+    (
+        "relaxed_timeout",
+        |_, main| main.relaxed_timeout(20 * SECOND),
+        true,
+        unseen,
+    ),
+    (
+        "maintenance_notifications",
+        |_, main| main.maintenance_notifications(MaintenanceNotifications::Off),
+        true,
+        unseen,
     ),
     (
         "leak_warning",

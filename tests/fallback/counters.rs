@@ -18,7 +18,7 @@ use crate::{common::words, rig::Rig};
 const PACE: Duration = Duration::from_millis(1);
 
 /// All that is counted, by name.
-fn counters(stats: &DatabaseStats) -> [(&'static str, u64); 28] {
+fn counters(stats: &DatabaseStats) -> [(&'static str, u64); 29] {
     let pool = &stats.pool;
     let recovery = &stats.fallback.recovery;
     [
@@ -49,6 +49,7 @@ fn counters(stats: &DatabaseStats) -> [(&'static str, u64); 28] {
         ("pool.lost", pool.lost),
         ("pool.discarded", pool.discarded),
         ("pool.restarts", pool.restarts),
+        ("pool.handoffs", pool.handoffs),
         ("pool.acquire_wait", pool.acquire_wait.count()),
     ]
 }

@@ -14,6 +14,7 @@ mod down;
 mod fixtures;
 mod flapping;
 mod greeting;
+mod handoff;
 mod hostile;
 mod idle_close;
 mod large_replies;

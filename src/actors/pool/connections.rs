@@ -9,14 +9,14 @@ use tokio::{
     time::Instant,
 };
 
-use super::{Event, PoolActor, relogin::SetAside};
+use super::{Event, PoolActor, handoff::HandoffEvent, relogin::SetAside};
 use crate::{
     config::Address,
     log::log_line,
     messages::{ConnectionEnded, Evidence, Saturated},
     net::{
-        CloseReason, Connection, ConnectionExit, DialError, Established, Link, Origin, PushInlet,
-        PushSlot, UnsentSink,
+        Activity, CloseReason, Connection, ConnectionExit, DialError, Established, Link, Origin,
+        PushInlet, PushSlot, UnsentSink,
     },
     policy::pool::{Closing, Cut, Eviction, Lane, Occupation, Place as _},
     state::{Permit, Route, count},
@@ -29,6 +29,8 @@ pub(super) struct Held {
     /// The way to it, while it is in service. A connection ends when its mailbox is held by none.
     pub(super) route: Option<Arc<Route>>,
     lane: Lane,
+    /// It outlasts the route, for the last replies.
+    pub(super) activity: Arc<Activity>,
     /// Where it leads.
     pub(super) address: Address,
     /// Since when a caller has it.
@@ -71,6 +73,9 @@ impl PoolActor {
             }
             Lane::Leased => (None, None),
         };
+        let announcements = established
+            .announces
+            .then(|| self.listen_to_announcements(id, ctx));
         let pushes = PushSlot::default();
         let inlet = pushes.inlet();
         let (mailbox, activity, connection) = Connection::new(
@@ -83,6 +88,7 @@ impl PoolActor {
                 saturated,
                 unsent,
                 pushes,
+                announcements,
             },
         );
         let task = async move {
@@ -103,13 +109,14 @@ impl PoolActor {
             id,
             mailbox,
             address: address.clone(),
-            activity,
+            activity: activity.clone(),
             number,
         };
         let held = Held {
             stop: Some(stop),
             route: Some(Arc::new(route)),
             lane,
+            activity,
             address,
             lent: None,
             pushes: inlet,
@@ -119,6 +126,7 @@ impl PoolActor {
         };
         self.note_login(login);
         self.connections.insert(id, held);
+        self.tell_handoff(HandoffEvent::Opened(id), ctx);
         let evidence = Evidence::Connected(seen);
         Event::Opened { id, evidence }
     }
@@ -286,6 +294,7 @@ impl Handler<ConnectionEnded> for PoolActor {
         let Some(held) = self.connections.remove(&id) else {
             return;
         };
+        self.tell_handoff(HandoffEvent::ConnectionEnded(id), ctx);
         let is_evidence = ended.is_evidence();
         let loss = ended.loss;
         if matches!(*loss, CloseReason::RuntimeEnded) && !self.pool.is_forced() {

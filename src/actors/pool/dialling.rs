@@ -88,6 +88,8 @@ impl PoolActor {
         let (database, cause) = (self.state.name(), error.clone());
         log_line!(self.registry.log, DEBUG, %database, error = %cause, "dial failed");
         count(&self.state.counters.dial_failures);
+        let serves = self.routes().next().is_some();
+        self.state.dialler.failed_beside(serves);
         if lane == Lane::Leased {
             let text = self.state.explain_dial(&error);
             self.state.lease_error.store(Some(Arc::new(text)));

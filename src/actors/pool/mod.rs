@@ -5,6 +5,7 @@ mod asking;
 mod connections;
 mod dialling;
 mod draining;
+mod handoff;
 mod leak_watch;
 mod lending;
 mod parking;
@@ -20,7 +21,11 @@ use actix::{Actor, AsyncContext, Context, SpawnHandle};
 use tokio::time::Instant;
 
 use self::{
-    connections::Held, dialling::Dialling, draining::Finished, leak_watch::LeakWatch,
+    connections::Held,
+    dialling::Dialling,
+    draining::Finished,
+    handoff::{Handoff, HandoffEvent},
+    leak_watch::LeakWatch,
     relogin::Relogin,
 };
 use super::exit_guard::ExitGuard;
@@ -51,6 +56,8 @@ pub(super) struct PoolActor {
     settings: Arc<DatabaseSettings>,
     finished: Finished,
     relogin: Relogin,
+    /// What follows from announced maintenance.
+    handoff: Handoff,
     /// The one timer, for whatever is due first.
     alarm: Option<(Instant, SpawnHandle)>,
 }
@@ -77,6 +84,7 @@ impl PoolActor {
             leak_watch: LeakWatch::default(),
             finished: Finished::default(),
             relogin: Relogin::default(),
+            handoff: Handoff::default(),
             alarm: None,
         }
     }
@@ -174,6 +182,7 @@ impl PoolActor {
             self.state.parking.wake_at(),
             self.leak_watch.wake_at(),
             self.relogin_at(),
+            self.handoff.wake_at().map(Instant::from_std),
         ];
         let due = others.into_iter().flatten().chain(of_the_pool).min();
         let Some(due) = due else { return };
@@ -194,6 +203,7 @@ impl PoolActor {
         self.state.parking.expire(now);
         self.warn_of_overdue(now);
         self.fetch_login_if_due(now, ctx);
+        self.tell_handoff(HandoffEvent::Woken, ctx);
         self.turn(Event::Woken, ctx);
     }
 }

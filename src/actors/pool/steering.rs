@@ -5,7 +5,7 @@ use std::{collections::HashSet, sync::Arc};
 use actix::{Context, Handler};
 use tokio::time::Instant;
 
-use super::{Event, PoolActor, connections::Held, limits};
+use super::{Event, PoolActor, connections::Held, handoff::HandoffEvent, limits};
 use crate::{
     config::Address,
     messages::{Moved, Reconfigured, Redial, Retire, Saturated, Sweep},
@@ -29,6 +29,9 @@ impl PoolActor {
         let changes = self.settings.changes(&present);
         let renews = self.settings.needs_new_connections(&changes, &present);
         self.settings = present;
+        if changes.lead_elsewhere() {
+            self.tell_handoff(HandoffEvent::Renewed, ctx);
+        }
         if changes.concern_credentials() {
             self.forget_logins();
         }

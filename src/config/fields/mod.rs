@@ -18,7 +18,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use secrecy::SecretString;
 
 use super::{
-    Address, AddressMap, Config, Fallback, Keepalive, Protocol, WhenDown,
+    Address, AddressMap, Config, Fallback, Keepalive, MaintenanceNotifications, Protocol, WhenDown,
     address::Host,
     changes::{Changes, Compared as _},
     field::Field,
@@ -206,6 +206,24 @@ fields! {
         derived attempt_timeout(timeout): Duration,
             default(1 s, at most command_timeout),
             range(1 ms..=1 year), bound(at most command_timeout);
+
+        /// The [`attempt_timeout`](Self::attempt_timeout) during maintenance that the server has announced.
+        ///
+        /// From the announcement of a migration or a failover until the announcement of its end, replies may take this
+        /// long before they count as slow. It takes the place of the attempt timeout where it is longer, and extends no
+        /// deadline: see [`command_timeout`](Self::command_timeout). A longer one rides out long migrations; the
+        /// price is that a server which dies in the middle of one is noticed later. See
+        /// [`maintenance_notifications`](Self::maintenance_notifications).
+        fixed relaxed_timeout(timeout): Duration,
+            default(10 s), range(1 ms..=1 year);
+
+        /// Whether the server is asked to announce its maintenance, if connections speak RESP3.
+        ///
+        /// When it announces that it moves, new connections are opened to the new address before the present ones
+        /// go, so that no call notices. See [`MaintenanceNotifications`].
+        fixed maintenance_notifications(choice): MaintenanceNotifications,
+            default(MaintenanceNotifications::Auto),
+            choices("`MaintenanceNotifications::Auto`, `Off`, `InternalIp`, `InternalFqdn`, `ExternalIp`, `ExternalFqdn` or `NoAddress`");
 
         /// The limit of opening a connection: DNS, TCP, the handshake, and a loading server.
         ///

@@ -71,6 +71,7 @@ macro_rules! example {
     (that of $other:path) => { "60" };
     (Keepalive::new()) => { "true" };
     (WhenDown::Refuse) => { "refuse" };
+    (MaintenanceNotifications::Auto) => { "auto" };
     ($value:literal) => { stringify!($value) };
 }
 

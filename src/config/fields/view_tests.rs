@@ -39,6 +39,7 @@ type Set = fn(DatabaseConfig, f64) -> DatabaseConfig;
 const SETTERS: &[(&str, Set)] = &[
     ("command_timeout", |c, s| c.command_timeout(seconds(s))),
     ("attempt_timeout", |c, s| c.attempt_timeout(seconds(s))),
+    ("relaxed_timeout", |c, s| c.relaxed_timeout(seconds(s))),
     ("connect_timeout", |c, s| c.connect_timeout(seconds(s))),
     ("acquire_timeout", |c, s| c.acquire_timeout(seconds(s))),
     ("max_connections", |c, n| c.max_connections(n as usize)),

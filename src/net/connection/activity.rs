@@ -21,6 +21,8 @@ pub(crate) struct Activity {
     last_us: AtomicU64,
     outstanding: AtomicUsize,
     is_blocked: AtomicBool,
+    /// Slow replies are no fault until then; 0 at all other times.
+    relaxed_until_us: AtomicU64,
     has_asked: AtomicBool,
     /// The server's answer; `None` if it did not say.
     client_id: OnceLock<Option<ClientId>>,
@@ -33,6 +35,7 @@ impl Activity {
             last_us: AtomicU64::new(0),
             outstanding: AtomicUsize::new(0),
             is_blocked: AtomicBool::new(false),
+            relaxed_until_us: AtomicU64::new(0),
             has_asked: AtomicBool::new(false),
             client_id: OnceLock::new(),
         }
@@ -59,6 +62,18 @@ impl Activity {
     /// Whether a command that may block is outstanding.
     pub(crate) fn is_blocked(&self) -> bool {
         self.is_blocked.load(Relaxed)
+    }
+
+    /// Replies may take longer than usual until then; `None` ends it.
+    pub(crate) fn relax(&self, until: Option<Instant>) {
+        let since_start = |until: Instant| until.saturating_duration_since(self.start);
+        let until = until.map_or(0, |until| since_start(until).as_micros() as u64);
+        self.relaxed_until_us.store(until, Relaxed);
+    }
+
+    pub(super) fn is_relaxed(&self, now: Instant) -> bool {
+        let until = Duration::from_micros(self.relaxed_until_us.load(Relaxed));
+        now.saturating_duration_since(self.start) < until
     }
 
     /// Notes that the server is asked for the name of this connection. Tells whether it is the first time.

@@ -37,10 +37,11 @@ const MAX_READ: usize = 32 * 1024;
 const MAX_KEPT: usize = 1024 * 1024;
 
 impl Inbox {
-    pub(crate) fn new(decoder: Decoder) -> Self {
+    /// `input` has come already.
+    pub(crate) fn new(decoder: Decoder, input: BytesMut) -> Self {
         Self {
-            input: BytesMut::new(),
-            peak: 0,
+            peak: input.len(),
+            input,
             read_size: MIN_READ,
             received: 0,
             decoder,

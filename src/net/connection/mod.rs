@@ -10,6 +10,7 @@ mod outbox;
 mod overdue;
 mod pending;
 mod pushes;
+mod relaxation;
 mod saturation;
 mod silence;
 mod subscriptions;
@@ -27,12 +28,14 @@ pub(crate) use tally::{Tally, TallySink};
 use std::{
     collections::VecDeque,
     future::{Future, poll_fn},
+    mem,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
+use redis::Value;
 use tokio::{
     sync::{mpsc, oneshot},
     time::Instant,
@@ -42,6 +45,7 @@ use self::{
     deadline::DeadlineTimer,
     overdue::expire,
     pending::{PendingReplies, Taken, Times},
+    relaxation::Relaxation,
     saturation::Saturation,
     silence::Silence,
 };
@@ -53,7 +57,7 @@ use super::{
     request::{Mailbox, Origin, Request},
     transport::Transport,
 };
-use crate::config::DatabaseSettings;
+use crate::{config::DatabaseSettings, maintenance::Announcement};
 
 /// Requests are packed for writing up to this many bytes ahead of the socket. A request that is not packed
 /// was provably not sent, so this bounds the requests that a broken connection leaves unknown.
@@ -97,6 +101,7 @@ pub(crate) struct Connection {
     inbox: Inbox,
     timer: DeadlineTimer,
     silence: Silence,
+    relaxation: Relaxation,
     /// More input came than could be read before a deadline passed.
     is_flooded: bool,
     /// The time at which a reply that is read over must have ended.
@@ -107,6 +112,9 @@ pub(crate) struct Connection {
     is_blocked: bool,
     saturation: Option<Saturation>,
     pushes: PushSlot,
+    /// Pushes that came before there was a connection.
+    early: Vec<Value>,
+    announcements: Option<mpsc::Sender<Announcement>>,
     activity: Arc<Activity>,
     counters: Arc<dyn TallySink>,
 }
@@ -124,6 +132,8 @@ pub(crate) struct Link {
     pub(crate) unsent: Option<Box<dyn UnsentSink>>,
     /// The place for the sink of its pushes.
     pub(crate) pushes: PushSlot,
+    /// Takes what the server announces of its maintenance; `None` where it does not, or where that is of no use.
+    pub(crate) announcements: Option<mpsc::Sender<Announcement>>,
 }
 
 impl Connection {
@@ -146,15 +156,18 @@ impl Connection {
             has_yielded: false,
             outbox: Outbox::default(),
             pending: PendingReplies::new(link.origin),
-            inbox: Inbox::new(established.decoder),
+            inbox: Inbox::new(established.decoder, established.input),
             timer: DeadlineTimer::default(),
             silence: Silence::new(2 * settings.attempt_timeout),
+            relaxation: Relaxation::new(settings),
             is_flooded: false,
             reads_over_until: None,
             slow: settings.attempt_timeout.mul_f64(SLOW_SHARE),
             is_blocked: false,
             saturation: link.saturated.map(Saturation::new),
             pushes: link.pushes,
+            early: established.early,
+            announcements: link.announcements,
             activity: activity.clone(),
             counters,
         };
@@ -165,6 +178,9 @@ impl Connection {
     /// handed out before. Dropping the future closes the socket as well. Every unanswered request is then
     /// answered with its true execution state.
     pub(crate) async fn run(mut self) -> ConnectionExit {
+        for push in mem::take(&mut self.early) {
+            self.take_announcement(&push);
+        }
         let loss = poll_fn(|cx| self.poll(cx)).await;
         // After the close, senders choose another connection. The requests in the mailbox are kept, to be
         // sent elsewhere, and before later ones.
@@ -308,27 +324,6 @@ impl Connection {
             }
         }
         Ok(!self.inbox.is_empty())
-    }
-
-    /// The owner of a sink must not miss a push unnoticed.
-    fn hand_over_push(&mut self, push: Decoded) -> Result<(), CloseReason> {
-        match push {
-            Decoded::Value(push) => self.pushes.push(push),
-            Decoded::TooLarge(oversized) if self.pushes.has_sink() => {
-                return Err(CloseReason::PushTooLarge(oversized.limit));
-            }
-            Decoded::TooLarge(_) => {}
-        }
-        Ok(())
-    }
-
-    /// The owner of a sink gets it in order with the messages, and as a reply.
-    fn hand_over_confirmation(&self, confirmation: &Decoded) {
-        if self.pushes.has_sink()
-            && let Decoded::Value(confirmation) = confirmation
-        {
-            self.pushes.push(confirmation.clone());
-        }
     }
 
     fn answer_all(&mut self, tally: &mut Tally) -> Result<(), CloseReason> {

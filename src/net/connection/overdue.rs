@@ -37,6 +37,7 @@ impl Connection {
     ) -> Result<(), CloseReason> {
         while let Some(armed) = self.timer.fires(cx, is_busy) {
             let now = Instant::now();
+            self.look_at_maintenance(now);
             if self.pending.is_due(now) || self.silence.exceeded(now).is_some() {
                 self.catch_up(cx, now, tally)?;
             }

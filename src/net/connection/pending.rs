@@ -1,6 +1,6 @@
 //! Requests that have been packed for writing and wait for their replies, in order.
 
-use std::{collections::VecDeque, mem, sync::Arc};
+use std::{collections::VecDeque, mem, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use redis::{PushKind, Value};
@@ -30,6 +30,8 @@ pub(crate) struct PendingReplies {
     next_deadline: Option<Instant>,
     /// The number of entries at the head that were counted as slow.
     slow: usize,
+    /// Requests become slow later by this, for now.
+    slow_extension: Duration,
     /// Handed out with each reply.
     origin: Origin,
     subscriptions: Subscriptions,
@@ -112,6 +114,7 @@ impl PendingReplies {
             entries: VecDeque::new(),
             next_deadline: None,
             slow: 0,
+            slow_extension: Duration::ZERO,
             subscriptions: Subscriptions::default(),
             introduction: None,
         }
@@ -293,7 +296,7 @@ impl PendingReplies {
 
     /// Whether a deadline has passed, or a request has become slow.
     pub(crate) fn is_due(&self, now: Instant) -> bool {
-        let is_slow = |entry: &Entry| entry.slow <= now;
+        let is_slow = |entry: &Entry| entry.is_slow(now, self.slow_extension);
         let has_expired = |entry: &Entry| !entry.is_settled && entry.deadline <= now;
         self.entries.get(self.slow).is_some_and(is_slow)
             || self.next_deadline.is_some_and(|deadline| deadline <= now)
@@ -308,6 +311,11 @@ impl PendingReplies {
         }
     }
 
+    /// Requests become slow later by this from now on.
+    pub(crate) fn extend_slow(&mut self, extension: Duration) {
+        self.slow_extension = extension;
+    }
+
     /// Answers the callers whose deadline has passed, and counts the requests that have become slow. It is
     /// called when the first of either is due, so neither costs a read of the clock per reply.
     pub(crate) fn watch(&mut self, now: Instant, tally: &mut Tally) -> Watched {
@@ -317,7 +325,7 @@ impl PendingReplies {
             _ => 0,
         };
         let first_not_slow = self.entries.get(self.slow);
-        let next_slow = first_not_slow.map(|entry| entry.slow);
+        let next_slow = first_not_slow.map(|entry| entry.slow + self.slow_extension);
         let next = next_slow.into_iter().chain(self.next_deadline).min();
         Watched { expired, next }
     }
@@ -327,7 +335,7 @@ impl PendingReplies {
     /// deadline, cannot.
     fn count_slow(&mut self, now: Instant, tally: &mut Tally) {
         while let Some(entry) = self.entries.get_mut(self.slow)
-            && entry.slow <= now
+            && entry.is_slow(now, self.slow_extension)
         {
             if entry.responder.is_own() {
                 // It counts by its answer.
@@ -356,7 +364,8 @@ impl PendingReplies {
             }
             entry.is_settled = true;
             expired += 1;
-            let failure = if entry.slow <= now {
+            let is_slow = entry.is_slow(now, self.slow_extension);
+            let failure = if is_slow {
                 Failure::TimedOut(Stage::Reply)
             } else {
                 // The caller's timeout is short, or was mostly spent before the request came here.
@@ -366,7 +375,7 @@ impl PendingReplies {
             tally.count(&entry.responder, has_told, |tally| &mut tally.timed_out);
             if !has_told {
                 // A caller that went after the command had become slow was not counted then.
-                let is_unanswered = entry.slow <= now && !entry.is_unanswered;
+                let is_unanswered = is_slow && !entry.is_unanswered;
                 tally.unanswered += u64::from(is_unanswered);
                 tally.abandoned += u64::from(is_unanswered);
             }
@@ -421,6 +430,10 @@ impl PendingReplies {
 }
 
 impl Entry {
+    fn is_slow(&self, now: Instant, extension: Duration) -> bool {
+        self.slow + extension <= now
+    }
+
     /// Takes a reply. Returns the whole answer if that was the last one.
     #[inline]
     fn take(

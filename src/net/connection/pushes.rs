@@ -7,7 +7,11 @@ use std::{
 
 use redis::{PushKind, Value};
 
-use super::subscriptions;
+use super::{Connection, subscriptions};
+use crate::{
+    maintenance::Announcement,
+    net::{close::CloseReason, codec::Decoded},
+};
 
 /// Takes the pushes of a connection, in order with the replies: a push that comes before a reply is taken
 /// before the caller of that reply is woken. The confirmations of subscriptions are among them, although they
@@ -63,6 +67,49 @@ impl PushInlet {
             && slot.set(sink).is_err()
         {
             unreachable!("BUG: a connection has one sink");
+        }
+    }
+}
+
+impl Connection {
+    /// The owner of a sink must not miss a push unnoticed.
+    pub(super) fn hand_over_push(&mut self, push: Decoded) -> Result<(), CloseReason> {
+        match push {
+            Decoded::Value(push) => {
+                if !self.take_announcement(&push) {
+                    self.pushes.push(push);
+                }
+            }
+            Decoded::TooLarge(oversized) if self.pushes.has_sink() => {
+                return Err(CloseReason::PushTooLarge(oversized.limit));
+            }
+            Decoded::TooLarge(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Tells what the server announces, which is meant for no owner of a sink. Tells whether the push was of that
+    /// kind.
+    pub(super) fn take_announcement(&self, push: &Value) -> bool {
+        let (Some(announcements), Value::Push { kind, data }) = (&self.announcements, push) else {
+            return false;
+        };
+        let PushKind::Other(kind) = kind else {
+            return false;
+        };
+        if let Some(announcement) = Announcement::read(kind, data) {
+            // An error means that the pool has gone, or is flooded with them.
+            let _ = announcements.try_send(announcement);
+        }
+        Announcement::is_kind(kind)
+    }
+
+    /// The owner of a sink gets it in order with the messages, and as a reply.
+    pub(super) fn hand_over_confirmation(&self, confirmation: &Decoded) {
+        if self.pushes.has_sink()
+            && let Decoded::Value(confirmation) = confirmation
+        {
+            self.pushes.push(confirmation.clone());
         }
     }
 }

@@ -191,6 +191,9 @@ impl Rig {
             decoder: Decoder::new(limits),
             seen: ServerInfo::default(),
             login: None,
+            input: bytes::BytesMut::new(),
+            early: Vec::new(),
+            announces: false,
         };
         let slot = PushSlot::default();
         if let Some(sink) = pushes {
@@ -208,6 +211,7 @@ impl Rig {
                 saturated: None,
                 unsent: Some(Box::new(returned.clone())),
                 pushes: slot,
+                announcements: None,
             },
         );
         let mut rig = Self {

@@ -9,6 +9,8 @@ use tokio::time::Instant;
 #[derive(Debug)]
 pub(super) struct Silence {
     limit: Duration,
+    /// The limit is longer by this, for now.
+    extension: Duration,
     // The time of the first request packed after the last byte came.
     since: Option<Instant>,
     timeouts: u64,
@@ -20,6 +22,7 @@ impl Silence {
     pub(super) fn new(limit: Duration) -> Self {
         Self {
             limit,
+            extension: Duration::ZERO,
             since: None,
             timeouts: 0,
         }
@@ -34,6 +37,11 @@ impl Silence {
     pub(super) fn begin_again(&mut self, now: Instant) {
         self.since = self.since.map(|_| now);
         self.timeouts = 0;
+    }
+
+    /// The limit is longer by this from now on.
+    pub(super) fn extend(&mut self, extension: Duration) {
+        self.extension = extension;
     }
 
     /// A byte came.
@@ -54,7 +62,7 @@ impl Silence {
         let enough = self.timeouts >= Self::MIN_TIMEOUTS;
         self.since
             .filter(|_| enough)
-            .map(|since| since + self.limit)
+            .map(|since| since + self.limit + self.extension)
     }
 
     /// The length of the silence, if it exceeds the limit.

@@ -95,20 +95,23 @@ impl Course {
         asked.is_some()
     }
 
-    /// Names are left out at the first trouble, since nothing depends on them. A peer that read the whole
+    /// Names and announcements are left out at the first trouble, since nothing depends on them. A peer that read the whole
     /// greeting before it hung up answered none of it, so the first command need not be the cause.
     fn shorter(&self, at: Step, stumble: Stumble) -> Option<Steps> {
         let asked = self.asked;
-        let has_names = asked.has_any(Steps::NAMES);
-        let other = asked.without(Steps::NAMES);
-        if has_names && (Steps::NAMES.has(at) || self.needs_hello && asked.has(Step::Hello)) {
+        if at == Step::Announcements {
+            return Some(asked.without(Steps::ANNOUNCEMENTS));
+        }
+        let has_extras = asked.has_any(Steps::EXTRAS);
+        let other = asked.without(Steps::EXTRAS);
+        if has_extras && (Steps::EXTRAS.has(at) || self.needs_hello && asked.has(Step::Hello)) {
             return Some(other);
         }
         let is_misfit = stumble == Stumble::Misfit;
         if at == Step::Ping && !is_misfit {
             return Some(other.without(Steps::PING).with(Steps::READ));
         }
-        if has_names || asked.has(Step::Hello) {
+        if has_extras || asked.has(Step::Hello) {
             return Some(other.without(Steps::HELLO));
         }
         (asked != Steps::READ && !is_misfit).then_some(Steps::READ)
@@ -119,7 +122,7 @@ impl Course {
 mod tests {
     use super::*;
 
-    const ALL: Steps = Steps::HELLO.with(Steps::NAMES).with(Steps::PING);
+    const ALL: Steps = Steps::HELLO.with(Steps::EXTRAS).with(Steps::PING);
 
     /// The greetings that are tried against a peer that stumbles at the first of these commands, and the
     /// one that is used, if any.

@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use bytes::BytesMut;
+use redis::Value;
+
 use super::login_cell::LoginNote;
 use crate::{
     config::Address,
@@ -31,6 +34,12 @@ pub(crate) struct Established {
     pub(crate) transport: Box<dyn Transport>,
     pub(crate) decoder: Decoder,
     pub(crate) seen: ServerInfo,
+    /// Bytes of pushes that came behind the last answer.
+    pub(crate) input: BytesMut,
+    /// Pushes that came between the answers.
+    pub(crate) early: Vec<Value>,
+    /// The server announces its maintenance on it.
+    pub(crate) announces: bool,
     /// Which credentials it has, if they change.
     pub(crate) login: Option<LoginNote>,
 }

@@ -3,7 +3,7 @@
 //! Only the login and the selection of a database have to succeed. Everything else is a courtesy, and any
 //! answer to it will do that belongs to the command: an answer proves that a server runs commands.
 
-use std::{iter, sync::Arc};
+use std::{iter, net::IpAddr, sync::Arc};
 
 use redis::{Cmd, ServerError, Value, cmd};
 
@@ -14,11 +14,12 @@ use super::{
     handshake::Handshake,
     login::Login,
     memory::Manner,
+    moving_endpoint::moving_endpoint,
     refusal::is_about_the_command,
     step::{Step, Steps},
 };
 use crate::{
-    config::{DatabaseSettings, Protocol},
+    config::{Address, DatabaseSettings, MaintenanceNotifications, Protocol},
     reply_code::ReplyCode,
 };
 
@@ -41,6 +42,8 @@ pub(super) struct Greeted {
     pub(super) login: Option<Login>,
     /// The server is loading its dataset, and refuses this command until it has finished.
     pub(super) loading: Option<Step>,
+    /// The server announces its maintenance.
+    pub(super) announces: bool,
 }
 
 /// Why a greeting failed.
@@ -69,7 +72,17 @@ pub(super) fn courtesies(settings: &DatabaseSettings) -> Steps {
     if !settings.without_client_name {
         asked = asked.with(Steps::NAMES);
     }
+    if wants_announcements(settings) {
+        asked = asked.with(Steps::ANNOUNCEMENTS);
+    }
     asked
+}
+
+/// Only what is reached over a network moves, and announcements are pushes.
+fn wants_announcements(settings: &DatabaseSettings) -> bool {
+    let is_wanted = settings.maintenance_notifications != MaintenanceNotifications::Off;
+    let is_remote = !matches!(settings.address, Address::Unix(_) | Address::Memory(_));
+    is_wanted && is_remote && settings.protocol == Protocol::Resp3
 }
 
 /// The commands that have to succeed.
@@ -110,7 +123,7 @@ impl<'a> Greeting<'a> {
             let steps = self.steps();
             let commands: Vec<_> = steps
                 .iter()
-                .map(|step| self.command(*step, login))
+                .map(|step| self.command(*step, login, handshake.peer_ip()))
                 .collect();
             handshake.send(&commands).await;
             let mut rest = steps.into_iter();
@@ -147,7 +160,7 @@ impl<'a> Greeting<'a> {
         greeted: &mut Greeted,
     ) -> Result<(), Failed> {
         greeted.loading = None;
-        handshake.send(&[self.command(step, None)]).await;
+        handshake.send(&[self.command(step, None, None)]).await;
         self.take(handshake, step, greeted).await
     }
 
@@ -159,11 +172,15 @@ impl<'a> Greeting<'a> {
         if self.is_replica {
             steps = steps.with(Steps::of(&[Step::ReadOnly]));
         }
+        // In RESP2 an announcement would look like a reply.
+        if !steps.has(Step::Hello) {
+            steps = steps.without(Steps::ANNOUNCEMENTS);
+        }
         let steps = if steps.is_empty() { Steps::READ } else { steps };
         steps.iter().collect()
     }
 
-    fn command(&self, step: Step, login: Option<Login>) -> Cmd {
+    fn command(&self, step: Step, login: Option<Login>, peer: Option<IpAddr>) -> Cmd {
         let settings = self.settings;
         match step {
             Step::Login => login.map_or_else(Cmd::new, |login| login.command(settings)),
@@ -179,6 +196,11 @@ impl<'a> Greeting<'a> {
             Step::LibraryName => words(["CLIENT", "SETINFO", "LIB-NAME", env!("CARGO_PKG_NAME")]),
             Step::LibraryVersion => {
                 words(["CLIENT", "SETINFO", "LIB-VER", env!("CARGO_PKG_VERSION")])
+            }
+            Step::Announcements => {
+                let endpoint = moving_endpoint(settings, peer);
+                let kind = "moving-endpoint-type";
+                words(["CLIENT", "MAINT_NOTIFICATIONS", "ON", kind, endpoint])
             }
             Step::Role => words(["ROLE"]),
             Step::ReadOnly => words(["READONLY"]),
@@ -240,6 +262,10 @@ impl<'a> Greeting<'a> {
             (Step::Role, Value::Array(role)) => {
                 let role = role.first().and_then(text);
                 greeted.seen.is_replica = Some(role != Some(b"master"));
+                Ok(())
+            }
+            (Step::Announcements, Value::Okay) => {
+                greeted.announces = true;
                 Ok(())
             }
             (Step::Ping, reply) if self.answers_ping(&reply) => {

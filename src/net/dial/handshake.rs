@@ -1,6 +1,6 @@
 //! Commands and replies on a connection before it takes requests.
 
-use std::{io, sync::Arc};
+use std::{io, mem, net::IpAddr, sync::Arc};
 
 use bytes::BytesMut;
 use redis::{Cmd, ServerError, Value};
@@ -26,10 +26,15 @@ const LIMITS: Limits = Limits {
     max_elements: 1024,
 };
 
+/// The most pushes that are kept before there is a connection.
+const MOST_EARLY: usize = 16;
+
 pub(super) struct Handshake {
     transport: Box<dyn Transport>,
     input: BytesMut,
     decoder: Decoder,
+    /// Pushes that have come, which may be announcements.
+    early: Vec<Value>,
     /// The command whose reply comes next.
     waits_for: Step,
     /// The last write failed for this reason.
@@ -43,6 +48,7 @@ impl Handshake {
         Self {
             transport,
             input: BytesMut::new(),
+            early: Vec::new(),
             decoder: Decoder::new(LIMITS),
             waits_for: Step::Ping,
             unsent: None,
@@ -77,7 +83,7 @@ impl Handshake {
                 return Err(ProtocolError::TooLarge(limit).into());
             }
             match decoded {
-                Some(Decoded::Value(Value::Push { .. })) => {}
+                Some(Decoded::Value(push @ Value::Push { .. })) => self.note_push(push),
                 Some(Decoded::Value(reply)) => return Ok(reply),
                 Some(Decoded::TooLarge(oversized)) => {
                     return Err(ProtocolError::TooLarge(oversized.limit).into());
@@ -93,6 +99,17 @@ impl Handshake {
                 },
             }
         }
+    }
+
+    fn note_push(&mut self, push: Value) {
+        if self.early.len() < MOST_EARLY {
+            self.early.push(push);
+        }
+    }
+
+    /// Where the connection leads.
+    pub(super) fn peer_ip(&self) -> Option<IpAddr> {
+        self.transport.peer_ip()
     }
 
     /// The command whose reply did not come.
@@ -117,14 +134,16 @@ impl Handshake {
     }
 
     /// Hands the connection over. All commands were answered, so remaining input would be taken for the
-    /// reply to the first request.
+    /// reply to the first request, unless it is a push, which a server that `announces` may send at any time.
     pub(super) fn established(
-        self,
+        mut self,
         address: Address,
         seen: ServerInfo,
+        announces: bool,
         max_reply_bytes: usize,
     ) -> Result<Established, DialError> {
-        if !self.input.is_empty() {
+        let is_push = announces && self.input.starts_with(b">");
+        if !self.input.is_empty() && !is_push {
             let command = self.waits_for.command();
             return Err(DialError::Unexpected { command });
         }
@@ -133,6 +152,9 @@ impl Handshake {
             transport: self.transport,
             login: None,
             seen,
+            input: mem::take(&mut self.input),
+            early: mem::take(&mut self.early),
+            announces,
             decoder: Decoder::new(Limits {
                 max_bytes: max_reply_bytes,
                 ..Limits::default()

@@ -3,8 +3,11 @@
 //! - `greeting`: one greeting, and the meaning of its answers · `step`: its commands · `login`: the forms of
 //!   AUTH · `login_cell`: credentials that change · `refusal`: errors that are about a command itself · `handshake`: its bytes
 //! - `securing`: TLS, before the greeting · `diagnosis`: what a peer speaks that understands nothing
+//! - `moved`: where a server has said that it goes · `moving_endpoint`: in which form it is to say it
+//! - `allowance`: the time of a dial
 //! - `course`: the greetings that one dial tries · `memory`: the one that works
 
+mod allowance;
 mod course;
 mod diagnosis;
 mod error;
@@ -14,6 +17,8 @@ mod handshake;
 mod login;
 mod login_cell;
 mod memory;
+mod moved;
+mod moving_endpoint;
 mod refusal;
 mod securing;
 mod step;
@@ -28,6 +33,7 @@ use redis::{Cmd, cmd};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use self::{
+    allowance::Allowance,
     course::{Course, Stumble},
     diagnosis::answers_with_tls,
     error::{CONNECTING, LOOKING_UP},
@@ -36,6 +42,7 @@ use self::{
     login::Login,
     login_cell::{LoginCell, logged_in},
     memory::{Manner, Memory},
+    moved::Moved,
     securing::secure,
 };
 use super::{
@@ -72,17 +79,11 @@ pub(crate) struct Dialler {
     connector: Arc<dyn Connector>,
     memory: Arc<Memory>,
     logins: Arc<LoginCell>,
+    moved: Arc<Moved>,
     /// The database by whose name a provider is asked for credentials; `None` for that of the settings.
     whole: Option<Arc<str>>,
     /// It leads to a replica of a cluster, which sends reads to its primary unless it is asked to serve them.
     is_replica: bool,
-}
-
-/// The time that a dial has.
-#[derive(Clone, Copy)]
-struct Allowance {
-    limit: Duration,
-    deadline: Instant,
 }
 
 impl Dialler {
@@ -92,6 +93,7 @@ impl Dialler {
             connector,
             memory: Arc::default(),
             logins: Arc::default(),
+            moved: Arc::default(),
             whole: None,
             is_replica: false,
         }
@@ -174,6 +176,17 @@ impl Dialler {
     /// Whether a connection to this address leads to the present server, as far as is known.
     pub(crate) fn is_present(&self, settings: &DatabaseSettings, address: &Address) -> bool {
         self.locator.is_present(settings, address)
+    }
+
+    /// The server goes to this address, or to the present one if there is none. Until then dials take that.
+    pub(crate) fn move_to(&self, from: &Address, to: Option<Address>, until: Instant) {
+        self.moved.set(from, to, until);
+    }
+
+    /// A dial has failed, while other connections serve or not. Where the server has said that it moves, the next one may
+    /// take the other address.
+    pub(crate) fn failed_beside(&self, serves: bool) {
+        self.moved.failed(serves);
     }
 
     async fn dial_at(
@@ -314,6 +327,7 @@ impl Dialler {
             match attempted.await {
                 Err(Failed { error, .. }) if !error.is_an_answer() => {
                     self.locator.doubt(settings, &address);
+                    self.failed_beside(false);
                     // Another node of the cluster may answer.
                     if others == 0 {
                         return Err(error);
@@ -341,6 +355,9 @@ impl Dialler {
         settings: &DatabaseSettings,
         time: Allowance,
     ) -> Result<Address, DialError> {
+        if let Some(moved) = self.moved.present(&settings.address) {
+            return Ok(moved);
+        }
         match timeout_at(time.deadline, self.locator.locate(settings)).await {
             Ok(located) => located.map_err(|error| DialError::Connect(Arc::new(error))),
             Err(_) => Err(time.over(CONNECTING)),
@@ -402,38 +419,6 @@ impl Dialler {
     }
 }
 
-impl Allowance {
-    fn of(settings: &DatabaseSettings) -> Self {
-        let limit = settings.connect_timeout;
-        Self {
-            limit,
-            deadline: Instant::now() + limit,
-        }
-    }
-
-    fn half_of_rest(&self) -> Instant {
-        let now = Instant::now();
-        now + self.deadline.saturating_duration_since(now) / 2
-    }
-
-    /// A part of what is left, if so many others are to be tried in the same time. That is at least a quarter, since most
-    /// of those that are down refuse at once.
-    fn share(self, others: usize) -> Self {
-        let now = Instant::now();
-        let rest = self.deadline.saturating_duration_since(now);
-        let part = rest / (others.min(3) as u32 + 1);
-        Self {
-            limit: self.limit,
-            deadline: now + part,
-        }
-    }
-
-    fn over(&self, step: &'static str) -> DialError {
-        let limit = self.limit;
-        DialError::TimedOut { step, limit }
-    }
-}
-
 /// Waits for a server that is loading its dataset, and hands the connection over.
 async fn finish(
     greeting: Greeting<'_>,
@@ -454,7 +439,8 @@ async fn finish(
         }
     }
     let max_reply_bytes = greeting.settings().max_reply_bytes;
-    handshake.established(address.clone(), greeted.seen, max_reply_bytes)
+    let (seen, announces) = (greeted.seen, greeted.announces);
+    handshake.established(address.clone(), seen, announces, max_reply_bytes)
 }
 
 #[cfg(test)]

@@ -11,6 +11,8 @@ pub(super) enum Step {
     Name,
     LibraryName,
     LibraryVersion,
+    /// The request to announce maintenance, which needs RESP3.
+    Announcements,
     /// The question whether the server is a primary, of a server that sentinels have named.
     Role,
     /// The request to serve reads, of a replica of a cluster.
@@ -22,13 +24,14 @@ pub(super) enum Step {
 
 impl Step {
     /// Most servers answer the PING, so the other commands come before it.
-    pub(super) const ORDER: [Self; 10] = [
+    pub(super) const ORDER: [Self; 11] = [
         Self::Login,
         Self::Hello,
         Self::Select,
         Self::Name,
         Self::LibraryName,
         Self::LibraryVersion,
+        Self::Announcements,
         Self::Role,
         Self::ReadOnly,
         Self::Ping,
@@ -51,6 +54,7 @@ impl Step {
             Self::Select => "SELECT",
             Self::Name => "CLIENT SETNAME",
             Self::LibraryName | Self::LibraryVersion => "CLIENT SETINFO",
+            Self::Announcements => "CLIENT MAINT_NOTIFICATIONS",
             Self::Role => "ROLE",
             Self::ReadOnly => "READONLY",
             Self::Ping => "PING",
@@ -66,6 +70,9 @@ pub(super) struct Steps(u16);
 impl Steps {
     pub(super) const HELLO: Self = Self::of(&[Step::Hello]);
     pub(super) const NAMES: Self = Self::of(&[Step::Name, Step::LibraryName, Step::LibraryVersion]);
+    pub(super) const ANNOUNCEMENTS: Self = Self::of(&[Step::Announcements]);
+    /// Nothing depends on them.
+    pub(super) const EXTRAS: Self = Self::NAMES.with(Self::ANNOUNCEMENTS);
     pub(super) const PING: Self = Self::of(&[Step::Ping]);
     pub(super) const READ: Self = Self::of(&[Step::Read]);
 

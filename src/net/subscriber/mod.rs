@@ -55,7 +55,7 @@ impl SubscriberConnection {
             address: established.address,
             login: established.login,
             transport: established.transport,
-            inbox: Inbox::new(established.decoder),
+            inbox: Inbox::new(established.decoder, established.input),
             outbox: Outbox::default(),
             speaks_resp3: false,
             heard_at: Instant::now(),

@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, BufRead as _, IoSlice, Write as _},
+    net::IpAddr,
     pin::Pin,
     task::{Context, Poll, Waker, ready},
 };
@@ -274,6 +275,10 @@ impl Transport for TlsStream {
 
     fn holds_a_part(&self) -> bool {
         !self.incoming.is_empty()
+    }
+
+    fn peer_ip(&self) -> Option<IpAddr> {
+        self.inner.peer_ip()
     }
 
     fn keep_alive(&self, keepalive: &Keepalive) -> io::Result<()> {

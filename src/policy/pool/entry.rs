@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Lane, Limits, Place};
+use super::{Eviction, Lane, Limits, Place};
 
 /// A connection in the ledger.
 pub(super) struct Entry<P> {
@@ -15,10 +15,10 @@ pub(super) struct Entry<P> {
     /// The connection is to be closed when its lease is over.
     pub(super) is_distrusted: bool,
     pub(super) is_closing: bool,
-    /// The connection was opened with other settings than the present ones.
+    /// The connection was opened with other settings than the present ones, or to where the server is no more soon.
     pub(super) is_outdated: bool,
-    /// The same, and there is one that has them. It is to be closed when its lease is over.
-    pub(super) is_superseded: bool,
+    /// The same, and there is one in its place. It is to be closed for this reason when its lease is over.
+    pub(super) superseded: Option<Eviction>,
     /// The server was lost since it was opened, and has not been asked whether it knows it.
     pub(super) is_doubted: bool,
 }

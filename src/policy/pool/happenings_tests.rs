@@ -69,6 +69,7 @@ impl World {
                     self.redial(after);
                 }
             }
+            Happening::HandOff => self.hand_off(),
             Happening::Move(kept) => self.move_away(kept),
             Happening::Disown(which) => self.disown(which),
             Happening::NotVerified => self.turn(Event::NotVerified),
@@ -199,7 +200,7 @@ impl World {
             is_in_service && known.task.is_some()
         });
         let (now, is_draining) = (self.now, self.drain.is_some());
-        let mut expected = None;
+        let (mut expected, mut is_replaced) = (None, false);
         let known = self.connections.get_mut(&id);
         if let Some(known) = known.filter(|known| known.state != State::Closing) {
             let is_expired = known.expires.is_some_and(|expires| expires <= now);
@@ -213,6 +214,7 @@ impl World {
                 expected = Some(match known {
                     _ if is_evicted && is_expired => Closing::Evicted(Eviction::Lifetime),
                     known if is_evicted && !known.is_distrusted => {
+                        is_replaced = true;
                         Closing::Evicted(Eviction::Outdated)
                     }
                     _ => Closing::Discarded,
@@ -230,7 +232,11 @@ impl World {
         let for_room = [Eviction::Displaced, Eviction::Spare].map(Closing::Evicted);
         let is_displaced = closed.is_some_and(|closed| for_room.contains(&closed.1));
         if !is_displaced && !self.cut.contains(&id) {
-            assert_eq!(closed.map(|closed| closed.1), expected);
+            let for_either = [Eviction::Outdated, Eviction::Moved].map(Closing::Evicted);
+            match closed.map(|closed| closed.1) {
+                Some(closed) if is_replaced => assert!(for_either.contains(&closed)),
+                closed => assert_eq!(closed, expected),
+            }
         }
     }
 
@@ -337,21 +343,37 @@ impl World {
         self.too_old.clear();
         self.may_grow = false;
         if renews && self.drain.is_none() {
-            self.has_renewed = true;
-            for known in self.connections.values_mut() {
-                known.is_outdated = true;
-            }
-            self.outdated.extend(self.dials.keys());
-            self.is_unreachable = false;
-            self.leased_trouble = None;
+            self.leads_elsewhere = true;
+            self.renew();
         }
         // It may keep one open from now on, or fill up to a greater minimum.
         self.may_try |= !self.is_unreachable;
         self.turn(Event::Reconfigured { limits, renews });
     }
 
+    /// All connections are to be replaced.
+    fn renew(&mut self) {
+        self.has_renewed = true;
+        for known in self.connections.values_mut() {
+            known.is_outdated = true;
+        }
+        self.outdated.extend(self.dials.keys());
+        self.is_unreachable = false;
+        self.leased_trouble = None;
+    }
+
+    fn hand_off(&mut self) {
+        if self.drain.is_none() {
+            self.renew();
+            // It may fill up to the minimum at once.
+            self.may_try = true;
+        }
+        self.turn(Event::HandOff);
+    }
+
     /// There is a connection with the present settings, or none whose place it could take.
     pub(super) fn supersede(&mut self) {
+        self.leads_elsewhere = false;
         for known in self.connections.values_mut() {
             known.is_superseded = known.is_outdated;
         }
@@ -416,6 +438,7 @@ impl World {
         self.leases.clear();
         self.cancelled.clear();
         self.outdated.clear();
+        self.leads_elsewhere = false;
         self.too_old.clear();
         self.parked = 0;
         self.saturated = None;

@@ -52,6 +52,8 @@ pub(crate) enum Event<W, N> {
     Distrusted { only: Option<u64> },
     /// The server is elsewhere from now on, and these connections lead to where it was. Dials may lead there as well.
     Moved { stale: Vec<u64> },
+    /// The server goes, and dials lead to where it will be: open a connection there before the present ones go.
+    HandOff,
     /// The health actor asks for a dial at this time.
     Redial { at: Instant },
     /// The server has said which of the leased connections it still knows.
@@ -152,4 +154,6 @@ pub(crate) enum Eviction {
     Displaced,
     /// The settings have changed since the connection was opened, and another one has the new ones.
     Outdated,
+    /// The server has announced that it moves, and there is a connection to where it is then.
+    Moved,
 }

@@ -179,7 +179,7 @@ impl World {
                     assert!(!is_last || must, "make before break: {self:?}");
                 }
             }
-            Closing::Evicted(Eviction::Outdated) => {
+            Closing::Evicted(Eviction::Outdated | Eviction::Moved) => {
                 assert!(self.connections[&id].is_outdated);
                 // Make before break.
                 let serving = self.serving();
@@ -243,13 +243,16 @@ impl World {
         let reasons: BTreeMap<_, _> = self.closed.iter().copied().collect();
         let reason = |it: &Swept| match reasons.get(&it.id) {
             Some(Closing::Evicted(Eviction::Lifetime)) if made_way(it) => None,
-            Some(Closing::Evicted(Eviction::Displaced | Eviction::Outdated)) => None,
+            Some(Closing::Evicted(Eviction::Displaced | Eviction::Outdated | Eviction::Moved)) => {
+                None
+            }
             Some(Closing::Evicted(eviction)) => Some(*eviction),
             Some(Closing::Discarded) => panic!("a sweep trusts them"),
             None => None,
         };
         let is_displaced = |it: &Swept| {
-            let others = [Eviction::Displaced, Eviction::Outdated].map(Closing::Evicted);
+            let others = [Eviction::Displaced, Eviction::Outdated, Eviction::Moved];
+            let others = others.map(Closing::Evicted);
             reasons.get(&it.id).is_some_and(|why| others.contains(why))
         };
         let evicted: Vec<_> = before.iter().filter_map(&reason).collect();
@@ -259,7 +262,7 @@ impl World {
                 Some(Eviction::Idle) => assert!(it.is_unused && (it.is_shared || !it.is_expired)),
                 Some(Eviction::Lifetime) => assert!(it.is_expired && !it.is_shared),
                 Some(Eviction::Spare) => assert!(it.is_shared),
-                Some(Eviction::Displaced | Eviction::Outdated) => {
+                Some(Eviction::Displaced | Eviction::Outdated | Eviction::Moved) => {
                     unreachable!("set aside above")
                 }
                 None => assert!(!it.is_expired || it.is_shared || is_displaced(it)),

@@ -74,7 +74,7 @@ impl<P: Places> Ledger<P> {
         self.dials.get(&id).is_some_and(|dial| dial.is_outdated)
     }
 
-    /// The settings have changed. Returns the dials that are to be given up.
+    /// The settings have changed, or the server moves. Returns the dials that are to be given up.
     pub(super) fn outdate(&mut self) -> Vec<u64> {
         for entry in self.connections.values_mut() {
             entry.is_outdated = true;
@@ -90,14 +90,14 @@ impl<P: Places> Ledger<P> {
         self.cancel_dials()
     }
 
-    /// There is a connection with the new settings. Closes the others that serve or are idle, and returns them. The
+    /// There is a connection that was dialled anew. Closes the others that serve or are idle, and returns them. The
     /// leased ones are closed when their leases are over.
-    pub(super) fn supersede(&mut self) -> Vec<u64> {
+    pub(super) fn supersede(&mut self, why: Eviction) -> Vec<u64> {
         for entry in self.connections.values_mut() {
-            entry.is_superseded = entry.is_outdated;
+            entry.superseded = entry.is_outdated.then_some(why);
         }
         let in_service = self.serving.iter().chain(&self.idle);
-        let is_superseded = |id: &u64| self.connections[id].is_superseded;
+        let is_superseded = |id: &u64| self.connections[id].superseded.is_some();
         let superseded: Vec<_> = in_service.copied().filter(is_superseded).collect();
         for id in &superseded {
             self.close(*id);
@@ -159,7 +159,7 @@ impl<P: Places> Ledger<P> {
             is_distrusted: false,
             is_closing: false,
             is_outdated: false,
-            is_superseded: false,
+            superseded: None,
             is_doubted: false,
         };
         self.connections.insert(id, entry);
@@ -248,8 +248,7 @@ impl<P: Places> Ledger<P> {
         let why = match entry {
             _ if entry.is_expired(now, limits) => Some(Some(Eviction::Lifetime)),
             _ if entry.is_distrusted => Some(None),
-            _ if entry.is_superseded => Some(Some(Eviction::Outdated)),
-            _ => None,
+            _ => entry.superseded.map(Some),
         };
         if let Some(why) = why {
             self.close(id);

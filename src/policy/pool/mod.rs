@@ -141,6 +141,7 @@ impl<W: Waiter, P: Places, N> Pool<W, P, N> {
             Event::Swept => self.sweep(now),
             Event::Distrusted { only } => self.distrusted(only, now),
             Event::Moved { stale } => self.moved(&stale),
+            Event::HandOff => self.hand_off(),
             Event::Redial { at } => self.shared.ask_at(at),
             Event::Verified { known, disowned } => self.verified(&known, &disowned),
             Event::NotVerified => self.not_verified(now),

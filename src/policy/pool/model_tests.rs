@@ -44,6 +44,8 @@ pub(super) enum Happening {
     Disown(usize),
     NotVerified,
     /// With this maximum of connections.
+    /// The server announces that it moves.
+    HandOff,
     Reconfigure {
         max: usize,
         limits: Limits,
@@ -78,6 +80,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         2 => prop::option::weighted(0.8, which()).prop_map(Happening::Distrust),
         4 => millis(0..3_000).prop_map(Happening::Redial),
         2 => (0..3_u64).prop_map(Happening::Move),
+        2 => Just(Happening::HandOff),
         2 => which().prop_map(Happening::Disown),
         2 => Just(Happening::NotVerified),
         3 => (limits(), any::<bool>())

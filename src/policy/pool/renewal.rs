@@ -1,6 +1,6 @@
 //! A pool whose settings have changed. Limits hold at once, and what is beyond them is closed as soon as it is not
 //! in use. Connections that do not have the new settings serve until there is one that has them, so that a new
-//! address or login that does not work takes nothing from callers.
+//! address or login that does not work takes nothing from callers. The same is done for a server that moves.
 
 use super::{Action, Closing, Eviction, Lane, Limits, Places, Pool, Waiter};
 
@@ -13,7 +13,7 @@ impl<W: Waiter, P: Places, N> Pool<W, P, N> {
         self.is_shrinking = true;
         self.shared.begin_anew();
         if renews {
-            self.renew();
+            self.renew(Eviction::Outdated);
         }
         let keeps_one = self.limits.min_idle > 0 && !self.is_unreachable;
         if keeps_one && self.serving().is_empty() {
@@ -21,7 +21,13 @@ impl<W: Waiter, P: Places, N> Pool<W, P, N> {
         }
     }
 
-    fn renew(&mut self) {
+    pub(super) fn hand_off(&mut self) {
+        if self.is_open() {
+            self.renew(Eviction::Moved);
+        }
+    }
+
+    fn renew(&mut self, why: Eviction) {
         let is_in_use = self.is_unreachable || self.parked > 0 || self.waiting() > 0;
         let is_needed = is_in_use || !self.ledger.is_empty();
         let dials = self.ledger.outdate();
@@ -31,21 +37,22 @@ impl<W: Waiter, P: Places, N> Pool<W, P, N> {
         self.is_unreachable = false;
         self.leased.begin_anew();
         if is_needed {
-            self.shared.renew();
+            self.shared.renew(why);
         }
     }
 
     /// Whether callers are still sent to connections with the old settings. Until they are not, no lease is opened
-    /// with the new ones: they may lead elsewhere, and a caller would not find there what it has just written.
+    /// with the new ones: they may lead elsewhere, and a caller would not find there what it has just written. A server
+    /// that moves takes its data along.
     pub(super) fn serves_as_before(&self) -> bool {
-        self.shared.is_renewing() && !self.serving().is_empty()
+        self.shared.leads_elsewhere() && !self.serving().is_empty()
     }
 
     /// The first connection with the new settings is there, or there is none whose place it could take.
     pub(super) fn take_over(&mut self) {
-        if self.shared.end_renewal() {
-            for id in self.ledger.supersede() {
-                self.close(id, Closing::Evicted(Eviction::Outdated));
+        if let Some(why) = self.shared.end_renewal() {
+            for id in self.ledger.supersede(why) {
+                self.close(id, Closing::Evicted(why));
             }
         }
     }

@@ -22,8 +22,9 @@ pub(super) struct SharedLane {
     wish: Option<Wish>,
     /// These connections are taken out of service as soon as there is another.
     replacing: Vec<(u64, Eviction)>,
-    /// The settings have changed: the connections are to be replaced by one that has the new ones.
-    is_renewing: bool,
+    /// Why the connections are to be replaced by one that is dialled anew: the settings have changed, or the server
+    /// moves.
+    renewing: Option<Eviction>,
     /// There was no room for a dial. It is made as soon as there is.
     lacks_room: bool,
     /// An idle connection that was closed to make room, and has not ended yet.
@@ -75,7 +76,7 @@ impl Default for SharedLane {
         Self {
             wish: None,
             replacing: Vec::new(),
-            is_renewing: false,
+            renewing: None,
             lacks_room: false,
             displaced: None,
             made_way: None,
@@ -156,22 +157,30 @@ impl SharedLane {
         self.wish = self.wish.filter(|wish| *wish == Wish::Minimum);
     }
 
-    /// Opens a connection with the new settings now.
-    pub(super) fn renew(&mut self) {
-        self.is_renewing = true;
+    /// Opens a connection with the new settings, or to the new place, now.
+    pub(super) fn renew(&mut self, why: Eviction) {
+        // Settings that have changed are the reason to tell, whatever else there is.
+        if self.renewing != Some(Eviction::Outdated) {
+            self.renewing = Some(why);
+        }
         self.backoff.reset();
         self.pause = None;
         self.wish = Some(Wish::Another);
     }
 
-    /// Whether the connections are to be replaced by one that has the new settings.
-    pub(super) fn is_renewing(&self) -> bool {
-        self.is_renewing
+    /// Whether the present connections lead to the wrong place by the settings.
+    pub(super) fn leads_elsewhere(&self) -> bool {
+        self.renewing == Some(Eviction::Outdated)
     }
 
-    /// Tells whether there was a renewal.
-    pub(super) fn end_renewal(&mut self) -> bool {
-        std::mem::take(&mut self.is_renewing)
+    /// Whether the connections are to be replaced by one that is dialled anew.
+    pub(super) fn is_renewing(&self) -> bool {
+        self.renewing.is_some()
+    }
+
+    /// Tells why there was a renewal, if there was one.
+    pub(super) fn end_renewal(&mut self) -> Option<Eviction> {
+        self.renewing.take()
     }
 
     /// It is out of service, and needs no successor any more.
@@ -189,7 +198,7 @@ impl SharedLane {
     /// Only what is parked is still served.
     pub(super) fn drain(&mut self) {
         self.replacing.clear();
-        self.is_renewing = false;
+        self.renewing = None;
         self.lacks_room = false;
     }
 
@@ -230,7 +239,7 @@ impl SharedLane {
         now: Instant,
     ) -> Option<Step<P::Place>> {
         let wish = self.wish.take();
-        let renews = self.is_renewing && !ledger.serving().is_empty();
+        let renews = self.is_renewing() && !ledger.serving().is_empty();
         let lacks_minimum = ledger.serving().len() < limits.min_shared;
         let is_due = match wish {
             Some(Wish::Another) => true,
@@ -265,7 +274,7 @@ impl SharedLane {
         if self.pause.is_some() || demand.is_unreachable {
             return false;
         }
-        if self.is_renewing {
+        if self.is_renewing() {
             return true;
         }
         let is_replacing = !self.replacing.is_empty();

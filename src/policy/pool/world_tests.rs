@@ -91,6 +91,8 @@ pub(super) struct World {
     pub(super) last_dial: Option<u64>,
     /// Dials with other settings than the present ones.
     pub(super) outdated: HashSet<u64>,
+    /// The present connections lead to the wrong place by the settings, and not because the server moves.
+    pub(super) leads_elsewhere: bool,
     /// Connections may have been opened beyond the maximum, to replace others.
     pub(super) has_renewed: bool,
     /// All connections, and the leased ones, at the last rest.
@@ -157,6 +159,7 @@ impl World {
             cancelled: HashSet::new(),
             last_dial: None,
             outdated: HashSet::new(),
+            leads_elsewhere: false,
             has_renewed: false,
             totals: (0, 0),
             connections: BTreeMap::new(),

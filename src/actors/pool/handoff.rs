@@ -1,0 +1,151 @@
+//! Servers that announce their maintenance.
+
+use actix::{AsyncContext, Context, Handler};
+use tokio::{sync::mpsc, time::Instant};
+
+use super::{Event, PoolActor};
+use crate::{
+    config::Address,
+    identity::PartOf,
+    log::log_line,
+    maintenance::{Announcement, Work},
+    messages::Announced,
+    policy::handoff,
+    state::count,
+};
+
+/// More announcements of one connection at a time are dropped.
+const MOST_AT_A_TIME: usize = 16;
+
+pub(super) type Handoff = handoff::Handoff<Address, Work>;
+pub(super) type HandoffEvent = handoff::Event<Address, Work>;
+
+impl PoolActor {
+    /// Where a connection tells what its server announces.
+    pub(super) fn listen_to_announcements(
+        &self,
+        id: u64,
+        ctx: &mut Context<Self>,
+    ) -> mpsc::Sender<Announcement> {
+        let (announcements, mut said) = mpsc::channel(MOST_AT_A_TIME);
+        let pool = ctx.address();
+        actix_rt::spawn(async move {
+            // Until the connection ends, and not faster than they are handled.
+            while let Some(announcement) = said.recv().await {
+                let told = Announced { id, announcement };
+                if pool.send(told).await.is_err() {
+                    break;
+                }
+            }
+        });
+        announcements
+    }
+
+    /// Tells the machine of handoffs what has happened, and does what follows.
+    pub(super) fn tell_handoff(&mut self, event: HandoffEvent, ctx: &mut Context<Self>) {
+        let now = Instant::now().into_std();
+        self.handoff.on(event, now);
+        while let Some(action) = self.handoff.poll() {
+            match action {
+                handoff::Action::Relax { id, until } => {
+                    if let Some(held) = self.connections.get(&id) {
+                        held.activity.relax(until.map(Instant::from_std));
+                    }
+                }
+                handoff::Action::HandOff { to, until } => {
+                    self.hand_off(to, Instant::from_std(until), ctx);
+                }
+                handoff::Action::HandedOff { id, to } => self.handed_off(id, to.as_ref()),
+            }
+        }
+    }
+
+    fn hand_off(&mut self, to: Option<Address>, until: Instant, ctx: &mut Context<Self>) {
+        let settings = self.state.settings.share();
+        let database = self.state.name();
+        match &to {
+            Some(to) => {
+                let to = to.to_string();
+                log_line!(self.registry.log, INFO, %database, to, "the server is about to move");
+            }
+            None => {
+                log_line!(self.registry.log, INFO, %database, "the server is about to move");
+            }
+        }
+        if let Address::Tcp { .. } = &settings.address {
+            self.state.dialler.move_to(&settings.address, to, until);
+        } else {
+            // It is looked up once more.
+            for held in self.connections.values() {
+                self.doubt(&held.address);
+            }
+        }
+        self.turn(Event::HandOff, ctx);
+    }
+
+    fn handed_off(&self, id: u64, to: Option<&Address>) {
+        let Some(held) = self.connections.get(&id) else {
+            return;
+        };
+        let database = self.state.name();
+        if let Some(to) = to.filter(|to| **to != held.address) {
+            let to = to.to_string();
+            log_line!(
+                self.registry.log,
+                WARN,
+                %database,
+                to,
+                "the server moves to an address that cannot be reached from here"
+            );
+            return;
+        }
+        count(&self.state.counters.handoffs);
+        if self.state.part_of.is_some() {
+            // Events are about the databases that the configuration names.
+            return;
+        }
+        let present = &self.state.settings.load().address;
+        let to = to.unwrap_or(present);
+        self.registry.announce_handoff(&database, present, to);
+    }
+
+    /// What the nodes of a cluster serve has changed.
+    fn ask_cluster(&self) {
+        let Some(PartOf::Nodes(whole)) = &self.state.part_of else {
+            return;
+        };
+        if let Some(cluster) = self.registry.state(whole) {
+            cluster.cluster.ask_again(whole);
+        }
+    }
+}
+
+impl Handler<Announced> for PoolActor {
+    type Result = ();
+
+    fn handle(&mut self, Announced { id, announcement }: Announced, ctx: &mut Context<Self>) {
+        let database = self.state.name();
+        let shown = format!("{announcement:?}");
+        log_line!(self.registry.log, DEBUG, %database, connection = id, announcement = shown, "maintenance announced");
+        let Some(held) = self.connections.get(&id) else {
+            // It has ended.
+            return;
+        };
+        let is_present = held.endpoint == self.state.settings.load().address;
+        let event = match announcement {
+            // One to another place is replaced anyway.
+            Announcement::Moving { .. } if !is_present || self.pool.is_draining() => return,
+            Announcement::Moving { within, to } => HandoffEvent::Moving { id, within, to },
+            Announcement::Begins { work, within } => HandoffEvent::Begins { id, work, within },
+            Announcement::Ended(work) => {
+                if work == Work::SlotMigration {
+                    self.ask_cluster();
+                }
+                HandoffEvent::Ended { id, work }
+            }
+        };
+        self.tell_handoff(event, ctx);
+        // The machine may wait for a time.
+        self.arm(Instant::now(), ctx);
+    }
+}

@@ -1,0 +1,215 @@
+//! What servers announce of their maintenance, as values.
+//!
+//! The format is that of `CLIENT MAINT_NOTIFICATIONS`: a word, a sequence number, and for most words a time in seconds.
+
+use std::time::Duration;
+
+use redis::Value;
+
+use crate::config::Address;
+
+/// An announcement that a server has made on a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Announcement {
+    /// The server of this connection goes within this time.
+    Moving {
+        within: Duration,
+        /// Where to go; `None` for the present address, which leads elsewhere soon.
+        to: Option<Address>,
+    },
+    /// Replies may be slow from about this time on.
+    Begins { work: Work, within: Duration },
+    /// Replies come in the usual time again.
+    Ended(Work),
+}
+
+/// Work that makes replies slow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Work {
+    /// A shard moves to another machine.
+    Migration,
+    Failover,
+    /// Slots of a cluster move to another node.
+    SlotMigration,
+}
+
+/// The longest time that is believed. A longer one is as good as a mistake.
+const LONGEST: Duration = Duration::from_secs(60 * 60);
+
+impl Announcement {
+    /// Whether pushes of this kind are announcements.
+    pub(crate) fn is_kind(kind: &str) -> bool {
+        kind == "MOVING" || begun(kind).is_some() || ended(kind).is_some()
+    }
+
+    /// Reads a push. It is `None` if it is no announcement, or one that makes no sense.
+    pub(crate) fn read(kind: &str, data: &[Value]) -> Option<Self> {
+        // All announcements are numbered.
+        let (first, rest) = data.split_first()?;
+        number(first)?;
+        if kind == "MOVING" {
+            let within = seconds(rest.first()?)?;
+            let to = match rest.get(1) {
+                None | Some(Value::Nil) => None,
+                Some(told) => match text(told)? {
+                    "" => None,
+                    told => Some(address(told)?),
+                },
+            };
+            return Some(Self::Moving { within, to });
+        }
+        if let Some(work) = begun(kind) {
+            // Slots are named in its place.
+            let within = match (work, rest.first()) {
+                (Work::SlotMigration, _) | (_, None) => Duration::ZERO,
+                (_, Some(time)) => seconds(time)?,
+            };
+            return Some(Self::Begins { work, within });
+        }
+        ended(kind).map(Self::Ended)
+    }
+}
+
+fn begun(kind: &str) -> Option<Work> {
+    Some(match kind {
+        "MIGRATING" => Work::Migration,
+        "FAILING_OVER" => Work::Failover,
+        "SMIGRATING" => Work::SlotMigration,
+        _ => return None,
+    })
+}
+
+fn ended(kind: &str) -> Option<Work> {
+    Some(match kind {
+        "MIGRATED" => Work::Migration,
+        "FAILED_OVER" => Work::Failover,
+        "SMIGRATED" => Work::SlotMigration,
+        _ => return None,
+    })
+}
+
+fn seconds(value: &Value) -> Option<Duration> {
+    Some(Duration::from_secs(number(value)?).min(LONGEST))
+}
+
+fn number(value: &Value) -> Option<u64> {
+    match value {
+        Value::Int(number) => u64::try_from(*number).ok(),
+        other => text(other)?.parse().ok(),
+    }
+}
+
+fn text(value: &Value) -> Option<&str> {
+    match value {
+        Value::BulkString(bytes) => std::str::from_utf8(bytes).ok(),
+        Value::SimpleString(text) => Some(text),
+        _ => None,
+    }
+}
+
+/// A host and a port. An IPv6 address may have brackets.
+fn address(told: &str) -> Option<Address> {
+    let (host, port) = told.rsplit_once(':')?;
+    let in_brackets = host
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
+    let port = port.parse().ok().filter(|port| *port != 0)?;
+    Address::of_host(in_brackets.unwrap_or(host), port)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bulk(text: &str) -> Value {
+        Value::BulkString(text.into())
+    }
+
+    fn moving(seconds: u64, host: &str) -> Option<Announcement> {
+        Some(Announcement::Moving {
+            within: Duration::from_secs(seconds),
+            to: Address::of_host(host, 6380),
+        })
+    }
+
+    #[test]
+    fn announcements_are_read_whatever_their_numbers_look_like() {
+        let one = || Value::Int(1);
+        let to = |address: &str| vec![one(), bulk("15"), bulk(address)];
+        for (kind, data, expected) in [
+            ("MOVING", to("new.host:6380"), moving(15, "new.host")),
+            ("MOVING", to("[fd00::1]:6380"), moving(15, "fd00::1")),
+            ("MOVING", to("fd00::1:6380"), moving(15, "fd00::1")),
+            (
+                "MOVING",
+                vec![bulk("7"), Value::Int(2), Value::Nil],
+                Some(Announcement::Moving {
+                    within: Duration::from_secs(2),
+                    to: None,
+                }),
+            ),
+            (
+                "MIGRATING",
+                vec![one(), Value::Int(9), bulk("[\"1\"]")],
+                Some(Announcement::Begins {
+                    work: Work::Migration,
+                    within: Duration::from_secs(9),
+                }),
+            ),
+            (
+                "FAILING_OVER",
+                vec![one(), Value::Int(i64::MAX)],
+                Some(Announcement::Begins {
+                    work: Work::Failover,
+                    within: LONGEST,
+                }),
+            ),
+            (
+                "SMIGRATING",
+                vec![one(), bulk("0-100,7")],
+                Some(Announcement::Begins {
+                    work: Work::SlotMigration,
+                    within: Duration::ZERO,
+                }),
+            ),
+            (
+                "FAILED_OVER",
+                vec![one(), bulk("x")],
+                Some(Announcement::Ended(Work::Failover)),
+            ),
+            (
+                "SMIGRATED",
+                vec![one(), Value::Array(vec![])],
+                Some(Announcement::Ended(Work::SlotMigration)),
+            ),
+        ] {
+            assert!(Announcement::is_kind(kind));
+            assert_eq!(Announcement::read(kind, &data), expected, "{kind} {data:?}");
+        }
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_none() {
+        let told = |time: Value, to: Value| vec![Value::Int(1), time, to];
+        for (kind, data) in [
+            ("MOVING", vec![]),
+            ("MOVING", vec![Value::Int(1)]),
+            ("MOVING", vec![bulk("one"), Value::Int(1), Value::Nil]),
+            ("MOVING", told(Value::Int(-1), Value::Nil)),
+            ("MOVING", told(bulk("soon"), Value::Nil)),
+            ("MOVING", told(Value::Int(1), Value::Int(7))),
+            ("MOVING", told(Value::Int(1), bulk("nowhere"))),
+            ("MOVING", told(Value::Int(1), bulk("host:0"))),
+            ("MOVING", told(Value::Int(1), bulk("host:70000"))),
+            ("MOVING", told(Value::Int(1), bulk(":6379"))),
+            ("MOVING", told(Value::Int(1), bulk("a host:6379"))),
+            ("MIGRATING", vec![Value::Int(1), Value::Nil]),
+            ("MIGRATED", vec![Value::Nil]),
+        ] {
+            assert!(Announcement::is_kind(kind));
+            assert_eq!(Announcement::read(kind, &data), None, "{kind} {data:?}");
+        }
+        assert!(!Announcement::is_kind("message"));
+        assert_eq!(Announcement::read("message", &[Value::Int(1)]), None);
+    }
+}

@@ -1,0 +1,52 @@
+//! The time that a healthy reply may take, which is longer while the server is under maintenance.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{Connection, SLOW_SHARE};
+use crate::config::DatabaseSettings;
+
+/// By how much the limits of a connection are extended during maintenance. A timer that fires looks whether they are, so
+/// a command whose reply comes in time does not pay for it.
+#[derive(Debug)]
+pub(super) struct Relaxation {
+    /// A command is slow so much later than otherwise.
+    slow: Duration,
+    /// The peer may be silent for so much longer than otherwise.
+    silence: Duration,
+    is_active: bool,
+}
+
+impl Relaxation {
+    pub(super) fn new(settings: &DatabaseSettings) -> Self {
+        let longer = settings
+            .relaxed_timeout
+            .saturating_sub(settings.attempt_timeout);
+        Self {
+            slow: longer.mul_f64(SLOW_SHARE),
+            silence: 2 * longer,
+            is_active: false,
+        }
+    }
+}
+
+impl Connection {
+    /// Extends the limits, or no longer. Commands that wait when maintenance ends have the usual time from then on.
+    pub(super) fn look_at_maintenance(&mut self, now: Instant) {
+        let is_active = self.activity.is_relaxed(now);
+        if is_active == self.relaxation.is_active {
+            return;
+        }
+        self.relaxation.is_active = is_active;
+        if is_active {
+            self.pending.extend_slow(self.relaxation.slow);
+            self.silence.extend(self.relaxation.silence);
+        } else {
+            self.pending.extend_slow(Duration::ZERO);
+            self.silence.extend(Duration::ZERO);
+            self.pending.postpone_slow(now + self.slow);
+            self.silence.begin_again(now);
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! What follows when servers announce their maintenance: when a successor of the connections is opened, and on which
+//! connections slow replies are no fault.
+//!
+//! It is a machine without a clock. Its shell is the pool actor.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    time::{Duration, Instant},
+};
+
+/// Something that has happened. `A` is an address, and `K` a kind of work that makes replies slow.
+#[derive(Debug)]
+pub(crate) enum Event<A, K> {
+    /// The server of this connection goes within this time, to this address or to where the present one leads then.
+    Moving {
+        id: u64,
+        within: Duration,
+        to: Option<A>,
+    },
+    /// Replies on this connection may be slow from about this time on.
+    Begins {
+        id: u64,
+        work: K,
+        within: Duration,
+    },
+    /// That is over.
+    Ended {
+        id: u64,
+        work: K,
+    },
+    /// A connection was opened. The numbers of connections grow.
+    Opened(u64),
+    ConnectionEnded(u64),
+    /// The settings lead elsewhere, so that an announcement of before concerns no dial any more.
+    Renewed,
+    /// The instant of [`Handoff::wake_at`] may have come.
+    Woken,
+}
+
+/// Something to do.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Action<A> {
+    /// Slow replies on this connection are no fault until then. Without a time, they are again.
+    Relax { id: u64, until: Option<Instant> },
+    /// Open a successor of all connections, then take these out of service. Until then dials lead to this address, if there
+    /// is one.
+    HandOff { to: Option<A>, until: Instant },
+    /// The first connection that was dialled since is open. It leads to this address, unless that could not be reached.
+    HandedOff { id: u64, to: Option<A> },
+}
+
+/// A server that goes sooner than this is given this time: the name of a host follows it a little later.
+const LEAST: Duration = Duration::from_secs(10);
+/// Work that has begun ends after this time, if the server does not say so.
+const LONGEST_WORK: Duration = Duration::from_secs(10 * 60);
+/// The time between two handoffs, so that a server which announces one on each new connection is not dialled in a
+/// tight loop.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// The announcements that concern one pool.
+pub(crate) struct Handoff<A, K> {
+    /// The handoff to begin at this time.
+    planned: Option<(Instant, Move<A>)>,
+    /// The last one that was begun.
+    present: Option<Begun<A>>,
+    /// The connection that was opened last.
+    newest: u64,
+    /// Until when slow replies on connections are no fault, and why.
+    relaxed: HashMap<u64, Vec<(Cause<K>, Instant)>>,
+    actions: VecDeque<Action<A>>,
+}
+
+struct Move<A> {
+    to: Option<A>,
+    until: Instant,
+}
+
+struct Begun<A> {
+    at: Instant,
+    moved: Move<A>,
+    /// Connections up to this one were opened before.
+    newest_before: u64,
+    is_done: bool,
+}
+
+#[derive(PartialEq)]
+enum Cause<K> {
+    Move,
+    Work(K),
+}
+
+impl<A, K> Default for Handoff<A, K> {
+    fn default() -> Self {
+        Self {
+            planned: None,
+            present: None,
+            newest: 0,
+            relaxed: HashMap::new(),
+            actions: VecDeque::new(),
+        }
+    }
+}
+
+impl<A: Clone + PartialEq, K: PartialEq> Handoff<A, K> {
+    pub(crate) fn on(&mut self, event: Event<A, K>, now: Instant) {
+        match event {
+            Event::Moving { id, within, to } => self.moving(id, within, to, now),
+            Event::Begins { id, work, within } => {
+                self.relax(id, Cause::Work(work), now + within + LONGEST_WORK);
+            }
+            Event::Ended { id, work } => self.end(id, &Cause::Work(work)),
+            Event::Opened(id) => self.opened(id, now),
+            Event::ConnectionEnded(id) => {
+                self.relaxed.remove(&id);
+            }
+            Event::Renewed => (self.planned, self.present) = (None, None),
+            Event::Woken => {}
+        }
+        self.begin_if_due(now);
+    }
+
+    /// The next action. The shell asks until there is none.
+    pub(crate) fn poll(&mut self) -> Option<Action<A>> {
+        self.actions.pop_front()
+    }
+
+    /// When the shell is to send [`Event::Woken`].
+    pub(crate) fn wake_at(&self) -> Option<Instant> {
+        self.planned.as_ref().map(|(at, _)| *at)
+    }
+
+    fn moving(&mut self, id: u64, within: Duration, to: Option<A>, now: Instant) {
+        let until = now + within.max(LEAST);
+        self.relax(id, Cause::Move, until);
+        if self.is_told_again(id, &to) {
+            return;
+        }
+        // An address that stays leads to the new server only after a while.
+        let pause = match to {
+            Some(_) => Duration::ZERO,
+            None => within / 2,
+        };
+        let before = self.present.as_ref().map(|present| present.at + PAUSE);
+        let at = before.map_or(now + pause, |earliest| earliest.max(now + pause));
+        self.planned = Some((at, Move { to, until }));
+    }
+
+    /// Each connection is told of the same move, those of which the successor is open included.
+    fn is_told_again(&self, id: u64, to: &Option<A>) -> bool {
+        let is_planned = self
+            .planned
+            .as_ref()
+            .is_some_and(|(_, planned)| planned.to == *to);
+        let is_begun = self.present.as_ref().is_some_and(|present| {
+            id <= present.newest_before && (present.is_done || present.moved.to == *to)
+        });
+        is_planned || is_begun
+    }
+
+    fn begin_if_due(&mut self, now: Instant) {
+        let Some((_, moved)) = self.planned.take_if(|(at, _)| *at <= now) else {
+            return;
+        };
+        self.actions.push_back(Action::HandOff {
+            to: moved.to.clone(),
+            until: moved.until,
+        });
+        self.present = Some(Begun {
+            at: now,
+            moved,
+            newest_before: self.newest,
+            is_done: false,
+        });
+    }
+
+    fn opened(&mut self, id: u64, now: Instant) {
+        self.newest = self.newest.max(id);
+        let Some(present) = &mut self.present else {
+            return;
+        };
+        if !present.is_done && id > present.newest_before {
+            present.is_done = true;
+            let to = present.moved.to.clone();
+            self.actions.push_back(Action::HandedOff { id, to });
+        }
+        // The new server may still have much to do.
+        let until = present.moved.until;
+        if now < until {
+            self.relax(id, Cause::Move, until);
+        }
+    }
+
+    fn relax(&mut self, id: u64, cause: Cause<K>, until: Instant) {
+        let causes = self.relaxed.entry(id).or_default();
+        causes.retain(|(known, _)| *known != cause);
+        causes.push((cause, until));
+        self.tell_relaxed(id);
+    }
+
+    fn end(&mut self, id: u64, cause: &Cause<K>) {
+        if let Some(causes) = self.relaxed.get_mut(&id) {
+            causes.retain(|(known, _)| known != cause);
+            self.tell_relaxed(id);
+        }
+    }
+
+    fn tell_relaxed(&mut self, id: u64) {
+        let causes = self.relaxed.get(&id);
+        let until = causes.and_then(|causes| causes.iter().map(|(_, until)| *until).max());
+        self.actions.push_back(Action::Relax { id, until });
+    }
+}
+
+#[cfg(test)]
+#[path = "handoff_tests.rs"]
+mod tests;

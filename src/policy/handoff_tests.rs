@@ -1,0 +1,167 @@
+//! Goal: a move is carried out once, at its time, and slow replies are excused as long as there is a reason.
+
+use super::*;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Work {
+    Migration,
+    Failover,
+}
+
+struct Rig {
+    machine: Handoff<&'static str, Work>,
+    now: Instant,
+}
+
+impl Rig {
+    /// With these connections.
+    fn new(connections: u64) -> Self {
+        let mut rig = Self {
+            machine: Handoff::default(),
+            now: Instant::now(),
+        };
+        for id in 1..=connections {
+            assert_eq!(rig.tell(Event::Opened(id)), []);
+        }
+        rig
+    }
+
+    fn tell(&mut self, event: Event<&'static str, Work>) -> Vec<Action<&'static str>> {
+        self.machine.on(event, self.now);
+        std::iter::from_fn(|| self.machine.poll()).collect()
+    }
+
+    /// What a move leads to, but for what it excuses.
+    fn moving(
+        &mut self,
+        id: u64,
+        seconds: u32,
+        to: Option<&'static str>,
+    ) -> Vec<Action<&'static str>> {
+        let within = seconds * SECOND;
+        let mut actions = self.tell(Event::Moving { id, within, to });
+        let until = Some(self.now + within.max(LEAST));
+        assert_eq!(actions.remove(0), Action::Relax { id, until });
+        actions
+    }
+
+    fn pass(&mut self, time: Duration) -> Vec<Action<&'static str>> {
+        self.now += time;
+        self.tell(Event::Woken)
+    }
+}
+
+#[test]
+fn a_move_of_which_all_connections_are_told_is_carried_out_once() {
+    let mut rig = Rig::new(3);
+    let to = Some("new");
+    let until = rig.now + 15 * SECOND;
+    assert_eq!(rig.moving(2, 15, to), [Action::HandOff { to, until }]);
+    assert_eq!(rig.moving(1, 15, to), []);
+    assert_eq!(rig.moving(2, 15, to), []);
+    rig.now += SECOND;
+    let relaxed = Action::Relax {
+        id: 4,
+        until: Some(until),
+    };
+    assert_eq!(
+        rig.tell(Event::Opened(4)),
+        [Action::HandedOff { id: 4, to }, relaxed]
+    );
+    // Of one that was told late, and of another way to say it.
+    assert_eq!(rig.moving(3, 15, to), []);
+    assert_eq!(rig.moving(3, 15, None), []);
+    assert_eq!(rig.machine.wake_at(), None);
+    // The new server moves as well.
+    rig.now += SECOND;
+    let until = rig.now + 15 * SECOND;
+    let to = Some("newer");
+    assert_eq!(rig.moving(4, 15, to), [Action::HandOff { to, until }]);
+}
+
+#[test]
+fn a_move_without_an_address_waits_for_half_of_the_time() {
+    let mut rig = Rig::new(1);
+    let until = rig.now + 20 * SECOND;
+    assert_eq!(rig.moving(1, 20, None), []);
+    assert_eq!(rig.machine.wake_at(), Some(rig.now + 10 * SECOND));
+    rig.now += SECOND;
+    assert_eq!(rig.moving(1, 20, None), [], "the first one counts");
+    assert_eq!(rig.pass(8 * SECOND), []);
+    let expected = Action::HandOff { to: None, until };
+    assert_eq!(rig.pass(SECOND), [expected]);
+    assert_eq!(rig.machine.wake_at(), None);
+}
+
+#[test]
+fn another_address_before_the_successor_is_there_counts() {
+    let mut rig = Rig::new(1);
+    let until = rig.now + 15 * SECOND;
+    let to = Some("new");
+    assert_eq!(rig.moving(1, 15, to), [Action::HandOff { to, until }]);
+    let to = Some("other");
+    assert_eq!(rig.moving(1, 15, to), [], "not at once");
+    let expected = Action::HandOff { to, until };
+    assert_eq!(rig.pass(SECOND), [expected]);
+}
+
+#[test]
+fn moves_on_each_new_connection_are_a_second_apart() {
+    let mut rig = Rig::new(1);
+    let mut begun = Vec::new();
+    let start = rig.now;
+    let mut newest = 1;
+    for _ in 0..500 {
+        let mut actions = rig.moving(newest, 0, Some("here"));
+        actions.extend(rig.pass(SECOND / 100));
+        if actions
+            .iter()
+            .any(|action| matches!(action, Action::HandOff { .. }))
+        {
+            begun.push(rig.now - start);
+            newest += 1;
+            rig.tell(Event::Opened(newest));
+        }
+    }
+    assert_eq!(begun.len(), 6, "in five seconds: {begun:?}");
+}
+
+#[test]
+fn settings_that_lead_elsewhere_end_a_plan() {
+    let mut rig = Rig::new(1);
+    assert_eq!(rig.moving(1, 20, None), []);
+    assert_eq!(rig.tell(Event::Renewed), []);
+    assert_eq!(rig.machine.wake_at(), None);
+    assert_eq!(rig.pass(20 * SECOND), []);
+}
+
+#[test]
+fn slow_replies_are_excused_until_the_last_reason_has_ended() {
+    let mut rig = Rig::new(2);
+    let begins = |work, within| Event::Begins {
+        id: 1,
+        work,
+        within,
+    };
+    let relaxed = |until| [Action::Relax { id: 1, until }];
+    let first = rig.now + 2 * SECOND + LONGEST_WORK;
+    let told = rig.tell(begins(Work::Migration, 2 * SECOND));
+    assert_eq!(told, relaxed(Some(first)));
+    rig.now += SECOND;
+    let second = rig.now + 5 * SECOND + LONGEST_WORK;
+    let told = rig.tell(begins(Work::Failover, 5 * SECOND));
+    assert_eq!(told, relaxed(Some(second)));
+    let ended = |work| Event::Ended { id: 1, work };
+    assert_eq!(rig.tell(ended(Work::Failover)), relaxed(Some(first)));
+    assert_eq!(rig.tell(ended(Work::Migration)), relaxed(None));
+    let of_another = Event::Ended {
+        id: 2,
+        work: Work::Migration,
+    };
+    assert_eq!(rig.tell(of_another), []);
+    rig.tell(begins(Work::Migration, SECOND));
+    assert_eq!(rig.tell(Event::ConnectionEnded(1)), []);
+    assert_eq!(rig.tell(ended(Work::Migration)), [], "it is forgotten");
+}
