@@ -62,7 +62,7 @@ impl Engine {
 /// The slot of the keys of a command; `None` if there are none.
 pub(super) fn slot_of(command: &Signature, request: &[Bytes]) -> Result<Option<Slot>, Halt> {
     // Of wrong arguments the command itself complains.
-    let keys = keys::of(command, request).unwrap_or_default();
+    let keys = keys::for_slots(command, request).unwrap_or_default();
     let mut slots = keys.into_iter().map(|key| Slot::of(key));
     let first = slots.next();
     if slots.any(|slot| Some(slot) != first) {

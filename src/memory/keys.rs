@@ -115,6 +115,49 @@ pub(super) fn of<'a>(command: &Signature, args: &'a [Bytes]) -> Option<Vec<&'a B
     }
 }
 
+/// The keys by which a node of a cluster tells the slot of a command; `None` if its arguments are wrong. Redis reads some
+/// commands otherwise for that than for the rights of users.
+pub(super) fn for_slots<'a>(command: &Signature, args: &'a [Bytes]) -> Option<Vec<&'a Bytes>> {
+    match command.name {
+        "xread" | "xreadgroup" if has_other_words(args) => None,
+        "georadius" | "georadiusbymember" => {
+            let mut keys = range(command, args)?;
+            keys.extend(last_destination(args));
+            Some(keys)
+        }
+        _ => of(command, args),
+    }
+}
+
+/// Whether there is something between the options of `XREAD` or `XREADGROUP` that is none.
+fn has_other_words(args: &[Bytes]) -> bool {
+    let mut words = args.iter().skip(1);
+    while let Some(word) = words.next() {
+        if is(word, "STREAMS") {
+            return false;
+        } else if is(word, "BLOCK") || is(word, "COUNT") {
+            words.next();
+        } else if is(word, "GROUP") {
+            words.nth(1);
+        } else if !is(word, "NOACK") {
+            return true;
+        }
+    }
+    false
+}
+
+/// Of the destinations of `GEORADIUS` and `GEORADIUSBYMEMBER`, the last.
+fn last_destination(args: &[Bytes]) -> Option<&Bytes> {
+    let mut words = args.iter().skip(5);
+    let mut last = None;
+    while let Some(word) = words.next() {
+        if is(word, "STORE") || is(word, "STOREDIST") {
+            last = words.next().or(last);
+        }
+    }
+    last
+}
+
 /// The keys at the positions that the table of commands has.
 fn range<'a>(command: &Signature, args: &'a [Bytes]) -> Option<Vec<&'a Bytes>> {
     let (first, last, step) = command.keys;
