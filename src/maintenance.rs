@@ -52,7 +52,8 @@ impl Announcement {
             let to = match rest.get(1) {
                 None | Some(Value::Nil) => None,
                 Some(told) => match text(told)? {
-                    "" => None,
+                    // The word is that of clients of the field.
+                    "" | "null" => None,
                     told => Some(address(told)?),
                 },
             };
@@ -145,6 +146,14 @@ mod tests {
                 vec![bulk("7"), Value::Int(2), Value::Nil],
                 Some(Announcement::Moving {
                     within: Duration::from_secs(2),
+                    to: None,
+                }),
+            ),
+            (
+                "MOVING",
+                to("null"),
+                Some(Announcement::Moving {
+                    within: Duration::from_secs(15),
                     to: None,
                 }),
             ),

@@ -126,7 +126,6 @@ impl PoolActor {
         };
         self.note_login(login);
         self.connections.insert(id, held);
-        self.tell_handoff(HandoffEvent::Opened(id), ctx);
         let evidence = Evidence::Connected(seen);
         Event::Opened { id, evidence }
     }
@@ -294,7 +293,6 @@ impl Handler<ConnectionEnded> for PoolActor {
         let Some(held) = self.connections.remove(&id) else {
             return;
         };
-        self.tell_handoff(HandoffEvent::ConnectionEnded(id), ctx);
         let is_evidence = ended.is_evidence();
         let loss = ended.loss;
         if matches!(*loss, CloseReason::RuntimeEnded) && !self.pool.is_forced() {
@@ -317,5 +315,7 @@ impl Handler<ConnectionEnded> for PoolActor {
             },
             ctx,
         );
+        // Afterwards: a handoff that begins now is about the other connections.
+        self.tell_handoff(HandoffEvent::ConnectionEnded(id), ctx);
     }
 }

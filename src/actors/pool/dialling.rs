@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix::{AsyncContext, Context, Handler};
 use tokio::{task::AbortHandle, time::Instant};
 
-use super::{Event, PoolActor};
+use super::{Event, PoolActor, handoff::HandoffEvent};
 use crate::{
     log::log_line,
     messages::{Dialled, Evidence},
@@ -88,11 +88,13 @@ impl PoolActor {
         let (database, cause) = (self.state.name(), error.clone());
         log_line!(self.registry.log, DEBUG, %database, error = %cause, "dial failed");
         count(&self.state.counters.dial_failures);
-        let serves = self.routes().next().is_some();
-        self.state.dialler.failed_beside(serves);
         if lane == Lane::Leased {
             let text = self.state.explain_dial(&error);
             self.state.lease_error.store(Some(Arc::new(text)));
+        } else {
+            // Leases may be dialled many at a time.
+            let serves = self.routes().next().is_some();
+            self.state.dialler.failed_beside(serves);
         }
         Event::DialFailed {
             id,
@@ -133,6 +135,11 @@ impl Handler<Dialled> for PoolActor {
             }
             Err(error) => self.dial_failed(id, lane, error),
         };
+        let opened = matches!(event, Event::Opened { .. });
         self.turn(event, ctx);
+        if opened {
+            // Afterwards: a handoff that begins now is not ended by a connection of before.
+            self.tell_handoff(HandoffEvent::Opened(id), ctx);
+        }
     }
 }

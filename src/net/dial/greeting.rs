@@ -121,9 +121,11 @@ impl<'a> Greeting<'a> {
         let mut login = recalled.or(first);
         loop {
             let steps = self.steps();
+            let announces = steps.contains(&Step::Announcements);
+            let peer = announces.then(|| handshake.peer_ip()).flatten();
             let commands: Vec<_> = steps
                 .iter()
-                .map(|step| self.command(*step, login, handshake.peer_ip()))
+                .map(|step| self.command(*step, login, peer))
                 .collect();
             handshake.send(&commands).await;
             let mut rest = steps.into_iter();

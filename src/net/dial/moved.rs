@@ -1,6 +1,9 @@
 //! Where a server has said that it goes.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+use std::{
+    sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
+    time::Duration,
+};
 
 use arc_swap::ArcSwapOption;
 use tokio::time::Instant;
@@ -14,11 +17,14 @@ pub(super) struct Moved(ArcSwapOption<Move>);
 
 /// The new server may need a moment until it accepts connections. The present ones serve meanwhile.
 const MOST_FAILURES: u32 = 5;
+/// So long it is tried at least: refusals come fast.
+const TRIED_FOR: Duration = Duration::from_secs(2);
 
 #[derive(Debug)]
 struct Move {
     from: Address,
     to: Address,
+    since: Instant,
     until: Instant,
     /// The next dial takes the present address instead.
     is_doubted: AtomicBool,
@@ -31,6 +37,7 @@ impl Moved {
         let moved = to.map(|to| Move {
             from: from.clone(),
             to,
+            since: Instant::now(),
             until,
             is_doubted: AtomicBool::new(false),
             failures: AtomicU32::new(0),
@@ -54,7 +61,7 @@ impl Moved {
         let failures = moved.failures.fetch_add(1, Relaxed) + 1;
         if !serves {
             moved.is_doubted.fetch_xor(true, Relaxed);
-        } else if failures >= MOST_FAILURES {
+        } else if failures >= MOST_FAILURES && moved.since.elapsed() >= TRIED_FOR {
             moved.is_doubted.store(true, Relaxed);
         }
     }
@@ -62,8 +69,6 @@ impl Moved {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn address(host: &str) -> Address {
@@ -86,12 +91,23 @@ mod tests {
         tokio::time::advance(limit).await;
         assert_eq!(moved.present(&old), None);
         moved.set(&old, Some(new.clone()), Instant::now() + limit);
+        for _ in 0..2 * MOST_FAILURES {
+            moved.failed(true);
+            assert_eq!(
+                moved.present(&old),
+                Some(new.clone()),
+                "it is just starting"
+            );
+        }
+        tokio::time::advance(TRIED_FOR).await;
+        moved.failed(true);
+        assert_eq!(moved.present(&old), None, "it is given up");
+        moved.set(&old, Some(new.clone()), Instant::now() + limit);
+        tokio::time::advance(TRIED_FOR).await;
         for _ in 1..MOST_FAILURES {
             moved.failed(true);
             assert_eq!(moved.present(&old), Some(new.clone()));
         }
-        moved.failed(true);
-        assert_eq!(moved.present(&old), None, "it is given up");
         moved.set(&old, Some(new.clone()), Instant::now() + limit);
         moved.set(&old, None, Instant::now() + limit);
         assert_eq!(moved.present(&old), None, "it goes back");
