@@ -89,7 +89,7 @@ async fn texts_become_no_markup_and_buttons_have_names() {
         "the script of the page alone"
     );
     page.wait_for("document.title !== '1'", SOON).await;
-    page.wait_for("document.querySelectorAll('article').length === 3", SOON)
+    page.wait_for("document.querySelectorAll('article').length === 4", SOON)
         .await;
 
     let tree = page.call("Accessibility.getFullAXTree", json!({})).await;
@@ -100,7 +100,7 @@ async fn texts_become_no_markup_and_buttons_have_names() {
         .filter(is_button)
         .map(|node| &node["name"]["value"]);
     let names: Vec<_> = names.filter_map(Value::as_str).collect();
-    for database in ["limits", "results", "sessions"] {
+    for database in ["limits", "results", "sessions", "updates"] {
         for action in ["Isolate", "Reset"] {
             assert!(
                 names.contains(&format!("{action} {database}").as_str()),
