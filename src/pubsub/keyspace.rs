@@ -4,15 +4,17 @@
 use std::{
     collections::{BTreeSet, VecDeque},
     fmt, mem,
-    pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     task::{Context, Poll},
     time::{Duration, SystemTime},
 };
 
 use futures_util::future::join_all;
 
-use super::listener::Listener;
+use super::{
+    listener::{Listener, Subscriber},
+    waiting::{Pauses, Waiting},
+};
 use crate::{
     call::CallOptions,
     database::Database,
@@ -21,9 +23,6 @@ use crate::{
     state::{Bounds, DatabaseState, SlotTable, clock},
 };
 
-/// The pauses while a node refuses or does not answer. They double.
-const FIRST_PAUSE: Duration = Duration::from_millis(20);
-const LAST_PAUSE: Duration = Duration::from_secs(1);
 /// The wait for another table begins anew after this.
 const LONG: Duration = Duration::from_secs(60);
 
@@ -71,9 +70,6 @@ type Joined = Option<Vec<Refused>>;
 /// A topic that a node does not permit, with its words.
 type Refused = (Topic, Arc<str>);
 
-/// Locked by none: that makes the subscription one that threads may share.
-type Waiting<T> = Mutex<Pin<Box<dyn Future<Output = T> + Send>>>;
-
 /// Topics that are dropped again if not all nodes have confirmed them.
 struct TakenBack<'a> {
     members: &'a [Member],
@@ -89,7 +85,7 @@ impl Drop for TakenBack<'_> {
 }
 
 impl Keyspace {
-    /// Adds topics, and returns when all primaries have confirmed them, but for those that have just come: the gap that is
+    /// Adds topics, and returns those that are new when all primaries have confirmed them, but for those that have just come: the gap that is
     /// told of these covers the new topics as well.
     ///
     /// # Errors
@@ -100,11 +96,11 @@ impl Keyspace {
         bounds: Bounds,
         options: CallOptions,
         topics: Vec<Topic>,
-    ) -> Result<(), Error> {
+    ) -> Result<Vec<Topic>, Error> {
         let mut new: BTreeSet<_> = topics.into_iter().collect();
         new.retain(|topic| !self.topics.contains(topic));
         if new.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let table = database.engine.slot_table(&options).await?;
         if self.topics.is_empty() {
@@ -141,20 +137,14 @@ impl Keyspace {
             .collect::<Result<(), _>>()?;
         unless_all.topics = &[];
         drop(unless_all);
-        self.topics.extend(new);
+        self.topics.extend(new.iter().cloned());
         let all: Vec<_> = self.topics.iter().cloned().collect();
         for member in &mut self.members {
             if member.joining.is_some() {
                 member.join(database, all.clone());
             }
         }
-        Ok(())
-    }
-
-    /// Those of these topics that it does not have.
-    pub(super) fn without_present(&self, topics: &[Topic]) -> Vec<Topic> {
-        let is_new = |topic: &&Topic| !self.topics.contains(topic);
-        topics.iter().filter(is_new).cloned().collect()
+        Ok(new)
     }
 
     pub(super) fn leave(&mut self, topics: &[Topic]) {
@@ -206,11 +196,11 @@ impl Keyspace {
         let change = self.change.get_or_insert_with(|| {
             let (table, seen) = (database.engine.state.cluster.table.clone(), seen.clone());
             let until = clock::now() + LONG;
-            Mutex::new(Box::pin(async move {
+            Waiting::new(async move {
                 table.next(seen.as_ref(), until).await;
-            }))
+            })
         });
-        let changed = poll(change, cx);
+        let changed = change.poll(cx);
         if changed.is_ready() {
             self.change = None;
         }
@@ -252,7 +242,7 @@ impl Keyspace {
                 at += 1;
                 continue;
             };
-            let Poll::Ready(joined) = poll(&mut joining.joined, cx) else {
+            let Poll::Ready(joined) = joining.joined.poll(cx) else {
                 at += 1;
                 continue;
             };
@@ -367,45 +357,47 @@ impl Member {
         let asked = topics.clone();
         let subscriber = self.listener.subscriber();
         let joined = async move {
-            let mut pause = FIRST_PAUSE;
+            let mut pauses = Pauses::new();
             loop {
                 let options = database.options().counted_from(clock::now());
-                let mut refused = Vec::new();
-                let ended = match subscriber.subscribe(options, asked.clone()).await {
-                    // One of them is refused, and the others may not be.
-                    Err(Error::Server { .. }) => {
-                        let mut ended = Ok(());
-                        for topic in &asked {
-                            match subscriber.subscribe(options, vec![topic.clone()]).await {
-                                Err(Error::Server { error, .. }) => {
-                                    refused.push((topic.clone(), error.to_string().into()));
-                                }
-                                Err(error) => ended = Err(error),
-                                Ok(()) => {}
-                            }
-                        }
-                        ended
-                    }
-                    ended => ended,
-                };
-                if ended.is_ok() {
+                if let Ok(refused) = subscribe(&subscriber, options, &asked).await {
                     return Some(refused);
                 }
                 let whole = &database.engine.state;
                 if node.gate.state().is_final() || whole.gate.state().is_final() {
                     return None;
                 }
-                let until = clock::now() + pause.mul_f64(0.5 + clock::jitter() / 2.0);
-                let table = whole.cluster.table.present().clone();
-                whole.cluster.table.next(table.as_ref(), until).await;
-                pause = (2 * pause).min(LAST_PAUSE);
+                pauses.next(whole).await;
             }
         };
         self.joining = Some(Joining {
             topics,
-            joined: Mutex::new(Box::pin(joined)),
+            joined: Waiting::new(joined),
         });
     }
+}
+
+/// Subscribes to topics, and returns those that the node refuses.
+async fn subscribe(
+    subscriber: &Subscriber,
+    options: CallOptions,
+    topics: &[Topic],
+) -> Result<Vec<Refused>, Error> {
+    match subscriber.subscribe(options, topics.to_vec()).await {
+        // One of them is refused, and the others may not be.
+        Err(Error::Server { .. }) => {}
+        ended => return ended.map(|()| Vec::new()),
+    }
+    let mut refused = Vec::new();
+    for topic in topics {
+        match subscriber.subscribe(options, vec![topic.clone()]).await {
+            Err(Error::Server { error, .. }) => {
+                refused.push((topic.clone(), error.to_string().into()));
+            }
+            ended => ended?,
+        }
+    }
+    Ok(refused)
 }
 
 impl fmt::Debug for Keyspace {
@@ -427,10 +419,4 @@ fn primaries<'a>(
     alone
         .into_iter()
         .chain(nodes.map(|node| node.state.clone()))
-}
-
-fn poll<T>(waiting: &mut Waiting<T>, cx: &mut Context<'_>) -> Poll<T> {
-    let waiting = waiting.get_mut();
-    let waiting = waiting.unwrap_or_else(PoisonError::into_inner);
-    waiting.as_mut().poll(cx)
 }

@@ -2,13 +2,15 @@
 //! `actors/subscribers/`.
 //!
 //! - this file: [`Subscription`] · `builder`: how one begins · `delivery`: its events as messages of actix
-//! - in a cluster: `shards`: sharded channels · `keyspace`: channels that tell of changed keys · `listener`: both at one node
+//! - in a cluster: `shards`: sharded channels · `keyspace`: channels that tell of changed keys · `listener`: both at one node ·
+//!   `waiting`: what they wait for
 
 mod builder;
 mod delivery;
 mod keyspace;
 mod listener;
 mod shards;
+mod waiting;
 
 pub use builder::SubscriptionBuilder;
 
@@ -299,13 +301,10 @@ impl Subscription {
         let options = options.counted_from(clock::now());
         let (database, bounds) = (&self.database, self.bounds);
         let keyspace = &mut self.keyspace;
-        let new = keyspace.without_present(&of_keyspace);
-        keyspace.add(database, bounds, options, of_keyspace).await?;
+        let added = keyspace.add(database, bounds, options, of_keyspace);
+        let topics = added.await?;
         // All or none.
-        let mut unless_all = Added {
-            keyspace,
-            topics: new,
-        };
+        let mut unless_all = Added { keyspace, topics };
         if !others.is_empty() {
             engine.subscribe(options, self.id, others).await?;
         }

@@ -4,15 +4,16 @@
 use std::{
     collections::{BTreeSet, VecDeque},
     fmt,
-    pin::Pin,
-    sync::{Mutex, PoisonError},
     task::{Context, Poll},
-    time::{Duration, SystemTime},
+    time::SystemTime,
 };
 
 use bytes::Bytes;
 
-use super::listener::Listener;
+use super::{
+    listener::Listener,
+    waiting::{Pauses, Waiting},
+};
 use crate::{
     database::Database,
     error::Error,
@@ -20,10 +21,6 @@ use crate::{
     policy::cluster::Redirect,
     state::{Bounds, clock},
 };
-
-/// The pauses while channels have no node. They double.
-const FIRST_PAUSE: Duration = Duration::from_millis(20);
-const LAST_PAUSE: Duration = Duration::from_secs(1);
 
 /// The sharded channels of one subscription.
 #[derive(Default)]
@@ -48,8 +45,7 @@ struct Part {
 struct Moving {
     from: SystemTime,
     channels: BTreeSet<Bytes>,
-    // Locked by none: it makes the subscription one that threads may share.
-    subscribing: Mutex<Pin<Box<dyn Future<Output = Vec<Part>> + Send>>>,
+    subscribing: Waiting<Vec<Part>>,
 }
 
 impl Shards {
@@ -107,9 +103,7 @@ impl Shards {
             let Some(moving) = &mut self.moving else {
                 return Poll::Pending;
             };
-            let subscribing = moving.subscribing.get_mut();
-            let subscribing = subscribing.unwrap_or_else(PoisonError::into_inner);
-            let Poll::Ready(parts) = subscribing.as_mut().poll(cx) else {
+            let Poll::Ready(parts) = moving.subscribing.poll(cx) else {
                 return Poll::Pending;
             };
             self.arrived(parts);
@@ -164,7 +158,7 @@ impl Shards {
         self.moving = Some(Moving {
             from,
             channels,
-            subscribing: Mutex::new(Box::pin(subscribing)),
+            subscribing: Waiting::new(subscribing),
         });
     }
 
@@ -247,7 +241,7 @@ async fn subscribe(
 
 /// Subscribes to channels that have lost their nodes, until that succeeds or the database ends.
 async fn follow(database: Database, bounds: Bounds, channels: BTreeSet<Bytes>) -> Vec<Part> {
-    let mut pause = FIRST_PAUSE;
+    let mut pauses = Pauses::new();
     loop {
         if let Ok(parts) = subscribe(&database, bounds, channels.clone()).await {
             return parts;
@@ -256,10 +250,7 @@ async fn follow(database: Database, bounds: Bounds, channels: BTreeSet<Bytes>) -
         if state.gate.state().is_final() {
             return Vec::new();
         }
-        let until = clock::now() + pause.mul_f64(0.5 + clock::jitter() / 2.0);
-        let table = state.cluster.table.present().clone();
-        state.cluster.table.next(table.as_ref(), until).await;
-        pause = (2 * pause).min(LAST_PAUSE);
+        pauses.next(state).await;
     }
 }
 

@@ -2,7 +2,7 @@
 //! an announcement goes out to each connection that was open when it was made, before the reply to its next command.
 
 use std::sync::{
-    Arc, Mutex,
+    Arc, Mutex, OnceLock,
     atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
 };
 
@@ -179,9 +179,11 @@ async fn row_240_a_server_that_moves_is_left_before_it_goes() {
 #[tokio::test]
 async fn row_240_the_successor_is_open_before_the_old_connection_goes() {
     let old = Node::start();
-    let slow = ScriptedServer::start([Script::answering_all(|command| {
+    let accepts = Arc::<OnceLock<()>>::default();
+    let greets = accepts.clone();
+    let slow = ScriptedServer::start([Script::answering_all(move |command| {
         if command[0] == b"HELLO" {
-            std::thread::sleep(Duration::from_millis(500));
+            greets.wait();
         }
         handshake(command).unwrap_or_else(|| bulk(&command[1]))
     })]);
@@ -194,6 +196,7 @@ async fn row_240_the_successor_is_open_before_the_old_connection_goes() {
         echo(&main, "b").await.expect("the old one serves");
     }
     assert_eq!((old.echoes(), slow.count("ECHO")), (before + 10, 0));
+    accepts.set(()).expect("once");
     let is_there = || stats(&supervisor).pool.evicted.moved == 1;
     eventually_async(SOON, "the successor is open", is_there).await;
     echo(&main, "c").await.expect("the new one serves");

@@ -16,6 +16,27 @@ use crate::address::Address;
 #[derive(Clone)]
 pub struct Tower(MultiplexedClient);
 
+/// The commands of redis-tower's clients, which have no trait of their own in common.
+macro_rules! tower_commands {
+    () => {
+        async fn get(&mut self, key: &str) -> Result<Value> {
+            Ok(Value(self.0.execute(Get::new(key)).await?))
+        }
+
+        async fn set(&mut self, key: &str, value: &Bytes) -> Result<()> {
+            // Without the outcome it does not look at what the reply says.
+            let command = Set::new(key, value).with_outcome();
+            let outcome = self.0.execute(command).await?;
+            expect(SetStatus::Applied, outcome.status)
+        }
+
+        async fn incr(&mut self, key: &str) -> Result<i64> {
+            Ok(self.0.execute(Incr::new(key)).await?)
+        }
+    };
+}
+pub(super) use tower_commands;
+
 /// A value, or none.
 pub struct Value(pub(super) Option<Bytes>);
 
@@ -34,20 +55,7 @@ impl Peer for Tower {
         Ok(Self(client))
     }
 
-    async fn get(&mut self, key: &str) -> Result<Value> {
-        Ok(Value(self.0.execute(Get::new(key)).await?))
-    }
-
-    async fn set(&mut self, key: &str, value: &Bytes) -> Result<()> {
-        // Without the outcome it does not look at what the reply says.
-        let command = Set::new(key, value).with_outcome();
-        let outcome = self.0.execute(command).await?;
-        expect(SetStatus::Applied, outcome.status)
-    }
-
-    async fn incr(&mut self, key: &str) -> Result<i64> {
-        Ok(self.0.execute(Incr::new(key)).await?)
-    }
+    tower_commands!();
 
     async fn pipeline(&mut self, keys: &[String]) -> Result<Vec<Value>> {
         let mut pipeline = Pipeline::new();

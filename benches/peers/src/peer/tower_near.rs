@@ -10,7 +10,10 @@ use redis_tower::{
     commands::{Get, Incr, Set, SetStatus},
 };
 
-use super::{NEAR_KEYS, Peer, expect, tower::Value};
+use super::{
+    NEAR_KEYS, Peer, expect,
+    tower::{Value, tower_commands},
+};
 use crate::address::Address;
 
 #[derive(Clone)]
@@ -26,20 +29,7 @@ impl Peer for TowerNear {
         Ok(Self(client))
     }
 
-    async fn get(&mut self, key: &str) -> Result<Value> {
-        Ok(Value(self.0.execute(Get::new(key)).await?))
-    }
-
-    async fn set(&mut self, key: &str, value: &Bytes) -> Result<()> {
-        // Without the outcome it does not look at what the reply says.
-        let command = Set::new(key, value).with_outcome();
-        let outcome = self.0.execute(command).await?;
-        expect(SetStatus::Applied, outcome.status)
-    }
-
-    async fn incr(&mut self, key: &str) -> Result<i64> {
-        Ok(self.0.execute(Incr::new(key)).await?)
-    }
+    tower_commands!();
 
     async fn pipeline(&mut self, keys: &[String]) -> Result<Vec<Value>> {
         let mut pipeline = Pipeline::new();
