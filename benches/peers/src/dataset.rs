@@ -10,7 +10,7 @@ use redis::{Connection, ConnectionLike, cluster, pipe};
 use crate::{
     address::Address,
     case::{Case, Command},
-    peer::expect_value,
+    peer::{connection_info, expect_value},
 };
 
 /// What one task asks for, or all: a key and its value, or as many as one call has, or as are taken in turns.
@@ -98,7 +98,7 @@ impl Store {
             let client = cluster::ClusterClient::new(address.node_urls())?;
             return Ok(Self::Cluster(client.get_connection()?.into()));
         }
-        let client = redis::Client::open(address.url())?;
+        let client = redis::Client::open(connection_info(address)?)?;
         Ok(Self::Server(client.get_connection()?))
     }
 
@@ -195,6 +195,7 @@ mod tests {
 
     use super::*;
     use crate::{
+        authority::Authority,
         case::{PIPELINE, Service},
         peer::WrongReply,
         program::Programs,
@@ -236,6 +237,33 @@ mod tests {
         assert!(error.is::<WrongReply>(), "{error:#}");
         dataset.renew().expect("emptied");
         assert!(dataset.check().is_err());
+    }
+
+    #[test]
+    fn a_server_with_a_certificate_is_written_to_as_well() {
+        let programs = Programs::default();
+        let authority = Arc::new(Authority::new(&programs).expect("an authority"));
+        let server = Server::start_with_tls(&programs, &authority).expect("a server");
+        let case = Case {
+            command: Command::Get,
+            bytes: 16,
+            outstanding: 1,
+            flavour: Flavour::CurrentThread,
+            service: Service::Tls,
+        };
+        let address = server.tls_address().expect("it has TLS");
+        let dataset = Dataset::write(&address, case).expect("a data set");
+        let mut connection = server.connect().expect("a connection");
+        for (key, value) in dataset.records[0]
+            .keys
+            .iter()
+            .zip(&dataset.records[0].values)
+        {
+            let stored: Vec<u8> = redis::Cmd::get(key)
+                .query(&mut connection)
+                .expect("a value");
+            assert_eq!(&stored, value);
+        }
     }
 
     #[test]

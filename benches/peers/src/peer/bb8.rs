@@ -24,7 +24,7 @@ impl Peer for Bb8 {
     type Reply = Vec<u8>;
 
     async fn connect(address: &Address) -> Result<Self> {
-        let manager = RedisConnectionManager::new(redis_rs::info(address)?)?;
+        let manager = RedisConnectionManager::new(redis_rs::connection_info(address)?)?;
         let pool = Pool::builder()
             .max_size(POOL as u32)
             .min_idle(POOL as u32)

@@ -21,7 +21,8 @@ impl Peer for Deadpool {
     type Reply = Vec<u8>;
 
     async fn connect(address: &Address) -> Result<Self> {
-        let manager = Manager::new_with_config(redis_rs::info(address)?, redis_rs::config())?;
+        let manager =
+            Manager::new_with_config(redis_rs::connection_info(address)?, redis_rs::config())?;
         let pool = Pool::builder(manager)
             .max_size(POOL)
             .runtime(Runtime::Tokio1)

@@ -34,7 +34,7 @@ pub use self::{
     glide::{Glide, keep_log_out},
     glide_cluster::GlideCluster,
     observed::Observed,
-    redis_rs::{Cluster as RedisRsCluster, Manager, Multiplexed, with_nodelay},
+    redis_rs::{Cluster as RedisRsCluster, Manager, Multiplexed, connection_info, with_nodelay},
     rustis::Rustis,
     rustis_near::RustisNear,
     steward::Steward,

@@ -46,7 +46,8 @@ pub fn with_nodelay(address: impl IntoConnectionInfo) -> Result<ConnectionInfo> 
     Ok(info.set_tcp_settings(tcp))
 }
 
-pub(super) fn info(address: &Address) -> Result<ConnectionInfo> {
+/// Of an address, with all that is set for it.
+pub fn connection_info(address: &Address) -> Result<ConnectionInfo> {
     let mut info = with_nodelay(address.url())?;
     if address.is_near {
         let settings = info.redis_settings().clone();
@@ -78,7 +79,7 @@ fn cache() -> CacheConfig {
 
 impl Connect for MultiplexedConnection {
     async fn connect(address: &Address) -> Result<Self> {
-        let (client, mut config) = (Client::open(info(address)?)?, config());
+        let (client, mut config) = (Client::open(connection_info(address)?)?, config());
         if address.is_near {
             config = config.set_cache_config(cache());
         }
@@ -89,7 +90,7 @@ impl Connect for MultiplexedConnection {
 
 impl Connect for ConnectionManager {
     async fn connect(address: &Address) -> Result<Self> {
-        let client = Client::open(info(address)?)?;
+        let client = Client::open(connection_info(address)?)?;
         let mut config = ConnectionManagerConfig::new()
             .set_response_timeout(None)
             .set_pipeline_buffer_size(QUEUE)
