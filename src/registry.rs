@@ -90,7 +90,7 @@ impl Registry {
         DatabaseState::new(
             settings.clone(),
             part_of.cloned(),
-            cluster.map(|cluster| cluster.cluster.in_flight.clone()),
+            cluster.as_deref().map(|cluster| &cluster.cluster),
             dialler,
             self.executor.clone(),
             self.roster.clone(),

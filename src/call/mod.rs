@@ -289,9 +289,7 @@ impl<B: Backend> CallEngine<B> {
             work.may_be_large(),
             options,
             (began, deadline),
-            |request| {
-                self.backend.send(&self.state, request);
-            },
+            |request| self.hand_over(request, options),
         );
         let answer = sent.map_err(|full| self.full(full))?;
         match answer.await {
@@ -329,6 +327,17 @@ impl<B: Backend> CallEngine<B> {
             ..Request::new(bytes, expected, deadline, responder)
         });
         Ok(answer)
+    }
+
+    #[inline]
+    fn hand_over(&self, request: Request, options: &CallOptions) {
+        let left = match options.behind {
+            None => Err(request),
+            Some(slot) => self.state.cluster.passages.hold(slot, &self.state, request),
+        };
+        if let Err(request) = left {
+            self.backend.send(&self.state, request);
+        }
     }
 
     fn succeeded(&self, admitted: &Admitted) {

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use crate::{
     config::MAX_WAIT,
-    policy::{command::Block, gate_state::GateState, retry::Idempotence},
+    policy::{command::Block, gate_state::GateState, retry::Idempotence, slots::Slot},
     span,
     state::CallSettings,
 };
@@ -98,6 +98,8 @@ pub(crate) struct CallOptions {
     until: Option<Instant>,
     /// The call has begun then.
     pub(super) began: Option<Instant>,
+    /// The slot that has just come to its node, where calls that were made before for it may have to come first.
+    pub(super) behind: Option<Slot>,
 }
 
 impl CallOptions {
@@ -116,6 +118,7 @@ impl CallOptions {
             is_traced: false,
             until: None,
             began: None,
+            behind: None,
         }
     }
 

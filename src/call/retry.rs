@@ -41,6 +41,11 @@ impl<B: Backend> CallEngine<B> {
             source: Source::Redis,
         };
         loop {
+            if let Ok(answered) = &answer
+                && let Some(redirect) = &answered.in_hand
+            {
+                redirect.turn().await;
+            }
             let outcome = classify(Self::attempt_end(work, &answer));
             self.report_verdict(outcome.verdict, &attempt.admitted);
             attempts.execution = combine(attempts.execution, outcome.execution);

@@ -3,7 +3,7 @@
 use std::{any::Any, path::PathBuf, sync::Arc, time::Duration};
 
 use actix::Message;
-use tokio::{sync::broadcast, task::JoinError};
+use tokio::{sync::broadcast, task::JoinError, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -125,6 +125,8 @@ pub(crate) struct HaveNodes {
     pub(crate) trouble: Option<Arc<str>>,
     /// The address of the cluster that has told.
     pub(crate) endpoint: Address,
+    /// When it was asked.
+    pub(crate) asked: Instant,
 }
 
 /// Ask the nodes of this cluster again what they serve.

@@ -5,6 +5,8 @@ use std::sync::{
     atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
 };
 
+use super::redirects::{RedirectInHand, Redirects};
+
 /// Commands and bytes in flight of one database, bounded. Those of the nodes of a cluster are within those of the whole.
 ///
 /// Both live in one word, so that entering and leaving cost one atomic operation each: the upper 24 bits
@@ -16,6 +18,8 @@ pub(crate) struct InFlight {
     max_commands: AtomicUsize,
     max_bytes: AtomicUsize,
     whole: Option<Arc<InFlight>>,
+    /// Those of a node of a cluster.
+    redirects: Arc<Redirects>,
 }
 
 const BYTES_BITS: u32 = 40;
@@ -50,6 +54,7 @@ impl InFlight {
             max_commands: AtomicUsize::new(max_commands),
             max_bytes: AtomicUsize::new(max_bytes),
             whole,
+            redirects: Arc::default(),
         })
     }
 
@@ -77,6 +82,11 @@ impl InFlight {
             in_flight: self.clone(),
             weight: weight(bytes),
         })
+    }
+
+    /// The redirects that callers have.
+    pub(crate) fn redirects(&self) -> &Arc<Redirects> {
+        &self.redirects
     }
 
     fn full(&self, limit: AtLimit, is_of_whole: bool) -> Full {
@@ -117,6 +127,18 @@ impl InFlight {
 pub(crate) struct InFlightPermit {
     in_flight: Arc<InFlight>,
     weight: u64,
+}
+
+impl InFlightPermit {
+    /// Of a node of a cluster.
+    pub(crate) fn is_of_part(&self) -> bool {
+        self.in_flight.whole.is_some()
+    }
+
+    /// The caller is sent to another node.
+    pub(crate) fn redirect(&self) -> RedirectInHand {
+        self.in_flight.redirects.take()
+    }
 }
 
 impl Drop for InFlightPermit {

@@ -7,7 +7,8 @@ pub(crate) mod dial;
 pub(crate) mod executor;
 pub(crate) mod in_flight;
 pub(crate) mod locate;
-pub(crate) mod request;
+pub(crate) mod redirects;
+mod request;
 pub(crate) mod resolver;
 pub(crate) mod sentinel;
 pub(crate) mod subscriber;
@@ -43,6 +44,7 @@ pub(crate) use in_flight::{AtLimit, Full, InFlight};
 pub(crate) use locate::FixedAddress;
 pub(crate) use locate::Services;
 pub(crate) use question::put_question;
+pub(crate) use redirects::RedirectInHand;
 pub(crate) use request::{
     Answer, Answered, Expected, Failure, Mailbox, Origin, Reply, Request, Responder,
 };

@@ -8,6 +8,7 @@ use tokio::{sync::mpsc, time::Instant};
 
 use super::{
     close::CloseReason, codec::ReplyLimit, confirmation::Confirmation, in_flight::InFlightPermit,
+    redirects::RedirectInHand,
 };
 use crate::execution::{Execution, Stage};
 
@@ -102,6 +103,18 @@ impl Reply {
         }
     }
 
+    /// Whether it sends its caller to another node of a cluster, or that of one of its commands.
+    fn redirects(&self) -> bool {
+        let redirects = |value: &Value| match value {
+            Value::ServerError(error) => matches!(error.code(), "MOVED" | "ASK"),
+            _ => false,
+        };
+        match self {
+            Self::One(value) => redirects(value),
+            Self::Many(values) => values.iter().any(redirects),
+        }
+    }
+
     /// Whether it is an error, or a pipeline's replies with an error among them.
     pub(crate) fn has_error(&self) -> bool {
         let is_error = |value: &Value| matches!(value, Value::ServerError(_));
@@ -141,6 +154,8 @@ pub(crate) type Answer = Result<Answered, Failure>;
 pub(crate) struct Answered {
     pub(crate) reply: Reply,
     pub(crate) origin: Origin,
+    /// Of a reply that sends its caller to another node.
+    pub(crate) in_hand: Option<RedirectInHand>,
 }
 
 /// The origin of a reply.
@@ -237,8 +252,14 @@ impl Responder {
 
     /// Gives the request's room back and answers, in this order, so that a caller that has its answer finds
     /// the room. Tells whether the caller still waited.
-    pub(crate) fn finish(&mut self, answer: Answer) -> bool {
-        self.permit = None;
+    pub(crate) fn finish(&mut self, mut answer: Answer) -> bool {
+        if let Some(permit) = self.permit.take()
+            && permit.is_of_part()
+            && let Ok(answered) = &mut answer
+            && answered.reply.redirects()
+        {
+            answered.in_hand = Some(permit.redirect());
+        }
         self.answer(answer)
     }
 

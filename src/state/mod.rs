@@ -15,6 +15,7 @@ mod local_store;
 mod near_cache;
 mod outage;
 mod parking;
+mod passages;
 mod permits;
 mod published;
 mod replicas;
@@ -22,10 +23,11 @@ mod roster;
 mod routes;
 mod seen_values;
 mod settings;
+mod slot_table;
 mod subscribers;
 mod survey;
 
-pub(crate) use cluster::{Cluster, ClusterNode, SlotTable};
+pub(crate) use cluster::Cluster;
 pub(crate) use consumers::{ConsumerShare, Consumers};
 pub(crate) use counters::{Counters, count};
 pub(crate) use gate::{Admitted, Gate, NotAdmitted};
@@ -42,6 +44,7 @@ pub(crate) use roster::Roster;
 pub(crate) use routes::{Route, Routes};
 pub(crate) use seen_values::SeenValues;
 pub(crate) use settings::{CallSettings, SettingsCell};
+pub(crate) use slot_table::{ClusterNode, SlotTable};
 pub(crate) use subscribers::{
     Bounds, Driver, Need, NotJoined, SubscriberQueue, Subscribers, Unusable,
 };
@@ -135,7 +138,7 @@ impl DatabaseState {
     pub(crate) fn new(
         settings: Arc<DatabaseSettings>,
         part_of: Option<PartOf>,
-        whole: Option<Arc<InFlight>>,
+        whole: Option<&Cluster>,
         dialler: Dialler,
         executor: Arc<Executor>,
         roster: Arc<Roster>,
@@ -157,11 +160,15 @@ impl DatabaseState {
             consumers: Arc::default(),
             lessees: Lessees::new(executor.clone()),
             replicas: Replicas::new(executor.clone()),
-            cluster: Cluster::new(executor.clone(), &settings),
+            cluster: Cluster::new(whole, executor.clone(), &settings),
             executor,
             part_of,
             gate,
-            in_flight: InFlight::new(whole, settings.max_in_flight, settings.max_in_flight_bytes),
+            in_flight: InFlight::new(
+                whole.map(|whole| whole.in_flight.clone()),
+                settings.max_in_flight,
+                settings.max_in_flight_bytes,
+            ),
             counters,
             permits: Permits::new(settings.max_connections, settings.shared_min),
             pool,

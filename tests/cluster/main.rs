@@ -11,6 +11,7 @@ mod fixture;
 mod load;
 mod moving;
 mod one_node;
+mod order;
 mod parts;
 mod pipelines;
 mod places;

@@ -110,6 +110,8 @@ pub(super) const LEFT_OUT: &[(&str, &[&str])] = &[
             "cluster/moving.rs::row_221_all_kinds_of_calls_are_served_in_the_middle_of_a_move",
             "cluster/moving.rs::row_222_a_blocking_command_follows_its_key",
             "cluster/moving.rs::row_223_a_new_node_gets_slots_and_an_old_one_leaves",
+            "cluster/order.rs::row_260_calls_keep_their_order_while_slots_move",
+            "cluster/order.rs::row_261_calls_keep_their_order_when_a_replica_is_promoted_by_hand",
             "cluster/one_node.rs::one_real_node_does_as_several",
             "cluster/parts.rs::a_consumer_works_at_the_node_of_its_stream_and_buries_there",
             "cluster/parts.rs::a_database_becomes_a_cluster_and_one_server_again",

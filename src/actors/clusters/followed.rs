@@ -115,6 +115,7 @@ impl Followed {
                     cluster,
                     seeds,
                     answers,
+                    asked: now,
                     took: now.elapsed(),
                 });
             });
@@ -159,7 +160,12 @@ impl Followed {
     /// Takes what nodes have told.
     pub(super) fn surveyed(
         &mut self,
-        Surveyed { answers, took, .. }: Surveyed,
+        Surveyed {
+            answers,
+            asked,
+            took,
+            ..
+        }: Surveyed,
         registry: &Registry,
         supervisor: &Recipient<HaveNodes>,
     ) {
@@ -200,7 +206,7 @@ impl Followed {
             if let (Some(why), None) = (trouble, &self.made_from) {
                 supervisor.do_send(HaveNodes {
                     trouble: Some(why.into()),
-                    ..self.have(&Topology::new([]), &[])
+                    ..self.have(&Topology::new([]), &[], asked)
                 });
             }
             return;
@@ -220,7 +226,7 @@ impl Followed {
             .chain(extra)
             .map(|address| Arc::new(settings.of_part(address)))
             .collect();
-        supervisor.do_send(self.have(&topology, &nodes));
+        supervisor.do_send(self.have(&topology, &nodes, asked));
         self.made_from = Some((topology, settings));
     }
 
@@ -234,7 +240,12 @@ impl Followed {
         }
     }
 
-    fn have(&self, topology: &Topology<Address>, nodes: &[Arc<DatabaseSettings>]) -> HaveNodes {
+    fn have(
+        &self,
+        topology: &Topology<Address>,
+        nodes: &[Arc<DatabaseSettings>],
+        asked: Instant,
+    ) -> HaveNodes {
         HaveNodes {
             of: self.database.id.clone(),
             nodes: nodes.to_vec(),
@@ -250,6 +261,7 @@ impl Followed {
                 .is_empty()
                 .then(|| "no node of the cluster serves slots".into()),
             endpoint: Address::Cluster(self.seeds.clone()),
+            asked,
         }
     }
 }

@@ -40,6 +40,7 @@ struct Surveyed {
     /// The cluster that was asked.
     seeds: Arc<ClusterSeeds>,
     answers: Answers,
+    asked: Instant,
     took: Duration,
 }
 
@@ -82,6 +83,7 @@ impl ClustersActor {
                             replicas: Vec::new(),
                             trouble: None,
                             endpoint: settings.address.clone(),
+                            asked: Instant::now(),
                         });
                         database.report(Evidence::Shards(Shards::Whole));
                     }

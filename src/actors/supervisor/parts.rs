@@ -92,10 +92,7 @@ impl Handler<HaveNodes> for SupervisorActor {
                 })
             });
             let table = SlotTable::new(nodes.collect(), &have.owners, have.trouble.clone());
-            if let Some(before) = &*whole.cluster.table.present() {
-                table.replaces(before);
-            }
-            whole.cluster.table.publish(table);
+            whole.cluster.publish(table, have.asked);
         };
         self.have(&PartOf::Nodes(have.of.clone()), nodes, publish, ctx);
     }

@@ -80,7 +80,7 @@ impl<B: Backend> CallEngine<B> {
             return None;
         }
         let table = self.state.cluster.table.present();
-        let node = table.as_ref()?.owner(slot)?.state.clone();
+        let node = table.as_ref()?.settled_owner(slot)?.state.clone();
         let options = options.beginning(clock::now());
         Some((Self::on(node, self.backend.clone()), class, options))
     }

@@ -3,14 +3,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use redis::{Cmd, Pipeline, Value};
+use tokio::time::Instant;
 
 use super::{
     super::{CallEngine, CallOptions, args, attempts::Attempts, work::Batch},
     refusal,
     several::Ended,
-    way::{Way, sends_away},
+    way::{Stop, Way, sends_away},
 };
 use crate::{
     backend::Backend,
@@ -43,6 +44,8 @@ struct Stage<'a> {
 
 /// The commands of one part, with their replies.
 pub(super) type Replied = Vec<(usize, Value)>;
+/// The replies of commands at a node.
+type Run = Result<(Vec<Value>, Attempts), Error>;
 
 impl<B: Backend> CallEngine<B> {
     /// As [`execute_pipeline`](Self::execute_pipeline), in a cluster.
@@ -136,78 +139,139 @@ impl<B: Backend> CallEngine<B> {
             Err(error) => return vec![self.part(positions(sent), Err(error))],
         };
         let mut by_node = BTreeMap::<usize, Vec<Sent<'_>>>::new();
+        let (mut apart, mut ended) = (Vec::new(), Vec::new());
         for sent in sent {
-            by_node
-                .entry(table.position(sent.slot))
-                .or_default()
-                .push(*sent);
-        }
-        let running = by_node.into_values().map(|group| async {
-            let slot = group[0].slot;
-            let Some(node) = table.owner(slot) else {
-                // Each says what is wrong with its slot.
-                return (group, Vec::new(), None);
-            };
-            let engine = CallEngine::on(node.state.clone(), self.backend.clone());
-            let options = options.at_node().ending_unless(deadline, block.is_some());
-            match engine.run(&group, false, block, options).await {
-                Ok((replies, _)) => {
-                    let (away, here): (Vec<_>, Vec<_>) = group
-                        .into_iter()
-                        .zip(replies)
-                        .partition(|(_, reply)| sends_away(reply));
-                    let away = away.into_iter().map(|(sent, _)| sent).collect();
-                    let here = here.into_iter().map(|(sent, reply)| (sent.at, reply));
-                    (away, here.collect(), None)
-                }
-                Err(error) if error.has_not_run() => (group, Vec::new(), None),
-                Err(error) => {
-                    let failed = Ended {
-                        node: engine.state.name(),
-                        positions: positions(&group),
-                        result: Err(error),
-                    };
-                    (Vec::new(), Vec::new(), Some(failed))
-                }
+            // Each waits for the calls before it, or says what is wrong with its slot.
+            if table.settled_owner(sent.slot).is_none() {
+                apart.push(*sent);
+                continue;
             }
+            let group = by_node.entry(table.position(sent.slot));
+            group.or_default().push(*sent);
+        }
+        let running = by_node.into_values().filter_map(|group| {
+            let node = table.owner(group[0].slot)?.state.clone();
+            let engine = CallEngine::on(node, self.backend.clone());
+            Some(self.group_at(engine, group, block, options, deadline))
         });
-        let (mut ended, mut by_slot) = (Vec::new(), BTreeMap::<Slot, Vec<Sent<'_>>>::new());
-        for (away, here, failed) in join_all(running.collect::<Vec<_>>()).await {
-            ended.extend(failed);
-            if !here.is_empty() {
-                ended.push(self.replied(here));
-            }
-            for sent in away {
-                by_slot.entry(sent.slot).or_default().push(sent);
-            }
-        }
-        let rest = by_slot.into_iter();
-        let rest = rest.map(|(slot, group)| self.batch_at(slot, group, block, options));
-        let rest = join_all(rest.collect::<Vec<_>>()).await;
-        ended.extend(rest.into_iter().flatten());
+        let apart = self.by_slot(apart, block, options);
+        let (groups, apart) = join(join_all(running.collect::<Vec<_>>()), apart).await;
+        groups.into_iter().for_each(|group| ended.extend(group));
+        ended.extend(apart);
         ended
     }
 
-    /// Runs commands of one slot at its node, wherever that is by then. Those that have moved are sent again, and no others.
-    async fn batch_at(
+    /// Runs commands at their node in one write, and those that are at another one after all there.
+    async fn group_at(
         &self,
-        slot: Slot,
-        mut sent: Vec<Sent<'_>>,
+        node: Self,
+        group: Vec<Sent<'_>>,
+        block: Option<Block>,
+        options: CallOptions,
+        deadline: Instant,
+    ) -> Vec<Ended<Replied>> {
+        let at_node = options.at_node().ending_unless(deadline, block.is_some());
+        let (replies, attempts) = match node.run(&group, false, block, at_node).await {
+            Ok(run) => run,
+            Err(error) if error.has_not_run() => {
+                return self.by_slot(group, block, options).await;
+            }
+            Err(error) => {
+                return vec![Ended {
+                    node: node.state.name(),
+                    positions: positions(&group),
+                    result: Err(error),
+                }];
+            }
+        };
+        let (away, here): (Vec<_>, Vec<_>) = group
+            .into_iter()
+            .zip(replies)
+            .partition(|(_, reply)| sends_away(reply));
+        let here: Replied = here
+            .into_iter()
+            .map(|(sent, reply)| (sent.at, reply))
+            .collect();
+        let mut by_slot = BTreeMap::<Slot, (Vec<Sent<'_>>, Vec<Value>)>::new();
+        for (sent, reply) in away {
+            let (group, replies) = by_slot.entry(sent.slot).or_default();
+            group.push(sent);
+            replies.push(reply);
+        }
+        // At once, and not when other nodes have answered: calls that are made later wait for these.
+        let rest = by_slot.into_iter().map(|(slot, (group, replies))| {
+            let run = Ok((replies, attempts));
+            self.batch_from(slot, &node, run, group, block, options)
+        });
+        let rest = join_all(rest.collect::<Vec<_>>()).await;
+        let here = (!here.is_empty()).then(|| self.replied(here));
+        here.into_iter().chain(rest.into_iter().flatten()).collect()
+    }
+
+    /// Runs commands at the nodes of their slots, those of each slot on their own.
+    async fn by_slot(
+        &self,
+        sent: Vec<Sent<'_>>,
         block: Option<Block>,
         options: CallOptions,
     ) -> Vec<Ended<Replied>> {
-        let mut way = Way::new(self, Some(slot), &batch(&sent), block, options);
-        let mut stop = match way.first().await {
+        let mut by_slot = BTreeMap::<Slot, Vec<Sent<'_>>>::new();
+        for sent in sent {
+            by_slot.entry(sent.slot).or_default().push(sent);
+        }
+        let running = by_slot
+            .into_iter()
+            .map(|(slot, group)| self.batch_at(slot, group, block, options));
+        let ended = join_all(running.collect::<Vec<_>>()).await;
+        ended.into_iter().flatten().collect()
+    }
+
+    /// Runs commands of one slot at its node, wherever that is by then.
+    async fn batch_at(
+        &self,
+        slot: Slot,
+        sent: Vec<Sent<'_>>,
+        block: Option<Block>,
+        options: CallOptions,
+    ) -> Vec<Ended<Replied>> {
+        let way = Way::new(self, Some(slot), &batch(&sent), block, options);
+        let stop = match way.first().await {
             Ok(stop) => stop,
             Err(error) => return vec![self.part(positions(&sent), Err(error))],
         };
+        let run = stop.engine.run(&sent, false, block, stop.options).await;
+        self.batch_on(way, stop, run, sent, block).await
+    }
+
+    /// Goes on with commands of one slot that have run at this node.
+    async fn batch_from(
+        &self,
+        slot: Slot,
+        node: &Self,
+        run: Run,
+        sent: Vec<Sent<'_>>,
+        block: Option<Block>,
+        options: CallOptions,
+    ) -> Vec<Ended<Replied>> {
+        let way = Way::new(self, Some(slot), &batch(&sent), block, options);
+        match way.begun_at(node.clone()) {
+            Some(stop) => self.batch_on(way, stop, run, sent, block).await,
+            None => self.batch_at(slot, sent, block, options).await,
+        }
+    }
+
+    /// Goes on with commands of one slot after this run. Those that have moved are sent again, and no others.
+    async fn batch_on(
+        &self,
+        mut way: Way<'_, B>,
+        mut stop: Stop<B>,
+        mut run: Run,
+        mut sent: Vec<Sent<'_>>,
+        block: Option<Block>,
+    ) -> Vec<Ended<Replied>> {
         let mut replied = Vec::new();
         loop {
             let node = stop.engine.state.name();
-            let run = stop
-                .engine
-                .run(&sent, stop.is_asking, block, stop.options)
-                .await;
             let (error, last) = match run {
                 Ok((replies, attempts)) => {
                     let answered = sent.iter().map(|sent| sent.at).zip(replies);
@@ -248,6 +312,10 @@ impl<B: Backend> CallEngine<B> {
                     return replied.into_iter().chain([failed]).collect();
                 }
             }
+            run = stop
+                .engine
+                .run(&sent, stop.is_asking, block, stop.options)
+                .await;
         }
     }
 

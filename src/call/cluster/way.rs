@@ -12,6 +12,7 @@ use crate::{
     error::Error,
     events::Reason,
     execution::Stage,
+    net::RedirectInHand,
     policy::{
         cluster::{Redirect, is_away, will_pass},
         command::Block,
@@ -25,6 +26,9 @@ use crate::{
 /// The pauses while a client is sent around by nodes that do not agree, while a slot is being moved, or the cluster finds a new primary. They double.
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
 const LAST_PAUSE: Duration = Duration::from_millis(50);
+/// So many redirects are followed at once, so that a command keeps its place before those that were made later. Nodes that send
+/// it around have not agreed yet.
+const WITHOUT_PAUSE: u32 = 2;
 
 /// The attempts of a call at nodes, one after the other.
 pub(super) struct Way<'a, B> {
@@ -36,7 +40,7 @@ pub(super) struct Way<'a, B> {
     /// It may run twice.
     may_repeat: bool,
     may_block: bool,
-    was_redirected: bool,
+    redirects: u32,
     pauses: u32,
     /// An attempt that may have run.
     earlier: Option<Error>,
@@ -87,7 +91,7 @@ impl<'a, B: Backend> Way<'a, B> {
             deadline,
             may_repeat: true,
             may_block: false,
-            was_redirected: false,
+            redirects: 0,
             pauses: 0,
             earlier: None,
         }
@@ -98,7 +102,9 @@ impl<'a, B: Backend> Way<'a, B> {
         loop {
             let table = self.engine.table(self.deadline, &self.options).await?;
             if let Some(node) = self.owner(&table) {
-                return Ok(self.stop(node.state.clone(), table, false));
+                let mut stop = self.stop(node.state.clone(), table.clone(), false);
+                stop.options.behind = self.slot.filter(|slot| table.is_passing(*slot));
+                return Ok(stop);
             }
             let unserved = self.engine.unserved(self.slot, &table);
             if !self.options.is_patient || clock::now() >= self.deadline {
@@ -167,7 +173,8 @@ impl<'a, B: Backend> Way<'a, B> {
         let cluster = &self.engine.state.cluster;
         if let Some(redirect) = redirect(error) {
             self.slot = Some(redirect.slot);
-            if std::mem::replace(&mut self.was_redirected, true) {
+            self.redirects += 1;
+            if self.redirects > WITHOUT_PAUSE {
                 self.pause(&last.table).await?;
             }
             return self.redirected(last, redirect).await;
@@ -218,6 +225,7 @@ impl<'a, B: Backend> Way<'a, B> {
         let told = Address::of_host(host, redirect.port)?;
         let settings = self.engine.state.settings.share();
         let address = settings.cluster_addresses.reached(told.clone());
+        let mut stalled: Option<RedirectInHand> = None;
         // One that no node confirms is waited for in vain.
         loop {
             let table = self.engine.table(self.deadline, &self.options).await;
@@ -226,16 +234,22 @@ impl<'a, B: Backend> Way<'a, B> {
                 Err(error) => return Some(Err(error)),
             };
             if !redirect.is_ask {
-                table.moved(redirect.slot, &address);
+                cluster.moved(redirect.slot, &address);
             }
             cluster.ask_again(&self.engine.state.id);
             if let Some(node) = table.at(&address) {
                 let state = node.state.clone();
+                if let Some(stalled) = &stalled {
+                    stalled.turn().await;
+                }
                 return Some(Ok(self.stop(state, table, redirect.is_ask)));
             }
             if clock::now() >= self.deadline {
                 return None;
             }
+            // Those that came later wait as well.
+            let redirects = last.engine.state.in_flight.redirects();
+            stalled.get_or_insert_with(|| redirects.stall());
             cluster.seek(&self.engine.state.id, told.clone());
             cluster.table.next(Some(&table), self.deadline).await;
         }

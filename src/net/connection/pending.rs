@@ -282,6 +282,7 @@ impl PendingReplies {
             let answer = reply.map(|reply| Answered {
                 reply,
                 origin: self.origin,
+                in_hand: None,
             });
             let has_told = entry.responder.finish(answer);
             tally.count(&entry.responder, has_told, counter);

@@ -282,6 +282,7 @@ pub(super) async fn assert_answered(answers: impl IntoIterator<Item = AsyncRecei
                 Ok(Answered {
                     reply: Reply::One(Value::Okay),
                     origin: Origin::Connection(7),
+                    ..
                 })
             ),
             "{answer:?} instead of the reply"

@@ -153,8 +153,12 @@ impl Lot {
     /// Keeps a request apart until it is released by this ticket.
     pub(super) fn set_aside(&mut self, request: Request) -> u64 {
         let ticket = self.number();
-        self.keep_aside(request, Until::Released(ticket));
+        self.set_aside_with(ticket, request);
         ticket
+    }
+
+    pub(super) fn set_aside_with(&mut self, ticket: u64, request: Request) {
+        self.keep_aside(request, Until::Released(ticket));
     }
 
     /// Keeps a request apart until this time.
@@ -180,6 +184,8 @@ impl Lot {
         let released: Vec<_> = self.aside.extract_if(.., is_meant).collect();
         for Aside { request, .. } in released {
             self.enter(request);
+            // One by one, so that they need no room to wait in where there is a route.
+            self.send();
         }
     }
 
@@ -284,7 +290,14 @@ impl Lot {
             // The previous connections get no more requests when no route leads to them.
             return (!self.is_published).then_some(None);
         }
-        if let Some(routes) = &self.routes {
+        self.send();
+        let is_new = !mem::replace(&mut self.is_published, true);
+        is_new.then(|| self.routes.clone())
+    }
+
+    /// Sends as many requests as can be sent.
+    fn send(&mut self) {
+        if let (Some(routes), true) = (&self.routes, self.leaving.is_empty()) {
             while let Some(request) = self.requests.pop() {
                 if let Err(request) = routes.send(request) {
                     self.requests.push_first(request);
@@ -292,8 +305,6 @@ impl Lot {
                 }
             }
         }
-        let is_new = !mem::replace(&mut self.is_published, true);
-        is_new.then(|| self.routes.clone())
     }
 
     /// Sends as many requests as can be sent on a connection, to which no route leads yet.

@@ -88,6 +88,11 @@ impl Parking {
         self.change(|lot| lot.set_aside(request))
     }
 
+    /// The same by a ticket that was returned before, behind those that have it.
+    pub(crate) fn set_aside_with(self: &Arc<Self>, ticket: u64, request: Request) {
+        self.change(|lot| lot.set_aside_with(ticket, request));
+    }
+
     pub(crate) fn release(self: &Arc<Self>, ticket: u64) {
         self.change(|lot| lot.release(Some(ticket)));
     }
