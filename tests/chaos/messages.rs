@@ -151,6 +151,10 @@ impl Reader {
         let Some(seen) = self.seen else {
             return false;
         };
+        // A number may come before its publisher has noted the reply.
+        if seen >= last {
+            return true;
+        }
         let (certain, _) = self.published.between(seen, last + 1);
         self.lagged >= certain
     }
