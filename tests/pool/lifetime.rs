@@ -96,7 +96,8 @@ async fn replacing_a_shared_connection_fails_no_command() {
     let lifetime = || pool(&supervisor).evicted.lifetime;
     while lifetime() < 3 {
         let pool = pool(&supervisor);
-        assert_eq!((pool.parked, pool.lost), (0, 0));
+        // A call may be parked for a moment: its request is not written before those of the old connection.
+        assert_eq!(pool.lost, 0);
         assert!(pool.shared >= 1, "its successor comes first: {pool:?}");
         assert!(pool.shared <= 2, "one successor is enough: {pool:?}");
         tokio::task::yield_now().await;
