@@ -14,7 +14,7 @@ use fastrand::Rng;
 use redis_steward::{Database, PubSubEvent, Subscription, WhenFull};
 use tokio::{
     task::JoinHandle,
-    time::{sleep, timeout},
+    time::{error::Elapsed, sleep, timeout},
 };
 
 use crate::{
@@ -126,7 +126,7 @@ impl Reader {
             if last.is_some_and(|last| self.is_at(last)) {
                 return self.tally;
             }
-            match timeout(RECOVERY, self.subscription.next()).await {
+            match self.next().await {
                 Ok(Some(event)) => self.take(&event),
                 Ok(None) => {
                     self.violated("it has ended".into());
@@ -143,6 +143,14 @@ impl Reader {
             if let Some(random) = &mut pauses {
                 sleep(Duration::from_millis(random.u64(0..30))).await;
             }
+        }
+    }
+
+    /// The next event within the time of a recovery, for which the machine has to run.
+    async fn next(&mut self) -> Result<Option<PubSubEvent>, Elapsed> {
+        match timeout(RECOVERY, self.subscription.next()).await {
+            Err(_) => timeout(self.stage.pulse.stall(), self.subscription.next()).await,
+            event => event,
         }
     }
 

@@ -83,6 +83,7 @@ async fn replacing_a_shared_connection_fails_no_command() {
     let server = RedisServer::start();
     let proxy = FaultProxy::start(server.port());
     let main = DatabaseConfig::from_url(proxy.url())
+        .command_timeout(SOON)
         .max_lifetime(LIFETIME)
         .sweep_interval(Duration::from_millis(10));
     let (supervisor, main) = spawn(main).await;
