@@ -19,7 +19,7 @@ use std::{
 
 use fastrand::Rng;
 use redis::{Cmd, Value, cmd, pipe};
-use redis_steward::{Database, DatabaseConfig, Error, Lease, PoolStats, Supervisor};
+use redis_steward::{Database, DatabaseConfig, Error, HealthState, Lease, PoolStats, Supervisor};
 use tokio::{
     runtime::Handle,
     task::{JoinSet, block_in_place},
@@ -152,8 +152,13 @@ impl Rig {
     fn restart(&self) {
         let failures = self.pool().dial_failures;
         self.server.kill();
+        // A database that is down is dialled when its port answers, which it does not any more.
+        let is_down = || {
+            let stats = self.supervisor.statistics();
+            matches!(stats.databases["main"].health, HealthState::Down { .. })
+        };
         eventually(SOON, "the pool notices", || {
-            self.pool().dial_failures > failures
+            self.pool().dial_failures > failures || is_down()
         });
         self.server.restart();
     }
