@@ -99,7 +99,7 @@ async fn a_waiting_caller_gets_a_lease_when_the_server_is_back() {
 async fn callers_of_a_broken_shared_connection_go_on_with_the_other() {
     let rig = Rig::with(|main| {
         main.shared_connections(2, 2)
-            .command_timeout(Duration::from_secs(2))
+            .command_timeout(3 * SOON)
             .allow_admin(true)
     })
     .await;
