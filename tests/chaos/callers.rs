@@ -94,7 +94,8 @@ impl Caller {
             Outcome::Cancelled => {}
         }
         if !self.is_disturbed && !self.stage.faults_are_spread() {
-            self.stage.record(invariants::undisturbed(outcome), context);
+            let check = invariants::undisturbed(outcome, stall);
+            self.stage.record(check, context);
         }
     }
 

@@ -168,7 +168,7 @@ impl Run {
         let supervisor = Supervisor::spawn(config).await.expect("spawn");
         let (stage, replay) = (Arc::<Stage>::default(), Arc::<Mutex<Replay>>::default());
         thread::spawn({
-            let stage = stage.clone();
+            let stage = Arc::downgrade(&stage);
             move || pulse::keep_beating(&stage)
         });
         let follow = watch::follow(supervisor.subscribe(), replay.clone(), stage.clone());

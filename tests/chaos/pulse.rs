@@ -2,7 +2,7 @@
 //! not block this thread.
 
 use std::{
-    sync::Mutex,
+    sync::{Mutex, Weak},
     thread,
     time::{Duration, Instant},
 };
@@ -44,10 +44,11 @@ impl Pulse {
     }
 }
 
-/// Beats until the end of calls.
-pub(crate) fn keep_beating(stage: &Stage) {
-    while !stage.calls_have_ended() {
+/// Beats until the end of the run, when the stage is dropped.
+pub(crate) fn keep_beating(stage: &Weak<Stage>) {
+    while let Some(stage) = stage.upgrade() {
         stage.pulse.beat();
+        drop(stage);
         thread::sleep(EVERY);
     }
 }

@@ -24,7 +24,12 @@ pub fn open_sockets() -> usize {
 
 /// How many established TCP connections go to this port of 127.0.0.1.
 pub fn sockets_to(port: u16) -> usize {
-    established_to(port).len()
+    sockets_in(&tcp_table(), port)
+}
+
+/// [`sockets_to`] by a table of the kernel.
+pub fn sockets_in(table: &str, port: u16) -> usize {
+    established(table, port).len()
 }
 
 /// When the next sign of life is asked for on each TCP connection to this port of 127.0.0.1 that is
@@ -35,22 +40,29 @@ pub fn keepalive_to(port: u16) -> Vec<Duration> {
         let hundredths = u64::from_str_radix(hundredths, 16).ok()?;
         Some(Duration::from_millis(10 * hundredths))
     };
-    established_to(port).iter().filter_map(next).collect()
+    let established = established(&tcp_table(), port);
+    established.iter().filter_map(next).collect()
 }
 
-/// The established TCP connections to this port of 127.0.0.1, as the kernel describes them.
-fn established_to(port: u16) -> Vec<Vec<String>> {
+/// The kernel's table of TCP sockets. It is read page by page. A connection near its end is in it many times if
+/// others are opened meanwhile: at the end the kernel counts from the beginning to where it was, and goes on from
+/// there.
+pub fn tcp_table() -> String {
+    fs::read_to_string("/proc/self/net/tcp").expect("/proc")
+}
+
+/// The established TCP connections of this process to this port of 127.0.0.1, as the kernel describes them.
+fn established(table: &str, port: u16) -> Vec<Vec<String>> {
     const ESTABLISHED: &str = "01";
     let remote = format!("0100007F:{port:04X}");
-    let own = socket_inodes();
-    let table = fs::read_to_string("/proc/self/net/tcp").expect("/proc");
+    let mut not_counted = socket_inodes();
     // sl local remote state queues timer retransmits uid timeout inode
     let fields = |line: &str| line.split_whitespace().map(str::to_owned).collect();
     let mut lines: Vec<Vec<String>> = table.lines().map(fields).collect();
     lines.retain(|fields| {
         fields.get(2) == Some(&remote)
             && fields.get(3).is_some_and(|state| state == ESTABLISHED)
-            && fields.get(9).is_some_and(|inode| own.contains(inode))
+            && fields.get(9).is_some_and(|inode| not_counted.remove(inode))
     });
     lines
 }

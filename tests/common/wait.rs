@@ -2,7 +2,8 @@
 //! load that they make.
 //!
 //! Bounds are wall-clock time, because the tests wait for other processes and
-//! threads: do not use these functions with a paused tokio clock.
+//! threads: do not use these functions with a paused tokio clock. While the machine
+//! stands still, little of a bound passes.
 
 use std::{
     thread,
@@ -10,6 +11,33 @@ use std::{
 };
 
 const EVERY: Duration = Duration::from_millis(5);
+
+/// The most of a bound that passes between two looks. So nothing fails because this process, or its whole
+/// machine, stood still for longer.
+const STEP: Duration = Duration::from_secs(1);
+
+/// The time that is left of a bound.
+struct Patience {
+    left: Duration,
+    last_look: Instant,
+}
+
+impl Patience {
+    fn new(bound: Duration) -> Self {
+        Self {
+            left: bound,
+            last_look: Instant::now(),
+        }
+    }
+
+    /// Whether the bound has passed, after a look.
+    fn is_over(&mut self) -> bool {
+        let step = self.last_look.elapsed().min(STEP);
+        self.left = self.left.saturating_sub(step);
+        self.last_look = Instant::now();
+        self.left.is_zero()
+    }
+}
 
 /// Blocks until `condition` holds and returns how long that took.
 ///
@@ -35,10 +63,10 @@ pub async fn eventually_async(
     condition_name: &str,
     mut condition: impl FnMut() -> bool,
 ) -> Duration {
-    let start = Instant::now();
+    let (start, mut patience) = (Instant::now(), Patience::new(bound));
     while !condition() {
         assert!(
-            start.elapsed() < bound,
+            !patience.is_over(),
             "not within {bound:?}: {condition_name}"
         );
         tokio::time::sleep(EVERY).await;
@@ -52,10 +80,10 @@ pub async fn eventually_asked<F: Future<Output = bool>>(
     condition_name: &str,
     mut condition: impl FnMut() -> F,
 ) {
-    let start = Instant::now();
+    let mut patience = Patience::new(bound);
     while !condition().await {
         assert!(
-            start.elapsed() < bound,
+            !patience.is_over(),
             "not within {bound:?}: {condition_name}"
         );
         tokio::time::sleep(EVERY).await;
@@ -68,12 +96,12 @@ pub fn poll<T>(
     every: Duration,
     mut answer: impl FnMut() -> Option<T>,
 ) -> Option<T> {
-    let start = Instant::now();
+    let mut patience = Patience::new(bound);
     loop {
         if let Some(answer) = answer() {
             return Some(answer);
         }
-        if start.elapsed() >= bound {
+        if patience.is_over() {
             return None;
         }
         thread::sleep(every);

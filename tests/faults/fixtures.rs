@@ -184,6 +184,17 @@ fn a_scripted_server_plays_one_script_per_connection() {
     assert_eq!(proc::sockets_to(server.port()), 1);
 }
 
+#[test]
+fn a_socket_counts_once_however_often_the_kernel_lists_it() {
+    let server = ScriptedServer::start([Script::silent()]);
+    let client = Client::connect(server.port());
+    let table = proc::tcp_table();
+    assert_eq!(proc::sockets_in(&table, server.port()), 1);
+    assert_eq!(proc::sockets_in(&table.repeat(19), server.port()), 1);
+    drop(client);
+    assert_eq!(proc::sockets_in(&table, server.port()), 0);
+}
+
 /// A client that is connected to a server through a proxy.
 fn behind_a_proxy() -> (RedisServer, FaultProxy, Client) {
     let server = RedisServer::start();

@@ -83,6 +83,7 @@ async fn replacing_a_shared_connection_fails_no_command() {
     let server = RedisServer::start();
     let proxy = FaultProxy::start(server.port());
     let main = DatabaseConfig::from_url(proxy.url())
+        .command_timeout(SOON)
         .max_lifetime(LIFETIME)
         .sweep_interval(Duration::from_millis(10));
     let (supervisor, main) = spawn(main).await;
@@ -96,7 +97,8 @@ async fn replacing_a_shared_connection_fails_no_command() {
     let lifetime = || pool(&supervisor).evicted.lifetime;
     while lifetime() < 3 {
         let pool = pool(&supervisor);
-        assert_eq!((pool.parked, pool.lost), (0, 0));
+        // A call may be parked for a moment: its request is not written before those of the old connection.
+        assert_eq!(pool.lost, 0);
         assert!(pool.shared >= 1, "its successor comes first: {pool:?}");
         assert!(pool.shared <= 2, "one successor is enough: {pool:?}");
         tokio::task::yield_now().await;

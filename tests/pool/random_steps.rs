@@ -19,13 +19,13 @@ use std::{
 
 use fastrand::Rng;
 use redis::{Cmd, Value, cmd, pipe};
-use redis_steward::{Database, DatabaseConfig, Error, Lease, PoolStats, Supervisor};
+use redis_steward::{Database, DatabaseConfig, Error, HealthState, Lease, PoolStats, Supervisor};
 use tokio::{
     runtime::Handle,
     task::{JoinSet, block_in_place},
 };
 
-use crate::common::{ImpatientCaller, RedisServer, eventually, eventually_async, proc};
+use crate::common::{ImpatientCaller, RedisServer, eventually, eventually_async, proc, wait::poll};
 
 const STEPS: u64 = 10_000;
 const CALLERS: u64 = 30;
@@ -152,8 +152,13 @@ impl Rig {
     fn restart(&self) {
         let failures = self.pool().dial_failures;
         self.server.kill();
+        // A database that is down is dialled when its port answers, which it does not any more.
+        let is_down = || {
+            let stats = self.supervisor.statistics();
+            matches!(stats.databases["main"].health, HealthState::Down { .. })
+        };
         eventually(SOON, "the pool notices", || {
-            self.pool().dial_failures > failures
+            self.pool().dial_failures > failures || is_down()
         });
         self.server.restart();
     }
@@ -187,13 +192,20 @@ impl Rig {
                 && (pool.in_use, pool.opening, pool.closing) == (0, 0, 0)
         })
         .await;
-        eventually_async(SOON, "pool, server and kernel agree", || {
-            let before = self.pool().open;
-            let clients = block_in_place(|| self.clients()).len();
-            let sockets = proc::sockets_to(self.server.port());
-            [clients, sockets, self.pool().open] == [before; 3]
-        })
-        .await;
+        let mut counts = [0; 4];
+        let agreed = block_in_place(|| {
+            poll(SOON, Duration::from_millis(5), || {
+                let before = self.pool().open;
+                let (clients, port) = (self.clients().len(), self.server.port());
+                counts = [before, clients, proc::sockets_to(port), self.pool().open];
+                (counts == [before; 4]).then_some(())
+            })
+        });
+        let [before, clients, sockets, after] = counts;
+        assert!(
+            agreed.is_some(),
+            "open {before}, then clients {clients}, sockets {sockets}, open {after}"
+        );
     }
 
     async fn end(self) {

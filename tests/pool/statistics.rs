@@ -19,6 +19,7 @@ use tokio::task::JoinSet;
 use crate::common::{RedisServer, eventually, proc, spawn};
 
 const SOON: Duration = Duration::from_secs(20);
+/// On a busy machine a sample takes its time, and there are fewer.
 const SAMPLES: usize = 300;
 const MAX: usize = 8;
 
@@ -39,7 +40,7 @@ async fn statistics_agree_with_server_and_kernel_under_load() {
     tokio::task::block_in_place(|| {
         let start = Instant::now();
         let mut seen = SeenStates::default();
-        while seen.samples < SAMPLES || !seen.is_complete() {
+        while seen.samples < SAMPLES && start.elapsed() < SOON || !seen.is_complete() {
             assert!(start.elapsed() < 6 * SOON, "{seen:?}");
             seen.add(&agreed_sample(&supervisor, &server));
         }

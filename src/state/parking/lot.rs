@@ -366,12 +366,72 @@ impl Waiter for Request {
 
 #[cfg(test)]
 mod tests {
+    use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
     use super::*;
-    use crate::net::{Expected, Responder};
+    use crate::{
+        config::Address,
+        net::{Activity, Expected, Responder},
+    };
 
     fn request(responder: Responder) -> Request {
         let deadline = Instant::now() + Duration::from_secs(9);
         Request::new(Vec::new(), Expected::One, deadline, responder)
+    }
+
+    /// The routes to one connection, and its end of the mailbox.
+    fn routes(number: u64) -> (Option<Arc<Routes>>, UnboundedReceiver<Request>) {
+        let (mailbox, requests) = unbounded_channel();
+        let route = Route {
+            id: number,
+            mailbox,
+            address: Address::default(),
+            activity: Arc::new(Activity::starting(Instant::now())),
+            number: Some(number),
+        };
+        (Routes::of(&[Arc::new(route)]), requests)
+    }
+
+    /// Whether callers get routes.
+    fn publishes(lot: &mut Lot) -> bool {
+        matches!(lot.settle(), Some(Some(_)))
+    }
+
+    /// A connection takes the place of another one, which has not written all of its requests. Then there is a call.
+    fn replaced() -> (Lot, [UnboundedReceiver<Request>; 2], impl Sized) {
+        let mut lot = Lot::new(9);
+        let now = Instant::now();
+        let (old, requests_of_old) = routes(lot.number());
+        lot.replace_routes(old, now);
+        assert!(publishes(&mut lot));
+        let (new, mut requests) = routes(lot.number());
+        lot.replace_routes(new, now);
+        let (own, answer) = Responder::own();
+        lot.enter(request(own));
+        assert!(!publishes(&mut lot));
+        assert!(requests.try_recv().is_err());
+        assert_eq!((lot.has_routes(), lot.len()), (true, 1));
+        (lot, [requests_of_old, requests], answer)
+    }
+
+    #[test]
+    fn a_call_waits_until_the_replaced_connection_has_written() {
+        let (mut lot, [_old, mut requests], _answer) = replaced();
+        lot.left(1);
+        assert!(publishes(&mut lot));
+        assert!(requests.try_recv().is_ok());
+        assert_eq!(lot.len(), 0);
+    }
+
+    #[test]
+    fn a_call_does_not_wait_for_long_for_a_replaced_connection() {
+        let (mut lot, [_old, mut requests], _answer) = replaced();
+        let due = lot.wake_at().expect("it does not wait for ever");
+        assert!(due <= Instant::now() + REPLACEMENT_PATIENCE);
+        lot.expire(due);
+        assert!(publishes(&mut lot));
+        assert!(requests.try_recv().is_ok());
+        assert_eq!(lot.len(), 0);
     }
 
     #[test]
