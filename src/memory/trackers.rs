@@ -63,6 +63,10 @@ impl Trackers {
     pub(super) fn end(&mut self, id: ClientId) {
         self.clients.remove(&id);
         self.broadcasting.remove(&id);
+        if self.broadcasting.is_empty() {
+            // Those that begin later are told of later changes.
+            self.changed.clear();
+        }
     }
 
     /// A client has gone. It may have ended its tracking before.

@@ -70,6 +70,23 @@ fn the_protocol_counts_that_a_transaction_ends_with() {
 }
 
 #[test]
+fn a_client_that_begins_again_is_not_told_of_earlier_changes() {
+    let client = tracker(Client::new(), " BCAST");
+    let lines = [
+        "MULTI",
+        "SET early 1",
+        "CLIENT TRACKING OFF",
+        "CLIENT TRACKING ON BCAST",
+        "SET k 1",
+    ];
+    for line in lines {
+        client.ask(line);
+    }
+    let told = client.ask("EXEC");
+    assert!(told.ends_with(OF_K), "{told}");
+}
+
+#[test]
 fn the_messages_of_a_transaction_go_to_no_client_that_it_unblocks() {
     let client = tracker(Client::new(), "");
     client.ask("SUBSCRIBE c");
