@@ -28,8 +28,13 @@ pub(crate) enum Event<A, K> {
         id: u64,
         work: K,
     },
-    /// A connection was opened. The numbers of connections grow.
-    Opened(u64),
+    /// A connection was opened, which leads to this address. The numbers of connections grow.
+    Opened {
+        id: u64,
+        at: A,
+        /// A shared connection is the successor of those before, also where the new address could not be reached.
+        is_shared: bool,
+    },
     ConnectionEnded(u64),
     /// The settings lead elsewhere, so that an announcement of before concerns no dial any more.
     Renewed,
@@ -80,7 +85,16 @@ struct Begun<A> {
     moved: Move<A>,
     /// Connections up to this one were opened before.
     newest_before: u64,
+    /// Later ones that lead to where the server was.
+    behind: Vec<u64>,
     is_done: bool,
+}
+
+impl<A> Begun<A> {
+    /// Whether this connection does not lead to where the server goes.
+    fn leaves_behind(&self, id: u64) -> bool {
+        id <= self.newest_before || self.behind.contains(&id)
+    }
 }
 
 #[derive(PartialEq)]
@@ -109,10 +123,8 @@ impl<A: Clone + PartialEq, K: PartialEq> Handoff<A, K> {
                 self.relax(id, Cause::Work(work), now + within + LONGEST_WORK);
             }
             Event::Ended { id, work } => self.end(id, &Cause::Work(work)),
-            Event::Opened(id) => self.opened(id, now),
-            Event::ConnectionEnded(id) => {
-                self.relaxed.remove(&id);
-            }
+            Event::Opened { id, at, is_shared } => self.opened(id, &at, is_shared, now),
+            Event::ConnectionEnded(id) => self.ended(id),
             Event::Renewed => (self.planned, self.present) = (None, None),
             Event::Woken => {}
         }
@@ -152,7 +164,7 @@ impl<A: Clone + PartialEq, K: PartialEq> Handoff<A, K> {
             .as_ref()
             .is_some_and(|(_, planned)| planned.to == *to);
         let is_begun = self.present.as_ref().is_some_and(|present| {
-            id <= present.newest_before && (present.is_done || present.moved.to == *to)
+            present.leaves_behind(id) && (present.is_done || present.moved.to == *to)
         });
         is_planned || is_begun
     }
@@ -169,16 +181,21 @@ impl<A: Clone + PartialEq, K: PartialEq> Handoff<A, K> {
             at: now,
             moved,
             newest_before: self.newest,
+            behind: Vec::new(),
             is_done: false,
         });
     }
 
-    fn opened(&mut self, id: u64, now: Instant) {
+    fn opened(&mut self, id: u64, at: &A, is_shared: bool, now: Instant) {
         self.newest = self.newest.max(id);
         let Some(present) = &mut self.present else {
             return;
         };
-        if !present.is_done && id > present.newest_before {
+        let is_there = present.moved.to.as_ref().is_none_or(|to| to == at);
+        if !is_there {
+            present.behind.push(id);
+        }
+        if !present.is_done && id > present.newest_before && (is_there || is_shared) {
             present.is_done = true;
             let to = present.moved.to.clone();
             self.actions.push_back(Action::HandedOff { id, to });
@@ -187,6 +204,13 @@ impl<A: Clone + PartialEq, K: PartialEq> Handoff<A, K> {
         let until = present.moved.until;
         if now < until {
             self.relax(id, Cause::Move, until);
+        }
+    }
+
+    fn ended(&mut self, id: u64) {
+        self.relaxed.remove(&id);
+        if let Some(present) = &mut self.present {
+            present.behind.retain(|behind| *behind != id);
         }
     }
 

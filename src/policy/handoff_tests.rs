@@ -23,7 +23,7 @@ impl Rig {
             now: Instant::now(),
         };
         for id in 1..=connections {
-            assert_eq!(rig.tell(Event::Opened(id)), []);
+            assert_eq!(rig.open(id, "old"), []);
         }
         rig
     }
@@ -31,6 +31,14 @@ impl Rig {
     fn tell(&mut self, event: Event<&'static str, Work>) -> Vec<Action<&'static str>> {
         self.machine.on(event, self.now);
         std::iter::from_fn(|| self.machine.poll()).collect()
+    }
+
+    fn open(&mut self, id: u64, at: &'static str) -> Vec<Action<&'static str>> {
+        self.tell(Event::Opened {
+            id,
+            at,
+            is_shared: true,
+        })
     }
 
     /// What a move leads to, but for what it excuses.
@@ -67,7 +75,7 @@ fn a_move_of_which_all_connections_are_told_is_carried_out_once() {
         until: Some(until),
     };
     assert_eq!(
-        rig.tell(Event::Opened(4)),
+        rig.open(4, "new"),
         [Action::HandedOff { id: 4, to }, relaxed]
     );
     // Of one that was told late, and of another way to say it.
@@ -108,6 +116,36 @@ fn another_address_before_the_successor_is_there_counts() {
 }
 
 #[test]
+fn a_lease_that_is_opened_at_the_old_address_ends_no_move_and_begins_none() {
+    let mut rig = Rig::new(1);
+    let (to, until) = (Some("new"), rig.now + 15 * SECOND);
+    assert_eq!(rig.moving(1, 15, to), [Action::HandOff { to, until }]);
+    let leased = |id, at| Event::Opened {
+        id,
+        at,
+        is_shared: false,
+    };
+    let relaxed = |id| Action::Relax {
+        id,
+        until: Some(until),
+    };
+    assert_eq!(rig.tell(leased(2, "old")), [relaxed(2)]);
+    // It is told of the move as well, before and after that is done.
+    assert_eq!(rig.moving(2, 15, to), []);
+    assert_eq!(
+        rig.open(3, "new"),
+        [Action::HandedOff { id: 3, to }, relaxed(3)]
+    );
+    assert_eq!(rig.moving(2, 15, to), []);
+    assert_eq!(rig.pass(2 * SECOND), []);
+    // One that could be opened at the new address shows as much as a shared one.
+    let mut rig = Rig::new(1);
+    rig.moving(1, 15, to);
+    let told = rig.tell(leased(2, "new"));
+    assert_eq!(told[0], Action::HandedOff { id: 2, to });
+}
+
+#[test]
 fn moves_on_each_new_connection_are_a_second_apart() {
     let mut rig = Rig::new(1);
     let mut begun = Vec::new();
@@ -122,7 +160,7 @@ fn moves_on_each_new_connection_are_a_second_apart() {
         {
             begun.push(rig.now - start);
             newest += 1;
-            rig.tell(Event::Opened(newest));
+            rig.open(newest, "here");
         }
     }
     assert_eq!(begun.len(), 6, "in five seconds: {begun:?}");

@@ -461,6 +461,78 @@ async fn row_247_an_address_where_no_server_answers_takes_nothing_from_callers()
     supervisor.shutdown(SOON).await;
 }
 
+/// A peer that accepts and says nothing takes the whole time of a dial, as a network that swallows packets does.
+#[tokio::test]
+async fn row_247_an_address_that_swallows_packets_delays_no_lease() {
+    let node = Node::start();
+    let silent = ScriptedServer::start([Script::silent()]);
+    let limit = Duration::from_secs(8);
+    let main = node.config().connect_timeout(limit);
+    let main = main.command_timeout(4 * limit).acquire_timeout(limit / 2);
+    let (supervisor, main) = spawn(main).await;
+    node.announce(&["MOVING", "1", "60", &format!("127.0.0.1:{}", silent.port())]);
+    echo(&main, "a").await.expect("the announcement");
+    let is_dialled = || silent.accepted() > 0;
+    eventually_async(SOON, "the new address is dialled", is_dialled).await;
+    let mut leases = Vec::new();
+    for _ in 0..3 {
+        let mut lease = main.lease().await.expect("a lease at the old address");
+        let reply: String = lease.query(cmd("ECHO").arg("b")).await.expect("a reply");
+        assert_eq!(reply, "b");
+        leases.push(lease);
+    }
+    assert_eq!((node.echoes(), silent.accepted()), (4, 1));
+    drop(leases);
+
+    // The last shared connection goes while the new address is dialled.
+    node.stage.closes.store(true, SeqCst);
+    let _ = echo(&main, "c").await;
+    node.stage.closes.store(false, SeqCst);
+    let hasty = main.patient().with_timeout(3 * limit / 4);
+    assert_eq!(echo(&hasty, "d").await.expect("the old address"), "d");
+    supervisor.shutdown(SOON).await;
+}
+
+/// A server that is not ready yet, although its address was told.
+#[tokio::test]
+async fn row_247_leases_of_meanwhile_move_when_the_new_address_answers() {
+    let old = Node::start();
+    let accepts = Arc::<OnceLock<()>>::default();
+    let greets = accepts.clone();
+    let slow = ScriptedServer::start([Script::answering_all(move |command| {
+        if command[0] == b"HELLO" {
+            greets.wait();
+        }
+        handshake(command).unwrap_or_else(|| bulk(&command[1]))
+    })]);
+    let main = old.config().connect_timeout(SOON).command_timeout(3 * SOON);
+    let (supervisor, main) = spawn(main).await;
+    let announcement = ["MOVING", "1", "60", &format!("127.0.0.1:{}", slow.port())];
+    old.announce(&announcement);
+    echo(&main, "a").await.expect("the announcement");
+    eventually_async(SOON, "the successor is dialled", || slow.count("HELLO") > 0).await;
+    let idle = main.lease().await.expect("a lease at the old address");
+    let mut lease = main.lease().await.expect("a lease at the old address");
+    drop(idle);
+    // It is told as well, which begins no other move.
+    old.announce(&announcement);
+    let reply: String = lease.query(cmd("ECHO").arg("b")).await.expect("a reply");
+    assert_eq!((reply.as_str(), old.echoes()), ("b", 2));
+    accepts.set(()).expect("once");
+    // The shared one, and the idle one.
+    let are_moved = || stats(&supervisor).pool.evicted.moved == 2;
+    eventually_async(SOON, "the idle one is replaced as well", are_moved).await;
+    drop(lease);
+    eventually_async(SOON, "the old address is left", || old.server.open() == 0).await;
+    let pool = stats(&supervisor).pool;
+    assert_eq!((pool.handoffs, pool.evicted.moved, pool.lost), (1, 3, 0));
+    let mut lease = main.lease().await.expect("a lease at the new address");
+    let reply: String = lease.query(cmd("ECHO").arg("c")).await.expect("a reply");
+    assert_eq!((reply.as_str(), slow.count("ECHO")), ("c", 1));
+    drop(lease);
+    supervisor.shutdown(SOON).await;
+}
+
 #[tokio::test]
 async fn row_248_a_lease_stays_where_it_is_until_it_is_given_back() {
     let (old, new) = (Node::start(), Node::start());

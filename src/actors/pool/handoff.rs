@@ -10,7 +10,7 @@ use crate::{
     log::log_line,
     maintenance::{Announcement, Work},
     messages::Announced,
-    policy::handoff,
+    policy::{handoff, pool::Lane},
     state::count,
 };
 
@@ -55,9 +55,24 @@ impl PoolActor {
                 handoff::Action::HandOff { to, until } => {
                     self.hand_off(to, Instant::from_std(until), ctx);
                 }
-                handoff::Action::HandedOff { id, to } => self.handed_off(id, to.as_ref()),
+                handoff::Action::HandedOff { id, to } => {
+                    self.handed_off(id, to.as_ref(), ctx);
+                }
             }
         }
+    }
+
+    /// A connection has been opened.
+    pub(super) fn tell_opened(&mut self, id: u64, lane: Lane, ctx: &mut Context<Self>) {
+        let Some(held) = self.connections.get(&id) else {
+            return;
+        };
+        let event = HandoffEvent::Opened {
+            id,
+            at: held.address.clone(),
+            is_shared: lane == Lane::Shared,
+        };
+        self.tell_handoff(event, ctx);
     }
 
     fn hand_off(&mut self, to: Option<Address>, until: Instant, ctx: &mut Context<Self>) {
@@ -83,7 +98,7 @@ impl PoolActor {
         self.turn(Event::HandOff, ctx);
     }
 
-    fn handed_off(&self, id: u64, to: Option<&Address>) {
+    fn handed_off(&mut self, id: u64, to: Option<&Address>, ctx: &mut Context<Self>) {
         let Some(held) = self.connections.get(&id) else {
             return;
         };
@@ -100,6 +115,9 @@ impl PoolActor {
             return;
         }
         count(&self.state.counters.handoffs);
+        if let Some(to) = to {
+            self.leave_behind(to, ctx);
+        }
         if self.state.part_of.is_some() {
             // Events are about the databases that the configuration names.
             return;
@@ -107,6 +125,15 @@ impl PoolActor {
         let present = &self.state.settings.load().address;
         let to = to.unwrap_or(present);
         self.registry.announce_handoff(&database, present, to);
+    }
+
+    /// Leases that were opened at the old address meanwhile are replaced as well.
+    fn leave_behind(&mut self, to: &Address, ctx: &mut Context<Self>) {
+        self.state.dialler.has_moved();
+        let behind = self.connections.iter();
+        let behind = behind.filter(|(_, held)| held.lane == Lane::Leased && held.address != *to);
+        let behind = behind.map(|(id, _)| *id).collect();
+        self.turn(Event::LeftBehind(behind), ctx);
     }
 
     /// What the nodes of a cluster serve has changed.
