@@ -235,9 +235,13 @@ impl Dialler {
                     manner.login = greeted.login;
                     if course.succeeded() {
                         let manner = manner.refusing(greeted.refused);
-                        let is_learnt = !course.is_from_memory();
                         let wanted = courtesies(settings);
-                        self.memory.keep(address, wanted, manner, is_learnt);
+                        if course.is_to_be_remembered() {
+                            let is_learnt = !course.is_from_memory();
+                            self.memory.keep(address, wanted, manner, is_learnt);
+                        } else {
+                            self.memory.note(manner);
+                        }
                         let opened = (address, handshake, greeted);
                         return finish(greeting, opened, while_loading, time).await;
                     }
@@ -394,7 +398,7 @@ impl Dialler {
             Err(_) => Err(match handshake.take_last_words() {
                 Some(refusal) => refusal.into(),
                 None => Failed {
-                    stumble: Some((handshake.waits_for(), Stumble::NoAnswer)),
+                    stumble: Some((handshake.waits_for(), Stumble::Silence)),
                     error: time.over(handshake.waits_for().phase()),
                 },
             }),
