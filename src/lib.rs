@@ -102,6 +102,7 @@ mod credentials;
 mod lifeline;
 mod log;
 mod maintenance;
+mod maintenance_work;
 mod memory;
 mod messages;
 #[cfg(feature = "metrics")]

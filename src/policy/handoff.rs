@@ -3,14 +3,19 @@
 //!
 //! It is a machine without a clock. Its shell is the pool actor.
 
+mod reasons;
+
 use std::{
     collections::{HashMap, VecDeque},
     time::{Duration, Instant},
 };
 
-/// Something that has happened. `A` is an address, and `K` a kind of work that makes replies slow.
+use self::reasons::Reasons;
+use crate::maintenance_work::Announced;
+
+/// Something that has happened. `A` is an address.
 #[derive(Debug)]
-pub(crate) enum Event<A, K> {
+pub(crate) enum Event<A> {
     /// The server of this connection goes within this time, to this address or to where the present one leads then.
     Moving {
         id: u64,
@@ -20,13 +25,13 @@ pub(crate) enum Event<A, K> {
     /// Replies on this connection may be slow from about this time on.
     Begins {
         id: u64,
-        work: K,
+        work: Announced,
         within: Duration,
     },
-    /// That is over.
+    /// That is over at these parts of the server, or all of it.
     Ended {
         id: u64,
-        work: K,
+        work: Announced,
     },
     /// A connection was opened, which leads to this address. The numbers of connections grow.
     Opened {
@@ -63,15 +68,15 @@ const LONGEST_WORK: Duration = Duration::from_secs(10 * 60);
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// The announcements that concern one pool.
-pub(crate) struct Handoff<A, K> {
+pub(crate) struct Handoff<A> {
     /// The handoff to begin at this time.
     planned: Option<(Instant, Move<A>)>,
     /// The last one that was begun.
     present: Option<Begun<A>>,
     /// The connection that was opened last.
     newest: u64,
-    /// Until when slow replies on connections are no fault, and why.
-    relaxed: HashMap<u64, Vec<(Cause<K>, Instant)>>,
+    /// Why slow replies on connections are no fault.
+    relaxed: HashMap<u64, Reasons>,
     actions: VecDeque<Action<A>>,
 }
 
@@ -97,13 +102,7 @@ impl<A> Begun<A> {
     }
 }
 
-#[derive(PartialEq)]
-enum Cause<K> {
-    Move,
-    Work(K),
-}
-
-impl<A, K> Default for Handoff<A, K> {
+impl<A> Default for Handoff<A> {
     fn default() -> Self {
         Self {
             planned: None,
@@ -115,14 +114,16 @@ impl<A, K> Default for Handoff<A, K> {
     }
 }
 
-impl<A: Clone + PartialEq, K: PartialEq> Handoff<A, K> {
-    pub(crate) fn on(&mut self, event: Event<A, K>, now: Instant) {
+impl<A: Clone + PartialEq> Handoff<A> {
+    pub(crate) fn on(&mut self, event: Event<A>, now: Instant) {
         match event {
             Event::Moving { id, within, to } => self.moving(id, within, to, now),
             Event::Begins { id, work, within } => {
-                self.relax(id, Cause::Work(work), now + within + LONGEST_WORK);
+                let until = now + within + LONGEST_WORK;
+                self.reasons(id).begins(work, until);
+                self.tell_relaxed(id);
             }
-            Event::Ended { id, work } => self.end(id, &Cause::Work(work)),
+            Event::Ended { id, work } => self.end(id, &work),
             Event::Opened { id, at, is_shared } => self.opened(id, &at, is_shared, now),
             Event::ConnectionEnded(id) => self.ended(id),
             Event::Renewed => (self.planned, self.present) = (None, None),
@@ -143,7 +144,7 @@ impl<A: Clone + PartialEq, K: PartialEq> Handoff<A, K> {
 
     fn moving(&mut self, id: u64, within: Duration, to: Option<A>, now: Instant) {
         let until = now + within.max(LEAST);
-        self.relax(id, Cause::Move, until);
+        self.relax_for_move(id, until);
         if self.is_told_again(id, &to) {
             return;
         }
@@ -203,7 +204,7 @@ impl<A: Clone + PartialEq, K: PartialEq> Handoff<A, K> {
         // The new server may still have much to do.
         let until = present.moved.until;
         if now < until {
-            self.relax(id, Cause::Move, until);
+            self.relax_for_move(id, until);
         }
     }
 
@@ -214,23 +215,24 @@ impl<A: Clone + PartialEq, K: PartialEq> Handoff<A, K> {
         }
     }
 
-    fn relax(&mut self, id: u64, cause: Cause<K>, until: Instant) {
-        let causes = self.relaxed.entry(id).or_default();
-        causes.retain(|(known, _)| *known != cause);
-        causes.push((cause, until));
+    fn reasons(&mut self, id: u64) -> &mut Reasons {
+        self.relaxed.entry(id).or_default()
+    }
+
+    fn relax_for_move(&mut self, id: u64, until: Instant) {
+        self.reasons(id).moves(until);
         self.tell_relaxed(id);
     }
 
-    fn end(&mut self, id: u64, cause: &Cause<K>) {
-        if let Some(causes) = self.relaxed.get_mut(&id) {
-            causes.retain(|(known, _)| known != cause);
+    fn end(&mut self, id: u64, work: &Announced) {
+        if let Some(reasons) = self.relaxed.get_mut(&id) {
+            reasons.ends(work);
             self.tell_relaxed(id);
         }
     }
 
     fn tell_relaxed(&mut self, id: u64) {
-        let causes = self.relaxed.get(&id);
-        let until = causes.and_then(|causes| causes.iter().map(|(_, until)| *until).max());
+        let until = self.relaxed.get(&id).and_then(Reasons::until);
         self.actions.push_back(Action::Relax { id, until });
     }
 }

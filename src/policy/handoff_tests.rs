@@ -1,17 +1,12 @@
 //! Goal: a move is carried out once, at its time, and slow replies are excused as long as there is a reason.
 
 use super::*;
+use crate::maintenance_work::{Parts, Work};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Work {
-    Migration,
-    Failover,
-}
-
 struct Rig {
-    machine: Handoff<&'static str, Work>,
+    machine: Handoff<&'static str>,
     now: Instant,
 }
 
@@ -28,7 +23,7 @@ impl Rig {
         rig
     }
 
-    fn tell(&mut self, event: Event<&'static str, Work>) -> Vec<Action<&'static str>> {
+    fn tell(&mut self, event: Event<&'static str>) -> Vec<Action<&'static str>> {
         self.machine.on(event, self.now);
         std::iter::from_fn(|| self.machine.poll()).collect()
     }
@@ -175,31 +170,129 @@ fn settings_that_lead_elsewhere_end_a_plan() {
     assert_eq!(rig.pass(20 * SECOND), []);
 }
 
+/// An announcement of work at these shards.
+fn at(work: Work, number: u64, shards: &[&str]) -> Announced {
+    Announced {
+        work,
+        number,
+        parts: Parts::shards(shards.iter().copied()),
+    }
+}
+
+fn slots(number: u64, slots: &str) -> Announced {
+    Announced {
+        work: Work::SlotMigration,
+        number,
+        parts: Parts::slots([slots].into_iter()),
+    }
+}
+
+impl Rig {
+    /// Until when slow replies are excused after work has begun.
+    fn begins(&mut self, work: Announced, within: Duration) -> Option<Instant> {
+        let id = 1;
+        let told = self.tell(Event::Begins { id, work, within });
+        Self::relaxed(&told)
+    }
+
+    fn ended(&mut self, work: Announced) -> Option<Instant> {
+        let told = self.tell(Event::Ended { id: 1, work });
+        Self::relaxed(&told)
+    }
+
+    fn relaxed(told: &[Action<&'static str>]) -> Option<Instant> {
+        match told {
+            [Action::Relax { id: 1, until }] => *until,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
 #[test]
 fn slow_replies_are_excused_until_the_last_reason_has_ended() {
     let mut rig = Rig::new(2);
-    let begins = |work, within| Event::Begins {
-        id: 1,
-        work,
-        within,
-    };
-    let relaxed = |until| [Action::Relax { id: 1, until }];
     let first = rig.now + 2 * SECOND + LONGEST_WORK;
-    let told = rig.tell(begins(Work::Migration, 2 * SECOND));
-    assert_eq!(told, relaxed(Some(first)));
+    let migration = |number| at(Work::Migration, number, &[]);
+    let failover = |number| at(Work::Failover, number, &[]);
+    assert_eq!(rig.begins(migration(1), 2 * SECOND), Some(first));
     rig.now += SECOND;
     let second = rig.now + 5 * SECOND + LONGEST_WORK;
-    let told = rig.tell(begins(Work::Failover, 5 * SECOND));
-    assert_eq!(told, relaxed(Some(second)));
-    let ended = |work| Event::Ended { id: 1, work };
-    assert_eq!(rig.tell(ended(Work::Failover)), relaxed(Some(first)));
-    assert_eq!(rig.tell(ended(Work::Migration)), relaxed(None));
+    assert_eq!(rig.begins(failover(2), 5 * SECOND), Some(second));
+    assert_eq!(rig.ended(failover(3)), Some(first));
+    assert_eq!(rig.ended(migration(4)), None);
     let of_another = Event::Ended {
         id: 2,
-        work: Work::Migration,
+        work: migration(5),
     };
     assert_eq!(rig.tell(of_another), []);
-    rig.tell(begins(Work::Migration, SECOND));
+    rig.begins(migration(6), SECOND);
     assert_eq!(rig.tell(Event::ConnectionEnded(1)), []);
-    assert_eq!(rig.tell(ended(Work::Migration)), [], "it is forgotten");
+    let forgotten = Event::Ended {
+        id: 1,
+        work: migration(7),
+    };
+    assert_eq!(rig.tell(forgotten), []);
+}
+
+#[test]
+fn the_end_of_one_shard_is_not_that_of_another() {
+    let mut rig = Rig::new(1);
+    let until = Some(rig.now + LONGEST_WORK);
+    let migration = |number, shards| at(Work::Migration, number, shards);
+    rig.begins(migration(1, &["1", "2"]), Duration::ZERO);
+    rig.begins(migration(2, &["3"]), Duration::ZERO);
+    // This one had begun before the connection was open.
+    assert_eq!(rig.ended(migration(3, &["9"])), until);
+    assert_eq!(rig.ended(migration(4, &["1"])), until);
+    assert_eq!(rig.ended(migration(5, &["3"])), until);
+    assert_eq!(rig.ended(at(Work::Failover, 6, &["2"])), until);
+    assert_eq!(rig.ended(migration(7, &["2"])), None);
+}
+
+#[test]
+fn work_whose_parts_are_not_told_is_counted() {
+    let mut rig = Rig::new(1);
+    let until = Some(rig.now + LONGEST_WORK);
+    let migration = |number, shards| at(Work::Migration, number, shards);
+    rig.begins(migration(1, &[]), Duration::ZERO);
+    // Told once more.
+    rig.begins(migration(1, &[]), Duration::ZERO);
+    rig.begins(migration(2, &[]), Duration::ZERO);
+    assert_eq!(rig.ended(migration(3, &[])), until);
+    // That it was shard 2 is told at its end alone.
+    assert_eq!(rig.ended(migration(4, &["2"])), None);
+    // Or at its begin alone.
+    rig.begins(migration(5, &["1"]), Duration::ZERO);
+    assert_eq!(rig.ended(migration(6, &[])), None);
+}
+
+#[test]
+fn slots_end_in_other_portions_than_they_begin() {
+    let mut rig = Rig::new(1);
+    let until = Some(rig.now + LONGEST_WORK);
+    rig.begins(slots(1, "0-100,200"), Duration::ZERO);
+    rig.begins(slots(2, "300"), Duration::ZERO);
+    assert_eq!(rig.ended(slots(3, "0-50")), until);
+    assert_eq!(rig.ended(slots(4, "51-100,300")), until);
+    assert_eq!(rig.ended(slots(5, "200")), None);
+}
+
+#[test]
+fn a_later_time_of_the_same_work_counts() {
+    let mut rig = Rig::new(1);
+    let migration = |number| at(Work::Migration, number, &["1"]);
+    rig.begins(migration(1), 60 * SECOND);
+    let until = rig.now + SECOND + LONGEST_WORK;
+    assert_eq!(rig.begins(migration(2), SECOND), Some(until));
+    assert_eq!(rig.ended(migration(3)), None, "it is one work");
+    // A server that announces without end is not remembered without end.
+    for number in 0..1_000 {
+        let shard = number.to_string();
+        rig.begins(at(Work::Migration, number, &[&shard]), SECOND);
+    }
+    for number in 900..1_000 {
+        let shard = number.to_string();
+        rig.ended(at(Work::Migration, number, &[&shard]));
+    }
+    assert_eq!(rig.ended(at(Work::Migration, 0, &["999"])), None);
 }

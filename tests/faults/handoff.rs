@@ -251,15 +251,21 @@ async fn row_242_without_an_address_the_present_one_is_dialled_after_half_of_the
 #[tokio::test]
 async fn row_243_slow_replies_during_maintenance_are_no_fault() {
     for (begins, ends) in [
-        ("MIGRATING", "MIGRATED"),
-        ("FAILING_OVER", "FAILED_OVER"),
-        ("SMIGRATING", "SMIGRATED"),
+        (
+            &["MIGRATING", "1", "2", "[\"1\"]"][..],
+            ["MIGRATED", "2", "[\"1\"]"],
+        ),
+        (&["FAILING_OVER", "1", "2"], ["FAILED_OVER", "2", "7"]),
+        (
+            &["SMIGRATING", "1", "5,70-90"],
+            ["SMIGRATED", "2", "5,70-90"],
+        ),
     ] {
         let node = Node::start();
         let limit = Duration::from_millis(100);
         let main = node.config().attempt_timeout(limit);
         let (supervisor, main) = spawn(main).await;
-        node.announce(&[begins, "1", "2", "[\"1\"]"]);
+        node.announce(begins);
         echo(&main, "a").await.expect("the announcement");
         node.stage.delay.store(300, SeqCst);
         for _ in 0..3 {
@@ -274,15 +280,41 @@ async fn row_243_slow_replies_during_maintenance_are_no_fault() {
         assert_eq!(
             (present.slow, present.health),
             (0, HealthState::Healthy),
-            "{begins}"
+            "{begins:?}"
         );
-        assert_eq!((present.pool.opened, present.pool.lost), (1, 0), "{begins}");
+        assert_eq!(
+            (present.pool.opened, present.pool.lost),
+            (1, 0),
+            "{begins:?}"
+        );
 
-        node.announce(&[ends, "2", "[\"1\"]"]);
+        node.announce(&ends);
         echo(&main, "d").await.expect("the end is announced");
         echo(&main, "e").await.expect("a slow reply");
         let slow = || stats(&supervisor).slow;
-        assert!(slow() > 0, "{ends}: a slow reply counts again");
+        assert!(slow() > 0, "{ends:?}: a slow reply counts again");
+        supervisor.shutdown(SOON).await;
+    }
+}
+
+/// Several shards of one server migrate at the same time, and one of them is there sooner.
+#[tokio::test]
+async fn row_243_slow_replies_are_no_fault_until_the_last_shard_has_moved() {
+    for [first, second] in [["[\"1\"]", "[\"2\"]"], ["", ""]] {
+        let node = Node::start();
+        let main = node.config().attempt_timeout(Duration::from_millis(100));
+        let (supervisor, main) = spawn(main).await;
+        node.announce(&["MIGRATING", "1", "2", first]);
+        node.announce(&["MIGRATING", "2", "2", second]);
+        node.announce(&["MIGRATED", "3", first]);
+        echo(&main, "a").await.expect("the announcements");
+        node.stage.delay.store(300, SeqCst);
+        echo(&main, "b").await.expect("a slow reply");
+        assert_eq!(stats(&supervisor).slow, 0, "the second one is under way");
+        node.announce(&["MIGRATED", "4", second]);
+        echo(&main, "c").await.expect("the end is announced");
+        echo(&main, "d").await.expect("a slow reply");
+        assert!(stats(&supervisor).slow > 0);
         supervisor.shutdown(SOON).await;
     }
 }

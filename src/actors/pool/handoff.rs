@@ -8,7 +8,8 @@ use crate::{
     config::Address,
     identity::PartOf,
     log::log_line,
-    maintenance::{Announcement, Work},
+    maintenance::Announcement,
+    maintenance_work::Work,
     messages::Announced,
     policy::{handoff, pool::Lane},
     state::count,
@@ -17,8 +18,8 @@ use crate::{
 /// More announcements of one connection at a time are dropped.
 const MOST_AT_A_TIME: usize = 16;
 
-pub(super) type Handoff = handoff::Handoff<Address, Work>;
-pub(super) type HandoffEvent = handoff::Event<Address, Work>;
+pub(super) type Handoff = handoff::Handoff<Address>;
+pub(super) type HandoffEvent = handoff::Event<Address>;
 
 impl PoolActor {
     /// Where a connection tells what its server announces.
@@ -165,7 +166,7 @@ impl Handler<Announced> for PoolActor {
             Announcement::Moving { within, to } => HandoffEvent::Moving { id, within, to },
             Announcement::Begins { work, within } => HandoffEvent::Begins { id, work, within },
             Announcement::Ended(work) => {
-                if work == Work::SlotMigration {
+                if work.work == Work::SlotMigration {
                     self.ask_cluster();
                 }
                 HandoffEvent::Ended { id, work }
