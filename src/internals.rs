@@ -247,7 +247,7 @@ impl Line {
                 saturated: None,
                 unsent: None,
                 pushes: PushSlot::default(),
-                announcements: None,
+                bulletin: None,
             },
         );
         tokio::spawn(connection.run());

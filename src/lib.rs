@@ -102,7 +102,6 @@ mod credentials;
 mod lifeline;
 mod log;
 mod maintenance;
-mod maintenance_work;
 mod memory;
 mod messages;
 #[cfg(feature = "metrics")]

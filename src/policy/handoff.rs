@@ -1,17 +1,12 @@
-//! What follows when servers announce their maintenance: when a successor of the connections is opened, and on which
-//! connections slow replies are no fault.
+//! What follows when servers announce that they move: when a successor of the connections is opened, and how long slow
+//! replies on connections are no fault.
 //!
 //! It is a machine without a clock. Its shell is the pool actor.
 
-mod reasons;
-
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::VecDeque,
     time::{Duration, Instant},
 };
-
-use self::reasons::Reasons;
-use crate::maintenance_work::Announced;
 
 /// Something that has happened. `A` is an address.
 #[derive(Debug)]
@@ -21,17 +16,6 @@ pub(crate) enum Event<A> {
         id: u64,
         within: Duration,
         to: Option<A>,
-    },
-    /// Replies on this connection may be slow from about this time on.
-    Begins {
-        id: u64,
-        work: Announced,
-        within: Duration,
-    },
-    /// That is over at these parts of the server, or all of it.
-    Ended {
-        id: u64,
-        work: Announced,
     },
     /// A connection was opened, which leads to this address. The numbers of connections grow.
     Opened {
@@ -50,8 +34,8 @@ pub(crate) enum Event<A> {
 /// Something to do.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Action<A> {
-    /// Slow replies on this connection are no fault until then. Without a time, they are again.
-    Relax { id: u64, until: Option<Instant> },
+    /// Slow replies on this connection are no fault until then.
+    Relax { id: u64, until: Instant },
     /// Open a successor of all connections, then take these out of service. Until then dials lead to this address, if there
     /// is one.
     HandOff { to: Option<A>, until: Instant },
@@ -61,13 +45,11 @@ pub(crate) enum Action<A> {
 
 /// A server that goes sooner than this is given this time: the name of a host follows it a little later.
 const LEAST: Duration = Duration::from_secs(10);
-/// Work that has begun ends after this time, if the server does not say so.
-const LONGEST_WORK: Duration = Duration::from_secs(10 * 60);
 /// The time between two handoffs, so that a server which announces one on each new connection is not dialled in a
 /// tight loop.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// The announcements that concern one pool.
+/// The announced moves that concern one pool.
 pub(crate) struct Handoff<A> {
     /// The handoff to begin at this time.
     planned: Option<(Instant, Move<A>)>,
@@ -75,8 +57,6 @@ pub(crate) struct Handoff<A> {
     present: Option<Begun<A>>,
     /// The connection that was opened last.
     newest: u64,
-    /// Why slow replies on connections are no fault.
-    relaxed: HashMap<u64, Reasons>,
     actions: VecDeque<Action<A>>,
 }
 
@@ -108,7 +88,6 @@ impl<A> Default for Handoff<A> {
             planned: None,
             present: None,
             newest: 0,
-            relaxed: HashMap::new(),
             actions: VecDeque::new(),
         }
     }
@@ -118,12 +97,6 @@ impl<A: Clone + PartialEq> Handoff<A> {
     pub(crate) fn on(&mut self, event: Event<A>, now: Instant) {
         match event {
             Event::Moving { id, within, to } => self.moving(id, within, to, now),
-            Event::Begins { id, work, within } => {
-                let until = now + within + LONGEST_WORK;
-                self.reasons(id).begins(work, until);
-                self.tell_relaxed(id);
-            }
-            Event::Ended { id, work } => self.end(id, &work),
             Event::Opened { id, at, is_shared } => self.opened(id, &at, is_shared, now),
             Event::ConnectionEnded(id) => self.ended(id),
             Event::Renewed => (self.planned, self.present) = (None, None),
@@ -144,7 +117,7 @@ impl<A: Clone + PartialEq> Handoff<A> {
 
     fn moving(&mut self, id: u64, within: Duration, to: Option<A>, now: Instant) {
         let until = now + within.max(LEAST);
-        self.relax_for_move(id, until);
+        self.relax(id, until);
         if self.is_told_again(id, &to) {
             return;
         }
@@ -204,35 +177,17 @@ impl<A: Clone + PartialEq> Handoff<A> {
         // The new server may still have much to do.
         let until = present.moved.until;
         if now < until {
-            self.relax_for_move(id, until);
+            self.relax(id, until);
         }
     }
 
     fn ended(&mut self, id: u64) {
-        self.relaxed.remove(&id);
         if let Some(present) = &mut self.present {
             present.behind.retain(|behind| *behind != id);
         }
     }
 
-    fn reasons(&mut self, id: u64) -> &mut Reasons {
-        self.relaxed.entry(id).or_default()
-    }
-
-    fn relax_for_move(&mut self, id: u64, until: Instant) {
-        self.reasons(id).moves(until);
-        self.tell_relaxed(id);
-    }
-
-    fn end(&mut self, id: u64, work: &Announced) {
-        if let Some(reasons) = self.relaxed.get_mut(&id) {
-            reasons.ends(work);
-            self.tell_relaxed(id);
-        }
-    }
-
-    fn tell_relaxed(&mut self, id: u64) {
-        let until = self.relaxed.get(&id).and_then(Reasons::until);
+    fn relax(&mut self, id: u64, until: Instant) {
         self.actions.push_back(Action::Relax { id, until });
     }
 }

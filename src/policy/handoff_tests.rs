@@ -1,7 +1,6 @@
-//! Goal: a move is carried out once, at its time, and slow replies are excused as long as there is a reason.
+//! Goal: a move is carried out once, at its time, and slow replies are excused as long as it may take.
 
 use super::*;
-use crate::maintenance_work::{Parts, Work};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -45,7 +44,7 @@ impl Rig {
     ) -> Vec<Action<&'static str>> {
         let within = seconds * SECOND;
         let mut actions = self.tell(Event::Moving { id, within, to });
-        let until = Some(self.now + within.max(LEAST));
+        let until = self.now + within.max(LEAST);
         assert_eq!(actions.remove(0), Action::Relax { id, until });
         actions
     }
@@ -65,10 +64,7 @@ fn a_move_of_which_all_connections_are_told_is_carried_out_once() {
     assert_eq!(rig.moving(1, 15, to), []);
     assert_eq!(rig.moving(2, 15, to), []);
     rig.now += SECOND;
-    let relaxed = Action::Relax {
-        id: 4,
-        until: Some(until),
-    };
+    let relaxed = Action::Relax { id: 4, until };
     assert_eq!(
         rig.open(4, "new"),
         [Action::HandedOff { id: 4, to }, relaxed]
@@ -120,10 +116,7 @@ fn a_lease_that_is_opened_at_the_old_address_ends_no_move_and_begins_none() {
         at,
         is_shared: false,
     };
-    let relaxed = |id| Action::Relax {
-        id,
-        until: Some(until),
-    };
+    let relaxed = |id| Action::Relax { id, until };
     assert_eq!(rig.tell(leased(2, "old")), [relaxed(2)]);
     // It is told of the move as well, before and after that is done.
     assert_eq!(rig.moving(2, 15, to), []);
@@ -168,131 +161,4 @@ fn settings_that_lead_elsewhere_end_a_plan() {
     assert_eq!(rig.tell(Event::Renewed), []);
     assert_eq!(rig.machine.wake_at(), None);
     assert_eq!(rig.pass(20 * SECOND), []);
-}
-
-/// An announcement of work at these shards.
-fn at(work: Work, number: u64, shards: &[&str]) -> Announced {
-    Announced {
-        work,
-        number,
-        parts: Parts::shards(shards.iter().copied()),
-    }
-}
-
-fn slots(number: u64, slots: &str) -> Announced {
-    Announced {
-        work: Work::SlotMigration,
-        number,
-        parts: Parts::slots([slots].into_iter()),
-    }
-}
-
-impl Rig {
-    /// Until when slow replies are excused after work has begun.
-    fn begins(&mut self, work: Announced, within: Duration) -> Option<Instant> {
-        let id = 1;
-        let told = self.tell(Event::Begins { id, work, within });
-        Self::relaxed(&told)
-    }
-
-    fn ended(&mut self, work: Announced) -> Option<Instant> {
-        let told = self.tell(Event::Ended { id: 1, work });
-        Self::relaxed(&told)
-    }
-
-    fn relaxed(told: &[Action<&'static str>]) -> Option<Instant> {
-        match told {
-            [Action::Relax { id: 1, until }] => *until,
-            other => panic!("{other:?}"),
-        }
-    }
-}
-
-#[test]
-fn slow_replies_are_excused_until_the_last_reason_has_ended() {
-    let mut rig = Rig::new(2);
-    let first = rig.now + 2 * SECOND + LONGEST_WORK;
-    let migration = |number| at(Work::Migration, number, &[]);
-    let failover = |number| at(Work::Failover, number, &[]);
-    assert_eq!(rig.begins(migration(1), 2 * SECOND), Some(first));
-    rig.now += SECOND;
-    let second = rig.now + 5 * SECOND + LONGEST_WORK;
-    assert_eq!(rig.begins(failover(2), 5 * SECOND), Some(second));
-    assert_eq!(rig.ended(failover(3)), Some(first));
-    assert_eq!(rig.ended(migration(4)), None);
-    let of_another = Event::Ended {
-        id: 2,
-        work: migration(5),
-    };
-    assert_eq!(rig.tell(of_another), []);
-    rig.begins(migration(6), SECOND);
-    assert_eq!(rig.tell(Event::ConnectionEnded(1)), []);
-    let forgotten = Event::Ended {
-        id: 1,
-        work: migration(7),
-    };
-    assert_eq!(rig.tell(forgotten), []);
-}
-
-#[test]
-fn the_end_of_one_shard_is_not_that_of_another() {
-    let mut rig = Rig::new(1);
-    let until = Some(rig.now + LONGEST_WORK);
-    let migration = |number, shards| at(Work::Migration, number, shards);
-    rig.begins(migration(1, &["1", "2"]), Duration::ZERO);
-    rig.begins(migration(2, &["3"]), Duration::ZERO);
-    // This one had begun before the connection was open.
-    assert_eq!(rig.ended(migration(3, &["9"])), until);
-    assert_eq!(rig.ended(migration(4, &["1"])), until);
-    assert_eq!(rig.ended(migration(5, &["3"])), until);
-    assert_eq!(rig.ended(at(Work::Failover, 6, &["2"])), until);
-    assert_eq!(rig.ended(migration(7, &["2"])), None);
-}
-
-#[test]
-fn work_whose_parts_are_not_told_is_counted() {
-    let mut rig = Rig::new(1);
-    let until = Some(rig.now + LONGEST_WORK);
-    let migration = |number, shards| at(Work::Migration, number, shards);
-    rig.begins(migration(1, &[]), Duration::ZERO);
-    // Told once more.
-    rig.begins(migration(1, &[]), Duration::ZERO);
-    rig.begins(migration(2, &[]), Duration::ZERO);
-    assert_eq!(rig.ended(migration(3, &[])), until);
-    // That it was shard 2 is told at its end alone.
-    assert_eq!(rig.ended(migration(4, &["2"])), None);
-    // Or at its begin alone.
-    rig.begins(migration(5, &["1"]), Duration::ZERO);
-    assert_eq!(rig.ended(migration(6, &[])), None);
-}
-
-#[test]
-fn slots_end_in_other_portions_than_they_begin() {
-    let mut rig = Rig::new(1);
-    let until = Some(rig.now + LONGEST_WORK);
-    rig.begins(slots(1, "0-100,200"), Duration::ZERO);
-    rig.begins(slots(2, "300"), Duration::ZERO);
-    assert_eq!(rig.ended(slots(3, "0-50")), until);
-    assert_eq!(rig.ended(slots(4, "51-100,300")), until);
-    assert_eq!(rig.ended(slots(5, "200")), None);
-}
-
-#[test]
-fn a_later_time_of_the_same_work_counts() {
-    let mut rig = Rig::new(1);
-    let migration = |number| at(Work::Migration, number, &["1"]);
-    rig.begins(migration(1), 60 * SECOND);
-    let until = rig.now + SECOND + LONGEST_WORK;
-    assert_eq!(rig.begins(migration(2), SECOND), Some(until));
-    assert_eq!(rig.ended(migration(3)), None, "it is one work");
-    // A server that announces without end is not remembered without end.
-    for number in 0..1_000 {
-        let shard = number.to_string();
-        rig.begins(at(Work::Migration, number, &[&shard]), SECOND);
-    }
-    for number in 900..1_000 {
-        let shard = number.to_string();
-        rig.ended(at(Work::Migration, number, &[&shard]));
-    }
-    assert_eq!(rig.ended(at(Work::Migration, 0, &["999"])), None);
 }

@@ -319,6 +319,26 @@ async fn row_243_slow_replies_are_no_fault_until_the_last_shard_has_moved() {
     }
 }
 
+/// A burst within one turn of the connection, of which the last announcement is the one that matters.
+#[tokio::test]
+async fn row_243_an_end_behind_many_announcements_is_heard() {
+    let node = Node::start();
+    let main = node.config().attempt_timeout(Duration::from_millis(100));
+    let (supervisor, main) = spawn(main).await;
+    node.announce(&["MIGRATING", "1", "2", "first"]);
+    for shard in 0..200 {
+        let shard = shard.to_string();
+        node.announce(&["MIGRATING", "2", "2", &shard]);
+        node.announce(&["MIGRATED", "3", &shard]);
+    }
+    node.announce(&["MIGRATED", "4", "first"]);
+    echo(&main, "a").await.expect("the announcements");
+    node.stage.delay.store(300, SeqCst);
+    echo(&main, "b").await.expect("a slow reply");
+    assert!(stats(&supervisor).slow > 0, "all is over");
+    supervisor.shutdown(SOON).await;
+}
+
 /// The same replies without an announcement open the circuit, so the test above can fail.
 #[tokio::test]
 async fn row_243_without_an_announcement_they_are_a_fault() {

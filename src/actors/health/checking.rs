@@ -85,7 +85,7 @@ async fn ask(database: &DatabaseState) -> Result<Answers, DialError> {
         saturated: None,
         unsent: None,
         pushes: PushSlot::default(),
-        announcements: None,
+        bulletin: None,
     };
     let (mailbox, _, connection) =
         Connection::new(established, &settings, Arc::new(Uncounted), link);

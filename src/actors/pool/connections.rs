@@ -73,7 +73,7 @@ impl PoolActor {
             }
             Lane::Leased => (None, None),
         };
-        let announcements = established
+        let bulletin = established
             .announces
             .then(|| self.listen_to_announcements(id, ctx));
         let pushes = PushSlot::default();
@@ -88,7 +88,7 @@ impl PoolActor {
                 saturated,
                 unsent,
                 pushes,
-                announcements,
+                bulletin,
             },
         );
         let task = async move {

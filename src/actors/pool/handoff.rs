@@ -1,22 +1,18 @@
 //! Servers that announce their maintenance.
 
 use actix::{AsyncContext, Context, Handler};
-use tokio::{sync::mpsc, time::Instant};
+use tokio::{sync::watch, time::Instant};
 
 use super::{Event, PoolActor};
 use crate::{
     config::Address,
     identity::PartOf,
     log::log_line,
-    maintenance::Announcement,
-    maintenance_work::Work,
+    maintenance::Bulletin,
     messages::Announced,
     policy::{handoff, pool::Lane},
     state::count,
 };
-
-/// More announcements of one connection at a time are dropped.
-const MOST_AT_A_TIME: usize = 16;
 
 pub(super) type Handoff = handoff::Handoff<Address>;
 pub(super) type HandoffEvent = handoff::Event<Address>;
@@ -27,13 +23,22 @@ impl PoolActor {
         &self,
         id: u64,
         ctx: &mut Context<Self>,
-    ) -> mpsc::Sender<Announcement> {
-        let (announcements, mut said) = mpsc::channel(MOST_AT_A_TIME);
+    ) -> watch::Sender<Bulletin> {
+        let (announcements, mut said) = watch::channel(Bulletin::default());
         let pool = ctx.address();
         actix_rt::spawn(async move {
+            let mut known = Bulletin::default();
             // Until the connection ends, and not faster than they are handled.
-            while let Some(announcement) = said.recv().await {
-                let told = Announced { id, announcement };
+            while said.changed().await.is_ok() {
+                let present = said.borrow_and_update().clone();
+                let is_new = present.moves > known.moves;
+                let told = Announced {
+                    id,
+                    moving: present.moving.clone().filter(|_| is_new),
+                    slots_have_moved: present.slot_moves > known.slot_moves,
+                    works: present.works,
+                };
+                known = present;
                 if pool.send(told).await.is_err() {
                     break;
                 }
@@ -50,7 +55,7 @@ impl PoolActor {
             match action {
                 handoff::Action::Relax { id, until } => {
                     if let Some(held) = self.connections.get(&id) {
-                        held.activity.relax(until.map(Instant::from_std));
+                        held.activity.relax(Instant::from_std(until));
                     }
                 }
                 handoff::Action::HandOff { to, until } => {
@@ -151,28 +156,31 @@ impl PoolActor {
 impl Handler<Announced> for PoolActor {
     type Result = ();
 
-    fn handle(&mut self, Announced { id, announcement }: Announced, ctx: &mut Context<Self>) {
+    fn handle(&mut self, announced: Announced, ctx: &mut Context<Self>) {
         let database = self.state.name();
-        let shown = format!("{announcement:?}");
-        log_line!(self.registry.log, DEBUG, %database, connection = id, announcement = shown, "maintenance announced");
+        let Announced { id, works, .. } = announced;
+        let moving = announced
+            .moving
+            .as_ref()
+            .map(|moving| format!("{moving:?}"));
+        log_line!(self.registry.log, DEBUG, %database, connection = id, moving, works, "maintenance announced");
         let Some(held) = self.connections.get(&id) else {
             // It has ended.
             return;
         };
+        if announced.slots_have_moved {
+            self.ask_cluster();
+        }
         let is_present = held.endpoint == self.state.settings.load().address;
-        let event = match announcement {
-            // One to another place is replaced anyway.
-            Announcement::Moving { .. } if !is_present || self.pool.is_draining() => return,
-            Announcement::Moving { within, to } => HandoffEvent::Moving { id, within, to },
-            Announcement::Begins { work, within } => HandoffEvent::Begins { id, work, within },
-            Announcement::Ended(work) => {
-                if work.work == Work::SlotMigration {
-                    self.ask_cluster();
-                }
-                HandoffEvent::Ended { id, work }
-            }
+        // One to another place is replaced anyway.
+        let Some(moving) = announced
+            .moving
+            .filter(|_| is_present && !self.pool.is_draining())
+        else {
+            return;
         };
-        self.tell_handoff(event, ctx);
+        let (within, to) = (moving.within, moving.to);
+        self.tell_handoff(HandoffEvent::Moving { id, within, to }, ctx);
         // The machine may wait for a time.
         self.arm(Instant::now(), ctx);
     }

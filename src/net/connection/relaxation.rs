@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{Connection, SLOW_SHARE};
-use crate::config::DatabaseSettings;
+use crate::{config::DatabaseSettings, maintenance::Works};
 
 /// By how much the limits of a connection are extended during maintenance. A timer that fires looks whether they are, so
 /// a command whose reply comes in time does not pay for it.
@@ -16,6 +16,8 @@ pub(super) struct Relaxation {
     /// The peer may be silent for so much longer than otherwise.
     silence: Duration,
     is_active: bool,
+    /// What the server has announced on this connection.
+    pub(super) works: Works,
 }
 
 impl Relaxation {
@@ -27,6 +29,7 @@ impl Relaxation {
             slow: longer.mul_f64(SLOW_SHARE),
             silence: 2 * longer,
             is_active: false,
+            works: Works::default(),
         }
     }
 }

@@ -1,29 +1,36 @@
 //! What servers announce of their maintenance, as values.
 //!
 //! The format is that of `CLIENT MAINT_NOTIFICATIONS`: a word, a sequence number, and for most words a time in seconds.
+//!
+//! - this file: an announcement · `parts`: the shards or slots that it names · `works`: what is under way
+//! - `bulletin`: what a pool is told
+
+mod bulletin;
+mod parts;
+mod works;
 
 use std::time::Duration;
 
 use redis::Value;
 
-use crate::{
-    config::Address,
-    maintenance_work::{Announced, Parts, Work},
+pub(crate) use self::{
+    bulletin::{Bulletin, Moving},
+    works::{Work, Works},
 };
+use self::{parts::Parts, works::AnnouncedWork};
+use crate::config::Address;
 
 /// An announcement that a server has made on a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Announcement {
-    /// The server of this connection goes within this time.
-    Moving {
-        within: Duration,
-        /// Where to go; `None` for the present address, which leads elsewhere soon.
-        to: Option<Address>,
-    },
+    Moving(Moving),
     /// Replies may be slow from about this time on.
-    Begins { work: Announced, within: Duration },
+    Begins {
+        work: AnnouncedWork,
+        within: Duration,
+    },
     /// That is over, at the parts that are named.
-    Ended(Announced),
+    Ended(AnnouncedWork),
 }
 
 /// The longest time that is believed. A longer one is as good as a mistake.
@@ -40,7 +47,7 @@ impl Announcement {
         // All announcements are numbered.
         let (first, rest) = data.split_first()?;
         let number = number(first)?;
-        let announced = |work, rest: &[Value]| Announced {
+        let announced = |work, rest: &[Value]| AnnouncedWork {
             work,
             number,
             parts: parts(work, rest),
@@ -55,7 +62,7 @@ impl Announcement {
                     told => Some(address(told)?),
                 },
             };
-            return Some(Self::Moving { within, to });
+            return Some(Self::Moving(Moving { within, to }));
         }
         if let Some(work) = begun(kind) {
             // Slots are named in its place.
@@ -152,14 +159,14 @@ mod tests {
     }
 
     fn moving(seconds: u64, host: &str) -> Option<Announcement> {
-        Some(Announcement::Moving {
+        Some(Announcement::Moving(Moving {
             within: Duration::from_secs(seconds),
             to: Address::of_host(host, 6380),
-        })
+        }))
     }
 
-    fn work(work: Work, parts: Parts) -> Announced {
-        Announced {
+    fn work(work: Work, parts: Parts) -> AnnouncedWork {
+        AnnouncedWork {
             work,
             number: 1,
             parts,
@@ -187,18 +194,18 @@ mod tests {
             (
                 "MOVING",
                 vec![bulk("7"), Value::Int(2), Value::Nil],
-                Some(Announcement::Moving {
+                Some(Announcement::Moving(Moving {
                     within: Duration::from_secs(2),
                     to: None,
-                }),
+                })),
             ),
             (
                 "MOVING",
                 to("null"),
-                Some(Announcement::Moving {
+                Some(Announcement::Moving(Moving {
                     within: Duration::from_secs(15),
                     to: None,
-                }),
+                })),
             ),
             (
                 "MIGRATING",

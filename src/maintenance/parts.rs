@@ -1,25 +1,6 @@
-//! Work that makes the replies of a server slow, and the parts of the server that it is about.
+//! The parts of a server that announced work is about.
 
 use std::collections::BTreeSet;
-
-/// Work that makes replies slow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Work {
-    /// A shard moves to another machine.
-    Migration,
-    Failover,
-    /// Slots of a cluster move to another node.
-    SlotMigration,
-}
-
-/// Work as it is announced, at its begin and at its end.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Announced {
-    pub(crate) work: Work,
-    /// The number of the announcement.
-    pub(crate) number: u64,
-    pub(crate) parts: Parts,
-}
 
 /// The parts of a server that an announcement names.
 #[derive(Clone, Debug, PartialEq, Eq)]
