@@ -19,7 +19,7 @@ use crate::common::{
 };
 
 /// A server that announces what it is told to.
-struct Node {
+pub(crate) struct Node {
     server: Arc<ScriptedServer>,
     stage: Arc<Stage>,
 }
@@ -27,7 +27,7 @@ struct Node {
 #[derive(Default)]
 struct Stage {
     announcements: Mutex<Vec<Vec<u8>>>,
-    /// Comes before the reply to the first PING of a connection, in its greeting.
+    /// Comes before the reply to the PING of the next greeting.
     at_ping: Mutex<Option<Vec<u8>>>,
     /// How long each reply takes, in milliseconds.
     delay: AtomicU64,
@@ -35,25 +35,29 @@ struct Stage {
 }
 
 impl Node {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let stage = Arc::<Stage>::default();
         let of_script = stage.clone();
         let script = Script::sessions(move || {
             let stage = of_script.clone();
             let mut told = stage.announcements.lock().unwrap().len();
+            let mut is_greeted = false;
             move |command: &[Vec<u8>]| {
-                if let Some(mut greeting) = handshake(command) {
-                    if command[0] == b"PING" {
-                        let early = stage.at_ping.lock().unwrap().take();
-                        greeting.splice(0..0, early.unwrap_or_default());
-                    }
-                    return Some(greeting);
+                let mut reply = handshake(command);
+                if let Some(greeting) = reply.take_if(|_| !is_greeted) {
+                    is_greeted = command[0] == b"PING";
+                    let early = stage.at_ping.lock().unwrap().take_if(|_| is_greeted);
+                    return Some([early.unwrap_or_default(), greeting].concat());
                 }
+                let reply = match reply {
+                    Some(reply) => reply,
+                    None => bulk(command.get(1)?),
+                };
                 std::thread::sleep(Duration::from_millis(stage.delay.load(SeqCst)));
                 let announcements = stage.announcements.lock().unwrap();
                 let mut answer = announcements[told..].concat();
                 told = announcements.len();
-                answer.extend(bulk(command.get(1)?));
+                answer.extend(reply);
                 (!stage.closes.load(SeqCst)).then_some(answer)
             }
         });
@@ -61,7 +65,7 @@ impl Node {
         Self { server, stage }
     }
 
-    fn announce(&self, words: &[&str]) {
+    pub(crate) fn announce(&self, words: &[&str]) {
         self.stage.announcements.lock().unwrap().push(push(words));
     }
 
@@ -74,8 +78,26 @@ impl Node {
         format!("127.0.0.1:{}", self.server.port())
     }
 
-    fn config(&self) -> DatabaseConfig {
+    pub(crate) fn config(&self) -> DatabaseConfig {
         DatabaseConfig::from_url(self.server.url()).protocol(Protocol::Resp3)
+    }
+
+    /// The same by way of a proxy.
+    pub(crate) fn config_through(&self, proxy: &FaultProxy) -> DatabaseConfig {
+        DatabaseConfig::from_url(proxy.url()).protocol(Protocol::Resp3)
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.server.port()
+    }
+
+    /// From now on each reply after a greeting takes so many milliseconds.
+    pub(crate) fn slow_down(&self, delay: u64) {
+        self.stage.delay.store(delay, SeqCst);
+    }
+
+    pub(crate) fn count(&self, name: &str) -> usize {
+        self.server.count(name)
     }
 
     fn echoes(&self) -> usize {
@@ -134,7 +156,7 @@ impl Load {
     }
 }
 
-async fn echo(main: &Database, text: &str) -> Result<String, Error> {
+pub(crate) async fn echo(main: &Database, text: &str) -> Result<String, Error> {
     main.query(cmd("ECHO").arg(text)).await
 }
 
@@ -628,16 +650,13 @@ async fn row_249_an_announcement_within_the_greeting_is_not_missed() {
     supervisor.shutdown(SOON).await;
 }
 
-/// A cluster of one node, which announces that some of its slots have moved.
-#[tokio::test]
-async fn row_250_moved_slots_are_asked_for() {
-    let port = Arc::new(AtomicU64::new(0));
-    let of_script = port.clone();
-    let node = ScriptedServer::start([Script::answering(move |command| {
+/// The one node of a cluster, which announces that it moves, or that slots of it have moved. All slots are at this port.
+fn cluster_node(slots_at: Arc<AtomicU64>, moves_to: Arc<AtomicU64>) -> ScriptedServer {
+    ScriptedServer::start([Script::answering(move |command| {
         let words: Vec<_> = command.iter().map(|word| word.as_slice()).collect();
         match words[..] {
             [b"CLUSTER", b"SLOTS"] => {
-                let port = of_script.load(SeqCst);
+                let port = slots_at.load(SeqCst);
                 let node = format!("*2\r\n$9\r\n127.0.0.1\r\n:{port}\r\n");
                 format!("*1\r\n*3\r\n:0\r\n:16383\r\n{node}").into_bytes()
             }
@@ -646,13 +665,24 @@ async fn row_250_moved_slots_are_asked_for() {
             }
             [b"GET", b"moved"] => {
                 let triplets = "*1\r\n*3\r\n$3\r\na:1\r\n$3\r\nb:2\r\n$3\r\n1-5\r\n";
-                let push = format!(">3\r\n$9\r\nSMIGRATED\r\n:1\r\n{triplets}$2\r\nno\r\n");
-                push.into_bytes()
+                let push = format!(">3\r\n$9\r\nSMIGRATED\r\n:1\r\n{triplets}");
+                [push.into_bytes(), bulk("no")].concat()
             }
-            _ => b"$2\r\nno\r\n".to_vec(),
+            [b"GET", b"moving"] => {
+                let to = format!("127.0.0.1:{}", moves_to.load(SeqCst));
+                [push(&["MOVING", "1", "60", &to]), bulk("old")].concat()
+            }
+            _ => bulk("new"),
         }
-    })]);
-    port.store(node.port().into(), SeqCst);
+    })])
+}
+
+/// A cluster of one node, which announces that some of its slots have moved.
+#[tokio::test]
+async fn row_250_moved_slots_are_asked_for() {
+    let slots_at = Arc::new(AtomicU64::new(0));
+    let node = cluster_node(slots_at.clone(), Arc::default());
+    slots_at.store(node.port().into(), SeqCst);
     let url = format!("redis+cluster://127.0.0.1:{}?protocol=3", node.port());
     let (supervisor, main) = spawn(DatabaseConfig::from_url(url)).await;
     let get = |key: &'static str| {
@@ -675,5 +705,33 @@ async fn row_250_moved_slots_are_asked_for() {
         eventually_async(limit, "the slots are asked for", || surveys() > before).await;
     }
     get("b").await.expect("a reply");
+    supervisor.shutdown(SOON).await;
+}
+
+#[tokio::test]
+async fn row_255_a_node_of_a_cluster_that_moves_is_left_before_it_goes() {
+    let (slots_at, moves_to) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let old = cluster_node(slots_at.clone(), moves_to.clone());
+    let new = cluster_node(slots_at.clone(), moves_to.clone());
+    slots_at.store(old.port().into(), SeqCst);
+    moves_to.store(new.port().into(), SeqCst);
+    let url = format!("redis+cluster://127.0.0.1:{}?protocol=3", old.port());
+    let (supervisor, main) = spawn(DatabaseConfig::from_url(url)).await;
+    let get =
+        async |key: &str| -> String { main.query(cmd("GET").arg(key)).await.expect("a reply") };
+    get("a").await;
+    assert_eq!(new.accepted(), 0);
+    assert_eq!(get("moving").await, "old");
+    eventually_async(SOON, "the new one is open", || new.accepted() > 0).await;
+    let deadline = Instant::now() + SOON;
+    while new.count("GET") == 0 {
+        get("a").await;
+        assert!(Instant::now() < deadline, "commands go to the new one");
+    }
+    let before = old.count("GET");
+    for _ in 0..10 {
+        get("a").await;
+    }
+    assert_eq!(old.count("GET"), before);
     supervisor.shutdown(SOON).await;
 }

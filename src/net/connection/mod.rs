@@ -396,7 +396,7 @@ impl Connection {
         {
             if request.responder.is_gone() {
                 tally.count(&request.responder, false, |tally| &mut tally.cancelled);
-            } else if request.deadline <= now {
+            } else if self.end_of(&request) <= now {
                 expire(&mut request, tally);
             } else {
                 self.silence.begin(now);
