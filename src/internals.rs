@@ -9,13 +9,17 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use redis::{Cmd, Value};
-use tokio::{io::DuplexStream, sync::oneshot};
+use tokio::{
+    io::DuplexStream,
+    sync::{oneshot, watch},
+};
 
 use crate::{
     Error, Refusal,
     call::{CallEngine, Overrides, args},
     config::{Address, Config, resolve},
     events::{Change, CircuitState, EventHub, HealthEvents, HealthState},
+    maintenance::Bulletin,
     net::{
         Connection, Dialler, Established, Executor, FixedAddress, InFlight, Link, Origin, PushSlot,
         ServerInfo, SocketConnector, codec, transport::Transport,
@@ -210,6 +214,15 @@ pub struct Line(CallEngine);
 impl Line {
     /// Runs the connection on the tokio runtime that this is called in, until the line is dropped.
     pub fn open(stream: DuplexStream) -> Self {
+        Self::with(stream, false)
+    }
+
+    /// The same with a server that announces its maintenance.
+    pub fn open_with_announcements(stream: DuplexStream) -> Self {
+        Self::with(stream, true)
+    }
+
+    fn with(stream: DuplexStream, announces: bool) -> Self {
         let config = Config::single("redis://localhost");
         let settings = resolve(config).expect("BUG: the defaults are valid");
         // Unused: the connection is already there.
@@ -233,7 +246,7 @@ impl Line {
             login: None,
             input: bytes::BytesMut::new(),
             early: Vec::new(),
-            announces: false,
+            announces,
         };
         // The connection is not stopped: it drains when its mailbox is dropped with the line.
         let (_, stop) = oneshot::channel();
@@ -247,7 +260,7 @@ impl Line {
                 saturated: None,
                 unsent: None,
                 pushes: PushSlot::default(),
-                announcements: None,
+                bulletin: announces.then(|| watch::channel(Bulletin::default()).0),
             },
         );
         tokio::spawn(connection.run());

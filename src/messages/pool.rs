@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::{
     config::{Address, DatabaseSettings},
-    maintenance::Announcement,
+    maintenance::Moving,
     net::{ConnectionExit, DialError, Established, LoginNote},
 };
 
@@ -29,12 +29,17 @@ pub(crate) struct Release {
 #[rtype(result = "()")]
 pub(crate) struct Saturated;
 
-/// A server announces its maintenance on the connection with this id.
+/// A server has announced its maintenance on the connection with this id.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) struct Announced {
     pub(crate) id: u64,
-    pub(crate) announcement: Announcement,
+    /// It is new that the server moves.
+    pub(crate) moving: Option<Moving>,
+    /// It is new that slots of a cluster have moved.
+    pub(crate) slots_have_moved: bool,
+    /// The number of works that are under way and make replies slow.
+    pub(crate) works: usize,
 }
 
 /// Try to open a connection after this pause, unless there is one.

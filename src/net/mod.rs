@@ -37,6 +37,7 @@ pub(crate) use connection::{
 };
 pub(crate) use dial::{
     DialError, Dialler, Established, LoginNote, ServerInfo, ServerProgram, WhileLoading,
+    WhileMoving,
 };
 pub(crate) use executor::Executor;
 pub(crate) use in_flight::{AtLimit, Full, InFlight};

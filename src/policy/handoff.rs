@@ -1,35 +1,29 @@
-//! What follows when servers announce their maintenance: when a successor of the connections is opened, and on which
-//! connections slow replies are no fault.
+//! What follows when servers announce that they move: when a successor of the connections is opened, and how long slow
+//! replies on connections are no fault.
 //!
 //! It is a machine without a clock. Its shell is the pool actor.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::VecDeque,
     time::{Duration, Instant},
 };
 
-/// Something that has happened. `A` is an address, and `K` a kind of work that makes replies slow.
+/// Something that has happened. `A` is an address.
 #[derive(Debug)]
-pub(crate) enum Event<A, K> {
+pub(crate) enum Event<A> {
     /// The server of this connection goes within this time, to this address or to where the present one leads then.
     Moving {
         id: u64,
         within: Duration,
         to: Option<A>,
     },
-    /// Replies on this connection may be slow from about this time on.
-    Begins {
+    /// A connection was opened, which leads to this address. The numbers of connections grow.
+    Opened {
         id: u64,
-        work: K,
-        within: Duration,
+        at: A,
+        /// A shared connection is the successor of those before, also where the new address could not be reached.
+        is_shared: bool,
     },
-    /// That is over.
-    Ended {
-        id: u64,
-        work: K,
-    },
-    /// A connection was opened. The numbers of connections grow.
-    Opened(u64),
     ConnectionEnded(u64),
     /// The settings lead elsewhere, so that an announcement of before concerns no dial any more.
     Renewed,
@@ -40,8 +34,8 @@ pub(crate) enum Event<A, K> {
 /// Something to do.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Action<A> {
-    /// Slow replies on this connection are no fault until then. Without a time, they are again.
-    Relax { id: u64, until: Option<Instant> },
+    /// Slow replies on this connection are no fault until then.
+    Relax { id: u64, until: Instant },
     /// Open a successor of all connections, then take these out of service. Until then dials lead to this address, if there
     /// is one.
     HandOff { to: Option<A>, until: Instant },
@@ -51,22 +45,18 @@ pub(crate) enum Action<A> {
 
 /// A server that goes sooner than this is given this time: the name of a host follows it a little later.
 const LEAST: Duration = Duration::from_secs(10);
-/// Work that has begun ends after this time, if the server does not say so.
-const LONGEST_WORK: Duration = Duration::from_secs(10 * 60);
 /// The time between two handoffs, so that a server which announces one on each new connection is not dialled in a
 /// tight loop.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// The announcements that concern one pool.
-pub(crate) struct Handoff<A, K> {
+/// The announced moves that concern one pool.
+pub(crate) struct Handoff<A> {
     /// The handoff to begin at this time.
     planned: Option<(Instant, Move<A>)>,
     /// The last one that was begun.
     present: Option<Begun<A>>,
     /// The connection that was opened last.
     newest: u64,
-    /// Until when slow replies on connections are no fault, and why.
-    relaxed: HashMap<u64, Vec<(Cause<K>, Instant)>>,
     actions: VecDeque<Action<A>>,
 }
 
@@ -80,39 +70,35 @@ struct Begun<A> {
     moved: Move<A>,
     /// Connections up to this one were opened before.
     newest_before: u64,
+    /// Later ones that lead to where the server was.
+    behind: Vec<u64>,
     is_done: bool,
 }
 
-#[derive(PartialEq)]
-enum Cause<K> {
-    Move,
-    Work(K),
+impl<A> Begun<A> {
+    /// Whether this connection does not lead to where the server goes.
+    fn leaves_behind(&self, id: u64) -> bool {
+        id <= self.newest_before || self.behind.contains(&id)
+    }
 }
 
-impl<A, K> Default for Handoff<A, K> {
+impl<A> Default for Handoff<A> {
     fn default() -> Self {
         Self {
             planned: None,
             present: None,
             newest: 0,
-            relaxed: HashMap::new(),
             actions: VecDeque::new(),
         }
     }
 }
 
-impl<A: Clone + PartialEq, K: PartialEq> Handoff<A, K> {
-    pub(crate) fn on(&mut self, event: Event<A, K>, now: Instant) {
+impl<A: Clone + PartialEq> Handoff<A> {
+    pub(crate) fn on(&mut self, event: Event<A>, now: Instant) {
         match event {
             Event::Moving { id, within, to } => self.moving(id, within, to, now),
-            Event::Begins { id, work, within } => {
-                self.relax(id, Cause::Work(work), now + within + LONGEST_WORK);
-            }
-            Event::Ended { id, work } => self.end(id, &Cause::Work(work)),
-            Event::Opened(id) => self.opened(id, now),
-            Event::ConnectionEnded(id) => {
-                self.relaxed.remove(&id);
-            }
+            Event::Opened { id, at, is_shared } => self.opened(id, &at, is_shared, now),
+            Event::ConnectionEnded(id) => self.ended(id),
             Event::Renewed => (self.planned, self.present) = (None, None),
             Event::Woken => {}
         }
@@ -131,7 +117,7 @@ impl<A: Clone + PartialEq, K: PartialEq> Handoff<A, K> {
 
     fn moving(&mut self, id: u64, within: Duration, to: Option<A>, now: Instant) {
         let until = now + within.max(LEAST);
-        self.relax(id, Cause::Move, until);
+        self.relax(id, until);
         if self.is_told_again(id, &to) {
             return;
         }
@@ -152,7 +138,7 @@ impl<A: Clone + PartialEq, K: PartialEq> Handoff<A, K> {
             .as_ref()
             .is_some_and(|(_, planned)| planned.to == *to);
         let is_begun = self.present.as_ref().is_some_and(|present| {
-            id <= present.newest_before && (present.is_done || present.moved.to == *to)
+            present.leaves_behind(id) && (present.is_done || present.moved.to == *to)
         });
         is_planned || is_begun
     }
@@ -169,16 +155,21 @@ impl<A: Clone + PartialEq, K: PartialEq> Handoff<A, K> {
             at: now,
             moved,
             newest_before: self.newest,
+            behind: Vec::new(),
             is_done: false,
         });
     }
 
-    fn opened(&mut self, id: u64, now: Instant) {
+    fn opened(&mut self, id: u64, at: &A, is_shared: bool, now: Instant) {
         self.newest = self.newest.max(id);
         let Some(present) = &mut self.present else {
             return;
         };
-        if !present.is_done && id > present.newest_before {
+        let is_there = present.moved.to.as_ref().is_none_or(|to| to == at);
+        if !is_there {
+            present.behind.push(id);
+        }
+        if !present.is_done && id > present.newest_before && (is_there || is_shared) {
             present.is_done = true;
             let to = present.moved.to.clone();
             self.actions.push_back(Action::HandedOff { id, to });
@@ -186,27 +177,17 @@ impl<A: Clone + PartialEq, K: PartialEq> Handoff<A, K> {
         // The new server may still have much to do.
         let until = present.moved.until;
         if now < until {
-            self.relax(id, Cause::Move, until);
+            self.relax(id, until);
         }
     }
 
-    fn relax(&mut self, id: u64, cause: Cause<K>, until: Instant) {
-        let causes = self.relaxed.entry(id).or_default();
-        causes.retain(|(known, _)| *known != cause);
-        causes.push((cause, until));
-        self.tell_relaxed(id);
-    }
-
-    fn end(&mut self, id: u64, cause: &Cause<K>) {
-        if let Some(causes) = self.relaxed.get_mut(&id) {
-            causes.retain(|(known, _)| known != cause);
-            self.tell_relaxed(id);
+    fn ended(&mut self, id: u64) {
+        if let Some(present) = &mut self.present {
+            present.behind.retain(|behind| *behind != id);
         }
     }
 
-    fn tell_relaxed(&mut self, id: u64) {
-        let causes = self.relaxed.get(&id);
-        let until = causes.and_then(|causes| causes.iter().map(|(_, until)| *until).max());
+    fn relax(&mut self, id: u64, until: Instant) {
         self.actions.push_back(Action::Relax { id, until });
     }
 }

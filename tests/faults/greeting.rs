@@ -451,6 +451,63 @@ async fn row_55_a_protocol_that_was_missing_is_found_again() {
     supervisor.shutdown(SOON).await;
 }
 
+/// A peer that reads the whole greeting before it hangs up answers none of it. Here it dislikes one command.
+fn reading_all(disliked: &'static str) -> Script {
+    Script::sessions(move || {
+        let (mut held, mut dislikes) = (Vec::new(), false);
+        move |command: &[Vec<u8>]| {
+            let name = name(command);
+            dislikes |= name == disliked;
+            held.extend(answer(command, |_, _| None)?);
+            match &*name {
+                "PING" | "GET" if dislikes => HANG_UP,
+                "PING" | "GET" => Some(std::mem::take(&mut held)),
+                _ => SILENCE,
+            }
+        }
+    })
+}
+
+/// The names that a connection has told.
+fn introductions(peer: &ScriptedServer, connection: usize) -> Vec<String> {
+    let seen = peer.seen_on(connection);
+    let names = seen.iter().map(|command| name(command));
+    names.filter(|name| name.starts_with("CLIENT")).collect()
+}
+
+const NAMES: [&str; 3] = ["CLIENT SETNAME", "CLIENT SETINFO", "CLIENT SETINFO"];
+
+/// Announcements are the latest of what a greeting asks for, so they are left out before names are.
+#[tokio::test]
+async fn row_53_a_peer_that_hangs_up_at_announcements_alone_is_told_all_names() {
+    let peer = ScriptedServer::start([reading_all("CLIENT MAINT_NOTIFICATIONS")]);
+    let main = DatabaseConfig::from_url(peer.url()).protocol(Protocol::Resp3);
+    let (supervisor, main) = spawn(main).await;
+    assert_eq!(get(&main).await, "a value");
+    let _lease = main.lease().await.expect("a lease");
+    for connection in [peer.accepted() - 2, peer.accepted() - 1] {
+        assert_eq!(introductions(&peer, connection), NAMES);
+    }
+    supervisor.shutdown(SOON).await;
+}
+
+/// Two servers behind one address, of which one is going away: every other connection ends early.
+#[tokio::test]
+async fn row_55_one_of_two_servers_that_is_going_away_changes_no_greeting() {
+    let leaving = Script::sessions(|| |_: &[Vec<u8>]| HANG_UP);
+    let staying = Script::sessions(|| |command: &[Vec<u8>]| answer(command, |_, _| None));
+    let scripts = [leaving, staying.clone()].into_iter().cycle().take(20);
+    let peer = ScriptedServer::start(scripts);
+    for protocol in [Protocol::Resp2, Protocol::Resp3] {
+        let main = DatabaseConfig::from_url(peer.url()).protocol(protocol);
+        let (supervisor, main) = spawn(main).await;
+        assert_eq!(get(&main).await, "a value");
+        let told = introductions(&peer, peer.accepted() - 1);
+        assert_eq!(told[..3], NAMES, "{protocol:?}");
+        supervisor.shutdown(SOON).await;
+    }
+}
+
 /// A server that was stalled for most of the time of a dial is no server that does not accept HELLO.
 #[tokio::test]
 async fn row_55_a_server_that_stalls_during_the_greeting_gets_the_whole_one() {

@@ -19,7 +19,7 @@ use crate::common::{
 };
 
 /// A server that announces what it is told to.
-struct Node {
+pub(crate) struct Node {
     server: Arc<ScriptedServer>,
     stage: Arc<Stage>,
 }
@@ -27,7 +27,7 @@ struct Node {
 #[derive(Default)]
 struct Stage {
     announcements: Mutex<Vec<Vec<u8>>>,
-    /// Comes before the reply to the first PING of a connection, in its greeting.
+    /// Comes before the reply to the PING of the next greeting.
     at_ping: Mutex<Option<Vec<u8>>>,
     /// How long each reply takes, in milliseconds.
     delay: AtomicU64,
@@ -35,25 +35,29 @@ struct Stage {
 }
 
 impl Node {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let stage = Arc::<Stage>::default();
         let of_script = stage.clone();
         let script = Script::sessions(move || {
             let stage = of_script.clone();
             let mut told = stage.announcements.lock().unwrap().len();
+            let mut is_greeted = false;
             move |command: &[Vec<u8>]| {
-                if let Some(mut greeting) = handshake(command) {
-                    if command[0] == b"PING" {
-                        let early = stage.at_ping.lock().unwrap().take();
-                        greeting.splice(0..0, early.unwrap_or_default());
-                    }
-                    return Some(greeting);
+                let mut reply = handshake(command);
+                if let Some(greeting) = reply.take_if(|_| !is_greeted) {
+                    is_greeted = command[0] == b"PING";
+                    let early = stage.at_ping.lock().unwrap().take_if(|_| is_greeted);
+                    return Some([early.unwrap_or_default(), greeting].concat());
                 }
+                let reply = match reply {
+                    Some(reply) => reply,
+                    None => bulk(command.get(1)?),
+                };
                 std::thread::sleep(Duration::from_millis(stage.delay.load(SeqCst)));
                 let announcements = stage.announcements.lock().unwrap();
                 let mut answer = announcements[told..].concat();
                 told = announcements.len();
-                answer.extend(bulk(command.get(1)?));
+                answer.extend(reply);
                 (!stage.closes.load(SeqCst)).then_some(answer)
             }
         });
@@ -61,7 +65,7 @@ impl Node {
         Self { server, stage }
     }
 
-    fn announce(&self, words: &[&str]) {
+    pub(crate) fn announce(&self, words: &[&str]) {
         self.stage.announcements.lock().unwrap().push(push(words));
     }
 
@@ -74,8 +78,26 @@ impl Node {
         format!("127.0.0.1:{}", self.server.port())
     }
 
-    fn config(&self) -> DatabaseConfig {
+    pub(crate) fn config(&self) -> DatabaseConfig {
         DatabaseConfig::from_url(self.server.url()).protocol(Protocol::Resp3)
+    }
+
+    /// The same by way of a proxy.
+    pub(crate) fn config_through(&self, proxy: &FaultProxy) -> DatabaseConfig {
+        DatabaseConfig::from_url(proxy.url()).protocol(Protocol::Resp3)
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.server.port()
+    }
+
+    /// From now on each reply after a greeting takes so many milliseconds.
+    pub(crate) fn slow_down(&self, delay: u64) {
+        self.stage.delay.store(delay, SeqCst);
+    }
+
+    pub(crate) fn count(&self, name: &str) -> usize {
+        self.server.count(name)
     }
 
     fn echoes(&self) -> usize {
@@ -134,7 +156,7 @@ impl Load {
     }
 }
 
-async fn echo(main: &Database, text: &str) -> Result<String, Error> {
+pub(crate) async fn echo(main: &Database, text: &str) -> Result<String, Error> {
     main.query(cmd("ECHO").arg(text)).await
 }
 
@@ -251,15 +273,21 @@ async fn row_242_without_an_address_the_present_one_is_dialled_after_half_of_the
 #[tokio::test]
 async fn row_243_slow_replies_during_maintenance_are_no_fault() {
     for (begins, ends) in [
-        ("MIGRATING", "MIGRATED"),
-        ("FAILING_OVER", "FAILED_OVER"),
-        ("SMIGRATING", "SMIGRATED"),
+        (
+            &["MIGRATING", "1", "2", "[\"1\"]"][..],
+            ["MIGRATED", "2", "[\"1\"]"],
+        ),
+        (&["FAILING_OVER", "1", "2"], ["FAILED_OVER", "2", "7"]),
+        (
+            &["SMIGRATING", "1", "5,70-90"],
+            ["SMIGRATED", "2", "5,70-90"],
+        ),
     ] {
         let node = Node::start();
         let limit = Duration::from_millis(100);
         let main = node.config().attempt_timeout(limit);
         let (supervisor, main) = spawn(main).await;
-        node.announce(&[begins, "1", "2", "[\"1\"]"]);
+        node.announce(begins);
         echo(&main, "a").await.expect("the announcement");
         node.stage.delay.store(300, SeqCst);
         for _ in 0..3 {
@@ -274,17 +302,63 @@ async fn row_243_slow_replies_during_maintenance_are_no_fault() {
         assert_eq!(
             (present.slow, present.health),
             (0, HealthState::Healthy),
-            "{begins}"
+            "{begins:?}"
         );
-        assert_eq!((present.pool.opened, present.pool.lost), (1, 0), "{begins}");
+        assert_eq!(
+            (present.pool.opened, present.pool.lost),
+            (1, 0),
+            "{begins:?}"
+        );
 
-        node.announce(&[ends, "2", "[\"1\"]"]);
+        node.announce(&ends);
         echo(&main, "d").await.expect("the end is announced");
         echo(&main, "e").await.expect("a slow reply");
         let slow = || stats(&supervisor).slow;
-        assert!(slow() > 0, "{ends}: a slow reply counts again");
+        assert!(slow() > 0, "{ends:?}: a slow reply counts again");
         supervisor.shutdown(SOON).await;
     }
+}
+
+/// Several shards of one server migrate at the same time, and one of them is there sooner.
+#[tokio::test]
+async fn row_243_slow_replies_are_no_fault_until_the_last_shard_has_moved() {
+    for [first, second] in [["[\"1\"]", "[\"2\"]"], ["", ""]] {
+        let node = Node::start();
+        let main = node.config().attempt_timeout(Duration::from_millis(100));
+        let (supervisor, main) = spawn(main).await;
+        node.announce(&["MIGRATING", "1", "2", first]);
+        node.announce(&["MIGRATING", "2", "2", second]);
+        node.announce(&["MIGRATED", "3", first]);
+        echo(&main, "a").await.expect("the announcements");
+        node.stage.delay.store(300, SeqCst);
+        echo(&main, "b").await.expect("a slow reply");
+        assert_eq!(stats(&supervisor).slow, 0, "the second one is under way");
+        node.announce(&["MIGRATED", "4", second]);
+        echo(&main, "c").await.expect("the end is announced");
+        echo(&main, "d").await.expect("a slow reply");
+        assert!(stats(&supervisor).slow > 0);
+        supervisor.shutdown(SOON).await;
+    }
+}
+
+/// A burst within one turn of the connection, of which the last announcement is the one that matters.
+#[tokio::test]
+async fn row_243_an_end_behind_many_announcements_is_heard() {
+    let node = Node::start();
+    let main = node.config().attempt_timeout(Duration::from_millis(100));
+    let (supervisor, main) = spawn(main).await;
+    node.announce(&["MIGRATING", "1", "2", "first"]);
+    for shard in 0..200 {
+        let shard = shard.to_string();
+        node.announce(&["MIGRATING", "2", "2", &shard]);
+        node.announce(&["MIGRATED", "3", &shard]);
+    }
+    node.announce(&["MIGRATED", "4", "first"]);
+    echo(&main, "a").await.expect("the announcements");
+    node.stage.delay.store(300, SeqCst);
+    echo(&main, "b").await.expect("a slow reply");
+    assert!(stats(&supervisor).slow > 0, "all is over");
+    supervisor.shutdown(SOON).await;
 }
 
 /// The same replies without an announcement open the circuit, so the test above can fail.
@@ -461,6 +535,78 @@ async fn row_247_an_address_where_no_server_answers_takes_nothing_from_callers()
     supervisor.shutdown(SOON).await;
 }
 
+/// A peer that accepts and says nothing takes the whole time of a dial, as a network that swallows packets does.
+#[tokio::test]
+async fn row_247_an_address_that_swallows_packets_delays_no_lease() {
+    let node = Node::start();
+    let silent = ScriptedServer::start([Script::silent()]);
+    let limit = Duration::from_secs(8);
+    let main = node.config().connect_timeout(limit);
+    let main = main.command_timeout(4 * limit).acquire_timeout(limit / 2);
+    let (supervisor, main) = spawn(main).await;
+    node.announce(&["MOVING", "1", "60", &format!("127.0.0.1:{}", silent.port())]);
+    echo(&main, "a").await.expect("the announcement");
+    let is_dialled = || silent.accepted() > 0;
+    eventually_async(SOON, "the new address is dialled", is_dialled).await;
+    let mut leases = Vec::new();
+    for _ in 0..3 {
+        let mut lease = main.lease().await.expect("a lease at the old address");
+        let reply: String = lease.query(cmd("ECHO").arg("b")).await.expect("a reply");
+        assert_eq!(reply, "b");
+        leases.push(lease);
+    }
+    assert_eq!((node.echoes(), silent.accepted()), (4, 1));
+    drop(leases);
+
+    // The last shared connection goes while the new address is dialled.
+    node.stage.closes.store(true, SeqCst);
+    let _ = echo(&main, "c").await;
+    node.stage.closes.store(false, SeqCst);
+    let hasty = main.patient().with_timeout(3 * limit / 4);
+    assert_eq!(echo(&hasty, "d").await.expect("the old address"), "d");
+    supervisor.shutdown(SOON).await;
+}
+
+/// A server that is not ready yet, although its address was told.
+#[tokio::test]
+async fn row_247_leases_of_meanwhile_move_when_the_new_address_answers() {
+    let old = Node::start();
+    let accepts = Arc::<OnceLock<()>>::default();
+    let greets = accepts.clone();
+    let slow = ScriptedServer::start([Script::answering_all(move |command| {
+        if command[0] == b"HELLO" {
+            greets.wait();
+        }
+        handshake(command).unwrap_or_else(|| bulk(&command[1]))
+    })]);
+    let main = old.config().connect_timeout(SOON).command_timeout(3 * SOON);
+    let (supervisor, main) = spawn(main).await;
+    let announcement = ["MOVING", "1", "60", &format!("127.0.0.1:{}", slow.port())];
+    old.announce(&announcement);
+    echo(&main, "a").await.expect("the announcement");
+    eventually_async(SOON, "the successor is dialled", || slow.count("HELLO") > 0).await;
+    let idle = main.lease().await.expect("a lease at the old address");
+    let mut lease = main.lease().await.expect("a lease at the old address");
+    drop(idle);
+    // It is told as well, which begins no other move.
+    old.announce(&announcement);
+    let reply: String = lease.query(cmd("ECHO").arg("b")).await.expect("a reply");
+    assert_eq!((reply.as_str(), old.echoes()), ("b", 2));
+    accepts.set(()).expect("once");
+    // The shared one, and the idle one.
+    let are_moved = || stats(&supervisor).pool.evicted.moved == 2;
+    eventually_async(SOON, "the idle one is replaced as well", are_moved).await;
+    drop(lease);
+    eventually_async(SOON, "the old address is left", || old.server.open() == 0).await;
+    let pool = stats(&supervisor).pool;
+    assert_eq!((pool.handoffs, pool.evicted.moved, pool.lost), (1, 3, 0));
+    let mut lease = main.lease().await.expect("a lease at the new address");
+    let reply: String = lease.query(cmd("ECHO").arg("c")).await.expect("a reply");
+    assert_eq!((reply.as_str(), slow.count("ECHO")), ("c", 1));
+    drop(lease);
+    supervisor.shutdown(SOON).await;
+}
+
 #[tokio::test]
 async fn row_248_a_lease_stays_where_it_is_until_it_is_given_back() {
     let (old, new) = (Node::start(), Node::start());
@@ -504,16 +650,13 @@ async fn row_249_an_announcement_within_the_greeting_is_not_missed() {
     supervisor.shutdown(SOON).await;
 }
 
-/// A cluster of one node, which announces that some of its slots have moved.
-#[tokio::test]
-async fn row_250_moved_slots_are_asked_for() {
-    let port = Arc::new(AtomicU64::new(0));
-    let of_script = port.clone();
-    let node = ScriptedServer::start([Script::answering(move |command| {
+/// The one node of a cluster, which announces that it moves, or that slots of it have moved. All slots are at this port.
+fn cluster_node(slots_at: Arc<AtomicU64>, moves_to: Arc<AtomicU64>) -> ScriptedServer {
+    ScriptedServer::start([Script::answering(move |command| {
         let words: Vec<_> = command.iter().map(|word| word.as_slice()).collect();
         match words[..] {
             [b"CLUSTER", b"SLOTS"] => {
-                let port = of_script.load(SeqCst);
+                let port = slots_at.load(SeqCst);
                 let node = format!("*2\r\n$9\r\n127.0.0.1\r\n:{port}\r\n");
                 format!("*1\r\n*3\r\n:0\r\n:16383\r\n{node}").into_bytes()
             }
@@ -522,13 +665,24 @@ async fn row_250_moved_slots_are_asked_for() {
             }
             [b"GET", b"moved"] => {
                 let triplets = "*1\r\n*3\r\n$3\r\na:1\r\n$3\r\nb:2\r\n$3\r\n1-5\r\n";
-                let push = format!(">3\r\n$9\r\nSMIGRATED\r\n:1\r\n{triplets}$2\r\nno\r\n");
-                push.into_bytes()
+                let push = format!(">3\r\n$9\r\nSMIGRATED\r\n:1\r\n{triplets}");
+                [push.into_bytes(), bulk("no")].concat()
             }
-            _ => b"$2\r\nno\r\n".to_vec(),
+            [b"GET", b"moving"] => {
+                let to = format!("127.0.0.1:{}", moves_to.load(SeqCst));
+                [push(&["MOVING", "1", "60", &to]), bulk("old")].concat()
+            }
+            _ => bulk("new"),
         }
-    })]);
-    port.store(node.port().into(), SeqCst);
+    })])
+}
+
+/// A cluster of one node, which announces that some of its slots have moved.
+#[tokio::test]
+async fn row_250_moved_slots_are_asked_for() {
+    let slots_at = Arc::new(AtomicU64::new(0));
+    let node = cluster_node(slots_at.clone(), Arc::default());
+    slots_at.store(node.port().into(), SeqCst);
     let url = format!("redis+cluster://127.0.0.1:{}?protocol=3", node.port());
     let (supervisor, main) = spawn(DatabaseConfig::from_url(url)).await;
     let get = |key: &'static str| {
@@ -551,5 +705,33 @@ async fn row_250_moved_slots_are_asked_for() {
         eventually_async(limit, "the slots are asked for", || surveys() > before).await;
     }
     get("b").await.expect("a reply");
+    supervisor.shutdown(SOON).await;
+}
+
+#[tokio::test]
+async fn row_255_a_node_of_a_cluster_that_moves_is_left_before_it_goes() {
+    let (slots_at, moves_to) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let old = cluster_node(slots_at.clone(), moves_to.clone());
+    let new = cluster_node(slots_at.clone(), moves_to.clone());
+    slots_at.store(old.port().into(), SeqCst);
+    moves_to.store(new.port().into(), SeqCst);
+    let url = format!("redis+cluster://127.0.0.1:{}?protocol=3", old.port());
+    let (supervisor, main) = spawn(DatabaseConfig::from_url(url)).await;
+    let get =
+        async |key: &str| -> String { main.query(cmd("GET").arg(key)).await.expect("a reply") };
+    get("a").await;
+    assert_eq!(new.accepted(), 0);
+    assert_eq!(get("moving").await, "old");
+    eventually_async(SOON, "the new one is open", || new.accepted() > 0).await;
+    let deadline = Instant::now() + SOON;
+    while new.count("GET") == 0 {
+        get("a").await;
+        assert!(Instant::now() < deadline, "commands go to the new one");
+    }
+    let before = old.count("GET");
+    for _ in 0..10 {
+        get("a").await;
+    }
+    assert_eq!(old.count("GET"), before);
     supervisor.shutdown(SOON).await;
 }

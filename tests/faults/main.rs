@@ -25,6 +25,7 @@ mod logging;
 mod order;
 mod patience;
 mod pushes;
+mod questions;
 mod recovery;
 mod refusals;
 mod replicas;

@@ -85,10 +85,14 @@ async fn ask(database: &DatabaseState) -> Result<Answers, DialError> {
         saturated: None,
         unsent: None,
         pushes: PushSlot::default(),
-        announcements: None,
+        bulletin: None,
     };
-    let (mailbox, _, connection) =
+    let (mailbox, activity, connection) =
         Connection::new(established, &settings, Arc::new(Uncounted), link);
+    if let Some(route) = &*database.parking.routes() {
+        // Maintenance was announced before it was opened.
+        activity.relax(route.least_loaded().activity.relaxed_until());
+    }
     let ping = database.dialler.question();
     let questions = put(mailbox, &ping, settings.attempt_timeout);
     let (_, answers) = join(connection.run(), questions).await;

@@ -28,7 +28,7 @@ pub(super) struct Held {
     stop: Option<oneshot::Sender<CloseReason>>,
     /// The way to it, while it is in service. A connection ends when its mailbox is held by none.
     pub(super) route: Option<Arc<Route>>,
-    lane: Lane,
+    pub(super) lane: Lane,
     /// It outlasts the route, for the last replies.
     pub(super) activity: Arc<Activity>,
     /// Where it leads.
@@ -73,7 +73,7 @@ impl PoolActor {
             }
             Lane::Leased => (None, None),
         };
-        let announcements = established
+        let bulletin = established
             .announces
             .then(|| self.listen_to_announcements(id, ctx));
         let pushes = PushSlot::default();
@@ -88,7 +88,7 @@ impl PoolActor {
                 saturated,
                 unsent,
                 pushes,
-                announcements,
+                bulletin,
             },
         );
         let task = async move {
@@ -315,6 +315,7 @@ impl Handler<ConnectionEnded> for PoolActor {
             },
             ctx,
         );
+        self.dial_anew_without_routes();
         // Afterwards: a handoff that begins now is about the other connections.
         self.tell_handoff(HandoffEvent::ConnectionEnded(id), ctx);
     }

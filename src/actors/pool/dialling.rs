@@ -5,11 +5,11 @@ use std::sync::Arc;
 use actix::{AsyncContext, Context, Handler};
 use tokio::{task::AbortHandle, time::Instant};
 
-use super::{Event, PoolActor, handoff::HandoffEvent};
+use super::{Event, PoolActor};
 use crate::{
     log::log_line,
     messages::{Dialled, Evidence},
-    net::{DialError, Established, WhileLoading},
+    net::{DialError, Established, WhileLoading, WhileMoving},
     policy::pool::{Lane, Place as _},
     state::{Permit, count},
 };
@@ -22,6 +22,9 @@ pub(super) struct Dialling {
     permit: Arc<Permit>,
     /// It runs on the application's runtime, which may end or lack what it needs.
     on_caller: bool,
+    while_moving: WhileMoving,
+    /// It was ended, to be made anew with the present address beside the new one.
+    begins_anew: bool,
 }
 
 impl PoolActor {
@@ -32,7 +35,12 @@ impl PoolActor {
         ctx: &mut Context<Self>,
     ) -> Result<(), Event> {
         let settings = self.state.settings.share();
-        let dialler = self.state.dialler.clone();
+        let while_moving = match permit.lane() {
+            Lane::Leased => WhileMoving::OldFirst,
+            Lane::Shared if self.routes().next().is_some() => WhileMoving::NewOnly,
+            Lane::Shared => WhileMoving::NewFirst,
+        };
+        let dialler = self.state.dialler.while_moving(while_moving);
         let of_the_task = permit.clone();
         let dial = async move {
             // Its socket counts, also when the pool is gone meanwhile.
@@ -54,6 +62,8 @@ impl PoolActor {
             began: Instant::now(),
             permit,
             on_caller,
+            while_moving,
+            begins_anew: false,
         };
         self.dials.insert(id, dialling);
         let pool = ctx.address();
@@ -81,6 +91,20 @@ impl PoolActor {
             // Its end says nothing about the runtime that it ran on.
             dialling.on_caller = false;
             dialling.task.abort();
+        }
+    }
+
+    /// Where nothing serves any more, callers wait for a dial that may lead to a new address alone.
+    pub(super) fn dial_anew_without_routes(&mut self) {
+        let is_moving = self.state.dialler.is_moving(&self.settings.address);
+        if !is_moving || self.routes().next().is_some() {
+            return;
+        }
+        for dialling in self.dials.values_mut() {
+            if dialling.while_moving == WhileMoving::NewOnly {
+                dialling.begins_anew = true;
+                dialling.task.abort();
+            }
         }
     }
 
@@ -125,6 +149,10 @@ impl Handler<Dialled> for PoolActor {
                 self.state.counters.create_time.record(took);
                 self.open(id, established, permit, ctx)
             }
+            Err(DialError::Cancelled) if dialling.begins_anew => match self.dial(id, permit, ctx) {
+                Ok(()) => return,
+                Err(failed) => failed,
+            },
             // The runtime has ended, or it has no I/O: another one may do.
             Err(DialError::Cancelled | DialError::Panicked) if dialling.on_caller => {
                 self.registry.leave_caller();
@@ -139,7 +167,7 @@ impl Handler<Dialled> for PoolActor {
         self.turn(event, ctx);
         if opened {
             // Afterwards: a handoff that begins now is not ended by a connection of before.
-            self.tell_handoff(HandoffEvent::Opened(id), ctx);
+            self.tell_opened(id, lane, ctx);
         }
     }
 }

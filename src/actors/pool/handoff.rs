@@ -1,24 +1,21 @@
 //! Servers that announce their maintenance.
 
 use actix::{AsyncContext, Context, Handler};
-use tokio::{sync::mpsc, time::Instant};
+use tokio::{sync::watch, time::Instant};
 
 use super::{Event, PoolActor};
 use crate::{
     config::Address,
     identity::PartOf,
     log::log_line,
-    maintenance::{Announcement, Work},
+    maintenance::Bulletin,
     messages::Announced,
-    policy::handoff,
+    policy::{handoff, pool::Lane},
     state::count,
 };
 
-/// More announcements of one connection at a time are dropped.
-const MOST_AT_A_TIME: usize = 16;
-
-pub(super) type Handoff = handoff::Handoff<Address, Work>;
-pub(super) type HandoffEvent = handoff::Event<Address, Work>;
+pub(super) type Handoff = handoff::Handoff<Address>;
+pub(super) type HandoffEvent = handoff::Event<Address>;
 
 impl PoolActor {
     /// Where a connection tells what its server announces.
@@ -26,13 +23,22 @@ impl PoolActor {
         &self,
         id: u64,
         ctx: &mut Context<Self>,
-    ) -> mpsc::Sender<Announcement> {
-        let (announcements, mut said) = mpsc::channel(MOST_AT_A_TIME);
+    ) -> watch::Sender<Bulletin> {
+        let (announcements, mut said) = watch::channel(Bulletin::default());
         let pool = ctx.address();
         actix_rt::spawn(async move {
+            let mut known = Bulletin::default();
             // Until the connection ends, and not faster than they are handled.
-            while let Some(announcement) = said.recv().await {
-                let told = Announced { id, announcement };
+            while said.changed().await.is_ok() {
+                let present = said.borrow_and_update().clone();
+                let is_new = present.moves > known.moves;
+                let told = Announced {
+                    id,
+                    moving: present.moving.clone().filter(|_| is_new),
+                    slots_have_moved: present.slot_moves > known.slot_moves,
+                    works: present.works,
+                };
+                known = present;
                 if pool.send(told).await.is_err() {
                     break;
                 }
@@ -49,15 +55,30 @@ impl PoolActor {
             match action {
                 handoff::Action::Relax { id, until } => {
                     if let Some(held) = self.connections.get(&id) {
-                        held.activity.relax(until.map(Instant::from_std));
+                        held.activity.relax(Instant::from_std(until));
                     }
                 }
                 handoff::Action::HandOff { to, until } => {
                     self.hand_off(to, Instant::from_std(until), ctx);
                 }
-                handoff::Action::HandedOff { id, to } => self.handed_off(id, to.as_ref()),
+                handoff::Action::HandedOff { id, to } => {
+                    self.handed_off(id, to.as_ref(), ctx);
+                }
             }
         }
+    }
+
+    /// A connection has been opened.
+    pub(super) fn tell_opened(&mut self, id: u64, lane: Lane, ctx: &mut Context<Self>) {
+        let Some(held) = self.connections.get(&id) else {
+            return;
+        };
+        let event = HandoffEvent::Opened {
+            id,
+            at: held.address.clone(),
+            is_shared: lane == Lane::Shared,
+        };
+        self.tell_handoff(event, ctx);
     }
 
     fn hand_off(&mut self, to: Option<Address>, until: Instant, ctx: &mut Context<Self>) {
@@ -83,7 +104,7 @@ impl PoolActor {
         self.turn(Event::HandOff, ctx);
     }
 
-    fn handed_off(&self, id: u64, to: Option<&Address>) {
+    fn handed_off(&mut self, id: u64, to: Option<&Address>, ctx: &mut Context<Self>) {
         let Some(held) = self.connections.get(&id) else {
             return;
         };
@@ -100,6 +121,9 @@ impl PoolActor {
             return;
         }
         count(&self.state.counters.handoffs);
+        if let Some(to) = to {
+            self.leave_behind(to, ctx);
+        }
         if self.state.part_of.is_some() {
             // Events are about the databases that the configuration names.
             return;
@@ -107,6 +131,15 @@ impl PoolActor {
         let present = &self.state.settings.load().address;
         let to = to.unwrap_or(present);
         self.registry.announce_handoff(&database, present, to);
+    }
+
+    /// Leases that were opened at the old address meanwhile are replaced as well.
+    fn leave_behind(&mut self, to: &Address, ctx: &mut Context<Self>) {
+        self.state.dialler.has_moved();
+        let behind = self.connections.iter();
+        let behind = behind.filter(|(_, held)| held.lane == Lane::Leased && held.address != *to);
+        let behind = behind.map(|(id, _)| *id).collect();
+        self.turn(Event::LeftBehind(behind), ctx);
     }
 
     /// What the nodes of a cluster serve has changed.
@@ -123,28 +156,31 @@ impl PoolActor {
 impl Handler<Announced> for PoolActor {
     type Result = ();
 
-    fn handle(&mut self, Announced { id, announcement }: Announced, ctx: &mut Context<Self>) {
+    fn handle(&mut self, announced: Announced, ctx: &mut Context<Self>) {
         let database = self.state.name();
-        let shown = format!("{announcement:?}");
-        log_line!(self.registry.log, DEBUG, %database, connection = id, announcement = shown, "maintenance announced");
+        let Announced { id, works, .. } = announced;
+        let moving = announced
+            .moving
+            .as_ref()
+            .map(|moving| format!("{moving:?}"));
+        log_line!(self.registry.log, DEBUG, %database, connection = id, moving, works, "maintenance announced");
         let Some(held) = self.connections.get(&id) else {
             // It has ended.
             return;
         };
+        if announced.slots_have_moved {
+            self.ask_cluster();
+        }
         let is_present = held.endpoint == self.state.settings.load().address;
-        let event = match announcement {
-            // One to another place is replaced anyway.
-            Announcement::Moving { .. } if !is_present || self.pool.is_draining() => return,
-            Announcement::Moving { within, to } => HandoffEvent::Moving { id, within, to },
-            Announcement::Begins { work, within } => HandoffEvent::Begins { id, work, within },
-            Announcement::Ended(work) => {
-                if work == Work::SlotMigration {
-                    self.ask_cluster();
-                }
-                HandoffEvent::Ended { id, work }
-            }
+        // One to another place is replaced anyway.
+        let Some(moving) = announced
+            .moving
+            .filter(|_| is_present && !self.pool.is_draining())
+        else {
+            return;
         };
-        self.tell_handoff(event, ctx);
+        let (within, to) = (moving.within, moving.to);
+        self.tell_handoff(HandoffEvent::Moving { id, within, to }, ctx);
         // The machine may wait for a time.
         self.arm(Instant::now(), ctx);
     }

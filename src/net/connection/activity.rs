@@ -21,8 +21,10 @@ pub(crate) struct Activity {
     last_us: AtomicU64,
     outstanding: AtomicUsize,
     is_blocked: AtomicBool,
-    /// Slow replies are no fault until then; 0 at all other times.
-    relaxed_until_us: AtomicU64,
+    /// The server moves, and slow replies are no fault until then; 0 at all other times.
+    moves_until_us: AtomicU64,
+    /// The same because of work that was announced on the connection.
+    works_until_us: AtomicU64,
     has_asked: AtomicBool,
     /// The server's answer; `None` if it did not say.
     client_id: OnceLock<Option<ClientId>>,
@@ -35,7 +37,8 @@ impl Activity {
             last_us: AtomicU64::new(0),
             outstanding: AtomicUsize::new(0),
             is_blocked: AtomicBool::new(false),
-            relaxed_until_us: AtomicU64::new(0),
+            moves_until_us: AtomicU64::new(0),
+            works_until_us: AtomicU64::new(0),
             has_asked: AtomicBool::new(false),
             client_id: OnceLock::new(),
         }
@@ -64,16 +67,30 @@ impl Activity {
         self.is_blocked.load(Relaxed)
     }
 
-    /// Replies may take longer than usual until then; `None` ends it.
-    pub(crate) fn relax(&self, until: Option<Instant>) {
-        let since_start = |until: Instant| until.saturating_duration_since(self.start);
-        let until = until.map_or(0, |until| since_start(until).as_micros() as u64);
-        self.relaxed_until_us.store(until, Relaxed);
+    /// Replies may take longer than usual until then, because the server moves.
+    pub(crate) fn relax(&self, until: Instant) {
+        self.moves_until_us.store(self.since_start(until), Relaxed);
+    }
+
+    /// The same because of announced work; `None` ends it.
+    pub(super) fn note_works(&self, until: Option<Instant>) {
+        let until = until.map_or(0, |until| self.since_start(until));
+        self.works_until_us.store(until, Relaxed);
+    }
+
+    fn since_start(&self, until: Instant) -> u64 {
+        until.saturating_duration_since(self.start).as_micros() as u64
+    }
+
+    /// Until when replies may take longer than usual. It may be over.
+    pub(crate) fn relaxed_until(&self) -> Instant {
+        let moves = self.moves_until_us.load(Relaxed);
+        let works = self.works_until_us.load(Relaxed);
+        self.start + Duration::from_micros(moves.max(works))
     }
 
     pub(super) fn is_relaxed(&self, now: Instant) -> bool {
-        let until = Duration::from_micros(self.relaxed_until_us.load(Relaxed));
-        now.saturating_duration_since(self.start) < until
+        now < self.relaxed_until()
     }
 
     /// Notes that the server is asked for the name of this connection. Tells whether it is the first time.

@@ -37,7 +37,7 @@ use std::{
 
 use redis::Value;
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{mpsc, oneshot, watch},
     time::Instant,
 };
 
@@ -57,7 +57,7 @@ use super::{
     request::{Mailbox, Origin, Request},
     transport::Transport,
 };
-use crate::{config::DatabaseSettings, maintenance::Announcement};
+use crate::{config::DatabaseSettings, maintenance::Bulletin};
 
 /// Requests are packed for writing up to this many bytes ahead of the socket. A request that is not packed
 /// was provably not sent, so this bounds the requests that a broken connection leaves unknown.
@@ -114,7 +114,8 @@ pub(crate) struct Connection {
     pushes: PushSlot,
     /// Pushes that came before there was a connection.
     early: Vec<Value>,
-    announcements: Option<mpsc::Sender<Announcement>>,
+    announces: bool,
+    bulletin: Option<watch::Sender<Bulletin>>,
     activity: Arc<Activity>,
     counters: Arc<dyn TallySink>,
 }
@@ -132,8 +133,9 @@ pub(crate) struct Link {
     pub(crate) unsent: Option<Box<dyn UnsentSink>>,
     /// The place for the sink of its pushes.
     pub(crate) pushes: PushSlot,
-    /// Takes what the server announces of its maintenance; `None` where it does not, or where that is of no use.
-    pub(crate) announcements: Option<mpsc::Sender<Announcement>>,
+    /// Takes what the server announces of its maintenance and what is not about this connection alone; `None` where that
+    /// is of no use.
+    pub(crate) bulletin: Option<watch::Sender<Bulletin>>,
 }
 
 impl Connection {
@@ -167,7 +169,8 @@ impl Connection {
             saturation: link.saturated.map(Saturation::new),
             pushes: link.pushes,
             early: established.early,
-            announcements: link.announcements,
+            announces: established.announces,
+            bulletin: link.bulletin,
             activity: activity.clone(),
             counters,
         };
@@ -393,7 +396,7 @@ impl Connection {
         {
             if request.responder.is_gone() {
                 tally.count(&request.responder, false, |tally| &mut tally.cancelled);
-            } else if request.deadline <= now {
+            } else if self.end_of(&request) <= now {
                 expire(&mut request, tally);
             } else {
                 self.silence.begin(now);

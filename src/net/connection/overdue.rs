@@ -1,6 +1,6 @@
 //! Deadlines that pass, and the marks after which a command is slow.
 
-use std::{task::Context, time::Duration};
+use std::{mem, task::Context, time::Duration};
 
 use tokio::time::Instant;
 
@@ -116,14 +116,19 @@ impl Connection {
     }
 
     fn expire_queued(&mut self, now: Instant, tally: &mut Tally) -> Option<Instant> {
-        self.queued.retain_mut(|request| {
-            let is_due = request.deadline <= now;
-            if is_due {
+        let mut queued = mem::take(&mut self.queued);
+        let mut next = None;
+        queued.retain_mut(|request| {
+            let end = self.end_of(request);
+            if end <= now {
                 expire(request, tally);
+                return false;
             }
-            !is_due
+            next = next.into_iter().chain([end]).min();
+            true
         });
-        self.queued.iter().map(|request| request.deadline).min()
+        self.queued = queued;
+        next
     }
 }
 

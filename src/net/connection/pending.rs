@@ -32,6 +32,8 @@ pub(crate) struct PendingReplies {
     slow: usize,
     /// Requests become slow later by this, for now.
     slow_extension: Duration,
+    /// Deadlines of this crate's own requests are later by this, for now.
+    own_extension: Duration,
     /// Handed out with each reply.
     origin: Origin,
     subscriptions: Subscriptions,
@@ -115,6 +117,7 @@ impl PendingReplies {
             next_deadline: None,
             slow: 0,
             slow_extension: Duration::ZERO,
+            own_extension: Duration::ZERO,
             subscriptions: Subscriptions::default(),
             introduction: None,
         }
@@ -298,7 +301,7 @@ impl PendingReplies {
     /// Whether a deadline has passed, or a request has become slow.
     pub(crate) fn is_due(&self, now: Instant) -> bool {
         let is_slow = |entry: &Entry| entry.is_slow(now, self.slow_extension);
-        let has_expired = |entry: &Entry| !entry.is_settled && entry.deadline <= now;
+        let has_expired = |entry: &Entry| !entry.is_settled && entry.end(self.own_extension) <= now;
         self.entries.get(self.slow).is_some_and(is_slow)
             || self.next_deadline.is_some_and(|deadline| deadline <= now)
                 && self.entries.iter().any(has_expired)
@@ -312,9 +315,22 @@ impl PendingReplies {
         }
     }
 
-    /// Requests become slow later by this from now on.
-    pub(crate) fn extend_slow(&mut self, extension: Duration) {
-        self.slow_extension = extension;
+    /// From now on requests become slow later by `slow`, and the deadlines of this crate's own ones are later by `own`.
+    pub(crate) fn extend(&mut self, slow: Duration, own: Duration) {
+        self.slow_extension = slow;
+        self.own_extension = own;
+    }
+
+    /// Nothing is extended any more. Own requests that wait have time until then.
+    pub(crate) fn end_extension(&mut self, own_until: Instant) {
+        self.extend(Duration::ZERO, Duration::ZERO);
+        for entry in self.entries.iter_mut() {
+            if entry.responder.is_own() && !entry.is_settled {
+                entry.deadline = entry.deadline.max(own_until);
+                let next = self.next_deadline.get_or_insert(entry.deadline);
+                *next = entry.deadline.min(*next);
+            }
+        }
     }
 
     /// Answers the callers whose deadline has passed, and counts the requests that have become slow. It is
@@ -358,9 +374,10 @@ impl PendingReplies {
         let mut expired = 0;
         self.next_deadline = None;
         for entry in self.entries.iter_mut().filter(|entry| !entry.is_settled) {
-            if entry.deadline > now {
-                let next = self.next_deadline.get_or_insert(entry.deadline);
-                *next = entry.deadline.min(*next);
+            let end = entry.end(self.own_extension);
+            if end > now {
+                let next = self.next_deadline.get_or_insert(end);
+                *next = end.min(*next);
                 continue;
             }
             entry.is_settled = true;
@@ -433,6 +450,15 @@ impl PendingReplies {
 impl Entry {
     fn is_slow(&self, now: Instant, extension: Duration) -> bool {
         self.slow + extension <= now
+    }
+
+    /// When its deadline passes, with this extension of own ones.
+    fn end(&self, own_extension: Duration) -> Instant {
+        if self.responder.is_own() {
+            self.deadline + own_extension
+        } else {
+            self.deadline
+        }
     }
 
     /// Takes a reply. Returns the whole answer if that was the last one.

@@ -6,10 +6,11 @@ use std::{
 };
 
 use redis::{PushKind, Value};
+use tokio::time::Instant;
 
 use super::{Connection, subscriptions};
 use crate::{
-    maintenance::Announcement,
+    maintenance::{Announcement, Bulletin, Work},
     net::{close::CloseReason, codec::Decoded},
 };
 
@@ -88,20 +89,55 @@ impl Connection {
         Ok(())
     }
 
-    /// Tells what the server announces, which is meant for no owner of a sink. Tells whether the push was of that
-    /// kind.
-    pub(super) fn take_announcement(&self, push: &Value) -> bool {
-        let (Some(announcements), Value::Push { kind, data }) = (&self.announcements, push) else {
+    /// Takes what the server announces, which is meant for no owner of a sink. Tells whether the push was of that kind.
+    pub(super) fn take_announcement(&mut self, push: &Value) -> bool {
+        let Value::Push { kind, data } = push else {
             return false;
         };
         let PushKind::Other(kind) = kind else {
             return false;
         };
-        if let Some(announcement) = Announcement::read(kind, data) {
-            // An error means that the pool has gone, or is flooded with them.
-            let _ = announcements.try_send(announcement);
+        if !self.announces || !Announcement::is_kind(kind) {
+            return false;
         }
-        Announcement::is_kind(kind)
+        match Announcement::read(kind, data) {
+            Some(Announcement::Moving(moving)) => self.tell(|bulletin| {
+                bulletin.moving = Some(moving);
+                bulletin.moves += 1;
+            }),
+            Some(Announcement::Begins { work, within }) => {
+                let now = Instant::now();
+                self.relaxation
+                    .works
+                    .begins(work, (now + within).into_std());
+                self.note_works(now);
+            }
+            Some(Announcement::Ended(work)) => {
+                self.relaxation.works.ends(&work);
+                self.note_works(Instant::now());
+                if work.work == Work::SlotMigration {
+                    self.tell(|bulletin| bulletin.slot_moves += 1);
+                }
+            }
+            None => {}
+        }
+        true
+    }
+
+    fn note_works(&mut self, now: Instant) {
+        let works = &self.relaxation.works;
+        let until = works.until().map(Instant::from_std);
+        self.activity.note_works(until);
+        let works = works.len();
+        self.tell(|bulletin| bulletin.works = works);
+        // Whatever waits is looked at in this turn.
+        self.timer.arm(now);
+    }
+
+    fn tell(&self, change: impl FnOnce(&mut Bulletin)) {
+        if let Some(bulletin) = &self.bulletin {
+            bulletin.send_modify(change);
+        }
     }
 
     /// The owner of a sink gets it in order with the messages, and as a reply.

@@ -211,7 +211,7 @@ impl Rig {
                 saturated: None,
                 unsent: Some(Box::new(returned.clone())),
                 pushes: slot,
-                announcements: None,
+                bulletin: None,
             },
         );
         let mut rig = Self {

@@ -40,6 +40,11 @@ impl Allowance {
         }
     }
 
+    /// The least part.
+    pub(super) fn quarter(self) -> Self {
+        self.share(3)
+    }
+
     pub(super) fn over(&self, step: &'static str) -> DialError {
         let limit = self.limit;
         DialError::TimedOut { step, limit }

@@ -36,7 +36,7 @@ pub(crate) struct Established {
     pub(crate) seen: ServerInfo,
     /// Bytes of pushes that came behind the last answer.
     pub(crate) input: BytesMut,
-    /// Pushes that came between the answers.
+    /// Announcements that came between the answers.
     pub(crate) early: Vec<Value>,
     /// The server announces its maintenance on it.
     pub(crate) announces: bool,

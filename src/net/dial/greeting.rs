@@ -216,7 +216,7 @@ impl<'a> Greeting<'a> {
         reply.map_err(|error| Failed {
             stumble: error
                 .is_about_the_greeting()
-                .then_some((step, Stumble::NoAnswer)),
+                .then_some((step, Stumble::HangUp)),
             error,
         })
     }

@@ -3,7 +3,7 @@
 use std::{io, mem, net::IpAddr, sync::Arc};
 
 use bytes::BytesMut;
-use redis::{Cmd, ServerError, Value};
+use redis::{Cmd, PushKind, ServerError, Value};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{
@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     config::Address,
+    maintenance::Announcement,
     net::{
         codec::{Decoded, Decoder, Limits, ProtocolError},
         transport::Transport,
@@ -26,14 +27,14 @@ const LIMITS: Limits = Limits {
     max_elements: 1024,
 };
 
-/// The most pushes that are kept before there is a connection.
+/// The most announcements that are kept before there is a connection.
 const MOST_EARLY: usize = 16;
 
 pub(super) struct Handshake {
     transport: Box<dyn Transport>,
     input: BytesMut,
     decoder: Decoder,
-    /// Pushes that have come, which may be announcements.
+    /// Announcements that have come.
     early: Vec<Value>,
     /// The command whose reply comes next.
     waits_for: Step,
@@ -101,8 +102,15 @@ impl Handshake {
         }
     }
 
+    /// The latest announcements are kept, so that none is without its end.
     fn note_push(&mut self, push: Value) {
-        if self.early.len() < MOST_EARLY {
+        if let Value::Push { kind, .. } = &push
+            && let PushKind::Other(kind) = kind
+            && Announcement::is_kind(kind)
+        {
+            if self.early.len() == MOST_EARLY {
+                self.early.remove(0);
+            }
             self.early.push(push);
         }
     }

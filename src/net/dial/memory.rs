@@ -106,6 +106,13 @@ impl Memory {
         });
     }
 
+    /// A greeting has worked, and the next dial begins with the whole one all the same.
+    pub(super) fn note(&self, manner: Manner) {
+        let mut recollection = self.lock();
+        recollection.worked = Some(manner);
+        recollection.known = None;
+    }
+
     pub(super) fn forget(&self) {
         self.lock().known = None;
     }
@@ -169,6 +176,10 @@ mod tests {
         assert_eq!(memory.recall(&one, Steps::PING), None);
         memory.forget();
         assert_eq!(memory.recall(&one, WANTED), None);
+        memory.keep(&one, WANTED, manner(Steps::PING), true);
+        memory.note(manner(Steps::HELLO));
+        assert_eq!(memory.recall(&one, WANTED), None, "it proves nothing");
+        assert!(!memory.answers_ping());
     }
 
     #[test]

@@ -3,7 +3,8 @@
 //! - `greeting`: one greeting, and the meaning of its answers · `step`: its commands · `login`: the forms of
 //!   AUTH · `login_cell`: credentials that change · `refusal`: errors that are about a command itself · `handshake`: its bytes
 //! - `securing`: TLS, before the greeting · `diagnosis`: what a peer speaks that understands nothing
-//! - `moved`: where a server has said that it goes · `moving_endpoint`: in which form it is to say it
+//! - `moved`: where a server has said that it goes · `moving_endpoint`: in which form it is to say it · `places`: the
+//!   addresses that one dial tries
 //! - `allowance`: the time of a dial
 //! - `course`: the greetings that one dial tries · `memory`: the one that works
 
@@ -19,6 +20,7 @@ mod login_cell;
 mod memory;
 mod moved;
 mod moving_endpoint;
+mod places;
 mod refusal;
 mod securing;
 mod step;
@@ -26,6 +28,7 @@ mod step;
 pub(crate) use error::DialError;
 pub(crate) use established::{Established, ServerInfo, ServerProgram};
 pub(crate) use login_cell::LoginNote;
+pub(crate) use moved::WhileMoving;
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -43,6 +46,7 @@ use self::{
     login_cell::{LoginCell, logged_in},
     memory::{Manner, Memory},
     moved::Moved,
+    places::PlacesToTry,
     securing::secure,
 };
 use super::{
@@ -80,6 +84,7 @@ pub(crate) struct Dialler {
     memory: Arc<Memory>,
     logins: Arc<LoginCell>,
     moved: Arc<Moved>,
+    while_moving: WhileMoving,
     /// The database by whose name a provider is asked for credentials; `None` for that of the settings.
     whole: Option<Arc<str>>,
     /// It leads to a replica of a cluster, which sends reads to its primary unless it is asked to serve them.
@@ -94,6 +99,7 @@ impl Dialler {
             memory: Arc::default(),
             logins: Arc::default(),
             moved: Arc::default(),
+            while_moving: WhileMoving::default(),
             whole: None,
             is_replica: false,
         }
@@ -112,6 +118,14 @@ impl Dialler {
         Self {
             is_replica: true,
             ..self
+        }
+    }
+
+    /// The same for a dial that takes these addresses while the server moves.
+    pub(crate) fn while_moving(&self, while_moving: WhileMoving) -> Self {
+        Self {
+            while_moving,
+            ..self.clone()
         }
     }
 
@@ -140,10 +154,10 @@ impl Dialler {
             None => (settings, None),
         };
         let mut pause = SENTINELS_POLL;
-        let mut others = self.locator.choices(settings) - 1;
+        let mut places = PlacesToTry::of(self, settings);
         loop {
-            let address = self.locate(settings, time).await?;
-            let time_here = time.share(others);
+            let address = places.next(time).await?;
+            let time_here = places.share(time);
             let dialled = self.dial_at(&address, settings, while_loading, time_here);
             let dialled = dialled.await;
             if dialled.is_err() {
@@ -151,8 +165,8 @@ impl Dialler {
             }
             let is_early = Instant::now() + pause < time.deadline;
             match dialled {
-                // Another node of the cluster may be well.
-                Err(_) if others > 0 => others -= 1,
+                // It may be well at another one.
+                Err(_) if places.has_more() => {}
                 // A failover is under way, or a sentinel lags behind.
                 Err(DialError::NotPrimary(_)) if is_early => {
                     sleep(pause).await;
@@ -183,6 +197,16 @@ impl Dialler {
         self.moved.set(from, to, until);
     }
 
+    /// Whether the server of this address moves, and nothing has answered at the new one yet.
+    pub(crate) fn is_moving(&self, address: &Address) -> bool {
+        self.moved.places(address, WhileMoving::NewFirst).len() > 1
+    }
+
+    /// A connection to the new address of a server that moves is open.
+    pub(crate) fn has_moved(&self) {
+        self.moved.confirm();
+    }
+
     /// A dial has failed, while other connections serve or not. Where the server has said that it moves, the next one may
     /// take the other address.
     pub(crate) fn failed_beside(&self, serves: bool) {
@@ -211,9 +235,13 @@ impl Dialler {
                     manner.login = greeted.login;
                     if course.succeeded() {
                         let manner = manner.refusing(greeted.refused);
-                        let is_learnt = !course.is_from_memory();
                         let wanted = courtesies(settings);
-                        self.memory.keep(address, wanted, manner, is_learnt);
+                        if course.is_to_be_remembered() {
+                            let is_learnt = !course.is_from_memory();
+                            self.memory.keep(address, wanted, manner, is_learnt);
+                        } else {
+                            self.memory.note(manner);
+                        }
                         let opened = (address, handshake, greeted);
                         return finish(greeting, opened, while_loading, time).await;
                     }
@@ -318,21 +346,20 @@ impl Dialler {
         settings: &DatabaseSettings,
     ) -> Result<(), DialError> {
         let time = Allowance::of(settings);
-        let mut others = self.locator.choices(settings) - 1;
+        let mut places = PlacesToTry::of(self, settings);
         loop {
-            let address = self.locate(settings, time).await?;
+            let address = places.next(time).await?;
             let manner = self.memory.for_check(courtesies(settings));
             let greeting = Greeting::new(settings, manner, self.is_replica);
-            let attempted = self.attempt(&address, &greeting, true, time.share(others));
+            let attempted = self.attempt(&address, &greeting, true, places.share(time));
             match attempted.await {
                 Err(Failed { error, .. }) if !error.is_an_answer() => {
                     self.locator.doubt(settings, &address);
                     self.failed_beside(false);
-                    // Another node of the cluster may answer.
-                    if others == 0 {
+                    // Another address may answer.
+                    if !places.has_more() {
                         return Err(error);
                     }
-                    others -= 1;
                 }
                 _ => return Ok(()),
             }
@@ -347,20 +374,6 @@ impl Dialler {
         } else {
             let nonce = format!("{:016x}", fastrand::u64(..));
             cmd("GET").arg(nonce).take()
-        }
-    }
-
-    async fn locate(
-        &self,
-        settings: &DatabaseSettings,
-        time: Allowance,
-    ) -> Result<Address, DialError> {
-        if let Some(moved) = self.moved.present(&settings.address) {
-            return Ok(moved);
-        }
-        match timeout_at(time.deadline, self.locator.locate(settings)).await {
-            Ok(located) => located.map_err(|error| DialError::Connect(Arc::new(error))),
-            Err(_) => Err(time.over(CONNECTING)),
         }
     }
 
@@ -385,7 +398,7 @@ impl Dialler {
             Err(_) => Err(match handshake.take_last_words() {
                 Some(refusal) => refusal.into(),
                 None => Failed {
-                    stumble: Some((handshake.waits_for(), Stumble::NoAnswer)),
+                    stumble: Some((handshake.waits_for(), Stumble::Silence)),
                     error: time.over(handshake.waits_for().phase()),
                 },
             }),

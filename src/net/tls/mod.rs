@@ -4,6 +4,8 @@
 //! - `incoming`: what was received and is not decrypted yet · `outgoing`: what was encrypted and is not sent yet
 
 mod incoming;
+#[cfg(test)]
+mod moving_tests;
 mod outgoing;
 mod stream;
 #[cfg(test)]

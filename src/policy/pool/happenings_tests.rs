@@ -70,6 +70,7 @@ impl World {
                 }
             }
             Happening::HandOff => self.hand_off(),
+            Happening::LeaveBehind(kept) => self.leave_behind(kept),
             Happening::Move(kept) => self.move_away(kept),
             Happening::Disown(which) => self.disown(which),
             Happening::NotVerified => self.turn(Event::NotVerified),
@@ -369,6 +370,23 @@ impl World {
             self.may_try = true;
         }
         self.turn(Event::HandOff);
+    }
+
+    fn leave_behind(&mut self, kept: u64) {
+        let leased = self.ids(|known| known.lane == Lane::Leased);
+        let behind: Vec<_> = leased.into_iter().filter(|id| id % 3 != kept).collect();
+        if self.drain.is_none() {
+            for id in &behind {
+                let known = self.known(*id);
+                (known.is_outdated, known.is_superseded) = (true, true);
+            }
+            let dials = self.dials.iter();
+            let for_leases = dials.filter(|(_, place)| place.lane() == Lane::Leased);
+            self.outdated.extend(for_leases.map(|(id, _)| id));
+        }
+        self.turn(Event::LeftBehind(behind.clone()));
+        let is_idle = self.idle.iter().any(|id| behind.contains(id));
+        assert!(self.drain.is_some() || !is_idle, "{self:?}");
     }
 
     /// There is a connection with the present settings, or none whose place it could take.

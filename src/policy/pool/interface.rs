@@ -54,6 +54,8 @@ pub(crate) enum Event<W, N> {
     Moved { stale: Vec<u64> },
     /// The server goes, and dials lead to where it will be: open a connection there before the present ones go.
     HandOff,
+    /// There is a connection to where the server goes. These leased ones lead to where it was, and so may dials for leases.
+    LeftBehind(Vec<u64>),
     /// The health actor asks for a dial at this time.
     Redial { at: Instant },
     /// The server has said which of the leased connections it still knows.

@@ -90,6 +90,14 @@ impl<P: Places> Ledger<P> {
         self.cancel_dials()
     }
 
+    /// The same for those of one lane.
+    pub(super) fn outdate_dials_of(&mut self, lane: Lane) -> Vec<u64> {
+        for dial in self.dials.values_mut() {
+            dial.is_outdated |= dial.place.lane() == lane;
+        }
+        self.cancel(|dial| dial.is_outdated)
+    }
+
     /// There is a connection that was dialled anew. Closes the others that serve or are idle, and returns them. The
     /// leased ones are closed when their leases are over.
     pub(super) fn supersede(&mut self, why: Eviction) -> Vec<u64> {
@@ -103,6 +111,23 @@ impl<P: Places> Ledger<P> {
             self.close(*id);
         }
         superseded
+    }
+
+    /// Closes those of these leased connections that are idle, and returns them. The others are closed when their leases
+    /// are over.
+    pub(super) fn leave_behind(&mut self, leased: &[u64], why: Eviction) -> Vec<u64> {
+        for id in leased {
+            if let Some(entry) = self.connections.get_mut(id) {
+                entry.is_outdated = true;
+                entry.superseded = Some(why);
+            }
+        }
+        let idle = self.idle.iter().copied();
+        let behind: Vec<_> = idle.filter(|id| leased.contains(id)).collect();
+        for id in &behind {
+            self.close(*id);
+        }
+        behind
     }
 
     /// The number of leased connections that are too many.
@@ -124,7 +149,12 @@ impl<P: Places> Ledger<P> {
 
     /// Names each dial that is to be given up, once.
     pub(super) fn cancel_dials(&mut self) -> Vec<u64> {
-        let running = self.dials.iter_mut().filter(|(_, dial)| !dial.is_cancelled);
+        self.cancel(|_| true)
+    }
+
+    fn cancel(&mut self, is_meant: impl Fn(&Dial<P::Place>) -> bool) -> Vec<u64> {
+        let running = self.dials.iter_mut();
+        let running = running.filter(|(_, dial)| !dial.is_cancelled && is_meant(dial));
         let cancel = |(id, dial): (&u64, &mut Dial<P::Place>)| {
             dial.is_cancelled = true;
             *id

@@ -142,6 +142,7 @@ impl<W: Waiter, P: Places, N> Pool<W, P, N> {
             Event::Distrusted { only } => self.distrusted(only, now),
             Event::Moved { stale } => self.moved(&stale),
             Event::HandOff => self.hand_off(),
+            Event::LeftBehind(leased) => self.left_behind(&leased),
             Event::Redial { at } => self.shared.ask_at(at),
             Event::Verified { known, disowned } => self.verified(&known, &disowned),
             Event::NotVerified => self.not_verified(now),

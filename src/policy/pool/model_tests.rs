@@ -43,9 +43,11 @@ pub(super) enum Happening {
     Move(u64),
     Disown(usize),
     NotVerified,
-    /// With this maximum of connections.
     /// The server announces that it moves.
     HandOff,
+    /// It has moved. The leased connections with this remainder of their numbers lead to the new place.
+    LeaveBehind(u64),
+    /// With this maximum of connections.
     Reconfigure {
         max: usize,
         limits: Limits,
@@ -81,6 +83,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         4 => millis(0..3_000).prop_map(Happening::Redial),
         2 => (0..3_u64).prop_map(Happening::Move),
         2 => Just(Happening::HandOff),
+        2 => (0..3_u64).prop_map(Happening::LeaveBehind),
         2 => which().prop_map(Happening::Disown),
         2 => Just(Happening::NotVerified),
         3 => (limits(), any::<bool>())

@@ -27,6 +27,19 @@ impl<W: Waiter, P: Places, N> Pool<W, P, N> {
         }
     }
 
+    /// Callers who wait for a dial to the old place get another one.
+    pub(super) fn left_behind(&mut self, leased: &[u64]) {
+        if !self.is_open() {
+            return;
+        }
+        let dials = self.ledger.outdate_dials_of(Lane::Leased);
+        self.actions
+            .extend(dials.into_iter().map(Action::CancelDial));
+        for id in self.ledger.leave_behind(leased, Eviction::Moved) {
+            self.close(id, Closing::Evicted(Eviction::Moved));
+        }
+    }
+
     fn renew(&mut self, why: Eviction) {
         let is_in_use = self.is_unreachable || self.parked > 0 || self.waiting() > 0;
         let is_needed = is_in_use || !self.ledger.is_empty();

@@ -1,36 +1,36 @@
 //! What servers announce of their maintenance, as values.
 //!
 //! The format is that of `CLIENT MAINT_NOTIFICATIONS`: a word, a sequence number, and for most words a time in seconds.
+//!
+//! - this file: an announcement · `parts`: the shards or slots that it names · `works`: what is under way
+//! - `bulletin`: what a pool is told
+
+mod bulletin;
+mod parts;
+mod works;
 
 use std::time::Duration;
 
 use redis::Value;
 
+pub(crate) use self::{
+    bulletin::{Bulletin, Moving},
+    works::{Work, Works},
+};
+use self::{parts::Parts, works::AnnouncedWork};
 use crate::config::Address;
 
 /// An announcement that a server has made on a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Announcement {
-    /// The server of this connection goes within this time.
-    Moving {
-        within: Duration,
-        /// Where to go; `None` for the present address, which leads elsewhere soon.
-        to: Option<Address>,
-    },
+    Moving(Moving),
     /// Replies may be slow from about this time on.
-    Begins { work: Work, within: Duration },
-    /// Replies come in the usual time again.
-    Ended(Work),
-}
-
-/// Work that makes replies slow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Work {
-    /// A shard moves to another machine.
-    Migration,
-    Failover,
-    /// Slots of a cluster move to another node.
-    SlotMigration,
+    Begins {
+        work: AnnouncedWork,
+        within: Duration,
+    },
+    /// That is over, at the parts that are named.
+    Ended(AnnouncedWork),
 }
 
 /// The longest time that is believed. A longer one is as good as a mistake.
@@ -46,7 +46,12 @@ impl Announcement {
     pub(crate) fn read(kind: &str, data: &[Value]) -> Option<Self> {
         // All announcements are numbered.
         let (first, rest) = data.split_first()?;
-        number(first)?;
+        let number = number(first)?;
+        let announced = |work, rest: &[Value]| AnnouncedWork {
+            work,
+            number,
+            parts: parts(work, rest),
+        };
         if kind == "MOVING" {
             let within = seconds(rest.first()?)?;
             let to = match rest.get(1) {
@@ -57,17 +62,19 @@ impl Announcement {
                     told => Some(address(told)?),
                 },
             };
-            return Some(Self::Moving { within, to });
+            return Some(Self::Moving(Moving { within, to }));
         }
         if let Some(work) = begun(kind) {
             // Slots are named in its place.
-            let within = match (work, rest.first()) {
-                (Work::SlotMigration, _) | (_, None) => Duration::ZERO,
-                (_, Some(time)) => seconds(time)?,
+            let (within, rest) = match (work, rest) {
+                (Work::SlotMigration, _) | (_, []) => (Duration::ZERO, rest),
+                (_, [time, rest @ ..]) => (seconds(time)?, rest),
             };
+            let work = announced(work, rest);
             return Some(Self::Begins { work, within });
         }
-        ended(kind).map(Self::Ended)
+        let work = ended(kind)?;
+        Some(Self::Ended(announced(work, rest)))
     }
 }
 
@@ -87,6 +94,31 @@ fn ended(kind: &str) -> Option<Work> {
         "SMIGRATED" => Work::SlotMigration,
         _ => return None,
     })
+}
+
+/// The parts that are named, in texts or in arrays of them, together with addresses in some cases.
+fn parts(work: Work, named: &[Value]) -> Parts {
+    let mut texts = Vec::new();
+    for value in named {
+        collect(value, &mut texts);
+    }
+    let texts = texts.iter().map(String::as_str);
+    match work {
+        Work::Migration | Work::Failover => Parts::shards(texts),
+        Work::SlotMigration => Parts::slots(texts),
+    }
+}
+
+fn collect(value: &Value, texts: &mut Vec<String>) {
+    match value {
+        Value::Array(values) => {
+            for value in values {
+                collect(value, texts);
+            }
+        }
+        Value::Int(number) => texts.push(number.to_string()),
+        other => texts.extend(text(other).map(str::to_owned)),
+    }
 }
 
 fn seconds(value: &Value) -> Option<Duration> {
@@ -127,10 +159,28 @@ mod tests {
     }
 
     fn moving(seconds: u64, host: &str) -> Option<Announcement> {
-        Some(Announcement::Moving {
+        Some(Announcement::Moving(Moving {
             within: Duration::from_secs(seconds),
             to: Address::of_host(host, 6380),
-        })
+        }))
+    }
+
+    fn work(work: Work, parts: Parts) -> AnnouncedWork {
+        AnnouncedWork {
+            work,
+            number: 1,
+            parts,
+        }
+    }
+
+    fn shards(names: &[&str]) -> Parts {
+        Parts::shards(names.iter().copied())
+    }
+
+    fn triplet(slots: &str) -> Value {
+        let addresses = ["10.0.0.1:6379", "node-2.example:7000"];
+        let texts = addresses.into_iter().chain([slots]);
+        Value::Array(texts.map(bulk).collect())
     }
 
     #[test]
@@ -144,24 +194,24 @@ mod tests {
             (
                 "MOVING",
                 vec![bulk("7"), Value::Int(2), Value::Nil],
-                Some(Announcement::Moving {
+                Some(Announcement::Moving(Moving {
                     within: Duration::from_secs(2),
                     to: None,
-                }),
+                })),
             ),
             (
                 "MOVING",
                 to("null"),
-                Some(Announcement::Moving {
+                Some(Announcement::Moving(Moving {
                     within: Duration::from_secs(15),
                     to: None,
-                }),
+                })),
             ),
             (
                 "MIGRATING",
                 vec![one(), Value::Int(9), bulk("[\"1\"]")],
                 Some(Announcement::Begins {
-                    work: Work::Migration,
+                    work: work(Work::Migration, shards(&["1"])),
                     within: Duration::from_secs(9),
                 }),
             ),
@@ -169,7 +219,7 @@ mod tests {
                 "FAILING_OVER",
                 vec![one(), Value::Int(i64::MAX)],
                 Some(Announcement::Begins {
-                    work: Work::Failover,
+                    work: work(Work::Failover, Parts::Untold),
                     within: LONGEST,
                 }),
             ),
@@ -177,19 +227,33 @@ mod tests {
                 "SMIGRATING",
                 vec![one(), bulk("0-100,7")],
                 Some(Announcement::Begins {
-                    work: Work::SlotMigration,
+                    work: work(Work::SlotMigration, Parts::Slots(vec![(0, 100), (7, 7)])),
                     within: Duration::ZERO,
                 }),
             ),
             (
                 "FAILED_OVER",
-                vec![one(), bulk("x")],
-                Some(Announcement::Ended(Work::Failover)),
+                vec![one(), bulk("x"), Value::Array(vec![Value::Int(2)])],
+                Some(Announcement::Ended(work(
+                    Work::Failover,
+                    shards(&["x", "2"]),
+                ))),
             ),
             (
                 "SMIGRATED",
                 vec![one(), Value::Array(vec![])],
-                Some(Announcement::Ended(Work::SlotMigration)),
+                Some(Announcement::Ended(work(
+                    Work::SlotMigration,
+                    Parts::Untold,
+                ))),
+            ),
+            (
+                "SMIGRATED",
+                vec![one(), Value::Array(vec![triplet("1,5-9"), triplet("70")])],
+                Some(Announcement::Ended(work(
+                    Work::SlotMigration,
+                    Parts::Slots(vec![(1, 1), (5, 9), (70, 70)]),
+                ))),
             ),
         ] {
             assert!(Announcement::is_kind(kind));
