@@ -69,8 +69,8 @@ use crate::{
 /// In a cluster, all of that holds for the calls of one task for one slot, where nodes have [one shared
 /// connection](crate::DatabaseConfig::shared_connections) each. They also keep their order while the slot moves to another node:
 /// calls that are made in that moment wait until the old node has answered the earlier ones, for at most the attempt
-/// timeout, and until their tasks have followed its redirects. A future that is kept and not polled holds those behind it
-/// up for 1 s.
+/// timeout, and until their tasks have followed its redirects. A future that is kept and not polled holds later calls for
+/// its slot up for 1 s.
 ///
 /// # Deadlines and cancellation
 ///

@@ -41,13 +41,13 @@ impl<B: Backend> CallEngine<B> {
             source: Source::Redis,
         };
         loop {
-            if let Ok(answered) = &answer
-                && let Some(redirect) = &answered.in_hand
-            {
-                redirect.turn().await;
-            }
             let outcome = classify(Self::attempt_end(work, &answer));
             self.report_verdict(outcome.verdict, &attempt.admitted);
+            if let Ok(answered) = &answer
+                && let Some(redirects) = &answered.redirects
+            {
+                redirects.turn(attempt.deadline).await;
+            }
             attempts.execution = combine(attempts.execution, outcome.execution);
             let origin = answer.as_ref().ok().map(|answered| answered.origin);
             let last = (&mut attempt, origin);

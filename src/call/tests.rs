@@ -101,7 +101,7 @@ fn answered(value: Value) -> Answer {
     Ok(Answered {
         reply: Reply::One(value),
         origin: CONNECTION,
-        in_hand: None,
+        redirects: None,
     })
 }
 

@@ -30,7 +30,7 @@ impl<B: Backend> CallEngine<B> {
             may_be_large: work.may_be_large(),
             ..self.unheard(work.pack(), options, deadline)?
         };
-        self.backend.send(&self.state, request);
+        self.hand_over(request, options);
         Ok(Value::Nil)
     }
 

@@ -5,7 +5,10 @@ use std::sync::{
     atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
 };
 
-use super::redirects::{RedirectInHand, Redirects};
+use super::{
+    redirects::{RedirectedReply, Redirects},
+    reply::Reply,
+};
 
 /// Commands and bytes in flight of one database, bounded. Those of the nodes of a cluster are within those of the whole.
 ///
@@ -17,9 +20,16 @@ pub(crate) struct InFlight {
     word: AtomicU64,
     max_commands: AtomicUsize,
     max_bytes: AtomicUsize,
-    whole: Option<Arc<InFlight>>,
-    /// Those of a node of a cluster.
-    redirects: Arc<Redirects>,
+    node: Option<OfNode>,
+}
+
+/// What a node of a cluster has to do with.
+#[derive(Debug)]
+pub(crate) struct OfNode {
+    /// The bounds of all nodes together hold as well.
+    pub(crate) whole: Arc<InFlight>,
+    /// Where its replies are noted that send callers to other nodes.
+    pub(crate) redirects: Arc<Redirects>,
 }
 
 const BYTES_BITS: u32 = 40;
@@ -43,18 +53,13 @@ pub(crate) enum AtLimit {
 }
 
 impl InFlight {
-    /// Of a part of a whole, the bounds of the whole hold as well.
-    pub(crate) fn new(
-        whole: Option<Arc<Self>>,
-        max_commands: usize,
-        max_bytes: usize,
-    ) -> Arc<Self> {
+    /// Of a database, or of a node of a cluster.
+    pub(crate) fn new(node: Option<OfNode>, max_commands: usize, max_bytes: usize) -> Arc<Self> {
         Arc::new(Self {
             word: AtomicU64::new(0),
             max_commands: AtomicUsize::new(max_commands),
             max_bytes: AtomicUsize::new(max_bytes),
-            whole,
-            redirects: Arc::default(),
+            node,
         })
     }
 
@@ -72,7 +77,7 @@ impl InFlight {
     /// Takes room for one command of so many bytes, until the permit is dropped.
     pub(crate) fn enter(self: &Arc<Self>, bytes: usize) -> Result<InFlightPermit, Full> {
         self.add(bytes).map_err(|limit| self.full(limit, false))?;
-        if let Some(whole) = &self.whole {
+        if let Some(OfNode { whole, .. }) = &self.node {
             whole.add(bytes).map_err(|limit| {
                 self.word.fetch_sub(weight(bytes), Relaxed);
                 whole.full(limit, true)
@@ -82,11 +87,6 @@ impl InFlight {
             in_flight: self.clone(),
             weight: weight(bytes),
         })
-    }
-
-    /// The redirects that callers have.
-    pub(crate) fn redirects(&self) -> &Arc<Redirects> {
-        &self.redirects
     }
 
     fn full(&self, limit: AtLimit, is_of_whole: bool) -> Full {
@@ -130,21 +130,16 @@ pub(crate) struct InFlightPermit {
 }
 
 impl InFlightPermit {
-    /// Of a node of a cluster.
-    pub(crate) fn is_of_part(&self) -> bool {
-        self.in_flight.whole.is_some()
-    }
-
-    /// The caller is sent to another node.
-    pub(crate) fn redirect(&self) -> RedirectInHand {
-        self.in_flight.redirects.take()
+    /// Notes that this reply sends its caller to other nodes, if it does. Only that of a node can.
+    pub(super) fn redirected(&self, reply: &Reply) -> Option<Box<RedirectedReply>> {
+        self.in_flight.node.as_ref()?.redirects.of(reply)
     }
 }
 
 impl Drop for InFlightPermit {
     fn drop(&mut self) {
         self.in_flight.word.fetch_sub(self.weight, Relaxed);
-        if let Some(whole) = &self.in_flight.whole {
+        if let Some(OfNode { whole, .. }) = &self.in_flight.node {
             whole.word.fetch_sub(self.weight, Relaxed);
         }
     }
@@ -165,6 +160,7 @@ fn bytes(word: u64) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::Executor;
 
     fn limit(in_flight: &Arc<InFlight>, bytes: usize) -> Option<AtLimit> {
         in_flight.enter(bytes).err().map(|full| full.limit)
@@ -186,7 +182,14 @@ mod tests {
     #[test]
     fn what_enters_a_part_is_in_the_whole() {
         let whole = InFlight::new(None, 3, 100);
-        let parts = [2, 2].map(|most| InFlight::new(Some(whole.clone()), most, 60));
+        let redirects = Redirects::new(Arc::new(Executor::new(None)));
+        let parts = [2, 2].map(|most| {
+            let node = OfNode {
+                whole: whole.clone(),
+                redirects: redirects.clone(),
+            };
+            InFlight::new(Some(node), most, 60)
+        });
         let first = [parts[0].enter(10), parts[0].enter(20)];
         assert_eq!(limit(&parts[0], 0), Some(AtLimit::Commands(2)));
         assert_eq!(limit(&parts[1], 61), Some(AtLimit::Bytes(60)));

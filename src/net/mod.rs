@@ -8,6 +8,7 @@ pub(crate) mod executor;
 pub(crate) mod in_flight;
 pub(crate) mod locate;
 pub(crate) mod redirects;
+mod reply;
 mod request;
 pub(crate) mod resolver;
 pub(crate) mod sentinel;
@@ -40,14 +41,15 @@ pub(crate) use dial::{
     WhileMoving,
 };
 pub(crate) use executor::Executor;
-pub(crate) use in_flight::{AtLimit, Full, InFlight};
+pub(crate) use in_flight::{AtLimit, Full, InFlight, OfNode};
 #[cfg(any(test, feature = "internals"))]
 pub(crate) use locate::FixedAddress;
 pub(crate) use locate::Services;
 pub(crate) use question::put_question;
-pub(crate) use redirects::RedirectInHand;
+pub(crate) use redirects::{Redirected, Redirects};
+pub(crate) use reply::Reply;
 pub(crate) use request::{
-    Answer, Answered, Expected, Failure, Mailbox, Origin, Reply, Request, Responder,
+    Answer, Answered, Expected, Failure, Mailbox, Origin, Request, Responder,
 };
 pub(crate) use sentinel::{Service as SentinelService, follow as follow_service};
 pub(crate) use subscriber::{Heard, SubscriberConnection};

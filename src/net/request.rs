@@ -3,12 +3,11 @@
 use std::{fmt, sync::Arc};
 
 use oneshot::AsyncReceiver;
-use redis::Value;
 use tokio::{sync::mpsc, time::Instant};
 
 use super::{
     close::CloseReason, codec::ReplyLimit, confirmation::Confirmation, in_flight::InFlightPermit,
-    redirects::RedirectInHand,
+    redirects::RedirectedReply, reply::Reply,
 };
 use crate::execution::{Execution, Stage};
 
@@ -71,60 +70,6 @@ pub(crate) enum Expected {
     Confirmations(Confirmation, usize),
 }
 
-/// The replies to a request, in the shape that it expected.
-#[derive(Debug)]
-pub(crate) enum Reply {
-    One(Value),
-    Many(Vec<Value>),
-}
-
-impl Reply {
-    /// The reply to one command.
-    ///
-    /// # Panics
-    ///
-    /// When many replies were expected, which is a bug.
-    pub(crate) fn into_one(self) -> Value {
-        match self {
-            Self::One(value) => value,
-            Self::Many(_) => unreachable!("BUG: one reply was expected and many came"),
-        }
-    }
-
-    /// The replies of a pipeline.
-    ///
-    /// # Panics
-    ///
-    /// When one reply was expected, which is a bug.
-    pub(crate) fn into_many(self) -> Vec<Value> {
-        match self {
-            Self::Many(values) => values,
-            Self::One(_) => unreachable!("BUG: many replies were expected and one came"),
-        }
-    }
-
-    /// Whether it sends its caller to another node of a cluster, or that of one of its commands.
-    fn redirects(&self) -> bool {
-        let redirects = |value: &Value| match value {
-            Value::ServerError(error) => matches!(error.code(), "MOVED" | "ASK"),
-            _ => false,
-        };
-        match self {
-            Self::One(value) => redirects(value),
-            Self::Many(values) => values.iter().any(redirects),
-        }
-    }
-
-    /// Whether it is an error, or a pipeline's replies with an error among them.
-    pub(crate) fn has_error(&self) -> bool {
-        let is_error = |value: &Value| matches!(value, Value::ServerError(_));
-        match self {
-            Self::One(value) => is_error(value),
-            Self::Many(values) => values.iter().any(is_error),
-        }
-    }
-}
-
 /// Why there is no reply.
 #[derive(Clone, Debug)]
 pub(crate) enum Failure {
@@ -154,8 +99,8 @@ pub(crate) type Answer = Result<Answered, Failure>;
 pub(crate) struct Answered {
     pub(crate) reply: Reply,
     pub(crate) origin: Origin,
-    /// Of a reply that sends its caller to another node.
-    pub(crate) in_hand: Option<RedirectInHand>,
+    /// Its redirects, if it sends its caller to other nodes of a cluster.
+    pub(crate) redirects: Option<Box<RedirectedReply>>,
 }
 
 /// The origin of a reply.
@@ -254,11 +199,9 @@ impl Responder {
     /// the room. Tells whether the caller still waited.
     pub(crate) fn finish(&mut self, mut answer: Answer) -> bool {
         if let Some(permit) = self.permit.take()
-            && permit.is_of_part()
             && let Ok(answered) = &mut answer
-            && answered.reply.redirects()
         {
-            answered.in_hand = Some(permit.redirect());
+            answered.redirects = permit.redirected(&answered.reply);
         }
         self.answer(answer)
     }

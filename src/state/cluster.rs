@@ -14,7 +14,7 @@ use arc_swap::ArcSwapOption;
 use tokio::time::Instant;
 
 use super::{
-    Published, SlotTable, clock,
+    DatabaseState, Published, SlotTable, clock,
     passages::{Passage, Passages},
 };
 use crate::{
@@ -79,7 +79,7 @@ impl Cluster {
     }
 
     /// A slot is at this node from now on, if that is known. Tells whether it was at another one.
-    pub(crate) fn moved(&self, slot: Slot, to: &Address) -> bool {
+    pub(crate) fn moved(&self, slot: Slot, to: &Address, by: Option<&Arc<DatabaseState>>) -> bool {
         let mut moves = self.moves();
         let Some(table) = self.table.present().clone() else {
             return false;
@@ -91,15 +91,22 @@ impl Cluster {
         if before == at {
             return false;
         }
-        let from = table.node(before);
-        let passage = from.and_then(|from| self.passages.begin([slot], &from.state));
-        table.set(slot, at, self.passages.has(slot));
+        let mark = |slot, is_passing| table.set(slot, at, is_passing);
+        let from = table.node(before).map(|node| &node.state);
+        let passage = match from {
+            Some(from) => self.passages.begin(&[slot], from, mark),
+            None => {
+                mark(slot, false);
+                None
+            }
+        };
         moves.insert(slot, (to.clone(), clock::now()));
         drop(moves);
         table.left(before);
         if let Some(passage) = passage {
-            let limit = passage.from().settings.load().attempt_timeout;
-            passage.run(limit);
+            let has_told = by.filter(|by| from.is_some_and(|from| Arc::ptr_eq(from, by)));
+            let limit = has_told.map(|from| from.settings.load().attempt_timeout);
+            passage.run(limit.unwrap_or(DOUBTFUL_FOR));
         }
         true
     }
@@ -114,9 +121,10 @@ impl Cluster {
             }
         }
         let before = self.table.present().clone();
-        let passages = before.map(|before| self.replace(&before, &table));
-        self.table.publish(table);
+        let passages = before.map(|before| self.leave(&before, &table));
+        self.table.replace(table);
         drop(moves);
+        self.table.tell_waiting();
         for passage in passages.into_iter().flatten() {
             passage.run(DOUBTFUL_FOR);
         }
@@ -128,7 +136,7 @@ impl Cluster {
     }
 
     /// A table is about to replace another one.
-    fn replace(&self, before: &SlotTable, after: &SlotTable) -> Vec<Passage> {
+    fn leave(&self, before: &SlotTable, after: &SlotTable) -> Vec<Passage> {
         // Most nodes are where they were, and most slots at the node of the slot before.
         let (mut seen, mut is_same) = ((usize::MAX, usize::MAX), true);
         let mut left = BTreeMap::<usize, Vec<Slot>>::new();
@@ -148,7 +156,8 @@ impl Cluster {
         }
         let passages = left.into_iter().filter_map(|(from, slots)| {
             before.left(from);
-            self.passages.begin(slots, &before.node(from)?.state)
+            let mark = |_, _| {};
+            self.passages.begin(&slots, &before.node(from)?.state, mark)
         });
         let passages = passages.collect();
         self.passages

@@ -67,7 +67,7 @@ use crate::{
     execution::Execution,
     identity::{DatabaseId, PartOf},
     messages::{Evidence, Execute, PoolLink, Report},
-    net::{DialError, Dialler, Executor, Failure, InFlight, ServerProgram},
+    net::{DialError, Dialler, Executor, Failure, InFlight, OfNode, Redirects, ServerProgram},
     policy::{gate_state::GateState, retry::Budget},
     stats::{NearCacheStats, PoolStats},
 };
@@ -86,6 +86,8 @@ pub(crate) struct DatabaseState {
     pub(crate) dialler: Dialler,
     pub(crate) gate: Arc<Gate>,
     pub(crate) in_flight: Arc<InFlight>,
+    /// The replies that have sent callers to other nodes, if it is a node of a cluster.
+    pub(crate) redirects: Arc<Redirects>,
     pub(crate) counters: Arc<Counters>,
     /// The way to the shared connections.
     pub(crate) parking: Arc<Parking>,
@@ -146,6 +148,7 @@ impl DatabaseState {
     ) -> Arc<Self> {
         let gate = Gate::new(settings.max_parked, executor.clone());
         let id = roster.identify(settings.name.clone());
+        let redirects = Redirects::new(executor.clone());
         let (counters, pool) = (Arc::<Counters>::default(), Arc::default());
         let parking = Parking::new(
             settings.max_parked,
@@ -165,10 +168,14 @@ impl DatabaseState {
             part_of,
             gate,
             in_flight: InFlight::new(
-                whole.map(|whole| whole.in_flight.clone()),
+                whole.map(|whole| OfNode {
+                    whole: whole.in_flight.clone(),
+                    redirects: redirects.clone(),
+                }),
                 settings.max_in_flight,
                 settings.max_in_flight_bytes,
             ),
+            redirects,
             counters,
             permits: Permits::new(settings.max_connections, settings.shared_min),
             pool,

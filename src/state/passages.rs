@@ -1,27 +1,28 @@
-//! Slots that have gone to another node, while commands for them may still be on their way to the node before.
+//! Slots that have moved to another node, while commands for them may still be on their way to the node before.
 //!
-//! What is on its way is sent after the slot by its caller, as soon as the reply says so. A call that is made meanwhile would
-//! overtake it at the new node, so its request is held until the old node has answered all that it was sent before, and
-//! callers have followed its redirects.
+//! The node before answers such commands with redirects, and their callers follow those. A call that is made meanwhile finds the
+//! new node at once and would come first. So its request is held until the node before has answered all that it was sent
+//! earlier, and until those redirects are followed.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
 
 use futures_util::future::join_all;
+use redis::cmd;
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::{DatabaseState, Parking, Published, SlotTable, clock};
 use crate::{
-    net::{Executor, Request, put_question},
+    net::{Executor, Expected, Request, Responder},
     policy::slots::Slot,
 };
 
-/// Between two looks at the redirects that callers have not followed. A caller that has taken one sends its command again
-/// within that time, or it has no thread to run on.
+/// So long the first of several slots that leave a node waits for the others; and so long it takes a caller at most to send
+/// its command again, once it follows its redirect.
 const PAUSE: Duration = Duration::from_millis(1);
 
 /// The slots of one cluster that have just moved.
@@ -36,15 +37,19 @@ pub(crate) struct Passages {
 struct UnderWay {
     /// The number of the passage of each slot.
     slots: HashMap<Slot, u64>,
-    passages: HashMap<u64, Holding>,
+    passages: HashMap<u64, Entry>,
     last_number: u64,
 }
 
-#[derive(Debug, Default)]
-struct Holding {
-    /// The requests: by tickets, where they are set aside.
+#[derive(Debug)]
+struct Entry {
+    slots: Vec<Slot>,
+    from: Arc<DatabaseState>,
+    /// The node was asked, so that the slots that leave it from now on need another passage.
+    is_asked: bool,
+    /// The requests that are held: by tickets, where they are set aside.
     held: Vec<(Arc<Parking>, u64)>,
-    /// It has ended.
+    /// Is cancelled when the passage ends.
     over: CancellationToken,
 }
 
@@ -54,9 +59,9 @@ struct Holding {
 pub(crate) struct Passage {
     number: u64,
     from: Arc<DatabaseState>,
-    /// The earlier ones of its slots, which go on by way of this node.
-    earlier: Vec<CancellationToken>,
     passages: Weak<Passages>,
+    /// Earlier passages of its slots, which bring requests to this node.
+    earlier: Vec<CancellationToken>,
 }
 
 impl Passages {
@@ -68,43 +73,36 @@ impl Passages {
         })
     }
 
-    /// These slots are about to leave this node. `None` if nobody has to wait for it, since it is away.
+    /// These slots leave this node. Marks them under the lock of the passages, if calls for them have to wait. Returns a new
+    /// passage if one is needed: no call waits for a node without an open connection, and slots may go along with others.
     pub(super) fn begin(
         self: &Arc<Self>,
-        slots: impl IntoIterator<Item = Slot>,
+        slots: &[Slot],
         from: &Arc<DatabaseState>,
+        mark: impl Fn(Slot, bool),
     ) -> Option<Passage> {
-        if !from.is_connected() {
-            return None;
-        }
+        let is_connected = from.is_connected();
         let mut under_way = self.under_way();
-        under_way.last_number += 1;
-        let number = under_way.last_number;
-        let mut earlier = BTreeSet::new();
+        let passage = if is_connected {
+            under_way.add(slots, from)
+        } else {
+            None
+        };
         for slot in slots {
-            earlier.extend(under_way.slots.insert(slot, number));
+            mark(*slot, under_way.slots.contains_key(slot));
         }
-        let earlier = earlier.iter().filter_map(|number| {
-            let holding = under_way.passages.get(number);
-            holding.map(|holding| holding.over.clone())
-        });
-        let earlier = earlier.collect();
-        under_way.passages.insert(number, Holding::default());
+        let (number, earlier) = passage?;
         Some(Passage {
             number,
             from: from.clone(),
-            earlier,
             passages: Arc::downgrade(self),
+            earlier,
         })
     }
 
-    /// Looks at each slot that is under way.
+    /// Shows all slots that are under way.
     pub(super) fn each(&self, look: impl FnMut(Slot)) {
         self.under_way().slots.keys().copied().for_each(look);
-    }
-
-    pub(super) fn has(&self, slot: Slot) -> bool {
-        self.under_way().slots.contains_key(&slot)
     }
 
     /// Holds a request for a slot at its new node, behind those that are held already. It comes back if there is no passage.
@@ -116,40 +114,51 @@ impl Passages {
     ) -> Result<(), Request> {
         let mut under_way = self.under_way();
         let Some(&number) = under_way.slots.get(&slot) else {
-            drop(under_way);
-            self.settle([slot]);
+            self.settle(slot);
             return Err(request);
         };
-        let Holding { held, .. } = under_way.passages.entry(number).or_default();
+        let Some(Entry { held, .. }) = under_way.passages.get_mut(&number) else {
+            return Err(request);
+        };
         let is_there = |(parking, _): &&(Arc<Parking>, u64)| Arc::ptr_eq(parking, &node.parking);
-        match held.iter().find(is_there) {
-            Some((parking, ticket)) => parking.set_aside_with(*ticket, request),
-            None => {
-                let ticket = node.parking.set_aside(request);
-                held.push((node.parking.clone(), ticket));
-            }
+        let ticket = held.iter().find(is_there).map(|(_, ticket)| *ticket);
+        let (taken, follows) = node.parking.hold(ticket, request);
+        if ticket.is_none() {
+            held.push((node.parking.clone(), taken));
         }
+        drop(under_way);
+        node.parking.follow(follows);
         Ok(())
     }
 
     fn end(&self, number: u64) {
         let mut under_way = self.under_way();
-        // Under the lock, so that nobody is held any more, and nobody overtakes those that are.
-        let Some(holding) = under_way.passages.remove(&number) else {
+        let Some(entry) = under_way.passages.remove(&number) else {
             return;
         };
-        for (parking, ticket) in holding.held {
-            parking.release(ticket);
+        // Under the lock, so that no later request overtakes them. Callers are woken after it.
+        let released = entry.held.into_iter().map(|(parking, ticket)| {
+            let follows = parking.release_held(ticket);
+            (parking, follows)
+        });
+        let released: Vec<_> = released.collect();
+        for slot in entry.slots {
+            if under_way.slots.get(&slot) == Some(&number) {
+                under_way.slots.remove(&slot);
+                self.settle(slot);
+            }
         }
-        holding.over.cancel();
-        let over = under_way.slots.extract_if(|_, of| *of == number);
-        self.settle(over.map(|(slot, _)| slot));
+        drop(under_way);
+        entry.over.cancel();
+        for (parking, follows) in released {
+            parking.follow(follows);
+        }
     }
 
-    fn settle(&self, slots: impl IntoIterator<Item = Slot>) {
-        let table = self.table.present();
-        if let Some(table) = &*table {
-            slots.into_iter().for_each(|slot| table.settle(slot));
+    /// Calls for a slot need not wait.
+    fn settle(&self, slot: Slot) {
+        if let Some(table) = &*self.table.present() {
+            table.settle(slot);
         }
     }
 
@@ -161,22 +170,57 @@ impl Passages {
     }
 }
 
-impl Passage {
-    pub(super) fn from(&self) -> &DatabaseState {
-        &self.from
+impl UnderWay {
+    /// The number of a new passage and the earlier ones of its slots, if the slots cannot go along with others.
+    fn add(
+        &mut self,
+        slots: &[Slot],
+        from: &Arc<DatabaseState>,
+    ) -> Option<(u64, Vec<CancellationToken>)> {
+        let is_open = |slot: &Slot| !self.slots.contains_key(slot);
+        let may_join = |entry: &&mut Entry| !entry.is_asked && Arc::ptr_eq(&entry.from, from);
+        let joined = slots
+            .iter()
+            .all(is_open)
+            .then(|| self.passages.iter_mut().find(|(_, entry)| may_join(entry)))
+            .flatten();
+        if let Some((number, entry)) = joined {
+            entry.slots.extend(slots);
+            self.slots.extend(slots.iter().map(|slot| (*slot, *number)));
+            return None;
+        }
+        self.last_number += 1;
+        let number = self.last_number;
+        let earlier: BTreeSet<_> = slots
+            .iter()
+            .filter_map(|slot| self.slots.insert(*slot, number))
+            .collect();
+        let earlier = earlier.iter().filter_map(|number| {
+            let entry = self.passages.get(number)?;
+            Some(entry.over.clone())
+        });
+        let earlier = earlier.collect();
+        let entry = Entry {
+            slots: slots.to_vec(),
+            from: from.clone(),
+            is_asked: false,
+            held: Vec::new(),
+            over: CancellationToken::new(),
+        };
+        self.passages.insert(number, entry);
+        Some((number, earlier))
     }
+}
 
-    /// Ends it once the old node has answered, or this has passed since earlier passages have ended. The table has to say by
-    /// now that the slots have moved.
+impl Passage {
+    /// Ends it once the old node has answered and its redirects are followed, at the latest after this time. The table has to
+    /// say by now that the slots have moved.
     pub(super) fn run(self, limit: Duration) {
         let Some(passages) = self.passages.upgrade() else {
             return;
         };
+        let until = clock::now() + limit;
         let wait = async move {
-            for earlier in &self.earlier {
-                earlier.cancelled().await;
-            }
-            let until = clock::now() + limit;
             // An error says that the time is up.
             let _ = timeout_at(until, self.answered(until)).await;
             drop(self);
@@ -185,22 +229,64 @@ impl Passage {
         let _ = passages.executor.spawn(wait);
     }
 
-    /// Waits until the node has answered what it has been sent so far, and callers have followed its redirects.
     async fn answered(&self, until: Instant) {
-        let ping = redis::cmd("PING");
-        let routes = self.from.parking.routes().clone();
-        let routes = routes.iter().flat_map(|routes| routes.iter());
-        let mailboxes = routes.map(|route| &route.mailbox);
-        let asked = mailboxes.map(|mailbox| put_question(mailbox, &ping, until));
-        join_all(asked.collect::<Vec<_>>()).await;
-        let mut quiet = 0;
-        while quiet < 2 {
+        sleep(PAUSE).await;
+        for earlier in &self.earlier {
+            earlier.cancelled().await;
+        }
+        let slots = self.close();
+        self.ping(until).await;
+        let redirects = &self.from.redirects;
+        let count = redirects.count();
+        let are_left = || {
+            let is_one = |slot| Slot::new(slot).is_some_and(|slot| slots.contains(&slot));
+            redirects.is_any_left(count, is_one)
+        };
+        // A caller that has just followed one needs a moment to send.
+        let mut looks = 0;
+        while looks < 2 {
             sleep(PAUSE).await;
-            quiet += 1;
-            if !self.from.in_flight.redirects().are_followed() {
-                quiet = 0;
+            looks = if are_left() { 0 } else { looks + 1 };
+        }
+    }
+
+    /// No other slot goes along from now on. Returns those that do.
+    fn close(&self) -> HashSet<Slot> {
+        let Some(passages) = self.passages.upgrade() else {
+            return HashSet::new();
+        };
+        let mut under_way = passages.under_way();
+        let entry = under_way.passages.get_mut(&self.number);
+        entry.map_or_else(HashSet::new, |entry| {
+            entry.is_asked = true;
+            entry.slots.iter().copied().collect()
+        })
+    }
+
+    /// Waits until the node has answered what it has been sent so far, and what waits to be sent to it.
+    async fn ping(&self, until: Instant) {
+        let request = || {
+            let (responder, answer) = Responder::own();
+            let bytes = cmd("PING").get_packed_command();
+            (Request::new(bytes, Expected::One, until, responder), answer)
+        };
+        let mut answers = Vec::new();
+        match &*self.from.parking.routes() {
+            Some(routes) => {
+                for route in routes.iter() {
+                    let (request, answer) = request();
+                    if route.mailbox.send(request).is_ok() {
+                        answers.push(answer);
+                    }
+                }
+            }
+            None => {
+                let (request, answer) = request();
+                self.from.parking.park(request);
+                answers.push(answer);
             }
         }
+        join_all(answers).await;
     }
 }
 

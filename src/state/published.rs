@@ -45,8 +45,13 @@ impl<T: fmt::Debug + Send + Sync + 'static> Published<T> {
     }
 
     pub(crate) fn publish(&self, value: T) {
-        self.present.store(Some(Arc::new(value)));
+        self.replace(value);
         self.tell_waiting();
+    }
+
+    /// The same without a word to those who wait, who have to be [told](Self::tell_waiting) next.
+    pub(super) fn replace(&self, value: T) {
+        self.present.store(Some(Arc::new(value)));
     }
 
     /// There is none, until another one is published.

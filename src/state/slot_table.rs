@@ -65,16 +65,23 @@ impl SlotTable {
         self.nodes.get(self.position(slot))
     }
 
-    /// The same, unless the slot has just come there, so that calls have to [wait](Passages::hold).
+    /// The same, unless the slot has just come there, so that calls have to wait for earlier ones.
     #[inline]
     pub(crate) fn settled_owner(&self, slot: Slot) -> Option<&ClusterNode> {
-        let owner = self.owners[slot.index()].load(Relaxed);
-        self.nodes.get(usize::from(owner))
+        self.nodes.get(self.settled_position(slot))
     }
 
-    /// Whether a slot has just come to its node.
-    pub(crate) fn is_passing(&self, slot: Slot) -> bool {
-        self.owners[slot.index()].load(Relaxed) & IS_PASSING != 0
+    /// The position of that node; beyond all others if there is none.
+    #[inline]
+    pub(crate) fn settled_position(&self, slot: Slot) -> usize {
+        usize::from(self.owners[slot.index()].load(Relaxed))
+    }
+
+    /// The node of a slot, and whether it has just come there.
+    pub(crate) fn owner_as_told(&self, slot: Slot) -> (Option<&ClusterNode>, bool) {
+        let owner = self.owners[slot.index()].load(Relaxed);
+        let node = self.nodes.get(usize::from(owner & !IS_PASSING));
+        (node, owner & IS_PASSING != 0)
     }
 
     /// Calls for a slot may go to its node at once.
@@ -82,7 +89,7 @@ impl SlotTable {
         self.owners[slot.index()].fetch_and(!IS_PASSING, Relaxed);
     }
 
-    pub(super) fn node(&self, at: usize) -> Option<&ClusterNode> {
+    pub(crate) fn node(&self, at: usize) -> Option<&ClusterNode> {
         self.nodes.get(at)
     }
 

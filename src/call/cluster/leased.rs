@@ -78,7 +78,8 @@ impl<B: Backend> CallEngine<B> {
             {
                 let settings = self.state.settings.load();
                 let address = settings.cluster_addresses.reached(told.clone());
-                has_moved |= !redirect.is_ask && self.state.cluster.moved(redirect.slot, &address);
+                has_moved |=
+                    !redirect.is_ask && self.state.cluster.moved(redirect.slot, &address, None);
                 if table.at(&address).is_none() {
                     self.state.cluster.seek(&self.state.id, told);
                 }

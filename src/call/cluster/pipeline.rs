@@ -142,17 +142,16 @@ impl<B: Backend> CallEngine<B> {
         let (mut apart, mut ended) = (Vec::new(), Vec::new());
         for sent in sent {
             // Each waits for the calls before it, or says what is wrong with its slot.
-            if table.settled_owner(sent.slot).is_none() {
-                apart.push(*sent);
-                continue;
+            let at = table.settled_position(sent.slot);
+            match table.node(at) {
+                Some(_) => by_node.entry(at).or_default().push(*sent),
+                None => apart.push(*sent),
             }
-            let group = by_node.entry(table.position(sent.slot));
-            group.or_default().push(*sent);
         }
-        let running = by_node.into_values().filter_map(|group| {
-            let node = table.owner(group[0].slot)?.state.clone();
-            let engine = CallEngine::on(node, self.backend.clone());
-            Some(self.group_at(engine, group, block, options, deadline))
+        let running = by_node.into_iter().map(|(at, group)| {
+            let node = table.node(at).expect("BUG: a node has gone from its table");
+            let engine = CallEngine::on(node.state.clone(), self.backend.clone());
+            self.group_at(engine, group, block, options, deadline)
         });
         let apart = self.by_slot(apart, block, options);
         let (groups, apart) = join(join_all(running.collect::<Vec<_>>()), apart).await;

@@ -12,7 +12,7 @@ use crate::{
     error::Error,
     events::Reason,
     execution::Stage,
-    net::RedirectInHand,
+    net::Redirected,
     policy::{
         cluster::{Redirect, is_away, will_pass},
         command::Block,
@@ -101,9 +101,13 @@ impl<'a, B: Backend> Way<'a, B> {
     pub(super) async fn first(&self) -> Result<Stop<B>, Error> {
         loop {
             let table = self.engine.table(self.deadline, &self.options).await?;
-            if let Some(node) = self.owner(&table) {
+            let (owner, is_passing) = match self.slot {
+                Some(slot) => table.owner_as_told(slot),
+                None => (self.owner(&table), false),
+            };
+            if let Some(node) = owner {
                 let mut stop = self.stop(node.state.clone(), table.clone(), false);
-                stop.options.behind = self.slot.filter(|slot| table.is_passing(*slot));
+                stop.options.behind = self.slot.filter(|_| is_passing);
                 return Ok(stop);
             }
             let unserved = self.engine.unserved(self.slot, &table);
@@ -225,7 +229,7 @@ impl<'a, B: Backend> Way<'a, B> {
         let told = Address::of_host(host, redirect.port)?;
         let settings = self.engine.state.settings.share();
         let address = settings.cluster_addresses.reached(told.clone());
-        let mut stalled: Option<RedirectInHand> = None;
+        let mut stalled: Option<Redirected> = None;
         // One that no node confirms is waited for in vain.
         loop {
             let table = self.engine.table(self.deadline, &self.options).await;
@@ -234,22 +238,22 @@ impl<'a, B: Backend> Way<'a, B> {
                 Err(error) => return Some(Err(error)),
             };
             if !redirect.is_ask {
-                cluster.moved(redirect.slot, &address);
+                cluster.moved(redirect.slot, &address, Some(&last.engine.state));
             }
             cluster.ask_again(&self.engine.state.id);
             if let Some(node) = table.at(&address) {
                 let state = node.state.clone();
                 if let Some(stalled) = &stalled {
-                    stalled.turn().await;
+                    stalled.turn(self.deadline).await;
                 }
                 return Some(Ok(self.stop(state, table, redirect.is_ask)));
             }
             if clock::now() >= self.deadline {
                 return None;
             }
-            // Those that came later wait as well.
-            let redirects = last.engine.state.in_flight.redirects();
-            stalled.get_or_insert_with(|| redirects.stall());
+            // Later redirects for the slot wait as well.
+            let redirects = &last.engine.state.redirects;
+            stalled.get_or_insert_with(|| redirects.stall(redirect.slot.number()));
             cluster.seek(&self.engine.state.id, told.clone());
             cluster.table.next(Some(&table), self.deadline).await;
         }

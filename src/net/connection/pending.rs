@@ -16,7 +16,8 @@ use crate::{
         close::CloseReason,
         codec::{Decoded, Oversized, ReplyLimit},
         confirmation::Confirmation,
-        request::{Answered, Expected, Failure, Origin, Reply, Request, Responder},
+        reply::Reply,
+        request::{Answered, Expected, Failure, Origin, Request, Responder},
     },
 };
 
@@ -285,7 +286,7 @@ impl PendingReplies {
             let answer = reply.map(|reply| Answered {
                 reply,
                 origin: self.origin,
-                in_hand: None,
+                redirects: None,
             });
             let has_told = entry.responder.finish(answer);
             tally.count(&entry.responder, has_told, counter);

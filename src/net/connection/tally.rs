@@ -5,7 +5,10 @@ use std::fmt;
 use tokio::time::Instant;
 
 use super::latencies::Latencies;
-use crate::net::request::{Failure, Reply, Responder};
+use crate::net::{
+    reply::Reply,
+    request::{Failure, Responder},
+};
 
 /// Plain numbers, added to the counters of the database once per batch, so that a command costs no
 /// atomic operation of its own.

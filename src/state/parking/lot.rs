@@ -124,22 +124,9 @@ impl Lot {
 
     /// A request that found no route.
     pub(super) fn enter(&mut self, request: Request) {
-        if self.refuses_impatient && is_impatient(&request) {
-            return self.refuse(request, Failure::CircuitOpened);
-        }
-        match &self.entrance {
-            Entrance::Open => {}
-            // The pool unblocks workers before it ends.
-            Entrance::Draining if request.responder.is_own() => {}
-            Entrance::Draining => {
-                let failure = Failure::ShuttingDown(Execution::NotSent);
-                return self.refuse(request, failure);
-            }
-            Entrance::Closed(failure) => {
-                let failure = failure.clone();
-                return self.refuse(request, failure);
-            }
-        }
+        let Some(request) = self.admitted(request) else {
+            return;
+        };
         if self.requests.len() >= self.max {
             self.effects.forgotten += self.requests.forget_gone_at_times();
         }
@@ -150,15 +137,35 @@ impl Lot {
         }
     }
 
+    /// The request, unless it is refused.
+    fn admitted(&mut self, request: Request) -> Option<Request> {
+        let failure = match &self.entrance {
+            _ if self.refuses_impatient && is_impatient(&request) => Failure::CircuitOpened,
+            Entrance::Open => return Some(request),
+            // The pool unblocks workers before it ends.
+            Entrance::Draining if request.responder.is_own() => return Some(request),
+            Entrance::Draining => Failure::ShuttingDown(Execution::NotSent),
+            Entrance::Closed(failure) => failure.clone(),
+        };
+        self.refuse(request, failure);
+        None
+    }
+
     /// Keeps a request apart until it is released by this ticket.
     pub(super) fn set_aside(&mut self, request: Request) -> u64 {
         let ticket = self.number();
-        self.set_aside_with(ticket, request);
+        self.keep_aside(request, Until::Released(ticket));
         ticket
     }
 
-    pub(super) fn set_aside_with(&mut self, ticket: u64, request: Request) {
-        self.keep_aside(request, Until::Released(ticket));
+    /// The same for a request that was not sent before, behind those that have this ticket. It is refused if it would not be
+    /// taken now.
+    pub(super) fn hold_back(&mut self, ticket: Option<u64>, request: Request) -> u64 {
+        let ticket = ticket.unwrap_or_else(|| self.number());
+        if let Some(request) = self.admitted(request) {
+            self.keep_aside(request, Until::Released(ticket));
+        }
+        ticket
     }
 
     /// Keeps a request apart until this time.

@@ -34,6 +34,14 @@ pub(crate) struct Parking {
     pool: Arc<ArcSwapOption<PoolLink>>,
 }
 
+/// What follows a change.
+#[must_use = "callers wait for it"]
+pub(super) struct Follows {
+    wake_at: Option<Instant>,
+    effects: Effects,
+    tells_pool: bool,
+}
+
 impl Parking {
     /// At most `max` requests wait.
     pub(super) fn new(
@@ -88,9 +96,15 @@ impl Parking {
         self.change(|lot| lot.set_aside(request))
     }
 
-    /// The same by a ticket that was returned before, behind those that have it.
-    pub(crate) fn set_aside_with(self: &Arc<Self>, ticket: u64, request: Request) {
-        self.change(|lot| lot.set_aside_with(ticket, request));
+    /// Takes a request to be sent when it is [released](Self::release_held), behind those that have this ticket. Returns the
+    /// ticket, and what is to [follow](Self::follow) once the caller has given its locks back.
+    pub(super) fn hold(self: &Arc<Self>, ticket: Option<u64>, request: Request) -> (u64, Follows) {
+        self.alter(|lot| lot.hold_back(ticket, request))
+    }
+
+    /// Sends the requests that have this ticket. Returns what is to follow.
+    pub(super) fn release_held(self: &Arc<Self>, ticket: u64) -> Follows {
+        self.alter(|lot| lot.release(Some(ticket))).1
     }
 
     pub(crate) fn release(self: &Arc<Self>, ticket: u64) {
@@ -147,6 +161,12 @@ impl Parking {
     /// Changes the lot, and does what follows. Only the routes are published under the lock, so that no
     /// request finds them before the earlier ones are sent.
     fn change<T>(self: &Arc<Self>, act: impl FnOnce(&mut Lot) -> T) -> T {
+        let (result, follows) = self.alter(act);
+        self.follow(follows);
+        result
+    }
+
+    fn alter<T>(self: &Arc<Self>, act: impl FnOnce(&mut Lot) -> T) -> (T, Follows) {
         let mut lot = self.lock();
         let was_empty = lot.len() == 0;
         let result = act(&mut lot);
@@ -155,19 +175,25 @@ impl Parking {
         }
         let is_empty = lot.len() == 0;
         self.counters.parked.store(lot.len(), Relaxed);
-        let wake_at = lot.wake_at();
-        let effects = lot.take_effects();
-        drop(lot);
-        if let Some(at) = wake_at {
+        let follows = Follows {
+            wake_at: lot.wake_at(),
+            effects: lot.take_effects(),
+            tells_pool: was_empty != is_empty,
+        };
+        (result, follows)
+    }
+
+    /// Does what follows a change. The code of a caller that is woken may do anything, so that no lock may be held.
+    pub(super) fn follow(self: &Arc<Self>, follows: Follows) {
+        if let Some(at) = follows.wake_at {
             Keeper::arm(self, at);
         }
-        self.finish(effects);
-        if was_empty != is_empty
+        self.finish(follows.effects);
+        if follows.tells_pool
             && let Some(pool) = &*self.pool.load()
         {
             pool.parked.do_send(Parked);
         }
-        result
     }
 
     fn finish(&self, effects: Effects) {
