@@ -333,7 +333,11 @@ impl<B: Backend> CallEngine<B> {
     fn hand_over(&self, request: Request, options: &CallOptions) {
         let left = match options.behind {
             None => Err(request),
-            Some(slot) => self.state.cluster.passages.hold(slot, &self.state, request),
+            Some(slot) => self
+                .state
+                .cluster
+                .migrations
+                .hold(slot, &self.state, request),
         };
         if let Err(request) = left {
             self.backend.send(&self.state, request);

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use super::{
     DatabaseState, Published, SlotTable, clock,
-    passages::{Passage, Passages},
+    migrations::{Migration, Migrations},
 };
 use crate::{
     config::{Address, DatabaseSettings},
@@ -34,7 +34,7 @@ pub(crate) struct Cluster {
     /// Room for the commands in flight at all nodes together.
     pub(crate) in_flight: Arc<InFlight>,
     /// Slots that have just moved; the nodes have those of the whole.
-    pub(crate) passages: Arc<Passages>,
+    pub(crate) migrations: Arc<Migrations>,
     /// Slots that have moved by the word of a node, and when, until nodes have told that were asked later.
     moves: Mutex<HashMap<Slot, (Address, Instant)>>,
     /// The actor was asked, and has not looked yet.
@@ -53,11 +53,11 @@ impl Cluster {
     ) -> Self {
         let (max_commands, max_bytes) = settings.most_in_cluster();
         let table = Published::new(executor.clone());
-        let own_passages = || Passages::new(executor, table.clone());
+        let own_migrations = || Migrations::new(executor, table.clone());
         Self {
             in_flight: InFlight::new(None, max_commands, max_bytes),
             moves: Mutex::default(),
-            passages: whole.map_or_else(own_passages, |whole| whole.passages.clone()),
+            migrations: whole.map_or_else(own_migrations, |whole| whole.migrations.clone()),
             table,
             actor: ArcSwapOption::empty(),
             is_asked: AtomicBool::new(false),
@@ -91,10 +91,10 @@ impl Cluster {
         if before == at {
             return false;
         }
-        let mark = |slot, is_passing| table.set(slot, at, is_passing);
+        let mark = |slot, has_just_come| table.set(slot, at, has_just_come);
         let from = table.node(before).map(|node| &node.state);
-        let passage = match from {
-            Some(from) => self.passages.begin(&[slot], from, mark),
+        let migration = match from {
+            Some(from) => self.migrations.begin(&[slot], from, mark),
             None => {
                 mark(slot, false);
                 None
@@ -103,10 +103,10 @@ impl Cluster {
         moves.insert(slot, (to.clone(), clock::now()));
         drop(moves);
         table.left(before);
-        if let Some(passage) = passage {
+        if let Some(migration) = migration {
             let has_told = by.filter(|by| from.is_some_and(|from| Arc::ptr_eq(from, by)));
             let limit = has_told.map(|from| from.settings.load().attempt_timeout);
-            passage.run(limit.unwrap_or(DOUBTFUL_FOR));
+            migration.run(limit.unwrap_or(DOUBTFUL_FOR));
         }
         true
     }
@@ -121,12 +121,12 @@ impl Cluster {
             }
         }
         let before = self.table.present().clone();
-        let passages = before.map(|before| self.leave(&before, &table));
+        let migrations = before.map(|before| self.leave(&before, &table));
         self.table.replace(table);
         drop(moves);
         self.table.tell_waiting();
-        for passage in passages.into_iter().flatten() {
-            passage.run(DOUBTFUL_FOR);
+        for migration in migrations.into_iter().flatten() {
+            migration.run(DOUBTFUL_FOR);
         }
     }
 
@@ -136,7 +136,7 @@ impl Cluster {
     }
 
     /// A table is about to replace another one.
-    fn leave(&self, before: &SlotTable, after: &SlotTable) -> Vec<Passage> {
+    fn leave(&self, before: &SlotTable, after: &SlotTable) -> Vec<Migration> {
         // Most nodes are where they were, and most slots at the node of the slot before.
         let (mut seen, mut is_same) = ((usize::MAX, usize::MAX), true);
         let mut left = BTreeMap::<usize, Vec<Slot>>::new();
@@ -154,15 +154,16 @@ impl Cluster {
                 left.entry(pair.0).or_default().push(slot);
             }
         }
-        let passages = left.into_iter().filter_map(|(from, slots)| {
+        let migrations = left.into_iter().filter_map(|(from, slots)| {
             before.left(from);
             let mark = |_, _| {};
-            self.passages.begin(&slots, &before.node(from)?.state, mark)
+            self.migrations
+                .begin(&slots, &before.node(from)?.state, mark)
         });
-        let passages = passages.collect();
-        self.passages
+        let migrations = migrations.collect();
+        self.migrations
             .each(|slot| after.set(slot, after.position(slot), true));
-        passages
+        migrations
     }
 
     fn ask(&self, cluster: &DatabaseId, sought: Option<Address>) {

@@ -17,7 +17,7 @@ use crate::{
 /// Which node has each slot. Each node is a database of its own.
 pub(crate) struct SlotTable {
     nodes: Vec<ClusterNode>,
-    /// For each slot the position of its node, or [`NOBODY`]; with [`IS_PASSING`] while the node before may have commands for
+    /// For each slot the position of its node, or [`NOBODY`]; with [`JUST_MIGRATED`] while the node before may have commands for
     /// it. A node that says that a slot has moved is believed at once, so that an owner can change in place.
     owners: Box<[AtomicU16]>,
     /// Why there is no node.
@@ -35,9 +35,9 @@ pub(crate) struct ClusterNode {
     pub(crate) replicas: Arc<[Address]>,
 }
 
-const NOBODY: u16 = !IS_PASSING;
+const NOBODY: u16 = !JUST_MIGRATED;
 /// Beyond the positions of all nodes, so that one look tells whether a slot has a node and whether calls may go there at once.
-const IS_PASSING: u16 = 1 << 15;
+const JUST_MIGRATED: u16 = 1 << 15;
 
 impl SlotTable {
     /// `owners` has for each slot the position of its node.
@@ -80,13 +80,13 @@ impl SlotTable {
     /// The node of a slot, and whether it has just come there.
     pub(crate) fn owner_as_told(&self, slot: Slot) -> (Option<&ClusterNode>, bool) {
         let owner = self.owners[slot.index()].load(Relaxed);
-        let node = self.nodes.get(usize::from(owner & !IS_PASSING));
-        (node, owner & IS_PASSING != 0)
+        let node = self.nodes.get(usize::from(owner & !JUST_MIGRATED));
+        (node, owner & JUST_MIGRATED != 0)
     }
 
     /// Calls for a slot may go to its node at once.
     pub(super) fn settle(&self, slot: Slot) {
-        self.owners[slot.index()].fetch_and(!IS_PASSING, Relaxed);
+        self.owners[slot.index()].fetch_and(!JUST_MIGRATED, Relaxed);
     }
 
     pub(crate) fn node(&self, at: usize) -> Option<&ClusterNode> {
@@ -98,7 +98,7 @@ impl SlotTable {
     }
 
     /// A slot is at the node of this position, or if there is none at nobody.
-    pub(super) fn set(&self, slot: Slot, at: usize, is_passing: bool) {
+    pub(super) fn set(&self, slot: Slot, at: usize, has_just_come: bool) {
         if let Some(node) = self.nodes.get(at) {
             node.has_slots.store(true, Relaxed);
         }
@@ -107,7 +107,11 @@ impl SlotTable {
         } else {
             NOBODY
         };
-        let owner = if is_passing { at | IS_PASSING } else { at };
+        let owner = if has_just_come {
+            at | JUST_MIGRATED
+        } else {
+            at
+        };
         self.owners[slot.index()].store(owner, Relaxed);
     }
 
@@ -129,7 +133,7 @@ impl SlotTable {
 
     /// The position of the node of a slot, which is one beyond all others if nobody has it.
     pub(crate) fn position(&self, slot: Slot) -> usize {
-        let owner = self.owners[slot.index()].load(Relaxed) & !IS_PASSING;
+        let owner = self.owners[slot.index()].load(Relaxed) & !JUST_MIGRATED;
         usize::from(owner).min(self.nodes.len())
     }
 

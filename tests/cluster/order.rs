@@ -6,13 +6,14 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
+    thread,
     time::Duration,
 };
 
-use futures_util::{StreamExt as _, stream};
+use futures_util::{FutureExt as _, StreamExt as _, future::BoxFuture, stream};
 use redis::{cmd, pipe};
 use redis_steward::{Database, Error};
-use tokio::task::{JoinHandle, block_in_place};
+use tokio::task::{JoinHandle, block_in_place, spawn_blocking};
 
 use super::{Rig, slot_of};
 use crate::common::{cluster::Cluster, eventually_async, left_out_on_embedded};
@@ -30,6 +31,24 @@ struct Appending {
 
 impl Appending {
     fn to(main: &Database, lists: &[[String; 2]]) -> Self {
+        Self::by(main, lists, tokio::spawn)
+    }
+
+    /// By threads that know no runtime.
+    fn on_threads(main: &Database, lists: &[[String; 2]]) -> Self {
+        Self::by(main, lists, |caller| {
+            spawn_blocking(|| {
+                let thread = thread::spawn(|| futures_executor::block_on(caller));
+                thread.join().expect("no caller panics")
+            })
+        })
+    }
+
+    fn by(
+        main: &Database,
+        lists: &[[String; 2]],
+        start: impl Fn(BoxFuture<'static, usize>) -> JoinHandle<usize>,
+    ) -> Self {
         let (is_over, appended) = (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default());
         let callers = lists.iter().map(|lists| {
             let caller = append(
@@ -38,7 +57,7 @@ impl Appending {
                 is_over.clone(),
                 appended.clone(),
             );
-            tokio::spawn(caller)
+            start(caller.boxed())
         });
         Self {
             callers: callers.collect(),
@@ -129,18 +148,35 @@ async fn row_260_calls_keep_their_order_while_slots_move() {
     let rig = rig(3, 0).await;
     let lists = lists();
     let appending = Appending::to(&rig.main, &lists);
+    move_slots(&rig.cluster, &lists, &appending).await;
+    appending.end(&rig.main, &lists).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn row_262_callers_need_no_runtime_to_follow_slots_in_order() {
+    if left_out_on_embedded() {
+        return;
+    }
+    let rig = rig(3, 0).await;
+    // Both callers have lists of the same slots.
+    let lists = [0, 1].map(|n| [0, 1].map(|of| format!("{{order:{of}}}:{n}")));
+    let appending = Appending::on_threads(&rig.main, &lists);
+    move_slots(&rig.cluster, &lists[..1], &appending).await;
+    appending.end(&rig.main, &lists).await;
+}
+
+async fn move_slots(cluster: &Cluster, lists: &[[String; 2]], appending: &Appending) {
     appending.more(200).await;
-    for slot in slots(&rig.cluster, &lists) {
+    for slot in slots(cluster, lists) {
         for _ in 0..3 {
             block_in_place(|| {
-                let from = rig.cluster.primary_of(slot);
-                rig.cluster.migrate_slot(slot, from, (from + 1) % 3);
-                rig.cluster.until_settled();
+                let from = cluster.primary_of(slot);
+                cluster.migrate_slot(slot, from, (from + 1) % 3);
+                cluster.until_settled();
             });
             appending.more(200).await;
         }
     }
-    appending.end(&rig.main, &lists).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

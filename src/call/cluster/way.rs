@@ -101,13 +101,13 @@ impl<'a, B: Backend> Way<'a, B> {
     pub(super) async fn first(&self) -> Result<Stop<B>, Error> {
         loop {
             let table = self.engine.table(self.deadline, &self.options).await?;
-            let (owner, is_passing) = match self.slot {
+            let (owner, has_just_come) = match self.slot {
                 Some(slot) => table.owner_as_told(slot),
                 None => (self.owner(&table), false),
             };
             if let Some(node) = owner {
                 let mut stop = self.stop(node.state.clone(), table.clone(), false);
-                stop.options.behind = self.slot.filter(|_| is_passing);
+                stop.options.behind = self.slot.filter(|_| has_just_come);
                 return Ok(stop);
             }
             let unserved = self.engine.unserved(self.slot, &table);
@@ -168,7 +168,7 @@ impl<'a, B: Backend> Way<'a, B> {
     fn is_refusal(&self, error: &Error) -> bool {
         match redirect(error) {
             Some(redirect) => self.slot.is_none_or(|slot| slot == redirect.slot),
-            None => is_passing(error),
+            None => passes_soon(error),
         }
     }
 
@@ -185,7 +185,7 @@ impl<'a, B: Backend> Way<'a, B> {
         }
         match error {
             // Keys of one command are at two nodes, or the cluster finds a new primary.
-            error if is_passing(error) => {
+            error if passes_soon(error) => {
                 cluster.ask_again(&self.engine.state.id);
                 self.pause(&last.table).await?;
             }
@@ -337,7 +337,7 @@ pub(super) fn sends_away(reply: &Value) -> bool {
     }
 }
 
-fn is_passing(error: &Error) -> bool {
+fn passes_soon(error: &Error) -> bool {
     match error {
         Error::Server { code, error, .. } => will_pass(code, error.detail().unwrap_or_default()),
         _ => false,

@@ -27,7 +27,7 @@ const PAUSE: Duration = Duration::from_millis(1);
 
 /// The slots of one cluster that have just moved.
 #[derive(Debug)]
-pub(crate) struct Passages {
+pub(crate) struct Migrations {
     executor: Arc<Executor>,
     table: Arc<Published<SlotTable>>,
     under_way: Mutex<UnderWay>,
@@ -35,9 +35,9 @@ pub(crate) struct Passages {
 
 #[derive(Debug, Default)]
 struct UnderWay {
-    /// The number of the passage of each slot.
+    /// The number of the migration of each slot.
     slots: HashMap<Slot, u64>,
-    passages: HashMap<u64, Entry>,
+    migrations: HashMap<u64, Entry>,
     last_number: u64,
 }
 
@@ -45,26 +45,26 @@ struct UnderWay {
 struct Entry {
     slots: Vec<Slot>,
     from: Arc<DatabaseState>,
-    /// The node was asked, so that the slots that leave it from now on need another passage.
+    /// The node was asked, so that the slots that leave it from now on need another migration.
     is_asked: bool,
     /// The requests that are held: by tickets, where they are set aside.
     held: Vec<(Arc<Parking>, u64)>,
-    /// Is cancelled when the passage ends.
+    /// Is cancelled when the migration ends.
     over: CancellationToken,
 }
 
-/// The passage of some slots from one node. It ends when this is dropped.
-#[must_use = "the passage ends when this is dropped"]
+/// The migration of some slots from one node. It ends when this is dropped.
+#[must_use = "the migration ends when this is dropped"]
 #[derive(Debug)]
-pub(crate) struct Passage {
+pub(crate) struct Migration {
     number: u64,
     from: Arc<DatabaseState>,
-    passages: Weak<Passages>,
-    /// Earlier passages of its slots, which bring requests to this node.
+    migrations: Weak<Migrations>,
+    /// Earlier migrations of its slots, which bring requests to this node.
     earlier: Vec<CancellationToken>,
 }
 
-impl Passages {
+impl Migrations {
     pub(super) fn new(executor: Arc<Executor>, table: Arc<Published<SlotTable>>) -> Arc<Self> {
         Arc::new(Self {
             executor,
@@ -73,17 +73,17 @@ impl Passages {
         })
     }
 
-    /// These slots leave this node. Marks them under the lock of the passages, if calls for them have to wait. Returns a new
-    /// passage if one is needed: no call waits for a node without an open connection, and slots may go along with others.
+    /// These slots leave this node. Marks them under the lock of the migrations, if calls for them have to wait. Returns a new
+    /// migration if one is needed: no call waits for a node without an open connection, and slots may go along with others.
     pub(super) fn begin(
         self: &Arc<Self>,
         slots: &[Slot],
         from: &Arc<DatabaseState>,
         mark: impl Fn(Slot, bool),
-    ) -> Option<Passage> {
+    ) -> Option<Migration> {
         let is_connected = from.is_connected();
         let mut under_way = self.under_way();
-        let passage = if is_connected {
+        let migration = if is_connected {
             under_way.add(slots, from)
         } else {
             None
@@ -91,11 +91,11 @@ impl Passages {
         for slot in slots {
             mark(*slot, under_way.slots.contains_key(slot));
         }
-        let (number, earlier) = passage?;
-        Some(Passage {
+        let (number, earlier) = migration?;
+        Some(Migration {
             number,
             from: from.clone(),
-            passages: Arc::downgrade(self),
+            migrations: Arc::downgrade(self),
             earlier,
         })
     }
@@ -105,7 +105,7 @@ impl Passages {
         self.under_way().slots.keys().copied().for_each(look);
     }
 
-    /// Holds a request for a slot at its new node, behind those that are held already. It comes back if there is no passage.
+    /// Holds a request for a slot at its new node, behind those that are held already. It comes back if there is no migration.
     pub(crate) fn hold(
         &self,
         slot: Slot,
@@ -117,7 +117,7 @@ impl Passages {
             self.settle(slot);
             return Err(request);
         };
-        let Some(Entry { held, .. }) = under_way.passages.get_mut(&number) else {
+        let Some(Entry { held, .. }) = under_way.migrations.get_mut(&number) else {
             return Err(request);
         };
         let is_there = |(parking, _): &&(Arc<Parking>, u64)| Arc::ptr_eq(parking, &node.parking);
@@ -133,7 +133,7 @@ impl Passages {
 
     fn end(&self, number: u64) {
         let mut under_way = self.under_way();
-        let Some(entry) = under_way.passages.remove(&number) else {
+        let Some(entry) = under_way.migrations.remove(&number) else {
             return;
         };
         // Under the lock, so that no later request overtakes them. Callers are woken after it.
@@ -171,7 +171,7 @@ impl Passages {
 }
 
 impl UnderWay {
-    /// The number of a new passage and the earlier ones of its slots, if the slots cannot go along with others.
+    /// The number of a new migration and the earlier ones of its slots, if the slots cannot go along with others.
     fn add(
         &mut self,
         slots: &[Slot],
@@ -182,7 +182,11 @@ impl UnderWay {
         let joined = slots
             .iter()
             .all(is_open)
-            .then(|| self.passages.iter_mut().find(|(_, entry)| may_join(entry)))
+            .then(|| {
+                self.migrations
+                    .iter_mut()
+                    .find(|(_, entry)| may_join(entry))
+            })
             .flatten();
         if let Some((number, entry)) = joined {
             entry.slots.extend(slots);
@@ -196,7 +200,7 @@ impl UnderWay {
             .filter_map(|slot| self.slots.insert(*slot, number))
             .collect();
         let earlier = earlier.iter().filter_map(|number| {
-            let entry = self.passages.get(number)?;
+            let entry = self.migrations.get(number)?;
             Some(entry.over.clone())
         });
         let earlier = earlier.collect();
@@ -207,16 +211,16 @@ impl UnderWay {
             held: Vec::new(),
             over: CancellationToken::new(),
         };
-        self.passages.insert(number, entry);
+        self.migrations.insert(number, entry);
         Some((number, earlier))
     }
 }
 
-impl Passage {
+impl Migration {
     /// Ends it once the old node has answered and its redirects are followed, at the latest after this time. The table has to
     /// say by now that the slots have moved.
     pub(super) fn run(self, limit: Duration) {
-        let Some(passages) = self.passages.upgrade() else {
+        let Some(migrations) = self.migrations.upgrade() else {
             return;
         };
         let until = clock::now() + limit;
@@ -225,8 +229,8 @@ impl Passage {
             let _ = timeout_at(until, self.answered(until)).await;
             drop(self);
         };
-        // An error says that the system refuses threads. Then the passage has ended with its task.
-        let _ = passages.executor.spawn(wait);
+        // An error says that the system refuses threads. Then the migration has ended with its task.
+        let _ = migrations.executor.spawn(wait);
     }
 
     async fn answered(&self, until: Instant) {
@@ -252,11 +256,11 @@ impl Passage {
 
     /// No other slot goes along from now on. Returns those that do.
     fn close(&self) -> HashSet<Slot> {
-        let Some(passages) = self.passages.upgrade() else {
+        let Some(migrations) = self.migrations.upgrade() else {
             return HashSet::new();
         };
-        let mut under_way = passages.under_way();
-        let entry = under_way.passages.get_mut(&self.number);
+        let mut under_way = migrations.under_way();
+        let entry = under_way.migrations.get_mut(&self.number);
         entry.map_or_else(HashSet::new, |entry| {
             entry.is_asked = true;
             entry.slots.iter().copied().collect()
@@ -290,10 +294,10 @@ impl Passage {
     }
 }
 
-impl Drop for Passage {
+impl Drop for Migration {
     fn drop(&mut self) {
-        if let Some(passages) = self.passages.upgrade() {
-            passages.end(self.number);
+        if let Some(migrations) = self.migrations.upgrade() {
+            migrations.end(self.number);
         }
     }
 }
