@@ -9,7 +9,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use actix::{Actor, AsyncContext, Context, Handler, Message, Recipient, SpawnHandle};
 use futures_util::future::join_all;
 use redis::{Value, cmd};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::{exit_guard::ExitGuard, question::put};
 use crate::{
@@ -346,7 +346,10 @@ async fn ask(
 
 async fn ask_one(database: &DatabaseState) -> Answer {
     let asked = Instant::now();
-    let reply = put(database, cmd("INFO").arg("replication"), PATIENCE).await;
+    // Its deadline may be extended during maintenance.
+    let question = cmd("INFO").arg("replication").take();
+    let asking = put(database, &question, PATIENCE);
+    let reply = timeout(PATIENCE, asking).await.ok().flatten();
     let info = match &reply {
         Some(Reply::One(Value::BulkString(info))) => std::str::from_utf8(info).ok(),
         Some(Reply::One(Value::VerbatimString { text, .. } | Value::SimpleString(text))) => {

@@ -43,12 +43,14 @@ impl<B: Backend> CallEngine<B> {
         loop {
             let outcome = classify(Self::attempt_end(work, &answer));
             self.report_verdict(outcome.verdict, &attempt.admitted);
+            attempts.execution = combine(attempts.execution, outcome.execution);
             if let Ok(answered) = &answer
                 && let Some(redirects) = &answered.redirects
             {
                 redirects.turn(attempt.deadline).await;
+                // The node is not the right one for all of it.
+                return self.conclude(answer, attempts);
             }
-            attempts.execution = combine(attempts.execution, outcome.execution);
             let origin = answer.as_ref().ok().map(|answered| answered.origin);
             let last = (&mut attempt, origin);
             match self

@@ -7,8 +7,8 @@
 /// the present one goes, and does not take slow replies for an outage. A server that does not know the command is not
 /// asked again, and nothing else changes.
 ///
-/// An announced move holds for the announced time, at least ten seconds and at most an hour: that long dials lead to the
-/// new address, and slow replies are no fault. For migrations and failovers see
+/// An announced move holds for the announced time, at least ten seconds and at most an hour: that long slow
+/// replies are no fault, and connections may be opened at the new address as well as at the present one. For migrations and failovers see
 /// [`relaxed_timeout`](crate::DatabaseConfig::relaxed_timeout).
 ///
 /// Announcements need [`Protocol::Resp3`](crate::Protocol::Resp3): in RESP2 nothing is asked.

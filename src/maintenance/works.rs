@@ -34,7 +34,8 @@ const MOST: usize = 64;
 
 impl Works {
     /// Work begins at about this time. It may be announced again, with another time.
-    pub(crate) fn begins(&mut self, begun: AnnouncedWork, at: Instant) {
+    pub(crate) fn begins(&mut self, begun: AnnouncedWork, at: Instant, now: Instant) {
+        self.forget(now);
         for (known, _) in self.of(begun.work) {
             known.parts.take_out(&begun.parts);
         }
@@ -51,7 +52,8 @@ impl Works {
     }
 
     /// Work has ended at these parts of the server. Where they are not told, it is that of the same number, or the oldest.
-    pub(crate) fn ends(&mut self, ended: &AnnouncedWork) {
+    pub(crate) fn ends(&mut self, ended: &AnnouncedWork, now: Instant) {
+        self.forget(now);
         let mut is_found = false;
         for (known, _) in self.of(ended.work) {
             is_found |= known.parts.take_out(&ended.parts);
@@ -60,6 +62,11 @@ impl Works {
         if !is_found {
             self.end_one(ended);
         }
+    }
+
+    /// The end of work that has taken too long was not announced.
+    fn forget(&mut self, now: Instant) {
+        self.0.retain(|(_, until)| *until > now);
     }
 
     fn end_one(&mut self, ended: &AnnouncedWork) {
@@ -133,12 +140,12 @@ mod tests {
         }
 
         fn begins(&mut self, work: AnnouncedWork, within: Duration) {
-            self.works.begins(work, self.now + within);
+            self.works.begins(work, self.now + within, self.now);
         }
 
         /// The time for which replies may be slow after this end.
         fn ends(&mut self, work: AnnouncedWork) -> Option<Duration> {
-            self.works.ends(&work);
+            self.works.ends(&work, self.now);
             self.left()
         }
 
@@ -186,6 +193,15 @@ mod tests {
         // Or at its begin alone.
         rig.begins(migration(5, &["1"]), Duration::ZERO);
         assert_eq!(rig.ends(migration(6, &[])), None);
+    }
+
+    #[test]
+    fn work_that_has_taken_too_long_is_not_that_which_ends_later() {
+        let mut rig = Rig::new();
+        rig.begins(migration(1, &[]), Duration::ZERO);
+        rig.now += LONGEST;
+        rig.begins(migration(2, &[]), Duration::ZERO);
+        assert_eq!(rig.ends(migration(3, &[])), None);
     }
 
     #[test]

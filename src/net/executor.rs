@@ -2,7 +2,7 @@
 
 use std::{
     future::Future,
-    io,
+    io, mem,
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -22,8 +22,17 @@ use tokio_util::task::TaskTracker;
 pub(crate) struct Executor {
     caller: Option<Handle>,
     caller_is_gone: AtomicBool,
-    own: Mutex<Option<Runtime>>,
+    own: Mutex<Own>,
     running: TaskTracker,
+}
+
+/// The crate's own runtime.
+#[derive(Debug)]
+enum Own {
+    None,
+    Runs(Runtime),
+    /// There will be none any more.
+    Over,
 }
 
 const OWN_THREAD: &str = "redis-steward-io";
@@ -34,7 +43,7 @@ impl Executor {
         Self {
             caller,
             caller_is_gone: AtomicBool::new(false),
-            own: Mutex::new(None),
+            own: Mutex::new(Own::None),
             running: TaskTracker::new(),
         }
     }
@@ -80,12 +89,11 @@ impl Executor {
 
     /// Ends the crate's own runtime. It must not be called from a task.
     pub(crate) fn shutdown(&self) {
-        let own = self
-            .own
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        if let Some(own) = own {
+        let own = mem::replace(
+            &mut *self.own.lock().unwrap_or_else(PoisonError::into_inner),
+            Own::Over,
+        );
+        if let Own::Runs(own) = own {
             // A task that is held up, for instance by the log of the application, must not delay this.
             own.shutdown_timeout(Duration::from_millis(100));
         }
@@ -96,16 +104,17 @@ impl Executor {
         F: Future<Output: Send> + Send + 'static,
     {
         let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
-        let runtime = match own.as_ref() {
-            Some(runtime) => runtime,
-            None => own.insert(
-                Builder::new_multi_thread()
-                    .worker_threads(1)
-                    .thread_name(OWN_THREAD)
-                    .enable_all()
-                    .build()?,
-            ),
-        };
-        Ok(runtime.spawn(task))
+        if let Own::None = *own {
+            let runtime = Builder::new_multi_thread()
+                .worker_threads(1)
+                .thread_name(OWN_THREAD)
+                .enable_all()
+                .build()?;
+            *own = Own::Runs(runtime);
+        }
+        match &*own {
+            Own::Runs(runtime) => Ok(runtime.spawn(task)),
+            Own::None | Own::Over => Err(io::Error::other("the supervisor has ended")),
+        }
     }
 }

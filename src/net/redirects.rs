@@ -84,13 +84,17 @@ impl Redirects {
         }
         slots.sort_unstable();
         slots.dedup();
-        let redirects = slots.into_iter().map(|slot| self.add(slot, Place::Queued));
+        // At once, so that no two replies wait for each other.
+        let mut queues = self.lock();
+        let redirects = slots
+            .into_iter()
+            .map(|slot| self.add(&mut queues, slot, Place::Queued));
         Some(Box::new(RedirectedReply(redirects.collect())))
     }
 
     /// A redirect whose caller has had its turn, and waits until the node is known.
     pub(crate) fn stall(self: &Arc<Self>, slot: u16) -> Redirected {
-        self.add(slot, Place::Stalled)
+        self.add(&mut self.lock(), slot, Place::Stalled)
     }
 
     /// The number of redirects so far.
@@ -100,6 +104,7 @@ impl Redirects {
 
     /// Whether one of the first `count` redirects is not followed yet, of the slots that fit.
     pub(crate) fn is_any_left(&self, count: u64, fits: impl Fn(u16) -> bool) -> bool {
+        let now = Instant::now();
         let queues = self.lock();
         let mut entries = queues.entries.iter();
         entries.any(|((slot, place), entry)| {
@@ -108,12 +113,19 @@ impl Redirects {
                 Place::Stalled(_) => true,
                 Place::Queued(number) => *number <= count,
             };
-            is_early && !entry.is_passed_over && fits(*slot)
+            // Nobody may wait behind it, who would pass it over.
+            let is_waited_for =
+                !entry.is_passed_over && now.saturating_duration_since(entry.came) < PATIENCE;
+            is_early && is_waited_for && fits(*slot)
         })
     }
 
-    fn add(self: &Arc<Self>, slot: u16, place: impl FnOnce(u64) -> Place) -> Redirected {
-        let mut queues = self.lock();
+    fn add(
+        self: &Arc<Self>,
+        queues: &mut Queues,
+        slot: u16,
+        place: impl FnOnce(u64) -> Place,
+    ) -> Redirected {
         queues.last += 1;
         let key = (slot, place(queues.last));
         let entry = Entry {
@@ -303,6 +315,10 @@ mod tests {
         Redirects::new(Arc::new(Executor::new(None)))
     }
 
+    fn queued(all: &Arc<Redirects>, slot: u16) -> Redirected {
+        all.add(&mut all.lock(), slot, Place::Queued)
+    }
+
     fn later() -> Instant {
         Instant::now() + Duration::from_secs(60)
     }
@@ -310,8 +326,8 @@ mod tests {
     #[test]
     fn redirects_for_a_slot_are_followed_in_the_order_in_which_they_came() {
         let all = redirects();
-        let [first, second, third] = [(); 3].map(|()| all.add(7, Place::Queued));
-        let other = all.add(8, Place::Queued);
+        let [first, second, third] = [(); 3].map(|()| queued(&all, 7));
+        let other = queued(&all, 8);
         let mut cx = Context::from_waker(Waker::noop());
         {
             let mut turn = pin!(third.turn(later()));
@@ -336,7 +352,7 @@ mod tests {
     #[test]
     fn one_that_waits_for_its_node_is_followed_before_those_that_came_later() {
         let all = redirects();
-        let [first, second] = [(); 2].map(|()| all.add(7, Place::Queued));
+        let [first, second] = [(); 2].map(|()| queued(&all, 7));
         let mut cx = Context::from_waker(Waker::noop());
         let mut turn = pin!(second.turn(later()));
         assert_eq!(turn.as_mut().poll(&mut cx), Poll::Pending);
@@ -352,7 +368,7 @@ mod tests {
     #[test]
     fn nobody_waits_beyond_its_deadline_nor_for_one_that_takes_too_long() {
         let all = redirects();
-        let [_kept, second, third] = [(); 3].map(|()| all.add(7, Place::Queued));
+        let [_kept, second, third] = [(); 3].map(|()| queued(&all, 7));
         let start = Instant::now();
         futures_executor::block_on(second.turn(start + Duration::from_millis(50)));
         assert!(start.elapsed() < PATIENCE);
@@ -361,8 +377,17 @@ mod tests {
             start.elapsed() >= PATIENCE,
             "it waits for those that are not too late"
         );
-        futures_executor::block_on(all.add(7, Place::Queued).turn(later()));
+        futures_executor::block_on(queued(&all, 7).turn(later()));
         all.executor.shutdown();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_nobody_waits_behind_counts_as_followed_after_some_time() {
+        let all = redirects();
+        let _kept = queued(&all, 7);
+        assert!(all.is_any_left(1, |_| true));
+        tokio::time::advance(PATIENCE).await;
+        assert!(!all.is_any_left(1, |_| true));
     }
 
     #[test]

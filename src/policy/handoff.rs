@@ -1,4 +1,4 @@
-//! What follows when servers announce that they move: when a successor of the connections is opened, and how long slow
+//! Handoffs: when servers announce that they move, when a successor of the connections is opened, and how long slow
 //! replies on connections are no fault.
 //!
 //! It is a machine without a clock. Its shell is the pool actor.
@@ -36,8 +36,8 @@ pub(crate) enum Event<A> {
 pub(crate) enum Action<A> {
     /// Slow replies on this connection are no fault until then.
     Relax { id: u64, until: Instant },
-    /// Open a successor of all connections, then take these out of service. Until then dials lead to this address, if there
-    /// is one.
+    /// Open a successor of all connections, then take these out of service. Until then the server may be at this address,
+    /// if there is one.
     HandOff { to: Option<A>, until: Instant },
     /// The first connection that was dialled since is open. It leads to this address, unless that could not be reached.
     HandedOff { id: u64, to: Option<A> },
@@ -73,13 +73,8 @@ struct Begun<A> {
     /// Later ones that lead to where the server was.
     behind: Vec<u64>,
     is_done: bool,
-}
-
-impl<A> Begun<A> {
-    /// Whether this connection does not lead to where the server goes.
-    fn leaves_behind(&self, id: u64) -> bool {
-        id <= self.newest_before || self.behind.contains(&id)
-    }
+    /// A connection to the new address was open.
+    has_arrived: bool,
 }
 
 impl<A> Default for Handoff<A> {
@@ -118,7 +113,7 @@ impl<A: Clone + PartialEq> Handoff<A> {
     fn moving(&mut self, id: u64, within: Duration, to: Option<A>, now: Instant) {
         let until = now + within.max(LEAST);
         self.relax(id, until);
-        if self.is_told_again(id, &to) {
+        if self.is_told_again(id, &to, now) {
             return;
         }
         // An address that stays leads to the new server only after a while.
@@ -132,13 +127,15 @@ impl<A: Clone + PartialEq> Handoff<A> {
     }
 
     /// Each connection is told of the same move, those of which the successor is open included.
-    fn is_told_again(&self, id: u64, to: &Option<A>) -> bool {
+    fn is_told_again(&self, id: u64, to: &Option<A>, now: Instant) -> bool {
         let is_planned = self
             .planned
             .as_ref()
             .is_some_and(|(_, planned)| planned.to == *to);
         let is_begun = self.present.as_ref().is_some_and(|present| {
-            present.leaves_behind(id) && (present.is_done || present.moved.to == *to)
+            let is_same = present.moved.to == *to;
+            let is_behind = now < present.moved.until && present.behind.contains(&id);
+            (id <= present.newest_before && (present.is_done || is_same)) || (is_behind && is_same)
         });
         is_planned || is_begun
     }
@@ -157,6 +154,7 @@ impl<A: Clone + PartialEq> Handoff<A> {
             newest_before: self.newest,
             behind: Vec::new(),
             is_done: false,
+            has_arrived: false,
         });
     }
 
@@ -166,17 +164,21 @@ impl<A: Clone + PartialEq> Handoff<A> {
             return;
         };
         let is_there = present.moved.to.as_ref().is_none_or(|to| to == at);
-        if !is_there {
+        let is_under_way = now < present.moved.until;
+        if !is_there && is_under_way {
             present.behind.push(id);
         }
-        if !present.is_done && id > present.newest_before && (is_there || is_shared) {
+        // It may arrive after a shared connection has fallen back to the old address.
+        let arrives = is_there && !present.has_arrived && (is_under_way || !present.is_done);
+        if id > present.newest_before && (arrives || !present.is_done && is_shared) {
             present.is_done = true;
+            present.has_arrived |= is_there;
             let to = present.moved.to.clone();
             self.actions.push_back(Action::HandedOff { id, to });
         }
         // The new server may still have much to do.
-        let until = present.moved.until;
-        if now < until {
+        if is_under_way {
+            let until = present.moved.until;
             self.relax(id, until);
         }
     }

@@ -134,6 +134,41 @@ fn a_lease_that_is_opened_at_the_old_address_ends_no_move_and_begins_none() {
 }
 
 #[test]
+fn a_server_moves_again_from_where_dials_lead_after_the_first_move() {
+    let mut rig = Rig::new(1);
+    rig.moving(1, 15, Some("new"));
+    rig.open(2, "new");
+    rig.pass(30 * SECOND);
+    rig.open(3, "old");
+    let until = rig.now + 15 * SECOND;
+    let to = Some("newer");
+    assert_eq!(rig.moving(3, 15, to), [Action::HandOff { to, until }]);
+}
+
+#[test]
+fn a_connection_that_has_fallen_back_may_be_told_another_address() {
+    let mut rig = Rig::new(1);
+    rig.moving(1, 15, Some("wrong"));
+    rig.open(2, "old");
+    rig.pass(2 * SECOND);
+    let until = rig.now + 15 * SECOND;
+    let to = Some("right");
+    assert_eq!(rig.moving(2, 15, to), [Action::HandOff { to, until }]);
+}
+
+#[test]
+fn a_new_address_may_be_reached_after_a_connection_has_fallen_back() {
+    let mut rig = Rig::new(1);
+    let to = Some("new");
+    rig.moving(1, 60, to);
+    assert_eq!(rig.open(2, "old")[0], Action::HandedOff { id: 2, to });
+    rig.pass(20 * SECOND);
+    assert_eq!(rig.open(3, "new")[0], Action::HandedOff { id: 3, to });
+    let relaxed = rig.open(4, "new");
+    assert!(matches!(relaxed[..], [Action::Relax { .. }]), "{relaxed:?}");
+}
+
+#[test]
 fn moves_on_each_new_connection_are_a_second_apart() {
     let mut rig = Rig::new(1);
     let mut begun = Vec::new();

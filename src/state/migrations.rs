@@ -11,14 +11,15 @@ use std::{
 };
 
 use futures_util::future::join_all;
+use oneshot::AsyncReceiver;
 use redis::cmd;
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::{DatabaseState, Parking, Published, SlotTable, clock};
 use crate::{
-    net::{Executor, Expected, Request, Responder},
-    policy::slots::Slot,
+    net::{Answer, Executor, Expected, Request, Responder},
+    policy::{gate_state::GateState, slots::Slot},
 };
 
 /// So long the first of several slots that leave a node waits for the others; and so long it takes a caller at most to send
@@ -45,6 +46,8 @@ struct UnderWay {
 struct Entry {
     slots: Vec<Slot>,
     from: Arc<DatabaseState>,
+    /// It waits for the end of another one.
+    is_chained: bool,
     /// The node was asked, so that the slots that leave it from now on need another migration.
     is_asked: bool,
     /// The requests that are held: by tickets, where they are set aside.
@@ -193,6 +196,17 @@ impl UnderWay {
             self.slots.extend(slots.iter().map(|slot| (*slot, *number)));
             return None;
         }
+        // One that waits for another one will see to them as well, so that a slot that is sent to and fro has no long chain.
+        let is_chained = |slot: &Slot| {
+            let migration = self
+                .slots
+                .get(slot)
+                .and_then(|number| self.migrations.get(number));
+            migration.is_some_and(|migration| !migration.is_asked && migration.is_chained)
+        };
+        if slots.iter().all(is_chained) {
+            return None;
+        }
         self.last_number += 1;
         let number = self.last_number;
         let earlier: BTreeSet<_> = slots
@@ -203,8 +217,9 @@ impl UnderWay {
             let entry = self.migrations.get(number)?;
             Some(entry.over.clone())
         });
-        let earlier = earlier.collect();
+        let earlier: Vec<_> = earlier.collect();
         let entry = Entry {
+            is_chained: !earlier.is_empty(),
             slots: slots.to_vec(),
             from: from.clone(),
             is_asked: false,
@@ -224,22 +239,24 @@ impl Migration {
             return;
         };
         let until = clock::now() + limit;
+        // Before the node goes, if it does.
+        let early = self.ask(until);
         let wait = async move {
             // An error says that the time is up.
-            let _ = timeout_at(until, self.answered(until)).await;
+            let _ = timeout_at(until, self.answered(early, until)).await;
             drop(self);
         };
         // An error says that the system refuses threads. Then the migration has ended with its task.
         let _ = migrations.executor.spawn(wait);
     }
 
-    async fn answered(&self, until: Instant) {
+    async fn answered(&self, early: Vec<AsyncReceiver<Answer>>, until: Instant) {
         sleep(PAUSE).await;
         for earlier in &self.earlier {
             earlier.cancelled().await;
         }
         let slots = self.close();
-        self.ping(until).await;
+        join_all(early.into_iter().chain(self.ask(until))).await;
         let redirects = &self.from.redirects;
         let count = redirects.count();
         let are_left = || {
@@ -250,7 +267,8 @@ impl Migration {
         let mut looks = 0;
         while looks < 2 {
             sleep(PAUSE).await;
-            looks = if are_left() { 0 } else { looks + 1 };
+            let is_over = self.from.gate.state() == GateState::ShuttingDown;
+            looks = if are_left() && !is_over { 0 } else { looks + 1 };
         }
     }
 
@@ -267,8 +285,8 @@ impl Migration {
         })
     }
 
-    /// Waits until the node has answered what it has been sent so far, and what waits to be sent to it.
-    async fn ping(&self, until: Instant) {
+    /// Asks the node. It answers when it has answered what it was sent so far, and what waits to be sent to it.
+    fn ask(&self, until: Instant) -> Vec<AsyncReceiver<Answer>> {
         let request = || {
             let (responder, answer) = Responder::own();
             let bytes = cmd("PING").get_packed_command();
@@ -290,7 +308,7 @@ impl Migration {
                 answers.push(answer);
             }
         }
-        join_all(answers).await;
+        answers
     }
 }
 

@@ -89,7 +89,8 @@ fn changes_on_a_lease_stay_with_its_thread() {
 
 #[test]
 fn a_blocking_command_waits_for_its_own_timeout() {
-    let rig = Rig::with(|main| main.command_timeout(Duration::from_millis(100)));
+    // Shorter than the command blocks, and long enough for a busy machine.
+    let rig = Rig::with(|main| main.command_timeout(Duration::from_millis(700)));
     let mut main = rig.main.clone();
     let start = Instant::now();
     let nothing: Option<(String, String)> = main.blpop("list", 1.5).expect("nothing, in time");
@@ -134,6 +135,7 @@ fn a_command_on_a_broken_lease_is_not_sent() {
             .failure_threshold(10_000)
     });
     let mut lease = rig.main.lease().expect("a lease");
+    eventually(SOON, "the shared one is open", || rig.pool().shared == 1);
     rig.server.kill();
     eventually(SOON, "the loss is known", || rig.pool().lost == 2);
     match lease.execute(&cmd("PING")).expect_err("no server") {

@@ -211,7 +211,7 @@ fields! {
         ///
         /// From the announcement of a migration or a failover until the announcement of its end, replies may take this
         /// long before they count as slow. It takes the place of the attempt timeout where it is longer, and extends no
-        /// deadline: see [`command_timeout`](Self::command_timeout). A longer one rides out long migrations; the
+        /// deadline of a call: see [`command_timeout`](Self::command_timeout). A longer one rides out long migrations; the
         /// price is that a server which dies in the middle of one is noticed later. An announced time of more than an
         /// hour counts as one hour, and work whose end is not announced counts as ended ten minutes after its announced
         /// begin: so no connection is relaxed for longer than 70 minutes by one announcement. See

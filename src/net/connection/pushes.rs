@@ -109,12 +109,13 @@ impl Connection {
                 let now = Instant::now();
                 self.relaxation
                     .works
-                    .begins(work, (now + within).into_std());
+                    .begins(work, (now + within).into_std(), now.into_std());
                 self.note_works(now);
             }
             Some(Announcement::Ended(work)) => {
-                self.relaxation.works.ends(&work);
-                self.note_works(Instant::now());
+                let now = Instant::now();
+                self.relaxation.works.ends(&work, now.into_std());
+                self.note_works(now);
                 if work.work == Work::SlotMigration {
                     self.tell(|bulletin| bulletin.slot_moves += 1);
                 }

@@ -192,7 +192,8 @@ impl Dialler {
         self.locator.is_present(settings, address)
     }
 
-    /// The server goes to this address, or to the present one if there is none. Until then dials take that.
+    /// The server goes to this address, or to the present one if there is none. Until then dials
+    /// may [lead there](WhileMoving).
     pub(crate) fn move_to(&self, from: &Address, to: Option<Address>, until: Instant) {
         self.moved.set(from, to, until);
     }

@@ -92,8 +92,13 @@ impl Moved {
         let Some(moved) = &*moved else { return };
         let failures = moved.failures.fetch_add(1, Relaxed) + 1;
         if !serves {
+            // The old address may be gone.
+            moved.is_given_up.store(false, Relaxed);
             moved.is_turned.fetch_xor(true, Relaxed);
-        } else if failures >= MOST_FAILURES && moved.since.elapsed() >= TRIED_FOR {
+        } else if !moved.is_confirmed.load(Relaxed)
+            && failures >= MOST_FAILURES
+            && moved.since.elapsed() >= TRIED_FOR
+        {
             moved.is_given_up.store(true, Relaxed);
         }
     }
@@ -198,6 +203,17 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_new_address_where_something_has_answered_is_not_given_up() {
+        let rig = Rig::new();
+        rig.moved.confirm();
+        tokio::time::advance(TRIED_FOR).await;
+        for _ in 0..2 * MOST_FAILURES {
+            rig.moved.failed(true);
+        }
+        rig.assert_places(OldFirst, [&rig.new]);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_new_address_where_nothing_answers_is_given_up() {
         let rig = Rig::new();
         let (old, new) = (&rig.old, &rig.new);
@@ -211,6 +227,8 @@ mod tests {
         for aim in [NewOnly, NewFirst, OldFirst] {
             rig.assert_places(aim, [old]);
         }
+        rig.moved.failed(false);
+        rig.assert_places(NewFirst, [old, new]);
         rig.announce(Some(new));
         tokio::time::advance(TRIED_FOR).await;
         for _ in 1..MOST_FAILURES {

@@ -334,6 +334,8 @@ impl Lot {
 
     pub(super) fn drain(&mut self) {
         if let Entrance::Open = self.entrance {
+            // They were made before.
+            self.release(None);
             self.entrance = Entrance::Draining;
         }
     }
