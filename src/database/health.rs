@@ -17,7 +17,8 @@ impl Database {
     /// The question takes a connection of its own, so that it waits behind no command, and it is put also while the
     /// circuit is open. Checks at the same time share one. It counts for nothing: neither for the circuit nor in the
     /// statistics. If the server has not answered `within` this time, the result says so; less than the connect
-    /// timeout and the attempt timeout together cuts off a slow but healthy server. The future may be dropped at any
+    /// timeout and the attempt timeout together, or during announced maintenance the [relaxed
+    /// timeout](crate::DatabaseConfig::relaxed_timeout), cuts off a slow but healthy server. The future may be dropped at any
     /// point.
     ///
     /// ```

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use crate::{
     config::Address,
     net::{Activity, Mailbox, Request},
@@ -54,6 +56,12 @@ impl Routes {
         Err(left)
     }
 
+    /// Until when replies may be slow by announced maintenance, on any of them.
+    pub(crate) fn relaxed_until(&self) -> Option<Instant> {
+        let relaxed = self.iter().map(|route| route.activity.relaxed_until());
+        relaxed.max()
+    }
+
     /// The connection with the fewest requests outstanding. Connections publish that number once per turn,
     /// so simultaneous callers choose the same connection, which writes their requests together.
     pub(crate) fn least_loaded(&self) -> &Route {
@@ -71,7 +79,7 @@ impl Routes {
 
 #[cfg(test)]
 mod tests {
-    use tokio::{sync::mpsc, time::Instant};
+    use tokio::sync::mpsc;
 
     use super::*;
 

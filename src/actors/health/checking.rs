@@ -89,9 +89,10 @@ async fn ask(database: &DatabaseState) -> Result<Answers, DialError> {
     };
     let (mailbox, activity, connection) =
         Connection::new(established, &settings, Arc::new(Uncounted), link);
-    if let Some(route) = &*database.parking.routes() {
+    let routes = database.parking.routes().clone();
+    if let Some(until) = routes.and_then(|routes| routes.relaxed_until()) {
         // Maintenance was announced before it was opened.
-        activity.relax(route.least_loaded().activity.relaxed_until());
+        activity.relax(until);
     }
     let ping = database.dialler.question();
     let questions = put(mailbox, &ping, settings.attempt_timeout);
