@@ -131,8 +131,14 @@ pub(crate) struct InFlightPermit {
 
 impl InFlightPermit {
     /// Notes that this reply sends its caller to other nodes, if it does. Only that of a node can.
+    #[inline]
     pub(super) fn redirected(&self, reply: &Reply) -> Option<Box<RedirectedReply>> {
-        self.in_flight.node.as_ref()?.redirects.of(reply)
+        let OfNode { redirects, .. } = self.in_flight.node.as_ref()?;
+        if reply.has_error() {
+            redirects.of(reply)
+        } else {
+            None
+        }
     }
 }
 
