@@ -26,6 +26,9 @@ use crate::{
 /// its command again, once it follows its redirect.
 const PAUSE: Duration = Duration::from_millis(1);
 
+/// A slot that has migrated more often in a row is sent to and fro by nodes that do not agree. Then its calls keep no order.
+const LONGEST_CHAIN: usize = 8;
+
 /// The slots of one cluster that have just moved.
 #[derive(Debug)]
 pub(crate) struct Migrations {
@@ -46,8 +49,8 @@ struct UnderWay {
 struct Entry {
     slots: Vec<Slot>,
     from: Arc<DatabaseState>,
-    /// It waits for the end of another one.
-    is_chained: bool,
+    /// So many earlier ones have to end one after the other.
+    waits_for: usize,
     /// The node was asked, so that the slots that leave it from now on need another migration.
     is_asked: bool,
     /// The requests that are held: by tickets, where they are set aside.
@@ -196,15 +199,13 @@ impl UnderWay {
             self.slots.extend(slots.iter().map(|slot| (*slot, *number)));
             return None;
         }
-        // One that waits for another one will see to them as well, so that a slot that is sent to and fro has no long chain.
-        let is_chained = |slot: &Slot| {
-            let migration = self
-                .slots
-                .get(slot)
-                .and_then(|number| self.migrations.get(number));
-            migration.is_some_and(|migration| !migration.is_asked && migration.is_chained)
-        };
-        if slots.iter().all(is_chained) {
+        let before = slots.iter().filter_map(|slot| {
+            let number = self.slots.get(slot)?;
+            self.migrations.get(number)
+        });
+        let waits_for = before.map(|migration| migration.waits_for + 1).max();
+        let waits_for = waits_for.unwrap_or_default();
+        if waits_for > LONGEST_CHAIN {
             return None;
         }
         self.last_number += 1;
@@ -217,9 +218,9 @@ impl UnderWay {
             let entry = self.migrations.get(number)?;
             Some(entry.over.clone())
         });
-        let earlier: Vec<_> = earlier.collect();
+        let earlier = earlier.collect();
         let entry = Entry {
-            is_chained: !earlier.is_empty(),
+            waits_for,
             slots: slots.to_vec(),
             from: from.clone(),
             is_asked: false,

@@ -111,7 +111,7 @@ pub(super) const LEFT_OUT: &[(&str, &[&str])] = &[
             "cluster/moving.rs::row_222_a_blocking_command_follows_its_key",
             "cluster/moving.rs::row_223_a_new_node_gets_slots_and_an_old_one_leaves",
             "cluster/order.rs::row_260_calls_keep_their_order_while_slots_move",
-            "cluster/order.rs::row_262_callers_need_no_runtime_to_follow_slots_in_order",
+            "cluster/order.rs::row_262_callers_need_no_runtime_to_follow_slots",
             "cluster/order.rs::row_261_calls_keep_their_order_when_a_replica_is_promoted_by_hand",
             "cluster/one_node.rs::one_real_node_does_as_several",
             "cluster/parts.rs::a_consumer_works_at_the_node_of_its_stream_and_buries_there",
