@@ -11,7 +11,7 @@ use std::{
 };
 
 use oneshot::{AsyncReceiver, Sender};
-use redis::{ServerError, Value};
+use redis::Value;
 use tokio::time::{Instant, sleep};
 
 use super::{executor::Executor, reply::Reply};
@@ -292,14 +292,11 @@ fn slot_of(value: &Value) -> Option<u16> {
     let Value::ServerError(error) = value else {
         return None;
     };
-    let words = |error: &ServerError| {
-        let slot = error.details()?.split_ascii_whitespace().next()?;
-        slot.parse().ok()
-    };
-    match error.code() {
-        "MOVED" | "ASK" => words(error),
-        _ => None,
+    if !matches!(error.code(), "MOVED" | "ASK") {
+        return None;
     }
+    let slot = error.details()?.split_ascii_whitespace().next()?;
+    slot.parse().ok()
 }
 
 #[cfg(test)]

@@ -197,18 +197,24 @@ async fn row_240_a_server_that_moves_is_left_before_it_goes() {
     supervisor.shutdown(SOON).await;
 }
 
-/// A dial that the new server answers late shows the order: the old connection serves until the new one is open.
-#[tokio::test]
-async fn row_240_the_successor_is_open_before_the_old_connection_goes() {
-    let old = Node::start();
+/// A server that greets nobody until it is told to.
+fn starting() -> (ScriptedServer, Arc<OnceLock<()>>) {
     let accepts = Arc::<OnceLock<()>>::default();
     let greets = accepts.clone();
-    let slow = ScriptedServer::start([Script::answering_all(move |command| {
+    let server = ScriptedServer::start([Script::answering_all(move |command| {
         if command[0] == b"HELLO" {
             greets.wait();
         }
         handshake(command).unwrap_or_else(|| bulk(&command[1]))
     })]);
+    (server, accepts)
+}
+
+/// A dial that the new server answers late shows the order: the old connection serves until the new one is open.
+#[tokio::test]
+async fn row_240_the_successor_is_open_before_the_old_connection_goes() {
+    let old = Node::start();
+    let (slow, accepts) = starting();
     let (supervisor, main) = spawn(old.config()).await;
     old.announce(&["MOVING", "1", "15", &format!("127.0.0.1:{}", slow.port())]);
     echo(&main, "a").await.expect("the announcement");
@@ -571,14 +577,7 @@ async fn row_247_an_address_that_swallows_packets_delays_no_lease() {
 #[tokio::test]
 async fn row_247_leases_of_meanwhile_move_when_the_new_address_answers() {
     let old = Node::start();
-    let accepts = Arc::<OnceLock<()>>::default();
-    let greets = accepts.clone();
-    let slow = ScriptedServer::start([Script::answering_all(move |command| {
-        if command[0] == b"HELLO" {
-            greets.wait();
-        }
-        handshake(command).unwrap_or_else(|| bulk(&command[1]))
-    })]);
+    let (slow, accepts) = starting();
     let main = old.config().connect_timeout(SOON).command_timeout(3 * SOON);
     let (supervisor, main) = spawn(main).await;
     let announcement = ["MOVING", "1", "60", &format!("127.0.0.1:{}", slow.port())];

@@ -3,6 +3,7 @@
 mod activity;
 mod deadline;
 mod ending;
+mod entry;
 mod exit;
 mod inbox;
 mod latencies;

@@ -7,6 +7,7 @@ use redis::{PushKind, Value};
 use tokio::time::Instant;
 
 use super::{
+    entry::{Collected, Entry},
     subscriptions::{self, Subscriptions},
     tally::Tally,
 };
@@ -14,9 +15,8 @@ use crate::{
     execution::{Execution, Stage},
     net::{
         close::CloseReason,
-        codec::{Decoded, Oversized, ReplyLimit},
+        codec::{Decoded, Oversized},
         confirmation::Confirmation,
-        reply::Reply,
         request::{Answered, Expected, Failure, Origin, Request, Responder},
     },
 };
@@ -50,36 +50,6 @@ pub(crate) struct Times {
     pub(crate) deadline: Instant,
     /// From then on the server is slow, if it has not answered.
     pub(crate) slow: Instant,
-}
-
-#[derive(Debug)]
-struct Entry {
-    responder: Responder,
-    began: Option<Instant>,
-    deadline: Instant,
-    slow: Instant,
-    // Offset of the request's first byte in the stream.
-    start: u64,
-    outstanding: usize,
-    collected: Collected,
-    /// What its replies confirm, if they are pushes.
-    confirms: Option<Confirmation>,
-    may_be_large: bool,
-    is_settled: bool,
-    /// Whether it was counted as unanswered.
-    is_unanswered: bool,
-}
-
-/// The replies that have come to a request.
-#[derive(Debug)]
-enum Collected {
-    /// A single reply is expected, which needs no list.
-    One,
-    Many(Vec<Value>),
-    /// One of them exceeded a limit.
-    TooLarge(ReplyLimit),
-    /// The answer to a question of the connection's own comes before them.
-    Introduced(Box<Collected>),
 }
 
 /// What a value that has come is.
@@ -444,57 +414,6 @@ impl PendingReplies {
         Failed {
             unsent,
             may_be_large,
-        }
-    }
-}
-
-impl Entry {
-    fn is_slow(&self, now: Instant, extension: Duration) -> bool {
-        self.slow + extension <= now
-    }
-
-    /// When its deadline passes, with this extension of own ones.
-    fn end(&self, own_extension: Duration) -> Instant {
-        if self.responder.is_own() {
-            self.deadline + own_extension
-        } else {
-            self.deadline
-        }
-    }
-
-    /// Takes a reply. Returns the whole answer if that was the last one.
-    #[inline]
-    fn take(
-        &mut self,
-        decoded: Decoded,
-        introduction: &mut Option<Value>,
-    ) -> Option<Result<Reply, Failure>> {
-        match (decoded, &mut self.collected) {
-            (Decoded::Value(value), Collected::One) => return Some(Ok(Reply::One(value))),
-            (Decoded::Value(value), Collected::Many(values)) => values.push(value),
-            (decoded, Collected::Introduced(replies)) => {
-                *introduction = Some(match decoded {
-                    Decoded::Value(answer) => answer,
-                    Decoded::TooLarge(_) => Value::Nil,
-                });
-                self.collected = mem::replace(replies, Collected::One);
-                return None;
-            }
-            // One missing reply is enough to fail them all.
-            (Decoded::Value(_), Collected::TooLarge(_)) => {}
-            (Decoded::TooLarge(oversized), collected) => {
-                *collected = Collected::TooLarge(oversized.limit);
-            }
-        }
-        if self.outstanding > 0 {
-            return None;
-        }
-        match &mut self.collected {
-            Collected::TooLarge(limit) => Some(Err(Failure::ReplyTooLarge(*limit))),
-            Collected::Many(values) => Some(Ok(Reply::Many(mem::take(values)))),
-            Collected::One | Collected::Introduced(_) => {
-                unreachable!("BUG: a single reply was not handed out")
-            }
         }
     }
 }

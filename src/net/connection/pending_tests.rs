@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::net::{InFlight, Origin};
+use crate::net::{InFlight, Origin, reply::Reply};
 
 /// The time after which the entry is slow.
 const SLOW: Duration = Duration::from_millis(800);
