@@ -322,7 +322,7 @@ impl Database {
     ///   [`Error::execution`] tells whether the command may have run.
     /// - [`Error::Server`]: the server answered with an error.
     pub async fn execute(&self, command: &Cmd) -> Result<Value, Error> {
-        self.engine.execute(command, self.options()).await
+        self.engine.execute(command, &self.options()).await
     }
 
     /// Runs one command and converts its reply.
@@ -372,7 +372,7 @@ impl Database {
     ) -> Result<(T, Source), Error> {
         let (value, source) = self
             .engine
-            .execute_from(command.borrow(), self.options())
+            .execute_from(command.borrow(), &self.options())
             .await?;
         Ok((self.engine.convert(value)?, source))
     }

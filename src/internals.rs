@@ -282,7 +282,7 @@ impl Line {
     /// As [`Database::execute`](crate::Database::execute).
     pub async fn execute(&self, command: &Cmd) -> Result<Value, Error> {
         self.0
-            .execute(command, self.0.options(Overrides::default()))
+            .execute(command, &self.0.options(Overrides::default()))
             .await
     }
 

@@ -118,7 +118,7 @@ impl Rig {
     async fn ping(&self, name: &str) -> Result<(), Error> {
         let engine = self.engine(name);
         let options = engine.options(Overrides::default().with_timeout(TIMEOUT));
-        engine.execute(&cmd("PING"), options).await.map(drop)
+        engine.execute(&cmd("PING"), &options).await.map(drop)
     }
 
     async fn lease(&self, name: &str) -> Result<Grant, Error> {
@@ -175,7 +175,7 @@ async fn row_82_leases_and_parked_calls_end_in_time_while_the_actors_are_blocked
     for name in ["one", "two"] {
         let engine = rig.engine(name);
         let options = engine.options(Overrides::default().with_timeout(SOON));
-        let pong = engine.execute(&cmd("PING"), options).await;
+        let pong = engine.execute(&cmd("PING"), &options).await;
         pong.expect("pong");
         let pool = || engine.state.pool_stats();
         eventually_async(SOON, "nothing waits", || {

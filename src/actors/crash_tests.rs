@@ -130,7 +130,7 @@ impl Rig {
     fn ping(&self, name: &str) -> impl Future<Output = Result<Value, Error>> + use<> {
         let database = self.database(name);
         let options = database.options(Overrides::default().with_timeout(SOON));
-        async move { database.execute(&cmd("PING"), options).await }
+        async move { database.execute(&cmd("PING"), &options).await }
     }
 
     async fn crash(&self, child: Child) {
@@ -289,7 +289,7 @@ fn row_81_calls_keep_their_order_through_crashes_of_the_pool() {
         let options = one.options(Overrides::default().with_timeout(SOON));
         let push = async |number: usize| {
             let push = cmd("RPUSH").arg("calls").arg(number).take();
-            one.execute(&push, options).await
+            one.execute(&push, &options).await
         };
         let mut calls = Vec::new();
         for crash in 1..=5 {
@@ -309,7 +309,7 @@ fn row_81_calls_keep_their_order_through_crashes_of_the_pool() {
             output.expect("no call is lost");
         }
         let list = cmd("LRANGE").arg("calls").arg(0).arg(-1).take();
-        let list = one.execute(&list, options).await.expect("the list");
+        let list = one.execute(&list, &options).await.expect("the list");
         let list: Vec<usize> = redis::from_redis_value(list).expect("numbers");
         assert!(list.iter().copied().eq(0..calls.len()), "{list:?}");
         drop(calls);

@@ -58,7 +58,7 @@ fn row_63_hosts_that_hang_disturb_neither_the_application_nor_the_end() {
         let main = registry.databases.get("main").expect("main").clone();
         let main = CallEngine::new(main);
         let options = main.options(Overrides::default());
-        let pong = main.execute(&cmd("PING"), options).await;
+        let pong = main.execute(&cmd("PING"), &options).await;
         pong.expect("a connection by its name, while others hang");
 
         assert_eq!(names.hanging(), HOSTS);

@@ -72,7 +72,7 @@ impl Rig {
 
     pub(super) async fn try_ping(&self) -> Result<Value, Error> {
         let options = self.main.options(Overrides::default());
-        self.main.execute(&cmd("PING"), options).await
+        self.main.execute(&cmd("PING"), &options).await
     }
 
     pub(super) async fn ping(&self) {

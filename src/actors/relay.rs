@@ -144,7 +144,7 @@ impl Command {
             overrides = overrides.with_timeout(timeout);
         }
         let options = self.engine.options(overrides);
-        self.engine.execute(&self.command, options).await
+        self.engine.execute(&self.command, &options).await
     }
 
     /// Runs the command until the sender has gone, as a call of a handle runs until its future is dropped: one

@@ -2,7 +2,7 @@
 //! that is safe.
 //!
 //! # Layout
-//! - this file: [`CallEngine`], and a call whose first attempt succeeds
+//! - this file: [`CallEngine`], and a call whose first attempt succeeds · `plain`: a plain command, which most are
 //! - `admission`: how a call passes the gate
 //! - `options`: the caller's options · `work`: the command or pipeline of a call
 //! - `retry`: the classification of an attempt, and the next attempt · `attempts`: their sum
@@ -26,6 +26,7 @@ mod near;
 mod options;
 mod pipeline;
 mod places;
+mod plain;
 mod retry;
 mod scanning;
 mod stand_in;
@@ -93,7 +94,7 @@ impl<B: Backend> CallEngine<B> {
     pub(crate) async fn execute(
         &self,
         command: &Cmd,
-        options: CallOptions,
+        options: &CallOptions,
     ) -> Result<Value, Error> {
         if options.has_near_cache {
             // Not by way of `execute_from`: each move of its larger result costs a hit a tenth of its time.
@@ -101,27 +102,19 @@ impl<B: Backend> CallEngine<B> {
                 consume_budget().await;
                 return Ok(reply);
             }
-            return Ok(Box::pin(self.execute_near(command, options)).await?.0);
+            return Ok(Box::pin(self.execute_near(command, *options)).await?.0);
         }
         Ok(self.execute_from(command, options).await?.0)
     }
 
-    /// Runs one command, and tells where its reply comes from.
-    pub(crate) async fn execute_from(
+    /// Runs one command that is not [plain](plain).
+    async fn execute_otherwise(
         &self,
         command: &Cmd,
         options: CallOptions,
     ) -> Result<(Value, Source), Error> {
         if options.is_in_cluster {
-            let Some((node, class, options)) = self.node_of_plain(command, &options) else {
-                return Box::pin(self.execute_in_cluster(command, options)).await;
-            };
-            // Most commands are such ones, so the large future of all others is none of theirs.
-            let work = Single { command, class };
-            return match node.call(&work, &options.at_node()).await {
-                Ok((reply, attempts)) => Ok((reply.into_one(), attempts.source)),
-                Err(error) => Box::pin(self.lead_on(command, class, options, node, error)).await,
-            };
+            return self.execute_in_cluster(command, options).await;
         }
         if options.has_near_cache {
             if let Some(reply) = self.hit(command) {
@@ -129,27 +122,27 @@ impl<B: Backend> CallEngine<B> {
                 consume_budget().await;
                 return Ok((reply, Source::Cache));
             }
-            return Box::pin(self.execute_near(command, options)).await;
+            return self.execute_near(command, options).await;
         }
         if options.is_to_be_traced() {
-            let call = self.execute_from(command, options.traced());
+            let options = options.traced();
+            let call = self.execute_from(command, &options);
             return Box::pin(self.in_span(command, call)).await;
         }
         let (class, options) = match self.class(command) {
-            Class::Unknown => Box::pin(self.ask(command, options)).await?,
+            Class::Unknown => self.ask(command, options).await?,
             class => (class, options),
         };
         let work = Single { command, class };
         let (reply, attempts) = match self.place(command, class, &options)? {
             None if command.is_no_response() => {
-                let told = Box::pin(self.tell(&work, &options)).await;
+                let told = self.tell(&work, &options).await;
                 return Ok((told?, Source::Redis));
             }
             None => self.call(&work, &options).await?,
-            // Boxed, so that the large future of this rare case does not enlarge that of every command.
             Some(block) => {
                 self.refuse_alone(command, class)?;
-                Box::pin(self.call_leased(&work, block, &options)).await?
+                self.call_leased(&work, block, &options).await?
             }
         };
         Ok((reply.into_one(), attempts.source))
@@ -269,7 +262,7 @@ impl<B: Backend> CallEngine<B> {
         work: &(impl Work + Sync),
         options: &CallOptions,
     ) -> Result<(Reply, Attempts), Error> {
-        if options.remembers && !options.is_watched {
+        if options.is_to_be_watched() {
             return Box::pin(self.call_watched(&self.state.seen, work, options)).await;
         }
         let began = options.began.unwrap_or_else(clock::now);
@@ -284,13 +277,7 @@ impl<B: Backend> CallEngine<B> {
                 }
             },
         };
-        let sent = self.send(
-            work.pack(),
-            work.may_be_large(),
-            options,
-            (began, deadline),
-            |request| self.hand_over(request, options),
-        );
+        let sent = self.hand(work, options, (began, deadline));
         let answer = sent.map_err(|full| self.full(full))?;
         match answer.await {
             Ok(Ok(answered)) if !answered.reply.has_error() => {
@@ -307,6 +294,19 @@ impl<B: Backend> CallEngine<B> {
                 Box::pin(self.call_again(work, options, attempt, received(answer))).await
             }
         }
+    }
+
+    /// Hands over work that was admitted.
+    fn hand(
+        &self,
+        work: &impl Work,
+        options: &CallOptions,
+        times: (Instant, Instant),
+    ) -> Result<AsyncReceiver<Answer>, Full> {
+        let (bytes, is_large) = (work.pack(), work.may_be_large());
+        self.send(bytes, is_large, options, times, |request| {
+            self.hand_over(request, options);
+        })
     }
 
     fn send(

@@ -73,7 +73,7 @@ impl<B: Backend> CallEngine<B> {
             }
         }
         let _write = self.writes([command]);
-        self.execute_from(command, options).await
+        self.execute_from(command, &options).await
     }
 
     /// What commands may change is not kept until their end, nor what is read meanwhile.

@@ -210,6 +210,12 @@ impl CallOptions {
         }
     }
 
+    /// Whether the values of the call are to be remembered, and are not yet.
+    #[inline]
+    pub(super) fn is_to_be_watched(&self) -> bool {
+        self.remembers && !self.is_watched
+    }
+
     /// Whether a span is to be opened for the call.
     #[inline]
     pub(super) fn is_to_be_traced(&self) -> bool {

@@ -286,7 +286,7 @@ impl<B: Backend> Places<B> {
     pub(super) async fn execute(&mut self, command: &Cmd) -> Result<Value, Error> {
         loop {
             let (engine, options) = self.next();
-            match engine.execute(command, options).await {
+            match engine.execute(command, &options).await {
                 Ok(reply) if self.lead_on_after(&reply) => {}
                 Err(error) if self.lead_on(&error) => {}
                 ended => return ended,

@@ -35,7 +35,7 @@ impl<B: Backend> CallEngine<B> {
             let NextScan::Ask { cursor, .. } = progress.next(alone) else {
                 return Ok(None);
             };
-            let reply = self.execute(&wanted.command(cursor), options).await?;
+            let reply = self.execute(&wanted.command(cursor), &options).await?;
             let (cursor, keys) = self.batch(reply)?;
             progress.answered(cursor, alone);
             return Ok(Some(keys));
@@ -59,8 +59,8 @@ impl<B: Backend> CallEngine<B> {
             };
             let engine = CallEngine::on(state, self.backend.clone());
             let command = wanted.command(cursor);
-            let run = engine.execute(&command, options.at_node());
-            let reply = match run.await {
+            let at_node = options.at_node();
+            let reply = match engine.execute(&command, &at_node).await {
                 Ok(reply) => reply,
                 Err(error) => {
                     // With another table, its slots are at other nodes.

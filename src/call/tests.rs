@@ -139,7 +139,8 @@ fn description(flags: &[&str], categories: &[&str]) -> Answer {
 async fn a_connection_that_answers_readonly_is_retired_before_the_retry() {
     let (script, engine) = Script::of([error("READONLY replica"), answered(Value::Okay)]);
     let command = cmd("SET").arg("k").arg(1).take();
-    let reply = engine.execute(&command, engine.options(Overrides::default()));
+    let options = engine.options(Overrides::default());
+    let reply = engine.execute(&command, &options);
     assert_eq!(reply.await.expect("the second attempt"), Value::Okay);
     let played = script.played();
     assert_eq!(played.distrusted, [CONNECTION]);
@@ -150,14 +151,14 @@ async fn a_connection_that_answers_readonly_is_retired_before_the_retry() {
 async fn a_write_whose_reply_was_lost_is_sent_once_and_a_read_twice() {
     let (script, engine) = Script::of([lost()]);
     let written = engine
-        .execute(cmd("INCR").arg("k"), engine.options(Overrides::default()))
+        .execute(cmd("INCR").arg("k"), &engine.options(Overrides::default()))
         .await;
     assert_eq!(written.expect_err("lost").execution(), Execution::Unknown);
     assert_eq!(script.played().sent, ["INCR k"]);
 
     let (script, engine) = Script::of([lost(), answered(Value::Int(1))]);
     let read = engine
-        .execute(cmd("GET").arg("k"), engine.options(Overrides::default()))
+        .execute(cmd("GET").arg("k"), &engine.options(Overrides::default()))
         .await;
     assert_eq!(read.expect("the second attempt"), Value::Int(1));
     assert_eq!(script.played().sent, ["GET k", "GET k"]);
@@ -169,7 +170,8 @@ async fn the_server_is_asked_once_for_a_command_that_is_on_no_list() {
     let (script, engine) = Script::of([plain, answered(Value::Okay), answered(Value::Okay)]);
     for _ in 0..2 {
         let command = cmd("NEWER").arg("k").take();
-        let reply = engine.execute(&command, engine.options(Overrides::default()));
+        let options = engine.options(Overrides::default());
+        let reply = engine.execute(&command, &options);
         assert_eq!(reply.await.expect("a reply"), Value::Okay);
     }
     let played = script.played();
@@ -183,7 +185,7 @@ async fn an_unknown_command_that_blocks_gets_a_connection_of_its_own() {
     let blocks = || description(&["write", "blocking"], &["@blocking"]);
     let (script, engine) = Script::of([blocks()]);
     let refused = engine
-        .execute(cmd("NEWER").arg("k"), engine.options(Overrides::default()))
+        .execute(cmd("NEWER").arg("k"), &engine.options(Overrides::default()))
         .await;
     assert!(
         matches!(refused, Err(Error::Abandoned { .. })),
@@ -207,7 +209,7 @@ async fn an_unknown_command_that_changes_its_connection_is_refused() {
     for (flags, category) in [("noscript", "@connection"), ("pubsub", "@pubsub")] {
         let (script, engine) = Script::of([description(&[flags], &[category])]);
         let refused = engine
-            .execute(cmd("NEWER").arg("k"), engine.options(Overrides::default()))
+            .execute(cmd("NEWER").arg("k"), &engine.options(Overrides::default()))
             .await;
         let refused = refused.expect_err("it is not run");
         assert_eq!(refused.execution(), Execution::NotSent);
@@ -223,7 +225,8 @@ async fn an_unknown_command_that_changes_its_connection_is_refused() {
 async fn an_unknown_command_is_plain_if_the_server_may_not_be_asked_for_its_flags() {
     let (script, engine) = Script::of([error("NOPERM no"), answered(Value::Okay)]);
     let command = cmd("NEWER").arg("k").take();
-    let reply = engine.execute(&command, engine.options(Overrides::default()));
+    let options = engine.options(Overrides::default());
+    let reply = engine.execute(&command, &options);
     assert_eq!(reply.await.expect("a reply"), Value::Okay);
     assert_eq!(script.played().sent.len(), 2);
 
@@ -237,7 +240,8 @@ async fn an_unknown_command_is_plain_if_the_server_may_not_be_asked_for_its_flag
     ]);
     for _ in 0..2 {
         let command = cmd("NEWER").arg("k").take();
-        let reply = engine.execute(&command, engine.options(Overrides::default()));
+        let options = engine.options(Overrides::default());
+        let reply = engine.execute(&command, &options);
         assert_eq!(reply.await.expect_err("unknown").code(), Some("ERR"));
     }
     assert_eq!(script.played().sent.len(), 4);
@@ -270,7 +274,7 @@ async fn nothing_is_learned_from_an_error_that_may_be_over_soon() {
     let (script, engine) = Script::of([busy(), busy(), busy()]);
     let command = cmd("NEWER").arg("k").take();
     let options = engine.options(Overrides::default());
-    let refused = engine.execute(&command, options).await;
+    let refused = engine.execute(&command, &options).await;
     assert_eq!(refused.expect_err("busy").code(), Some("BUSY"));
     assert_eq!(engine.surveyed(&command), Class::Unknown);
     let sent = &script.played().sent;
@@ -314,7 +318,7 @@ async fn a_patient_call_is_not_served_after_its_deadline() {
     engine.state.set_gate(GateState::Open);
     let options = engine.options(Overrides::default().with_patience(true));
     let command = cmd("SET").arg("k").arg("v").take();
-    let called = engine.execute(&command, options).await;
+    let called = engine.execute(&command, &options).await;
     assert!(matches!(called, Err(Error::TimedOut { .. })), "{called:?}");
     assert_eq!(engine.state.local.figures().served, 0);
     assert_eq!(engine.state.counters.timed_out.load(Relaxed), 1);
@@ -327,7 +331,8 @@ async fn a_call_is_refused_while_the_store_has_not_begun() {
     let (_, engine) = Script::on(Config::new().database("main", main), []);
     engine.state.set_gate(GateState::Open);
     let get = cmd("GET").arg("k").take();
-    let mut call = Box::pin(engine.execute(&get, engine.options(Overrides::default())));
+    let options = engine.options(Overrides::default());
+    let mut call = Box::pin(engine.execute(&get, &options));
     let called = futures_util::poll!(&mut call);
     let Poll::Ready(Err(Error::CircuitOpen { .. })) = called else {
         panic!("{called:?}");

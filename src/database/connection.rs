@@ -10,7 +10,7 @@ use crate::call::PipelineRun;
 impl ConnectionLike for Database {
     fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
         // Not by way of `execute`, whose future would be one more layer.
-        Box::pin(async move { Ok(self.engine.execute(command, self.options()).await?) })
+        Box::pin(async move { Ok(self.engine.execute(command, &self.options()).await?) })
     }
 
     fn req_packed_commands<'a>(

@@ -10,6 +10,8 @@ mod reading;
 mod several;
 mod way;
 
+use std::sync::Arc;
+
 use redis::{Cmd, Value};
 
 use self::way::{Stop, Way};
@@ -24,11 +26,11 @@ use crate::{
     net::Reply,
     policy::{
         cluster::{KeyPlace, Route, Unroutable},
-        command::{Block, Class, KeySlot, Place, Refusal},
+        command::{Block, Class, KeySlot, Refusal},
         gate_state::GateState,
         slots::Slot,
     },
-    state::clock,
+    state::DatabaseState,
 };
 
 impl<B: Backend> CallEngine<B> {
@@ -59,19 +61,8 @@ impl<B: Backend> CallEngine<B> {
         }
     }
 
-    /// The node of a plain command, if no more than a look at the table is needed for it.
-    pub(in crate::call) fn node_of_plain(
-        &self,
-        command: &Cmd,
-        options: &CallOptions,
-    ) -> Option<(Self, Class, CallOptions)> {
-        if options.has_near_cache || options.is_to_be_traced() || command.is_no_response() {
-            return None;
-        }
-        let class = Class::of(args(command));
-        if class.place(options.allow_admin) != Place::Shared || class.looks_back() {
-            return None;
-        }
+    /// The node of a command, if no more than a look at the table is needed for it.
+    pub(in crate::call) fn settled_node(&self, command: &Cmd) -> Option<Arc<DatabaseState>> {
         let Route::Slot(slot) = self.route(command) else {
             return None;
         };
@@ -80,30 +71,27 @@ impl<B: Backend> CallEngine<B> {
             return None;
         }
         let table = self.state.cluster.table.present();
-        let node = table.as_ref()?.settled_owner(slot)?.state.clone();
-        let options = options.beginning(clock::now());
-        Some((Self::on(node, self.backend.clone()), class, options))
+        let node = table.as_ref()?.settled_owner(slot)?;
+        Some(node.state.clone())
     }
 
     /// Goes on with a plain command that has failed at this node.
     pub(in crate::call) async fn lead_on(
         &self,
-        command: &Cmd,
-        class: Class,
+        work: &Single<'_>,
         options: CallOptions,
         node: Self,
         error: Error,
     ) -> Result<(Value, Source), Error> {
-        let Route::Slot(slot) = self.route(command) else {
+        let Route::Slot(slot) = self.route(work.command) else {
             return Err(error);
         };
-        let work = Single { command, class };
-        let mut way = Way::new(self, Some(slot), &work, None, options);
+        let mut way = Way::new(self, Some(slot), work, None, options);
         let Some(last) = way.begun_at(node) else {
             return Err(error);
         };
         let stop = way.after(last, error).await?;
-        self.go(way, stop, &work, None).await
+        self.go(way, stop, work, None).await
     }
 
     /// Where a command goes.
@@ -162,7 +150,7 @@ impl<B: Backend> CallEngine<B> {
                     .execute_asking(command, class, block, stop.options);
                 asked.await.map(|reply| (reply, Source::Redis))
             } else {
-                stop.engine.execute_from(command, stop.options).await
+                stop.engine.execute_from(command, &stop.options).await
             };
             match ended {
                 Ok(replied) => return Ok(replied),

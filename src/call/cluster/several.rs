@@ -71,7 +71,7 @@ impl<B: Backend> CallEngine<B> {
         let table = self.table(self.call_deadline(&options), &options).await?;
         let running = table.serving().map(|node| async {
             let engine = CallEngine::on(node.state.clone(), self.backend.clone());
-            let run = engine.execute_from(command, options).await;
+            let run = engine.execute_from(command, &options).await;
             at_node(&node.state, run.map(|(reply, _)| reply))
         });
         self.merged(merge, join_all(running).await)

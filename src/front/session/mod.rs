@@ -212,7 +212,7 @@ impl Session {
         let (mut command, shape) = (command(request), Shape::of(request));
         if !is_behind {
             let engine = &self.database.engine;
-            command = match engine.begin(command, self.database.options()) {
+            command = match engine.underway(command, self.database.options()) {
                 Ok(underway) => return Step::Call(State::Underway(underway, shape)),
                 Err(command) => command,
             };
