@@ -70,7 +70,7 @@ use crate::{
 /// connection](crate::DatabaseConfig::shared_connections) each. They also keep their order while the slot moves to another node:
 /// calls that are made in that moment wait until the old node has answered the earlier ones, for at most the attempt
 /// timeout, and until their tasks have followed its redirects. A future that is kept and not polled holds later calls for
-/// its slot up for 1 s. The order may be lost where a thread stands still for milliseconds in the middle of a call.
+/// its slot up for 1 s.
 ///
 /// # Deadlines and cancellation
 ///

@@ -29,6 +29,15 @@ pub(super) struct Sent<B> {
 }
 
 impl<B: Backend> Sent<B> {
+    /// A request that was handed to this node of a cluster.
+    pub(super) fn to(node: CallEngine<B>, attempt: Attempt, answer: AsyncReceiver<Answer>) -> Self {
+        Self {
+            node: Some(node),
+            attempt,
+            answer,
+        }
+    }
+
     /// The reply, or the answer with which [`go_on`](CallEngine::go_on) goes on.
     #[inline]
     pub(super) fn poll(
@@ -84,27 +93,35 @@ impl<B: Backend> CallEngine<B> {
         {
             return None;
         }
-        let node = if options.is_in_cluster {
-            let node = self.settled_node(command)?;
-            Some(Self::on(node, self.backend.clone()))
-        } else {
-            None
-        };
-        let engine = node.as_ref().unwrap_or(self);
-        let began = options.began.unwrap_or_else(clock::now);
-        let deadline = options.end(began);
-        let admitted = engine.state.gate.try_enter().ok()?;
         let work = Single { command, class };
-        let answer = engine.hand(&work, options, (began, deadline)).ok()?;
+        if options.is_in_cluster {
+            return self.begin_at_node(&work, options);
+        }
+        let (attempt, answer) = self.hand_first(&work, options)?;
         Some(Sent {
-            node,
-            attempt: Attempt {
-                admitted,
-                began,
-                deadline,
-            },
+            node: None,
+            attempt,
             answer,
         })
+    }
+
+    /// Makes the first attempt, if the gate is open and there is room.
+    #[inline]
+    pub(super) fn hand_first(
+        &self,
+        work: &Single<'_>,
+        options: &CallOptions,
+    ) -> Option<(Attempt, AsyncReceiver<Answer>)> {
+        let began = options.began.unwrap_or_else(clock::now);
+        let deadline = options.end(began);
+        let admitted = self.state.gate.try_enter().ok()?;
+        let answer = self.hand(work, options, (began, deadline)).ok()?;
+        let attempt = Attempt {
+            admitted,
+            began,
+            deadline,
+        };
+        Some((attempt, answer))
     }
 
     /// Goes on with a plain command whose first attempt has not succeeded.

@@ -14,7 +14,7 @@ use arc_swap::ArcSwapOption;
 use tokio::time::Instant;
 
 use super::{
-    DatabaseState, Published, SlotTable, clock,
+    ClusterNode, DatabaseState, Published, SlotTable, clock,
     migrations::{Migration, Migrations},
 };
 use crate::{
@@ -111,6 +111,25 @@ impl Cluster {
         true
     }
 
+    /// A request for this slot was handed to this node, and the slot had left it meanwhile. Later calls wait for it as well.
+    pub(crate) fn strayed(&self, slot: Slot, node: &Arc<DatabaseState>) {
+        let moves = self.moves();
+        let Some(table) = self.table.present().clone() else {
+            return;
+        };
+        let at = table.position(slot);
+        let is_there = |owner: &ClusterNode| Arc::ptr_eq(&owner.state, node);
+        if table.node(at).is_some_and(is_there) {
+            return;
+        }
+        let mark = |slot, has_just_come| table.set(slot, at, has_just_come);
+        let migration = self.migrations.begin(&[slot], node, mark);
+        drop(moves);
+        if let Some(migration) = migration {
+            migration.run(DOUBTFUL_FOR);
+        }
+    }
+
     /// Publishes a table of what nodes have told that were `asked` then. Calls are led by it from now on.
     pub(crate) fn publish(&self, table: SlotTable, asked: Instant) {
         let mut moves = self.moves();
@@ -156,7 +175,7 @@ impl Cluster {
         }
         let migrations = left.into_iter().filter_map(|(from, slots)| {
             before.left(from);
-            let mark = |_, _| {};
+            let mark = |slot, _| before.leaves(slot);
             self.migrations
                 .begin(&slots, &before.node(from)?.state, mark)
         });

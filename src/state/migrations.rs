@@ -184,14 +184,22 @@ impl UnderWay {
         from: &Arc<DatabaseState>,
     ) -> Option<(u64, Vec<CancellationToken>)> {
         let is_open = |slot: &Slot| !self.slots.contains_key(slot);
-        let may_join = |entry: &&mut Entry| !entry.is_asked && Arc::ptr_eq(&entry.from, from);
+        let is_to_be_asked = |entry: &Entry| !entry.is_asked && Arc::ptr_eq(&entry.from, from);
+        let goes_along = |slot: &Slot| {
+            let number = self.slots.get(slot);
+            let entry = number.and_then(|number| self.migrations.get(number));
+            entry.is_some_and(is_to_be_asked)
+        };
+        if slots.iter().all(goes_along) {
+            return None;
+        }
         let joined = slots
             .iter()
             .all(is_open)
             .then(|| {
                 self.migrations
                     .iter_mut()
-                    .find(|(_, entry)| may_join(entry))
+                    .find(|(_, entry)| is_to_be_asked(entry))
             })
             .flatten();
         if let Some((number, entry)) = joined {

@@ -18,7 +18,8 @@ use crate::{
 pub(crate) struct SlotTable {
     nodes: Vec<ClusterNode>,
     /// For each slot the position of its node, or [`NOBODY`]; with [`JUST_MIGRATED`] while the node before may have commands for
-    /// it. A node that says that a slot has moved is believed at once, so that an owner can change in place.
+    /// it, and with [`LEAVES`] once another table has it elsewhere. A node that says that a slot has moved is believed at once, so
+    /// that an owner can change in place.
     owners: Box<[AtomicU16]>,
     /// Why there is no node.
     pub(crate) trouble: Option<Arc<str>>,
@@ -35,9 +36,10 @@ pub(crate) struct ClusterNode {
     pub(crate) replicas: Arc<[Address]>,
 }
 
-const NOBODY: u16 = !JUST_MIGRATED;
 /// Beyond the positions of all nodes, so that one look tells whether a slot has a node and whether calls may go there at once.
 const JUST_MIGRATED: u16 = 1 << 15;
+const LEAVES: u16 = 1 << 14;
+const NOBODY: u16 = LEAVES - 1;
 
 impl SlotTable {
     /// `owners` has for each slot the position of its node.
@@ -48,7 +50,7 @@ impl SlotTable {
     ) -> Self {
         let owner = |slot: usize| {
             let owner = owners.get(slot).copied().flatten();
-            owner.filter(|owner| usize::from(*owner) < nodes.len())
+            owner.filter(|owner| usize::from(*owner) < nodes.len() && *owner < NOBODY)
         };
         let owners = (0..usize::from(Slot::COUNT)).map(owner);
         Self {
@@ -65,23 +67,30 @@ impl SlotTable {
         self.nodes.get(self.position(slot))
     }
 
-    /// The same, unless the slot has just come there, so that calls have to wait for earlier ones.
-    #[inline]
-    pub(crate) fn settled_owner(&self, slot: Slot) -> Option<&ClusterNode> {
-        self.nodes.get(self.settled_position(slot))
-    }
-
-    /// The position of that node; beyond all others if there is none.
+    /// The position of the node of a slot, unless the slot has just come there, so that calls have to wait for earlier ones;
+    /// beyond all nodes if there is none.
     #[inline]
     pub(crate) fn settled_position(&self, slot: Slot) -> usize {
         usize::from(self.owners[slot.index()].load(Relaxed))
     }
 
-    /// The node of a slot, and whether it has just come there.
-    pub(crate) fn owner_as_told(&self, slot: Slot) -> (Option<&ClusterNode>, bool) {
+    /// The position of the node of a slot, beyond all nodes if nobody has it; and whether it has just come there.
+    pub(crate) fn position_as_told(&self, slot: Slot) -> (usize, bool) {
         let owner = self.owners[slot.index()].load(Relaxed);
-        let node = self.nodes.get(usize::from(owner & !JUST_MIGRATED));
-        (node, owner & JUST_MIGRATED != 0)
+        (usize::from(owner & NOBODY), owner & JUST_MIGRATED != 0)
+    }
+
+    /// Whether a slot is no longer at the node of this position. Whoever has handed a request over there looks once more: the
+    /// queue of a connection orders that with what the node was asked when the slot left it.
+    #[inline]
+    pub(crate) fn has_left(&self, slot: Slot, at: usize) -> bool {
+        let owner = self.owners[slot.index()].load(Relaxed);
+        owner & LEAVES != 0 || usize::from(owner & NOBODY) != at
+    }
+
+    /// Another table is about to take the place of this one, with the slot at another node.
+    pub(super) fn leaves(&self, slot: Slot) {
+        self.owners[slot.index()].fetch_or(LEAVES, Relaxed);
     }
 
     /// Calls for a slot may go to its node at once.
@@ -93,7 +102,7 @@ impl SlotTable {
         self.nodes.get(at)
     }
 
-    pub(super) fn position_of(&self, address: &Address) -> Option<usize> {
+    pub(crate) fn position_of(&self, address: &Address) -> Option<usize> {
         self.nodes.iter().position(|node| node.address == *address)
     }
 
@@ -103,7 +112,7 @@ impl SlotTable {
             node.has_slots.store(true, Relaxed);
         }
         let at = if at < self.nodes.len() {
-            at as u16
+            (at as u16).min(NOBODY)
         } else {
             NOBODY
         };
@@ -133,7 +142,7 @@ impl SlotTable {
 
     /// The position of the node of a slot, which is one beyond all others if nobody has it.
     pub(crate) fn position(&self, slot: Slot) -> usize {
-        let owner = self.owners[slot.index()].load(Relaxed) & !JUST_MIGRATED;
+        let owner = self.owners[slot.index()].load(Relaxed) & NOBODY;
         usize::from(owner).min(self.nodes.len())
     }
 

@@ -10,13 +10,15 @@ mod reading;
 mod several;
 mod way;
 
-use std::sync::Arc;
+#[cfg(test)]
+mod tests;
 
 use redis::{Cmd, Value};
 
 use self::way::{Stop, Way};
 use super::{
     CallEngine, CallOptions, args,
+    plain::Sent,
     work::{Batch, Single},
 };
 use crate::{
@@ -30,7 +32,7 @@ use crate::{
         gate_state::GateState,
         slots::Slot,
     },
-    state::DatabaseState,
+    state::SlotTable,
 };
 
 impl<B: Backend> CallEngine<B> {
@@ -61,9 +63,13 @@ impl<B: Backend> CallEngine<B> {
         }
     }
 
-    /// The node of a command, if no more than a look at the table is needed for it.
-    pub(in crate::call) fn settled_node(&self, command: &Cmd) -> Option<Arc<DatabaseState>> {
-        let Route::Slot(slot) = self.route(command) else {
+    /// Hands a plain command to its node, if no more than a look at the table is needed for that.
+    pub(in crate::call) fn begin_at_node(
+        &self,
+        work: &Single<'_>,
+        options: &CallOptions,
+    ) -> Option<Sent<B>> {
+        let Route::Slot(slot) = self.route(work.command) else {
             return None;
         };
         let gate_state = self.state.gate.state();
@@ -71,8 +77,20 @@ impl<B: Backend> CallEngine<B> {
             return None;
         }
         let table = self.state.cluster.table.present();
-        let node = table.as_ref()?.settled_owner(slot)?;
-        Some(node.state.clone())
+        let table = table.as_ref()?;
+        let at = table.settled_position(slot);
+        let node = Self::on(table.node(at)?.state.clone(), self.backend.clone());
+        let (attempt, answer) = node.hand_first(work, options)?;
+        self.look_back(table, slot, at, &node);
+        Some(Sent::to(node, attempt, answer))
+    }
+
+    /// Looks whether a slot is still where a request for it has just been handed.
+    #[inline]
+    fn look_back(&self, table: &SlotTable, slot: Slot, at: usize, node: &Self) {
+        if table.has_left(slot, at) {
+            self.state.cluster.strayed(slot, &node.state);
+        }
     }
 
     /// Goes on with a plain command that has failed at this node.
@@ -142,7 +160,8 @@ impl<B: Backend> CallEngine<B> {
                 && !stop.options.has_near_cache
                 && !stop.options.is_to_be_traced();
             let ended = if is_plain && !stop.is_asking {
-                let called = stop.engine.call(work, &stop.options).await;
+                let call = stop.engine.call(work, &stop.options);
+                let called = stop.run(self, call).await;
                 called.map(|(reply, attempts)| (reply.into_one(), attempts.source))
             } else if stop.is_asking {
                 let asked = stop
@@ -150,7 +169,8 @@ impl<B: Backend> CallEngine<B> {
                     .execute_asking(command, class, block, stop.options);
                 asked.await.map(|reply| (reply, Source::Redis))
             } else {
-                stop.engine.execute_from(command, &stop.options).await
+                let call = stop.engine.execute_from(command, &stop.options);
+                stop.run(self, call).await
             };
             match ended {
                 Ok(replied) => return Ok(replied),

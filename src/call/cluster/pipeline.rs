@@ -11,7 +11,7 @@ use super::{
     super::{CallEngine, CallOptions, args, attempts::Attempts, work::Batch},
     refusal,
     several::Ended,
-    way::{Stop, Way, sends_away},
+    way::{Stop, Way, handing_over, sends_away},
 };
 use crate::{
     backend::Backend,
@@ -23,7 +23,7 @@ use crate::{
         command::{Block, Class, Refusal},
         slots::Slot,
     },
-    state::clock,
+    state::{SlotTable, clock},
 };
 
 /// A command of a pipeline: its position, and where it goes.
@@ -151,7 +151,7 @@ impl<B: Backend> CallEngine<B> {
         let running = by_node.into_iter().map(|(at, group)| {
             let node = table.node(at).expect("BUG: a node has gone from its table");
             let engine = CallEngine::on(node.state.clone(), self.backend.clone());
-            self.group_at(engine, group, block, options, deadline)
+            self.group_at((engine, &*table, at), group, block, options, deadline)
         });
         let apart = self.by_slot(apart, block, options);
         let (groups, apart) = join(join_all(running.collect::<Vec<_>>()), apart).await;
@@ -163,14 +163,20 @@ impl<B: Backend> CallEngine<B> {
     /// Runs commands at their node in one write, and those that are at another one after all there.
     async fn group_at(
         &self,
-        node: Self,
+        (node, table, at): (Self, &SlotTable, usize),
         group: Vec<Sent<'_>>,
         block: Option<Block>,
         options: CallOptions,
         deadline: Instant,
     ) -> Vec<Ended<Replied>> {
         let at_node = options.at_node().ending_unless(deadline, block.is_some());
-        let (replies, attempts) = match node.run(&group, false, block, at_node).await {
+        let look_back = || {
+            for sent in &group {
+                self.look_back(table, sent.slot, at, &node);
+            }
+        };
+        let run = node.run(&group, false, block, at_node);
+        let (replies, attempts) = match handing_over(run, look_back).await {
             Ok(run) => run,
             Err(error) if error.has_not_run() => {
                 return self.by_slot(group, block, options).await;
@@ -238,7 +244,8 @@ impl<B: Backend> CallEngine<B> {
             Ok(stop) => stop,
             Err(error) => return vec![self.part(positions(&sent), Err(error))],
         };
-        let run = stop.engine.run(&sent, false, block, stop.options).await;
+        let run = stop.engine.run(&sent, false, block, stop.options);
+        let run = stop.run(self, run).await;
         self.batch_on(way, stop, run, sent, block).await
     }
 
@@ -311,10 +318,8 @@ impl<B: Backend> CallEngine<B> {
                     return replied.into_iter().chain([failed]).collect();
                 }
             }
-            run = stop
-                .engine
-                .run(&sent, stop.is_asking, block, stop.options)
-                .await;
+            let again = stop.engine.run(&sent, stop.is_asking, block, stop.options);
+            run = stop.run(self, again).await;
         }
     }
 
@@ -358,7 +363,7 @@ impl<B: Backend> CallEngine<B> {
         loop {
             let batch = work.clone().asking(stop.is_asking);
             let run = stop.engine.run_batch(&batch, None, stop.options);
-            let error = match run.await {
+            let error = match stop.run(self, run).await {
                 Ok((replies, attempts)) => {
                     let is_discarded = replies.last().is_some_and(is_error);
                     let away = replies.iter().find(|reply| sends_away(reply));

@@ -1,7 +1,8 @@
 //! The way of one command, or of several that go together, to the node that runs them.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::Future, pin::pin, sync::Arc, task::Poll, time::Duration};
 
+use futures_util::poll;
 use redis::Value;
 use tokio::time::Instant;
 
@@ -53,6 +54,8 @@ pub(super) struct Stop<B> {
     /// The node takes the slot over, and has to be asked to run the command nevertheless.
     pub(super) is_asking: bool,
     table: Arc<SlotTable>,
+    /// The slot that the node has by that table, and the position of the node.
+    place: Option<(Slot, usize)>,
 }
 
 impl<'a, B: Backend> Way<'a, B> {
@@ -101,13 +104,17 @@ impl<'a, B: Backend> Way<'a, B> {
     pub(super) async fn first(&self) -> Result<Stop<B>, Error> {
         loop {
             let table = self.engine.table(self.deadline, &self.options).await?;
-            let (owner, has_just_come) = match self.slot {
-                Some(slot) => table.owner_as_told(slot),
-                None => (self.owner(&table), false),
+            let (owner, place, has_just_come) = match self.slot {
+                Some(slot) => {
+                    let (at, has_just_come) = table.position_as_told(slot);
+                    (table.node(at), Some((slot, at)), has_just_come)
+                }
+                None => (self.owner(&table), None, false),
             };
             if let Some(node) = owner {
                 let mut stop = self.stop(node.state.clone(), table.clone(), false);
                 stop.options.behind = self.slot.filter(|_| has_just_come);
+                stop.place = place;
                 return Ok(stop);
             }
             let unserved = self.engine.unserved(self.slot, &table);
@@ -132,6 +139,7 @@ impl<'a, B: Backend> Way<'a, B> {
             options: self.options.ending_unless(self.deadline, self.may_block),
             is_asking,
             table,
+            place: None,
         }
     }
 
@@ -241,12 +249,15 @@ impl<'a, B: Backend> Way<'a, B> {
                 cluster.moved(redirect.slot, &address, Some(&last.engine.state));
             }
             cluster.ask_again(&self.engine.state.id);
-            if let Some(node) = table.at(&address) {
+            let at = table.position_of(&address);
+            if let Some((at, node)) = at.and_then(|at| Some((at, table.node(at)?))) {
                 let state = node.state.clone();
                 if let Some(stalled) = &stalled {
                     stalled.turn(self.deadline).await;
                 }
-                return Some(Ok(self.stop(state, table, redirect.is_ask)));
+                let mut stop = self.stop(state, table, redirect.is_ask);
+                stop.place = (!redirect.is_ask).then_some((redirect.slot, at));
+                return Some(Ok(stop));
             }
             if clock::now() >= self.deadline {
                 return None;
@@ -280,6 +291,30 @@ impl<'a, B: Backend> Way<'a, B> {
             Some(earlier) if last.has_not_run() => earlier,
             _ => last,
         }
+    }
+}
+
+impl<B: Backend> Stop<B> {
+    /// Runs a call at this stop, for a caller with this engine of the whole. The call hands its request over when it is first
+    /// polled, and then the slot may have left.
+    pub(super) async fn run<T>(&self, whole: &CallEngine<B>, call: impl Future<Output = T>) -> T {
+        let look_back = || {
+            if let Some((slot, at)) = self.place {
+                whole.look_back(&self.table, slot, at, &self.engine);
+            }
+        };
+        handing_over(call, look_back).await
+    }
+}
+
+/// Runs a call, and does this once it was polled for the first time.
+pub(super) async fn handing_over<T>(call: impl Future<Output = T>, then: impl FnOnce()) -> T {
+    let mut call = pin!(call);
+    let first = poll!(call.as_mut());
+    then();
+    match first {
+        Poll::Ready(ended) => ended,
+        Poll::Pending => call.await,
     }
 }
 
