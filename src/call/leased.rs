@@ -365,7 +365,6 @@ fn settle(grant: &mut Grant, work: &impl Work, answer: &Answer, again: RetryAdvi
         // Without an answer the connection stays busy: the reply may still come.
         Err(_) => return,
     };
-    // The server has changed its role or is not ready, so a new connection may lead to another server.
     let is_suspect = work.error_code(reply).map(ReplyCode::of) == Some(ReplyCode::Unblocked)
         || matches!(again, RetryAdvice::Elsewhere | RetryAdvice::OnceReady);
     grant.session.settle(work.has_ended(reply), is_suspect);

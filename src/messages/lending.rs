@@ -75,6 +75,8 @@ pub(crate) struct Released {
     pub(crate) id: u64,
     /// Whether the connection can be lent again: it is in the state of a new one.
     pub(crate) is_clean: bool,
+    /// It may lead to the wrong server.
+    pub(crate) is_suspect: bool,
 }
 
 /// An exclusive connection, until this is dropped. The pool gets it back wherever it is dropped, also on
@@ -146,6 +148,7 @@ impl Drop for Grant {
         self.pool.do_send(Released {
             id: self.id,
             is_clean: self.session.is_clean(),
+            is_suspect: self.session.is_suspect(),
         });
     }
 }

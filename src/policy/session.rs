@@ -11,6 +11,8 @@ pub(crate) struct Session {
     in_transaction: bool,
     /// It differs from that of a new connection.
     is_changed: bool,
+    /// The server has changed its role or is not ready, so a new connection may lead to another server.
+    is_suspect: bool,
     /// Since the transaction began, a command was sent that voids it.
     transaction_is_void: bool,
 }
@@ -24,6 +26,11 @@ impl Session {
     /// The next caller would find the connection as if it were new.
     pub(crate) fn is_clean(&self) -> bool {
         !self.awaits_reply && !self.in_transaction && !self.is_changed
+    }
+
+    /// A reply has shown that the connection may lead to the wrong server.
+    pub(crate) fn is_suspect(&self) -> bool {
+        self.is_suspect
     }
 
     /// Whether a question of the crate's own may be sent: it is answered at once, and the caller notices
@@ -53,7 +60,7 @@ impl Session {
     /// The last command is answered, and with it all earlier ones.
     pub(crate) fn settle(&mut self, has_ended_transaction: bool, is_suspect: bool) {
         self.awaits_reply = false;
-        self.is_changed |= is_suspect;
+        self.is_suspect |= is_suspect;
         self.in_transaction &= !has_ended_transaction;
     }
 
@@ -98,7 +105,7 @@ mod tests {
         unanswered.begin(Effect::Nothing);
         assert!(!unanswered.is_clean());
         unanswered.settle(false, true);
-        assert!(!unanswered.is_clean(), "the server is suspect");
+        assert!(unanswered.is_clean() && unanswered.is_suspect());
     }
 
     #[test]

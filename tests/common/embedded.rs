@@ -39,6 +39,7 @@ pub(super) const LEFT_OUT: &[(&str, &[&str])] = &[
             "faults/refusals.rs::row_34_unblocked",
             "faults/replicas.rs::row_16_a_replica_from_the_start_is_asked_twice",
             "faults/replicas.rs::row_16_a_replica_is_not_dialled_in_a_tight_loop",
+            "faults/replicas.rs::row_16_leases_do_not_dial_a_replica_in_a_tight_loop",
             "faults/replicas.rs::row_16_many_callers_open_one_new_connection",
             "faults/replicas.rs::row_16_readonly",
             "faults/replicas.rs::row_17_masterdown",

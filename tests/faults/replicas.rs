@@ -141,6 +141,37 @@ async fn row_16_a_replica_is_not_dialled_in_a_tight_loop() {
 }
 
 #[tokio::test]
+async fn row_16_leases_do_not_dial_a_replica_in_a_tight_loop() {
+    if left_out_on_embedded() {
+        return;
+    }
+    let server = RedisServer::start();
+    let (supervisor, main) = spawn(DatabaseConfig::from_url(server.url())).await;
+    let on_lease = async || {
+        let mut lease = main.lease().await.expect("a lease");
+        lease.query::<i64>(incr()).await
+    };
+    let popped = async || main.query::<()>(cmd("BLPOP").arg("nothing").arg(1)).await;
+    on_lease().await.expect("a primary");
+    assert_eq!(server.cli(&NOWHERE), "OK");
+    let opened = || supervisor.statistics().databases["main"].pool.opened;
+    let (before, start) = (opened(), Instant::now());
+    for _ in 0..100 {
+        for error in [on_lease().await.err(), popped().await.err()] {
+            let error = error.expect("no write");
+            assert_eq!(error.code(), Some("READONLY"));
+        }
+    }
+    let most = 2 + start.elapsed().as_millis() / 100;
+    let replaced = u128::from(opened() - before);
+    assert!((1..=most).contains(&replaced), "{replaced}, of {most}");
+
+    assert_eq!(server.cli(&["REPLICAOF", "NO", "ONE"]), "OK");
+    on_lease().await.expect("a primary again");
+    supervisor.shutdown(SOON).await;
+}
+
+#[tokio::test]
 async fn row_17_masterdown() {
     if left_out_on_embedded() {
         return;

@@ -78,7 +78,12 @@ impl Handler<Acquire> for PoolActor {
 impl Handler<Released> for PoolActor {
     type Result = ();
 
-    fn handle(&mut self, Released { id, is_clean }: Released, ctx: &mut Self::Context) {
+    fn handle(&mut self, released: Released, ctx: &mut Self::Context) {
+        let Released {
+            id,
+            is_clean,
+            is_suspect,
+        } = released;
         self.leak_watch.returned(id);
         let held = self.connections.get_mut(&id);
         if let Some(lent) = held.and_then(|held| held.lent.take()) {
@@ -91,6 +96,7 @@ impl Handler<Released> for PoolActor {
         let event = Event::Released {
             id,
             is_clean,
+            is_suspect,
             is_open: self.open_mailbox(id).is_some(),
         };
         self.turn(event, ctx);

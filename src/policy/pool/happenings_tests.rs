@@ -5,10 +5,11 @@ use std::{rc::Rc, sync::Arc, time::Duration};
 use super::{
     leased::MAX_DIALS,
     model::Happening,
+    shared::MAX_RETIRE_PAUSE,
     world::{Event, Evidence, Guest, Known, MANY, Orphan, World, pick},
     *,
 };
-use crate::{events::Reason, state::Permit};
+use crate::{events::Reason, policy::pace::Pace, state::Permit};
 
 impl World {
     pub(super) fn happen(&mut self, happening: Happening) {
@@ -38,7 +39,11 @@ impl World {
                 };
                 self.dial_ends(dial, Err(reason));
             }
-            Happening::Release { lease, is_clean } => self.release(lease, is_clean),
+            Happening::Release {
+                lease,
+                is_clean,
+                is_suspect,
+            } => self.release(lease, is_clean, is_suspect),
             Happening::SocketCloses(which) => {
                 let open = self.ids(|known| known.task.is_some());
                 if let Some(id) = pick(&open, which) {
@@ -192,7 +197,7 @@ impl World {
         self.turn(Event::Opened { id, evidence });
     }
 
-    pub(super) fn release(&mut self, which: usize, is_clean: bool) {
+    pub(super) fn release(&mut self, which: usize, is_clean: bool, is_suspect: bool) {
         let Some(id) = take(&mut self.leases, which) else {
             return;
         };
@@ -202,6 +207,9 @@ impl World {
         });
         let (now, is_draining) = (self.now, self.drain.is_some());
         let (mut expected, mut is_replaced) = (None, false);
+        if is_clean && is_suspect {
+            self.suspect(id);
+        }
         let known = self.connections.get_mut(&id);
         if let Some(known) = known.filter(|known| known.state != State::Closing) {
             let is_expired = known.expires.is_some_and(|expires| expires <= now);
@@ -227,6 +235,7 @@ impl World {
         self.turn(Event::Released {
             id,
             is_clean,
+            is_suspect,
             is_open,
         });
         let closed = self.closed.iter().find(|closed| closed.0 == id);
@@ -237,6 +246,18 @@ impl World {
             match closed.map(|closed| closed.1) {
                 Some(closed) if is_replaced => assert!(for_either.contains(&closed)),
                 closed => assert_eq!(closed, expected),
+            }
+        }
+    }
+
+    /// The caller has met a server that is perhaps not the right one.
+    fn suspect(&mut self, id: u64) {
+        let known = self.connections.get(&id);
+        let is_in_service = known.is_some_and(|known| known.state != State::Closing);
+        if is_in_service && self.drain.is_none() && self.lease_replacements.allows(self.now) {
+            let known = self.connections.values_mut();
+            for known in known.filter(|known| known.lane == Lane::Leased) {
+                known.is_distrusted = true;
             }
         }
     }
@@ -428,6 +449,7 @@ impl World {
         self.abandon();
         self.pool = Pool::new(self.limits, self.permits.clone(), self.is_unreachable);
         self.may_try = true;
+        self.lease_replacements = Pace::new(MAX_RETIRE_PAUSE);
         self.width = if self.is_unreachable { 1 } else { MAX_DIALS };
         self.turn(Event::Started);
     }

@@ -21,6 +21,8 @@ pub(crate) enum Event<W, N> {
         id: u64,
         /// The connection is as good as new for the next caller.
         is_clean: bool,
+        /// A reply has shown that it may lead to the wrong server.
+        is_suspect: bool,
         /// The connection has not ended by itself.
         is_open: bool,
     },

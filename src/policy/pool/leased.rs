@@ -4,8 +4,12 @@ use std::time::Instant;
 
 use super::{
     Action, Closing, Counts, Lane, Limits, Places, Pool, Rejection, State, WaitQueue, Waiter,
+    shared::MAX_RETIRE_PAUSE,
 };
-use crate::{events::Reason, policy::backoff::Backoff};
+use crate::{
+    events::Reason,
+    policy::{backoff::Backoff, pace::Pace},
+};
 
 /// The maximum of dials for leases at a time. A burst of callers is to wait for one dial and not for many in a row;
 /// and the queue in which a server keeps connections that it has not accepted yet is not much longer, often 128 or 511.
@@ -20,6 +24,8 @@ pub(super) struct LeasedLane<W> {
     /// After a failed dial, the time before which no other one is made.
     pause: Option<Instant>,
     backoff: Backoff,
+    /// How often callers may have the connections replaced.
+    replacements: Pace,
 }
 
 impl<W: Waiter> LeasedLane<W> {
@@ -29,6 +35,7 @@ impl<W: Waiter> LeasedLane<W> {
             width: if is_unreachable { 1 } else { MAX_DIALS },
             pause: None,
             backoff: Backoff::default(),
+            replacements: Pace::new(MAX_RETIRE_PAUSE),
         }
     }
 
@@ -109,6 +116,11 @@ impl<W: Waiter> LeasedLane<W> {
         self.backoff.reset();
     }
 
+    /// Whether callers may have the connections replaced now.
+    fn may_distrust(&mut self, now: Instant) -> bool {
+        self.replacements.allows(now)
+    }
+
     /// What has failed before says nothing any more.
     pub(super) fn begin_anew(&mut self) {
         self.pause = None;
@@ -161,6 +173,16 @@ impl<W: Waiter, P: Places, N> Pool<W, P, N> {
         }
         let (id, place) = self.ledger.request(Lane::Leased)?;
         Some(Action::Dial { id, place })
+    }
+
+    /// A lease that is over has met a server that is perhaps not the right one. All leased connections lead there, so all are
+    /// replaced, but not for each lease: new ones may lead there as well.
+    pub(super) fn suspected(&mut self, id: u64, now: Instant) {
+        if self.ledger.is_leased(id) && self.is_open() && self.leased.may_distrust(now) {
+            for idle in self.ledger.distrust_leased() {
+                self.close(idle, Closing::Discarded);
+            }
+        }
     }
 
     pub(super) fn released(&mut self, id: u64, is_clean: bool, is_open: bool, now: Instant) {

@@ -311,6 +311,18 @@ impl<P: Places> Ledger<P> {
         in_service
     }
 
+    /// Closes the idle connections, and returns them. Other leased ones are closed when their leases are over.
+    pub(super) fn distrust_leased(&mut self) -> Vec<u64> {
+        for entry in self.connections.values_mut() {
+            entry.is_distrusted |= entry.is_leased();
+        }
+        let idle: Vec<_> = self.idle.iter().copied().collect();
+        for id in &idle {
+            self.close(*id);
+        }
+        idle
+    }
+
     /// Notes when a shared connection was last used.
     pub(super) fn used(&mut self, id: u64, last: Instant) {
         if let Some(entry) = self.connections.get_mut(&id) {

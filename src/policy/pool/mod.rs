@@ -116,8 +116,14 @@ impl<W: Waiter, P: Places, N> Pool<W, P, N> {
             Event::Released {
                 id,
                 is_clean,
+                is_suspect,
                 is_open,
-            } => self.released(id, is_clean, is_open, now),
+            } => {
+                if is_clean && is_suspect {
+                    self.suspected(id, now);
+                }
+                self.released(id, is_clean, is_open, now);
+            }
             Event::Parked(requests) => self.parked = requests,
             Event::Opened { id, evidence } => self.opened(id, evidence, now, jitter),
             Event::DialFailed {

@@ -28,6 +28,7 @@ pub(super) enum Happening {
     Release {
         lease: usize,
         is_clean: bool,
+        is_suspect: bool,
     },
     SocketCloses(usize),
     EndIsTold {
@@ -71,8 +72,10 @@ fn happening() -> impl Strategy<Value = Happening> {
         20 => which().prop_map(Happening::DialSucceeds),
         5 => (which(), any::<bool>())
             .prop_map(|(dial, is_refused)| Happening::DialFails { dial, is_refused }),
-        10 => (which(), prop::bool::weighted(0.8))
-            .prop_map(|(lease, is_clean)| Happening::Release { lease, is_clean }),
+        10 => (which(), prop::bool::weighted(0.8), prop::bool::weighted(0.2))
+            .prop_map(|(lease, is_clean, is_suspect)| {
+                Happening::Release { lease, is_clean, is_suspect }
+            }),
         6 => which().prop_map(Happening::SocketCloses),
         6 => (which(), any::<bool>())
             .prop_map(|(connection, is_lost)| Happening::EndIsTold { connection, is_lost }),
@@ -273,8 +276,12 @@ fn a_waiter_takes_the_room_that_was_made_for_growth() {
     world.happen(Happening::DialSucceeds(0));
     world.happen(Happening::Acquire(Duration::from_secs(9)));
     world.happen(Happening::DialSucceeds(0));
-    let is_clean = true;
-    world.happen(Happening::Release { lease: 0, is_clean });
+    let (is_clean, is_suspect) = (true, false);
+    world.happen(Happening::Release {
+        lease: 0,
+        is_clean,
+        is_suspect,
+    });
     world.happen(Happening::Saturated);
     assert!(world.displaced.is_some(), "it makes room");
     world.happen(Happening::Acquire(Duration::from_secs(9)));

@@ -49,7 +49,7 @@ impl World {
         } else if !self.dials.is_empty() {
             self.dial_ends(0, Ok(()));
         } else if !self.leases.is_empty() {
-            self.release(0, true);
+            self.release(0, true, false);
         } else if let Some(free) = self.free_orphan() {
             self.orphans.remove(free);
             return self.cooperate();

@@ -14,7 +14,7 @@ pub(super) const STABLE_AFTER: Duration = Duration::from_secs(1);
 
 /// The longest pause between two replacements because of a reply: while a name leads to a replica, each write
 /// would open another connection. The right server is found within this time.
-const MAX_RETIRE_PAUSE: Duration = Duration::from_secs(2);
+pub(super) const MAX_RETIRE_PAUSE: Duration = Duration::from_secs(2);
 
 /// When the shared connections are dialled, and when they are replaced.
 pub(super) struct SharedLane {

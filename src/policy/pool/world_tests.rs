@@ -8,8 +8,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{leased::MAX_DIALS, *};
-use crate::state::{Permit, Permits};
+use super::{leased::MAX_DIALS, shared::MAX_RETIRE_PAUSE, *};
+use crate::{
+    policy::pace::Pace,
+    state::{Permit, Permits},
+};
 
 /// More steps than any rest is away.
 pub(super) const MANY: usize = 1_000;
@@ -121,6 +124,7 @@ pub(super) struct World {
     pub(super) leased_trouble: Option<Instant>,
     /// The maximum of dials for leases at a time.
     pub(super) width: usize,
+    pub(super) lease_replacements: Pace,
     /// The server was lost since these leased connections were opened, and was not asked for them.
     pub(super) doubted: BTreeSet<u64>,
     /// Those that led to where the server was.
@@ -177,6 +181,7 @@ impl World {
             shared_trouble: None,
             leased_trouble: None,
             width: MAX_DIALS,
+            lease_replacements: Pace::new(MAX_RETIRE_PAUSE),
             doubted: BTreeSet::new(),
             stale: BTreeSet::new(),
             drain: None,
