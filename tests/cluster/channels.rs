@@ -6,7 +6,7 @@ use redis::cmd;
 use redis_steward::{GapCause, PubSubEvent, Subscription};
 use tokio::{task::block_in_place, time::timeout};
 
-use super::{Rig, slot_of};
+use super::Rig;
 use crate::common::{cluster::Cluster, left_out_on_embedded, version::version};
 
 const SOON: Duration = Duration::from_secs(30);
@@ -64,7 +64,7 @@ async fn row_232_sharded_channels_follow_their_slots() {
     }
     assert_eq!(told.len(), 12);
 
-    let (moved, slot) = (&channels[0], slot_of(&rig.cluster, &channels[0]));
+    let (moved, slot) = (&channels[0], rig.cluster.slot_of(&channels[0]));
     for _ in 0..3 {
         block_in_place(|| {
             let from = rig.cluster.primary_of(slot);
@@ -174,7 +174,7 @@ async fn row_237_changes_of_keys_are_heard_from_every_primary() {
     hears_all(&mut changes, &keys).await;
 
     // One more.
-    let slot = slot_of(&rig.cluster, &keys[0]);
+    let slot = rig.cluster.slot_of(&keys[0]);
     block_in_place(|| {
         let added = rig.cluster.add_primary();
         let from = rig.cluster.primary_of(slot);

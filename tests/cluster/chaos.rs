@@ -16,7 +16,7 @@ use redis::{cmd, pipe};
 use redis_steward::{Config, Database, DatabaseConfig, HealthState, Supervisor};
 use tokio::task::{JoinHandle, block_in_place};
 
-use super::{Rig, load::Load, slot_of};
+use super::{Rig, load::Load};
 use crate::common::{
     RedisServer, cluster::Cluster, eventually, eventually_async, left_out_on_embedded,
 };
@@ -89,7 +89,7 @@ enum Fault {
 /// Injects a fault, and waits for the end of what it does to the nodes.
 fn play(rig: &Rig, rng: &mut Rng) -> Fault {
     let cluster = &rig.cluster;
-    let slot = slot_of(cluster, &format!("counter:{}", rng.usize(..COUNTERS)));
+    let slot = cluster.slot_of(&format!("counter:{}", rng.usize(..COUNTERS)));
     let primary = cluster.primary_of(slot);
     let fault = [
         Fault::Move,

@@ -45,17 +45,9 @@ impl Rig {
     }
 }
 
-/// The slot of a key.
-fn slot_of(cluster: &Cluster, key: &str) -> u16 {
-    let mut nodes = cluster.present();
-    let node = cluster.node(nodes.next().expect("a node"));
-    let slot = node.cli(&["CLUSTER", "KEYSLOT", key]);
-    slot.trim().parse().expect("a slot")
-}
-
 /// A key that this primary has.
 fn key_of(cluster: &Cluster, node: usize) -> String {
     let mut keys = (0..).map(|n| format!("key:{n}"));
-    let is_its = |key: &String| cluster.primary_of(slot_of(cluster, key)) == node;
+    let is_its = |key: &String| cluster.primary_of(cluster.slot_of(key)) == node;
     keys.find(is_its).expect("it is endless")
 }

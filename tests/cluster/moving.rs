@@ -6,7 +6,7 @@ use redis::{cmd, pipe};
 use redis_steward::Error;
 use tokio::task::{block_in_place, spawn_blocking};
 
-use super::{Rig, load::Load, slot_of};
+use super::{Rig, load::Load};
 use crate::common::{cluster::Cluster, eventually_async, left_out_on_embedded};
 
 const SOON: Duration = Duration::from_secs(20);
@@ -21,7 +21,7 @@ async fn row_220_counters_are_exact_while_slots_move_under_load() {
     let load = Load::on(&rig.main, keys);
     load.more(1_000).await;
     for n in 0..8 {
-        let slot = slot_of(&rig.cluster, &format!("{{moving:{n}}}"));
+        let slot = rig.cluster.slot_of(&format!("{{moving:{n}}}"));
         for _ in 0..3 {
             block_in_place(|| {
                 let from = rig.cluster.primary_of(slot);
@@ -50,7 +50,7 @@ async fn row_221_all_kinds_of_calls_are_served_in_the_middle_of_a_move() {
     let rig = Rig::start(2, 0).await;
     let main = &rig.main;
     let key = |n: usize| format!("{{foo}}:{n}");
-    let slot = slot_of(&rig.cluster, "foo");
+    let slot = rig.cluster.slot_of("foo");
     for n in 0..20 {
         let set = cmd("SET").arg(key(n)).arg(n).take();
         main.query::<()>(set).await.expect("SET");
@@ -150,7 +150,7 @@ async fn row_222_a_blocking_command_follows_its_key() {
     }
     let rig = Rig::start(2, 0).await;
     let main = rig.main.clone();
-    let slot = slot_of(&rig.cluster, "queue");
+    let slot = rig.cluster.slot_of("queue");
     let popping = tokio::spawn(async move {
         let blpop = cmd("BLPOP").arg("queue").arg(0).take();
         main.query::<(String, i64)>(blpop).await
@@ -180,7 +180,7 @@ async fn row_223_a_new_node_gets_slots_and_an_old_one_leaves() {
     let load = Load::on(&rig.main, keys.clone());
     load.more(200).await;
     let added = block_in_place(|| rig.cluster.add_primary());
-    let slots: Vec<_> = keys.map(|key| slot_of(&rig.cluster, &key)).collect();
+    let slots: Vec<_> = keys.map(|key| rig.cluster.slot_of(&key)).collect();
     let cluster = rig.cluster;
     let moved = spawn_blocking(move || {
         for slot in slots {

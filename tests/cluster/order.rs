@@ -15,7 +15,7 @@ use redis::{cmd, pipe};
 use redis_steward::{Database, Error};
 use tokio::task::{JoinHandle, block_in_place, spawn_blocking};
 
-use super::{Rig, slot_of};
+use super::Rig;
 use crate::common::{cluster::Cluster, eventually_async, left_out_on_embedded};
 
 const SOON: Duration = Duration::from_secs(30);
@@ -137,7 +137,7 @@ async fn rig(primaries: usize, replicas: usize) -> Rig {
 
 fn slots(cluster: &Cluster, lists: &[[String; 2]]) -> Vec<u16> {
     let lists = lists.iter().flatten();
-    lists.map(|list| slot_of(cluster, list)).collect()
+    lists.map(|list| cluster.slot_of(list)).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

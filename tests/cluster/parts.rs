@@ -9,7 +9,7 @@ use redis_steward::{
 };
 use tokio::task::block_in_place;
 
-use super::{Rig, key_of, slot_of};
+use super::{Rig, key_of};
 use crate::common::{
     cluster::Cluster, eventually_asked, eventually_async, left_out_on_embedded, steward::spawn,
     version::lacks_tls,
@@ -70,7 +70,7 @@ async fn a_transaction_goes_on_at_the_node_to_which_its_keys_move() {
         return;
     }
     let rig = Rig::start(2, 0).await;
-    let slot = slot_of(&rig.cluster, "foo");
+    let slot = rig.cluster.slot_of("foo");
     let increment = || {
         let main = rig.main.clone();
         async move {
@@ -115,7 +115,7 @@ async fn each_node_has_a_near_cache_and_a_key_that_moves_is_not_read_from_the_ol
         };
         eventually_asked(SOON, "the near cache", is_cached).await;
     }
-    let slot = slot_of(&rig.cluster, &keys[0]);
+    let slot = rig.cluster.slot_of(&keys[0]);
     block_in_place(|| rig.cluster.migrate_slot(slot, 0, 1));
     main.query::<()>(cmd("SET").arg(&keys[0]).arg(2))
         .await
@@ -181,7 +181,7 @@ async fn nodes_are_reached_over_tls() {
         let set = cmd("SET").arg(format!("key:{n}")).arg(n).take();
         main.query::<()>(set).await.expect("SET");
     }
-    let slot = slot_of(&cluster, "key:1");
+    let slot = cluster.slot_of("key:1");
     block_in_place(|| {
         let from = cluster.primary_of(slot);
         cluster.migrate_slot(slot, from, 1 - from);

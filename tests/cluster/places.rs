@@ -3,27 +3,15 @@
 use std::time::Duration;
 
 use redis::cmd;
-use redis_steward::{DatabaseConfig, HealthState, Reason};
+use redis_steward::{HealthState, Reason};
 use tokio::task::block_in_place;
 
-use super::{key_of, slot_of};
+use super::key_of;
 use crate::common::{
     FaultProxy, Mode, cluster::Cluster, eventually_async, left_out_on_embedded, steward::spawn,
 };
 
 const SOON: Duration = Duration::from_secs(20);
-
-/// A proxy before each node, and the database whose connections lead there alone.
-fn behind(cluster: &Cluster) -> (Vec<FaultProxy>, DatabaseConfig) {
-    let nodes = (0..cluster.len()).map(|node| cluster.node(node).port());
-    let proxies: Vec<_> = nodes.clone().map(FaultProxy::start).collect();
-    let pairs = nodes.zip(&proxies);
-    let pairs = pairs.map(|(port, proxy)| format!("127.0.0.1:{port}=localhost:{}", proxy.port()));
-    let pairs: Vec<_> = pairs.collect();
-    let seed = format!("localhost:{}", proxies[0].port());
-    let main = DatabaseConfig::cluster([seed]).cluster_addresses(pairs.join(","));
-    (proxies, main)
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nodes_behind_port_forwarding_are_reached_through_it() {
@@ -32,14 +20,14 @@ async fn nodes_behind_port_forwarding_are_reached_through_it() {
     }
     let mut cluster = Cluster::start(2, 0);
     let added = block_in_place(|| cluster.add_primary());
-    let (proxies, main) = behind(&cluster);
+    let (proxies, main) = cluster.behind_proxies();
     let (supervisor, main) = spawn(main).await;
     for n in 0..30 {
         let set = cmd("SET").arg(format!("key:{n}")).arg(n).take();
         main.query::<()>(set).await.expect("SET");
     }
     // A node without slots is found by a redirect, which has to be mapped as well.
-    let slot = slot_of(&cluster, "key:7");
+    let slot = cluster.slot_of("key:7");
     block_in_place(|| {
         let from = cluster.primary_of(slot);
         cluster.begin_migration(slot, from, added);
@@ -64,7 +52,7 @@ async fn row_231_a_node_behind_a_black_hole_concerns_its_slots_alone() {
     }
     let cluster = Cluster::start(3, 0);
     let keys: Vec<_> = (0..3).map(|node| key_of(&cluster, node)).collect();
-    let (proxies, main) = behind(&cluster);
+    let (proxies, main) = cluster.behind_proxies();
     let main = main
         .attempt_timeout(Duration::from_millis(300))
         .command_timeout(Duration::from_millis(600))

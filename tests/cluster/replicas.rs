@@ -6,7 +6,7 @@ use redis::{cmd, pipe};
 use redis_steward::{DatabaseConfig, Error, Refusal, Replica, ReplicaStatus};
 use tokio::task::block_in_place;
 
-use super::{Rig, key_of, slot_of};
+use super::{Rig, key_of};
 use crate::common::{cluster::Cluster, eventually_async, left_out_on_embedded};
 
 const SOON: Duration = Duration::from_secs(30);
@@ -204,7 +204,7 @@ async fn row_236_keys_that_move_are_not_missing() {
     let rig = Rig::start(3, 1).await;
     let keys: Vec<_> = (0..10).map(|n| format!("{{foo}}:{n}")).collect();
     fill(&rig, &keys).await;
-    let slot = slot_of(&rig.cluster, "foo");
+    let slot = rig.cluster.slot_of("foo");
     let from = block_in_place(|| rig.cluster.primary_of(slot));
     let to = (from + 1) % 3;
     let reads = rig.main.replica();

@@ -173,6 +173,14 @@ impl Cluster {
         (0..self.len()).filter(|node| !self.nodes[*node].is_away.load(Ordering::SeqCst))
     }
 
+    /// The slot of a key.
+    pub fn slot_of(&self, key: &str) -> u16 {
+        let mut nodes = self.present();
+        let node = self.node(nodes.next().expect("a node"));
+        let slot = node.cli(&["CLUSTER", "KEYSLOT", key]);
+        slot.trim().parse().expect("a slot")
+    }
+
     /// The primary of a slot, by what the nodes say of themselves. Of two that both claim it, the newer one.
     ///
     /// # Panics

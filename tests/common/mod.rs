@@ -8,7 +8,8 @@
 //! - [`scripted`]: a peer that plays a [`script`] of the test
 //! - [`sentinels`]: a service of Redis Sentinel: a primary, two replicas and three sentinels
 //! - [`cluster`]: a Redis Cluster of such servers; [`resharding`] moves its
-//!   slots, and [`cluster_view`] is what a node says of it
+//!   slots, [`forwarding`] puts proxies in front of its nodes, and
+//!   [`cluster_view`] is what a node says of it
 //! - [`steward`]: a supervisor under test
 //! - [`certificates`]: certificates that a test makes; [`over_tls`] uses them for servers of all tests
 //! - [`resp`]: RESP for the fixtures
@@ -28,6 +29,7 @@ pub mod certificates;
 pub mod cluster;
 pub mod cluster_view;
 pub mod embedded;
+mod forwarding;
 pub mod impatient_caller;
 pub mod inspect;
 pub mod launch;
