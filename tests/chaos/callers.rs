@@ -6,8 +6,8 @@ use std::{
 };
 
 use fastrand::Rng;
-use redis::{Cmd, cmd};
-use redis_steward::Database;
+use redis::{Cmd, Value, cmd, pipe};
+use redis_steward::{Database, Error, Replica};
 use tokio::{
     task::JoinSet,
     time::{sleep, timeout},
@@ -15,7 +15,7 @@ use tokio::{
 
 use crate::{
     history::{Call, History, Operation, Outcome, value},
-    invariants,
+    invariants, keys,
     site::Site,
     stage::Stage,
 };
@@ -25,6 +25,7 @@ pub(crate) struct Caller {
     pub(crate) is_disturbed: bool,
     pub(crate) counting: Database,
     pub(crate) database: Database,
+    pub(crate) replica: Replica,
     pub(crate) history: History,
     pub(crate) random: Rng,
     pub(crate) stage: Arc<Stage>,
@@ -46,24 +47,18 @@ impl Caller {
     }
 
     async fn call(&mut self, sequence: u64) {
-        let operation = self.choose();
         let call = Call {
             sequence,
-            operation,
+            operation: self.choose(),
         };
-        let command = self.command(call);
-        let database = match operation {
-            Operation::Count => &self.counting,
-            _ => &self.database,
-        };
+        let limit = Duration::from_micros(self.random.u64(0..20_000));
+        let is_cancelled = self.random.u8(0..5) == 0;
         let start = Instant::now();
-        let execution = database.execute(&command);
-        let result = match self.random.u8(0..5) {
-            0 => {
-                let limit = Duration::from_micros(self.random.u64(0..20_000));
-                timeout(limit, execution).await.ok()
-            }
-            _ => Some(execution.await),
+        let execution = self.execute(call);
+        let result = if is_cancelled {
+            timeout(limit, execution).await.ok()
+        } else {
+            Some(execution.await)
         };
         let took = start.elapsed();
         let outcome = match result {
@@ -76,10 +71,31 @@ impl Caller {
         self.check(call, &outcome, took);
     }
 
+    async fn execute(&self, call: Call) -> Result<Value, Error> {
+        let command = self.command(call);
+        match call.operation {
+            Operation::Count => self.counting.execute(&command).await,
+            Operation::CountAndRead => {
+                let get = cmd("GET").arg(keys::value(self.history.caller)).take();
+                let mut both = pipe();
+                both.add_command(command).add_command(get);
+                self.database.pipeline(&both).await
+            }
+            Operation::CountOnLease => {
+                let key = keys::counter(self.history.caller);
+                let mut lease = self.database.lease_for(key).await?;
+                lease.execute(&command).await
+            }
+            Operation::ReadReplica => self.replica.execute(&command).await,
+            _ => self.database.execute(&command).await,
+        }
+    }
+
     fn check(&self, call: Call, outcome: &Outcome, took: Duration) {
         let context = || self.history.to_string();
         let stall = self.stage.pulse.stall();
-        self.stage.record(invariants::in_time(took, stall), context);
+        let in_time = invariants::in_time(call.operation, took, stall);
+        self.stage.record(in_time, context);
         match outcome {
             Outcome::Replied(reply) => {
                 let own = invariants::own_reply(call, reply, &self.history);
@@ -89,7 +105,8 @@ impl Caller {
                 let text = format!("{error} {error:?}");
                 self.stage
                     .record(invariants::free_of_secrets(&text), context);
-                self.stage.record(invariants::plausible(error), context);
+                let plausible = invariants::plausible(call.operation, error);
+                self.stage.record(plausible, context);
             }
             Outcome::Cancelled => {}
         }
@@ -100,16 +117,23 @@ impl Caller {
     }
 
     fn choose(&mut self) -> Operation {
-        match self.random.u8(0..10) {
-            0..3 => Operation::Count,
-            3..5 => Operation::Join,
-            5..7 => Operation::Write(self.size()),
-            7..9 => Operation::Read,
-            _ => Operation::Echo(self.size()),
+        match self.random.u8(0..40) {
+            0..10 => Operation::Count,
+            10..16 => Operation::Join,
+            16..20 => Operation::Write(self.size()),
+            20..24 => Operation::Read,
+            24..27 => Operation::Echo(self.size()),
+            27..29 => Operation::CountAndRead,
+            29..31 => Operation::WriteSeveral,
+            31..33 => Operation::ReadSeveral,
+            33..35 => Operation::ReadReplica,
+            35..37 => Operation::Push,
+            37..39 => Operation::Pop,
+            _ => Operation::CountOnLease,
         }
     }
 
-    /// One value in twenty is big, and one big value in ten a megabyte. The server writes each to disk
+    /// One value in twenty is big, and one big value in ten a megabyte. The server writes each to its file
     /// before it answers the next command.
     fn size(&mut self) -> usize {
         match self.random.u16(0..200) {
@@ -123,17 +147,35 @@ impl Caller {
         let caller = self.history.caller;
         let own = |bytes| value(caller, call.sequence, bytes);
         match call.operation {
-            Operation::Count => cmd("INCR").arg(format!("counter:{caller}")).take(),
+            Operation::Count | Operation::CountAndRead | Operation::CountOnLease => {
+                cmd("INCR").arg(keys::counter(caller)).take()
+            }
             Operation::Join => {
-                let set = format!("members:{caller}");
+                let set = keys::members(caller);
                 cmd("SADD").arg(set).arg(call.sequence).take()
             }
             Operation::Write(bytes) => {
-                let key = format!("value:{caller}");
+                let key = keys::value(caller);
                 cmd("SET").arg(key).arg(own(bytes)).take()
             }
-            Operation::Read => cmd("GET").arg(format!("value:{caller}")).take(),
+            Operation::Read | Operation::ReadReplica => cmd("GET").arg(keys::value(caller)).take(),
             Operation::Echo(bytes) => cmd("ECHO").arg(own(bytes)).take(),
+            Operation::WriteSeveral => {
+                let mut mset = cmd("MSET");
+                for (place, key) in keys::several(caller).into_iter().enumerate() {
+                    mset.arg(key).arg(own(keys::bytes_at(place)));
+                }
+                mset
+            }
+            Operation::ReadSeveral => cmd("MGET").arg(keys::several(caller)).take(),
+            Operation::Push => {
+                let list = keys::list(caller);
+                cmd("RPUSH").arg(list).arg(call.sequence).take()
+            }
+            Operation::Pop => {
+                let seconds = Operation::BLOCK.as_secs_f64();
+                cmd("BLPOP").arg(keys::list(caller)).arg(seconds).take()
+            }
         }
     }
 }
@@ -155,15 +197,12 @@ impl Callers {
 
 /// Compares the data on the server with the histories of its callers.
 pub(crate) fn compare(site: &Site, histories: &[History], stage: &Stage) {
-    let mut admin = site.admin();
+    let mut reader = site.reader();
     for history in histories
         .iter()
         .filter(|history| history.database == site.name)
     {
-        let read = |name: &str, key: &str| {
-            let reply = cmd(name).arg(key).query(&mut admin);
-            reply.expect("a responsive server")
-        };
+        let read = |command: &str, key: &str, rest: &[&str]| reader.read(command, key, rest);
         for check in invariants::on_server(history, read) {
             stage.record(check, || history.to_string());
         }

@@ -1,13 +1,15 @@
 //! The calls of one caller and their outcomes.
 
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::{BTreeMap, HashSet, VecDeque},
     fmt,
     time::Duration,
 };
 
 use redis::Value;
 use redis_steward::{Error, Execution};
+
+use crate::site::TIMEOUT;
 
 /// One call. The numbers of caller and call make its value unique.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +30,47 @@ pub(crate) enum Operation {
     Read,
     /// `ECHO` of a value of this size.
     Echo(usize),
+    /// `INCR` of the caller's counter and `GET` of its value in one pipeline. In a cluster they are at two nodes.
+    CountAndRead,
+    /// `INCR` of the caller's counter on a leased connection.
+    CountOnLease,
+    /// `MSET` of several values of the caller, of which each has a size of its own.
+    WriteSeveral,
+    /// `MGET` of them.
+    ReadSeveral,
+    /// `GET` of the caller's value from a replica, if there is one.
+    ReadReplica,
+    /// `RPUSH` of the sequence number to the caller's list.
+    Push,
+    /// `BLPOP` from it.
+    Pop,
+}
+
+impl Operation {
+    /// How long `BLPOP` waits at most.
+    pub(crate) const BLOCK: Duration = Duration::from_millis(100);
+
+    /// Whether it needs a connection of its own.
+    pub(crate) fn is_leased(self) -> bool {
+        matches!(self, Self::CountOnLease | Self::Pop)
+    }
+
+    /// Whether its commands may run without each other.
+    pub(crate) fn has_several_commands(self) -> bool {
+        matches!(
+            self,
+            Self::CountAndRead | Self::WriteSeveral | Self::ReadSeveral
+        )
+    }
+
+    /// The deadline of its call.
+    pub(crate) fn limit(self) -> Duration {
+        match self {
+            Self::CountOnLease => 2 * TIMEOUT,
+            Self::Pop => 2 * TIMEOUT + Self::BLOCK,
+            _ => TIMEOUT,
+        }
+    }
 }
 
 /// The end of a call.
@@ -67,6 +110,8 @@ pub(crate) struct History {
     pub(crate) counter: Counter,
     pub(crate) members: Members,
     pub(crate) written: Written,
+    pub(crate) several: Written,
+    pub(crate) queue: Queue,
     recent: VecDeque<String>,
 }
 
@@ -77,6 +122,8 @@ pub(crate) struct Tally {
     pub(crate) succeeded: u64,
     pub(crate) failed: u64,
     pub(crate) cancelled: u64,
+    /// Those that were perhaps cancelled while they waited for a connection of their own. No counter has such a wait.
+    pub(crate) left_waiting: u64,
 }
 
 /// Increments of the caller's counter.
@@ -103,6 +150,24 @@ pub(crate) struct Written {
     pub(crate) uncertain: HashSet<u64>,
 }
 
+/// Numbers in the caller's list.
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    pub(crate) pushed: HashSet<u64>,
+    pub(crate) uncertain: HashSet<u64>,
+    /// How often each was popped.
+    pub(crate) popped: BTreeMap<u64, u32>,
+    /// So many more may have been popped.
+    pub(crate) lost_pops: u64,
+}
+
+impl Queue {
+    /// The number of an element of the list.
+    pub(crate) fn number(element: &Value) -> Option<u64> {
+        redis::from_redis_value(element.clone()).ok()
+    }
+}
+
 impl History {
     const RECENT: usize = 12;
 
@@ -114,6 +179,8 @@ impl History {
             counter: Counter::default(),
             members: Members::default(),
             written: Written::default(),
+            several: Written::default(),
+            queue: Queue::default(),
             recent: VecDeque::new(),
         }
     }
@@ -123,9 +190,17 @@ impl History {
         match outcome {
             Outcome::Replied(_) => self.tally.succeeded += 1,
             Outcome::Failed(_) => self.tally.failed += 1,
-            Outcome::Cancelled => self.tally.cancelled += 1,
+            Outcome::Cancelled => {
+                self.tally.cancelled += 1;
+                self.tally.left_waiting += u64::from(call.operation.is_leased());
+            }
         }
         self.note_effect(call, outcome.effect());
+        if let (Operation::Pop, Outcome::Replied(Value::Array(reply))) = (call.operation, outcome)
+            && let Some(number) = reply.last().and_then(Queue::number)
+        {
+            *self.queue.popped.entry(number).or_default() += 1;
+        }
         if self.recent.len() == Self::RECENT {
             self.recent.pop_front();
         }
@@ -146,8 +221,14 @@ impl History {
     fn note_effect(&mut self, call: Call, effect: Effect) {
         let sequence = call.sequence;
         match (call.operation, effect) {
-            (Operation::Count, Effect::Certain) => self.counter.acknowledged += 1,
-            (Operation::Count, Effect::Uncertain) => self.counter.uncertain += 1,
+            (
+                Operation::Count | Operation::CountAndRead | Operation::CountOnLease,
+                Effect::Certain,
+            ) => self.counter.acknowledged += 1,
+            (
+                Operation::Count | Operation::CountAndRead | Operation::CountOnLease,
+                Effect::Uncertain,
+            ) => self.counter.uncertain += 1,
             (Operation::Join, Effect::Certain) => {
                 self.members.present.insert(sequence);
             }
@@ -157,12 +238,28 @@ impl History {
             (Operation::Join, Effect::None) => {
                 self.members.absent.insert(sequence);
             }
-            (Operation::Write(_), Effect::Certain) => self.written.acknowledged = Some(sequence),
-            (Operation::Write(_), Effect::Uncertain) => {
-                self.written.uncertain.insert(sequence);
+            (Operation::Write(_), effect) => self.written.note(sequence, effect),
+            (Operation::WriteSeveral, effect) => self.several.note(sequence, effect),
+            (Operation::Push, Effect::Certain) => {
+                self.queue.pushed.insert(sequence);
             }
-            (Operation::Count | Operation::Write(_), Effect::None)
-            | (Operation::Read | Operation::Echo(_), _) => {}
+            (Operation::Push, Effect::Uncertain) => {
+                self.queue.uncertain.insert(sequence);
+            }
+            (Operation::Pop, Effect::Uncertain) => self.queue.lost_pops += 1,
+            _ => {}
+        }
+    }
+}
+
+impl Written {
+    fn note(&mut self, sequence: u64, effect: Effect) {
+        match effect {
+            Effect::Certain => self.acknowledged = Some(sequence),
+            Effect::Uncertain => {
+                self.uncertain.insert(sequence);
+            }
+            Effect::None => {}
         }
     }
 }

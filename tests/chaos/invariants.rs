@@ -6,7 +6,8 @@ use redis::Value;
 use redis_steward::{Error, Execution};
 
 use crate::{
-    history::{Call, Counter, History, Members, Operation, Outcome, Tally, Written, value},
+    history::{Call, Counter, History, Members, Operation, Outcome, Queue, Tally, Written, value},
+    keys::{self, SEVERAL},
     site::{CANARY, TIMEOUT},
 };
 
@@ -66,15 +67,40 @@ pub(crate) fn check(invariant: Invariant, holds: bool, detail: impl FnOnce() -> 
 
 /// Checks a reply against the history, which contains its call.
 pub(crate) fn own_reply(call: Call, reply: &Value, history: &History) -> Check {
-    let own = |bytes| value(history.caller, call.sequence, bytes);
+    let caller = history.caller;
+    let own = |bytes| value(caller, call.sequence, bytes);
     let is_right = match (call.operation, reply) {
-        (Operation::Count, Value::Int(found)) => return counter(history.counter, *found),
-        (Operation::Join, Value::Int(1)) | (Operation::Write(_), Value::Okay) => true,
-        (Operation::Echo(bytes), Value::BulkString(echoed)) => *echoed == own(bytes).into_bytes(),
-        (Operation::Read, Value::Nil) => history.written.acknowledged.is_none(),
-        (Operation::Read, Value::BulkString(found)) => {
-            return written(history.caller, &history.written, found);
+        (Operation::Count | Operation::CountOnLease, Value::Int(found)) => {
+            return counter(history.counter, *found);
         }
+        (Operation::CountAndRead, Value::Array(replies)) => match &replies[..] {
+            [Value::Int(found), read] => {
+                counter(history.counter, *found)?;
+                return written(caller, &history.written, read);
+            }
+            _ => false,
+        },
+        (Operation::Join, Value::Int(1)) | (Operation::Write(_), Value::Okay) => true,
+        (Operation::WriteSeveral, Value::Okay) => true,
+        (Operation::Echo(bytes), Value::BulkString(echoed)) => *echoed == own(bytes).into_bytes(),
+        (Operation::Read, read) => return written(caller, &history.written, read),
+        (Operation::ReadSeveral, Value::Array(values)) if values.len() == SEVERAL => {
+            let mut places = values.iter().enumerate();
+            return places.try_for_each(|(place, value)| several(history, place, value));
+        }
+        // A replica may be behind.
+        (Operation::ReadReplica, Value::Nil) => true,
+        (Operation::ReadReplica, Value::BulkString(found)) => {
+            return own_value(caller, found).map(|_| ());
+        }
+        (Operation::Push, Value::Int(length)) => *length > 0,
+        (Operation::Pop, Value::Nil) => return delivered(&history.queue, 0),
+        (Operation::Pop, Value::Array(popped)) => match &popped[..] {
+            [Value::BulkString(key), element] if *key == keys::list(caller).into_bytes() => {
+                return once(&history.queue, element);
+            }
+            _ => false,
+        },
         _ => false,
     };
     check(Invariant::OwnReply, is_right, || {
@@ -83,23 +109,96 @@ pub(crate) fn own_reply(call: Call, reply: &Value, history: &History) -> Check {
 }
 
 /// Checks a value that was read.
-fn written(caller: u64, written: &Written, found: &[u8]) -> Check {
+fn written(caller: u64, written: &Written, read: &Value) -> Check {
+    match read {
+        Value::Nil => check(Invariant::Execution, written.acknowledged.is_none(), || {
+            format!("caller {caller} read nothing, of {written:?}")
+        }),
+        Value::BulkString(found) => {
+            let Own { sequence, .. } = own_value(caller, found)?;
+            let may_be =
+                written.acknowledged == Some(sequence) || written.uncertain.contains(&sequence);
+            check(Invariant::Execution, may_be, || {
+                format!("caller {caller} read #{sequence}, of {written:?}")
+            })
+        }
+        other => check(Invariant::OwnReply, false, || {
+            format!("caller {caller} read {}", shown(other))
+        }),
+    }
+}
+
+/// Checks one of several values that were read together.
+fn several(history: &History, place: usize, read: &Value) -> Check {
+    if let Value::BulkString(found) = read {
+        let own = own_value(history.caller, found)?;
+        let is_at_place = own.bytes == keys::bytes_at(place) as u64;
+        check(Invariant::OwnReply, is_at_place, || {
+            format!("at place {place} is {}", excerpt(found))
+        })?;
+    }
+    written(history.caller, &history.several, read)
+}
+
+/// What a value tells of the call that wrote it.
+struct Own {
+    sequence: u64,
+    bytes: u64,
+}
+
+/// Checks that a caller has written this value.
+fn own_value(caller: u64, found: &[u8]) -> Result<Own, Violation> {
     let fields = std::str::from_utf8(found).ok().and_then(|text| {
         let mut fields = text.splitn(4, ':').map(str::parse::<u64>);
         let mut next = || fields.next()?.ok();
         Some((next()?, next()?, next()?))
     });
-    let is_own = fields.is_some_and(|(by, sequence, bytes)| {
-        by == caller && found == value(caller, sequence, bytes as usize).as_bytes()
+    let fields = fields.filter(|(by, sequence, bytes)| {
+        *by == caller && found == value(caller, *sequence, *bytes as usize).as_bytes()
     });
-    check(Invariant::OwnReply, is_own, || {
-        format!("caller {caller} read {}", excerpt(found))
-    })?;
-    let (_, sequence, _) = fields.expect("BUG: it was just looked at");
-    let may_be = written.acknowledged == Some(sequence) || written.uncertain.contains(&sequence);
-    check(Invariant::Execution, may_be, || {
-        format!("caller {caller} read #{sequence}, of {written:?}")
+    match fields {
+        Some((_, sequence, bytes)) => Ok(Own { sequence, bytes }),
+        None => Err(Violation {
+            invariant: Invariant::OwnReply,
+            detail: format!("caller {caller} read {}", excerpt(found)),
+        }),
+    }
+}
+
+/// Checks an element of the list that was popped.
+fn once(queue: &Queue, element: &Value) -> Check {
+    let Some(number) = Queue::number(element) else {
+        return check(Invariant::OwnReply, false, || {
+            format!("{} was popped", shown(element))
+        });
+    };
+    let was_pushed = queue.pushed.contains(&number) || queue.uncertain.contains(&number);
+    let times = queue.popped.get(&number).copied().unwrap_or_default();
+    check(Invariant::Execution, was_pushed && times <= 1, || {
+        format!("{number} was popped {times} times, of {queue:?}")
     })
+}
+
+/// Checks that all elements but so many have been popped, or taken along by a pop without a reply.
+fn delivered(queue: &Queue, left: u64) -> Check {
+    let is_due = |number: &&u64| !queue.popped.contains_key(number);
+    let due = queue.pushed.iter().filter(is_due).count() as u64;
+    check(Invariant::Execution, due <= left + queue.lost_pops, || {
+        format!("{left} are left of {queue:?}")
+    })
+}
+
+/// Checks the elements that are left in the list.
+pub(crate) fn left(queue: &Queue, found: &[u64]) -> Check {
+    let stray = found.iter().find(|number| {
+        let was_pushed = queue.pushed.contains(number) || queue.uncertain.contains(number);
+        !was_pushed || queue.popped.contains_key(number)
+    });
+    check(Invariant::Execution, stray.is_none(), || {
+        format!("{stray:?} is left of {queue:?}")
+    })?;
+    let pushed = found.iter().filter(|number| queue.pushed.contains(number));
+    delivered(queue, pushed.count() as u64)
 }
 
 /// Checks the value of a counter.
@@ -132,8 +231,9 @@ pub(crate) fn members(members: &Members, found: &[u64]) -> Check {
 }
 
 /// `stall` is the longest time without a running thread. No deadline can be kept meanwhile.
-pub(crate) fn in_time(took: Duration, stall: Duration) -> Check {
-    check(Invariant::Deadline, took <= TIMEOUT + SLACK + stall, || {
+pub(crate) fn in_time(operation: Operation, took: Duration, stall: Duration) -> Check {
+    let limit = operation.limit() + SLACK + stall;
+    check(Invariant::Deadline, took <= limit, || {
         format!("a call took {took:?}, and the machine stood still for {stall:?}")
     })
 }
@@ -145,9 +245,9 @@ pub(crate) fn ended_once(tally: Tally) -> Check {
     })
 }
 
-/// In this run no call fails after its execution.
-pub(crate) fn plausible(error: &Error) -> Check {
-    let holds = error.execution() != Execution::Executed;
+/// In this run no command fails after its execution. Of several commands one may have run, and another have failed.
+pub(crate) fn plausible(operation: Operation, error: &Error) -> Check {
+    let holds = operation.has_several_commands() || error.execution() != Execution::Executed;
     check(Invariant::Execution, holds, || format!("{error}"))
 }
 
@@ -166,29 +266,31 @@ pub(crate) fn free_of_secrets(text: &str) -> Check {
     })
 }
 
-/// Checks all data of one caller on the server at the end. `read` reads a key.
+/// Checks all data of one caller on the server at the end. `read` asks a command about a key.
 pub(crate) fn on_server(
     history: &History,
-    mut read: impl FnMut(&str, &str) -> Value,
+    mut read: impl FnMut(&str, &str, &[&str]) -> Value,
 ) -> Vec<Check> {
     let caller = history.caller;
-    let found = match read("GET", &format!("counter:{caller}")) {
+    let found = match read("GET", &keys::counter(caller), &[]) {
         Value::Nil => 0,
         found => redis::from_redis_value(found).expect("a number"),
     };
-    let set = read("SMEMBERS", &format!("members:{caller}"));
+    let set = read("SMEMBERS", &keys::members(caller), &[]);
     let set: Vec<u64> = redis::from_redis_value(set).expect("numbers");
-    let last = Call {
-        sequence: u64::MAX,
-        operation: Operation::Read,
-    };
-    let value = read("GET", &format!("value:{caller}"));
-    vec![
+    let list = read("LRANGE", &keys::list(caller), &["0", "-1"]);
+    let list: Vec<u64> = redis::from_redis_value(list).expect("numbers");
+    let value = read("GET", &keys::value(caller), &[]);
+    let mut checks = vec![
         counter(history.counter, found),
         members(&history.members, &set),
-        own_reply(last, &value, history),
+        left(&history.queue, &list),
+        written(caller, &history.written, &value),
         ended_once(history.tally),
-    ]
+    ];
+    let places = keys::several(caller).into_iter().enumerate();
+    checks.extend(places.map(|(place, key)| several(history, place, &read("GET", &key, &[]))));
+    checks
 }
 
 /// Violations, counted by invariant.

@@ -1,7 +1,7 @@
 //! Goal: under random faults and cancellations, every result is truthful, the crate recovers without
-//! help, and nothing leaks. Method: 200 callers of three databases, and a seeded script that injects
-//! every fault of the fixtures; each caller records its results, which are compared with the data on
-//! the servers (`invariants`).
+//! help, and nothing leaks. Method: 200 callers of four databases, one of which is a cluster, and a seeded
+//! script for each that injects every fault of the fixtures; each caller records its results, which are
+//! compared with the data on the servers (`invariants`).
 //!
 //! `CHAOS_SECONDS` sets the duration of the faults (60) and `CHAOS_SEED` the seed, which is printed at
 //! the start. The seed determines the script and the choices of the callers, not their timing.
@@ -13,8 +13,13 @@ mod callers;
 mod faults;
 mod history;
 mod invariants;
+mod keys;
 mod messages;
 mod pulse;
+mod reader;
+mod script;
+mod sharded;
+mod single;
 mod site;
 mod stage;
 mod watch;
@@ -38,11 +43,11 @@ use tokio::{
 
 use crate::{
     callers::{Caller, Callers, compare},
-    common::{eventually_async, left_out_on_embedded, proc},
-    faults::{Played, RECOVERY, Script},
+    common::{eventually_async, left_out_on_embedded, proc, version::version},
     history::{History, Tally},
     invariants::{Invariant, by_invariant, check},
     messages::Published,
+    script::{Played, RECOVERY, Script},
     site::{CANARY, Site},
     stage::Stage,
     watch::Replay,
@@ -50,8 +55,10 @@ use crate::{
 
 const SOON: Duration = Duration::from_secs(20);
 const CALLERS: u64 = 200;
+/// So many databases have faults from the start: a server and the cluster. The others have them later.
+const FIRST: usize = 2;
 
-/// Both tests count the sockets of the process.
+/// All tests count the sockets of the process.
 static ALONE: AsyncMutex<()> = AsyncMutex::const_new(());
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -66,6 +73,7 @@ async fn random_faults_violate_no_invariant() {
 
     let sites = [
         Site::proxied("alpha"),
+        Site::cluster("delta"),
         Site::proxied_over_tls("beta"),
         Site::direct("gamma"),
     ];
@@ -74,25 +82,25 @@ async fn random_faults_violate_no_invariant() {
     let watches: Vec<_> = run.sites.iter().map(|site| run.watch(site)).collect();
     let listening = run.listen().await;
 
-    // For a third of the time only one database has faults, and the others must not notice.
-    let mut scripts = vec![run.script(0)];
+    // For a third of the time only the first databases have faults, and the others must not notice.
+    let mut scripts: Vec<_> = (0..FIRST).map(|index| run.script(index)).collect();
     run.go_on(length / 3).await;
     run.stage.spread_faults();
-    scripts.extend([run.script(1), run.script(2)]);
+    scripts.extend((FIRST..run.sites.len()).map(|index| run.script(index)));
     run.go_on(length - length / 3).await;
     run.stage.end_faults();
     let mut played = Vec::new();
     for script in scripts {
         played.push(script.await.expect("a script that came to its end"));
     }
-    let probes = run.recover().await;
+    run.recover().await;
     let histories = callers.end(&run.stage).await;
     let heard = listening.end().await;
     let mut most = Vec::new();
     for watch in watches {
         most.push(watch.await.expect("a watch"));
     }
-    run.settle(&histories, probes).await;
+    run.settle(&histories).await;
     for site in &run.sites {
         block_in_place(|| compare(site, &histories, &run.stage));
     }
@@ -104,9 +112,23 @@ async fn random_faults_violate_no_invariant() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn increments_that_run_twice_are_noticed() {
     let _alone = ALONE.lock().await;
+    run_twice(Site::proxied("alpha")).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn increments_that_run_twice_in_a_cluster_are_noticed() {
+    if left_out_on_embedded() {
+        return;
+    }
+    let _alone = ALONE.lock().await;
+    run_twice(Site::proxied_cluster("delta")).await;
+}
+
+/// Has increments run twice on purpose, until a check fails.
+async fn run_twice(site: Site) {
     let seed = number("CHAOS_SEED").unwrap_or_else(|| fastrand::u64(..));
     println!("CHAOS_SEED={seed}");
-    let run = Run::start(seed, [Site::proxied("alpha")]).await;
+    let run = Run::start(seed, [site]).await;
     run.stage.spread_faults();
     let callers = run.callers(20, true);
     let site = run.sites[0].clone();
@@ -192,12 +214,13 @@ impl Run {
             let name = self.sites[index].name;
             let database = self.supervisor.database(name).expect("a database");
             Caller {
-                is_disturbed: index == 0,
+                is_disturbed: index < FIRST,
                 counting: if counts_twice {
                     database.idempotent()
                 } else {
                     database.clone()
                 },
+                replica: database.replica(),
                 database,
                 history: History::new(caller, name),
                 random: Rng::with_seed(self.seed.wrapping_add(1 + caller)),
@@ -224,15 +247,18 @@ impl Run {
         spawn_blocking(move || watch::connections(&site, &supervisor, &stage))
     }
 
-    /// Starts a publisher and two subscribers of each database.
+    /// Starts a publisher and two subscribers of each database. In a cluster no message is lost unnoticed if its
+    /// channel is sharded, which needs Redis 7.0.
     async fn listen(&self) -> Listening {
         let mut random = Rng::with_seed(self.seed.wrapping_add(CALLERS + 1));
         let (mut publishers, mut readers) = (Vec::new(), Vec::new());
-        for site in &self.sites {
+        let has_channels = |site: &&Arc<Site>| !site.is_cluster() || version() >= (7, 0);
+        for site in self.sites.iter().filter(has_channels) {
             let published = Arc::<Published>::default();
             let database = self.supervisor.database(site.name).expect("a database");
+            let (is_cluster, random) = (site.is_cluster(), random.fork());
             let subscribed =
-                messages::subscribe(&database, &published, &self.stage, random.fork()).await;
+                messages::subscribe(&database, is_cluster, &published, &self.stage, random).await;
             readers.extend(subscribed);
             let (site, stage) = (site.clone(), self.stage.clone());
             publishers.push(spawn_blocking(move || {
@@ -255,28 +281,36 @@ impl Run {
         let _ = timeout(length, goes_wrong).await;
     }
 
-    /// Waits for the recovery from the last fault. Returns the number of calls made.
-    async fn recover(&self) -> u64 {
+    /// Waits for the recovery from the last fault, also at each node of a cluster, and makes a call to each server.
+    async fn recover(&self) {
         let ready = self.supervisor.ready(RECOVERY).await;
         let is_ready = check(Invariant::Recovery, ready.is_ok(), || format!("{ready:?}"));
         self.stage.record(is_ready, String::new);
+        let ill = || {
+            let databases = self.supervisor.statistics().databases.into_iter();
+            let mut ill = databases.filter(|(_, stats)| {
+                stats.health != HealthState::Healthy || stats.circuit != CircuitState::Closed
+            });
+            ill.next()
+        };
+        let recovered = block_in_place(|| {
+            let every = Duration::from_millis(5);
+            common::wait::poll(RECOVERY, every, || ill().is_none().then_some(()))
+        });
+        let are_well = check(Invariant::Recovery, recovered.is_some(), || {
+            format!("{:?}", ill())
+        });
+        self.stage.record(are_well, String::new);
         for site in &self.sites {
             let database = self.supervisor.database(site.name).expect("a database");
-            let reply = database.query::<String>(cmd("PING")).await;
+            let reply = database.query::<u64>(cmd("DBSIZE")).await;
             let answers = check(Invariant::Recovery, reply.is_ok(), || format!("{reply:?}"));
             self.stage.record(answers, String::new);
-            let circuit = self.supervisor.statistics().databases[site.name].circuit;
-            let is_closed = check(Invariant::Recovery, circuit == CircuitState::Closed, || {
-                format!("{}: the circuit is {circuit}", site.name)
-            });
-            self.stage.record(is_closed, String::new);
         }
-        self.sites.len() as u64
     }
 
     /// Waits until nothing is in flight, and checks that every call is counted.
-    async fn settle(&self, histories: &[History], probes: u64) {
-        let submitted = probes + total(histories).submitted;
+    async fn settle(&self, histories: &[History]) {
         let seen = || self.supervisor.statistics();
         eventually_async(SOON, "nothing is in flight", || {
             let databases = seen().databases;
@@ -286,20 +320,24 @@ impl Run {
             })
         })
         .await;
-        let every = Duration::from_millis(5);
-        let counted = spawn_blocking({
-            let supervisor = self.supervisor.clone();
-            move || {
-                common::wait::poll(SOON, every, || {
-                    (supervisor.statistics().commands() == submitted).then_some(())
-                })
-            }
-        });
-        let counted = counted.await.expect("a poll").is_some();
-        let is_counted = check(Invariant::Deadline, counted, || {
-            format!("{submitted} calls, of which are counted: {:#?}", seen())
-        });
-        self.stage.record(is_counted, String::new);
+        // The calls of a cluster are counted in parts, at its nodes.
+        for site in self.sites.iter().filter(|site| !site.is_cluster()) {
+            let own = histories.iter().filter(|own| own.database == site.name);
+            let tally = total(own);
+            // The call of the recovery is one of them.
+            let most = 1 + tally.submitted;
+            let expected = most - tally.left_waiting..=most;
+            let is_counted = || expected.contains(&seen().databases[site.name].commands());
+            let counted = block_in_place(|| {
+                let every = Duration::from_millis(5);
+                common::wait::poll(SOON, every, || is_counted().then_some(()))
+            });
+            let is_counted = check(Invariant::Deadline, counted.is_some(), || {
+                let stats = &seen().databases[site.name];
+                format!("{}: {tally:?}, and counted are {stats:#?}", site.name)
+            });
+            self.stage.record(is_counted, String::new);
+        }
         let replay = self.replay.clone();
         eventually_async(SOON, "the events agree with the state", || {
             replay.lock().unwrap().agrees(&seen())
@@ -314,7 +352,7 @@ impl Run {
         for (fault, times) in played.iter().flat_map(|script| &script.strikes) {
             *strikes.entry(*fault).or_insert(0) += times;
         }
-        println!("{:?}", total(histories));
+        println!("{:?}", total(histories.iter()));
         println!("{} faults: {strikes:?}", strikes.values().sum::<u32>());
         let slowest = played.iter().map(|script| script.slowest).max();
         println!("well again within {slowest:?}; most sockets and clients listed: {most:?}");
@@ -338,11 +376,13 @@ impl Run {
         let mut states = stats.databases.values();
         assert!(states.all(|stats| stats.health == HealthState::Stopped));
         for site in &self.sites {
-            assert_eq!(proc::sockets_to(site.port()), 0, "{}", site.name);
-            eventually_async(SOON, "the server has no client", || {
-                site.server.clients_named(&site.client_name()).is_empty()
-            })
-            .await;
+            for (port, server) in site.servers() {
+                assert_eq!(proc::sockets_to(port), 0, "{}", site.name);
+                eventually_async(SOON, "the server has no client", || {
+                    server.clients_named(&site.client_name()).is_empty()
+                })
+                .await;
+            }
         }
         assert_eq!(proc::threads_named("redis-steward"), [""; 0]);
         eventually_async(SOON, "the proxies have closed, too", || {
@@ -393,13 +433,12 @@ impl Drop for Ending {
     }
 }
 
-fn total(histories: &[History]) -> Tally {
-    histories
-        .iter()
-        .fold(Tally::default(), |sum, history| Tally {
-            submitted: sum.submitted + history.tally.submitted,
-            succeeded: sum.succeeded + history.tally.succeeded,
-            failed: sum.failed + history.tally.failed,
-            cancelled: sum.cancelled + history.tally.cancelled,
-        })
+fn total<'a>(histories: impl Iterator<Item = &'a History>) -> Tally {
+    histories.fold(Tally::default(), |sum, history| Tally {
+        submitted: sum.submitted + history.tally.submitted,
+        succeeded: sum.succeeded + history.tally.succeeded,
+        failed: sum.failed + history.tally.failed,
+        cancelled: sum.cancelled + history.tally.cancelled,
+        left_waiting: sum.left_waiting + history.tally.left_waiting,
+    })
 }

@@ -7,26 +7,28 @@ use std::{
         atomic::{AtomicU64, Ordering::SeqCst},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use fastrand::Rng;
-use redis_steward::{Database, PubSubEvent, Subscription, WhenFull};
+use redis_steward::{Database, PubSubEvent, Subscription, SubscriptionBuilder, WhenFull};
 use tokio::{
     task::JoinHandle,
-    time::{error::Elapsed, sleep, timeout},
+    time::{sleep, timeout},
 };
 
 use crate::{
     common::Reply,
-    faults::RECOVERY,
     invariants::{Invariant, check},
-    site::Site,
+    script::RECOVERY,
+    site::{Place, Site},
     stage::Stage,
 };
 
 const CHANNEL: &str = "numbers";
 const EVERY: Duration = Duration::from_millis(5);
+/// A subscriber that hears nothing looks after this time whether there is more to come.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// What has become of the numbers that were published.
 #[derive(Default)]
@@ -48,15 +50,42 @@ impl Published {
 
 /// Publishes numbers until the end of calls, past the proxy, each over a connection of its own.
 pub(crate) fn publish(site: &Site, published: &Published, stage: &Stage) {
+    let mut publisher = Publisher { site, at: None };
     while !stage.calls_have_ended() {
         let number = published.last.load(SeqCst) + 1;
-        let text = number.to_string();
-        let reply = site.server.try_command(&["PUBLISH", CHANNEL, &text]);
-        if !matches!(reply, Ok(Reply::Int(_))) {
+        if !publisher.publish(&number.to_string()) {
             published.uncertain.lock().unwrap().insert(number);
         }
         published.last.store(number, SeqCst);
         thread::sleep(EVERY);
+    }
+}
+
+struct Publisher<'a> {
+    site: &'a Site,
+    /// In a cluster, the node that has taken the last message.
+    at: Option<usize>,
+}
+
+impl Publisher<'_> {
+    /// Whether the message was certainly taken.
+    fn publish(&mut self, text: &str) -> bool {
+        match &self.site.place {
+            Place::Server(single) => {
+                let reply = single.server.try_command(&["PUBLISH", CHANNEL, text]);
+                matches!(reply, Ok(Reply::Int(_)))
+            }
+            Place::Cluster(sharded) => {
+                let cluster = &sharded.cluster;
+                let node = self.at.take();
+                let node = node.unwrap_or_else(|| cluster.primary_of(cluster.slot_of(CHANNEL)));
+                let reply = cluster.node(node).try_command(&["SPUBLISH", CHANNEL, text]);
+                // A primary that is none any more takes messages until it knows that, and nobody listens there.
+                let is_taken = matches!(reply, Ok(Reply::Int(1..)));
+                self.at = is_taken.then_some(node);
+                is_taken
+            }
+        }
     }
 }
 
@@ -86,6 +115,7 @@ pub(crate) struct Tally {
 /// Subscribes two to the numbers: one that reads at once, and a slow one with a small queue.
 pub(crate) async fn subscribe(
     database: &Database,
+    is_cluster: bool,
     published: &Arc<Published>,
     stage: &Arc<Stage>,
     random: Rng,
@@ -101,11 +131,20 @@ pub(crate) async fn subscribe(
         is_interrupted: false,
         tally: Tally::default(),
     };
-    let quick = database.subscribe([CHANNEL]).await.expect("confirmed");
+    let subscribe = async |subscription: SubscriptionBuilder| {
+        // Nodes of a cluster lose messages of other channels without a word.
+        let subscribed = if is_cluster {
+            subscription.ssubscribe([CHANNEL]).await
+        } else {
+            subscription.subscribe([CHANNEL]).await
+        };
+        subscribed.expect("confirmed")
+    };
+    let quick = subscribe(database.subscription()).await;
     let when_full =
         [WhenFull::DropOldest, WhenFull::DropNewest][usize::from(random.clone().bool())];
     let slow = database.subscription().max_messages(5).when_full(when_full);
-    let slow = slow.subscribe([CHANNEL]).await.expect("confirmed");
+    let slow = subscribe(slow).await;
     [
         tokio::spawn(reader(quick, "quick").run(None)),
         tokio::spawn(reader(slow, "slow").run(Some(random))),
@@ -116,6 +155,7 @@ impl Reader {
     /// Reads until the end of calls, and then on to the last number.
     async fn run(mut self, mut pauses: Option<Rng>) -> Tally {
         let mut last = None;
+        let mut heard = Instant::now();
         loop {
             if last.is_none() && self.stage.calls_have_ended() {
                 // One may be under way.
@@ -126,14 +166,19 @@ impl Reader {
             if last.is_some_and(|last| self.is_at(last)) {
                 return self.tally;
             }
-            match self.next().await {
-                Ok(Some(event)) => self.take(&event),
+            match timeout(LOOK_AGAIN, self.subscription.next()).await {
+                Ok(Some(event)) => {
+                    self.take(&event);
+                    heard = Instant::now();
+                }
                 Ok(None) => {
                     self.violated("it has ended".into());
                     return self.tally;
                 }
                 // The publisher may wait for a reply that does not come.
-                Err(_) if self.is_at(self.published.last.load(SeqCst)) => {}
+                Err(_) if self.is_at(self.published.last.load(SeqCst)) => heard = Instant::now(),
+                // A recovery takes time, for which the machine has to run.
+                Err(_) if heard.elapsed() < RECOVERY + self.stage.pulse.stall() => {}
                 Err(_) => {
                     let (seen, last) = (self.seen, self.published.last.load(SeqCst));
                     self.violated(format!("nothing came after {seen:?}, of up to {last}"));
@@ -143,14 +188,6 @@ impl Reader {
             if let Some(random) = &mut pauses {
                 sleep(Duration::from_millis(random.u64(0..30))).await;
             }
-        }
-    }
-
-    /// The next event within the time of a recovery, for which the machine has to run.
-    async fn next(&mut self) -> Result<Option<PubSubEvent>, Elapsed> {
-        match timeout(RECOVERY, self.subscription.next()).await {
-            Err(_) => timeout(self.stage.pulse.stall(), self.subscription.next()).await,
-            event => event,
         }
     }
 

@@ -1,32 +1,38 @@
-//! A database of the run: a real server, and perhaps a proxy in front of it.
+//! A database of the run: a server or a cluster, and perhaps proxies in front of it.
 
 use std::time::Duration;
 
 use redis_steward::DatabaseConfig;
 
-use crate::common::{
-    FaultProxy, Mode, RedisServer, launch::Builder, over_tls, version::lacks_tls, wait::poll,
+use crate::{
+    common::{RedisServer, version::lacks_tls},
+    reader::Reader,
+    sharded::Sharded,
+    single::Single,
 };
 
 /// The password of every server. It must not appear in any text.
 pub(crate) const CANARY: &str = "canary-5f1d0c";
 
-/// The deadline of every call.
+/// The deadline of a call, and of the wait for a lease.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The most connections of a pool. All but one may be leased.
+pub(crate) const CONNECTIONS: usize = 8;
 
 pub(crate) struct Site {
     pub(crate) name: &'static str,
-    pub(crate) server: RedisServer,
-    pub(crate) proxy: Option<FaultProxy>,
+    pub(crate) place: Place,
+}
+
+pub(crate) enum Place {
+    Server(Box<Single>),
+    Cluster(Box<Sharded>),
 }
 
 impl Site {
     pub(crate) fn direct(name: &'static str) -> Self {
-        Self {
-            name,
-            server: builder().start(),
-            proxy: None,
-        }
+        Self::of(name, Place::Server(Single::direct().into()))
     }
 
     /// Over TLS, if the server can do it.
@@ -34,68 +40,81 @@ impl Site {
         if lacks_tls() {
             return Self::proxied(name);
         }
-        let server = builder().tls().start();
-        Self {
-            name,
-            proxy: Some(FaultProxy::start(server.tls_port())),
-            server,
-        }
+        Self::of(name, Place::Server(Single::proxied_over_tls().into()))
     }
 
     pub(crate) fn proxied(name: &'static str) -> Self {
-        let site = Self::direct(name);
-        let proxy = FaultProxy::start(site.server.port());
-        Self {
-            proxy: Some(proxy),
-            ..site
-        }
+        Self::of(name, Place::Server(Single::proxied().into()))
+    }
+
+    /// Three primaries with a replica each.
+    pub(crate) fn cluster(name: &'static str) -> Self {
+        Self::of(name, Place::Cluster(Sharded::direct().into()))
+    }
+
+    /// Two primaries, each behind a proxy.
+    pub(crate) fn proxied_cluster(name: &'static str) -> Self {
+        Self::of(name, Place::Cluster(Sharded::proxied().into()))
+    }
+
+    fn of(name: &'static str, place: Place) -> Self {
+        Self { name, place }
     }
 
     pub(crate) fn config(&self) -> DatabaseConfig {
-        let place = format!(":{CANARY}@127.0.0.1:{}/0", self.port());
-        let leads_to_tls = self.proxy.as_ref().is_some_and(FaultProxy::leads_to_tls);
-        let url = over_tls::url(leads_to_tls, &place);
+        let config = match &self.place {
+            Place::Server(single) => single.config(),
+            Place::Cluster(sharded) => sharded.config(),
+        };
         // After relapses the proof of recovery takes up to this time. `RECOVERY` has to be longer.
-        DatabaseConfig::from_url(url)
+        config
             .command_timeout(TIMEOUT)
+            .acquire_timeout(TIMEOUT)
             .recovery_timeout(Duration::from_secs(2))
+            .max_connections(CONNECTIONS)
     }
 
-    /// The port that the supervisor connects to.
-    pub(crate) fn port(&self) -> u16 {
-        let proxied = self.proxy.as_ref().map(FaultProxy::port);
-        proxied.unwrap_or_else(|| self.server.port())
+    pub(crate) fn is_cluster(&self) -> bool {
+        matches!(self.place, Place::Cluster(_))
     }
 
-    /// A connection past the proxy, which stays open when the client limit is lowered.
-    pub(crate) fn admin(&self) -> redis::Connection {
-        let client = redis::Client::open(self.server.url()).expect("a URL");
-        client.get_connection().expect("a responsive server")
+    /// The servers, each with the port at which the supervisor connects to it.
+    pub(crate) fn servers(&self) -> Vec<(u16, &RedisServer)> {
+        match &self.place {
+            Place::Server(single) => vec![(single.port(), &single.server)],
+            Place::Cluster(sharded) => sharded.servers(),
+        }
     }
 
-    /// The server executes one of these commands or more, their replies are lost, and the connection breaks
+    /// Reads its data, past the supervisor.
+    pub(crate) fn reader(&self) -> Reader<'_> {
+        let servers = self.servers().into_iter().map(|(_, server)| server);
+        Reader::of(servers.collect())
+    }
+
+    /// The servers execute one of these commands or more, their replies are lost, and the connection breaks
     /// before anybody gives the server up. Callers that wait for lost replies send no more, so it may be that
     /// none comes after the first look. Then the connection breaks long before the deadline of those calls.
     pub(crate) fn lose_replies_of(&self, command: &str) {
-        let proxy = self.proxy.as_ref().expect("BUG: there is no proxy");
-        proxy.set(Mode::SwallowReplies);
-        let before = self.server.commandstat(command);
-        let _ = poll(TIMEOUT / 4, Duration::from_millis(5), || {
-            (self.server.commandstat(command) > before).then_some(())
-        });
-        proxy.end_swallowing();
+        match &self.place {
+            Place::Server(single) => single.lose_replies_of(command),
+            Place::Cluster(sharded) => sharded.lose_replies_of(command),
+        }
+    }
+
+    /// The name of the node of its cluster at this port, in events and statistics.
+    pub(crate) fn node_name(&self, port: u16) -> String {
+        format!("{} (127.0.0.1:{port})", self.name)
+    }
+
+    /// Whether this is its name, or that of a part of its cluster.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        let rest = name.strip_prefix(self.name);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(" ("))
     }
 
     /// The client name of the supervisor's connections.
     pub(crate) fn client_name(&self) -> String {
         format!("redis-steward:{}", self.name)
     }
-}
-
-/// Acknowledged writes are on disk and survive SIGKILL.
-fn builder() -> Builder {
-    RedisServer::builder()
-        .requirepass(CANARY)
-        .arg("appendonly", "yes")
-        .arg("appendfsync", "always")
 }

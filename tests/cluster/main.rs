@@ -4,7 +4,6 @@
 mod common;
 
 mod channels;
-mod chaos;
 mod commands;
 mod failing;
 mod fixture;

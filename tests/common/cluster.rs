@@ -181,6 +181,15 @@ impl Cluster {
         slot.trim().parse().expect("a slot")
     }
 
+    /// The nodes that say that they are primaries with slots.
+    pub fn primaries_now(&self) -> Vec<usize> {
+        let serves = |node: &usize| {
+            let own = NodeView::own(self.node(*node));
+            own.is_some_and(|own| own.is_primary() && !own.slots.is_empty())
+        };
+        self.present().filter(serves).collect()
+    }
+
     /// The primary of a slot, by what the nodes say of themselves. Of two that both claim it, the newer one.
     ///
     /// # Panics

@@ -89,10 +89,10 @@ pub(super) const LEFT_OUT: &[(&str, &[&str])] = &[
     (
         "a cluster",
         &[
+            "chaos/main.rs::increments_that_run_twice_in_a_cluster_are_noticed",
             "cluster/channels.rs::row_232_sharded_channels_follow_their_slots",
             "cluster/channels.rs::row_233_sharded_channels_survive_the_death_of_their_node",
             "cluster/channels.rs::row_237_changes_of_keys_are_heard_from_every_primary",
-            "cluster/chaos.rs::row_230_random_faults_make_no_result_a_lie",
             "cluster/commands.rs::commands_run_at_the_nodes_of_their_keys",
             "cluster/commands.rs::commands_without_keys_run_at_one_node_or_at_all",
             "cluster/commands.rs::keys_of_several_nodes_are_read_and_written_at_once_and_come_in_the_order_of_the_caller",
