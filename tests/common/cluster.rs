@@ -19,6 +19,8 @@ use super::{
 
 /// Milliseconds after which a silent node counts as dead.
 const NODE_TIMEOUT: &str = "1000";
+/// A handshake that has taken longer than the timeout of nodes is forgotten.
+const HANDSHAKE: Duration = Duration::from_secs(2);
 
 /// A vote may fail and be repeated, and a replica waits after that.
 const BOUND: Duration = Duration::from_secs(60);
@@ -465,16 +467,28 @@ impl Cluster {
         assert_eq!(self.node(node).cli(&order), "OK");
     }
 
-    /// Waits until each node knows every other by its name.
+    /// Waits until each node knows every other by its name. Those that do not are introduced again at times: on a busy machine a
+    /// handshake may take too long, and is forgotten.
     fn until_known(&self) {
-        let present: Vec<_> = self.present().map(|node| self.id(node)).collect();
-        let knows_all = |node: usize| {
+        let strangers_of = |node: usize| {
             let all = NodeView::all_of(self.node(node)).unwrap_or_default();
-            let known = |id: &&str| all.iter().any(|view| view.id == *id && view.is_well());
-            present.iter().all(known)
+            let knows = |other: &usize| {
+                let id = self.id(*other);
+                all.iter().any(|view| view.id == id && view.is_well())
+            };
+            let others = self.present().filter(|other| !knows(other));
+            others.map(|other| (node, other)).collect::<Vec<_>>()
         };
+        let mut introduced = Instant::now();
         eventually(BOUND, "the nodes know each other", || {
-            self.present().all(knows_all)
+            let strangers: Vec<_> = self.present().flat_map(strangers_of).collect();
+            if introduced.elapsed() >= HANDSHAKE {
+                introduced = Instant::now();
+                for (node, other) in &strangers {
+                    self.meet(*node, *other);
+                }
+            }
+            strangers.is_empty()
         });
     }
 
