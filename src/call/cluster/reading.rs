@@ -15,7 +15,7 @@ use super::{
     pipeline::{Replied, Sent, positions},
     refusal,
     several::{Ended, at_node, ended, parts},
-    way::sends_away,
+    way::{Way, sends_away},
 };
 use crate::{
     backend::Backend,
@@ -111,11 +111,11 @@ impl<B: Backend> CallEngine<B> {
 
     /// The places of a read of this slot: replicas of its node, and then the node that has it by then.
     async fn places_of(&self, slot: Option<Slot>, read: Read) -> Result<Places<B>, Error> {
+        let options = self.options(read.overrides);
         let mut before: Option<Arc<DatabaseState>> = None;
         loop {
-            let Some(node) = self.node_of(slot, read).await? else {
-                return Ok(self.only_here(read));
-            };
+            let way = Way::until(self, slot, read.deadline, options);
+            let node = way.first().await?.engine.state;
             let is_same = before.is_some_and(|before| Arc::ptr_eq(&before, &node));
             match self.places(&node, read).await {
                 Ok(places) => return Ok(places.where_keys_move()),
@@ -123,30 +123,6 @@ impl<B: Backend> CallEngine<B> {
                 Err(_) if node.is_removed() && !is_same => before = Some(node),
                 Err(error) => return Err(error),
             }
-        }
-    }
-
-    /// The node that has a slot, as far as is known; `None` if nobody has it, and the read waits for that as any other call.
-    async fn node_of(
-        &self,
-        slot: Option<Slot>,
-        read: Read,
-    ) -> Result<Option<Arc<DatabaseState>>, Error> {
-        let options = self.options(read.overrides);
-        loop {
-            let table = self.table(read.deadline, &options).await?;
-            let node = match slot {
-                Some(slot) => table.owner(slot),
-                None => table.any(clock::jitter()),
-            };
-            if node.is_some() || !read.reading.without_primary {
-                return Ok(node.map(|node| node.state.clone()));
-            }
-            if !options.is_patient || clock::now() >= read.deadline {
-                return Err(self.unserved(slot, &table));
-            }
-            let cluster = &self.state.cluster;
-            cluster.table.next(Some(&table), read.deadline).await;
         }
     }
 
