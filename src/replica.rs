@@ -1,13 +1,14 @@
 //! The handle that reads from the replicas of a database.
 
-use std::{borrow::Borrow, fmt, time::Duration};
+use std::{borrow::Borrow, fmt, sync::Arc, time::Duration};
 
 use redis::{Cmd, FromRedisValue, Pipeline, RedisFuture, Value, aio::ConnectionLike};
 
 use crate::{
-    call::{PipelineRun, Reading},
+    call::PipelineRun,
     database::Database,
     error::Error,
+    policy::reading::{PrimaryRole, Reading},
     state::{View, clock},
 };
 
@@ -24,14 +25,19 @@ use crate::{
 /// # Which server
 ///
 /// Of the replicas that are about as near as the nearest (within half as long again and 0.1 ms of its round trip), the
-/// one with the fewest commands outstanding serves a read. Replicas are looked at once per second: each is asked for
-/// its replication (`INFO replication`, which the user has to be allowed). Those that are connected to the primary come
+/// one with the fewest commands outstanding serves a read. Servers are looked at once per second: each is asked for
+/// its replication (`INFO replication`, which the user has to be allowed). Replicas that are connected to the primary come
 /// first. If none is, as while the primary is down, the others serve.
 ///
-/// A read that fails by the fault of its server runs once more on another replica, and then on the primary, within its
-/// deadline: each place but the last has at most the [attempt timeout](crate::DatabaseConfig::attempt_timeout), and half
-/// of the time that is left. [`without_primary`](Self::without_primary) keeps reads away from the primary: then they fail
-/// with [`Error::NoReplica`].
+/// | | the order |
+/// |---|---|
+/// | by default | replicas, the primary |
+/// | [`nearest`](Self::nearest) | replicas and the primary alike |
+/// | [`without_primary`](Self::without_primary) | the same replicas, and never the primary |
+///
+/// A read that fails by the fault of its server runs once more on the next one: at most on two replicas and the primary, within its
+/// deadline. Each place but the last has at most the [attempt timeout](crate::DatabaseConfig::attempt_timeout), and half
+/// of the time that is left.
 ///
 /// # Old data
 ///
@@ -41,9 +47,9 @@ use crate::{
 ///
 /// # In a cluster
 ///
-/// Each key is read at a replica of the node that has its slot, and after the replicas at the node that has it by then.
+/// Each key is read at a replica of the node that has its slot, or, in its place in the order, at the node that has it by then.
 /// Commands of several slots and pipelines are split as by the [`Database`]; the replies of one pipeline may come from
-/// several servers. Where a command concerns all nodes (`DBSIZE`), a replica of each answers.
+/// several servers. Where a command concerns all nodes (`DBSIZE`), a replica of each answers, or the node as for a key.
 ///
 /// While slots move from one node to another, a replica may say of a key that is there already that there is none: the server tells
 /// its replicas only of what it has. With [`max_staleness`](Self::max_staleness), a reply that may say so is therefore asked for
@@ -84,7 +90,7 @@ pub struct Replica {
 #[non_exhaustive]
 pub struct ReplicaStatus {
     /// Its address.
-    pub address: std::sync::Arc<str>,
+    pub address: Arc<str>,
     /// Why it serves no reads; `None` if it does.
     pub unusable: Option<String>,
     /// The mean round trip to it, of which the newest counts an eighth.
@@ -130,12 +136,33 @@ impl Replica {
         self
     }
 
+    /// The same handle, whose reads are served by the primary as by any replica: of the servers that are about as near as the
+    /// nearest, the one with the fewest commands outstanding serves, and the primary's data is never too old for a
+    /// [`max_staleness`](Self::max_staleness). The primary takes part when it has answered the last look; before that, and while it
+    /// does not, it is the last resort. Default: replicas first.
+    ///
+    /// This is for a short way rather than for sparing the primary: with a primary next door and replicas in other
+    /// places, all reads go to the primary. The last call of this and [`without_primary`](Self::without_primary) holds.
+    ///
+    /// ```no_run
+    /// # async fn example(main: redis_steward::Database) -> Result<(), redis_steward::Error> {
+    /// let near = main.replica().nearest();
+    /// let greeting: Option<String> = near.query(redis::cmd("GET").arg("greeting")).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn nearest(mut self) -> Self {
+        self.reading.primary = PrimaryRole::Candidate;
+        self
+    }
+
     /// The same handle, whose reads are never served by the primary. Without a replica they fail with
     /// [`Error::NoReplica`]: those of a [patient](Database::patient) handle at their deadline, and of others at once,
-    /// unless the replicas have not been looked at yet.
+    /// unless the replicas have not been looked at yet. The last call of this and [`nearest`](Self::nearest) holds.
     #[must_use]
     pub fn without_primary(mut self) -> Self {
-        self.reading.without_primary = true;
+        self.reading.primary = PrimaryRole::Excluded;
         self
     }
 
@@ -171,7 +198,7 @@ impl Replica {
     /// Those of [`Database::execute`], with the name of the server that has failed last, and [`Error::NoReplica`].
     pub async fn execute(&self, command: &Cmd) -> Result<Value, Error> {
         let (engine, overrides) = (&self.database.engine, self.database.overrides);
-        engine.read(command, self.reading, overrides).await
+        engine.read(command, &self.reading, overrides).await
     }
 
     /// Runs one command and converts its reply.
@@ -200,7 +227,11 @@ impl Replica {
     }
 
     fn run(&self) -> PipelineRun<'_> {
-        PipelineRun::reading(&self.database.engine, self.reading, self.database.overrides)
+        PipelineRun::reading(
+            &self.database.engine,
+            &self.reading,
+            self.database.overrides,
+        )
     }
 }
 
@@ -241,7 +272,7 @@ fn describe(view: &View) -> Vec<ReplicaStatus> {
     let usable = view.usable.iter().map(|replica| ReplicaStatus {
         address: replica.address.clone(),
         unusable: None,
-        round_trip: Some(replica.round_trip),
+        round_trip: Some(replica.round_trip.get()),
         is_linked: replica.is_linked,
         staleness: replica
             .complete_until

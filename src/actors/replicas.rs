@@ -17,7 +17,10 @@ use crate::{
     identity::{DatabaseId, PartOf},
     messages::{HaveReplicas, Reconfigured},
     net::Reply,
-    policy::replicas::{Census, Progress, Replication, RoundTrip},
+    policy::{
+        nearness::RoundTrip,
+        replicas::{Census, Progress, Replication},
+    },
     registry::Registry,
     state::{DatabaseState, Replica, View},
 };
@@ -45,6 +48,7 @@ struct Watched {
     made_from: Option<(Vec<Address>, Arc<DatabaseSettings>)>,
     progress: Progress,
     census: Census,
+    /// Of those that answer, the primary among them.
     round_trips: HashMap<DatabaseId, RoundTrip>,
     is_asking: bool,
 }
@@ -261,8 +265,8 @@ impl Watched {
         {
             let name = self.database.name();
             self.database.replicas.view.publish(View {
-                usable: Vec::new(),
                 unusable: vec![(name, why.to_owned())],
+                ..View::default()
             });
         }
     }
@@ -282,7 +286,10 @@ impl Watched {
         if self.made_from.as_ref().is_none_or(is_elsewhere) {
             return;
         }
+        let mut round_trips = HashMap::new();
+        let mut view = View::default();
         if let Ok(said) = &primary.said {
+            let is_other = !self.progress.is_followed_by(said);
             self.progress
                 .primary_answered(primary.asked.into_std(), said);
             if let Some(PartOf::Nodes(cluster)) = &self.database.part_of
@@ -291,21 +298,24 @@ impl Watched {
             {
                 cluster.cluster.ask_again(&cluster.id);
             }
+            if !said.is_replica {
+                let before = self.round_trips.get(&self.database.id);
+                // After a failover it is another server.
+                let round_trip = round_trip(before.filter(|_| !is_other), &primary);
+                view.primary = Some(round_trip);
+                round_trips.insert(self.database.id.clone(), round_trip);
+            }
         }
-        let mut view = View::default();
-        let mut round_trips = HashMap::new();
         for (state, answer) in replicas {
             let address: Arc<str> = state.settings.load().address.to_string().into();
             match self.judge(&answer) {
                 Ok(said) => {
-                    let before = self.round_trips.get(&state.id).copied();
-                    let mut round_trip = before.unwrap_or(RoundTrip::first(answer.took));
-                    round_trip.measured(answer.took);
+                    let round_trip = round_trip(self.round_trips.get(&state.id), &answer);
                     round_trips.insert(state.id.clone(), round_trip);
                     view.usable.push(Replica {
                         address,
                         state,
-                        round_trip: round_trip.get(),
+                        round_trip,
                         is_linked: said.is_linked,
                         complete_until: self.progress.complete_until(said),
                     });
@@ -367,6 +377,13 @@ async fn ask_one(database: &DatabaseState) -> Answer {
         took: asked.elapsed(),
         said,
     }
+}
+
+/// The mean round trip after this answer.
+fn round_trip(before: Option<&RoundTrip>, answer: &Answer) -> RoundTrip {
+    let mut round_trip = before.copied().unwrap_or(RoundTrip::first(answer.took));
+    round_trip.measured(answer.took);
+    round_trip
 }
 
 /// The settings of a replica.

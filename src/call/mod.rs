@@ -41,7 +41,6 @@ mod work;
 
 pub(crate) use options::{CallOptions, Overrides};
 pub(crate) use pipeline::PipelineRun;
-pub(crate) use places::Reading;
 pub(crate) use scanning::Wanted;
 pub(crate) use underway::Underway;
 pub(crate) use work::args;

@@ -84,6 +84,8 @@ pub(crate) struct CallOptions {
     /// The call waits while the database is down.
     pub(super) is_patient: bool,
     pub(super) keeps_texts: bool,
+    /// No store in this process stands in for the server, since another server may serve the call.
+    pub(super) has_other_place: bool,
     /// Replies may come from the near cache.
     pub(super) has_near_cache: bool,
     /// It runs at the nodes of its keys.
@@ -111,6 +113,7 @@ impl CallOptions {
             idempotence: overrides.idempotence,
             is_patient: overrides.is_patient.unwrap_or(settings.is_patient),
             keeps_texts: overrides.keeps_texts,
+            has_other_place: false,
             has_near_cache: overrides.has_near_cache,
             is_in_cluster: settings.is_cluster,
             remembers: settings.remembers,

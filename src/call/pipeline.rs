@@ -3,14 +3,14 @@
 use redis::{Cmd, Pipeline, RedisError, RedisFuture, RedisResult, Value, aio::ConnectionLike};
 
 use super::{
-    CallEngine, CallOptions, Overrides, Reading, aborted::aborted, attempts::Attempts,
-    errors::conversion,
+    CallEngine, CallOptions, Overrides, aborted::aborted, attempts::Attempts, errors::conversion,
 };
 use crate::{
     backend::{Backend, Server},
     error::Error,
     execution::Source,
     messages::Grant,
+    policy::reading::Reading,
 };
 
 /// Runs one pipeline for [`Pipeline::query_async`]. The errors of that function do not tell the execution
@@ -27,7 +27,7 @@ enum At<'a> {
     Shared(CallOptions),
     Leased(&'a mut Grant, CallOptions),
     /// On replicas, if they may serve it.
-    Replicas(Reading, Overrides),
+    Replicas(&'a Reading, Overrides),
 }
 
 impl<'a, B: Backend> PipelineRun<'a, B> {
@@ -47,7 +47,7 @@ impl<'a, B: Backend> PipelineRun<'a, B> {
     /// Of commands that only read, on a replica if one may serve them.
     pub(crate) fn reading(
         engine: &'a CallEngine<B>,
-        reading: Reading,
+        reading: &'a Reading,
         overrides: Overrides,
     ) -> Self {
         Self::at(engine, At::Replicas(reading, overrides))
@@ -101,7 +101,7 @@ impl<B: Backend> ConnectionLike for PipelineRun<'_, B> {
                 At::Shared(options) => engine.execute(command, options).await?,
                 At::Leased(grant, options) => engine.execute_on(grant, command, *options).await?,
                 At::Replicas(reading, overrides) => {
-                    engine.read(command, *reading, *overrides).await?
+                    engine.read(command, reading, *overrides).await?
                 }
             })
         })
@@ -121,7 +121,7 @@ impl<B: Backend> ConnectionLike for PipelineRun<'_, B> {
                     engine.execute_pipeline_on(grant, pipeline, *options).await
                 }
                 At::Replicas(reading, overrides) => {
-                    engine.read_pipeline(pipeline, *reading, *overrides).await
+                    engine.read_pipeline(pipeline, reading, *overrides).await
                 }
             };
             match ended {

@@ -1,9 +1,6 @@
 //! The places where a read may run: replicas, and after them the primary.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Instant};
 
 use redis::{Cmd, Pipeline, Value};
 
@@ -16,24 +13,16 @@ use crate::{
         command::{Class, Refusal},
         gate_state::GateState,
         outcome::{AttemptEnd, RetryAdvice, Verdict, classify},
+        reading::{PrimaryRole, Reading},
     },
     reply_code::ErrorReply,
-    state::{DatabaseState, clock, count, is_of_none},
+    state::{DatabaseState, ReadPlace, clock, count, is_of_none},
 };
-
-/// What the caller of a replica handle wants.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Reading {
-    /// The data may be so old.
-    pub(crate) max_staleness: Option<Duration>,
-    /// The primary serves no reads.
-    pub(crate) without_primary: bool,
-}
 
 /// A call that reads.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Read {
-    pub(super) reading: Reading,
+pub(super) struct Read<'a> {
+    pub(super) reading: &'a Reading,
     pub(super) overrides: Overrides,
     pub(super) deadline: tokio::time::Instant,
     may_block: bool,
@@ -41,11 +30,12 @@ pub(super) struct Read {
 
 /// The places of one read, one after the other: two replicas at most, and the primary unless that is not wanted.
 #[derive(Debug)]
-pub(super) struct Places<B> {
-    replicas: [Option<Arc<DatabaseState>>; 2],
-    primary: Option<CallEngine<B>>,
-    backend: B,
-    read: Read,
+pub(super) struct Places<'a, B> {
+    left: [Option<ReadPlace>; 3],
+    /// What runs a read at the primary.
+    primary: &'a CallEngine<B>,
+    read: Read<'a>,
+    is_at_replica: bool,
     /// Keys move from server to server, so that a replica may say of one that there is none, and that is to be checked.
     keys_move: bool,
 }
@@ -55,7 +45,7 @@ impl<B: Backend> CallEngine<B> {
     pub(crate) async fn read(
         &self,
         command: &Cmd,
-        reading: Reading,
+        reading: &Reading,
         overrides: Overrides,
     ) -> Result<Value, Error> {
         let (read, options) = self.begin_read([command], reading, overrides)?;
@@ -70,7 +60,7 @@ impl<B: Backend> CallEngine<B> {
     pub(super) async fn read_pipeline(
         &self,
         pipeline: &Pipeline,
-        reading: Reading,
+        reading: &Reading,
         overrides: Overrides,
     ) -> Result<(Vec<Value>, Attempts), Error> {
         let (read, options) = self.begin_read(pipeline.cmd_iter(), reading, overrides)?;
@@ -82,12 +72,12 @@ impl<B: Backend> CallEngine<B> {
     }
 
     /// Refuses commands that do not only read.
-    fn begin_read<'a>(
+    fn begin_read<'a, 'r>(
         &self,
         commands: impl IntoIterator<Item = &'a Cmd>,
-        reading: Reading,
+        reading: &'r Reading,
         overrides: Overrides,
-    ) -> Result<(Read, CallOptions), Error> {
+    ) -> Result<(Read<'r>, CallOptions), Error> {
         let mut may_block = false;
         for command in commands {
             let class = self.class(command);
@@ -110,65 +100,52 @@ impl<B: Backend> CallEngine<B> {
         Ok((read, options))
     }
 
-    /// The places where a read may run: replicas of this server, and after them here. Without one, it waits for a replica
-    /// where the options want that.
-    pub(super) async fn places(
-        &self,
+    /// The places where a read may run: replicas of this server, and its primary, which is reached by this engine. Without one,
+    /// it waits for a replica where the options want that.
+    pub(super) async fn places<'a>(
+        &'a self,
         server: &Arc<DatabaseState>,
-        read: Read,
-    ) -> Result<Places<B>, Error> {
-        let places = |replicas| Places {
-            replicas,
-            primary: (!read.reading.without_primary).then(|| self.clone()),
-            backend: self.backend.clone(),
-            read,
-            keys_move: false,
-        };
-        let server = Self::on(server.clone(), self.backend.clone());
-        let chosen = server.replicas(read.reading, clock::now().into_std());
-        if !read.reading.without_primary || chosen[0].is_some() {
-            return Ok(places(chosen));
+        read: Read<'a>,
+    ) -> Result<Places<'a, B>, Error> {
+        let left = places_by_view(server, read.reading, clock::now().into_std());
+        if left.iter().any(Option::is_some) {
+            return Ok(self.places_in(left, read));
         }
         let is_patient = self.options(read.overrides).is_patient;
+        let server = Self::on(server.clone(), self.backend.clone());
         // Boxed, so that the future of this rare case does not enlarge that of every call.
         let waited = Box::pin(server.wait_for_replica(read.reading, read.deadline, is_patient));
-        waited.await.map(places)
+        Ok(self.places_in(waited.await?, read))
     }
 
     /// The only place of a read that no replica may serve.
-    pub(super) fn only_here(&self, read: Read) -> Places<B> {
-        Places {
-            replicas: [None, None],
-            primary: Some(self.clone()),
-            backend: self.backend.clone(),
-            read,
-            keys_move: false,
-        }
+    pub(super) fn only_here<'a>(&'a self, read: Read<'a>) -> Places<'a, B> {
+        self.places_in([Some(ReadPlace::Primary), None, None], read)
     }
 
-    fn replicas(&self, reading: Reading, now: Instant) -> [Option<Arc<DatabaseState>>; 2] {
-        match &*self.state.replicas.view.present() {
-            Some(view) => {
-                let chosen = view.choose(reading.oldest(now));
-                chosen.map(|replica| Some(replica?.state.clone()))
-            }
-            None => [None, None],
+    fn places_in<'a>(&'a self, left: [Option<ReadPlace>; 3], read: Read<'a>) -> Places<'a, B> {
+        Places {
+            left,
+            primary: self,
+            read,
+            is_at_replica: false,
+            keys_move: false,
         }
     }
 
     /// Waits for the first look at the replicas, and if it `is_patient`, until one can serve.
     async fn wait_for_replica(
         &self,
-        reading: Reading,
+        reading: &Reading,
         deadline: tokio::time::Instant,
         is_patient: bool,
-    ) -> Result<[Option<Arc<DatabaseState>>; 2], Error> {
+    ) -> Result<[Option<ReadPlace>; 3], Error> {
         loop {
             let seen = self.state.replicas.view.present().clone();
             let now = clock::now();
-            let chosen = self.replicas(reading, now.into_std());
-            if chosen[0].is_some() {
-                return Ok(chosen);
+            let places = places_by_view(&self.state, reading, now.into_std());
+            if places.iter().any(Option::is_some) {
+                return Ok(places);
             }
             let gate_state = self.state.gate.state();
             if gate_state.is_final() {
@@ -191,19 +168,23 @@ impl<B: Backend> CallEngine<B> {
     }
 }
 
-impl Reading {
-    /// The oldest moment up to which a replica has to have everything.
-    fn oldest(self, now: Instant) -> Option<Instant> {
-        let max_staleness = self.max_staleness?;
-        // Data from before the clock began is always new enough.
-        now.checked_sub(max_staleness)
+/// The places where a read of a server runs, by what was found of its replicas.
+fn places_by_view(
+    server: &Arc<DatabaseState>,
+    reading: &Reading,
+    now: Instant,
+) -> [Option<ReadPlace>; 3] {
+    match &*server.replicas.view.present() {
+        Some(view) => view.places(server, reading, now),
+        None if reading.primary == PrimaryRole::Excluded => [None, None, None],
+        None => [Some(ReadPlace::Primary), None, None],
     }
 }
 
-impl Read {
+impl Read<'_> {
     /// Whether a bound of age is to hold, and the primary may serve where a replica cannot prove it.
     pub(super) fn is_proven_by_primary(&self) -> bool {
-        self.reading.max_staleness.is_some() && !self.reading.without_primary
+        self.reading.max_staleness.is_some() && self.reading.primary != PrimaryRole::Excluded
     }
 
     /// The options of a call for this read on a server, with this time for it at most.
@@ -218,7 +199,7 @@ impl Read {
     }
 }
 
-impl<B: Backend> Places<B> {
+impl<B: Backend> Places<'_, B> {
     /// Replies about nothing are no proof, since the keys of these servers move to others.
     pub(super) fn where_keys_move(self) -> Self {
         Self {
@@ -229,57 +210,54 @@ impl<B: Backend> Places<B> {
 
     /// The next place. There is always one, as long as the one before [leads on](Self::lead_on).
     pub(super) fn next(&mut self) -> (CallEngine<B>, CallOptions) {
-        let [first, second] = &mut self.replicas;
-        let Some(replica) = first.take().or_else(|| second.take()) else {
-            let primary = self.primary.take();
-            let primary = primary.expect("BUG: a read has no place left");
-            let Read {
-                overrides,
-                deadline,
-                ..
-            } = self.read;
-            let options = self.read.options_at(&primary, overrides, deadline);
-            return (primary, options);
+        let place = self.left.iter_mut().find_map(Option::take);
+        let place = place.expect("BUG: a read has no place left");
+        let is_last = !self.has_next();
+        self.is_at_replica = matches!(place, ReadPlace::Replica(_));
+        let engine = match place {
+            ReadPlace::Replica(replica) => CallEngine::on(replica, self.primary.backend.clone()),
+            ReadPlace::Primary => self.primary.clone(),
         };
-        let engine = CallEngine::on(replica, self.backend.clone());
         let mut until = self.read.deadline;
-        if self.has_next() {
+        if !is_last {
             // So that time is left for the next one.
             let now = clock::now();
             let rest = until.saturating_duration_since(now);
             until = now + engine.state.settings.load().attempt_timeout.min(rest / 2);
         }
-        let overrides = self.read.overrides.with_patience(false);
-        let options = self.read.options_at(&engine, overrides, until);
+        let mut overrides = self.read.overrides;
+        if self.is_at_replica || !is_last {
+            overrides = overrides.with_patience(false);
+        }
+        let mut options = self.read.options_at(&engine, overrides, until);
+        options.has_other_place = !is_last;
         (engine, options)
     }
 
     /// Whether a read that has failed in this way is to run at the next place. A read may run twice.
-    pub(super) fn lead_on(&self, failed: &Error) -> bool {
-        let is_doubtful = || self.is_checked() && matches!(failed, Error::Server { .. });
-        self.has_next() && (is_fault_of_server(failed) || is_doubtful())
+    pub(super) fn lead_on(&mut self, failed: &Error) -> bool {
+        let is_reply = matches!(failed, Error::Server { .. });
+        self.has_next() && is_fault_of_server(failed) || is_reply && self.is_confirmed_next()
     }
 
     /// Whether a read with this reply is to run at the next place.
     pub(super) fn lead_on_after(&mut self, reply: &Value) -> bool {
-        if !self.has_next() {
-            return false;
-        }
         if let Value::ServerError(error) = reply {
             let text = error.details().unwrap_or_default();
-            return is_fault(error.code(), text) || self.is_checked();
+            let is_fault = self.has_next() && is_fault(error.code(), text);
+            return is_fault || self.is_confirmed_next();
         }
-        let is_doubtful = self.is_checked() && has_gaps(reply);
-        if is_doubtful {
-            // The other replica would say the same.
-            self.replicas = [None, None];
-        }
-        is_doubtful
+        has_gaps(reply) && self.is_confirmed_next()
     }
 
-    /// Whether replies about nothing are asked for once more at the primary.
-    fn is_checked(&self) -> bool {
-        self.keys_move && self.primary.is_some()
+    /// Leads a read to the primary if its reply comes from a replica and may be wrong because keys move. Another replica would
+    /// say the same.
+    fn is_confirmed_next(&mut self) -> bool {
+        let is_unproven = self.keys_move && self.is_at_replica;
+        if is_unproven {
+            self.left = [Some(ReadPlace::Primary), None, None];
+        }
+        is_unproven
     }
 
     /// Runs a command at one place after the other.
@@ -310,7 +288,7 @@ impl<B: Backend> Places<B> {
     }
 
     fn has_next(&self) -> bool {
-        self.replicas.iter().any(Option::is_some) || self.primary.is_some()
+        self.left.iter().any(Option::is_some)
     }
 }
 
@@ -361,7 +339,40 @@ fn is_fault(code: &str, text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use redis::cmd;
+
     use super::*;
+    use crate::call::tests::{Script, answered};
+
+    fn reading(max_staleness: Option<Duration>) -> Reading {
+        Reading {
+            max_staleness,
+            primary: PrimaryRole::Candidate,
+        }
+    }
+
+    /// What a read answers that finds a primary which is down, and then a replica that knows no such key. Keys move.
+    async fn read_after_primary(reading: &Reading) -> Result<Value, Error> {
+        let (_, primary) = Script::of([answered(Value::Nil)]);
+        primary.state.set_gate(GateState::Open);
+        let (_, replica) = Script::of([]);
+        let read = primary.begin_read([], reading, Overrides::default());
+        let (read, _) = read.expect("nothing is refused");
+        let replica = Some(ReadPlace::Replica(replica.state));
+        let places = primary.places_in([Some(ReadPlace::Primary), replica, None], read);
+        let get = cmd("GET").arg("k").take();
+        places.where_keys_move().execute(&get).await
+    }
+
+    #[tokio::test]
+    async fn a_replica_proves_nothing_of_keys_that_move_also_after_the_primary() {
+        let reply = read_after_primary(&reading(None)).await;
+        assert_eq!(reply.expect("a reply"), Value::Nil, "no bound of age");
+        let reply = read_after_primary(&reading(Some(Duration::from_secs(9)))).await;
+        assert!(matches!(reply, Err(Error::CircuitOpen { .. })), "{reply:?}");
+    }
 
     #[test]
     fn replies_about_a_key_that_may_be_elsewhere_have_gaps() {

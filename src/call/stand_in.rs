@@ -47,9 +47,9 @@ impl<B: Backend> CallEngine<B> {
     }
 
     /// Whether the circuit is open, and a call was refused for that, or has failed by the fault of the server, which has
-    /// executed nothing of it. A patient call wants the server.
+    /// executed nothing of it. A patient call wants the server, and one with another place goes there.
     fn is_left_to_store(&self, options: &CallOptions, failed: &Error) -> bool {
-        if options.is_patient {
+        if options.is_patient || options.has_other_place {
             return false;
         }
         if matches!(failed, Error::CircuitOpen { .. }) {

@@ -27,10 +27,10 @@ use crate::{
 const CONNECTION: Origin = Origin::Connection(3);
 
 #[derive(Clone, Debug, Default)]
-struct Script(Arc<Mutex<Played>>);
+pub(super) struct Script(Arc<Mutex<Played>>);
 
 #[derive(Debug, Default)]
-struct Played {
+pub(super) struct Played {
     answers: VecDeque<Answer>,
     sent: Vec<String>,
     deadlines: Vec<Instant>,
@@ -40,7 +40,7 @@ struct Played {
 }
 
 impl Script {
-    fn of(answers: impl IntoIterator<Item = Answer>) -> (Self, CallEngine<Self>) {
+    pub(super) fn of(answers: impl IntoIterator<Item = Answer>) -> (Self, CallEngine<Self>) {
         Self::on(Config::single("redis://localhost"), answers)
     }
 
@@ -97,7 +97,7 @@ impl Backend for Script {
     }
 }
 
-fn answered(value: Value) -> Answer {
+pub(super) fn answered(value: Value) -> Answer {
     Ok(Answered {
         reply: Reply::One(value),
         origin: CONNECTION,
@@ -322,6 +322,25 @@ async fn a_patient_call_is_not_served_after_its_deadline() {
     assert!(matches!(called, Err(Error::TimedOut { .. })), "{called:?}");
     assert_eq!(engine.state.local.figures().served, 0);
     assert_eq!(engine.state.counters.timed_out.load(Relaxed), 1);
+}
+
+#[tokio::test]
+async fn a_call_with_another_place_is_not_left_to_the_store() {
+    let main = DatabaseConfig::from_url("redis://localhost").fallback(Fallback::memory());
+    let (_, engine) = Script::on(Config::new().database("main", main), []);
+    engine.state.local.begin();
+    engine.state.set_gate(GateState::Open);
+    let get = cmd("GET").arg("k").take();
+    let mut options = engine.options(Overrides::default());
+    options.has_other_place = true;
+    let called = engine.execute(&get, options).await;
+    assert!(
+        matches!(called, Err(Error::CircuitOpen { .. })),
+        "{called:?}"
+    );
+    options.has_other_place = false;
+    let called = engine.execute(&get, options).await;
+    assert_eq!(called.expect("the store serves it"), Value::Nil);
 }
 
 /// Its fallback was switched on during the outage.

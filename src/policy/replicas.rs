@@ -1,10 +1,6 @@
-//! Reads from replicas: what a server says of its replication, how old a replica's data is at most, and which replica
-//! serves a read.
+//! Reads from replicas: what a server says of its replication, and how old a replica's data is at most.
 
-use std::{
-    collections::VecDeque,
-    time::{Duration, Instant},
-};
+use std::{collections::VecDeque, time::Instant};
 
 /// What a server says of its replication.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -132,50 +128,10 @@ impl Census {
     }
 }
 
-/// The round trip to a server: the mean of the last ones, of which the newest counts an eighth (the smoothing of
-/// TCP's round trips, RFC 6298).
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct RoundTrip(Duration);
-
-impl RoundTrip {
-    pub(crate) fn first(measured: Duration) -> Self {
-        Self(measured)
-    }
-
-    pub(crate) fn measured(&mut self, measured: Duration) {
-        self.0 = (self.0 * 7 + measured) / 8;
-    }
-
-    pub(crate) fn get(self) -> Duration {
-        self.0
-    }
-}
-
-/// A replica that may serve a read.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Candidate {
-    pub(crate) round_trip: Duration,
-    /// Its requests without a reply.
-    pub(crate) outstanding: usize,
-}
-
-/// Round trips that differ by less are as good as each other.
-const SLACK: Duration = Duration::from_micros(100);
-
-/// The one of several replicas that serves a read, by its index: of those that are about as near as the nearest, the
-/// one with the fewest requests outstanding.
-pub(crate) fn choose(candidates: impl Iterator<Item = Candidate> + Clone) -> Option<usize> {
-    let nearest = candidates.clone().map(|one| one.round_trip).min()?;
-    let limit = nearest + nearest / 2 + SLACK;
-    let near = candidates
-        .enumerate()
-        .filter(|(_, one)| one.round_trip <= limit);
-    let chosen = near.min_by_key(|(_, one)| (one.outstanding, one.round_trip));
-    chosen.map(|(at, _)| at)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn primary(stream: &str, offset: u64) -> Replication {
@@ -268,28 +224,5 @@ mod tests {
         }
         assert_eq!(progress.marks.len(), MOST_MARKS);
         assert_eq!(progress.complete_until(&replica("a", 0)), None);
-    }
-
-    #[test]
-    fn the_least_loaded_of_the_near_ones_serves() {
-        let chosen = |candidates: &[(u64, usize)]| {
-            let candidates = candidates.iter().map(|(micros, outstanding)| Candidate {
-                round_trip: Duration::from_micros(*micros),
-                outstanding: *outstanding,
-            });
-            choose(candidates)
-        };
-        assert_eq!(chosen(&[]), None);
-        assert_eq!(chosen(&[(900, 0)]), Some(0));
-        assert_eq!(chosen(&[(900, 0), (200, 9)]), Some(1), "far away");
-        assert_eq!(chosen(&[(1_300, 0), (1_000, 9)]), Some(0), "about as near");
-        assert_eq!(chosen(&[(1_300, 2), (1_000, 2)]), Some(1));
-    }
-
-    #[test]
-    fn a_round_trip_is_smoothed() {
-        let mut round_trip = RoundTrip::first(Duration::from_millis(8));
-        round_trip.measured(Duration::from_millis(16));
-        assert_eq!(round_trip.get(), Duration::from_millis(9));
     }
 }

@@ -39,7 +39,7 @@ pub(crate) use outage::Outage;
 pub(crate) use parking::Parking;
 pub(crate) use permits::{Permit, Permits};
 pub(crate) use published::Published;
-pub(crate) use replicas::{Replica, Replicas, View};
+pub(crate) use replicas::{ReadPlace, Replica, Replicas, View};
 pub(crate) use roster::Roster;
 pub(crate) use routes::{Route, Routes};
 pub(crate) use seen_values::SeenValues;

@@ -8,7 +8,7 @@ use std::{
             Ordering::{AcqRel, Relaxed},
         },
     },
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use super::{DatabaseState, Published};
@@ -16,7 +16,8 @@ use crate::{
     net::Executor,
     policy::{
         gate_state::GateState,
-        replicas::{Candidate, choose},
+        nearness::{Candidate, Chosen, RoundTrip, order},
+        reading::{PrimaryRole, Reading},
     },
     rounded::Rounded,
 };
@@ -31,6 +32,8 @@ pub(crate) struct Replicas {
 /// What was found.
 #[derive(Debug, Default)]
 pub(crate) struct View {
+    /// The round trip to the primary; `None` if it has not said that it is one.
+    pub(crate) primary: Option<RoundTrip>,
     /// Those that serve reads, each a database of its own.
     pub(crate) usable: Vec<Replica>,
     /// The addresses of the others, and why they do not.
@@ -42,11 +45,18 @@ pub(crate) struct View {
 pub(crate) struct Replica {
     pub(crate) address: Arc<str>,
     pub(crate) state: Arc<DatabaseState>,
-    pub(crate) round_trip: Duration,
+    pub(crate) round_trip: RoundTrip,
     /// Whether it is connected to its primary.
     pub(crate) is_linked: bool,
     /// Up to when it has everything; `None` if that is not known.
     pub(crate) complete_until: Option<Instant>,
+}
+
+/// A place where a read runs.
+#[derive(Clone, Debug)]
+pub(crate) enum ReadPlace {
+    Replica(Arc<DatabaseState>),
+    Primary,
 }
 
 impl Replicas {
@@ -69,37 +79,45 @@ impl Replicas {
 }
 
 impl View {
-    /// The replicas that serve a read, the first choice first. Those that are connected to the primary come first; if
+    /// The places where a read runs, the first choice first. Replicas that are connected to the primary come first; if
     /// none is, the primary may be gone, and the others have its last data.
-    pub(crate) fn choose(&self, oldest: Option<Instant>) -> [Option<&Replica>; 2] {
-        let first = self.choose_one(oldest, None);
-        [
-            first,
-            first.and_then(|first| self.choose_one(oldest, Some(first))),
-        ]
-    }
-
-    fn choose_one(
+    pub(crate) fn places(
         &self,
-        oldest: Option<Instant>,
-        other_than: Option<&Replica>,
-    ) -> Option<&Replica> {
-        let of = |is_linked: bool| {
-            let fit = self.usable.iter().filter(move |replica| {
-                replica.is_linked == is_linked
-                    && replica.serves(oldest)
-                    && !other_than.is_some_and(|other| std::ptr::eq(other, *replica))
-            });
-            let at = choose(fit.clone().map(Replica::candidate))?;
-            fit.clone().nth(at)
+        primary: &DatabaseState,
+        reading: &Reading,
+        now: Instant,
+    ) -> [Option<ReadPlace>; 3] {
+        let oldest = reading.oldest(now);
+        let candidate = |round_trip: RoundTrip, is_linked, outstanding| Candidate {
+            is_linked,
+            round_trip: round_trip.get(),
+            outstanding,
         };
-        of(true).or_else(|| of(false))
+        let replicas = self.usable.iter().enumerate();
+        let replicas = replicas.filter_map(move |(at, replica)| {
+            let is_new_enough = replica.is_as_new_as(oldest);
+            let outstanding = is_new_enough.then(|| outstanding(&replica.state))??;
+            let candidate = candidate(replica.round_trip, replica.is_linked, outstanding);
+            Some((at, candidate))
+        });
+        let as_candidate = || Some(candidate(self.primary?, true, outstanding(primary)?));
+        let primary = match reading.primary {
+            PrimaryRole::Candidate => as_candidate(),
+            PrimaryRole::LastResort | PrimaryRole::Excluded => None,
+        };
+        let chosen = order(replicas, primary, reading.primary);
+        chosen.map(|chosen| {
+            Some(match chosen? {
+                Chosen::Replica(at) => ReadPlace::Replica(self.usable[at].state.clone()),
+                Chosen::Primary => ReadPlace::Primary,
+            })
+        })
     }
 
     /// Why no replica serves a read whose data may be no older than this.
     pub(crate) fn explain(&self, oldest: Option<Instant>, now: Instant) -> String {
         let why_not = |replica: &Replica| match replica.complete_until {
-            _ if !replica.is_reachable() => "no connection to it is open".to_owned(),
+            _ if outstanding(&replica.state).is_none() => "no connection to it is open".to_owned(),
             Some(until) if oldest.is_some_and(|oldest| until < oldest) => {
                 let age = now.saturating_duration_since(until);
                 format!("its data may be {} old", Rounded(age))
@@ -120,25 +138,16 @@ impl View {
 }
 
 impl Replica {
-    fn serves(&self, oldest: Option<Instant>) -> bool {
-        let is_new_enough =
-            oldest.is_none_or(|oldest| self.complete_until.is_some_and(|until| until >= oldest));
-        is_new_enough && self.is_reachable()
+    fn is_as_new_as(&self, oldest: Option<Instant>) -> bool {
+        oldest.is_none_or(|oldest| self.complete_until.is_some_and(|until| until >= oldest))
     }
+}
 
-    /// Whether a command would be sent at once.
-    fn is_reachable(&self) -> bool {
-        self.state.gate.state() == GateState::Free && self.state.parking.routes().is_some()
+/// The requests without a reply on the connection that a command would be sent on at once; `None` if it would wait.
+fn outstanding(server: &DatabaseState) -> Option<usize> {
+    if server.gate.state() != GateState::Free {
+        return None;
     }
-
-    fn candidate(&self) -> Candidate {
-        let routes = self.state.parking.routes();
-        let outstanding = routes
-            .as_ref()
-            .map_or(0, |routes| routes.least_loaded().activity.outstanding());
-        Candidate {
-            round_trip: self.round_trip,
-            outstanding,
-        }
-    }
+    let routes = server.parking.routes();
+    Some(routes.as_ref()?.least_loaded().activity.outstanding())
 }

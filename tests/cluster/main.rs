@@ -9,6 +9,7 @@ mod failing;
 mod fixture;
 mod load;
 mod moving;
+mod nearest;
 mod one_node;
 mod order;
 mod parts;

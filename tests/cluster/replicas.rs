@@ -9,20 +9,20 @@ use tokio::task::block_in_place;
 use super::{Rig, key_of};
 use crate::common::{cluster::Cluster, eventually_async, left_out_on_embedded};
 
-const SOON: Duration = Duration::from_secs(30);
+pub(super) const SOON: Duration = Duration::from_secs(30);
 
 fn serves(replica: &ReplicaStatus) -> bool {
     replica.unusable.is_none() && replica.staleness.is_some()
 }
 
-async fn until_serve(reads: &Replica, replicas: usize) {
+pub(super) async fn until_serve(reads: &Replica, replicas: usize) {
     let all = || reads.status().iter().filter(|one| serves(one)).count() == replicas;
     eventually_async(SOON, "all replicas serve", all).await;
 }
 
 /// The calls of a command that the primaries have run, and those that their replicas have run. Counted are those that failed
 /// as well.
-fn calls(cluster: &Cluster, command: &str) -> (u64, u64) {
+pub(super) fn calls(cluster: &Cluster, command: &str) -> (u64, u64) {
     let of = |nodes: &mut dyn Iterator<Item = usize>| {
         nodes
             .map(|node| cluster.node(node).commandstat(command))
@@ -32,13 +32,13 @@ fn calls(cluster: &Cluster, command: &str) -> (u64, u64) {
     (of(&mut (0..primaries)), of(&mut (primaries..cluster.len())))
 }
 
-async fn fill(rig: &Rig, keys: &[String]) {
+pub(super) async fn fill(rig: &Rig, keys: &[String]) {
     let mut pipeline = pipe();
     for (n, key) in keys.iter().enumerate() {
         pipeline.set(key, n).ignore();
     }
     rig.main.pipeline::<()>(&pipeline).await.expect("writes");
-    for node in 0..3 {
+    for node in 0..rig.cluster.replicas_of(0).start {
         block_in_place(|| rig.cluster.until_replicated(node));
     }
 }

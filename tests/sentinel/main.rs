@@ -9,6 +9,7 @@ mod away;
 mod changes;
 mod failovers;
 mod learning;
+mod nearest;
 mod replicas;
 mod tls;
 mod writers;

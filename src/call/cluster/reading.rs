@@ -1,7 +1,11 @@
 //! Reads that replicas of a cluster may serve: each runs at a replica of the node that has its slot, and otherwise as any
 //! other call.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use futures_util::future::join_all;
 use redis::{Cmd, Pipeline, Value};
@@ -23,6 +27,7 @@ use crate::{
     policy::{
         cluster::{KeyPlace, Route, Split},
         command::{Block, Class, keys},
+        reading::PrimaryRole,
         slots::Slot,
     },
     state::{DatabaseState, clock},
@@ -36,7 +41,7 @@ impl<B: Backend> CallEngine<B> {
     pub(in crate::call) async fn read_in_cluster(
         &self,
         command: &Cmd,
-        read: Read,
+        read: Read<'_>,
     ) -> Result<Value, Error> {
         match self.route(command) {
             Route::Slot(slot) => self.read_at(Some(slot), command, read).await,
@@ -68,7 +73,12 @@ impl<B: Backend> CallEngine<B> {
         }
     }
 
-    async fn read_at(&self, slot: Option<Slot>, command: &Cmd, read: Read) -> Result<Value, Error> {
+    async fn read_at(
+        &self,
+        slot: Option<Slot>,
+        command: &Cmd,
+        read: Read<'_>,
+    ) -> Result<Value, Error> {
         if self.needs_primary(command, read) {
             return self.only_here(read).execute(command).await;
         }
@@ -81,10 +91,10 @@ impl<B: Backend> CallEngine<B> {
         }
     }
 
-    /// Whether the replicas of another node may serve a read that replicas have sent away, and no primary is to serve. Waits for
-    /// what the cluster says of its nodes by now.
-    async fn may_go_on(&self, code: &str, read: Read) -> bool {
-        if code != "MOVED" || !read.reading.without_primary {
+    /// Whether the replicas of another node may serve a read that the last replica has sent away, as no primary was left. Waits
+    /// for what the cluster says of its nodes by now.
+    async fn may_go_on(&self, code: &str, read: Read<'_>) -> bool {
+        if code != "MOVED" || read.reading.primary == PrimaryRole::LastResort {
             return false;
         }
         let cluster = &self.state.cluster;
@@ -97,7 +107,7 @@ impl<B: Backend> CallEngine<B> {
 
     /// Whether no replica may serve a command: while its keys move, a replica has only some of them, and does not say so. The
     /// values of `MGET` show which. A script may make anything of keys that it does not find.
-    fn needs_primary(&self, command: &Cmd, read: Read) -> bool {
+    fn needs_primary(&self, command: &Cmd, read: Read<'_>) -> bool {
         if !read.is_proven_by_primary() {
             return false;
         }
@@ -109,8 +119,12 @@ impl<B: Backend> CallEngine<B> {
         Class::of(args(command)).runs_script() || has_several() && !shows_gaps
     }
 
-    /// The places of a read of this slot: replicas of its node, and then the node that has it by then.
-    async fn places_of(&self, slot: Option<Slot>, read: Read) -> Result<Places<B>, Error> {
+    /// The places of a read of this slot: replicas of its node, and the node that has it by then.
+    async fn places_of<'a>(
+        &'a self,
+        slot: Option<Slot>,
+        read: Read<'a>,
+    ) -> Result<Places<'a, B>, Error> {
         let options = self.options(read.overrides);
         let mut before: Option<Arc<DatabaseState>> = None;
         loop {
@@ -131,7 +145,7 @@ impl<B: Backend> CallEngine<B> {
     pub(in crate::call) async fn read_pipeline_in_cluster(
         &self,
         pipeline: &Pipeline,
-        read: Read,
+        read: Read<'_>,
     ) -> Result<(Vec<Value>, Attempts), Error> {
         let options = self.options(read.overrides).ending(read.deadline);
         if options.is_to_be_traced() {
@@ -144,7 +158,7 @@ impl<B: Backend> CallEngine<B> {
     async fn read_at_nodes(
         &self,
         pipeline: &Pipeline,
-        read: Read,
+        read: Read<'_>,
         options: CallOptions,
     ) -> Result<(Vec<Value>, Attempts), Error> {
         let place = |command: &Cmd, class| self.place(command, class, &options);
@@ -217,7 +231,7 @@ impl<B: Backend> CallEngine<B> {
         &self,
         mut sent: Vec<Sent<'_>>,
         block: Option<Block>,
-        read: Read,
+        read: Read<'_>,
     ) -> Vec<Ended<Replied>> {
         let mut places = match self.places_of(Some(sent[0].slot), read).await {
             Ok(places) => places,
@@ -226,46 +240,55 @@ impl<B: Backend> CallEngine<B> {
         let mut ended = Vec::new();
         loop {
             let (engine, options) = places.next();
-            if Arc::ptr_eq(&engine.state, &self.state) {
-                ended.extend(self.scatter(&sent, block, options).await);
+            let is_at_nodes = Arc::ptr_eq(&engine.state, &self.state);
+            let parts = if is_at_nodes {
+                self.scatter(&sent, block, options).await
+            } else {
+                vec![engine.run_as_part(&sent, block, options).await]
+            };
+            let (mut again, mut away) = (BTreeSet::new(), BTreeSet::new());
+            for part in parts {
+                match part.result {
+                    Ok(replied) => {
+                        let (failed, mut here): (Replied, Replied) = replied
+                            .into_iter()
+                            .partition(|(_, reply)| places.lead_on_after(reply));
+                        again.extend(failed.into_iter().map(|(at, _)| at));
+                        if !is_at_nodes {
+                            // No place is left here, but there may be others by now.
+                            let is_away = |(_, reply): &mut (usize, Value)| sends_away(reply);
+                            away.extend(here.extract_if(.., is_away).map(|(at, _)| at));
+                        }
+                        if !here.is_empty() {
+                            ended.push(self.replied(here));
+                        }
+                    }
+                    Err(error) if places.lead_on(&error) => again.extend(part.positions),
+                    result => ended.push(Ended { result, ..part }),
+                }
+            }
+            let away = sent.iter().filter(|sent| away.contains(&sent.at));
+            let away = away.map(|sent| async {
+                let run = self.read_at(Some(sent.slot), sent.command, read).await;
+                self.part(vec![sent.at], run.map(|reply| vec![(sent.at, reply)]))
+            });
+            ended.extend(join_all(away.collect::<Vec<_>>()).await);
+            sent.retain(|sent| again.contains(&sent.at));
+            if sent.is_empty() {
                 return ended;
             }
-            match engine.run(&sent, false, block, options).await {
-                Ok((replies, _)) => {
-                    let answered = sent.into_iter().zip(replies);
-                    let (again, here): (Vec<_>, Vec<_>) =
-                        answered.partition(|(_, reply)| places.lead_on_after(reply));
-                    let is_away = |(_, reply): &(Sent<'_>, Value)| {
-                        read.reading.without_primary && sends_away(reply)
-                    };
-                    let (away, here): (Vec<_>, Vec<_>) = here.into_iter().partition(is_away);
-                    let away = away.into_iter().map(|(sent, _)| async move {
-                        let run = self.read_at(Some(sent.slot), sent.command, read).await;
-                        self.part(vec![sent.at], run.map(|reply| vec![(sent.at, reply)]))
-                    });
-                    ended.extend(join_all(away.collect::<Vec<_>>()).await);
-                    let here: Vec<_> = here
-                        .into_iter()
-                        .map(|(sent, reply)| (sent.at, reply))
-                        .collect();
-                    if !here.is_empty() {
-                        ended.push(self.replied(here));
-                    }
-                    sent = again.into_iter().map(|(sent, _)| sent).collect();
-                    if sent.is_empty() {
-                        return ended;
-                    }
-                }
-                Err(error) if places.lead_on(&error) => {}
-                Err(error) => {
-                    ended.push(Ended {
-                        node: engine.state.name(),
-                        positions: positions(&sent),
-                        result: Err(error),
-                    });
-                    return ended;
-                }
-            }
         }
+    }
+
+    /// Runs commands at this node in one write.
+    async fn run_as_part(
+        &self,
+        sent: &[Sent<'_>],
+        block: Option<Block>,
+        options: CallOptions,
+    ) -> Ended<Replied> {
+        let run = self.run(sent, false, block, options).await;
+        let replied = run.map(|(replies, _)| positions(sent).into_iter().zip(replies).collect());
+        self.part(positions(sent), replied)
     }
 }

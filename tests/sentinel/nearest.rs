@@ -1,0 +1,248 @@
+//! Goal: reads go to the nearest server, the primary included. Method: a sentinel that plays a script names servers whose
+//! replies a proxy delays.
+
+use std::{pin::pin, time::Duration};
+
+use redis::cmd;
+use redis_steward::{Database, DatabaseConfig, Replica, ReplicaStatus, Supervisor};
+use tokio::{
+    task::{JoinSet, block_in_place},
+    time::timeout,
+};
+
+use crate::{
+    SOON,
+    common::{
+        FaultProxy, Mode, RedisServer, Script, ScriptedServer, Sentinels, eventually,
+        eventually_async, left_out_on_embedded, resp::bulk, sentinels::SERVICE, spawn,
+    },
+    patient,
+};
+
+/// Longer than round trips within this machine, also if it is busy.
+const FAR: Duration = Duration::from_millis(200);
+
+fn array(items: impl IntoIterator<Item = Vec<u8>>) -> Vec<u8> {
+    let items: Vec<_> = items.into_iter().collect();
+    let header = format!("*{}\r\n", items.len()).into_bytes();
+    [header].into_iter().chain(items).flatten().collect()
+}
+
+fn words(words: &[&str]) -> Vec<u8> {
+    array(words.iter().map(bulk))
+}
+
+/// A sentinel that names these servers by their ports, the primary first.
+fn sentinel(ports: &[u16]) -> ScriptedServer {
+    let ports: Vec<_> = ports.iter().map(u16::to_string).collect();
+    ScriptedServer::start([Script::answering(move |command| {
+        let of = |port: &String| words(&["ip", "127.0.0.1", "port", port]);
+        let question: Vec<_> = command
+            .iter()
+            .map(|word| String::from_utf8_lossy(word).to_ascii_uppercase())
+            .collect();
+        match question.iter().map(|word| &**word).collect::<Vec<_>>()[..] {
+            ["SENTINEL", "GET-MASTER-ADDR-BY-NAME", _] => words(&["127.0.0.1", &ports[0]]),
+            ["SENTINEL", "MASTER", _] => words(&["config-epoch", "1"]),
+            ["SENTINEL", "SENTINELS", _] => array([]),
+            ["SENTINEL", "MYID"] => bulk("a"),
+            ["SENTINEL", "REPLICAS", _] => array(ports[1..].iter().map(of)),
+            ["SUBSCRIBE", ..] => {
+                let confirmed = |channel: &Vec<u8>| {
+                    array([bulk("subscribe"), bulk(channel), b":1\r\n".to_vec()])
+                };
+                command[1..].iter().flat_map(confirmed).collect()
+            }
+            _ => b"+OK\r\n".to_vec(),
+        }
+    })])
+}
+
+/// The database that a sentinel tells of, and its supervisor.
+async fn told_by(sentinel: &ScriptedServer) -> (Supervisor, Database) {
+    let url = Sentinels::url_of([sentinel.port()], SERVICE).replacen(":app@", "", 1);
+    spawn(DatabaseConfig::from_url(url).command_timeout(SOON)).await
+}
+
+async fn get(reads: &Replica) -> String {
+    let value: Option<String> = reads.query(cmd("GET").arg("name")).await.expect("a reply");
+    value.expect("it is there")
+}
+
+async fn until_known(reads: &Replica, replicas: usize) {
+    let is_known = |one: &ReplicaStatus| one.unusable.is_none() && one.staleness.is_some();
+    let all = || reads.status().iter().filter(|one| is_known(one)).count() == replicas;
+    eventually_async(SOON, "all replicas serve", all).await;
+}
+
+/// A primary and a replica, each behind a proxy that delays replies by this.
+struct Pair {
+    servers: [RedisServer; 2],
+    _proxies: [FaultProxy; 2],
+    sentinel: ScriptedServer,
+}
+
+impl Pair {
+    fn start(delays: [Duration; 2]) -> Self {
+        let servers = [RedisServer::start(), RedisServer::start()];
+        let [primary, replica] = &servers;
+        assert_eq!(primary.cli(&["SET", "name", "hello"]), "OK");
+        let port = primary.port().to_string();
+        assert_eq!(replica.cli(&["REPLICAOF", "127.0.0.1", &port]), "OK");
+        eventually(SOON, "it is replicated", || {
+            replica.cli(&["GET", "name"]) == "hello"
+        });
+        let behind = |at: usize| {
+            let proxy = FaultProxy::start(servers[at].port());
+            proxy.set(Mode::Delay {
+                requests: Duration::ZERO,
+                replies: delays[at],
+            });
+            proxy
+        };
+        let proxies = [behind(0), behind(1)];
+        let sentinel = sentinel(&[proxies[0].port(), proxies[1].port()]);
+        Self {
+            servers,
+            _proxies: proxies,
+            sentinel,
+        }
+    }
+
+    /// How many of ten reads the primary serves, and how many the replica.
+    async fn served(&self, reads: &Replica) -> [u64; 2] {
+        let gets = || [0, 1].map(|at: usize| self.servers[at].commandstat("get"));
+        let before = block_in_place(gets);
+        for _ in 0..10 {
+            assert_eq!(get(reads).await, "hello");
+        }
+        let after = block_in_place(gets);
+        [0, 1].map(|at: usize| after[at] - before[at])
+    }
+
+    /// Waits until the servers serve so many of ten reads. The first round trips may have been long.
+    async fn until_served(&self, reads: &Replica, expected: [u64; 2]) {
+        let served = async { while self.served(reads).await != expected {} };
+        let in_time = timeout(SOON, served).await;
+        in_time.expect("the nearest serves");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_primary_serves_if_it_is_the_nearest() {
+    if left_out_on_embedded() {
+        return;
+    }
+    let pair = block_in_place(|| Pair::start([Duration::ZERO, FAR]));
+    let (supervisor, main) = told_by(&pair.sentinel).await;
+    let reads = main.replica();
+    until_known(&reads, 1).await;
+    assert_eq!(pair.served(&reads).await, [0, 10], "replicas come first");
+    let nearest = reads.clone().nearest();
+    pair.until_served(&nearest, [10, 0]).await;
+    // Its data is never too old.
+    let recent = nearest.clone().max_staleness(Duration::ZERO);
+    assert_eq!(pair.served(&recent).await, [10, 0]);
+    // The last call holds.
+    assert_eq!(pair.served(&nearest.without_primary()).await, [0, 10]);
+    let nearest = reads.without_primary().nearest();
+    assert_eq!(pair.served(&nearest).await, [10, 0]);
+    // Pipelines go the same way.
+    let before = block_in_place(|| pair.servers[0].commandstat("strlen"));
+    let mut pipeline = redis::pipe();
+    pipeline.strlen("name").strlen("none");
+    let lengths: (u8, u8) = nearest.pipeline(&pipeline).await.expect("replies");
+    assert_eq!(lengths, (5, 0));
+    let after = block_in_place(|| pair.servers[0].commandstat("strlen"));
+    assert_eq!(after - before, 2);
+    supervisor.shutdown(SOON).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_serves_if_it_is_nearer_than_the_primary() {
+    if left_out_on_embedded() {
+        return;
+    }
+    let pair = block_in_place(|| Pair::start([FAR, Duration::ZERO]));
+    let (supervisor, main) = told_by(&pair.sentinel).await;
+    let nearest = main.replica().nearest();
+    until_known(&nearest, 1).await;
+    pair.until_served(&nearest, [0, 10]).await;
+    let recent = nearest.max_staleness(Duration::ZERO);
+    assert_eq!(pair.served(&recent).await, [10, 0], "too old");
+    supervisor.shutdown(SOON).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn row_263_reads_go_on_when_the_nearest_primary_freezes_and_dies() {
+    if left_out_on_embedded() {
+        return;
+    }
+    let pair = block_in_place(|| Pair::start([Duration::ZERO, FAR]));
+    let (supervisor, main) = told_by(&pair.sentinel).await;
+    let reads = main.replica().nearest();
+    until_known(&reads, 1).await;
+    pair.until_served(&reads, [10, 0]).await;
+    let [primary, replica] = &pair.servers;
+    let gets = || block_in_place(|| replica.commandstat("get"));
+    // The reads that are under way, and those that follow.
+    let read_on = async |fail: fn(&RedisServer)| {
+        let before = gets();
+        let callers = (0..16).map(|_| {
+            let reads = reads.clone();
+            async move {
+                for _ in 0..5 {
+                    assert_eq!(get(&reads).await, "hello");
+                }
+            }
+        });
+        let callers: JoinSet<()> = callers.collect();
+        fail(primary);
+        callers.join_all().await;
+        assert_eq!(get(&reads).await, "hello");
+        assert!(gets() > before, "the replica serves");
+    };
+    read_on(RedisServer::freeze).await;
+    primary.thaw();
+    pair.until_served(&reads, [10, 0]).await;
+    read_on(RedisServer::kill).await;
+    supervisor.shutdown(SOON).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn row_264_the_nearest_primary_is_the_new_one_after_a_failover() {
+    if left_out_on_embedded() {
+        return;
+    }
+    let site = block_in_place(Sentinels::start);
+    let main = patient(site.url()).attempt_timeout(Duration::from_secs(1));
+    let (supervisor, main) = spawn(main).await;
+    main.query::<()>(cmd("SET").arg("name").arg("hello"))
+        .await
+        .expect("a reply");
+    block_in_place(|| site.until_replicated());
+    let reads = main.replica().nearest();
+    until_known(&reads, 2).await;
+    site.servers[0].kill();
+    let has_followed = async {
+        while main
+            .query::<()>(cmd("SET").arg("name").arg("again"))
+            .await
+            .is_err()
+        {}
+    };
+    let mut followed = pin!(has_followed);
+    // Both old replicas serve meanwhile.
+    while futures_util::poll!(&mut followed).is_pending() {
+        assert!(["hello", "again"].contains(&&*get(&reads).await));
+    }
+    // No replica is new enough for this.
+    let recent = reads.max_staleness(Duration::ZERO);
+    let new = block_in_place(|| site.primary_after(site.servers[0].port()));
+    let before = block_in_place(|| new.commandstat("get"));
+    for _ in 0..10 {
+        assert_eq!(get(&recent).await, "again");
+    }
+    assert_eq!(block_in_place(|| new.commandstat("get")), before + 10);
+    supervisor.shutdown(SOON).await;
+}
