@@ -33,6 +33,8 @@ use crate::{
 /// |---|---|
 /// | by default | replicas, the primary |
 /// | [`nearest`](Self::nearest) | replicas and the primary alike |
+/// | [`availability_zone`](Self::availability_zone) | replicas of the zone, other replicas, the primary |
+/// | both | replicas of the zone and the primary if it is in it, other servers alike |
 /// | [`without_primary`](Self::without_primary) | the same replicas, and never the primary |
 ///
 /// A read that fails by the fault of its server runs once more on the next one: at most on two replicas and the primary, within its
@@ -95,6 +97,9 @@ pub struct ReplicaStatus {
     pub unusable: Option<String>,
     /// The mean round trip to it, of which the newest counts an eighth.
     pub round_trip: Option<Duration>,
+    /// The availability zone that it tells (Valkey since version 8, if the server's setting `availability-zone` is set); `None`
+    /// if it tells none.
+    pub availability_zone: Option<Arc<str>>,
     /// Whether it is connected to its primary.
     pub is_linked: bool,
     /// How old its data is at most: it has all that the primary had acknowledged before. `None` if that is not known.
@@ -154,6 +159,32 @@ impl Replica {
     #[must_use]
     pub fn nearest(mut self) -> Self {
         self.reading.primary = PrimaryRole::Candidate;
+        self
+    }
+
+    /// The same handle, whose reads are served by replicas of this availability zone before others, by the nearest and least
+    /// loaded of them. An empty text is no preference, so that a variable that is not set can be passed on. Default: none.
+    ///
+    /// Servers tell their zone themselves, letter for letter: Valkey since version 8, in `INFO server`, if its setting
+    /// `availability-zone` is set. Redis tells none, and a server without one counts as elsewhere. Each is asked when it is first
+    /// looked at, and every 10 s; [`status`](Self::status) shows the answers.
+    ///
+    /// The primary stays the last resort, even if it alone is in the zone: replicas elsewhere come before it, as with the
+    /// strategy `AZ_AFFINITY` of Valkey GLIDE. With [`nearest`](Self::nearest), a primary in the zone serves as the replicas there do,
+    /// and comes before all servers elsewhere, which is about `AZ_AFFINITY_REPLICAS_AND_PRIMARY` there. A replica that has lost
+    /// its primary comes after all others, whatever its zone.
+    ///
+    /// ```no_run
+    /// # async fn example(main: redis_steward::Database) -> Result<(), redis_steward::Error> {
+    /// let here = main.replica().availability_zone("eu-central-1a").nearest();
+    /// let greeting: Option<String> = here.query(redis::cmd("GET").arg("greeting")).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn availability_zone(mut self, zone: impl Into<Arc<str>>) -> Self {
+        let zone = zone.into();
+        self.reading.zone = Some(zone).filter(|zone| !zone.is_empty());
         self
     }
 
@@ -272,7 +303,8 @@ fn describe(view: &View) -> Vec<ReplicaStatus> {
     let usable = view.usable.iter().map(|replica| ReplicaStatus {
         address: replica.address.clone(),
         unusable: None,
-        round_trip: Some(replica.round_trip.get()),
+        round_trip: Some(replica.nearness.round_trip()),
+        availability_zone: replica.nearness.zone().cloned(),
         is_linked: replica.is_linked,
         staleness: replica
             .complete_until
@@ -282,6 +314,7 @@ fn describe(view: &View) -> Vec<ReplicaStatus> {
         address: address.clone(),
         unusable: Some(why.clone()),
         round_trip: None,
+        availability_zone: None,
         is_linked: false,
         staleness: None,
     });

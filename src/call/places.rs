@@ -350,6 +350,7 @@ mod tests {
         Reading {
             max_staleness,
             primary: PrimaryRole::Candidate,
+            zone: None,
         }
     }
 

@@ -1,26 +1,79 @@
 //! How near servers are, and which of them serve a read.
 
-use std::time::Duration;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use super::reading::PrimaryRole;
 
 /// The round trip to a server: the mean of the last ones, of which the newest counts an eighth (the smoothing of
 /// TCP's round trips, RFC 6298).
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct RoundTrip(Duration);
+struct RoundTrip(Duration);
 
 impl RoundTrip {
-    pub(crate) fn first(measured: Duration) -> Self {
-        Self(measured)
-    }
-
-    pub(crate) fn measured(&mut self, measured: Duration) {
+    fn measured(&mut self, measured: Duration) {
         self.0 = (self.0 * 7 + measured) / 8;
     }
+}
 
-    pub(crate) fn get(self) -> Duration {
-        self.0
+/// How far away a server is.
+#[derive(Clone, Debug)]
+pub(crate) struct Nearness {
+    round_trip: RoundTrip,
+    /// Empty if it tells none.
+    zone: Arc<str>,
+    /// When it was asked for its zone.
+    zone_asked: Option<Instant>,
+}
+
+/// How often a server is asked for its zone. That is a setting which seldom changes.
+const ZONE_INTERVAL: Duration = Duration::from_secs(10);
+
+impl Nearness {
+    /// Of a server that has answered for the first time, after so long.
+    pub(crate) fn first(took: Duration) -> Self {
+        Self {
+            round_trip: RoundTrip(took),
+            zone: "".into(),
+            zone_asked: None,
+        }
     }
+
+    /// It has answered once more, after so long.
+    pub(crate) fn answered(&mut self, took: Duration) {
+        self.round_trip.measured(took);
+    }
+
+    /// It was asked for its zone then, and has told this one.
+    pub(crate) fn zone_told(&mut self, asked: Instant, zone: Arc<str>) {
+        self.zone_asked = Some(asked);
+        self.zone = zone;
+    }
+
+    /// Whether it is to be asked for its zone.
+    pub(crate) fn is_zone_due(&self, now: Instant) -> bool {
+        let is_old = |asked| now.saturating_duration_since(asked) >= ZONE_INTERVAL;
+        self.zone_asked.is_none_or(is_old)
+    }
+
+    pub(crate) fn round_trip(&self) -> Duration {
+        self.round_trip.0
+    }
+
+    /// Its availability zone; `None` if that is not known.
+    pub(crate) fn zone(&self) -> Option<&Arc<str>> {
+        Some(&self.zone).filter(|zone| !zone.is_empty())
+    }
+}
+
+/// The availability zone in the answer to `INFO server`, which Valkey tells since version 8 if it is configured; empty
+/// without one.
+pub(crate) fn zone_in(info: &str) -> &str {
+    let mut fields = info.lines().filter_map(|line| line.split_once(':'));
+    let zone = fields.find(|(name, _)| *name == "availability_zone");
+    zone.map_or("", |(_, zone)| zone.trim())
 }
 
 /// A server that may serve a read.
@@ -28,6 +81,8 @@ impl RoundTrip {
 pub(crate) struct Candidate {
     /// It is connected to the primary, or is the primary.
     pub(crate) is_linked: bool,
+    /// It is in the zone of the caller.
+    pub(crate) is_in_zone: bool,
     pub(crate) round_trip: Duration,
     /// Its requests without a reply.
     pub(crate) outstanding: usize,
@@ -72,9 +127,9 @@ pub(crate) fn order(
 const SLACK: Duration = Duration::from_micros(100);
 
 /// Of the servers that are about as near as the nearest, the one with the fewest requests outstanding. Those that are connected
-/// to the primary come before the others.
+/// to the primary come before the others, and among each of these those of the zone.
 fn choose(candidates: impl Iterator<Item = (Chosen, Candidate)> + Clone) -> Option<Chosen> {
-    let rank = |one: &Candidate| !one.is_linked;
+    let rank = |one: &Candidate| (!one.is_linked, !one.is_in_zone);
     let distances = candidates
         .clone()
         .map(|(_, one)| (rank(&one), one.round_trip));
@@ -94,6 +149,7 @@ mod tests {
 
     const FAR: Candidate = Candidate {
         is_linked: true,
+        is_in_zone: false,
         round_trip: Duration::from_micros(900),
         outstanding: 0,
     };
@@ -101,6 +157,13 @@ mod tests {
         round_trip: Duration::from_micros(200),
         ..FAR
     };
+
+    fn in_zone(candidate: Candidate) -> Candidate {
+        Candidate {
+            is_in_zone: true,
+            ..candidate
+        }
+    }
 
     fn busy(candidate: Candidate) -> Candidate {
         Candidate {
@@ -193,7 +256,7 @@ mod tests {
 
     #[test]
     fn replicas_without_the_primary_come_after_the_others() {
-        let replicas = [cut_off(NEAR), FAR];
+        let replicas = [cut_off(in_zone(NEAR)), FAR];
         let last = ordered(&replicas, None, PrimaryRole::LastResort);
         assert_eq!(last, [Replica(1), Replica(0), Primary]);
         let nearest = ordered(&replicas[..1], Some(FAR), PrimaryRole::Candidate);
@@ -201,9 +264,45 @@ mod tests {
     }
 
     #[test]
-    fn a_round_trip_is_smoothed() {
-        let mut round_trip = RoundTrip::first(Duration::from_millis(8));
-        round_trip.measured(Duration::from_millis(16));
-        assert_eq!(round_trip.get(), Duration::from_millis(9));
+    fn servers_of_the_zone_come_first_and_the_nearest_of_them() {
+        let replicas = [NEAR, in_zone(FAR), busy(in_zone(NEAR))];
+        let last = ordered(&replicas, Some(in_zone(NEAR)), PrimaryRole::LastResort);
+        assert_eq!(last, [Replica(2), Replica(1), Primary]);
+        let never = ordered(&replicas[..2], None, PrimaryRole::Excluded);
+        assert_eq!(never, [Replica(1), Replica(0)]);
+        // The primary alone is in the zone.
+        let primary = Some(in_zone(FAR));
+        let last = ordered(&[NEAR], primary, PrimaryRole::LastResort);
+        assert_eq!(last, [Replica(0), Primary]);
+        let nearest = ordered(&[NEAR], primary, PrimaryRole::Candidate);
+        assert_eq!(nearest, [Primary, Replica(0)]);
+        let nearest = ordered(&replicas, Some(NEAR), PrimaryRole::Candidate);
+        assert_eq!(nearest, [Replica(2), Replica(1), Primary]);
+    }
+
+    #[test]
+    fn the_zone_is_read_from_what_a_server_says() {
+        let info = "# Server\r\nserver_name:valkey\r\navailability_zone:eu-central-1a\r\nhz:10\r\n";
+        assert_eq!(zone_in(info), "eu-central-1a");
+        assert_eq!(zone_in("availability_zone:\r\nhz:10\r\n"), "");
+        assert_eq!(zone_in("# Server\r\nredis_version:7.0.15\r\n"), "");
+    }
+
+    #[test]
+    fn a_round_trip_is_smoothed_and_a_zone_is_asked_for_now_and_then() {
+        let start = Instant::now();
+        let mut nearness = Nearness::first(Duration::from_millis(8));
+        nearness.answered(Duration::from_millis(16));
+        assert_eq!(nearness.round_trip(), Duration::from_millis(9));
+        assert!(nearness.is_zone_due(start));
+        assert_eq!(nearness.zone(), None);
+        nearness.zone_told(start, "a".into());
+        assert_eq!(nearness.zone().map(|zone| &**zone), Some("a"));
+        assert!(!nearness.is_zone_due(start + ZONE_INTERVAL / 2));
+        let next = start + ZONE_INTERVAL;
+        assert!(nearness.is_zone_due(next));
+        nearness.zone_told(next, "".into());
+        assert_eq!(nearness.zone(), None);
+        assert!(!nearness.is_zone_due(next));
     }
 }

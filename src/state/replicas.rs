@@ -16,7 +16,7 @@ use crate::{
     net::Executor,
     policy::{
         gate_state::GateState,
-        nearness::{Candidate, Chosen, RoundTrip, order},
+        nearness::{Candidate, Chosen, Nearness, order},
         reading::{PrimaryRole, Reading},
     },
     rounded::Rounded,
@@ -32,8 +32,8 @@ pub(crate) struct Replicas {
 /// What was found.
 #[derive(Debug, Default)]
 pub(crate) struct View {
-    /// The round trip to the primary; `None` if it has not said that it is one.
-    pub(crate) primary: Option<RoundTrip>,
+    /// How near the primary is; `None` if it has not said that it is one.
+    pub(crate) primary: Option<Nearness>,
     /// Those that serve reads, each a database of its own.
     pub(crate) usable: Vec<Replica>,
     /// The addresses of the others, and why they do not.
@@ -45,7 +45,7 @@ pub(crate) struct View {
 pub(crate) struct Replica {
     pub(crate) address: Arc<str>,
     pub(crate) state: Arc<DatabaseState>,
-    pub(crate) round_trip: RoundTrip,
+    pub(crate) nearness: Nearness,
     /// Whether it is connected to its primary.
     pub(crate) is_linked: bool,
     /// Up to when it has everything; `None` if that is not known.
@@ -88,19 +88,23 @@ impl View {
         now: Instant,
     ) -> [Option<ReadPlace>; 3] {
         let oldest = reading.oldest(now);
-        let candidate = |round_trip: RoundTrip, is_linked, outstanding| Candidate {
+        let candidate = |nearness: &Nearness, is_linked, outstanding| Candidate {
             is_linked,
-            round_trip: round_trip.get(),
+            is_in_zone: reading.prefers(nearness.zone().map(|zone| &**zone)),
+            round_trip: nearness.round_trip(),
             outstanding,
         };
         let replicas = self.usable.iter().enumerate();
         let replicas = replicas.filter_map(move |(at, replica)| {
             let is_new_enough = replica.is_as_new_as(oldest);
             let outstanding = is_new_enough.then(|| outstanding(&replica.state))??;
-            let candidate = candidate(replica.round_trip, replica.is_linked, outstanding);
+            let candidate = candidate(&replica.nearness, replica.is_linked, outstanding);
             Some((at, candidate))
         });
-        let as_candidate = || Some(candidate(self.primary?, true, outstanding(primary)?));
+        let as_candidate = || {
+            let nearness = self.primary.as_ref()?;
+            Some(candidate(nearness, true, outstanding(primary)?))
+        };
         let primary = match reading.primary {
             PrimaryRole::Candidate => as_candidate(),
             PrimaryRole::LastResort | PrimaryRole::Excluded => None,

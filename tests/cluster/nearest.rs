@@ -1,10 +1,10 @@
-//! Goal: reads of a cluster go to the nearest server of their keys, the primary included. Method: a proxy before each node
-//! delays the replies of some.
+//! Goal: reads of a cluster go to the nearest server of their keys, the primary included, and to the preferred availability
+//! zone. Method: a proxy before each node delays the replies of some; Valkey tells zones itself.
 
 use std::time::Duration;
 
 use redis::{cmd, pipe};
-use redis_steward::Replica;
+use redis_steward::{Database, Replica};
 use tokio::{task::block_in_place, time::timeout};
 
 use super::{
@@ -12,7 +12,7 @@ use super::{
     places::behind,
     replicas::{SOON, calls, fill, until_serve},
 };
-use crate::common::{FaultProxy, Mode, cluster::Cluster, left_out_on_embedded, spawn};
+use crate::common::{FaultProxy, Mode, cluster::Cluster, left_out_on_embedded, skip_notice, spawn};
 
 /// Longer than round trips within this machine, also if it is busy.
 const FAR: Duration = Duration::from_millis(200);
@@ -126,4 +126,47 @@ async fn row_265_reads_go_on_when_the_nearest_node_freezes_and_dies() {
         read_all(&nearest, &keys).await;
     }
     drop(proxies);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_of_the_zone_serve_before_others() {
+    if left_out_on_embedded() {
+        return;
+    }
+    let rig = Rig::start(2, 2).await;
+    let told = block_in_place(|| rig.cluster.node(0).info("server"));
+    if !told.contains_key("availability_zone") {
+        skip_notice("the server tells no availability zone");
+        return;
+    }
+    // The first replica of each primary is in one zone, and the primary with the second in another.
+    block_in_place(|| {
+        for node in 0..rig.cluster.len() {
+            let zone = if [2, 4].contains(&node) { "a" } else { "b" };
+            let set = ["CONFIG", "SET", "availability-zone", zone];
+            assert_eq!(rig.cluster.node(node).cli(&set), "OK");
+        }
+    });
+    let keys: Vec<_> = (0..10).map(|n| format!("key:{n}")).collect();
+    fill(&rig, &keys).await;
+    let main: &Database = &rig.main;
+    let reads = main.replica();
+    until_serve(&reads, 4).await;
+    let served = async |reads: &Replica, nodes: &[usize]| {
+        let gets = || {
+            let of = |node: &usize| rig.cluster.node(*node).commandstat("get");
+            nodes.iter().map(of).sum::<u64>()
+        };
+        let before = block_in_place(gets);
+        read_all(reads, &keys).await;
+        block_in_place(gets) - before
+    };
+    let here = reads.clone().availability_zone("a");
+    assert_eq!(served(&here, &[2, 4]).await, 20);
+    assert_eq!(served(&here.nearest(), &[2, 4]).await, 20);
+    let there = reads.clone().availability_zone("b");
+    assert_eq!(served(&there, &[3, 5]).await, 20, "the primary is the last");
+    assert_eq!(served(&there.nearest(), &[0, 1, 3, 5]).await, 20);
+    let nowhere = reads.availability_zone("c");
+    assert_eq!(served(&nowhere, &[2, 3, 4, 5]).await, 20);
 }

@@ -1,7 +1,8 @@
-//! Goal: reads go to the nearest server, the primary included. Method: a sentinel that plays a script names servers whose
-//! replies a proxy delays.
+//! Goal: reads go to the nearest server, the primary included, and to the availability zone that the caller prefers. Method:
+//! a sentinel that plays a script names servers whose replies a proxy delays, or servers that play a zone; Valkey tells zones
+//! itself.
 
-use std::{pin::pin, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use redis::cmd;
 use redis_steward::{Database, DatabaseConfig, Replica, ReplicaStatus, Supervisor};
@@ -11,10 +12,10 @@ use tokio::{
 };
 
 use crate::{
-    SOON,
+    SOON, address,
     common::{
         FaultProxy, Mode, RedisServer, Script, ScriptedServer, Sentinels, eventually,
-        eventually_async, left_out_on_embedded, resp::bulk, sentinels::SERVICE, spawn,
+        eventually_async, left_out_on_embedded, resp::bulk, sentinels::SERVICE, skip_notice, spawn,
     },
     patient,
 };
@@ -62,6 +63,33 @@ fn sentinel(ports: &[u16]) -> ScriptedServer {
 async fn told_by(sentinel: &ScriptedServer) -> (Supervisor, Database) {
     let url = Sentinels::url_of([sentinel.port()], SERVICE).replacen(":app@", "", 1);
     spawn(DatabaseConfig::from_url(url).command_timeout(SOON)).await
+}
+
+/// The server of this name, which says that it is in this zone. A `GET` is answered with its name.
+fn playing(name: &'static str, zone: &'static str) -> ScriptedServer {
+    let role = if name == "primary" {
+        "role:master\r\nconnected_slaves:2\r\nmaster_replid:a\r\nmaster_repl_offset:1\r\n"
+    } else {
+        "role:slave\r\nmaster_link_status:up\r\nslave_repl_offset:1\r\nmaster_replid:a\r\n"
+    };
+    let script = Script::answering(move |command| {
+        let is = |at: usize, word: &[u8]| {
+            let found = command.get(at);
+            found.is_some_and(|found| found.eq_ignore_ascii_case(word))
+        };
+        if is(0, b"ROLE") {
+            array([bulk("master"), b":1\r\n".to_vec(), array([])])
+        } else if is(0, b"INFO") && is(1, b"replication") {
+            bulk(role)
+        } else if is(0, b"INFO") && is(1, b"server") {
+            bulk(format!("# Server\r\navailability_zone:{zone}\r\n"))
+        } else if is(0, b"GET") {
+            bulk(name)
+        } else {
+            b"+OK\r\n".to_vec()
+        }
+    });
+    ScriptedServer::start([script])
 }
 
 async fn get(reads: &Replica) -> String {
@@ -170,6 +198,117 @@ async fn a_replica_serves_if_it_is_nearer_than_the_primary() {
     pair.until_served(&nearest, [0, 10]).await;
     let recent = nearest.max_staleness(Duration::ZERO);
     assert_eq!(pair.served(&recent).await, [10, 0], "too old");
+    supervisor.shutdown(SOON).await;
+}
+
+#[tokio::test]
+async fn servers_of_the_zone_serve_before_others() {
+    let servers = [
+        playing("primary", "c"),
+        playing("one", "a"),
+        playing("other", ""),
+    ];
+    let sentinel = sentinel(&[0, 1, 2].map(|at: usize| servers[at].port()));
+    let (supervisor, main) = told_by(&sentinel).await;
+    let reads = main.replica();
+    until_known(&reads, 2).await;
+    let zone = |at: usize| {
+        let address = address(servers[at].port());
+        let status = reads.status();
+        let server = status.iter().find(|server| *server.address == *address);
+        server.expect("it is known").availability_zone.clone()
+    };
+    assert_eq!(zone(1).as_deref(), Some("a"));
+    assert_eq!(zone(2), None, "it tells none");
+
+    let here = reads.clone().availability_zone("a");
+    for reads in [here.clone(), here.clone().nearest(), here.without_primary()] {
+        for _ in 0..10 {
+            assert_eq!(get(&reads).await, "one");
+        }
+    }
+    // The primary alone is there.
+    let there = reads.clone().availability_zone("c");
+    for _ in 0..10 {
+        assert_ne!(get(&there).await, "primary", "it is the last resort");
+        assert_eq!(get(&there.clone().nearest()).await, "primary");
+    }
+    // Where nobody is, and without a preference, the others serve: a replica without a zone is in none.
+    for zone in ["", "b"] {
+        let nowhere = reads.clone().availability_zone(zone);
+        assert_ne!(get(&nowhere).await, "primary");
+    }
+    // Each is asked for its zone now and then, and not at every look.
+    let asked = |about: &[u8]| {
+        let seen = servers[1].seen();
+        let info = |command: &&Vec<Vec<u8>>| {
+            command[0].eq_ignore_ascii_case(b"INFO") && command.get(1).is_some_and(|it| it == about)
+        };
+        seen.iter().filter(info).count()
+    };
+    eventually_async(SOON, "it is looked at", || asked(b"replication") >= 4).await;
+    assert!(asked(b"server") < asked(b"replication"));
+    supervisor.shutdown(SOON).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_zone_that_valkey_tells_is_preferred() {
+    if left_out_on_embedded() {
+        return;
+    }
+    let site = block_in_place(Sentinels::start);
+    let knows_zones = site.servers[0]
+        .info("server")
+        .contains_key("availability_zone");
+    if !knows_zones {
+        skip_notice("the server tells no availability zone");
+        return;
+    }
+    let set = |at: usize, zone: &str| {
+        let set = ["CONFIG", "SET", "availability-zone", zone];
+        assert_eq!(site.servers[at].cli(&set), "OK");
+    };
+    block_in_place(|| (0..3).for_each(|at| set(at, ["eu-1a", "eu-1b", "eu-1c"][at])));
+    let (supervisor, main) = spawn(patient(site.url())).await;
+    main.query::<()>(cmd("SET").arg("name").arg("hello"))
+        .await
+        .expect("a reply");
+    block_in_place(|| site.until_replicated());
+    let reads = main.replica();
+    until_known(&reads, 2).await;
+    let served = async |reads: Replica| {
+        let gets = || site.servers.iter().map(|server| server.commandstat("get"));
+        let before: Vec<_> = block_in_place(|| gets().collect());
+        for _ in 0..10 {
+            assert_eq!(get(&reads).await, "hello");
+        }
+        let after: Vec<_> = block_in_place(|| gets().collect());
+        (0..3).map(|at| after[at] - before[at]).collect::<Vec<_>>()
+    };
+    for (zone, expected) in [("eu-1b", [0, 10, 0]), ("eu-1c", [0, 0, 10])] {
+        let here = reads.clone().availability_zone(zone);
+        assert_eq!(served(here.clone()).await, expected);
+        assert_eq!(served(here.nearest()).await, expected);
+    }
+    let primary = reads.clone().availability_zone("eu-1a");
+    assert_eq!(served(primary.clone()).await[0], 0, "the last resort");
+    assert_eq!(served(primary.nearest()).await, [10, 0, 0]);
+
+    // The setting changes while the server runs.
+    block_in_place(|| {
+        set(1, "eu-1d");
+        set(2, "");
+    });
+    let zones = || {
+        let status = reads.status();
+        let zones = status.iter().map(|one| one.availability_zone.clone());
+        let mut zones: Vec<Option<Arc<str>>> = zones.collect();
+        zones.sort();
+        zones == [None, Some("eu-1d".into())]
+    };
+    eventually_async(SOON, "the zones are told", zones).await;
+    let here = reads.availability_zone("eu-1d");
+    assert_eq!(served(here).await, [0, 10, 0]);
     supervisor.shutdown(SOON).await;
 }
 

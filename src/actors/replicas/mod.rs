@@ -2,23 +2,23 @@
 //! at all of them once per second.
 //!
 //! A look is a question to the primary how far it is, and after its answer one to each replica. In this order a replica
-//! that keeps up has reached where the primary was.
+//! that keeps up has reached where the primary was. Now and then each is asked for its availability zone as well.
+
+mod answers;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use actix::{Actor, AsyncContext, Context, Handler, Message, Recipient, SpawnHandle};
-use futures_util::future::join_all;
-use redis::{Value, cmd};
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
-use super::{exit_guard::ExitGuard, question::put};
+use self::answers::{Answer, Asked, ask};
+use super::exit_guard::ExitGuard;
 use crate::{
     config::{Address, DatabaseSettings, WhenDown},
     identity::{DatabaseId, PartOf},
     messages::{HaveReplicas, Reconfigured},
-    net::Reply,
     policy::{
-        nearness::RoundTrip,
+        nearness::Nearness,
         replicas::{Census, Progress, Replication},
     },
     registry::Registry,
@@ -29,8 +29,6 @@ use crate::{
 const INTERVAL: Duration = Duration::from_secs(1);
 /// The same while a replica is new.
 const SHORT_INTERVAL: Duration = Duration::from_millis(50);
-/// A server that does not answer for so long serves no reads.
-const PATIENCE: Duration = Duration::from_secs(1);
 
 pub(super) struct ReplicasActor {
     registry: Arc<Registry>,
@@ -49,7 +47,7 @@ struct Watched {
     progress: Progress,
     census: Census,
     /// Of those that answer, the primary among them.
-    round_trips: HashMap<DatabaseId, RoundTrip>,
+    nearness: HashMap<DatabaseId, Nearness>,
     is_asking: bool,
 }
 
@@ -73,13 +71,6 @@ struct Looked {
     endpoint: Address,
     primary: Answer,
     replicas: Vec<(Arc<DatabaseState>, Answer)>,
-}
-
-/// What a server has said when it was asked then, and how long that took. Without an answer, why there is none.
-struct Answer {
-    asked: Instant,
-    took: Duration,
-    said: Result<Replication, &'static str>,
 }
 
 impl ReplicasActor {
@@ -162,7 +153,7 @@ impl Watched {
             made_from: None,
             progress: Progress::default(),
             census: Census::default(),
-            round_trips: HashMap::new(),
+            nearness: HashMap::new(),
             is_asking: false,
         }
     }
@@ -198,11 +189,26 @@ impl Watched {
             self.database.replicas.view.present().is_none() && replicas.iter().any(is_new);
         if !self.is_asking && !has_new {
             self.is_asking = true;
-            let (database, actor) = (self.database.clone(), ctx.address());
+            let now = Instant::now().into_std();
+            let asked = |server: Arc<DatabaseState>| {
+                let known = self.nearness.get(&server.id);
+                Asked {
+                    is_zone_due: known.is_none_or(|known| known.is_zone_due(now)),
+                    server,
+                }
+            };
+            let primary = asked(self.database.clone());
+            let replicas = replicas.into_iter().map(asked).collect();
+            let (database, actor) = (self.database.id.clone(), ctx.address());
             let endpoint = settings.address.clone();
             actix_rt::spawn(async move {
-                let looked = ask(&database, endpoint, replicas).await;
-                actor.do_send(looked);
+                let (primary, replicas) = ask(primary, replicas).await;
+                actor.do_send(Looked {
+                    database,
+                    endpoint,
+                    primary,
+                    replicas,
+                });
             });
         }
         has_new
@@ -286,7 +292,7 @@ impl Watched {
         if self.made_from.as_ref().is_none_or(is_elsewhere) {
             return;
         }
-        let mut round_trips = HashMap::new();
+        let mut nearness = HashMap::new();
         let mut view = View::default();
         if let Ok(said) = &primary.said {
             let is_other = !self.progress.is_followed_by(said);
@@ -299,23 +305,23 @@ impl Watched {
                 cluster.cluster.ask_again(&cluster.id);
             }
             if !said.is_replica {
-                let before = self.round_trips.get(&self.database.id);
+                let known = self.nearness.remove(&self.database.id);
                 // After a failover it is another server.
-                let round_trip = round_trip(before.filter(|_| !is_other), &primary);
-                view.primary = Some(round_trip);
-                round_trips.insert(self.database.id.clone(), round_trip);
+                let near = nearness_of(known.filter(|_| !is_other), &primary);
+                view.primary = Some(near.clone());
+                nearness.insert(self.database.id.clone(), near);
             }
         }
         for (state, answer) in replicas {
             let address: Arc<str> = state.settings.load().address.to_string().into();
             match self.judge(&answer) {
                 Ok(said) => {
-                    let round_trip = round_trip(self.round_trips.get(&state.id), &answer);
-                    round_trips.insert(state.id.clone(), round_trip);
+                    let near = nearness_of(self.nearness.get(&state.id).cloned(), &answer);
+                    nearness.insert(state.id.clone(), near.clone());
                     view.usable.push(Replica {
                         address,
                         state,
-                        round_trip,
+                        nearness: near,
                         is_linked: said.is_linked,
                         complete_until: self.progress.complete_until(said),
                     });
@@ -323,7 +329,7 @@ impl Watched {
                 Err(why) => view.unusable.push((address, why.to_owned())),
             }
         }
-        self.round_trips = round_trips;
+        self.nearness = nearness;
         self.database.replicas.view.publish(view);
     }
 
@@ -339,51 +345,14 @@ impl Watched {
     }
 }
 
-async fn ask(
-    database: &DatabaseState,
-    endpoint: Address,
-    replicas: Vec<Arc<DatabaseState>>,
-) -> Looked {
-    let primary = ask_one(database).await;
-    let answers = join_all(replicas.iter().map(|replica| ask_one(replica))).await;
-    Looked {
-        database: database.id.clone(),
-        endpoint,
-        primary,
-        replicas: replicas.into_iter().zip(answers).collect(),
+/// How near a server is after this answer.
+fn nearness_of(known: Option<Nearness>, answer: &Answer) -> Nearness {
+    let mut nearness = known.unwrap_or(Nearness::first(answer.took));
+    nearness.answered(answer.took);
+    if let Some(zone) = &answer.zone {
+        nearness.zone_told(answer.asked.into_std(), zone.clone());
     }
-}
-
-async fn ask_one(database: &DatabaseState) -> Answer {
-    let asked = Instant::now();
-    // Its deadline may be extended during maintenance.
-    let question = cmd("INFO").arg("replication").take();
-    let asking = put(database, &question, PATIENCE);
-    let reply = timeout(PATIENCE, asking).await.ok().flatten();
-    let info = match &reply {
-        Some(Reply::One(Value::BulkString(info))) => std::str::from_utf8(info).ok(),
-        Some(Reply::One(Value::VerbatimString { text, .. } | Value::SimpleString(text))) => {
-            Some(&**text)
-        }
-        _ => None,
-    };
-    let said = match (reply.is_some(), info) {
-        (_, Some(info)) => Replication::read(info).ok_or("it does not tell its replication"),
-        (true, None) => Err("it refuses INFO"),
-        (false, None) => Err("it does not answer"),
-    };
-    Answer {
-        asked,
-        took: asked.elapsed(),
-        said,
-    }
-}
-
-/// The mean round trip after this answer.
-fn round_trip(before: Option<&RoundTrip>, answer: &Answer) -> RoundTrip {
-    let mut round_trip = before.copied().unwrap_or(RoundTrip::first(answer.took));
-    round_trip.measured(answer.took);
-    round_trip
+    nearness
 }
 
 /// The settings of a replica.
