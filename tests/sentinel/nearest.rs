@@ -5,7 +5,7 @@
 use std::{pin::pin, sync::Arc, time::Duration};
 
 use redis::cmd;
-use redis_steward::{Database, DatabaseConfig, Replica, ReplicaStatus, Supervisor};
+use redis_steward::{Database, DatabaseConfig, Error, Replica, ReplicaStatus, Supervisor};
 use tokio::{
     task::{JoinSet, block_in_place},
     time::timeout,
@@ -97,6 +97,18 @@ async fn get(reads: &Replica) -> String {
     value.expect("it is there")
 }
 
+/// The reply of any server. On a busy machine there may be none for a moment: a replica that is slow to answer the last look.
+async fn served_by_one(reads: &Replica) -> String {
+    loop {
+        let get = cmd("GET").arg("name").take();
+        match reads.query::<String>(&get).await {
+            Ok(value) => return value,
+            Err(Error::CircuitOpen { .. }) => until_known(reads, 1).await,
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
 async fn until_known(reads: &Replica, replicas: usize) {
     let is_known = |one: &ReplicaStatus| one.unusable.is_none() && one.staleness.is_some();
     let all = || reads.status().iter().filter(|one| is_known(one)).count() == replicas;
@@ -137,18 +149,18 @@ impl Pair {
         }
     }
 
-    /// How many of ten reads the primary serves, and how many the replica.
+    /// How many of five reads the primary serves, and how many the replica.
     async fn served(&self, reads: &Replica) -> [u64; 2] {
         let gets = || [0, 1].map(|at: usize| self.servers[at].commandstat("get"));
         let before = block_in_place(gets);
-        for _ in 0..10 {
+        for _ in 0..5 {
             assert_eq!(get(reads).await, "hello");
         }
         let after = block_in_place(gets);
         [0, 1].map(|at: usize| after[at] - before[at])
     }
 
-    /// Waits until the servers serve so many of ten reads. The first round trips may have been long.
+    /// Waits until the servers serve so many of five reads. The first round trips may have been long.
     async fn until_served(&self, reads: &Replica, expected: [u64; 2]) {
         let served = async { while self.served(reads).await != expected {} };
         let in_time = timeout(SOON, served).await;
@@ -165,16 +177,18 @@ async fn the_primary_serves_if_it_is_the_nearest() {
     let (supervisor, main) = told_by(&pair.sentinel).await;
     let reads = main.replica();
     until_known(&reads, 1).await;
-    assert_eq!(pair.served(&reads).await, [0, 10], "replicas come first");
+    // Replicas come first.
+    pair.until_served(&reads, [0, 5]).await;
     let nearest = reads.clone().nearest();
-    pair.until_served(&nearest, [10, 0]).await;
+    pair.until_served(&nearest, [5, 0]).await;
     // Its data is never too old.
     let recent = nearest.clone().max_staleness(Duration::ZERO);
-    assert_eq!(pair.served(&recent).await, [10, 0]);
+    pair.until_served(&recent, [5, 0]).await;
     // The last call holds.
-    assert_eq!(pair.served(&nearest.without_primary()).await, [0, 10]);
+    pair.until_served(&nearest.without_primary().patient(), [0, 5])
+        .await;
     let nearest = reads.without_primary().nearest();
-    assert_eq!(pair.served(&nearest).await, [10, 0]);
+    pair.until_served(&nearest, [5, 0]).await;
     // Pipelines go the same way.
     let before = block_in_place(|| pair.servers[0].commandstat("strlen"));
     let mut pipeline = redis::pipe();
@@ -195,9 +209,9 @@ async fn a_replica_serves_if_it_is_nearer_than_the_primary() {
     let (supervisor, main) = told_by(&pair.sentinel).await;
     let nearest = main.replica().nearest();
     until_known(&nearest, 1).await;
-    pair.until_served(&nearest, [0, 10]).await;
+    pair.until_served(&nearest, [0, 5]).await;
     let recent = nearest.max_staleness(Duration::ZERO);
-    assert_eq!(pair.served(&recent).await, [10, 0], "too old");
+    assert_eq!(pair.served(&recent).await, [5, 0], "too old");
     supervisor.shutdown(SOON).await;
 }
 
@@ -321,7 +335,7 @@ async fn row_263_reads_go_on_when_the_nearest_primary_freezes_and_dies() {
     let (supervisor, main) = told_by(&pair.sentinel).await;
     let reads = main.replica().nearest();
     until_known(&reads, 1).await;
-    pair.until_served(&reads, [10, 0]).await;
+    pair.until_served(&reads, [5, 0]).await;
     let [primary, replica] = &pair.servers;
     let gets = || block_in_place(|| replica.commandstat("get"));
     // The reads that are under way, and those that follow.
@@ -331,19 +345,18 @@ async fn row_263_reads_go_on_when_the_nearest_primary_freezes_and_dies() {
             let reads = reads.clone();
             async move {
                 for _ in 0..5 {
-                    assert_eq!(get(&reads).await, "hello");
+                    assert_eq!(served_by_one(&reads).await, "hello");
                 }
             }
         });
         let callers: JoinSet<()> = callers.collect();
         fail(primary);
         callers.join_all().await;
-        assert_eq!(get(&reads).await, "hello");
         assert!(gets() > before, "the replica serves");
     };
     read_on(RedisServer::freeze).await;
     primary.thaw();
-    pair.until_served(&reads, [10, 0]).await;
+    pair.until_served(&reads, [5, 0]).await;
     read_on(RedisServer::kill).await;
     supervisor.shutdown(SOON).await;
 }
