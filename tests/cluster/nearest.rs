@@ -9,7 +9,6 @@ use tokio::{task::block_in_place, time::timeout};
 
 use super::{
     Rig, key_of,
-    places::behind,
     replicas::{SOON, calls, fill, until_serve},
 };
 use crate::common::{FaultProxy, Mode, cluster::Cluster, left_out_on_embedded, skip_notice, spawn};
@@ -20,7 +19,7 @@ const FAR: Duration = Duration::from_millis(200);
 /// A cluster of three primaries with a replica each, whose replies are delayed.
 async fn with_far_replicas() -> (Rig, Vec<FaultProxy>) {
     let cluster = block_in_place(|| Cluster::start(3, 1));
-    let (proxies, main) = behind(&cluster);
+    let (proxies, main) = cluster.behind_proxies();
     for proxy in &proxies[3..] {
         proxy.set(Mode::Delay {
             requests: Duration::ZERO,
