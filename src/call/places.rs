@@ -31,7 +31,7 @@ pub(super) struct Read<'a> {
 /// The places of one read, one after the other: two replicas at most, and the primary unless that is not wanted.
 #[derive(Debug)]
 pub(super) struct Places<'a, B> {
-    left: [Option<ReadPlace>; 3],
+    left: [Option<ReadPlace>; 4],
     /// What runs a read at the primary.
     primary: &'a CallEngine<B>,
     read: Read<'a>,
@@ -123,9 +123,15 @@ impl<B: Backend> CallEngine<B> {
         self.places_in([Some(ReadPlace::Primary), None, None], read)
     }
 
-    fn places_in<'a>(&'a self, left: [Option<ReadPlace>; 3], read: Read<'a>) -> Places<'a, B> {
+    fn places_in<'a>(&'a self, chosen: [Option<ReadPlace>; 3], read: Read<'a>) -> Places<'a, B> {
+        let last = chosen.iter().rev().find_map(Option::as_ref);
+        // After all others have failed, a patient read waits for the primary.
+        let waits = matches!(last, Some(ReadPlace::Replica(_)))
+            && read.reading.primary != PrimaryRole::Excluded
+            && self.options(read.overrides).is_patient;
+        let [first, second, third] = chosen;
         Places {
-            left,
+            left: [first, second, third, waits.then_some(ReadPlace::Primary)],
             primary: self,
             read,
             is_at_replica: false,
@@ -255,7 +261,7 @@ impl<B: Backend> Places<'_, B> {
     fn is_confirmed_next(&mut self) -> bool {
         let is_unproven = self.keys_move && self.is_at_replica;
         if is_unproven {
-            self.left = [Some(ReadPlace::Primary), None, None];
+            self.left = [Some(ReadPlace::Primary), None, None, None];
         }
         is_unproven
     }
@@ -339,8 +345,9 @@ fn is_fault(code: &str, text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::{pin::pin, time::Duration};
 
+    use futures_util::poll;
     use redis::cmd;
 
     use super::*;
@@ -365,6 +372,36 @@ mod tests {
         let places = primary.places_in([Some(ReadPlace::Primary), replica, None], read);
         let get = cmd("GET").arg("k").take();
         places.where_keys_move().execute(&get).await
+    }
+
+    #[tokio::test]
+    async fn a_patient_read_waits_for_the_primary_when_all_servers_have_failed() {
+        let (_, primary) = Script::of([answered(Value::Okay)]);
+        let (_, replica) = Script::of([]);
+        for engine in [&primary, &replica] {
+            engine.state.set_gate(GateState::Open);
+        }
+        let read = |is_patient| {
+            let overrides = Overrides::default().with_patience(is_patient);
+            let (primary, replica) = (&primary, replica.state.clone());
+            async move {
+                let reading = reading(None);
+                let read = primary.begin_read([], &reading, overrides);
+                let (read, _) = read.expect("nothing is refused");
+                let replica = Some(ReadPlace::Replica(replica));
+                let mut places = primary.places_in([Some(ReadPlace::Primary), replica, None], read);
+                places.execute(cmd("GET").arg("k")).await
+            }
+        };
+        let refused = read(false).await;
+        assert!(
+            matches!(refused, Err(Error::CircuitOpen { .. })),
+            "{refused:?}"
+        );
+        let mut waiting = pin!(read(true));
+        assert!(poll!(&mut waiting).is_pending());
+        primary.state.set_gate(GateState::Free);
+        assert_eq!(waiting.await.expect("a reply"), Value::Okay);
     }
 
     #[tokio::test]

@@ -333,13 +333,13 @@ async fn a_call_with_another_place_is_not_left_to_the_store() {
     let get = cmd("GET").arg("k").take();
     let mut options = engine.options(Overrides::default());
     options.has_other_place = true;
-    let called = engine.execute(&get, options).await;
+    let called = engine.execute(&get, &options).await;
     assert!(
         matches!(called, Err(Error::CircuitOpen { .. })),
         "{called:?}"
     );
     options.has_other_place = false;
-    let called = engine.execute(&get, options).await;
+    let called = engine.execute(&get, &options).await;
     assert_eq!(called.expect("the store serves it"), Value::Nil);
 }
 

