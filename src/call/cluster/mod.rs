@@ -2,11 +2,12 @@
 //! Calls of other databases do not come here.
 //!
 //! - this file: one command · `way`: from node to node · `several`: the parts of a command, and commands for all nodes ·
-//!   `pipeline`: pipelines · `leased`: exclusive connections · `reading`: reads that replicas may serve
+//!   `pipeline`: pipelines · `scatter`: their commands at several nodes · `leased`: exclusive connections · `reading`: reads that replicas may serve
 
 mod leased;
 mod pipeline;
 mod reading;
+mod scatter;
 mod several;
 mod way;
 

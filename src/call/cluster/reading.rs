@@ -16,7 +16,7 @@ use super::{
         attempts::Attempts,
         places::{Places, Read},
     },
-    pipeline::{Replied, Sent, positions},
+    scatter::{Placed, Replied, positions},
     refusal,
     several::{Ended, at_node, ended, parts},
     way::{Way, sends_away},
@@ -194,7 +194,7 @@ impl<B: Backend> CallEngine<B> {
                 }
                 Route::Refused(why) => return Err(self.forbidden(command, refusal(why))),
             }
-            together.push(Sent {
+            together.push(Placed {
                 at,
                 command,
                 class,
@@ -202,7 +202,7 @@ impl<B: Backend> CallEngine<B> {
             });
         }
         let table = self.table(read.deadline, &options).await?;
-        let mut by_node = BTreeMap::<usize, Vec<Sent<'_>>>::new();
+        let mut by_node = BTreeMap::<usize, Vec<Placed<'_>>>::new();
         for sent in together {
             let node = by_node.entry(table.position(sent.slot));
             node.or_default().push(sent);
@@ -229,7 +229,7 @@ impl<B: Backend> CallEngine<B> {
     /// Runs commands of one node in one write at its replicas, and those that they do not serve at the nodes.
     async fn read_together(
         &self,
-        mut sent: Vec<Sent<'_>>,
+        mut sent: Vec<Placed<'_>>,
         block: Option<Block>,
         read: Read<'_>,
     ) -> Vec<Ended<Replied>> {
@@ -283,7 +283,7 @@ impl<B: Backend> CallEngine<B> {
     /// Runs commands at this node in one write.
     async fn run_as_part(
         &self,
-        sent: &[Sent<'_>],
+        sent: &[Placed<'_>],
         block: Option<Block>,
         options: CallOptions,
     ) -> Ended<Replied> {
