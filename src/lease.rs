@@ -148,14 +148,15 @@ impl Lease {
     /// As [`Database::execute`](crate::Database::execute), except that fewer commands are refused. After
     /// [`Error::ConnectionLost`] or [`Error::Abandoned`] all later commands fail: take another lease.
     pub async fn execute(&mut self, command: &Cmd) -> Result<Value, Error> {
-        self.execute_under(command, self.options).await
+        let options = self.options;
+        self.execute_under(command, &options).await
     }
 
     /// [`execute`](Self::execute) with other options.
     pub(crate) async fn execute_under(
         &mut self,
         command: &Cmd,
-        options: CallOptions,
+        options: &CallOptions,
     ) -> Result<Value, Error> {
         let grant = &mut self.grant;
         self.engine.execute_on(grant, command, options).await

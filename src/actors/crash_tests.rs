@@ -237,7 +237,7 @@ fn leases_of_a_crashed_pool_go_on_and_count_until_they_are_given_back() {
         eventually_async(SOON, "a new pool has a connection", is_shared).await;
         rig.ping("one").await.expect("over the new connection");
         for lease in &mut leases {
-            let pong = one.execute_on(lease, &cmd("PING"), options).await;
+            let pong = one.execute_on(lease, &cmd("PING"), &options).await;
             assert_eq!(pong.expect("pong"), Value::SimpleString("PONG".into()));
         }
         // The leases take up room although the new pool does not know them.

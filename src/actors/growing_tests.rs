@@ -72,11 +72,8 @@ fn a_saturated_pool_does_not_grow_while_a_caller_waits_for_a_lease() {
         // A connection whose session has changed is closed, which makes room.
         let mut changed = leases.pop().expect("two");
         let select = cmd("SELECT").arg(1).take();
-        let done = rig.main.execute_on(
-            &mut changed,
-            &select,
-            rig.main.options(Overrides::default()),
-        );
+        let options = rig.main.options(Overrides::default());
+        let done = rig.main.execute_on(&mut changed, &select, &options);
         done.await.expect("selected");
         drop(changed);
         let third = waiting.await.expect("a task").expect("in its place");

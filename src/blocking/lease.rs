@@ -124,7 +124,7 @@ impl ConnectionLike for BlockingLease {
         let options = options.at_most(engine.state.settings.load().attempt_timeout);
         let ping = redis::cmd("PING");
         let answered = wait_for_reply(&engine, options, options.timeout, || {
-            self.lease.execute_under(&ping, options)
+            self.lease.execute_under(&ping, &options)
         });
         answered.is_ok()
     }

@@ -195,16 +195,17 @@ impl<B: Backend> CallEngine<B> {
         &self,
         grant: &mut Grant,
         command: &Cmd,
-        options: CallOptions,
+        options: &CallOptions,
     ) -> Result<Value, Error> {
         if options.is_to_be_traced() {
-            let call = self.execute_on(grant, command, options.traced());
+            let options = options.traced();
+            let call = self.execute_on(grant, command, &options);
             return Box::pin(self.in_span(command, call)).await;
         }
         let _write = options.has_near_cache.then(|| self.writes([command]));
         let (class, options) = match self.class(command) {
-            Class::Unknown => Box::pin(self.ask(command, options)).await?,
-            class => (class, options),
+            Class::Unknown => Box::pin(self.ask(command, *options)).await?,
+            class => (class, *options),
         };
         self.check_on_lease(command, class, &options)?;
         let work = Single { command, class };

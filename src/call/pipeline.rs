@@ -99,7 +99,7 @@ impl<B: Backend> ConnectionLike for PipelineRun<'_, B> {
         Box::pin(async move {
             Ok(match &mut self.at {
                 At::Shared(options) => engine.execute(command, options).await?,
-                At::Leased(grant, options) => engine.execute_on(grant, command, *options).await?,
+                At::Leased(grant, options) => engine.execute_on(grant, command, options).await?,
                 At::Replicas(reading, overrides) => {
                     engine.read(command, reading, *overrides).await?
                 }

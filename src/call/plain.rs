@@ -147,3 +147,20 @@ impl<B: Backend> CallEngine<B> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use redis::cmd;
+
+    use super::super::{Overrides, tests::Script};
+
+    /// By way of the `redis` crate it is in a box of its own, which allocators keep ready up to about 1 KiB.
+    #[tokio::test]
+    async fn the_future_of_a_command_is_small() {
+        let (_, engine) = Script::of([]);
+        let command = cmd("GET").arg("key").take();
+        let options = engine.options(Overrides::default());
+        let future = engine.execute(&command, &options);
+        assert!(size_of_val(&future) <= 400, "{}", size_of_val(&future));
+    }
+}

@@ -168,12 +168,12 @@ async fn track(engine: &CallEngine, cache: &Arc<NearCache>) -> Result<(Grant, u6
     let speaks_resp2 = engine.state.settings.load().protocol == Protocol::Resp2;
     // Only RESP3 carries invalidations between the replies.
     let hello = cmd("HELLO").arg(3).take();
-    let greeted = engine.execute_on(&mut grant, &hello, options).await;
+    let greeted = engine.execute_on(&mut grant, &hello, &options).await;
     greeted.map_err(refused)?;
     grant.listen(Box::new(Invalidations::new(cache.clone(), life)));
     let tracking = cmd("CLIENT").arg("TRACKING").arg("ON").arg("OPTIN").take();
     let asked = clock::now();
-    let tracked = engine.execute_on(&mut grant, &tracking, options).await;
+    let tracked = engine.execute_on(&mut grant, &tracking, &options).await;
     tracked.map_err(refused)?;
     let tracking = Tracking {
         life,

@@ -16,8 +16,8 @@ use super::{
         attempts::Attempts,
         places::{Places, Read},
     },
-    scatter::{Placed, Replied, positions},
     refusal,
+    scatter::{Placed, Replied, positions},
     several::{Ended, at_node, ended, parts},
     way::{Way, sends_away},
 };
