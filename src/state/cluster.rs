@@ -93,8 +93,11 @@ impl Cluster {
         }
         let mark = |slot, has_just_come| table.set(slot, at, has_just_come);
         let from = table.node(before).map(|node| &node.state);
+        let has_told = by.filter(|by| from.is_some_and(|from| Arc::ptr_eq(from, by)));
+        let limit = has_told.map(|from| from.settings.load().attempt_timeout);
+        let limit = limit.unwrap_or(DOUBTFUL_FOR);
         let migration = match from {
-            Some(from) => self.migrations.begin(&[slot], from, mark),
+            Some(from) => self.migrations.begin(&[slot], from, limit, mark),
             None => {
                 mark(slot, false);
                 None
@@ -104,14 +107,12 @@ impl Cluster {
         drop(moves);
         table.left(before);
         if let Some(migration) = migration {
-            let has_told = by.filter(|by| from.is_some_and(|from| Arc::ptr_eq(from, by)));
-            let limit = has_told.map(|from| from.settings.load().attempt_timeout);
-            migration.run(limit.unwrap_or(DOUBTFUL_FOR));
+            migration.run();
         }
         true
     }
 
-    /// A request for this slot was handed to this node, and the slot had left it meanwhile. Later calls wait for it as well.
+    /// A request for this slot was handed to this node, and the slot may have left it meanwhile. Later calls wait for it as well.
     pub(crate) fn strayed(&self, slot: Slot, node: &Arc<DatabaseState>) {
         let moves = self.moves();
         let Some(table) = self.table.present().clone() else {
@@ -123,10 +124,10 @@ impl Cluster {
             return;
         }
         let mark = |slot, has_just_come| table.set(slot, at, has_just_come);
-        let migration = self.migrations.begin(&[slot], node, mark);
+        let migration = self.migrations.begin(&[slot], node, DOUBTFUL_FOR, mark);
         drop(moves);
         if let Some(migration) = migration {
-            migration.run(DOUBTFUL_FOR);
+            migration.run();
         }
     }
 
@@ -140,12 +141,16 @@ impl Cluster {
             }
         }
         let before = self.table.present().clone();
-        let migrations = before.map(|before| self.leave(&before, &table));
+        let migrations = before.map(|before| {
+            // Before the nodes are asked that lose slots now, or later by the new table.
+            before.supersede();
+            self.leave(&before, &table)
+        });
         self.table.replace(table);
         drop(moves);
         self.table.tell_waiting();
         for migration in migrations.into_iter().flatten() {
-            migration.run(DOUBTFUL_FOR);
+            migration.run();
         }
     }
 
@@ -175,9 +180,9 @@ impl Cluster {
         }
         let migrations = left.into_iter().filter_map(|(from, slots)| {
             before.left(from);
-            let mark = |slot, _| before.leaves(slot);
+            let mark = |_, _| {};
             self.migrations
-                .begin(&slots, &before.node(from)?.state, mark)
+                .begin(&slots, &before.node(from)?.state, DOUBTFUL_FOR, mark)
         });
         let migrations = migrations.collect();
         self.migrations

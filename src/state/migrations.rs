@@ -53,6 +53,8 @@ struct Entry {
     waits_for: usize,
     /// The node was asked, so that the slots that leave it from now on need another migration.
     is_asked: bool,
+    /// When it ends at the latest. Not before those that it waits for: their requests come first.
+    until: Instant,
     /// The requests that are held: by tickets, where they are set aside.
     held: Vec<(Arc<Parking>, u64)>,
     /// Is cancelled when the migration ends.
@@ -65,6 +67,7 @@ struct Entry {
 pub(crate) struct Migration {
     number: u64,
     from: Arc<DatabaseState>,
+    until: Instant,
     migrations: Weak<Migrations>,
     /// Earlier migrations of its slots, which bring requests to this node.
     earlier: Vec<CancellationToken>,
@@ -80,27 +83,30 @@ impl Migrations {
     }
 
     /// These slots leave this node. Marks them under the lock of the migrations, if calls for them have to wait. Returns a new
-    /// migration if one is needed: no call waits for a node without an open connection, and slots may go along with others.
+    /// migration if one is needed: no call waits for a node without an open connection, and slots may go along with others. It
+    /// waits for this node for so long at most.
     pub(super) fn begin(
         self: &Arc<Self>,
         slots: &[Slot],
         from: &Arc<DatabaseState>,
+        limit: Duration,
         mark: impl Fn(Slot, bool),
     ) -> Option<Migration> {
         let is_connected = from.is_connected();
         let mut under_way = self.under_way();
         let migration = if is_connected {
-            under_way.add(slots, from)
+            under_way.add(slots, from, clock::now() + limit)
         } else {
             None
         };
         for slot in slots {
             mark(*slot, under_way.slots.contains_key(slot));
         }
-        let (number, earlier) = migration?;
+        let (number, until, earlier) = migration?;
         Some(Migration {
             number,
             from: from.clone(),
+            until,
             migrations: Arc::downgrade(self),
             earlier,
         })
@@ -177,18 +183,22 @@ impl Migrations {
 }
 
 impl UnderWay {
-    /// The number of a new migration and the earlier ones of its slots, if the slots cannot go along with others.
+    /// A new migration, if the slots cannot go along with others: its number, when it ends at the latest, and the earlier ones of
+    /// its slots.
     fn add(
         &mut self,
         slots: &[Slot],
         from: &Arc<DatabaseState>,
-    ) -> Option<(u64, Vec<CancellationToken>)> {
+        until: Instant,
+    ) -> Option<(u64, Instant, Vec<CancellationToken>)> {
         let is_open = |slot: &Slot| !self.slots.contains_key(slot);
         let is_to_be_asked = |entry: &Entry| !entry.is_asked && Arc::ptr_eq(&entry.from, from);
         let goes_along = |slot: &Slot| {
             let number = self.slots.get(slot);
             let entry = number.and_then(|number| self.migrations.get(number));
-            entry.is_some_and(is_to_be_asked)
+            // The node does not answer behind what is held for it.
+            let is_there = |(parking, _): &(_, _)| Arc::ptr_eq(parking, &from.parking);
+            entry.is_some_and(|entry| is_to_be_asked(entry) && !entry.held.iter().any(is_there))
         };
         if slots.iter().all(goes_along) {
             return None;
@@ -222,32 +232,34 @@ impl UnderWay {
             .iter()
             .filter_map(|slot| self.slots.insert(*slot, number))
             .collect();
-        let earlier = earlier.iter().filter_map(|number| {
-            let entry = self.migrations.get(number)?;
-            Some(entry.over.clone())
-        });
-        let earlier = earlier.collect();
+        let earlier = || {
+            let entries = earlier.iter();
+            entries.filter_map(|number| self.migrations.get(number))
+        };
+        let until = earlier().fold(until, |until, entry| until.max(entry.until));
+        let earlier = earlier().map(|entry| entry.over.clone()).collect();
         let entry = Entry {
             waits_for,
             slots: slots.to_vec(),
             from: from.clone(),
             is_asked: false,
+            until,
             held: Vec::new(),
             over: CancellationToken::new(),
         };
         self.migrations.insert(number, entry);
-        Some((number, earlier))
+        Some((number, until, earlier))
     }
 }
 
 impl Migration {
-    /// Ends it once the old node has answered and its redirects are followed, at the latest after this time. The table has to
-    /// say by now that the slots have moved.
-    pub(super) fn run(self, limit: Duration) {
+    /// Ends it once the old node has answered and its redirects are followed, or when its time is up. The table has to say by
+    /// now that the slots have moved.
+    pub(super) fn run(self) {
         let Some(migrations) = self.migrations.upgrade() else {
             return;
         };
-        let until = clock::now() + limit;
+        let until = self.until;
         // Before the node goes, if it does.
         let early = self.ask(until);
         let wait = async move {

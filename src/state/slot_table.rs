@@ -18,9 +18,10 @@ use crate::{
 pub(crate) struct SlotTable {
     nodes: Vec<ClusterNode>,
     /// For each slot the position of its node, or [`NOBODY`]; with [`JUST_MIGRATED`] while the node before may have commands for
-    /// it, and with [`LEAVES`] once another table has it elsewhere. A node that says that a slot has moved is believed at once, so
-    /// that an owner can change in place.
+    /// it. A node that says that a slot has moved is believed at once, so that an owner can change in place.
     owners: Box<[AtomicU16]>,
+    /// Another table has taken its place, or is about to.
+    is_superseded: AtomicBool,
     /// Why there is no node.
     pub(crate) trouble: Option<Arc<str>>,
 }
@@ -38,8 +39,7 @@ pub(crate) struct ClusterNode {
 
 /// Beyond the positions of all nodes, so that one look tells whether a slot has a node and whether calls may go there at once.
 const JUST_MIGRATED: u16 = 1 << 15;
-const LEAVES: u16 = 1 << 14;
-const NOBODY: u16 = LEAVES - 1;
+const NOBODY: u16 = !JUST_MIGRATED;
 
 impl SlotTable {
     /// `owners` has for each slot the position of its node.
@@ -50,7 +50,7 @@ impl SlotTable {
     ) -> Self {
         let owner = |slot: usize| {
             let owner = owners.get(slot).copied().flatten();
-            owner.filter(|owner| usize::from(*owner) < nodes.len() && *owner < NOBODY)
+            owner.filter(|owner| usize::from(*owner) < nodes.len())
         };
         let owners = (0..usize::from(Slot::COUNT)).map(owner);
         Self {
@@ -58,6 +58,7 @@ impl SlotTable {
                 .map(|owner| AtomicU16::new(owner.unwrap_or(NOBODY)))
                 .collect(),
             nodes,
+            is_superseded: AtomicBool::new(false),
             trouble,
         }
     }
@@ -80,17 +81,17 @@ impl SlotTable {
         (usize::from(owner & NOBODY), owner & JUST_MIGRATED != 0)
     }
 
-    /// Whether a slot is no longer at the node of this position. Whoever has handed a request over there looks once more: the
-    /// queue of a connection orders that with what the node was asked when the slot left it.
+    /// Whether a slot may no longer be at the node of this position. Whoever has handed a request over there looks once more:
+    /// the queue of a connection orders that with what the node was asked when the slot left it.
     #[inline]
-    pub(crate) fn has_left(&self, slot: Slot, at: usize) -> bool {
+    pub(crate) fn may_have_left(&self, slot: Slot, at: usize) -> bool {
         let owner = self.owners[slot.index()].load(Relaxed);
-        owner & LEAVES != 0 || usize::from(owner & NOBODY) != at
+        usize::from(owner & NOBODY) != at || self.is_superseded.load(Relaxed)
     }
 
-    /// Another table is about to take the place of this one, with the slot at another node.
-    pub(super) fn leaves(&self, slot: Slot) {
-        self.owners[slot.index()].fetch_or(LEAVES, Relaxed);
+    /// Another table is about to take the place of this one.
+    pub(super) fn supersede(&self) {
+        self.is_superseded.store(true, Relaxed);
     }
 
     /// Calls for a slot may go to its node at once.
@@ -112,7 +113,7 @@ impl SlotTable {
             node.has_slots.store(true, Relaxed);
         }
         let at = if at < self.nodes.len() {
-            (at as u16).min(NOBODY)
+            at as u16
         } else {
             NOBODY
         };

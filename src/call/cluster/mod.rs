@@ -81,15 +81,15 @@ impl<B: Backend> CallEngine<B> {
         let table = table.as_ref()?;
         let at = table.settled_position(slot);
         let node = Self::on(table.node(at)?.state.clone(), self.backend.clone());
-        let (attempt, answer) = node.hand_first(work, options)?;
+        let sent = node.hand_first(work, options)?;
         self.look_back(table, slot, at, &node);
-        Some(Sent::to(node, attempt, answer))
+        Some(sent.by(node))
     }
 
     /// Looks whether a slot is still where a request for it has just been handed.
     #[inline]
     fn look_back(&self, table: &SlotTable, slot: Slot, at: usize, node: &Self) {
-        if table.has_left(slot, at) {
+        if table.may_have_left(slot, at) {
             self.state.cluster.strayed(slot, &node.state);
         }
     }

@@ -239,27 +239,65 @@ async fn a_frozen_node_is_not_waited_for_for_longer_than_an_attempt() {
     assert_eq!(site.nodes[1].answer(), ["RPUSH key 2"]);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_request_that_strays_does_not_let_later_calls_come_before_held_ones() {
+    let mut site = Site::new();
+    let engine = site.engine.clone();
+    let _early = made(&engine, 1).await;
+    site.move_slot();
+    let _held = made(&engine, 2).await;
+    // The first node is asked by now.
+    pass(Duration::from_millis(10)).await;
+    let first = site.nodes[0].state.clone();
+    engine.state.cluster.strayed(slot(), &first);
+    let _next = made(&engine, 3).await;
+    let limit = first.settings.load().attempt_timeout;
+    pass(limit - Duration::from_millis(30)).await;
+    assert_eq!(site.nodes[1].answer(), [""; 0]);
+    pass(Duration::from_millis(50)).await;
+    let both = site.nodes[1].answer();
+    assert_eq!(both, ["RPUSH key 2", "RPUSH key 3"]);
+}
+
+/// What happens to the slot while a thread stands still.
+#[derive(Clone, Copy, Debug)]
+enum Meanwhile {
+    Moved,
+    Published,
+    /// A table that has it where it was, and then the word of the node.
+    PublishedAndMoved,
+}
+
 /// A thread that looks for the node of its slot and then stands still hands its request over when all is settled long since.
 #[tokio::test(start_paused = true)]
 async fn a_request_that_comes_after_its_slot_has_left_holds_later_calls() {
-    for by_table in [false, true] {
+    for meanwhile in [
+        Meanwhile::Moved,
+        Meanwhile::Published,
+        Meanwhile::PublishedAndMoved,
+    ] {
         let site = Site::new();
         let [first, second] = &site.nodes;
         let (cluster, address) = (site.engine.state.clone(), second.address.clone());
-        let (by, table) = (
-            first.state.clone(),
-            std::sync::Mutex::new(Some(site.table(1))),
-        );
+        let by = first.state.clone();
+        let [same, other] = [0, 1].map(|at| std::sync::Mutex::new(Some(site.table(at))));
         let before = move || {
-            // As long as that, nobody waits for the node.
-            by.set_gate(GateState::Open);
-            if by_table {
+            let publish = |table: &std::sync::Mutex<Option<SlotTable>>| {
                 let table = table.lock().expect("a lock").take();
                 cluster
                     .cluster
                     .publish(table.expect("a table"), Instant::now());
-            } else {
-                cluster.cluster.moved(slot(), &address, Some(&by));
+            };
+            let move_slot = || cluster.cluster.moved(slot(), &address, Some(&by));
+            // As long as that, nobody waits for the node.
+            by.set_gate(GateState::Open);
+            match meanwhile {
+                Meanwhile::Moved => assert!(move_slot()),
+                Meanwhile::Published => publish(&other),
+                Meanwhile::PublishedAndMoved => {
+                    publish(&same);
+                    assert!(move_slot());
+                }
             }
             by.set_gate(GateState::Free);
         };
@@ -273,11 +311,11 @@ async fn a_request_that_comes_after_its_slot_has_left_holds_later_calls() {
         let _next = made(&engine, 2).await;
         let [first, second] = &mut site.nodes;
         pass(Duration::from_millis(10)).await;
-        assert_eq!(second.answer(), [""; 0], "by a table: {by_table}");
+        assert_eq!(second.answer(), [""; 0], "{meanwhile:?}");
         for _ in 0..10 {
             first.answer();
             pass(Duration::from_millis(1)).await;
         }
-        assert_eq!(second.answer(), ["RPUSH key 2"], "by a table: {by_table}");
+        assert_eq!(second.answer(), ["RPUSH key 2"], "{meanwhile:?}");
     }
 }

@@ -307,7 +307,8 @@ impl<B: Backend> Stop<B> {
     }
 }
 
-/// Runs a call, and does this once it was polled for the first time.
+/// Runs a call, and does this once it was polled for the first time. A call that waits before its hand-over, at a circuit or for
+/// what the server says of its command, has no place among others.
 pub(super) async fn handing_over<T>(call: impl Future<Output = T>, then: impl FnOnce()) -> T {
     let mut call = pin!(call);
     let first = poll!(call.as_mut());
