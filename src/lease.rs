@@ -46,8 +46,9 @@ use crate::{
 /// the `WATCH` or a reply of another caller. The price is that a lease for each `SELECT` opens a
 /// connection each time.
 ///
-/// A server that refuses a command because it has become a replica (`READONLY`) or is loading may not be the right one any more.
-/// When the lease is dropped, all leased connections are then replaced: at once, and if that goes on, at most every 100 ms to 2 s.
+/// A server that refuses a command because it has become a replica (`READONLY`) may not be the right one any more. When the lease is
+/// dropped, all leased connections are then replaced: at once, and if that goes on, at most every 100 ms to 2 s. The connection to one
+/// that is loading is closed.
 ///
 /// A lease that is never dropped keeps its connection.
 /// [`leak_warning`](crate::DatabaseConfig::leak_warning), off by default, logs leases that are held for

@@ -362,13 +362,20 @@ fn settle(grant: &mut Grant, work: &impl Work, answer: &Answer, again: RetryAdvi
     let reply = match answer {
         Ok(Answered { reply, .. }) => reply,
         // All of the reply was read. It is not known whether it ended a transaction.
-        Err(Failure::ReplyTooLarge(_)) => return grant.session.settle(false, false),
+        Err(Failure::ReplyTooLarge(_)) => return grant.session.settle(false),
         // Without an answer the connection stays busy: the reply may still come.
         Err(_) => return,
     };
-    let is_suspect = work.error_code(reply).map(ReplyCode::of) == Some(ReplyCode::Unblocked)
-        || matches!(again, RetryAdvice::Elsewhere | RetryAdvice::OnceReady);
-    grant.session.settle(work.has_ended(reply), is_suspect);
+    grant.session.settle(work.has_ended(reply));
+    let code = work.error_code(reply).map(ReplyCode::of);
+    match again {
+        // A server that has changed its role ends the connection.
+        _ if code == Some(ReplyCode::Unblocked) => grant.session.change(),
+        // A new connection opens once the server is ready.
+        RetryAdvice::OnceReady => grant.session.change(),
+        RetryAdvice::Elsewhere => grant.session.suspect(),
+        _ => {}
+    }
 }
 
 /// Whether a counter has the end of a wait for a connection. At the end of the supervisor, some are in none.

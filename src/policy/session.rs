@@ -11,7 +11,7 @@ pub(crate) struct Session {
     in_transaction: bool,
     /// It differs from that of a new connection.
     is_changed: bool,
-    /// The server has changed its role or is not ready, so a new connection may lead to another server.
+    /// The server is not the one that is wanted, so a new connection may lead to another one.
     is_suspect: bool,
     /// Since the transaction began, a command was sent that voids it.
     transaction_is_void: bool,
@@ -57,10 +57,14 @@ impl Session {
         self.is_changed = true;
     }
 
+    /// The connection seems to lead to the wrong server.
+    pub(crate) fn suspect(&mut self) {
+        self.is_suspect = true;
+    }
+
     /// The last command is answered, and with it all earlier ones.
-    pub(crate) fn settle(&mut self, has_ended_transaction: bool, is_suspect: bool) {
+    pub(crate) fn settle(&mut self, has_ended_transaction: bool) {
         self.awaits_reply = false;
-        self.is_suspect |= is_suspect;
         self.in_transaction &= !has_ended_transaction;
     }
 
@@ -84,7 +88,7 @@ mod tests {
     fn after(effect: Effect, has_ended_transaction: bool) -> Session {
         let mut session = Session::default();
         session.begin(effect);
-        session.settle(has_ended_transaction, false);
+        session.settle(has_ended_transaction);
         session
     }
 
@@ -98,14 +102,14 @@ mod tests {
             let mut session = after(effect, false);
             assert!(!session.is_clean(), "{effect:?}");
             session.begin(Effect::EndsTransaction);
-            session.settle(true, false);
+            session.settle(true);
             assert!(session.is_clean(), "{effect:?}");
         }
         let mut unanswered = Session::default();
         unanswered.begin(Effect::Nothing);
         assert!(!unanswered.is_clean());
-        unanswered.settle(false, true);
-        assert!(unanswered.is_clean() && unanswered.is_suspect());
+        unanswered.settle(false);
+        assert!(unanswered.is_clean() && !unanswered.is_suspect());
     }
 
     #[test]

@@ -207,7 +207,7 @@ impl World {
         });
         let (now, is_draining) = (self.now, self.drain.is_some());
         let (mut expected, mut is_replaced) = (None, false);
-        if is_clean && is_suspect {
+        if is_suspect {
             self.suspect(id);
         }
         let known = self.connections.get_mut(&id);
@@ -253,12 +253,22 @@ impl World {
     /// The caller has met a server that is perhaps not the right one.
     fn suspect(&mut self, id: u64) {
         let known = self.connections.get(&id);
-        let is_in_service = known.is_some_and(|known| known.state != State::Closing);
-        if is_in_service && self.drain.is_none() && self.lease_replacements.allows(self.now) {
-            let known = self.connections.values_mut();
-            for known in known.filter(|known| known.lane == Lane::Leased) {
-                known.is_distrusted = true;
-            }
+        if known.is_some_and(|known| known.state != State::Closing && !known.is_distrusted) {
+            self.are_suspect = true;
+            self.replace_suspects();
+        }
+    }
+
+    /// If the pace permits it. A pool that drains closes all anyway.
+    pub(super) fn replace_suspects(&mut self) {
+        let is_due = self.are_suspect && self.drain.is_none();
+        if !is_due || !self.lease_replacements.allows(self.now) {
+            return;
+        }
+        self.are_suspect = false;
+        let known = self.connections.values_mut();
+        for known in known.filter(|known| known.lane == Lane::Leased) {
+            known.is_distrusted = true;
         }
     }
 
@@ -298,7 +308,9 @@ impl World {
     fn distrust(&mut self, which: Option<usize>) {
         let serving = self.serving();
         let only = which.and_then(|which| pick(&serving, which).copied());
+        self.is_distrusting = true;
         self.turn(Event::Distrusted { only });
+        self.is_distrusting = false;
         if only.is_none() {
             assert!(self.serving().is_empty() && self.idle.is_empty());
         }
@@ -449,7 +461,7 @@ impl World {
         self.abandon();
         self.pool = Pool::new(self.limits, self.permits.clone(), self.is_unreachable);
         self.may_try = true;
-        self.lease_replacements = Pace::new(MAX_RETIRE_PAUSE);
+        (self.are_suspect, self.lease_replacements) = (false, Pace::new(MAX_RETIRE_PAUSE));
         self.width = if self.is_unreachable { 1 } else { MAX_DIALS };
         self.turn(Event::Started);
     }

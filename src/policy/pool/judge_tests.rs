@@ -191,7 +191,15 @@ impl World {
                     "{self:?}"
                 );
             }
-            Closing::Evicted(Eviction::Idle | Eviction::Spare) | Closing::Discarded => {}
+            Closing::Discarded => {
+                let is_idle = self.idle.contains(&id);
+                let is_distrusted = self.connections[&id].is_distrusted;
+                assert!(
+                    !is_idle || is_distrusted || self.is_distrusting || self.drain.is_some(),
+                    "{self:?}"
+                );
+            }
+            Closing::Evicted(Eviction::Idle | Eviction::Spare) => {}
         }
         self.idle.retain(|idle| *idle != id);
         self.closed.push((id, why));

@@ -24,7 +24,9 @@ pub(super) struct LeasedLane<W> {
     /// After a failed dial, the time before which no other one is made.
     pause: Option<Instant>,
     backoff: Backoff,
-    /// How often callers may have the connections replaced.
+    /// One of the connections seems to lead to the wrong server.
+    are_suspect: bool,
+    /// How often they are replaced for that.
     replacements: Pace,
 }
 
@@ -35,6 +37,7 @@ impl<W: Waiter> LeasedLane<W> {
             width: if is_unreachable { 1 } else { MAX_DIALS },
             pause: None,
             backoff: Backoff::default(),
+            are_suspect: false,
             replacements: Pace::new(MAX_RETIRE_PAUSE),
         }
     }
@@ -116,9 +119,11 @@ impl<W: Waiter> LeasedLane<W> {
         self.backoff.reset();
     }
 
-    /// Whether callers may have the connections replaced now.
-    fn may_distrust(&mut self, now: Instant) -> bool {
-        self.replacements.allows(now)
+    /// Whether the connections are to be replaced now, because one of them is suspect.
+    fn takes_suspicion(&mut self, now: Instant) -> bool {
+        let takes = self.are_suspect && self.replacements.allows(now);
+        self.are_suspect &= !takes;
+        takes
     }
 
     /// What has failed before says nothing any more.
@@ -175,10 +180,19 @@ impl<W: Waiter, P: Places, N> Pool<W, P, N> {
         Some(Action::Dial { id, place })
     }
 
-    /// A lease that is over has met a server that is perhaps not the right one. All leased connections lead there, so all are
-    /// replaced, but not for each lease: new ones may lead there as well.
+    /// A lease that is over has met a server that is perhaps not the right one. What is known of a connection that is not trusted
+    /// any more says nothing of the others.
     pub(super) fn suspected(&mut self, id: u64, now: Instant) {
-        if self.ledger.is_leased(id) && self.is_open() && self.leased.may_distrust(now) {
+        if self.ledger.is_trusted_for_leases(id) {
+            self.leased.are_suspect = true;
+            self.replace_suspects(now);
+        }
+    }
+
+    /// All leased connections lead to the same server, so all are replaced, but not for each lease: new ones may lead there as
+    /// well. Before the pause is over they go to the next callers, and the first one after it has them replaced.
+    pub(super) fn replace_suspects(&mut self, now: Instant) {
+        if self.is_open() && self.leased.takes_suspicion(now) {
             for idle in self.ledger.distrust_leased() {
                 self.close(idle, Closing::Discarded);
             }

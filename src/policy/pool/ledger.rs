@@ -231,6 +231,12 @@ impl<P: Places> Ledger<P> {
         self.connections.get(&id).is_some_and(Entry::is_leased)
     }
 
+    /// Whether it is one of those, and not to be closed when its lease is over.
+    pub(super) fn is_trusted_for_leases(&self, id: u64) -> bool {
+        let entry = self.connections.get(&id);
+        entry.is_some_and(|entry| entry.is_leased() && !entry.is_distrusted)
+    }
+
     /// The leased connections may be dead without a sign.
     pub(super) fn doubt(&mut self) {
         for entry in self.connections.values_mut() {

@@ -108,7 +108,11 @@ impl<W: Waiter, P: Places, N> Pool<W, P, N> {
         match event {
             Event::Started => self.shared.ask(),
             Event::Woken => {}
-            Event::Acquired(waiter) => self.acquired(waiter),
+            Event::Acquired(waiter) => {
+                // The pause may be over.
+                self.replace_suspects(now);
+                self.acquired(waiter);
+            }
             Event::NotHandedOver { id, waiter } => {
                 self.ledger.close(id);
                 self.leased.wait_again(waiter);
@@ -119,7 +123,7 @@ impl<W: Waiter, P: Places, N> Pool<W, P, N> {
                 is_suspect,
                 is_open,
             } => {
-                if is_clean && is_suspect {
+                if is_suspect {
                     self.suspected(id, now);
                 }
                 self.released(id, is_clean, is_open, now);

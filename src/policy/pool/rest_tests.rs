@@ -71,6 +71,8 @@ impl World {
             counts.in_lane(Lane::Leased) <= for_leases.max(leased),
             "{self:?}"
         );
+        let is_distrusted = |id: &u64| self.connections[id].is_distrusted;
+        assert!(!self.idle.iter().any(is_distrusted), "{self:?}");
         if !self.has_renewed && self.drain.is_none() {
             assert!(
                 self.permits.excess() == 0 || self.idle.is_empty(),

@@ -124,6 +124,9 @@ pub(super) struct World {
     pub(super) leased_trouble: Option<Instant>,
     /// The maximum of dials for leases at a time.
     pub(super) width: usize,
+    pub(super) are_suspect: bool,
+    /// The pool may be about to close all connections, because they lead to the wrong server.
+    pub(super) is_distrusting: bool,
     pub(super) lease_replacements: Pace,
     /// The server was lost since these leased connections were opened, and was not asked for them.
     pub(super) doubted: BTreeSet<u64>,
@@ -181,6 +184,8 @@ impl World {
             shared_trouble: None,
             leased_trouble: None,
             width: MAX_DIALS,
+            are_suspect: false,
+            is_distrusting: false,
             lease_replacements: Pace::new(MAX_RETIRE_PAUSE),
             doubted: BTreeSet::new(),
             stale: BTreeSet::new(),
@@ -248,6 +253,9 @@ impl World {
     }
 
     pub(super) fn tell(&mut self, event: Event) {
+        if matches!(event, Event::Acquired(_)) {
+            self.replace_suspects();
+        }
         self.pool.on(event, self.now, self.jitter);
     }
 
