@@ -26,7 +26,7 @@ use crate::{
 ///
 /// Of the replicas that are about as near as the nearest (within half as long again and 0.1 ms of its round trip), the
 /// one with the fewest commands outstanding serves a read. Servers are looked at once per second: each is asked for
-/// its replication (`INFO replication`, which the user has to be allowed). Replicas that are connected to the primary come
+/// its replication (`INFO replication`, which the user has to be allowed) and now and then for its zone (`INFO server`). Replicas that are connected to the primary come
 /// first. If none is, as while the primary is down, the others serve.
 ///
 /// | | the order |
@@ -39,7 +39,7 @@ use crate::{
 ///
 /// A read that fails by the fault of its server runs once more on the next one: at most on two replicas and the primary, within its
 /// deadline. Each place but the last has at most the [attempt timeout](crate::DatabaseConfig::attempt_timeout), and half
-/// of the time that is left.
+/// of the time that is left; a command that blocks has the whole of its time at each.
 ///
 /// # Old data
 ///
@@ -167,7 +167,7 @@ impl Replica {
     ///
     /// Servers tell their zone themselves, letter for letter: Valkey since version 8, in `INFO server`, if its setting
     /// `availability-zone` is set. Redis tells none, and a server without one counts as elsewhere. Each is asked when it is first
-    /// looked at, and every 10 s; [`status`](Self::status) shows the answers.
+    /// looked at, and every 10 s; [`status`](Self::status) shows the answers of replicas.
     ///
     /// The primary stays the last resort, even if it alone is in the zone: replicas elsewhere come before it, as with the
     /// strategy `AZ_AFFINITY` of Valkey GLIDE. With [`nearest`](Self::nearest), a primary in the zone serves as the replicas there do,

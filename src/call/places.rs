@@ -1,4 +1,4 @@
-//! The places where a read may run: replicas, and after them the primary.
+//! The places where a read may run, one after the other: replicas and the primary.
 
 use std::{sync::Arc, time::Instant};
 
@@ -26,6 +26,8 @@ pub(super) struct Read<'a> {
     pub(super) overrides: Overrides,
     pub(super) deadline: tokio::time::Instant,
     may_block: bool,
+    /// It may block, and the caller has set no timeout that holds for that as well.
+    is_unbounded: bool,
 }
 
 /// The places of one read, one after the other: two replicas at most, and the primary unless that is not wanted.
@@ -96,6 +98,7 @@ impl<B: Backend> CallEngine<B> {
             overrides,
             deadline: options.end(clock::now()),
             may_block,
+            is_unbounded: may_block && !options.is_strict(),
         };
         Ok((read, options))
     }
@@ -125,10 +128,10 @@ impl<B: Backend> CallEngine<B> {
 
     fn places_in<'a>(&'a self, chosen: [Option<ReadPlace>; 3], read: Read<'a>) -> Places<'a, B> {
         let last = chosen.iter().rev().find_map(Option::as_ref);
-        // After all others have failed, a patient read waits for the primary.
+        // After all others have failed, a patient read waits for the primary, and the store that stands in for it may serve.
         let waits = matches!(last, Some(ReadPlace::Replica(_)))
             && read.reading.primary != PrimaryRole::Excluded
-            && self.options(read.overrides).is_patient;
+            && (self.options(read.overrides).is_patient || self.state.local.is_wanted());
         let [first, second, third] = chosen;
         Places {
             left: [first, second, third, waits.then_some(ReadPlace::Primary)],
@@ -201,7 +204,9 @@ impl Read<'_> {
         until: tokio::time::Instant,
     ) -> CallOptions {
         let options = engine.options(overrides);
-        options.ending_unless(until.min(self.deadline), self.may_block)
+        // A part of the time would end the wait of a command that blocks.
+        let until = if self.may_block { self.deadline } else { until };
+        options.ending_unless(until.min(self.deadline), self.is_unbounded)
     }
 }
 
@@ -242,6 +247,10 @@ impl<B: Backend> Places<'_, B> {
 
     /// Whether a read that has failed in this way is to run at the next place. A read may run twice.
     pub(super) fn lead_on(&mut self, failed: &Error) -> bool {
+        let is_out_of_time = !self.read.is_unbounded && clock::now() >= self.read.deadline;
+        if matches!(failed, Error::TimedOut { .. }) && is_out_of_time {
+            return false;
+        }
         let is_reply = matches!(failed, Error::Server { .. });
         self.has_next() && is_fault_of_server(failed) || is_reply && self.is_confirmed_next()
     }

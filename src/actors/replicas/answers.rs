@@ -17,6 +17,8 @@ use crate::{
 /// A server that does not answer for so long serves no reads.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+const REFUSED: &str = "it refuses INFO";
+
 /// What a server has said when it was asked then, and how long that took. Without an answer, why there is none.
 pub(super) struct Answer {
     pub(super) asked: Instant,
@@ -62,8 +64,12 @@ async fn ask_one(
         if !is_zone_due {
             return None;
         }
-        let info = info(server, "server").await.ok()?;
-        Some(Arc::from(sanitize::text(zone_in(&info))))
+        match info(server, "server").await {
+            Ok(info) => Some(Arc::from(sanitize::text(zone_in(&info)))),
+            // The user may not ask for it.
+            Err(REFUSED) => Some(Arc::from("")),
+            Err(_) => None,
+        }
     };
     let ((said, took), zone) = join(replication, zone).await;
     Answer {
@@ -87,5 +93,5 @@ async fn info(server: &DatabaseState, section: &str) -> Result<String, &'static 
         Reply::One(Value::VerbatimString { text, .. } | Value::SimpleString(text)) => Some(text),
         _ => None,
     };
-    text.ok_or("it refuses INFO")
+    text.ok_or(REFUSED)
 }

@@ -227,6 +227,7 @@ impl Watched {
         if is_elsewhere {
             self.made_from = None;
             self.progress = Progress::default();
+            self.nearness.clear();
             self.database.replicas.view.publish(View::default());
             supervisor.do_send(HaveReplicas {
                 of: self.database.id.clone(),
