@@ -53,6 +53,7 @@ impl Caller {
         };
         let limit = Duration::from_micros(self.random.u64(0..20_000));
         let is_cancelled = self.random.u8(0..5) == 0;
+        self.history.tally.submitted += 1;
         let start = Instant::now();
         let execution = self.execute(call);
         let result = if is_cancelled {

@@ -186,7 +186,6 @@ impl History {
     }
 
     pub(crate) fn note(&mut self, call: Call, outcome: &Outcome, at: Duration, took: Duration) {
-        self.tally.submitted += 1;
         match outcome {
             Outcome::Replied(_) => self.tally.succeeded += 1,
             Outcome::Failed(_) => self.tally.failed += 1,

@@ -228,7 +228,7 @@ impl Cluster {
     }
 
     /// The node answers no writes from now on, and its replicas have all those that it has answered.
-    fn hold_writes(&self, node: usize) {
+    pub fn hold_writes(&self, node: usize) {
         let server = self.node(node);
         assert_eq!(server.cli(&["CLIENT", "PAUSE", "20000", "WRITE"]), "OK");
         self.until_replicated(node);
@@ -240,8 +240,10 @@ impl Cluster {
         let offset = |server: &RedisServer, key: &str| server.info("replication").get(key).cloned();
         eventually(BOUND, "the replicas have all writes", || {
             let all = offset(server, "master_repl_offset");
-            let mut replicas = self.all_replicas_now(node);
-            replicas.all(|replica| offset(self.node(replica), "slave_repl_offset") == all)
+            let mut replicas = self.all_replicas_now(node).peekable();
+            let has_one = replicas.peek().is_some();
+            has_one
+                && replicas.all(|replica| offset(self.node(replica), "slave_repl_offset") == all)
         });
     }
 
@@ -363,6 +365,17 @@ impl Cluster {
             "the nodes do not agree:\n{}",
             self.views()
         );
+    }
+
+    /// Waits until the file of each node has what the node has: one that has just synchronized writes a new file first.
+    pub fn until_saved(&self) {
+        eventually(BOUND, "the files are complete", || {
+            self.present().all(|node| {
+                let info = self.node(node).info("persistence");
+                let is_over = |key: &str| info.get(key).is_none_or(|value| value == "0");
+                is_over("aof_rewrite_in_progress") && is_over("aof_rewrite_scheduled")
+            })
+        });
     }
 
     fn is_settled(&self) -> bool {

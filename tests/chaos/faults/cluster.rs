@@ -55,8 +55,8 @@ impl ClusterFault {
                 cluster.failover_by_hand(replica(cluster, primary));
             }
             Self::Kill => {
-                permit_takeover(cluster, replica(cluster, primary), true);
-                cluster.kill_in_step(primary);
+                hold_and_permit_takeover(cluster, primary);
+                cluster.kill(primary);
                 let promoted = cluster.await_promotion(primary);
                 permit_takeover(cluster, promoted, false);
                 cluster.restart(primary);
@@ -67,8 +67,8 @@ impl ClusterFault {
                 cluster.restart(primary);
             }
             Self::Freeze => {
-                permit_takeover(cluster, replica(cluster, primary), true);
-                cluster.freeze_in_step(primary);
+                hold_and_permit_takeover(cluster, primary);
+                cluster.freeze(primary);
                 let promoted = cluster.await_promotion(primary);
                 permit_takeover(cluster, promoted, false);
                 // Before it has heard of its successor it would take writes, and lose them.
@@ -96,12 +96,20 @@ impl ClusterFault {
             }
         }
         cluster.until_settled();
+        cluster.until_saved();
     }
 }
 
 fn replica(cluster: &Cluster, primary: usize) -> usize {
     let replica = cluster.replica_now(primary);
     replica.expect("each primary of a settled cluster has a replica")
+}
+
+/// The replica of a primary has all that it has answered, and may take its place.
+fn hold_and_permit_takeover(cluster: &Cluster, primary: usize) {
+    // In this order: a replica that takes a living primary for dead must not do so before it has all.
+    cluster.hold_writes(primary);
+    permit_takeover(cluster, replica(cluster, primary), true);
 }
 
 /// Without it a replica is promoted by hand alone. On a busy machine it could otherwise take a living primary for dead, and
