@@ -190,7 +190,8 @@ impl Replica {
 
     /// The same handle, whose reads are never served by the primary. Without a replica they fail with
     /// [`Error::NoReplica`]: those of a [patient](Database::patient) handle at their deadline, and of others at once,
-    /// unless the replicas have not been looked at yet. The last call of this and [`nearest`](Self::nearest) holds.
+    /// unless the replicas have not been looked at yet. A read that was on its way to a replica that has failed, with no other one left,
+    /// fails with the error of that replica. The last call of this and [`nearest`](Self::nearest) holds.
     #[must_use]
     pub fn without_primary(mut self) -> Self {
         self.reading.primary = PrimaryRole::Excluded;
@@ -204,7 +205,8 @@ impl Replica {
         self
     }
 
-    /// The same handle, whose reads wait while no server can serve them: see [`Database::patient`].
+    /// The same handle, whose reads wait while no server can serve them: see [`Database::patient`]. A read that has tried the
+    /// replicas waits for the primary; replicas that come back meanwhile serve the reads that are made then.
     #[must_use]
     pub fn patient(mut self) -> Self {
         self.database = self.database.patient();
