@@ -113,7 +113,8 @@ async fn row_265_reads_go_on_when_the_nearest_node_freezes_and_dies() {
     let (rig, proxies) = with_far_replicas().await;
     let keys: Vec<_> = (0..3).map(|node| key_of(&rig.cluster, node)).collect();
     fill(&rig, &keys).await;
-    let nearest = rig.main.replica().nearest();
+    // A replica refuses reads as well from the moment when its primary is known to be dead until it is promoted.
+    let nearest = rig.main.replica().nearest().patient();
     until_serve(&nearest, 3).await;
     until_served(&rig, &nearest, &keys, true).await;
     let failing: [fn(&Cluster, usize); 2] = [Cluster::freeze_in_step, Cluster::kill_in_step];
