@@ -5,10 +5,11 @@
 //! - `securing`: TLS, before the greeting · `diagnosis`: what a peer speaks that understands nothing
 //! - `moved`: where a server has said that it goes · `moving_endpoint`: in which form it is to say it · `places`: the
 //!   addresses that one dial tries
-//! - `allowance`: the time of a dial
+//! - `allowance`: the time of a dial · `attempt`: one connection and the greeting on it
 //! - `course`: the greetings that one dial tries · `memory`: the one that works
 
 mod allowance;
+mod attempt;
 mod course;
 mod diagnosis;
 mod error;
@@ -37,9 +38,8 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use self::{
     allowance::Allowance,
-    course::{Course, Stumble},
+    course::Course,
     diagnosis::answers_with_tls,
-    error::{CONNECTING, LOOKING_UP},
     greeting::{Failed, Greeted, Greeting, courtesies},
     handshake::Handshake,
     login::Login,
@@ -47,12 +47,8 @@ use self::{
     memory::{Manner, Memory},
     moved::Moved,
     places::PlacesToTry,
-    securing::secure,
 };
-use super::{
-    locate::Locate,
-    transport::{Connector, Transport},
-};
+use super::{locate::Locate, transport::Connector};
 use crate::{
     config::{Address, DatabaseSettings, Protocol},
     rounded::Rounded,
@@ -376,60 +372,6 @@ impl Dialler {
             let nonce = format!("{:016x}", fastrand::u64(..));
             cmd("GET").arg(nonce).take()
         }
-    }
-
-    /// Connects and greets the peer once. Unless it `is_last`, a peer that keeps silent leaves time for
-    /// another greeting.
-    async fn attempt(
-        &self,
-        address: &Address,
-        greeting: &Greeting<'_>,
-        is_last: bool,
-        time: Allowance,
-    ) -> Result<(Handshake, Greeted), Failed> {
-        let transport = self.connect(address, greeting.settings(), time).await?;
-        let mut handshake = Handshake::new(transport);
-        let patience = if is_last {
-            time.deadline
-        } else {
-            time.half_of_rest()
-        };
-        match timeout_at(patience, greeting.run(&mut handshake)).await {
-            Ok(greeted) => greeted.map(|greeted| (handshake, greeted)),
-            Err(_) => Err(match handshake.take_last_words() {
-                Some(refusal) => refusal.into(),
-                None => Failed {
-                    stumble: Some((handshake.waits_for(), Stumble::Silence)),
-                    error: time.over(handshake.waits_for().phase()),
-                },
-            }),
-        }
-    }
-
-    async fn connect(
-        &self,
-        address: &Address,
-        settings: &DatabaseSettings,
-        time: Allowance,
-    ) -> Result<Box<dyn Transport>, DialError> {
-        let connecting = self.connector.connect(address, settings);
-        let connected = match timeout_at(time.deadline, connecting).await {
-            Ok(connected) => connected.map_err(|error| {
-                let is_known = *address == settings.address;
-                let told = format!("{address}: {error}");
-                let told = (!is_known).then(|| io::Error::new(error.kind(), told));
-                DialError::Connect(Arc::new(told.unwrap_or(error)))
-            }),
-            // Only the connector knows that a name server is to blame and not the server.
-            Err(_) if self.connector.is_looking_up(address) => Err(time.over(LOOKING_UP)),
-            Err(_) => Err(time.over(CONNECTING)),
-        };
-        let secured = match connected {
-            Ok(transport) => secure(transport, &*self.connector, address, settings, time).await,
-            Err(error) => Err(error),
-        };
-        // Another server may listen there afterwards.
-        secured.inspect_err(|_| self.memory.forget())
     }
 }
 

@@ -281,6 +281,10 @@ mod world;
 mod happenings;
 
 #[cfg(test)]
+#[path = "leases_tests.rs"]
+mod leases;
+
+#[cfg(test)]
 #[path = "judge_tests.rs"]
 mod judge;
 
